@@ -1,0 +1,22 @@
+"""The report's figures, one file each: `compute_*` gives its rows, `draw_*` draws those rows.
+
+To add a figure, write a file with its `FigureSpec` and add it to `FIGURES`: the report draws it,
+writes its rows as CSV and tests it.
+"""
+
+from bakeoff.analysis.figures.confirmed_scores import CONFIRMED_SCORES
+from bakeoff.analysis.figures.learning_curves import LEARNING_CURVES
+from bakeoff.analysis.figures.learning_rates import LEARNING_RATES
+from bakeoff.analysis.figures.pair_differences import PAIR_DIFFERENCES
+from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
+from bakeoff.analysis.figures.spec import FigureSpec
+
+FIGURES: tuple[FigureSpec, ...] = (
+    CONFIRMED_SCORES,
+    PAIR_DIFFERENCES,
+    SEARCH_PROGRESS,
+    LEARNING_RATES,
+    LEARNING_CURVES,
+)
+
+__all__ = ["FIGURES", "FigureSpec"]

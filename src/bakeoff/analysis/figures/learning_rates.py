@@ -1,0 +1,201 @@
+"""F6: score against learning rate, all trials, one panel per arm."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from bakeoff.analysis.figures.spec import FigureSpec
+from bakeoff.analysis.figures.style import (
+    Trace,
+    arm_color,
+    axis,
+    axis_name,
+    draw,
+    label,
+    line_shape,
+    metric_name,
+    panel_domain,
+    panel_title,
+)
+from bakeoff.ranges import FloatRange, IntRange
+from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PANEL_HEIGHT = 150
+MAX_SPREAD = 10
+"""Where a metric is unbounded, a panel ends this many median distances below the best score."""
+
+SCORED_SYMBOLS: dict[str, str] = {"complete": "circle", "pruned": "circle-open"}
+EDGE_SYMBOLS: dict[str, str] = {"diverged": "x", "infeasible": "hash-open"}
+
+
+class LearningRateTrial(NamedTuple):
+    """Score of one search trial, its learning rate, and the range that was searched."""
+
+    arm: str
+    trial: int
+    learning_rate: float
+    estimate: float | None
+    outcome: Outcome
+    phase: Phase
+    range_low: float | None
+    range_high: float | None
+
+
+def learning_rate_parameter(trial: TrialRecord) -> str | None:
+    """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none."""
+    named = f"{trial.params.get('optimizer', trial.arm)}.learning_rate"
+    found = [name for name in trial.params if name.endswith(".learning_rate")]
+    return named if named in found else next(iter(found), None)
+
+
+def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, ...]:
+    """Ended trials of the search, library defaults included, whose learning rate is above 0."""
+    study = comparison.study
+    ended = (trial for trial in study.trials if trial.outcome not in {"running", "failed"})
+    rows = (_learning_rate_row(trial, study) for trial in ended)
+    return tuple(row for row in rows if row is not None)
+
+
+def _learning_rate_row(trial: TrialRecord, study: StudyRecord) -> LearningRateTrial | None:
+    name = learning_rate_parameter(trial)
+    rate = trial.params[name] if name else None
+    if name is None or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+        return None
+    space = next((arm.space for arm in study.arms if arm.name == trial.arm), {})
+    bounds = _bounds_of(space.get(name))
+    return LearningRateTrial(
+        trial.arm, trial.number, float(rate), trial.score, trial.outcome, trial.phase, *bounds
+    )
+
+
+def _bounds_of(searched: object) -> tuple[float, float] | tuple[None, None]:
+    if isinstance(searched, (FloatRange, IntRange)):
+        return searched.low, searched.high
+    return None, None
+
+
+def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Comparison) -> "go.Figure":
+    """Panels below each other that share the learning-rate axis; bounds are dotted lines."""
+    study = comparison.study
+    arms = list(dict.fromkeys(row.arm for row in rows))
+    edge, limits = _score_limits(rows, study.objective)
+    traces, axes, shapes, titles = [], {}, [], []
+    for place, arm in enumerate(arms):
+        own = [row for row in rows if row.arm == arm]
+        domain = panel_domain(place, len(arms))
+        traces.append(_trial_dots(own, axis_name("y", place), edge, study))
+        axes[axis_name("yaxis", place)] = axis(
+            metric_name(study.objective), domain=domain, range=limits, nticks=5
+        )
+        shapes += [
+            line_shape(x0=bound, x1=bound, y0=domain[0], y1=domain[1], yref="paper")
+            for bound in _drawn_bounds(own)
+        ]
+        titles.append(panel_title(label(arm), domain[1], arm_color(study, arm)))
+    rate_axis = axis(
+        "Learning rate (log scale)",
+        type="log",
+        dtick=1,
+        exponentformat="power",
+        anchor=axis_name("y", len(arms) - 1),
+    )
+    return draw(
+        traces,
+        height=90 + PANEL_HEIGHT * len(arms),
+        showlegend=False,
+        xaxis=rate_axis,
+        shapes=shapes,
+        annotations=titles,
+        **axes,
+    )
+
+
+def _drawn_bounds(rows: Sequence[LearningRateTrial]) -> list[float]:
+    """Bounds of the searched ranges that have a place on a log axis."""
+    bounds = {bound for row in rows for bound in (row.range_low, row.range_high)}
+    return sorted(bound for bound in bounds if bound is not None and bound > 0)
+
+
+def _score_limits(
+    rows: Sequence[LearningRateTrial], metric: MetricInfo
+) -> tuple[float, list[float]]:
+    """Where runs without a score of their own are drawn, and the limits of the score axes."""
+    scores = [
+        metric.sign * row.estimate
+        for row in rows
+        if row.outcome in SCORED_SYMBOLS and row.estimate is not None
+    ]
+    finite = [score for score in scores if math.isfinite(score)] or [0.0]
+    best, worst = max(finite), min(finite)
+    if not math.isfinite(metric.low if metric.sign > 0 else metric.high):
+        worst = max(worst, best - MAX_SPREAD * (best - median(finite)))
+    padding = 0.08 * (best - worst) or 0.01 * (abs(best) or 1.0)
+    edge = metric.sign * (worst - padding)
+    return edge, sorted([metric.sign * (worst - 2 * padding), metric.sign * (best + padding)])
+
+
+def _trial_dots(
+    rows: Sequence[LearningRateTrial], y_axis: str, edge: float, study: StudyRecord
+) -> Trace:
+    sign = study.objective.sign
+    drawn = [_place(row, edge, sign) for row in rows]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "yaxis": y_axis,
+        "x": [row.learning_rate for row in rows],
+        "y": [y for y, _ in drawn],
+        "marker": {
+            "color": arm_color(study, rows[0].arm),
+            "symbol": [symbol for _, symbol in drawn],
+            "size": [13 if symbol == "star" else 8 for _, symbol in drawn],
+            "line": {"width": 1.5, "color": arm_color(study, rows[0].arm)},
+        },
+        "hoverinfo": "text",
+        "hovertext": [_hover(row, study.objective) for row in rows],
+    }
+
+
+def _place(row: LearningRateTrial, edge: float, sign: int) -> tuple[float, str]:
+    """Height and symbol of a trial; what has no score, or a much worse one, is at the edge."""
+    if row.outcome in EDGE_SYMBOLS or row.estimate is None or not math.isfinite(row.estimate):
+        return edge, EDGE_SYMBOLS.get(row.outcome, "x")
+    if sign * row.estimate < sign * edge:
+        return edge, "triangle-down-open" if sign > 0 else "triangle-up-open"
+    return row.estimate, "star" if row.phase == "default" else SCORED_SYMBOLS[row.outcome]
+
+
+def _hover(row: LearningRateTrial, metric: MetricInfo) -> str:
+    score = "no score" if row.estimate is None else f"{label(metric.name)} {row.estimate:.6g}"
+    default = ", library default" if row.phase == "default" else ""
+    return f"trial {row.trial}, rate {row.learning_rate:.3g}: {score}, {row.outcome}{default}"
+
+
+def caption_learning_rates(comparison: Comparison) -> str:
+    """What the symbols and lines of F6 are."""
+    study = comparison.study
+    worse = "bottom" if study.objective.sign > 0 else "top"
+    title = study.objective.title or study.objective.name
+    return (
+        f"Validation {title} of all search trials (up to n = {study.trials_per_arm} per arm)."
+        " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
+        f" cross at the {worse}: diverged; triangle: worse than the axis shows. Dotted lines are"
+        " the bounds of the searched range: a good region that touches one asks for a wider range."
+        " Learning rates of different optimizers are different quantities."
+    )
+
+
+LEARNING_RATES = FigureSpec(
+    id="F6",
+    slug="learning-rates",
+    question="How sensitive is each arm to its learning rate; was the range wide enough?",
+    row_type=LearningRateTrial,
+    compute=compute_learning_rates,
+    draw=draw_learning_rates,
+    caption=caption_learning_rates,
+    needs="no trial with a learning rate has ended yet",
+)

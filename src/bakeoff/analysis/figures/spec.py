@@ -1,0 +1,69 @@
+"""What a figure is, and what several figures read from the records."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.records import CHARGED_OUTCOMES, Comparison, StudyRecord, TrialRecord
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureSpec:
+    """One figure: the question it answers, its rows, its drawing and its caption.
+
+    The rows are named tuples. They are also the figure's CSV, so nothing is drawn that is not
+    written down. A figure without rows is not drawn; `needs` says what is missing then.
+    """
+
+    id: str
+    slug: str
+    """Short name in file names."""
+    question: str
+    row_type: type[Row]
+    compute: Callable[[Comparison], Sequence[Any]]
+    draw: Callable[[Sequence[Any], Comparison], "go.Figure"]
+    caption: Callable[[Comparison], str]
+    needs: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a row's fields."""
+        return tuple(getattr(self.row_type, "_fields", ()))
+
+
+def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
+    """The arm's search trials within its budget, in order; its defaults are not among them."""
+    return tuple(
+        trial
+        for trial in study.trials
+        if trial.arm == arm and trial.phase != "default" and trial.outcome in CHARGED_OUTCOMES
+    )
+
+
+def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
+    """The arm's confirmation runs, without those of the shortlist."""
+    return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
+
+
+def finite_mean(values: Iterable[float]) -> float | None:
+    """Mean of the finite values; None if there are none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return fmean(finite) if finite else None
+
+
+def seeds_text(comparison: Comparison) -> str:
+    """Number of confirmation seeds, per arm where arms differ, for captions."""
+    counts = {
+        summary.arm: 0 if summary.confirmed is None else len(summary.confirmed.seeds)
+        for summary in comparison.arms
+    }
+    if len(set(counts.values())) == 1:
+        return f"K = {next(iter(counts.values()))} in every arm"
+    return "K = " + ", ".join(f"{count} for {arm}" for arm, count in counts.items())

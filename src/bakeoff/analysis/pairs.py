@@ -1,0 +1,257 @@
+"""Every pair of arms: paired statistics, corrected for the number of pairs, and a status."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from bakeoff.analysis.confirmation import ConfirmedRuns
+from bakeoff.analysis.statistics import (
+    ALPHA,
+    UNKNOWN,
+    Difference,
+    Interval,
+    Scores,
+    detectable_difference,
+    detectable_unpaired_difference,
+    equality_p,
+    holm,
+    min_seeds,
+    num_pairs_of,
+    paired_difference,
+    seeds_to_decide,
+    unpaired_difference,
+    wilson_interval,
+    win_share,
+)
+from bakeoff.records import PairResult, Status
+
+Mask = npt.NDArray[np.bool_]
+
+SHOWN: frozenset[Status] = frozenset({"better", "clearly_better"})
+"""Statuses that say one arm is better than the other."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """What two arms scored: higher is better, seed by seed where the seeds are paired."""
+
+    a: Scores
+    """[K], or [K_a] where unpaired."""
+    b: Scores
+    """[K], or [K_b] where unpaired."""
+    a_diverged: Mask
+    b_diverged: Mask
+    paired: bool
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds on which both arms were run; unpaired, those of the arm with fewer."""
+        return min(len(self.a), len(self.b))
+
+    @property
+    def diverged(self) -> bool:
+        """Whether any of the runs diverged."""
+        return bool(self.a_diverged.any() or self.b_diverged.any())
+
+    @property
+    def mean_without_diverged(self) -> float:
+        """Mean difference over what is left without diverged runs; NaN if nothing is."""
+        if self.paired:
+            kept = ~(self.a_diverged | self.b_diverged)
+            a, b = self.a[kept], self.b[kept]
+        else:
+            a, b = self.a[~self.a_diverged], self.b[~self.b_diverged]
+        return float(np.mean(a) - np.mean(b)) if len(a) and len(b) else math.nan
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """A pair of arms: what they scored and what follows from it."""
+
+    sample: Sample
+    result: PairResult
+
+    @property
+    def winner(self) -> str | None:
+        """The arm that was shown to be better, if one was."""
+        if self.result.status not in SHOWN:
+            return None
+        return self.result.a if self.result.mean > 0 else self.result.b
+
+    @property
+    def loser(self) -> str | None:
+        """The arm that was shown to be worse, if one was."""
+        if self.winner is None:
+            return None
+        return self.result.b if self.winner == self.result.a else self.result.a
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both arms."""
+        return self.result.a, self.result.b
+
+
+def compare_pairs(
+    arms: Sequence[str],
+    runs: Mapping[str, ConfirmedRuns],
+    *,
+    sign: int,
+    delta: float,
+    blocked: bool,
+) -> tuple[Pair, ...]:
+    """All pairs of `arms`, in order; p values and intervals hold for all pairs together.
+
+    Pairs with an arm that was not confirmed count among the m pairs. Sentences are left empty.
+
+    Args:
+        arms: Every arm of the study, in the order of the report.
+        runs: Confirmed runs by arm.
+        sign: +1 where higher is better, -1 where lower is.
+        delta: Smallest difference that matters; NaN if unknown.
+        blocked: Whether a flag forbids any claim; every status is then `not_enough_data`.
+
+    Source: Holm 1979 over all pairs, because the leader is chosen from the same scores;
+    Bonferroni for the intervals.
+    """
+    samples = {
+        (a, b): collect_sample(runs.get(a), runs.get(b), sign) for a, b in combinations(arms, 2)
+    }
+    results = [_measure(a, b, sample, len(arms), delta) for (a, b), sample in samples.items()]
+    p_holm = holm(np.array([result.p for result in results]))
+    equality_holm = holm(np.array([result.equality_p for result in results]))
+    needed = math.inf if blocked else min_seeds(len(arms))
+    return tuple(
+        _with_status(
+            sample,
+            replace(result, p_holm=float(p), equality_p=float(equality)),
+            delta=delta,
+            needed=needed,
+        )
+        for sample, result, p, equality in zip(
+            samples.values(), results, p_holm, equality_holm, strict=True
+        )
+    )
+
+
+def collect_sample(a: ConfirmedRuns | None, b: ConfirmedRuns | None, sign: int) -> Sample:
+    """Scores of two arms on their common seeds; on all of their seeds where none is common."""
+    if a is None or b is None:
+        nothing, nobody = np.empty(0), np.empty(0, dtype=bool)
+        return Sample(a=nothing, b=nothing, a_diverged=nobody, b_diverged=nobody, paired=True)
+    common = sorted(set(a.seeds) & set(b.seeds))
+    at_a = [a.seeds.index(seed) for seed in common] or list(range(len(a.seeds)))
+    at_b = [b.seeds.index(seed) for seed in common] or list(range(len(b.seeds)))
+    return Sample(
+        a=sign * a.test[at_a],
+        b=sign * b.test[at_b],
+        a_diverged=a.diverged[at_a],
+        b_diverged=b.diverged[at_b],
+        paired=bool(common),
+    )
+
+
+def leading_group(
+    ranked: Sequence[str], runs: Mapping[str, ConfirmedRuns], pairs: Sequence[Pair], needed: int
+) -> tuple[str, ...]:
+    """Arms with enough confirmation runs that no other arm was shown to beat, in `ranked` order.
+
+    Empty if no pair could be compared.
+
+    Source: Bouthillier et al. 2021, section 6 (highlight all procedures within the bounds).
+    """
+    if all(pair.result.status == "not_enough_data" for pair in pairs):
+        return ()
+    eligible = [arm for arm in ranked if arm in runs and len(runs[arm].seeds) >= needed]
+    beaten = {pair.loser for pair in pairs}
+    # With different seeds in each pair, arms can beat each other in a circle
+    return tuple(arm for arm in eligible if arm not in beaten) or tuple(eligible[:1])
+
+
+def decide_status(
+    *, result: PairResult, num_seeds: int, needed: float, delta: float, diverged: bool
+) -> Status:
+    """The status of a pair whose p values are adjusted.
+
+    Where a run diverged, Student's t does not hold: an arm is then better if the sign-flip test
+    and the interval of its win share both say so, and nothing is said of the size.
+
+    Source: Bouthillier et al. 2021, section 4 (win share); Schuirmann 1987 (equality).
+    """
+    if num_seeds < needed:
+        return "not_enough_data"
+    if result.p_holm < ALPHA:
+        low, high = result.win_ci if diverged else result.ci
+        middle = 0.5 if diverged else 0.0
+        if result.mean > 0 and low > middle:
+            return "clearly_better" if low >= delta and not diverged else "better"
+        if result.mean < 0 and high < middle:
+            return "clearly_better" if -high >= delta and not diverged else "better"
+    return "practically_equal" if result.equality_p < ALPHA else "no_difference_shown"
+
+
+def _with_status(sample: Sample, result: PairResult, *, delta: float, needed: float) -> Pair:
+    status = decide_status(
+        result=result,
+        num_seeds=sample.num_seeds,
+        needed=needed,
+        delta=delta,
+        diverged=sample.diverged,
+    )
+    return Pair(sample=sample, result=replace(result, status=status))
+
+
+def _measure(a: str, b: str, sample: Sample, num_arms: int, delta: float) -> PairResult:
+    """All numbers of a pair, p values still unadjusted."""
+    alpha = ALPHA / num_pairs_of(num_arms)
+    difference = _difference(sample, 1 - alpha)
+    by_t = not sample.diverged
+    wins, win_ci = _wins(sample)
+    return PairResult(
+        a=a,
+        b=b,
+        num_pairs=sample.num_seeds if sample.paired else 0,
+        status="not_enough_data",
+        mean=difference.mean,
+        ci=difference.ci if by_t else UNKNOWN,
+        p=difference.p,
+        p_holm=math.nan,
+        win_share=wins,
+        win_ci=win_ci,
+        detectable=_detectable(sample, difference.sd, alpha) if by_t else math.nan,
+        equality_p=(
+            equality_p(sample.a, sample.b, delta, paired=sample.paired) if by_t else math.nan
+        ),
+        sentence="",
+        seeds_to_decide=(
+            seeds_to_decide(difference.mean, difference.sd, alpha, min_seeds(num_arms))
+            if by_t and sample.paired
+            else None
+        ),
+    )
+
+
+def _difference(sample: Sample, level: float) -> Difference:
+    if not sample.num_seeds:
+        return Difference(mean=math.nan, sd=math.nan, ci=UNKNOWN, p=math.nan)
+    compute = paired_difference if sample.paired else unpaired_difference
+    return compute(sample.a, sample.b, level)
+
+
+def _wins(sample: Sample) -> tuple[float, Interval]:
+    """Win share and its interval; unpaired, the share of all pairs of runs, without interval."""
+    if not sample.num_seeds:
+        return math.nan, UNKNOWN
+    if sample.paired:
+        share = win_share(sample.a, sample.b)
+        return share, wilson_interval(share, sample.num_seeds)
+    return win_share(sample.a[:, None], sample.b[None, :]), UNKNOWN
+
+
+def _detectable(sample: Sample, sd: float, alpha: float) -> float:
+    if sample.paired:
+        return detectable_difference(sd, sample.num_seeds, alpha)
+    return detectable_unpaired_difference(sd, len(sample.a), len(sample.b), alpha)

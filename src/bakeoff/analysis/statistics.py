@@ -1,0 +1,334 @@
+"""Statistics of confirmation runs: pure functions of numpy arrays.
+
+Axes: K confirmation seeds, m pairs of arms. Scores are given so that higher is better; nothing
+here knows a metric or an arm. Statistics of search scores are in `tuning.py`.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
+
+Scores = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+
+ALPHA = 0.05
+"""Error rate of the whole comparison, shared by all pairs of arms."""
+POWER = 0.8
+"""Probability with which a detectable difference is found."""
+EXACT_SEEDS = 40
+"""Up to this many seeds every sign pattern is counted (two halves of 2**20 sums)."""
+RESAMPLES = 20_000
+"""Monte Carlo permutations where counting all of them would take too long."""
+MAX_SEEDS = 10_000
+"""No estimate of seeds goes beyond this: the difference is then of no practical concern."""
+ROUNDING = 1e-12
+"""Relative size of differences that floating point makes out of equal numbers."""
+
+UNKNOWN: Interval = (math.nan, math.nan)
+UNBOUNDED: Interval = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Mean of `a` minus mean of `b`, with its interval and test."""
+
+    mean: float
+    sd: float
+    """Of the paired differences; unpaired, the pooled standard deviation of one arm."""
+    ci: Interval
+    p: float
+    """Two-sided, by permutation."""
+
+
+def num_pairs_of(num_arms: int) -> int:
+    """The number m of pairs among `num_arms` arms, at least 1."""
+    return max(1, math.comb(num_arms, 2))
+
+
+def sign_flip_floor(num_seeds: int) -> float:
+    """Smallest p that the two-sided sign-flip test can give with K seeds: `2 / 2**K`, at most 1.
+
+    Source: all `2**K` sign patterns are equally likely under the null hypothesis, and the two
+    extreme ones mirror each other.
+    """
+    return min(1.0, 2.0 / 2.0**num_seeds)
+
+
+def min_seeds(num_arms: int) -> int:
+    """Fewest paired seeds that can show a difference among `num_arms` arms.
+
+    `ceil(1 + log2(m / 0.05))`: 6, 7, 8, 9, 10 for 2 to 6 arms. One arm gets the answer of two.
+
+    Source: `sign_flip_floor` at most 0.05 after the strictest step of Holm's correction.
+    """
+    return math.ceil(1 + math.log2(num_pairs_of(num_arms) / ALPHA))
+
+
+def t_interval(values: Scores, level: float) -> Interval:
+    """Student's t interval of the mean of `values` [K].
+
+    Unbounded with fewer than two values; of width zero where all values are equal.
+
+    Source: Student 1908; equals `scipy.stats.ttest_1samp(values, 0).confidence_interval(level)`,
+    which warns where all values are equal.
+    """
+    if len(values) < 2:  # noqa: PLR2004 - a spread needs two values
+        return UNBOUNDED
+    mean = float(np.mean(values))
+    quantile = float(stats.t.ppf((1 + level) / 2, len(values) - 1))
+    half_width = quantile * standard_deviation(values) / math.sqrt(len(values))
+    return mean - half_width, mean + half_width
+
+
+def standard_deviation(values: Scores) -> float:
+    """Sample standard deviation of `values` [K] (divisor K - 1).
+
+    NaN with fewer than two values; exactly 0 where they differ by no more than rounding.
+    """
+    if len(values) < 2:  # noqa: PLR2004 - a spread needs two values
+        return math.nan
+    sd = float(np.std(values, ddof=1))
+    return 0.0 if sd <= ROUNDING * float(np.max(np.abs(values))) else sd
+
+
+def paired_difference(a: Scores, b: Scores, level: float) -> Difference:
+    """Mean of `a - b` [K] over the same seeds, its t interval and its sign-flip p.
+
+    The interval is Student's rather than a bootstrap's, which is too narrow at K <= 10.
+    With fewer than two seeds the interval is unbounded and the standard deviation NaN.
+
+    Raises:
+        ValueError: The arrays differ in length, are empty, or hold a value that is not finite.
+
+    Source: Bouthillier et al. 2021, sections 4 and 5 (paired seeds); `t_interval`;
+    `sign_flip_p`.
+    """
+    _check_scores(a, b)
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
+    differences = _without_rounding(a - b, scale=max(np.max(np.abs(a)), np.max(np.abs(b))))
+    return Difference(
+        mean=float(np.mean(differences)),
+        sd=standard_deviation(differences),
+        ci=t_interval(differences, level),
+        p=sign_flip_p(differences),
+    )
+
+
+def sign_flip_p(differences: Scores) -> float:
+    """Two-sided p of the test that flips the sign of each paired difference [K].
+
+    Exact up to 40 seeds: the sums of all sign patterns are counted by combining the sorted sums
+    of two halves. Above, 20,000 seeded random patterns, the observed one included. 1 where all
+    differences are zero.
+
+    Source: Fisher 1935; equals `scipy.stats.permutation_test(..., permutation_type="samples",
+    n_resamples=inf)`, which needs half a second at K = 17 and doubles with each seed.
+    """
+    nonzero = differences[differences != 0.0]
+    if len(nonzero) > EXACT_SEEDS:
+        return _sampled_sign_flip_p(nonzero)
+    half = len(nonzero) // 2
+    left, right = _signed_sums(nonzero[:half]), np.sort(_signed_sums(nonzero[half:]))
+    observed = abs(float(np.sum(nonzero))) - ROUNDING * float(np.sum(np.abs(nonzero)))
+    num_above = len(right) - np.searchsorted(right, observed - left, side="left")
+    return min(1.0, 2.0 * float(np.sum(num_above)) / 2.0 ** len(nonzero))
+
+
+def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
+    """Mean of `a` [K_a] minus mean of `b` [K_b] over different seeds: Welch interval, exact p.
+
+    All splits are counted up to 20,000 of them (K_a = K_b = 8), else that many seeded random
+    ones. With fewer than two scores in an arm the interval is unbounded.
+
+    Raises:
+        ValueError: An array is empty or holds a value that is not finite.
+
+    Source: Welch 1947 (interval); Fisher 1935 (permutation test).
+    """
+    _check_scores(a, b)
+    mean = float(np.mean(a) - np.mean(b))
+    sd = math.sqrt((standard_deviation(a) ** 2 + standard_deviation(b) ** 2) / 2)
+    test = stats.permutation_test(
+        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
+        n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return Difference(mean=mean, sd=sd, ci=_welch_interval(a, b, level), p=float(test.pvalue))
+
+
+def holm(p_values: Scores) -> Scores:
+    """Holm's step-down adjusted p values [m], in the order given; NaN counts as 1, stays NaN.
+
+    Source: Holm 1979.
+    """
+    if len(p_values) == 0:
+        return p_values
+    adjusted = multipletests(np.nan_to_num(p_values, nan=1.0), method="holm")[1]
+    return np.where(np.isnan(p_values), np.nan, adjusted)
+
+
+def equality_p(a: Scores, b: Scores, delta: float, *, paired: bool = True) -> float:
+    """Value p of two one-sided t tests against a difference outside `[-delta, delta]`.
+
+    Small means practically equal. NaN where `delta` is not positive or there are fewer than two
+    scores; 0 or 1 where the differences do not vary.
+
+    Source: Schuirmann 1987; `statsmodels.stats.weightstats.ttost_paired`, `ttost_ind`.
+    """
+    if min(len(a), len(b)) < 2 or not delta > 0:  # noqa: PLR2004 - a spread needs two values
+        return math.nan
+    spread = standard_deviation(a - b) if paired else standard_deviation(np.r_[a, b])
+    if spread == 0:
+        return 0.0 if abs(float(np.mean(a) - np.mean(b))) < delta else 1.0
+    if paired:
+        return float(ttost_paired(a, b, -delta, delta)[0])
+    return float(ttost_ind(a, b, -delta, delta, usevar="unequal")[0])
+
+
+def win_share(a: Scores, b: Scores) -> float:
+    """Share of paired seeds [K] on which `a` is above `b`; ties count one half.
+
+    Source: Bouthillier et al. 2021, section 4 (paired probability of outperforming).
+    """
+    return float(np.mean(np.where(a == b, 0.5, a > b)))
+
+
+def wilson_interval(share: float, num: int, level: float = 0.95) -> Interval:
+    """Wilson score interval of a share observed in `num` trials; (0, 1) without any.
+
+    The number of successes need not be whole, since ties count one half.
+
+    Source: Wilson 1927; `statsmodels.stats.proportion.proportion_confint`.
+    """
+    if num == 0:
+        return 0.0, 1.0
+    low, high = proportion_confint(share * num, num, alpha=1 - level, method="wilson")
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
+def detectable_difference(sd: float, num_seeds: int, alpha: float) -> float:
+    """Difference that K paired seeds of this spread show with probability 0.8, in units of `sd`.
+
+    1.00, 1.22, 1.37 standard deviations at K = 10 for alpha = 0.05 / (1, 3, 6). NaN with fewer
+    than two seeds.
+
+    Source: power of the paired t test, Cohen 1988; the tail beyond the opposite bound (below
+    1e-4 here) is left out. `statsmodels.stats.power.TTestPower` gives the same, except where
+    scipy's `nct.cdf` underflows to NaN and its search stops early without an error.
+    """
+    if num_seeds < 2:  # noqa: PLR2004 - a spread needs two values
+        return math.nan
+    return _noncentrality(num_seeds - 1, alpha) / math.sqrt(num_seeds) * sd
+
+
+def detectable_unpaired_difference(sd: float, num_a: int, num_b: int, alpha: float) -> float:
+    """As `detectable_difference`, for unpaired seeds and the standard deviation of one arm.
+
+    Source: power of the two-sample t test, Cohen 1988.
+    """
+    if min(num_a, num_b) < 2:  # noqa: PLR2004 - a spread needs two values
+        return math.nan
+    return _noncentrality(num_a + num_b - 2, alpha) * math.sqrt(1 / num_a + 1 / num_b) * sd
+
+
+def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int | None:
+    """Estimated paired seeds that show a mean difference of this size with probability 0.8.
+
+    An estimate from few seeds is rough: it says whether to add seeds or to give up. None where
+    there is no difference or no spread to go by, or where 10,000 would not do.
+
+    Args:
+        mean: Mean paired difference.
+        sd: Standard deviation of the paired differences.
+        alpha: Two-sided level, already divided by the number of pairs.
+        at_least: Seeds needed whatever the spread (`min_seeds`).
+
+    Source: `detectable_difference`, searched for the smallest K.
+    """
+    if mean == 0 or not (math.isfinite(mean) and math.isfinite(sd)):
+        return None
+    low, high = at_least - 1, at_least
+    while detectable_difference(sd, high, alpha) > abs(mean):
+        low, high = high, 2 * high
+        if low >= MAX_SEEDS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        shown = detectable_difference(sd, middle, alpha) <= abs(mean)
+        low, high = (low, middle) if shown else (middle, high)
+    return high
+
+
+def standard_error_of_share(share: float, num_samples: int) -> float:
+    """Standard error of a mean of yes/no over `num_samples` samples: `sqrt(p (1 - p) / n)`.
+
+    A share of 0 or 1 is taken as one sample off, so that the error is never zero. NaN without
+    samples.
+
+    Source: binomial variance; Bouthillier et al. 2021, figure 2.
+    """
+    if num_samples < 1:
+        return math.nan
+    p = min(max(share, 1 / num_samples), 1 - 1 / num_samples)
+    return math.sqrt(max(0.0, p * (1 - p)) / num_samples)
+
+
+def _check_scores(*arrays: Scores) -> None:
+    for array in arrays:
+        if len(array) == 0 or not np.all(np.isfinite(array)):
+            raise ValueError(f"scores must be finite and at least one: {array.tolist()}")
+
+
+def _without_rounding(differences: Scores, scale: float) -> Scores:
+    """Differences with zero where they are no larger than the rounding of scores of this size."""
+    return np.where(np.abs(differences) <= ROUNDING * scale, 0.0, differences)
+
+
+def _signed_sums(values: Scores) -> Scores:
+    """Sums of `values` [n] under every pattern of signs [2**n]."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate((sums + value, sums - value))
+    return sums
+
+
+def _sampled_sign_flip_p(differences: Scores) -> float:
+    rng = np.random.default_rng(0)
+    signs = rng.choice((-1.0, 1.0), size=(RESAMPLES, len(differences)))
+    observed = abs(float(np.sum(differences))) * (1 - ROUNDING)
+    num_above = int(np.count_nonzero(np.abs(signs @ differences) >= observed))
+    return (num_above + 1) / (RESAMPLES + 1)
+
+
+def _welch_interval(a: Scores, b: Scores, level: float) -> Interval:
+    if min(len(a), len(b)) < 2:  # noqa: PLR2004 - a spread needs two values
+        return UNBOUNDED
+    mean = float(np.mean(a) - np.mean(b))
+    errors = np.array([standard_deviation(a) ** 2 / len(a), standard_deviation(b) ** 2 / len(b)])
+    if not np.any(errors):
+        return mean, mean
+    degrees = np.sum(errors) ** 2 / (errors[0] ** 2 / (len(a) - 1) + errors[1] ** 2 / (len(b) - 1))
+    half_width = float(stats.t.ppf((1 + level) / 2, degrees) * np.sqrt(np.sum(errors)))
+    return mean - half_width, mean + half_width
+
+
+def _mean_difference(a: Scores, b: Scores, axis: int) -> Scores:
+    return np.asarray(np.mean(a, axis=axis) - np.mean(b, axis=axis))
+
+
+@lru_cache(maxsize=1024)
+def _noncentrality(degrees: int, alpha: float) -> float:
+    """Shift of t that a two-sided test of level `alpha` finds with probability `POWER`."""
+    critical = float(stats.t.isf(alpha / 2, degrees))
+    return float(
+        optimize.brentq(
+            lambda shift: stats.nct.sf(critical, degrees, shift) - POWER, 0.0, 10 * critical
+        )
+    )

@@ -1,0 +1,81 @@
+"""Time to target: how soon confirmation runs reach a score, and what the search for it cost."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bakeoff.analysis.arms import Runs, searched_trials
+from bakeoff.analysis.confirmation import ConfirmedRuns
+from bakeoff.analysis.statistics import Scores
+from bakeoff.analysis.tuning import expected_cost_of_success, first_reaching, median_time
+from bakeoff.records import ArmSummary, StudyRecord, TimeToTarget, TrialRecord
+
+
+def target_of(record: StudyRecord, runs: Runs, leading: Sequence[str]) -> float | None:
+    """The validation score whose time of arrival is reported; None without confirmation runs.
+
+    Of each arm the median over seeds of a run's best validation score is taken, so that no lucky
+    run sets the target. The target is the declared reference arm's median; without one, the worst
+    median in the leading group (of all confirmed arms if none leads), so that at least half of
+    the runs of each of them arrive.
+
+    Source: AlgoPerf (Dahl et al. 2023), section 4 (target from the median run).
+    """
+    names = leading or list(runs)
+    if record.reference is not None and record.reference in runs:
+        names = [record.reference]
+    medians = [_median_best(runs[name], record) for name in names if name in runs]
+    finite = [median for median in medians if np.isfinite(median)]
+    if not finite:
+        return None
+    return min(finite) if record.objective.sign > 0 else max(finite)
+
+
+def with_time_to_target(
+    summary: ArmSummary, record: StudyRecord, runs: ConfirmedRuns | None, target: float | None
+) -> ArmSummary:
+    """`summary` with the time its confirmation runs need to reach `target`.
+
+    Runs that diverged have not reached it. Evaluation time is not counted.
+    """
+    if target is None or runs is None:
+        return summary
+    times = [_arrival(run, record, target) for run in runs.runs]
+    epochs, seconds = np.array(times).T
+    searched = searched_trials(record, summary.arm)
+    return replace(
+        summary,
+        time_to_target=TimeToTarget(
+            target=target,
+            reached=int(np.count_nonzero(np.isfinite(epochs))),
+            num_runs=len(times),
+            median_epochs=median_time(epochs),
+            median_seconds=median_time(seconds),
+            search_cost_epochs=expected_cost_of_success(
+                np.array([trial.epochs_run for trial in searched], dtype=float),
+                np.array([np.isfinite(_arrival(t, record, target)[0]) for t in searched]),
+            ),
+        ),
+    )
+
+
+def _signed_values(run: TrialRecord, record: StudyRecord) -> Scores:
+    return record.objective.sign * np.array(run.values(record.objective.name), dtype=float)
+
+
+def _median_best(confirmed: ConfirmedRuns, record: StudyRecord) -> float:
+    """Median over runs of the best validation score; NaN if no run has one."""
+    sign = record.objective.sign
+    values = [_signed_values(run, record) for run in confirmed.runs if run.outcome == "complete"]
+    bests = [sign * float(np.max(v[np.isfinite(v)])) for v in values if np.isfinite(v).any()]
+    return float(np.median(bests)) if bests else float("nan")
+
+
+def _arrival(run: TrialRecord, record: StudyRecord, target: float) -> tuple[float, float]:
+    """Epochs and training seconds until `target` is reached; infinite if it is not."""
+    index = first_reaching(_signed_values(run, record), record.objective.sign * target)
+    if run.outcome == "diverged" or index is None:
+        return np.inf, np.inf
+    until = run.history[: index + 1]
+    return float(until[-1].epoch), sum(result.train_seconds for result in until)

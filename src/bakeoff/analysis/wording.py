@@ -1,0 +1,104 @@
+"""How numbers, names and the scope of a claim are put into words."""
+
+import math
+from collections.abc import Sequence
+
+from bakeoff.analysis.arms import searched_trials
+from bakeoff.records import CHARGED_OUTCOMES, MetricInfo, StudyRecord
+
+SAMPLER_TITLES = {
+    "random": "random",
+    "sobol": "Sobol",
+    "tpe": "TPE",
+    "gp": "Gaussian-process",
+    "cmaes": "CMA-ES",
+}
+MAX_DECIMALS = 10
+
+SCOPE = "for this model, data, search space and budget"
+
+
+def number(value: float, half_width: float = math.nan) -> str:
+    """`value` rounded to two significant digits of the half-width of its interval.
+
+    Four significant digits of its own where the interval is unknown, unbounded or of width zero.
+    """
+    if not math.isfinite(value):
+        return {math.inf: "infinite", -math.inf: "-infinite"}.get(value, "unknown")
+    if not math.isfinite(half_width) or half_width <= 0:
+        return f"{value:.4g}"
+    decimals = 1 - math.floor(math.log10(half_width))
+    return f"{value:.{min(max(decimals, 0), MAX_DECIMALS)}f}"
+
+
+def two_digits(value: float) -> str:
+    """`value` to two significant digits, without an exponent where it is readable so."""
+    return number(value, abs(value))
+
+
+def interval(bounds: tuple[float, float], half_width: float = math.nan) -> str:
+    """An interval as `[low, high]`, rounded by its own half-width unless another is given."""
+    low, high = bounds
+    width = (high - low) / 2 if math.isnan(half_width) else half_width
+    return f"[{number(low, width)}, {number(high, width)}]"
+
+
+def p_value(p: float) -> str:
+    """A p value as `p = 0.012` or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004 - usual in print
+
+
+def percent(share: float) -> str:
+    """A share in percent, as in `98.3 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def join(names: Sequence[str]) -> str:
+    """Names as in a sentence: `a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:  # noqa: PLR2004 - one name needs no joining
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def metric_name(objective: MetricInfo) -> str:
+    """The metric's name as it stands in a sentence."""
+    return objective.name.replace("_", " ")
+
+
+def metric_phrase(objective: MetricInfo) -> str:
+    """The metric with its unit and direction: `accuracy (higher is better)`."""
+    better = "higher" if objective.sign > 0 else "lower"
+    unit = f"{objective.unit}, " if objective.unit else ""
+    return f"{metric_name(objective)} ({unit}{better} is better)"
+
+
+def count_range(counts: Sequence[int]) -> str:
+    """`12` where all counts agree, else `9 to 12`."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def search_phrase(record: StudyRecord) -> str:
+    """How configurations were found: `pruned TPE search, 12 trials per arm`."""
+    searched = {arm.name: searched_trials(record, arm.name) for arm in record.arms}
+    pruned = any(trial.outcome == "pruned" for trials in searched.values() for trial in trials)
+    sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
+    charged = [
+        sum(trial.outcome in CHARGED_OUTCOMES for trial in trials) for trials in searched.values()
+    ]
+    per_arm = count_range(charged)
+    noun = "trial" if per_arm == "1" else "trials"
+    return f"{'pruned ' if pruned else ''}{sampler} search, {per_arm} {noun} per arm"
+
+
+def scope_of(record: StudyRecord) -> str:
+    """What a claim holds for: planned epochs, the search, and the words that end every claim."""
+    return (
+        f"runs of {plural(record.epochs, 'epoch')}; configurations found by "
+        f"{search_phrase(record)}; {SCOPE}"
+    )

@@ -1,0 +1,301 @@
+"""The command `study`: one function per verb, which imports what it needs when it runs.
+
+Flags say where and how much, never what: that is the study file's. Results go to stdout, progress
+and errors to stderr.
+"""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakeoff import __version__
+from bakeoff.errors import BakeoffError
+
+app = typer.Typer(
+    name="study",
+    help="Which optimizer and schedule for my PyTorch model and my data, how sure are we, and what"
+    " did it cost?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Device(StrEnum):
+    """Where runs train."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", metavar="FILE")]
+NameArgument = Annotated[str, typer.Argument(help="Name of a stored study.", metavar="NAME")]
+Output = Annotated[
+    Path,
+    typer.Option(help="Folder for reports and the default storage.", envvar="BAKEOFF_OUTPUT"),
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        help="Storage URL; default sqlite:///<output>/studies.db.",
+        envvar="BAKEOFF_STORAGE",
+        metavar="URL",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Runs trained at once; default one per core.", envvar="BAKEOFF_WORKERS"),
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="Where runs train.", envvar="BAKEOFF_DEVICE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    file: StudyFileArgument,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    workers: Workers = None,
+    device: DeviceOption = Device.CPU,
+) -> None:
+    """Run a study, or continue it: search, confirm, report.
+
+    Example: study run studies/digits.toml
+    """
+    from bakeoff.commands.run import run_and_report
+
+    run_and_report(file, output=output, storage_url=storage, workers=workers, device=device.value)
+
+
+@app.command()
+def plan(
+    file: StudyFileArgument,
+    output: Output = RESULTS,
+    workers: Workers = None,
+    device: DeviceOption = Device.CPU,
+    as_json: Json = False,
+) -> None:
+    """Say what a study would cost and could find out, from a probe of a few seconds.
+
+    Example: study plan studies/fashion-cnn.toml
+    """
+    from bakeoff.commands.run import plan_study
+
+    plan_study(file, output=output, workers=workers, device=device.value, as_json=as_json)
+
+
+@app.command()
+def status(
+    name: NameArgument,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    as_json: Json = False,
+) -> None:
+    """Show a study's arms, budgets, best scores and what is running.
+
+    Example: study status digits
+    """
+    from bakeoff.commands.show import show_status
+
+    show_status(name, output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command("list")
+def list_studies(
+    output: Output = RESULTS, storage: StorageOption = None, as_json: Json = False
+) -> None:
+    """List the stored studies.
+
+    Example: study list
+    """
+    from bakeoff.commands.show import show_studies
+
+    show_studies(output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command()
+def show(
+    name: NameArgument,
+    number: Annotated[int | None, typer.Argument(help="One trial, epoch by epoch.")] = None,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    as_json: Json = False,
+) -> None:
+    """Show a study's trials, or one of them epoch by epoch.
+
+    Example: study show digits 12
+    """
+    from bakeoff.commands.show import show_trials
+
+    show_trials(name, number, output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command()
+def report(name: NameArgument, output: Output = RESULTS, storage: StorageOption = None) -> None:
+    """Write a study's report anew: HTML, Markdown, CSV and JSON.
+
+    Example: study report digits
+    """
+    from bakeoff.commands.run import report_study
+
+    report_study(name, output=output, storage_url=storage)
+
+
+@app.command()
+def dashboard(
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve optuna-dashboard and the reports on this machine.
+
+    Example: study dashboard --port 8080
+    """
+    from bakeoff.dashboard import serve_dashboard
+
+    serve_dashboard(output=output, storage_url=storage, port=port)
+
+
+@app.command()
+def optimizers(as_json: Json = False) -> None:
+    """List the optimizers with their default ranges and where those come from.
+
+    Example: study optimizers
+    """
+    from bakeoff.commands.catalog import list_optimizers
+
+    list_optimizers(as_json=as_json)
+
+
+@app.command()
+def schedulers(as_json: Json = False) -> None:
+    """List the learning-rate schedules with their default ranges.
+
+    Example: study schedulers
+    """
+    from bakeoff.commands.catalog import list_schedulers
+
+    list_schedulers(as_json=as_json)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the models; your own goes in as package.module:function.
+
+    Example: study models
+    """
+    from bakeoff.commands.catalog import list_models
+
+    list_models(as_json=as_json)
+
+
+@app.command()
+def datasets(as_json: Json = False) -> None:
+    """List the data sets; your own goes in as npz:PATH or package.module:function.
+
+    Example: study datasets
+    """
+    from bakeoff.commands.catalog import list_datasets
+
+    list_datasets(as_json=as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors.
+
+    Example: study schema > study.schema.json
+    """
+    from bakeoff.studyfile import study_schema
+
+    typer.echo(study_schema())
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE")] = Path(
+        "study.toml"
+    ),
+) -> None:
+    """Write a commented study file to start from.
+
+    Example: study init my-study.toml
+    """
+    from bakeoff.commands.upkeep import write_starter
+
+    write_starter(path)
+
+
+@app.command()
+def validate(file: StudyFileArgument) -> None:
+    """Check a study file without running or importing anything it refers to.
+
+    Example: study validate studies/digits.toml
+    """
+    from bakeoff.studyfile import load_study_file
+
+    config = load_study_file(file)
+    typer.echo(f"{file}: study {config.name!r} is valid")
+
+
+@app.command()
+def delete(
+    name: NameArgument,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a study, its checkpoints and its report.
+
+    Example: study delete digits --yes
+    """
+    from bakeoff.commands.upkeep import delete_study
+
+    delete_study(name, output=output, storage_url=storage, confirmed=yes)
+
+
+@app.command()
+def doctor(output: Output = RESULTS, storage: StorageOption = None, as_json: Json = False) -> None:
+    """Check this machine: versions, cores, data sets, storage, disk.
+
+    Example: study doctor
+    """
+    from bakeoff.commands.upkeep import check_machine
+
+    check_machine(output=output, storage_url=storage, as_json=as_json)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"bakeoff {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001 - read by its callback
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that `errors` gives each kind of failure."""
+    try:
+        app(args=arguments)
+    except BakeoffError as error:
+        typer.echo(f"study: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""What the verbs of `study` do; `cli` declares their arguments."""

@@ -1,0 +1,42 @@
+"""Tables and JSON on stdout."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 200
+"""Columns where stdout is no terminal: wide enough that a table keeps its lines whole."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """A table without frames; numbers stand right, names are shown as they are."""
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    if title:
+        print(title)
+    for column, heading in enumerate(headings):
+        is_number = bool(rows) and all(_is_number(row[column]) for row in rows)
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_show(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width).print(table)
+
+
+def _is_number(cell: object) -> bool:
+    return cell is None or (isinstance(cell, (int, float)) and not isinstance(cell, bool))
+
+
+def _show(cell: object) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)

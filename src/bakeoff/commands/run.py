@@ -1,0 +1,213 @@
+"""`study run`, `study plan`, `study report`: from a study file to a report."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.commands.output import print_json, print_table
+from bakeoff.errors import NothingCompletedError
+from bakeoff.records import Comparison, StudyConfig
+from bakeoff.report import write_report
+from bakeoff.studyfile import load_study_file
+
+
+def run_and_report(
+    file: Path, *, output: Path, storage_url: str | None, workers: int | None, device: str
+) -> None:
+    """Run the study of a file to its end, write the report and say what was found.
+
+    Raises:
+        NothingCompletedError: No trial completed; the report says what happened.
+        BakeoffError: See `bakeoff.session.run_study`.
+    """
+    from bakeoff.components.metrics import METRICS
+    from bakeoff.progress import build_progress
+    from bakeoff.session import RunSettings, run_study
+    from bakeoff.studyfile import arm_names
+
+    config = load_study_file(file)
+    settings = RunSettings.choose(
+        output=output, storage_url=storage_url, workers=workers, device=device
+    )
+    arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
+    metric = METRICS[config.objective].info
+    with build_progress(config, arms, metric, settings.workers) as progress:
+        result = run_study(config, settings, progress)
+    if result.num_trained == 0:
+        typer.echo(
+            f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
+            f" confirmation runs of {config.name!r} are done"
+        )
+    comparison = report_study(config.name, output=output, storage_url=storage_url)
+    if not any(trial.outcome == "complete" for trial in comparison.study.trials):
+        raise NothingCompletedError(
+            f"study {config.name!r} finished, but no trial completed; the report says why"
+        )
+
+
+def report_study(name: str, *, output: Path, storage_url: str | None) -> Comparison:
+    """Write a stored study's report, and print the verdict, the arms and where the report is.
+
+    Raises:
+        BakeoffError: The storage cannot be read, or holds no such study.
+    """
+    from bakeoff.storage import Storage, default_storage_url
+
+    storage = Storage(storage_url or default_storage_url(output))
+    comparison = compare(storage.load_record(name))
+    paths = write_report(comparison, output / name)
+    print_comparison(comparison)
+    typer.echo(f"\nreport: {paths.html}")
+    return comparison
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The verdict's headline and a table of the arms."""
+    typer.echo(f"\n{comparison.verdict.headline}\n")
+    metric = comparison.study.objective.name
+    print_table(
+        ["arm", "trials", f"best {metric} in search", "seeds", f"test {metric}", "95 % interval"],
+        [
+            [
+                arm.arm,
+                arm.num_trials,
+                arm.search_best,
+                None if arm.confirmed is None else len(arm.confirmed.seeds),
+                None if arm.confirmed is None else arm.confirmed.test_mean,
+                "" if arm.confirmed is None else _interval(arm.confirmed.test_ci),
+            ]
+            for arm in comparison.arms
+        ],
+    )
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:.4f} to {bounds[1]:.4f}" if all(map(math.isfinite, bounds)) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a study is going to do and cost."""
+
+    study: str
+    arms: tuple[str, ...]
+    trials_per_arm: int
+    default_trials: int
+    shortlist_runs: int
+    confirmation_runs: int
+    num_runs: int
+    max_epochs: int
+    """If nothing is pruned."""
+    train_samples: int
+    steps_per_epoch: int
+    seconds_per_step: float
+    max_hours: float
+    """On this machine with these workers, training only, if nothing is pruned."""
+    workers: int
+    detectable_seed_sds: float | None
+    """Smallest difference between two arms, in standard deviations over seeds of their paired
+    difference, that the confirmation finds with probability 0.8."""
+
+
+def plan_study(
+    file: Path, *, output: Path, workers: int | None, device: str, as_json: bool
+) -> None:
+    """Print what the study of a file would cost and could find out; nothing is stored.
+
+    Raises:
+        BakeoffError: The file, the data or the model is unusable.
+    """
+    from bakeoff.records import as_plain
+
+    config = load_study_file(file)
+    plan = make_plan(config, output=output, workers=workers, device=device)
+    if as_json:
+        print_json(as_plain(plan))
+        return
+    rows = [
+        ["arms", ", ".join(plan.arms)],
+        ["trials per arm", str(plan.trials_per_arm)],
+        ["runs", _runs(plan)],
+        ["epochs", f"at most {plan.max_epochs:,}, fewer with pruning"],
+        ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
+        ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
+        ["training time", f"at most {_hours(plan.max_hours)} with {plan.workers} workers"],
+        ["can detect", _detectable(plan)],
+    ]
+    print_table(["study", plan.study], rows)
+
+
+def make_plan(config: StudyConfig, *, output: Path, workers: int | None, device: str) -> Plan:
+    """Count the runs, and measure the time of a step in a worker.
+
+    Raises:
+        BakeoffError: The data or the model is unusable.
+    """
+    from bakeoff.analysis.statistics import detectable_difference
+    from bakeoff.components.datasets import describe_dataset
+    from bakeoff.engines.local import LocalEngine
+    from bakeoff.seeding import derive_seed
+    from bakeoff.session import RunSettings, choose_precision, probe
+    from bakeoff.space import build_arms
+
+    settings = RunSettings.choose(output=output, storage_url=None, workers=workers, device=device)
+    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)
+    try:
+        probed = choose_precision(config, probe(config, engine))
+    finally:
+        engine.close()
+    arms = tuple(arm.name for arm in build_arms(config))
+    num_pairs = len(arms) * (len(arms) - 1) // 2
+    defaults = len(arms) if config.search.defaults else 0
+    confirm = config.confirm
+    shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
+    num_runs = len(arms) * (config.search.trials_per_arm + confirm.seeds) + defaults + shortlist
+    steps = math.ceil(summary.num_train / config.training.batch_size)
+    seconds_per_step = probed.seconds_per_step[probed.precision]
+    max_epochs = num_runs * config.training.epochs
+    return Plan(
+        study=config.name,
+        arms=arms,
+        trials_per_arm=config.search.trials_per_arm,
+        default_trials=defaults,
+        shortlist_runs=shortlist,
+        confirmation_runs=len(arms) * confirm.seeds,
+        num_runs=num_runs,
+        max_epochs=max_epochs,
+        train_samples=summary.num_train,
+        steps_per_epoch=steps,
+        seconds_per_step=seconds_per_step,
+        max_hours=max_epochs * steps * seconds_per_step / 3600 / settings.workers,
+        workers=settings.workers,
+        detectable_seed_sds=(
+            detectable_difference(1.0, confirm.seeds, num_pairs)
+            if num_pairs and confirm.seeds > 1
+            else None
+        ),
+    )
+
+
+def _runs(plan: Plan) -> str:
+    return (
+        f"{plan.num_runs}: {plan.trials_per_arm * len(plan.arms)} trials, {plan.default_trials}"
+        f" defaults, {plan.shortlist_runs} shortlist, {plan.confirmation_runs} confirmation"
+    )
+
+
+def _hours(hours: float) -> str:
+    from bakeoff.progress import format_seconds
+
+    return format_seconds(3600 * hours)
+
+
+def _detectable(plan: Plan) -> str:
+    if plan.detectable_seed_sds is None:
+        return "nothing: no pair of arms is confirmed"
+    return (
+        f"differences of about {plan.detectable_seed_sds:.2f} standard deviations over seeds,"
+        f" with {plan.confirmation_runs // len(plan.arms)} seeds per arm"
+    )

@@ -1,0 +1,189 @@
+"""`study status`, `study list`, `study show`: what is stored."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import typer
+
+from bakeoff.commands.output import print_json, print_table
+from bakeoff.errors import UsageError
+from bakeoff.records import OUTCOMES, StudyRecord, TrialRecord, as_plain
+from bakeoff.storage import Storage, default_storage_url
+
+
+def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bool) -> None:
+    """Print a study's arms with what each was charged, its best score, and what is running.
+
+    Raises:
+        BakeoffError: The storage cannot be read, or holds no such study.
+    """
+    record = Storage(storage_url or default_storage_url(output)).load_record(name)
+    arms = [_arm_status(record, arm.name) for arm in record.arms]
+    running = [
+        {"run": f"{trial.purpose}-{trial.number}", "arm": trial.arm, "epochs": trial.epochs_run}
+        for trial in (*record.trials, *record.confirmations)
+        if trial.outcome == "running"
+    ]
+    if as_json:
+        print_json({"study": name, "finished": record.finished, "arms": arms, "running": running})
+        return
+    state = "finished" if record.finished else "unfinished; `study run` continues it"
+    print_table(list(arms[0]), [list(arm.values()) for arm in arms], title=f"{name}: {state}\n")
+    for run in running:
+        typer.echo(
+            f"running: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
+        )
+
+
+def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
+    trials = [one for one in record.trials if one.arm == arm and one.phase != "default"]
+    counts = Counter(trial.outcome for trial in trials)
+    scores = [one.score for one in trials if one.outcome == "complete" and one.score is not None]
+    sign = record.objective.sign
+    return {
+        "arm": arm,
+        "budget": record.trials_per_arm,
+        "charged": len(trials) - counts["running"],
+        **{outcome: counts[outcome] for outcome in OUTCOMES if outcome != "running"},
+        "epochs": sum(trial.epochs_run for trial in trials),
+        "seconds": round(sum(one.train_seconds + one.evaluate_seconds for one in trials), 1),
+        f"best {record.objective.name}": (
+            max(scores, key=lambda score: sign * score) if scores else None
+        ),
+        "confirmation runs": sum(
+            one.arm == arm and one.outcome != "running" for one in record.confirmations
+        ),
+    }
+
+
+def show_studies(*, output: Path, storage_url: str | None, as_json: bool) -> None:
+    """Print a line per stored study.
+
+    Raises:
+        BakeoffError: The storage cannot be read.
+    """
+    storage = Storage(storage_url or default_storage_url(output))
+    studies = [_study_line(storage, name) for name in storage.names()]
+    if as_json:
+        print_json(studies)
+    elif not studies:
+        typer.echo(f"no studies in {storage}")
+    else:
+        print_table(list(studies[0]), [list(study.values()) for study in studies])
+
+
+def _study_line(storage: Storage, name: str) -> dict[str, object]:
+    record = storage.load_record(name)
+    return {
+        "study": name,
+        "state": "finished" if record.finished else "unfinished",
+        "arms": ", ".join(arm.name for arm in record.arms),
+        "trials": sum(trial.outcome != "running" for trial in record.trials),
+        "confirmation runs": sum(run.outcome != "running" for run in record.confirmations),
+        "objective": record.objective.name,
+        "question": record.question,
+    }
+
+
+def show_trials(
+    name: str, number: int | None, *, output: Path, storage_url: str | None, as_json: bool
+) -> None:
+    """Print a study's trials, or one of them epoch by epoch.
+
+    Raises:
+        UsageError: There is no such trial.
+        BakeoffError: The storage cannot be read, or holds no such study.
+    """
+    record = Storage(storage_url or default_storage_url(output)).load_record(name)
+    if number is None:
+        _show_all(record, as_json=as_json)
+        return
+    trial = next((one for one in record.trials if one.number == number), None)
+    if trial is None:
+        raise UsageError(f"study {name!r} has no trial {number}; it has {len(record.trials)}")
+    _show_one(trial, as_json=as_json)
+
+
+def _show_all(record: StudyRecord, *, as_json: bool) -> None:
+    if as_json:
+        print_json([_finite(as_plain(trial)) for trial in record.trials])
+        return
+    print_table(
+        [
+            "trial",
+            "arm",
+            "phase",
+            "outcome",
+            record.objective.name,
+            "epochs",
+            "seconds",
+            "settings",
+        ],
+        [
+            [
+                trial.number,
+                trial.arm,
+                trial.phase,
+                trial.outcome,
+                trial.score,
+                trial.epochs_run,
+                round(trial.train_seconds + trial.evaluate_seconds, 2),
+                _settings(trial),
+            ]
+            for trial in record.trials
+        ],
+    )
+
+
+def _settings(trial: TrialRecord) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in trial.params.items()
+        if name != "optimizer"
+    )
+
+
+def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_finite(as_plain(trial)))
+        return
+    facts = {
+        "trial": trial.number,
+        "arm": trial.arm,
+        "phase": trial.phase,
+        "outcome": trial.outcome,
+        "score": trial.score,
+        "seed": trial.seed,
+        "attempts": trial.attempts,
+        "stopped": trial.stop_reason,
+        **trial.params,
+    }
+    print_table(["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")])
+    if not trial.history:
+        return
+    metrics = list(trial.history[-1].metrics)
+    print_table(
+        ["epoch", *metrics, "train loss", "learning rate", "gradient norm", "seconds"],
+        [
+            [
+                result.epoch,
+                *(result.metrics.get(metric) for metric in metrics),
+                result.train_loss,
+                result.learning_rate,
+                result.grad_norm,
+                result.train_seconds,
+            ]
+            for result in trial.history
+        ],
+        title="",
+    )
+
+
+def _finite(value: object) -> object:
+    """NaN and infinities as null, so that the output is strict JSON."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,164 @@
+"""`study init`, `study delete`, `study doctor`."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+
+from bakeoff.commands.output import print_json, print_table
+from bakeoff.errors import BakeoffError, UsageError
+
+STARTER = """\
+# A study: which optimizer, learning rate, schedule and weight decay suit this model and this data?
+# Run it with `study run`, look at it with `study status` and `study dashboard`.
+
+[study]
+name = "my-study"
+question = "Which optimizer suits my model on my data?"
+seed = 0
+objective = "accuracy"            # or loss, macro_f1
+compare = ["optimizer"]           # an arm is one value of these; ["optimizer", "scheduler"] also works
+# delta = 0.005                   # the smallest difference that matters to you
+
+[data]
+dataset = "digits"                # `study datasets` lists them; npz:PATH for your own arrays
+validation_fraction = 0.2
+
+[model]
+model = "mlp"                     # `study models` lists them; "package.module:function" for your own
+width = 64
+dropout = { low = 0.0, high = 0.5 }   # a range is searched, a number is fixed
+
+[training]
+epochs = 15
+batch_size = 32
+precision = "auto"                # fp32, bf16, fp16, or the fastest that is measured to be faster here
+clip_grad_norm = 1.0
+
+[search]
+optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
+schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
+trials_per_arm = 20               # every arm gets the same number
+sampler = "tpe"                   # or random
+pruner = "median"                 # or none
+
+[space.sgd]                       # only to differ from the ranges that `study optimizers` prints
+learning_rate = { low = 1e-3, high = 1.0, log = true }
+
+[confirm]
+seeds = "auto"                    # the smallest number that can support a verdict for this many arms
+"""
+
+
+def write_starter(path: Path) -> None:
+    """Write a commented study file.
+
+    Raises:
+        UsageError: The file exists, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(STARTER)
+    except FileExistsError:
+        raise UsageError(f"{path} exists; choose another name") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror})") from None
+    typer.echo(f"wrote {path}; run it with `study run {path}`")
+
+
+def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed: bool) -> None:
+    """Remove a stored study with its checkpoints and report.
+
+    Raises:
+        StudyLockedError: It is being run.
+        BakeoffError: The storage cannot be read, or holds no such study.
+    """
+    from bakeoff.lock import lock_path, study_lock
+    from bakeoff.storage import Storage, default_storage_url
+
+    storage = Storage(storage_url or default_storage_url(output))
+    num_trials = len(storage.load_runs(name, "search"))
+    if not confirmed:
+        typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)
+    with study_lock(storage, name):
+        Storage(storage_url or default_storage_url(output), create=True).delete(name)
+        shutil.rmtree(output / name, ignore_errors=True)
+    if storage.path is not None:
+        lock_path(storage, name).unlink(missing_ok=True)
+    typer.echo(f"deleted {name!r}")
+
+
+def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> None:
+    """Print what a study would find on this machine, and what to do where something is missing."""
+    from bakeoff.storage import default_storage_url
+
+    url = storage_url or default_storage_url(output)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    facts = {
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("torch", "torchvision", "optuna", "optuna-dashboard")},
+        "platform": platform.platform(),
+        "cores": str(cores),
+        "accelerator": _check(_accelerator),
+        "storage": _check(lambda: _storage(url)),
+        "free disk": f"{shutil.disk_usage(_existing(output)).free / 1e9:.1f} GB",
+        "chromium (png export)": shutil.which("chromium")
+        or shutil.which("google-chrome")
+        or "none",
+        **{f"data: {name}": _check(lambda name=name: _dataset(name)) for name in _datasets()},
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(["", ""], [list(item) for item in facts.items()])
+
+
+def _check(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except BakeoffError as error:
+        return f"{error}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return f"missing; reinstall bakeoff in {sys.prefix}"
+
+
+def _accelerator() -> str:
+    import torch
+
+    return (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else "none; training on the CPU"
+    )
+
+
+def _storage(url: str) -> str:
+    from bakeoff.storage import Storage
+
+    storage = Storage(url)
+    return f"{storage}: {len(storage.names())} studies"
+
+
+def _datasets() -> tuple[str, ...]:
+    from bakeoff.components.datasets import DATASETS
+
+    return DATASETS.names
+
+
+def _dataset(name: str) -> str:
+    from bakeoff.components.datasets import load_dataset
+
+    dataset = load_dataset(name)
+    return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"
+
+
+def _existing(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())

@@ -1,0 +1,1 @@
+"""What a study chooses from: optimizers, schedules, models, data, augmentations, metrics."""

@@ -1,0 +1,288 @@
+"""The data sets: images or rows with a class label each, with a locked test set.
+
+A study names a registered data set, `npz:PATH`, or its own function `package.module:function`
+that returns a mapping of the same arrays as an .npz file.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.components.array_cache import data_folder, fingerprint, load_cached
+from bakeoff.components.arrays import Arrays, Inputs, check_arrays
+from bakeoff.components.readers import check_file, digits_file, read_digits, read_idx, read_npz
+from bakeoff.components.splits import Indices, Labels, hold_out, stratified_order
+from bakeoff.errors import DataError, UsageError, describe_unknown
+from bakeoff.records import DataConfig
+from bakeoff.registry import Registry, is_reference, resolve
+from bakeoff.seeding import derive_seed
+
+NPZ_PREFIX = "npz:"
+FASHION_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+"""Where the Debian package dataset-fashion-mnist puts them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set in memory, or mapped into it.
+
+    Inputs are [N, F] or [N, C, H, W], uint8 or float32; labels [N], int64, in 0..C-1.
+    """
+
+    name: str
+    train_inputs: Inputs
+    train_labels: Labels
+    test_inputs: Inputs
+    test_labels: Labels
+    class_names: tuple[str, ...]
+    source: str
+    licence: str
+    fingerprint: str
+    """Depends on every value of every array."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSummary:
+    """What a study needs to know of its data without reading it."""
+
+    num_train: int
+    num_validation: int
+    num_test: int
+    num_classes: int
+    input_shape: tuple[int, ...]
+    """Of one sample: (F,) or (C, H, W)."""
+    fingerprint: str
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """One registered data set."""
+
+    name: str
+    description: str
+    source: str
+    licence: str
+    class_names: tuple[str, ...]
+    find: Callable[[], tuple[Path, ...]]
+    """Finds, or fetches, the files it is decoded from."""
+    decode: Callable[[tuple[Path, ...]], Mapping[str, NDArray[Any]]]
+    """Files -> arrays as `check_arrays` takes them."""
+
+
+def load_dataset(name: str) -> Dataset:
+    """The data set called `name`; its arrays are decoded once and then mapped.
+
+    Raises:
+        DataError: The data is missing or unusable; the message says how to get or mend it.
+        UsageError: The name is unknown, or the function it refers to cannot be imported.
+    """
+    if name.startswith(NPZ_PREFIX):
+        return _load_npz(Path(name.removeprefix(NPZ_PREFIX)).expanduser(), name)
+    if name in DATASETS:
+        return _load_registered(DATASETS[name])
+    if is_reference(name):
+        return _load_function(name)
+    raise UsageError(
+        f"{describe_unknown('dataset', name, DATASETS.names)}, or npz:PATH, "
+        "or a function as package.module:function"
+    )
+
+
+def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
+    """Rows of the training arrays to train on and rows to validate on, each sorted.
+
+    Both are stratified. `train_samples` keeps that many of the rows to train on, a larger number
+    always containing a smaller one; the validation rows do not depend on it.
+
+    Raises:
+        DataError: Too few samples for such a split.
+    """
+    if not 0 < config.validation_fraction < 1:
+        raise DataError(
+            f"{dataset.name}: validation_fraction = {config.validation_fraction:g} "
+            "must lie between 0 and 1"
+        )
+    labels = np.asarray(dataset.train_labels)
+    try:
+        train, validation = hold_out(
+            labels, config.validation_fraction, derive_seed(split_seed, "validation")
+        )
+    except ValueError as error:
+        raise DataError(f"{dataset.name}: {error} for validation") from None
+    if config.train_samples is not None:
+        train = _keep_some(dataset, train, config.train_samples, split_seed)
+    return train, validation
+
+
+def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
+    """Sizes, shape, classes and fingerprint of a study's data.
+
+    Raises:
+        DataError: As `load_dataset` and `split_indices`.
+        UsageError: As `load_dataset`.
+    """
+    dataset = load_dataset(config.dataset)
+    train, validation = split_indices(dataset, config, split_seed)
+    return DatasetSummary(
+        num_train=len(train),
+        num_validation=len(validation),
+        num_test=len(dataset.test_labels),
+        num_classes=len(dataset.class_names),
+        input_shape=tuple(dataset.train_inputs.shape[1:]),
+        fingerprint=dataset.fingerprint,
+        class_names=dataset.class_names,
+    )
+
+
+def check_batch_size(dataset: str, num_train: int, batch_size: int) -> None:
+    """Make sure that a batch can be filled.
+
+    Raises:
+        DataError: There are fewer training samples than `batch_size`.
+    """
+    if num_train < batch_size:
+        raise DataError(
+            f"{dataset}: {num_train} training samples are fewer than batch_size = {batch_size}"
+        )
+
+
+def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) -> Indices:
+    num_classes = len(dataset.class_names)
+    if not num_classes <= count <= len(train):
+        raise DataError(
+            f"{dataset.name}: train_samples = {count} must lie between {num_classes}, "
+            f"one of each class, and the {len(train)} there are"
+        )
+    labels = np.asarray(dataset.train_labels)[train]
+    order = stratified_order(labels, derive_seed(split_seed, "train_samples"))
+    return np.sort(train[order[:count]])
+
+
+def _load_registered(spec: DatasetSpec) -> Dataset:
+    files = spec.find()
+    arrays, digest = load_cached(
+        spec.name, files, lambda: check_arrays(spec.decode(files), spec.name)
+    )
+    return _name_arrays(
+        arrays,
+        name=spec.name,
+        digest=digest,
+        class_names=spec.class_names,
+        source=spec.source,
+        licence=spec.licence,
+    )
+
+
+def _load_npz(path: Path, name: str) -> Dataset:
+    check_file(path)
+    arrays, digest = load_cached("npz", (path,), lambda: check_arrays(read_npz(path), str(path)))
+    return _name_arrays(arrays, name=name, digest=digest, source=str(path))
+
+
+def _load_function(name: str) -> Dataset:
+    build = resolve(name)
+    if not callable(build):
+        raise UsageError(f"dataset {name!r} is not a function")
+    raw = build()
+    if not isinstance(raw, Mapping):
+        raise DataError(f"{name} returned {type(raw).__name__}, not a mapping of arrays")
+    arrays = check_arrays({str(key): np.asarray(value) for key, value in raw.items()}, name)
+    return _name_arrays(arrays, name=name, digest=fingerprint(arrays), source=name)
+
+
+def _name_arrays(
+    arrays: Arrays,
+    *,
+    name: str,
+    digest: str,
+    source: str,
+    class_names: tuple[str, ...] = (),
+    licence: str = "your own",
+) -> Dataset:
+    num_classes = int(arrays.train_labels.max()) + 1
+    return Dataset(
+        name=name,
+        train_inputs=arrays.train_inputs,
+        train_labels=arrays.train_labels,
+        test_inputs=arrays.test_inputs,
+        test_labels=arrays.test_labels,
+        class_names=class_names or tuple(str(label) for label in range(num_classes)),
+        source=source,
+        licence=licence,
+        fingerprint=digest,
+    )
+
+
+def _find_fashion_files() -> tuple[Path, ...]:
+    own, fetched = data_folder() / "fashion-mnist", data_folder() / "FashionMNIST" / "raw"
+    for folder in (own, DEBIAN_FASHION_FOLDER, fetched):
+        files = tuple(folder / name for name in FASHION_FILES)
+        if all(file.is_file() for file in files):
+            return files
+    return _fetch_fashion_files(fetched)
+
+
+def _fetch_fashion_files(folder: Path) -> tuple[Path, ...]:
+    from torchvision.datasets import FashionMNIST
+
+    try:
+        FashionMNIST(root=str(folder.parent.parent), download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"fashion-mnist: not found in {data_folder() / 'fashion-mnist'} or "
+            f"{DEBIAN_FASHION_FOLDER}, and the download failed ({error}); "
+            "get it with: apt-get install dataset-fashion-mnist"
+        ) from None
+    return tuple(folder / name for name in FASHION_FILES)
+
+
+def _decode_fashion(files: tuple[Path, ...]) -> Mapping[str, NDArray[Any]]:
+    names = ("x_train", "y_train", "x_test", "y_test")
+    return {name: read_idx(file) for name, file in zip(names, files, strict=True)}
+
+
+DATASETS: Registry[DatasetSpec] = Registry(
+    "dataset",
+    (
+        DatasetSpec(
+            name="digits",
+            description="1,797 handwritten digits of 8x8 pixels; ships with scikit-learn",
+            source="https://archive.ics.uci.edu/dataset/80 (Alpaydin and Kaynak 1998)",
+            licence="CC BY 4.0",
+            class_names=tuple("0123456789"),
+            find=lambda: (digits_file(),),
+            decode=lambda files: read_digits(files[0]),
+        ),
+        DatasetSpec(
+            name="fashion-mnist",
+            description="70,000 pictures of clothes of 28x28 pixels, in ten classes",
+            source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
+            licence="MIT",
+            class_names=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+            find=_find_fashion_files,
+            decode=_decode_fashion,
+        ),
+    ),
+)

@@ -1,0 +1,105 @@
+"""Reading data files: gzipped IDX, .npz, and scikit-learn's digits."""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.components.arrays import KEYS
+from bakeoff.errors import DataError
+
+UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+"""What numpy, gzip and zipfile raise on damaged files."""
+
+IDX_UINT8 = 0x08
+"""Type code of unsigned bytes. Source: the format's description at yann.lecun.com/exdb/mnist"""
+
+
+def check_file(path: Path) -> None:
+    """Make sure that `path` is a file with something in it.
+
+    Raises:
+        DataError: It is missing, a folder, unreadable or empty.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, not a data file")
+    if size == 0:
+        raise DataError(f"{path}: is empty")
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """The array of unsigned bytes in a gzipped IDX file.
+
+    Raises:
+        DataError: The file is missing, damaged, or not of this format.
+    """
+    check_file(path)
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except UNREADABLE as error:
+        raise DataError(f"{path}: damaged gzip file ({error})") from None
+    if len(data) < 4 or data[:3] != bytes((0, 0, IDX_UINT8)):  # noqa: PLR2004 - the magic number
+        raise DataError(f"{path}: not an IDX file of unsigned bytes")
+    start = 4 + 4 * data[3]
+    shape = struct.unpack(f">{data[3]}I", data[4:start]) if len(data) >= start else ()
+    if len(data) != start + prod(shape) or not shape:
+        raise DataError(f"{path}: holds {len(data)} bytes, which does not fit its shape")
+    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays called x, y, x_train, y_train, x_test, y_test in an .npz file.
+
+    Nothing is ever unpickled.
+
+    Raises:
+        DataError: The file is missing, damaged, not an .npz, or one of these arrays is pickled.
+    """
+    check_file(path)
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: damaged, or not an .npz file (write one with numpy.savez)")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not set(archive.files) & {"x", "y", *KEYS}:
+                return dict.fromkeys(archive.files, np.empty(0))
+            return {key: archive[key] for key in archive.files if key in ("x", "y", *KEYS)}
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+def digits_file() -> Path:
+    """The file of scikit-learn's digits, found without importing scikit-learn.
+
+    Raises:
+        DataError: scikit-learn is not installed.
+    """
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise DataError("digits: needs scikit-learn (pip install scikit-learn)")
+    return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+
+
+def read_digits(path: Path) -> Mapping[str, NDArray[Any]]:
+    """Handwritten digits: images [1797, 8, 8] with values 0..16, and labels.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    check_file(path)
+    try:
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    return {"x": table[:, :64].reshape(-1, 8, 8), "y": table[:, 64]}

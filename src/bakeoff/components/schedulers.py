@@ -1,0 +1,198 @@
+"""The learning-rate schedules, as pure functions of progress to a factor.
+
+Progress is the share of the planned optimizer steps already taken, in [0, 1]; the factor
+multiplies the base learning rate. A pure function cannot overrun, has nothing to restore, and
+means the same for short and long runs.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bakeoff.components.parameters import ParameterSpec
+from bakeoff.ranges import FloatRange, IntRange, Params
+from bakeoff.registry import Registry
+
+Factor = Callable[[float, Params], float]
+
+WARMUP_START = 0.01
+"""Factor at the first step of a linear warm-up; 0 would waste that step."""
+
+ONE_CYCLE_DIVISOR = 25.0
+"""Peak over first learning rate. Source: `torch.optim.lr_scheduler.OneCycleLR`, `div_factor`."""
+ONE_CYCLE_FINAL_DIVISOR = 1e4
+"""First over last learning rate. Source: the same, `final_div_factor`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerSpec:
+    """One schedule."""
+
+    name: str
+    description: str
+    source: str
+    parameters: Mapping[str, ParameterSpec]
+    factor: Factor
+    """After warm-up: share of the remaining steps, parameters -> factor in [0, 1]."""
+    momentum_drop: Factor | None = None
+    """Progress, parameters -> what is taken off the momentum; None leaves the momentum alone."""
+    has_own_warmup: bool = False
+    """Whether `factor` covers the whole run, warm-up included."""
+    stateful: bool = False
+    """Whether the validation objective lowers the learning rate further (plateau)."""
+
+
+def learning_rate_factor(spec: SchedulerSpec, progress: float, params: Params) -> float:
+    """What the base learning rate is multiplied with at this progress, warm-up included.
+
+    Warm-up is linear from `WARMUP_START` to 1 over `warmup_fraction` of the steps; the schedule
+    then runs over the rest.
+
+    Source: Goyal et al. 2017, section 2.2, https://arxiv.org/abs/1706.02677
+    """
+    if spec.has_own_warmup:
+        return spec.factor(progress, params)
+    warmup = float(params["warmup_fraction"])
+    if progress < warmup:
+        return WARMUP_START + (1 - WARMUP_START) * progress / warmup
+    return spec.factor((progress - warmup) / (1 - warmup), params)
+
+
+def constant_factor(_progress: float, _params: Params) -> float:
+    """Always 1."""
+    return 1.0
+
+
+def step_factor(progress: float, params: Params) -> float:
+    """`gamma` to the number of drops passed; the drops cut the run into equal parts.
+
+    Source: `torch.optim.lr_scheduler.StepLR` with `step_size` = steps / (num_drops + 1).
+    """
+    num_drops = int(params["num_drops"])
+    # The tiny term keeps a drop at its step where rounding puts the product just below.
+    passed = math.floor(progress * (num_drops + 1) + 1e-9)
+    return float(params["gamma"]) ** min(passed, num_drops)
+
+
+def cosine_factor(progress: float, _params: Params) -> float:
+    """Half a cosine, from 1 to 0.
+
+    Source: Loshchilov and Hutter 2017, equation 5 without restarts,
+    https://arxiv.org/abs/1608.03983
+    """
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def one_cycle_factor(progress: float, params: Params) -> float:
+    """Up from 1/25 to 1 along a cosine over the warm-up, then down to 1/250000.
+
+    Source: Smith and Topin 2018, https://arxiv.org/abs/1708.07120, as in
+    `torch.optim.lr_scheduler.OneCycleLR` with continuous time.
+    """
+    start = 1 / ONE_CYCLE_DIVISOR
+    rising = progress < float(params["warmup_fraction"])
+    low = start if rising else start / ONE_CYCLE_FINAL_DIVISOR
+    return low + (1 - low) * _cycle_height(progress, params)
+
+
+def one_cycle_momentum_drop(progress: float, params: Params) -> float:
+    """From 0 up to `momentum_drop` at the peak of the learning rate and back to 0.
+
+    torch's default cycles between 0.95 and 0.85; here the optimizer's own momentum (or beta1) is
+    the upper end, so that a sampled value keeps its meaning.
+    """
+    return float(params["momentum_drop"]) * _cycle_height(progress, params)
+
+
+def _cycle_height(progress: float, params: Params) -> float:
+    """0 at both ends, 1 at the peak, cosines between."""
+    peak = float(params["warmup_fraction"])
+    distance = 1 - progress / peak if progress < peak else (progress - peak) / (1 - peak)
+    return 0.5 * (1 + math.cos(math.pi * min(distance, 1.0)))
+
+
+_WARMUP = ParameterSpec(
+    range=FloatRange(low=0.0, high=0.3, natural_low=True),
+    default=0.0,
+    source="AlgoPerf paper baselines (arXiv:2306.07179) use 0.05; OneCycleLR 0.3",
+)
+
+SCHEDULERS: Registry[SchedulerSpec] = Registry(
+    "scheduler",
+    (
+        SchedulerSpec(
+            name="constant",
+            description="The same learning rate throughout",
+            source="torch.optim.lr_scheduler.ConstantLR with factor 1",
+            parameters={"warmup_fraction": _WARMUP},
+            factor=constant_factor,
+        ),
+        SchedulerSpec(
+            name="step",
+            description="Drops by a factor at equal distances",
+            source="torch.optim.lr_scheduler.StepLR; He et al. 2015, arXiv:1512.03385",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "gamma": ParameterSpec(
+                    range=FloatRange(low=0.05, high=0.5, log=True),
+                    default=0.1,
+                    source="torch's default 0.1, half a decade to each side",
+                ),
+                "num_drops": ParameterSpec(
+                    range=IntRange(low=1, high=4),
+                    default=2,
+                    source="He et al. 2015, arXiv:1512.03385: two drops, three with a longer run",
+                ),
+            },
+            factor=step_factor,
+        ),
+        SchedulerSpec(
+            name="cosine",
+            description="Half a cosine down to zero",
+            source="Loshchilov and Hutter 2017, arXiv:1608.03983",
+            parameters={"warmup_fraction": _WARMUP},
+            factor=cosine_factor,
+        ),
+        SchedulerSpec(
+            name="one_cycle",
+            description="Up and down once, the momentum the other way round",
+            source="Smith and Topin 2018, arXiv:1708.07120",
+            parameters={
+                "warmup_fraction": ParameterSpec(
+                    range=FloatRange(low=0.1, high=0.5),
+                    default=0.3,
+                    source="torch's default 0.3; Smith and Topin use up to about one half",
+                ),
+                "momentum_drop": ParameterSpec(
+                    range=FloatRange(low=0.0, high=0.2, natural_low=True),
+                    default=0.1,
+                    source="torch's 0.95 to 0.85",
+                    searched=False,
+                ),
+            },
+            factor=one_cycle_factor,
+            momentum_drop=one_cycle_momentum_drop,
+            has_own_warmup=True,
+        ),
+        SchedulerSpec(
+            name="plateau",
+            description="Drops by a factor when the validation objective stops improving",
+            source="torch.optim.lr_scheduler.ReduceLROnPlateau",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "gamma": ParameterSpec(
+                    range=FloatRange(low=0.05, high=0.5, log=True),
+                    default=0.1,
+                    source="torch's default 0.1, half a decade to each side",
+                ),
+                "patience_fraction": ParameterSpec(
+                    range=FloatRange(low=0.02, high=0.3),
+                    default=0.1,
+                    source="share of the planned epochs: torch's 10 of a hundred",
+                ),
+            },
+            factor=constant_factor,
+            stateful=True,
+        ),
+    ),
+)

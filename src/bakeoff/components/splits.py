@@ -1,0 +1,46 @@
+"""Stratified, seeded splits of samples; labels are [N] with values in 0..C-1."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+Labels = NDArray[np.int64]
+
+
+def stratified_order(labels: Labels, seed: int) -> Indices:
+    """A random order of all samples in which every beginning is stratified.
+
+    The first C samples hold one of each class, and any further beginning holds the classes in
+    their own proportions. So a split by this order is stratified, and a smaller one is contained
+    in a larger one. The same labels and seed give the same order everywhere.
+    """
+    keys = np.random.default_rng(seed).random(len(labels))
+    by_class = np.lexsort((keys, labels))
+    counts = np.bincount(labels)
+    starts = np.cumsum(counts) - counts
+    share = np.empty(len(labels))
+    rank = np.arange(len(labels)) - np.repeat(starts, counts)
+    share[by_class] = rank / np.repeat(counts, counts)
+    return np.lexsort((keys, share)).astype(np.int64)
+
+
+def hold_out(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indices]:
+    """Indices that are kept and indices that are held out, each sorted.
+
+    `fraction` of all samples, rounded, is held out; at least one of each class.
+
+    Raises:
+        ValueError: Too few samples of some class to have one on each side.
+    """
+    order = stratified_order(labels, seed)
+    num_classes = int(labels.max()) + 1
+    num_held = max(num_classes, round(fraction * len(labels)))
+    held, kept = np.sort(order[:num_held]), np.sort(order[num_held:])
+    left = np.bincount(labels[kept], minlength=num_classes)
+    if not left.all():
+        scarce = int(np.argmin(left))
+        count = int((labels == scarce).sum())
+        raise ValueError(
+            f"class {scarce} has too few samples ({count}) to hold out a share of {fraction:g}"
+        )
+    return kept, held

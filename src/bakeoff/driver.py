@@ -1,0 +1,360 @@
+"""The one loop: next -> submit -> event -> report -> stop or finish.
+
+The driver alone asks, decides and stores; workers only train. So budgets are exact, and whatever
+dies is continued: a trial stays the same trial, on the same checkpoint, under the same number.
+"""
+
+import math
+import shutil
+import signal
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from bakeoff.components.metrics import scored_epoch
+from bakeoff.engines.protocol import (
+    Died,
+    Engine,
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    Paused,
+    Probed,
+    Reply,
+)
+from bakeoff.errors import BakeoffError
+from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
+from bakeoff.search.arms import TrialPlan
+from bakeoff.space import build_trial_config
+from bakeoff.storage import Storage, StudyFacts
+
+POLL_SECONDS = 0.2
+MAX_ATTEMPTS = 3
+"""Workers a run may lose before it is given up as failed."""
+
+
+class Source(Protocol):
+    """Decides what runs next and what may go on: the search, or the confirmation."""
+
+    @property
+    def num_left(self) -> int:
+        """Runs not yet handed out."""
+        ...
+
+    def next(self) -> TrialPlan | None:
+        """The next run, or None when none can start now."""
+        ...
+
+    def started(self, number: int, plan: TrialPlan) -> None:
+        """The plan has become run `number`."""
+        ...
+
+    def restore(self, record: TrialRecord) -> TrialPlan:
+        """Take up a stored run, in the order of the numbers."""
+        ...
+
+    def goes_on(self, number: int, plan: TrialPlan, result: EpochResult) -> bool:
+        """Whether the run may continue after this epoch."""
+        ...
+
+    def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
+        """Note how a run ended."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what happens, and shows it."""
+
+    def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
+        """A run starts or continues."""
+        ...
+
+    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:
+        """A run has completed an epoch."""
+        ...
+
+    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
+        """A run has ended, now or (restored) in an earlier session."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something else the user should know."""
+        ...
+
+
+class Interrupted(BakeoffError):
+    """The user or the system asked to stop; everything can be resumed."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("stopped; run the same command again to continue")
+        self.exit_code = exit_code
+
+
+@dataclass
+class StopRequest:
+    """How often, and by which signal, the driver was asked to stop."""
+
+    count: int = 0
+    exit_code: int = 130
+
+    def ask(self, signum: int, _frame: FrameType | None) -> None:
+        """Signal handler: once asks for a pause after the epoch, twice for an end now."""
+        self.count += 1
+        if signum != signal.SIGINT:
+            self.exit_code = 128 + signum
+
+    @contextmanager
+    def listening(self) -> Iterator["StopRequest"]:
+        """Handle Ctrl-C, termination and hang-up while the block runs."""
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {signum: signal.signal(signum, self.ask) for signum in signals}
+        try:
+            yield self
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+@dataclass
+class _Run:
+    """A run under way, or about to be."""
+
+    name: str
+    plan: TrialPlan
+    number: int
+    trial_id: int
+    stored: Mapping[int, float]
+    """Objective by epoch, as an earlier session stored it."""
+    history: list[EpochResult] = field(default_factory=list)
+    attempt: int = 1
+    note: str = ""
+
+
+class Driver:
+    """Drives one study: search and confirmation go through the same loop."""
+
+    def __init__(
+        self,
+        *,
+        config: StudyConfig,
+        facts: StudyFacts,
+        storage: Storage,
+        engine: Engine,
+        observer: Observer,
+        stop: StopRequest,
+        checkpoints: Path,
+    ) -> None:
+        self._config = config
+        self._facts = facts
+        self._storage = storage
+        self._engine = engine
+        self._observer = observer
+        self._stop = stop
+        self._checkpoints = checkpoints
+        self._waiting: deque[_Run] = deque()
+        self._runs: dict[str, _Run] = {}
+
+    def drive(self, source: Source, group: str) -> int:
+        """Run all that `source` has to offer, stored runs first.
+
+        Args:
+            source: The search or the confirmation.
+            group: `search` or `confirm`, the prefix of the runs' names.
+
+        Returns:
+            How many runs were trained, those continued included.
+
+        Raises:
+            Interrupted: A stop was asked for; every run under way has a checkpoint.
+        """
+        num_trained = self._restore(source, group)
+        while True:
+            num_trained += self._fill(source, group)
+            if not self._runs:
+                break
+            for event in self._engine.events(POLL_SECONDS):
+                self._handle(event, source)
+            self._obey_stop()
+        if self._stop.count:
+            raise Interrupted(self._stop.exit_code)
+        return num_trained
+
+    # ------------------------------------------------------------ starting
+
+    def _restore(self, source: Source, group: str) -> int:
+        for trial_id, record in self._storage.load_runs(
+            self._config.name, "search" if group == "search" else "confirm"
+        ):
+            name = f"{group}-{record.number}"
+            plan = source.restore(record)
+            if record.outcome == "running":
+                stored = dict(
+                    zip(
+                        (result.epoch for result in record.history),
+                        record.values(self._config.objective),
+                        strict=True,
+                    )
+                )
+                self._waiting.append(_Run(name, plan, record.number, trial_id, stored))
+            else:
+                self._discard(name)
+                source.finish(plan, record)
+                self._observer.ended(name, plan, record, restored=True)
+        return len(self._waiting)
+
+    def _fill(self, source: Source, group: str) -> int:
+        """Give every free worker a run; how many new ones were begun."""
+        num_begun = 0
+        while self._engine.num_free > 0 and not self._stop.count:
+            if not self._waiting:
+                plan = source.next()
+                if plan is None:
+                    break
+                number, trial_id = self._storage.begin(self._config, plan)
+                source.started(number, plan)
+                self._waiting.append(_Run(f"{group}-{number}", plan, number, trial_id, {}))
+                num_begun += 1
+            self._submit(self._waiting.popleft(), source)
+        return num_begun
+
+    def _submit(self, run: _Run, source: Source) -> None:
+        run.history.clear()
+        self._runs[run.name] = run
+        self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
+        trial_config = build_trial_config(self._config, run.plan.params, run.plan.seed)
+        precision = {"precision": self._facts.precision}
+        training = replace(trial_config.training, **precision)  # type: ignore[arg-type]
+        self._engine.submit(
+            Job(
+                run=run.name,
+                config=replace(trial_config, training=training),
+                checkpoint_dir=str(self._checkpoints / run.name),
+                decision_epochs=run.plan.decision_epochs,
+                reads_test=run.plan.purpose == "confirm",
+                attempt=run.attempt,
+            )
+        )
+
+    # ------------------------------------------------------------ events
+
+    def _handle(self, event: Event, source: Source) -> None:
+        run = self._runs[event.run]
+        match event:
+            case Epoch():
+                self._on_epoch(event, run, source)
+            case Finished():
+                self._finish(run, source, event.outcome, test_metrics=event.test_metrics)
+            case Failed():
+                self._finish(run, source, event.outcome, reason=event.reason)
+            case Died():
+                self._on_death(event, run, source)
+            case Paused():
+                del self._runs[run.name]
+            case Probed():
+                raise BakeoffError(f"unexpected answer to a probe: {event}")
+
+    def _on_epoch(self, event: Epoch, run: _Run, source: Source) -> None:
+        result = event.result
+        run.history.append(result)
+        value = result.metrics.get(self._config.objective, math.nan)
+        if result.epoch in run.stored:
+            if run.stored[result.epoch] != value:
+                run.note = f"resumed, not bit-identical from epoch {result.epoch}"
+        elif math.isfinite(value):
+            self._storage.report(run.trial_id, result.epoch, value)
+        self._observer.epoch(run.name, run.plan, result)
+        was_decided = result.epoch < max(run.stored, default=0)
+        goes_on = was_decided or source.goes_on(run.number, run.plan, result)
+        if event.waits:
+            self._engine.reply(run.name, self._answer(goes_on=goes_on))
+
+    def _answer(self, *, goes_on: bool) -> Reply:
+        if not goes_on:
+            return "stop"
+        return "pause" if self._stop.count else "continue"
+
+    def _on_death(self, event: Died, run: _Run, source: Source) -> None:
+        """Continue elsewhere from the checkpoint, unless this run keeps killing its workers."""
+        if run.attempt >= MAX_ATTEMPTS:
+            reason = f"{event.reason} (attempt {run.attempt} of {MAX_ATTEMPTS})"
+            self._finish(run, source, "failed", reason=reason)
+            return
+        self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
+        values = {result.epoch: result.metrics for result in run.history}
+        run.stored = dict(run.stored) | {
+            epoch: metrics[self._config.objective]
+            for epoch, metrics in values.items()
+            if math.isfinite(metrics.get(self._config.objective, math.nan))
+        }
+        run.attempt += 1
+        del self._runs[run.name]
+        self._waiting.appendleft(run)
+
+    def _finish(
+        self,
+        run: _Run,
+        source: Source,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        test_metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        record = TrialRecord(
+            number=run.number,
+            arm=run.plan.arm,
+            params=run.plan.params,
+            outcome=outcome,
+            score=self._score(run, outcome),
+            seed=run.plan.seed,
+            phase=run.plan.phase,
+            purpose=run.plan.purpose,
+            configuration=run.plan.configuration,
+            history=tuple(run.history),
+            epochs_planned=self._config.training.epochs,
+            test_metrics=test_metrics or {},
+            stop_reason="; ".join(
+                filter(None, (reason, self._stop_reason(run, outcome), run.note))
+            ),
+            attempts=run.attempt,
+        )
+        self._storage.finish(run.trial_id, record)
+        self._discard(run.name)
+        del self._runs[run.name]
+        source.finish(run.plan, record)
+        self._observer.ended(run.name, run.plan, record, restored=False)
+
+    def _score(self, run: _Run, outcome: Outcome) -> float | None:
+        if outcome == "diverged":
+            return self._facts.chance_score
+        if outcome not in ("complete", "pruned"):
+            return None
+        scored = scored_epoch(run.history, self._facts.metric, self._config.score_rule)
+        return scored.metrics[self._config.objective] if scored is not None else None
+
+    def _stop_reason(self, run: _Run, outcome: Outcome) -> str:
+        if outcome == "pruned":
+            return f"behind its cohort at epoch {run.history[-1].epoch}"
+        if outcome == "diverged":
+            return f"not finite in epoch {run.history[-1].epoch}"
+        if run.history and run.history[-1].status == "early_stopped":
+            return f"no better epoch for {self._config.training.early_stopping_patience} epochs"
+        return ""
+
+    def _discard(self, name: str) -> None:
+        shutil.rmtree(self._checkpoints / name, ignore_errors=True)
+
+    # ------------------------------------------------------------ stopping
+
+    def _obey_stop(self) -> None:
+        if self._stop.count > 1:
+            self._engine.close()
+            raise Interrupted(self._stop.exit_code)
+        if self._stop.count == 1:
+            for name in self._engine.running:
+                self._engine.reply(name, "pause")

@@ -1,0 +1,175 @@
+"""The local engine: spawned worker processes on this machine, kept alive from run to run."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized
+
+from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Reply
+from bakeoff.engines.worker import WorkerSettings, import_path, work
+
+HANG_SECONDS = 1800.0
+"""A run that makes no step for this long is taken for hung."""
+CLOSE_SECONDS = 5.0
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    pulse: "Synchronized[int]"
+    run: str | None = None
+    seen: int = -1
+    alive_at: float = field(default=0.0)
+
+
+class LocalEngine:
+    """Runs jobs in `num_workers` spawned processes of `threads` threads each.
+
+    Workers are started when first needed and replaced when they die. They end with the driver,
+    also when it is killed.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_workers: int,
+        threads: int,
+        device: str = "cpu",
+        hang_seconds: float = HANG_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._settings = WorkerSettings(
+            threads=threads, device=device, import_path=tuple(import_path()), parent=os.getpid()
+        )
+        self._num_workers = num_workers
+        self._hang_seconds = hang_seconds
+        self._clock = clock
+        self._workers: list[_Worker] = []
+
+    @property
+    def num_free(self) -> int:
+        """Workers without a run, those not yet started included."""
+        return self._num_workers - len(self.running)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the runs under way."""
+        return tuple(worker.run for worker in self._workers if worker.run is not None)
+
+    def submit(self, job: Job | Probe) -> None:
+        """Start a run on a free worker.
+
+        Raises:
+            ValueError: No worker is free.
+        """
+        if self.num_free < 1:
+            raise ValueError(f"no worker is free for {job.run}")
+        worker = next((one for one in self._workers if one.run is None), None) or self._start()
+        worker.run, worker.seen, worker.alive_at = job.run, -1, self._clock()
+        try:
+            worker.connection.send(job)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it died idle; `events` finds that out and tells
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        pulse = self._context.Value("q", -1)
+        process = self._context.Process(
+            target=work, args=(theirs, pulse, self._settings), daemon=True, name="bakeoff-worker"
+        )
+        process.start()
+        theirs.close()
+        worker = _Worker(process=process, connection=ours, pulse=pulse)
+        self._workers.append(worker)
+        return worker
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """What happened since, waiting at most `timeout` seconds for the first event."""
+        ready = wait(
+            [worker.connection for worker in self._workers]
+            + [worker.process.sentinel for worker in self._workers],
+            timeout,
+        )
+        events: list[Event] = []
+        for worker in list(self._workers):
+            if worker.connection in ready or worker.process.sentinel in ready:
+                events += self._collect(worker)
+        for worker in [one for one in self._workers if self._is_hung(one)]:
+            events += self._end(worker, f"no step for {self._hang_seconds:.0f} s")
+        return events
+
+    def _collect(self, worker: _Worker) -> list[Event]:
+        events: list[Event] = []
+        try:
+            while worker.connection.poll():
+                event: Event = worker.connection.recv()
+                events.append(event)
+                worker.alive_at = self._clock()
+                if not isinstance(event, Epoch):
+                    worker.run = None
+        except (EOFError, OSError):
+            worker.process.join(CLOSE_SECONDS)
+            return events + self._end(worker, _describe_exit(worker.process.exitcode))
+        if not worker.process.is_alive():
+            return events + self._end(worker, _describe_exit(worker.process.exitcode))
+        return events
+
+    def _is_hung(self, worker: _Worker) -> bool:
+        if worker.run is None:
+            return False
+        if worker.pulse.value != worker.seen:
+            worker.seen, worker.alive_at = worker.pulse.value, self._clock()
+        return self._clock() - worker.alive_at > self._hang_seconds
+
+    def _end(self, worker: _Worker, reason: str) -> list[Event]:
+        """Remove a worker; its run, if it had one, has died."""
+        if worker.process.is_alive():
+            worker.process.kill()
+        worker.process.join(CLOSE_SECONDS)
+        worker.connection.close()
+        self._workers.remove(worker)
+        return [] if worker.run is None else [Died(run=worker.run, reason=reason)]
+
+    def reply(self, run: str, reply: Reply) -> None:
+        """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
+        for worker in self._workers:
+            if worker.run == run:
+                try:
+                    worker.connection.send(reply)
+                except (BrokenPipeError, ConnectionResetError):
+                    return  # it died; `events` tells
+
+    def close(self) -> None:
+        """End all workers now; runs under way can be submitted again later."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join(CLOSE_SECONDS)
+            worker.connection.close()
+        self._workers.clear()
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = "; out of memory?" if name == "SIGKILL" else ""
+        return f"worker ended by {name}{hint}"
+    return f"worker exited with code {code}"
+
+
+def default_layout(device: str) -> tuple[int, int]:
+    """Workers and threads of each: one worker per core on a CPU, one worker on an accelerator.
+
+    Small networks gain little from a second thread, so trials side by side finish sooner.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if device != "cpu":
+        return 1, max(1, cores or 1)
+    return max(1, cores or 1), 1

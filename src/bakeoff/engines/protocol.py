@@ -1,0 +1,121 @@
+"""What driver and workers say to each other: plain data, every message naming its run.
+
+An engine is where runs train. It takes a `Job`, and in return tells `Epoch`, then one of
+`Finished`, `Failed` or `Paused`; or `Died` when the worker itself is gone. The driver answers an
+epoch that waits for a decision with `reply`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bakeoff.records import EpochResult, Outcome, TrialConfig
+
+Reply = Literal["continue", "stop", "pause"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Train one run."""
+
+    run: str
+    """Name of the run, unique within the study: `search-12`, `confirm-3`."""
+    config: TrialConfig
+    checkpoint_dir: str
+    decision_epochs: tuple[int, ...] = ()
+    reads_test: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Try a configuration for a few steps, and measure what precision and speed it gets."""
+
+    run: str
+    config: TrialConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """An epoch has ended; with `waits`, the worker holds until it hears `reply`."""
+
+    run: str
+    result: EpochResult
+    waits: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The run has ended by itself or as told."""
+
+    run: str
+    outcome: Outcome
+    test_metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused:
+    """The run has stopped after a checkpoint and may be submitted again."""
+
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The run raised; training it again would raise again."""
+
+    run: str
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Died:
+    """The worker process is gone; the run continues from its checkpoint when submitted again."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What a probe measured."""
+
+    run: str
+    precision: str
+    seconds_per_step: Mapping[str, float]
+    """By precision, median of a few steps."""
+    reason: str
+
+
+Event = Epoch | Finished | Paused | Failed | Died | Probed
+
+
+class Engine(Protocol):
+    """A place where runs train."""
+
+    @property
+    def num_free(self) -> int:
+        """Workers without a run."""
+        ...
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the runs under way."""
+        ...
+
+    def submit(self, job: Job | Probe) -> None:
+        """Start a run on a free worker."""
+        ...
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """What happened since, waiting at most `timeout` seconds for the first event."""
+        ...
+
+    def reply(self, run: str, reply: Reply) -> None:
+        """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
+        ...
+
+    def close(self) -> None:
+        """End all workers now; runs under way can be submitted again later."""
+        ...

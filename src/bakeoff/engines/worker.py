@@ -1,0 +1,192 @@
+"""The worker process: takes jobs from its pipe, trains, and tells the driver.
+
+Nothing heavy is imported before the process has been set up, because the number of threads is read
+when torch is first imported.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakeoff.engines.protocol import Epoch, Failed, Finished, Job, Paused, Probe, Probed, Reply
+from bakeoff.errors import BakeoffError
+from bakeoff.records import EpochResult, Outcome
+
+if TYPE_CHECKING:
+    from bakeoff.training.loop import TrainingState
+
+PULSE_SECONDS = 1.0
+PULSE_UNIT = 1 << 50
+"""Fine enough that a single step of any run changes the whole number."""
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """How a worker process is set up."""
+
+    threads: int
+    device: str
+    import_path: tuple[str, ...]
+    parent: int
+    """Process id of the driver; the worker dies with it."""
+
+
+def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSettings) -> None:
+    """Serve jobs until the pipe is closed.
+
+    Args:
+        connection: Jobs and replies come in, events go out.
+        pulse: Receives how far the run has come, so that the driver can tell hung from slow.
+        settings: Threads, device and import path.
+    """
+    _set_up(settings)
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        if isinstance(job, str):  # a reply that crossed the end of its run
+            continue
+        try:
+            if isinstance(job, Probe):
+                _probe(connection, job, settings.device)
+            else:
+                _train(connection, pulse, job, settings.device)
+        except (BrokenPipeError, EOFError):
+            return
+
+
+def _set_up(settings: WorkerSettings) -> None:
+    _die_with_parent(settings.parent)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the driver decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(settings.threads)
+    sys.path[:0] = [entry for entry in settings.import_path if entry not in sys.path]
+    import torch
+
+    torch.set_num_threads(settings.threads)
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process with the driver; elsewhere the closed pipe ends it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+
+def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> None:
+    from bakeoff.training.checkpoint import Checkpoints
+    from bakeoff.training.loop import prepare, test, train
+
+    try:
+        state = prepare(job.config, device)
+        checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run)
+        last: EpochResult | None = None
+        with _Pulse(pulse, state):
+            for result in train(state, checkpoints):
+                last = result
+                reply = _tell_epoch(connection, job, result)
+                if reply == "pause":
+                    checkpoints.save(state)
+                    connection.send(Paused(run=job.run))
+                    return
+                if reply == "stop":
+                    connection.send(Finished(run=job.run, outcome="pruned", test_metrics={}))
+                    return
+            outcome: Outcome = "diverged" if last and last.status == "diverged" else "complete"
+            reads_test = job.reads_test and outcome == "complete"
+            test_metrics = test(state) if reads_test else {}
+        connection.send(Finished(run=job.run, outcome=outcome, test_metrics=test_metrics))
+    except (BrokenPipeError, EOFError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        connection.send(_describe_failure(job.run, error))
+
+
+def _tell_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
+    """Send the epoch; wait for the driver's answer where one is due, else take what has come."""
+    waits = result.epoch in job.decision_epochs and result.status == "running"
+    connection.send(Epoch(run=job.run, result=result, waits=waits))
+    reply: Reply = "continue"
+    if waits:
+        reply = connection.recv()
+    while connection.poll():
+        later: Reply = connection.recv()
+        reply = later if reply == "continue" else reply
+    return reply if result.status == "running" else "continue"
+
+
+def _probe(connection: Connection, job: Probe, device: str) -> None:
+    from bakeoff.training.precision import measure_precision
+
+    try:
+        choice = measure_precision(job.config, device)
+    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        connection.send(_describe_failure(job.run, error))
+        return
+    connection.send(
+        Probed(
+            run=job.run,
+            precision=choice.precision,
+            seconds_per_step=choice.seconds_per_step,
+            reason=choice.reason,
+        )
+    )
+
+
+def _describe_failure(run: str, error: Exception) -> Failed:
+    """The error as one line, with the place in the user's code where it was raised."""
+    import torch
+
+    is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+    if isinstance(error, BakeoffError):
+        return Failed(run=run, outcome="failed", reason=str(error))
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    message = " ".join(str(error).split())[:500]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return Failed(
+        run=run,
+        outcome="infeasible" if is_memory else "failed",
+        reason=f"{type(error).__name__}: {message} ({place})",
+    )
+
+
+class _Pulse:
+    """Copies how far the run has come to shared memory once a second, from a thread."""
+
+    def __init__(self, pulse: "Synchronized[int]", state: "TrainingState") -> None:
+        self._pulse = pulse
+        self._state = state
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(PULSE_SECONDS):
+            self._pulse.value = int(PULSE_UNIT * self._state.schedule.progress)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+
+
+def import_path() -> Sequence[str]:
+    """Where workers look for the user's modules: the current folder, then the driver's path."""
+    return (str(Path.cwd()), *(entry for entry in sys.path if entry))

@@ -1,0 +1,64 @@
+"""The errors a user can meet, each with the exit code of the command line."""
+
+from difflib import get_close_matches
+from collections.abc import Iterable
+
+
+class BakeoffError(Exception):
+    """Base of every error that is reported as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(BakeoffError, ValueError):
+    """A flag, a study name or a call is wrong; nothing was created."""
+
+    exit_code = 2
+
+
+class StudyFileError(UsageError):
+    """The study file is wrong; the message names file, key, value and what is allowed."""
+
+
+class SpaceChangedError(UsageError):
+    """The stored study was made with other settings; the message prints the difference."""
+
+
+class StudyLockedError(UsageError):
+    """Another driver is running this study; the message names host, process and since when."""
+
+
+class NothingCompletedError(BakeoffError):
+    """The study finished, but no trial completed."""
+
+    exit_code = 3
+
+
+class DataError(BakeoffError):
+    """Data is missing or unusable; the message says how to get or mend it."""
+
+    exit_code = 4
+
+
+class MissingDependencyError(BakeoffError):
+    """An optional package is missing; the message names the extra that brings it."""
+
+    exit_code = 4
+
+
+class StorageError(BakeoffError):
+    """The storage cannot be reached, opened or trusted."""
+
+    exit_code = 5
+
+
+class CheckpointError(BakeoffError):
+    """A checkpoint is damaged, or belongs to another run."""
+
+
+def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that `name` is not a known `kind`, offer the nearest known name, and list all of them."""
+    names = list(known)
+    nearest = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"unknown {kind} {name!r}; {hint}allowed: {', '.join(names) or 'none'}"

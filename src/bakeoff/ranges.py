@@ -1,0 +1,95 @@
+"""Ranges: one dimension of a search space and its bounds."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ParamValue = float | int | bool | str
+"""A value a parameter may take; all four survive JSON, TOML and Optuna unchanged."""
+
+Params = Mapping[str, ParamValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatRange:
+    """Real numbers in `[low, high]`, uniform, or uniform in the logarithm.
+
+    `natural_low` and `natural_high` mark a bound the quantity itself has (a momentum is never
+    negative), as opposed to one somebody chose: a best value at a chosen bound asks for a wider
+    range, one at a natural bound does not.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    natural_low: bool = False
+    natural_high: bool = False
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high, log=self.log)
+
+    def __contains__(self, value: object) -> bool:
+        return _is_number(value) and self.low <= float(value) <= self.high  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntRange:
+    """Whole numbers `low, low + step, ...` up to `high`; with `log`, uniform in the logarithm."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+    natural_low: bool = False
+    natural_high: bool = False
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high, log=self.log)
+        if self.step < 1:
+            raise ValueError(f"step = {self.step} must be at least 1")
+        if self.log and self.step != 1:
+            raise ValueError(f"step = {self.step} cannot be combined with log = true")
+        if (self.high - self.low) % self.step:
+            raise ValueError(
+                f"high = {self.high} is not low = {self.low} plus a multiple of step = {self.step}"
+            )
+
+    def __contains__(self, value: object) -> bool:
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+            and (value - self.low) % self.step == 0
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of several values without an order."""
+
+    choices: tuple[ParamValue, ...]
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise ValueError("choices is empty; give at least one value")
+        if len(set(map(repr, self.choices))) < len(self.choices):
+            raise ValueError(f"choices {list(self.choices)} holds a value twice")
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == choice and type(value) is type(choice) for choice in self.choices)
+
+
+Range = FloatRange | IntRange | Choice
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_bounds(low: float, high: float, *, log: bool) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"low = {low} and high = {high} must be finite")
+    if low > high:
+        raise ValueError(f"low = {low} is above high = {high}")
+    if log and low <= 0:
+        raise ValueError(f"low = {low} must be above 0 where log = true")

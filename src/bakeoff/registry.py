@@ -1,0 +1,94 @@
+"""Named entries in a fixed order, and references to code (`package.module:name`).
+
+The tables in `components` are registries of plain specifications. A specification names the code
+that builds it by reference, and the code is imported when a trial needs it: so a study file is
+validated, planned and reported without importing torch.
+"""
+
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from bakeoff.errors import UsageError, describe_unknown
+
+REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class Named(Protocol):
+    """Anything with a `name`."""
+
+    @property
+    def name(self) -> str:
+        """The name it is looked up by."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Registry(Generic[Entry]):
+    """Entries by name, in the order they were written down."""
+
+    def __init__(self, kind: str, entries: Iterable[Entry]) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.name in self._entries:
+                raise ValueError(f"{kind} {entry.name!r} is registered twice")
+            self._entries[entry.name] = entry
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry called `name`.
+
+        Raises:
+            UsageError: No entry has this name; the message offers the nearest one.
+        """
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UsageError(describe_unknown(self.kind, name, self._entries)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self)} {self.kind}s: {', '.join(self._entries)}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return tuple(self._entries)
+
+
+def is_reference(text: str) -> bool:
+    """Whether `text` has the form `package.module:name`."""
+    return REFERENCE.fullmatch(text) is not None
+
+
+def resolve(reference: str) -> object:
+    """Import what `package.module:name` refers to.
+
+    This runs the module's code, so it is called only where a trial is about to run.
+
+    Raises:
+        UsageError: The module cannot be imported, or has no such attribute.
+    """
+    module_name, _, path = reference.partition(":")
+    try:
+        found: object = importlib.import_module(module_name)
+    except Exception as error:  # the user's module may raise anything at all
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"cannot import {module_name!r} for {reference!r} ({reason})") from error
+    for attribute in path.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            raise UsageError(f"module {module_name!r} has no attribute {path!r}") from None
+    return found

@@ -1,0 +1,118 @@
+"""The report as one HTML file that needs nothing else and lets nothing run but its own scripts."""
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
+from bakeoff.report.page import Page, ReportFigure
+from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
+
+MAX_INLINE_ROWS = 150
+"""A figure's data stands in the page up to this many rows; beyond, only in its CSV."""
+
+JSON_ESCAPES = str.maketrans(
+    {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028", "\u2029": r"\u2029"}
+)
+"""Inside a script element, no character of JSON may look like markup or end a line."""
+
+
+def render_html(page: Page) -> str:
+    """The whole page. Scripts other than the two inlined here are refused by its own policy."""
+    scripts = [_template_text("report.js")]
+    drawings = {figure.spec.id: _drawing(figure, page) for figure in page.figures if figure.rows}
+    if drawings:
+        from plotly.offline import get_plotlyjs
+
+        scripts.insert(0, get_plotlyjs())
+    environment = Environment(
+        loader=PackageLoader("bakeoff.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["code"] = _code
+    environment.filters["arm_class"] = lambda arm: _arm_class(page, arm)
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        comparison=page.comparison,
+        study=page.comparison.study,
+        verdict=page.comparison.verdict,
+        policy=content_security_policy(scripts),
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
+        drawings=drawings,
+        figure_tables={figure.spec.id: _figure_table(figure) for figure in page.figures},
+        dark_colors=embedded_json(dict(DARK)),
+        style=Markup(_template_text("report.css")),  # noqa: S704 - our own style sheet
+        arm_colors=ARM_COLORS,
+    )
+
+
+def content_security_policy(scripts: list[str]) -> str:
+    """A policy that allows exactly these inline scripts, inline styles and generated images.
+
+    Inline styles are what plotly draws with; `blob:` images are its download as PNG.
+    """
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline';"
+        " img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def embedded_json(value: object) -> Markup:
+    """`value` as JSON that is safe inside a script element."""
+    return Markup(json.dumps(value).translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
+
+
+def _drawing(figure: ReportFigure, page: Page) -> Markup:
+    drawn = figure.spec.draw(figure.rows, page.comparison)
+    return Markup(drawn.to_json().translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
+
+
+def _figure_table(figure: ReportFigure) -> Table | None:
+    """The figure's rows as a table for those who cannot see it; None where it is too long."""
+    if not 0 < len(figure.rows) <= MAX_INLINE_ROWS:
+        return None
+    columns = tuple(
+        Column(key=name, heading=name.replace("_", " ")) for name in figure.spec.columns
+    )
+    rows = tuple(tuple(_figure_cell(value) for value in row) for row in figure.rows)
+    return Table(
+        id=f"{figure.spec.id}-data", slug="", title=figure.spec.question, columns=columns, rows=rows
+    )
+
+
+def _figure_cell(value: CellValue) -> Cell:
+    if isinstance(value, float):
+        return number_cell(value)
+    return text_cell(None if value is None else str(value))
+
+
+def _arm_class(page: Page, arm: str) -> str:
+    return f"arm-{arm_position(page.comparison.study, arm) % len(ARM_COLORS)}"
+
+
+def _shown(value: object) -> object:
+    """What a template prints: plain text on one line; markup as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value)
+    return value
+
+
+def _code(text: str) -> Markup:
+    """Code with its line ends, every line escaped."""
+    return Markup("\n").join(printable(line) for line in text.strip().split("\n"))
+
+
+def _template_text(name: str) -> str:
+    return files("bakeoff.report").joinpath("templates", name).read_text(encoding="utf-8")

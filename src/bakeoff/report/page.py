@@ -1,0 +1,92 @@
+"""What stands on the page: tables, figures and texts, before any markup."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.records import Comparison, Severity
+from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
+from bakeoff.report.table import Table
+from bakeoff.report.tables import build_tables
+from bakeoff.report.verdict_tables import LEVELS
+
+SEVERITIES: dict[Severity, str] = {
+    "blocks": "No claim can be made",
+    "provisional": "The verdict is provisional",
+    "withholds": "Statements from search scores are withheld",
+    "note": "Please note",
+}
+"""What a flag does to the verdict, worst first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFigure:
+    """A figure with its rows; without rows it is not drawn."""
+
+    spec: FigureSpec
+    rows: tuple[Any, ...]
+    caption: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of the CSV with the figure's rows."""
+        return f"{self.spec.id}-{self.spec.slug}.csv"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything a template shows."""
+
+    comparison: Comparison
+    generated_at: str
+    tables: tuple[Table, ...]
+    figures: tuple[ReportFigure, ...]
+    configurations: tuple[PastableConfiguration, ...]
+
+    @property
+    def title(self) -> str:
+        """The study's question, or its name where none was asked."""
+        study = self.comparison.study
+        return study.question.strip() or f"Comparison {study.name}"
+
+    @property
+    def level_text(self) -> str:
+        """What the level of evidence means."""
+        return LEVELS[self.comparison.level]
+
+    @cached_property
+    def flags(self) -> list[tuple[str, list[Any]]]:
+        """Flags grouped by what they do to the verdict, worst first."""
+        groups = (
+            (text, [flag for flag in self.comparison.flags if flag.severity == severity])
+            for severity, text in SEVERITIES.items()
+        )
+        return [(text, flags) for text, flags in groups if flags]
+
+    @property
+    def edge_marks(self) -> list[tuple[str, Any]]:
+        """Chosen values near a bound that somebody chose, with their arm."""
+        return [(arm.arm, mark) for arm in self.comparison.arms for mark in arm.boundaries]
+
+    def table(self, identity: str) -> Table:
+        """The table called `identity`, such as `T2`."""
+        return next(table for table in self.tables if table.id == identity)
+
+
+def build_page(comparison: Comparison, *, generated_at: str) -> Page:
+    """Compute everything the report shows."""
+    return Page(
+        comparison=comparison,
+        generated_at=generated_at,
+        tables=build_tables(comparison),
+        figures=tuple(_build_figure(spec, comparison) for spec in FIGURES),
+        configurations=pastable_configurations(comparison),
+    )
+
+
+def _build_figure(spec: FigureSpec, comparison: Comparison) -> ReportFigure:
+    rows: Sequence[Any] = spec.compute(comparison)
+    caption = spec.caption(comparison) if rows else ""
+    return ReportFigure(spec=spec, rows=tuple(rows), caption=caption)

@@ -1,0 +1,127 @@
+"""Write a comparison as a folder that can be shared: HTML, Markdown, CSV and JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bakeoff.records import Comparison, as_plain
+from bakeoff.report.files import remove_others, write_atomically
+from bakeoff.report.html import render_html
+from bakeoff.report.markdown import render_markdown
+from bakeoff.report.page import Page, build_page
+from bakeoff.report.study_tables import trials_table
+from bakeoff.report.table import csv_text
+
+COMPARISON_PARTS = (
+    "level", "verdict", "arms", "pairs", "flags", "delta", "delta_source", "min_seeds",
+    "test_standard_error",
+)  # fmt: skip
+STUDY_PARTS = (
+    "name", "question", "objective", "score_rule", "epochs", "trials_per_arm", "sampler", "pruner",
+    "confirm", "startup_trials", "reference", "num_validation", "num_test", "shared_sampler",
+    "config_hash", "finished",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportPaths:
+    """The files of a report."""
+
+    html: Path
+    markdown: Path
+    summary: Path
+    environment: Path
+    tables: tuple[Path, ...]
+    figures: tuple[Path, ...]
+
+
+def write_report(
+    comparison: Comparison, directory: Path, *, generated_at: str | None = None
+) -> ReportPaths:
+    """Write the whole report into `directory`, and remove tables and figures of an earlier one.
+
+    Each file is replaced at once. Equal comparisons give equal bytes, but for `generated_at` in the
+    HTML and the Markdown.
+
+    Args:
+        comparison: What the report says.
+        directory: Made if it does not exist.
+        generated_at: Shown as the report's time; None takes the present, in UTC.
+    """
+    now = generated_at or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page = build_page(comparison, generated_at=now)
+    paths = ReportPaths(
+        html=directory / "index.html",
+        markdown=directory / "report.md",
+        summary=directory / "summary.json",
+        environment=directory / "environment.json",
+        tables=_write_tables(page, directory / "tables"),
+        figures=_write_figures(page, directory / "figures"),
+    )
+    write_atomically(paths.summary, json_text(summary_of(comparison)))
+    write_atomically(paths.environment, json_text(environment_of(comparison)))
+    write_atomically(paths.markdown, render_markdown(page))
+    write_atomically(paths.html, render_html(page))
+    return paths
+
+
+def _write_tables(page: Page, directory: Path) -> tuple[Path, ...]:
+    texts = {
+        directory / table.file_name: table.csv()
+        for table in (*page.tables, trials_table(page.comparison.study))
+    }
+    return _write_csv(texts, directory)
+
+
+def _write_figures(page: Page, directory: Path) -> tuple[Path, ...]:
+    texts = {
+        directory / figure.file_name: csv_text(figure.spec.columns, figure.rows)
+        for figure in page.figures
+    }
+    return _write_csv(texts, directory)
+
+
+def _write_csv(texts: Mapping[Path, str], directory: Path) -> tuple[Path, ...]:
+    for path, text in texts.items():
+        write_atomically(path, text)
+    remove_others(directory, texts, "*.csv")
+    return tuple(texts)
+
+
+def summary_of(comparison: Comparison) -> dict[str, Any]:
+    """The whole comparison as plain data, with the study's settings but without its runs."""
+    study = {name: getattr(comparison.study, name) for name in STUDY_PARTS}
+    found = {name: getattr(comparison, name) for name in COMPARISON_PARTS}
+    summary: dict[str, Any] = as_plain({"study": study, **found})
+    return summary
+
+
+def environment_of(comparison: Comparison) -> dict[str, Any]:
+    """Where and how the study was run, as plain data."""
+    study = comparison.study
+    return {
+        "environment": dict(study.environment),
+        "protocol": dict(study.protocol),
+        "config_hash": study.config_hash,
+    }
+
+
+def json_text(value: Any) -> str:
+    """`value` as strict JSON: NaN becomes null, infinities the texts "inf" and "-inf"."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if hasattr(value, "item"):  # a numpy number
+        return _finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

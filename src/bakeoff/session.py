@@ -1,0 +1,307 @@
+"""From a study and where to run it, to a finished study: check, measure, search, confirm.
+
+Everything that can be wrong is found before anything is created: the data is read, and the model
+is built and trained for a few steps in a worker.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bakeoff.components.datasets import DatasetSummary, describe_dataset
+from bakeoff.components.metrics import METRICS, chance_score
+from bakeoff.confirm import Confirmation
+from bakeoff.driver import Driver, Observer, StopRequest
+from bakeoff.engines.local import LocalEngine, default_layout
+from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
+from bakeoff.errors import UsageError
+from bakeoff.lock import study_lock
+from bakeoff.records import StudyConfig
+from bakeoff.search.arms import Search
+from bakeoff.seeding import derive_seed
+from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
+from bakeoff.storage import Storage, StudyFacts, default_storage_url, parse_storage_url
+from bakeoff.studyfile import format_study
+
+PROBE_SECONDS = 600.0
+PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Where a study runs and how much of the machine it takes; never what it is."""
+
+    output: Path
+    storage_url: str
+    workers: int
+    threads: int
+    device: str = "cpu"
+
+    @classmethod
+    def choose(
+        cls, *, output: Path, storage_url: str | None, workers: int | None, device: str
+    ) -> "RunSettings":
+        """Fill in what was not given: SQLite in the output folder, one worker per core.
+
+        Raises:
+            UsageError: The number of workers is not in 1 to 1024, or the storage URL is wrong.
+        """
+        default_workers, default_threads = default_layout(device)
+        if workers is not None and not 1 <= workers <= 1024:  # noqa: PLR2004 - said in the message
+            raise UsageError(f"--workers = {workers}: allowed are 1 to 1024")
+        url = storage_url or default_storage_url(output)
+        parse_storage_url(url)
+        return cls(
+            output=output,
+            storage_url=url,
+            workers=workers or default_workers,
+            threads=default_threads,
+            device=device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResult:
+    """What one call of `run_study` did."""
+
+    num_trained: int
+    """Runs trained, those continued included; 0 when the study was already complete."""
+    num_trials: int
+    num_confirmations: int
+
+
+def study_folder(output: Path, name: str) -> Path:
+    """Where a study's report and checkpoints stand."""
+    return output / name
+
+
+def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) -> SessionResult:
+    """Begin or continue a study until it is complete.
+
+    Raises:
+        SpaceChangedError: The stored study has other settings.
+        StudyLockedError: Another driver is at work.
+        Interrupted: It was asked to stop; calling again continues.
+        BakeoffError: Data, model, storage or settings are unusable; nothing was created.
+    """
+    check_output(settings.output)
+    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    with StopRequest().listening() as stop, _engine(settings, config, summary) as (engine, facts):
+        storage = Storage(settings.storage_url, create=True)
+        with study_lock(storage, config.name):
+            if not storage.has(config.name):
+                storage.create(config, facts or _measure(config, settings, summary, engine))
+            stored = storage.load_config(config.name)
+            check_unchanged(stored, config)
+            _check_data(storage.load_facts(config.name), summary)
+            return _drive(stored, settings, storage, engine, observer, stop)
+
+
+def _drive(
+    config: StudyConfig,
+    settings: RunSettings,
+    storage: Storage,
+    engine: Engine,
+    observer: Observer,
+    stop: StopRequest,
+) -> SessionResult:
+    folder = study_folder(settings.output, config.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.toml").write_text(format_study(config))
+    facts = storage.load_facts(config.name)
+    driver = Driver(
+        config=config,
+        facts=facts,
+        storage=storage,
+        engine=engine,
+        observer=observer,
+        stop=stop,
+        checkpoints=folder / "checkpoints",
+    )
+    arms = build_arms(config)
+    num_trained = driver.drive(Search(config, arms, facts.metric.direction), "search")
+    trials = [record for _, record in storage.load_runs(config.name, "search")]
+    num_confirmations = 0
+    if config.confirm.seeds:
+        num_trained += driver.drive(Confirmation(config, arms, trials, facts.metric), "confirm")
+        num_confirmations = len(storage.load_runs(config.name, "confirm"))
+    storage.mark_finished(config.name)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return SessionResult(
+        num_trained=num_trained, num_trials=len(trials), num_confirmations=num_confirmations
+    )
+
+
+@contextmanager
+def _engine(
+    settings: RunSettings, config: StudyConfig, summary: DatasetSummary
+) -> Iterator[tuple[Engine, StudyFacts | None]]:
+    """Workers with the threads the study was begun with; facts too, if it is new."""
+    stored = _stored_facts(settings, config.name)
+    engine = LocalEngine(
+        num_workers=settings.workers,
+        threads=stored.threads if stored else settings.threads,
+        device=settings.device,
+    )
+    try:
+        yield engine, None if stored else _measure(config, settings, summary, engine)
+    finally:
+        engine.close()
+
+
+def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
+    """What is stored of the study, without creating a storage."""
+    url = parse_storage_url(settings.storage_url)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return None
+    storage = Storage(settings.storage_url)
+    return storage.load_facts(name) if storage.has(name) else None
+
+
+def _check_data(facts: StudyFacts, summary: DatasetSummary) -> None:
+    if facts.data_fingerprint != summary.fingerprint:
+        raise UsageError(
+            "data.dataset: the data changed since the study began (fingerprint"
+            f" {facts.data_fingerprint[:12]}, now {summary.fingerprint[:12]}); restore it, or give"
+            " the study a new name"
+        )
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def _measure(
+    config: StudyConfig, settings: RunSettings, summary: DatasetSummary, engine: Engine
+) -> StudyFacts:
+    """Try the model for a few steps and note all that stays fixed from here on."""
+    probed = choose_precision(config, probe(config, engine))
+    return StudyFacts(
+        metric=METRICS[config.objective].info,
+        chance_score=chance_score(config.objective, summary.num_classes),
+        num_validation=summary.num_validation,
+        num_test=summary.num_test,
+        data_fingerprint=summary.fingerprint,
+        precision=probed.precision,
+        threads=settings.threads,
+        protocol=describe_protocol(config, summary),
+        environment=describe_environment(settings, probed),
+    )
+
+
+def probe(config: StudyConfig, engine: Engine) -> Probed:
+    """Train the first arm's default configuration for a few steps in a worker.
+
+    Raises:
+        BakeoffError: The model cannot be built or trained; the message is the worker's.
+    """
+    params = default_params(build_arms(config)[0])
+    engine.submit(
+        Probe(run="probe", config=build_trial_config(config, params, derive_seed(config.seed)))
+    )
+    while True:
+        for event in engine.events(PROBE_SECONDS):
+            match event:
+                case Probed():
+                    return event
+                case Failed() | Died():
+                    raise UsageError(f"model.model = {config.model!r}: {event.reason}")
+
+
+def choose_precision(config: StudyConfig, probed: Probed) -> Probed:
+    """What was measured, with the precision that the study file names, if it names one.
+
+    Raises:
+        UsageError: The precision named does not work here.
+    """
+    named = config.training.precision
+    if named == "auto":
+        return probed
+    if named not in probed.seconds_per_step:
+        works = ", ".join(probed.seconds_per_step)
+        raise UsageError(f"training.precision = {named!r} does not work here; what works: {works}")
+    return replace(probed, precision=named, reason="named by the study file")
+
+
+def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str, str]:
+    """What is fixed before the run, as printable text by heading."""
+    training, search = config.training, config.search
+    shape = " x ".join(str(size) for size in summary.input_shape)
+    return {
+        "data": f"{config.data.dataset}, {summary.num_classes} classes, samples of {shape}",
+        "split": f"{summary.num_train} training, {summary.num_validation} validation (stratified),"
+        f" {summary.num_test} test samples",
+        "augmentation": ", ".join(config.data.augment) or "none",
+        "model": _with_params(config.model, dict(config.model_params)),
+        "training": f"{training.epochs} epochs, batch size {training.batch_size}",
+        "gradient clipping": _or_none(training.clip_grad_norm, "norm at most {}"),
+        "early stopping": _or_none(training.early_stopping_patience, "after {} epochs without"),
+        "label smoothing": str(training.label_smoothing),
+        "optimizers": ", ".join(search.optimizers),
+        "schedulers": ", ".join(search.schedulers),
+        "study seed": str(config.seed),
+    }
+
+
+def _with_params(name: str, params: dict[str, object]) -> str:
+    listed = ", ".join(f"{key} = {value}" for key, value in params.items())
+    return f"{name} ({listed})" if listed else name
+
+
+def _or_none(value: float | None, text: str) -> str:
+    return "none" if value is None else text.format(value)
+
+
+def describe_environment(settings: RunSettings, probed: Probed) -> dict[str, str]:
+    """Versions, machine, threads and precision, as printable text."""
+    measured = ", ".join(
+        f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()
+    )
+    return {
+        "python": platform.python_version(),
+        **{name: _installed(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "device": settings.device,
+        "workers": str(settings.workers),
+        "threads per worker": str(settings.threads),
+        "precision": f"{probed.precision}: {probed.reason}",
+        "seconds per step": measured,
+    }
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    """The processor's model name, or its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output folder that cannot be written, before anything is created.
+
+    Raises:
+        UsageError: It is a file, or not writable.
+    """
+    existing = next(one for one in (output, *output.absolute().parents) if one.exists())
+    if output.is_symlink() and not output.exists():
+        raise UsageError(f"--output {output}: is a link to nothing")
+    if not existing.is_dir():
+        raise UsageError(f"--output {output}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {output}: {existing} is not writable")

@@ -1,0 +1,246 @@
+"""From a study to its arms' search spaces, and from sampled parameters to a training run.
+
+Parameter names are Optuna's: `optimizer`, `scheduler`, then owner-prefixed, `adamw.learning_rate`,
+`one_cycle.warmup_fraction`, `model.dropout`, `training.batch_size`. A parameter of an optimizer or
+scheduler exists only in the trials that use it.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.errors import SpaceChangedError
+from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
+from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
+from bakeoff.seeding import derive_seed
+from bakeoff.studyfile import arm_names, describe_settings
+
+Setting = Range | ParamValue
+SHARED_OWNERS = ("model", "training")
+MAY_CHANGE = ("study.question",)
+"""Settings that may differ between the file and the stored study: they change no result."""
+
+
+def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
+    """The study's arms with their spaces, in the order of the study file."""
+    search = config.search
+    names = arm_names(config.compare, search.optimizers, search.schedulers)
+    return tuple(
+        ArmRecord(name=name, space=space, contains=_contained_arms(space, config))
+        for name in names
+        for space in (_arm_space(name, config),)
+    )
+
+
+def _arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
+    optimizers, schedulers = config.search.optimizers, config.search.schedulers
+    if "optimizer" in config.compare:
+        optimizers = (arm.partition("+")[0],)
+    if "scheduler" in config.compare:
+        schedulers = (arm.rpartition("+")[2],)
+    owners = {*optimizers, *schedulers, *SHARED_OWNERS}
+    return {
+        "optimizer": _one_or_choice(optimizers),
+        "scheduler": _one_or_choice(schedulers),
+        **{
+            name: setting
+            for name, setting in config.space.items()
+            if name.partition(".")[0] in owners
+        },
+    }
+
+
+def _one_or_choice(names: tuple[str, ...]) -> Setting:
+    return names[0] if len(names) == 1 else Choice(choices=names)
+
+
+def _contained_arms(space: Mapping[str, Setting], config: StudyConfig) -> tuple[str, ...]:
+    """Arms whose optimizer is a special case of this arm's."""
+    optimizer = space["optimizer"]
+    if config.compare != ("optimizer",) or not isinstance(optimizer, str):
+        return ()
+    return tuple(
+        name for name in OPTIMIZERS[optimizer].contains if name in config.search.optimizers
+    )
+
+
+def suggest(trial: BaseTrial, arm: ArmRecord) -> Params:
+    """Sample one configuration of the arm; only parameters of the chosen owners appear."""
+    params: dict[str, ParamValue] = {}
+    for name, setting in arm.space.items():
+        if _is_active(name, params):
+            params[name] = _suggest_one(trial, name, setting)
+    return params
+
+
+def _is_active(name: str, params: Params) -> bool:
+    owner, dot, _ = name.partition(".")
+    return not dot or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}
+
+
+def _suggest_one(trial: BaseTrial, name: str, setting: Setting) -> ParamValue:
+    match setting:
+        case FloatRange():
+            return trial.suggest_float(name, setting.low, setting.high, log=setting.log)
+        case IntRange():
+            return trial.suggest_int(
+                name, setting.low, setting.high, step=setting.step, log=setting.log
+            )
+        case Choice():
+            choice: ParamValue = trial.suggest_categorical(name, list(setting.choices))
+            return choice
+        case _:
+            return setting
+
+
+def default_params(arm: ArmRecord) -> Params:
+    """The arm's library defaults: no schedule where the arm is free to choose one.
+
+    A range in `[model]` or `[training]` has no library default; its middle is taken (geometric
+    where the range is logarithmic, the first of several choices).
+    """
+    params: dict[str, ParamValue] = {}
+    for name, setting in arm.space.items():
+        if name == "optimizer":
+            params[name] = setting.choices[0] if isinstance(setting, Choice) else str(setting)
+        elif name == "scheduler":
+            params[name] = "constant" if isinstance(setting, Choice) else str(setting)
+        elif _is_active(name, params):
+            params[name] = _default(name, setting)
+    return params
+
+
+def _default(name: str, setting: Setting) -> ParamValue:
+    owner, _, parameter = name.partition(".")
+    for registry in (OPTIMIZERS, SCHEDULERS):
+        if owner in registry:
+            default: ParamValue = registry[owner].parameters[parameter].default
+            return default
+    match setting:
+        case FloatRange(log=True):
+            return math.sqrt(setting.low * setting.high)
+        case FloatRange():
+            return (setting.low + setting.high) / 2
+        case IntRange():
+            middle = (
+                math.sqrt(setting.low * setting.high)
+                if setting.log
+                else (setting.low + setting.high) / 2
+            )
+            return setting.low + round((middle - setting.low) / setting.step) * setting.step
+        case Choice():
+            return setting.choices[0]
+        case _:
+            return setting
+
+
+def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialConfig:
+    """The training run that these parameters describe.
+
+    Args:
+        config: The study.
+        params: By full parameter name, as `suggest` returns them.
+        seed: Training seed of this run.
+    """
+    optimizer, scheduler = str(params["optimizer"]), str(params["scheduler"])
+    return TrialConfig(
+        optimizer=optimizer,
+        optimizer_params=_owned(optimizer, params),
+        scheduler=scheduler,
+        scheduler_params=_owned(scheduler, params),
+        model=config.model,
+        model_params={**config.model_params, **_owned("model", params)},
+        data=config.data,
+        training=replace(config.training, **_owned("training", params)),  # type: ignore[arg-type]
+        objective=config.objective,
+        score_rule=config.score_rule,
+        seed=seed,
+        split_seed=derive_seed(config.seed, "split"),
+    )
+
+
+def _owned(owner: str, params: Params) -> dict[str, ParamValue]:
+    prefix = f"{owner}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in params.items()
+        if name.startswith(prefix)
+    }
+
+
+def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each of `params`, the same for every trial of the study.
+
+    A parameter with a fixed value is a choice of one, so that the stored trial is complete. A
+    value outside its range (a library default such as weight decay 0 in a logarithmic range) has
+    no distribution and is left out.
+    """
+    all_settings: dict[str, Setting] = {
+        "optimizer": Choice(choices=config.search.optimizers),
+        "scheduler": Choice(choices=config.search.schedulers),
+        **config.space,
+    }
+    return {
+        name: _distribution(all_settings[name])
+        for name, value in params.items()
+        if _allows(all_settings[name], value)
+    }
+
+
+def _allows(setting: Setting, value: ParamValue) -> bool:
+    if isinstance(setting, (FloatRange, IntRange, Choice)):
+        return value in setting
+    return value == setting
+
+
+def _distribution(setting: Setting) -> BaseDistribution:
+    match setting:
+        case FloatRange():
+            return FloatDistribution(setting.low, setting.high, log=setting.log)
+        case IntRange():
+            return IntDistribution(setting.low, setting.high, log=setting.log, step=setting.step)
+        case Choice():
+            return CategoricalDistribution(setting.choices)
+        case _:
+            return CategoricalDistribution((setting,))
+
+
+def fingerprint(config: StudyConfig) -> str:
+    """SHA-256 over every setting that can change a result."""
+    lines = [f"{key}={value}" for key, value in sorted(_decisive(config))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _decisive(config: StudyConfig) -> Iterator[tuple[str, str]]:
+    return (item for item in describe_settings(config) if item[0] not in MAY_CHANGE)
+
+
+def check_unchanged(stored: StudyConfig, given: StudyConfig) -> None:
+    """Refuse to continue a stored study with other settings.
+
+    Raises:
+        SpaceChangedError: The settings differ; the message prints each difference.
+    """
+    before, after = dict(_decisive(stored)), dict(_decisive(given))
+    if before == after:
+        return
+    changes = [
+        f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    raise SpaceChangedError(
+        f"study {stored.name!r} was begun with other settings ({'; '.join(changes)}); restore them,"
+        " give the study a new name, or remove the old one with `study delete`"
+    )

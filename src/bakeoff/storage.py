@@ -1,0 +1,487 @@
+"""Optuna studies on disk <-> records; the only file that knows the stored form.
+
+A study `x` is two Optuna studies in one storage: `x` holds the search trials of all arms, `x:confirm`
+the shortlist and confirmation runs. A run is created RUNNING with its parameters in one transaction,
+receives one intermediate value per epoch, and is finished once. Small facts are user attributes, so
+that the dashboard's table shows them; bulky ones (per-epoch history) are system attributes.
+"""
+
+import sqlite3
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from bakeoff.errors import (
+    MissingDependencyError,
+    StorageError,
+    UsageError,
+    describe_unknown,
+)
+from bakeoff.records import (
+    EpochResult,
+    MetricInfo,
+    Outcome,
+    Purpose,
+    StudyConfig,
+    StudyRecord,
+    TrialRecord,
+    as_plain,
+)
+from bakeoff.search.arms import TrialPlan
+from bakeoff.space import build_arms, distributions, fingerprint
+from bakeoff.studyfile import format_study, resolve_study
+
+FORMAT = 1
+STUDY_KEY = "bakeoff:study"
+PLAN_KEY = "bakeoff:plan"
+RESULT_KEY = "bakeoff:result"
+CONFIRM_SUFFIX = ":confirm"
+BUSY_SECONDS = 60
+RETRY_SECONDS = 600
+NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
+SCHEMES = ("sqlite", "postgresql")
+STATES: Mapping[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "diverged": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "infeasible": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """What was measured or decided when a study began; kept when it continues."""
+
+    metric: MetricInfo
+    chance_score: float
+    """Score of an untrained model, given to runs that diverge."""
+    num_validation: int
+    num_test: int
+    data_fingerprint: str
+    precision: str
+    threads: int
+    """Per worker; the thread count changes the bits of a result."""
+    protocol: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Storage:
+    """All studies of one Optuna storage."""
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        """Open the storage.
+
+        Args:
+            url: `sqlite:///results/studies.db` or `postgresql://...`.
+            create: Whether a missing SQLite file is made, and whether transactions are for
+                writing (the driver) or for reading.
+
+        Raises:
+            UsageError: The URL cannot be understood.
+            StorageError: The storage cannot be reached or is not an Optuna storage.
+            MissingDependencyError: The database's driver is not installed.
+        """
+        self.url = parse_storage_url(url)
+        self.path = _sqlite_path(self.url)
+        if self.path is not None:
+            _check_sqlite_file(self.path, create=create)
+        self._rdb = _open(self.url, writes=create)
+        self._ids: dict[str, int] = {}
+
+    @property
+    def optuna_storage(self) -> RDBStorage:
+        """The Optuna storage itself, for optuna-dashboard."""
+        return self._rdb
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the bakeoff studies stored here, oldest first."""
+        studies = _guard(self._rdb.get_all_studies)
+        return tuple(
+            study.study_name
+            for study in studies
+            if STUDY_KEY in study.system_attrs and not study.study_name.endswith(CONFIRM_SUFFIX)
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a bakeoff study of this name is stored here.
+
+        Raises:
+            StorageError: An Optuna study of this name was made by another program.
+        """
+        if name in self.names():
+            return True
+        stored = {study.study_name for study in _guard(self._rdb.get_all_studies)}
+        if name in stored:
+            raise StorageError(
+                f"study {name!r} in {self} was not made by bakeoff; use another name"
+            )
+        return False
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    # ------------------------------------------------------------ studies
+
+    def create(self, config: StudyConfig, facts: StudyFacts) -> None:
+        """Store a new study."""
+        direction = StudyDirection.MAXIMIZE if facts.metric.sign > 0 else StudyDirection.MINIMIZE
+        for name in (config.name + CONFIRM_SUFFIX, config.name):
+            study_id = _guard(lambda name=name: self._rdb.create_new_study([direction], name))
+            self._rdb.set_study_system_attr(study_id, "study:metric_names", [facts.metric.name])
+            content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
+            self._rdb.set_study_system_attr(study_id, STUDY_KEY, content)
+
+    def load_config(self, name: str) -> StudyConfig:
+        """The settings a stored study was begun with.
+
+        Raises:
+            UsageError: No such study; the known ones are listed.
+        """
+        return resolve_study(tomllib.loads(self._content(name)["config"]))
+
+    def load_facts(self, name: str) -> StudyFacts:
+        """What was measured when the study began."""
+        facts = self._content(name)["facts"]
+        return StudyFacts(**{**facts, "metric": MetricInfo(**facts["metric"])})
+
+    def _content(self, name: str) -> dict[str, Any]:
+        if not self.has(name):
+            raise UsageError(describe_unknown("study", name, self.names()))
+        attrs = _guard(lambda: self._rdb.get_study_system_attrs(self._id(name)))
+        content: dict[str, Any] = attrs[STUDY_KEY]
+        if content["format"] > FORMAT:
+            raise StorageError(
+                f"study {name!r} has format {content['format']}, this bakeoff reads up to {FORMAT};"
+                " install a newer bakeoff"
+            )
+        return content
+
+    def mark_finished(self, name: str) -> None:
+        """Note that search and confirmation are complete."""
+        _guard(lambda: self._rdb.set_study_user_attr(self._id(name), "finished", True))
+
+    def delete(self, name: str) -> None:
+        """Remove a study and its confirmation runs."""
+        self._content(name)
+        for stored in (name, name + CONFIRM_SUFFIX):
+            study_id = self._id(stored)
+            _guard(lambda study_id=study_id: self._rdb.delete_study(study_id))
+
+    def _id(self, stored_name: str) -> int:
+        if stored_name not in self._ids:
+            self._ids[stored_name] = _guard(lambda: self._rdb.get_study_id_from_name(stored_name))
+        return self._ids[stored_name]
+
+    def _group_id(self, name: str, purpose: Purpose) -> int:
+        return self._id(name if purpose == "search" else name + CONFIRM_SUFFIX)
+
+    # ------------------------------------------------------------ runs
+
+    def begin(self, config: StudyConfig, plan: TrialPlan) -> tuple[int, int]:
+        """Store a run as RUNNING with its parameters, in one transaction.
+
+        Returns:
+            Its number, and the storage's id for `report` and `finish`.
+        """
+        known = distributions(config, plan.params)
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params={key: value for key, value in plan.params.items() if key in known},
+            distributions=known,
+            user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": plan.seed}
+            | ({} if plan.purpose == "search" else {"purpose": plan.purpose}),
+            system_attrs={
+                PLAN_KEY: {
+                    "purpose": plan.purpose,
+                    "configuration": plan.configuration,
+                    "params": dict(plan.params),
+                    "epochs": config.training.epochs,
+                }
+            },
+        )
+        study_id = self._group_id(config.name, plan.purpose)
+        trial_id = _persist(lambda: self._rdb.create_new_trial(study_id, template))
+        return self._rdb.get_trial_number_from_id(trial_id), trial_id
+
+    def report(self, trial_id: int, epoch: int, value: float) -> None:
+        """Store the objective after an epoch."""
+        _persist(lambda: self._rdb.set_trial_intermediate_value(trial_id, epoch, value))
+
+    def finish(self, trial_id: int, record: TrialRecord) -> None:
+        """Store how a run ended; its state is changed last, so that a crash before repeats it."""
+        result = {
+            "outcome": record.outcome,
+            "score": record.score,
+            "stop_reason": record.stop_reason,
+            "attempts": record.attempts,
+            "test_metrics": dict(record.test_metrics),
+            "history": as_plain(record.history),
+        }
+        facts: dict[str, Any] = {
+            "outcome": record.outcome,
+            "epochs": record.epochs_run,
+            "train_seconds": round(record.train_seconds, 3),
+        }
+        if record.stop_reason:
+            facts["stop_reason"] = record.stop_reason
+        facts |= {f"test_{name}": value for name, value in record.test_metrics.items()}
+        _persist(
+            lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, _without_nan(result))
+        )
+        for key, value in facts.items():
+            _persist(
+                lambda key=key, value=value: self._rdb.set_trial_user_attr(trial_id, key, value)
+            )
+        state = STATES[record.outcome]
+        values = None if state is TrialState.FAIL or record.score is None else [record.score]
+        _persist(lambda: self._rdb.set_trial_state_values(trial_id, state, values))
+
+    def load_runs(self, name: str, purpose: Purpose) -> tuple[tuple[int, TrialRecord], ...]:
+        """All runs as (storage id, record), by number; `purpose` tells search from the rest."""
+        study_id = self._group_id(name, purpose)
+        objective = self.load_facts(name).metric.name
+        trials = _guard(lambda: self._rdb.get_all_trials(study_id, deepcopy=False))
+        return tuple(
+            (trial._trial_id, _to_record(trial, objective))  # noqa: SLF001 - no public name
+            for trial in sorted(trials, key=lambda trial: trial.number)
+        )
+
+    def load_record(self, name: str) -> StudyRecord:
+        """The whole study, for analysis and report."""
+        config, facts = self.load_config(name), self.load_facts(name)
+        attrs = _guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
+        return StudyRecord(
+            name=name,
+            question=config.question,
+            objective=facts.metric,
+            score_rule=config.score_rule,
+            epochs=config.training.epochs,
+            arms=build_arms(config),
+            trials=tuple(record for _, record in self.load_runs(name, "search")),
+            confirmations=tuple(record for _, record in self.load_runs(name, "confirm")),
+            trials_per_arm=config.search.trials_per_arm,
+            sampler=config.search.sampler,
+            pruner=config.search.pruner,
+            startup_trials=config.search.startup_trials,
+            confirm=config.confirm,
+            delta=config.delta,
+            reference=config.reference,
+            num_validation=facts.num_validation,
+            num_test=facts.num_test,
+            protocol=facts.protocol,
+            environment=facts.environment,
+            config_hash=fingerprint(config),
+            finished=bool(attrs.get("finished", False)),
+        )
+
+
+# ---------------------------------------------------------------- trials <-> records
+
+
+def _to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
+    plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
+    is_running = not trial.state.is_finished()
+    result: dict[str, Any] = {} if is_running else trial.system_attrs.get(RESULT_KEY, {})
+    return TrialRecord(
+        number=trial.number,
+        arm=trial.user_attrs["arm"],
+        params=plan["params"],
+        outcome="running" if is_running else result.get("outcome", "failed"),
+        score=result.get("score"),
+        seed=trial.user_attrs["seed"],
+        phase=trial.user_attrs["phase"],
+        purpose=plan["purpose"],
+        configuration=plan["configuration"],
+        history=_history(trial, result, objective),
+        epochs_planned=plan["epochs"],
+        test_metrics={key: _number(item) for key, item in result.get("test_metrics", {}).items()},
+        stop_reason=result.get("stop_reason", ""),
+        attempts=result.get("attempts", 1),
+    )
+
+
+def _history(
+    trial: FrozenTrial, result: Mapping[str, Any], objective: str
+) -> tuple[EpochResult, ...]:
+    """The recorded epochs; of a running trial only the objective is stored so far."""
+    if "history" not in result:
+        return tuple(
+            EpochResult(epoch=epoch, metrics={objective: value})
+            for epoch, value in sorted(trial.intermediate_values.items())
+        )
+    return tuple(
+        EpochResult(
+            **{
+                **item,
+                "metrics": {key: _number(value) for key, value in item["metrics"].items()},
+                "train_loss": _number(item["train_loss"]),
+                "learning_rate": _number(item["learning_rate"]),
+                "grad_norm": _number(item["grad_norm"]),
+            }
+        )
+        for item in result["history"]
+    )
+
+
+def _number(value: float | str | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """Non-finite numbers as text or null: PostgreSQL and strict JSON readers refuse NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is not equal to itself
+        return None
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    return value
+
+
+# ---------------------------------------------------------------- opening
+
+
+def default_storage_url(output: Path) -> str:
+    """The SQLite storage inside an output folder."""
+    return f"sqlite:///{output / 'studies.db'}"
+
+
+def parse_storage_url(text: str) -> URL:
+    """The storage URL, with an explicit driver.
+
+    Raises:
+        UsageError: It is empty, has another scheme or cannot be parsed; no password is shown.
+    """
+    hint = "e.g. sqlite:///results/studies.db or postgresql://user@host/database"
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        shown = text if "@" not in text else "it"
+        raise UsageError(f"storage: cannot understand {shown!r}; {hint}") from None
+    scheme = url.get_backend_name()
+    if scheme not in SCHEMES:
+        raise UsageError(f"storage: {describe_unknown('scheme', scheme, SCHEMES)}; {hint}")
+    if scheme == "sqlite" and url.database in (None, "", ":memory:"):
+        raise UsageError(f"storage: {text!r} names no file; {hint}")
+    return url.set(drivername="postgresql+psycopg") if scheme == "postgresql" else url
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+def _check_sqlite_file(path: Path, *, create: bool) -> None:
+    if path.is_dir():
+        raise StorageError(f"storage {path} is a folder; give a file")
+    if not path.exists():
+        if not create:
+            raise StorageError(f"storage {path} does not exist; `study run FILE` makes it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    filesystem = filesystem_type(path.parent)
+    if filesystem in NETWORK_FILESYSTEMS:
+        raise StorageError(
+            f"storage {path} is on {filesystem}: SQLite loses data on network file systems;"
+            " use a local folder or postgresql://..."
+        )
+
+
+def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """Type of the file system that holds `folder`; empty where the system does not tell."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return ""
+    real = folder.resolve()
+    found = ("", "")
+    for line in lines:
+        _, point, kind, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        if real.is_relative_to(point) and len(point) >= len(found[0]):
+            found = (point, kind)
+    return found[1]
+
+
+def _open(url: URL, *, writes: bool) -> RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    arguments: dict[str, Any] = {"hide_parameters": True}
+    if url.get_backend_name() == "sqlite":
+        arguments["connect_args"] = {"timeout": BUSY_SECONDS}
+    else:
+        arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
+        arguments["connect_args"] = {"connect_timeout": 10, "application_name": "bakeoff"}
+    try:
+        rdb = RDBStorage(text, engine_kwargs=arguments)
+    except ImportError:
+        raise MissingDependencyError(
+            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
+        ) from None
+    except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
+        shown = url.render_as_string(hide_password=True)
+        raise StorageError(f"storage {shown} cannot be opened: {_first_line(error)}") from None
+    if url.get_backend_name() == "sqlite":
+        _prepare_sqlite(rdb, writes=writes)
+    return rdb
+
+
+def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
+    """Take the write lock when a transaction begins, so that no two writers interleave."""
+
+    @sqlalchemy.event.listens_for(rdb.engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        if writes:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+    @sqlalchemy.event.listens_for(rdb.engine, "begin")
+    def _on_begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    rdb.engine.dispose()
+
+
+def _guard(read: Callable[[], Answer]) -> Answer:
+    try:
+        return read()
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise StorageError(f"the storage does not answer: {_first_line(error)}") from None
+
+
+def _persist(write: Callable[[], Answer], *, clock: Callable[[], float] = time.monotonic) -> Answer:
+    """Write, and wait with growing pauses while the storage is away; nothing is dropped.
+
+    Raises:
+        StorageError: It stayed away for `RETRY_SECONDS`.
+    """
+    deadline, pause = clock() + RETRY_SECONDS, 0.1
+    while True:
+        try:
+            return write()
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if clock() > deadline:
+                raise StorageError(f"the storage stayed away: {_first_line(error)}") from None
+            time.sleep(pause)
+            pause = min(2 * pause, 10.0)
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    original = getattr(cause, "orig", None) or cause
+    return str(original).strip().split("\n")[0] or type(original).__name__

@@ -1,0 +1,194 @@
+"""Read a study file into a `StudyConfig`; every error names file, key, value and what is allowed.
+
+pydantic checks the shape at the border (`schema`), the registries check the names (`resolve`).
+Inside the package only the frozen `StudyConfig` travels, with every default written out.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from bakeoff.errors import StudyFileError, describe_unknown
+from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.records import StudyConfig, as_plain
+from bakeoff.studyfile.resolve import STUDY_NAME, Setting, arm_names, resolve
+from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema
+
+__all__ = [
+    "STUDY_NAME",
+    "arm_names",
+    "describe_settings",
+    "format_study",
+    "load_study_file",
+    "resolve_study",
+    "study_schema",
+]
+
+MAX_FILE_BYTES = 1_000_000
+
+
+def load_study_file(path: Path) -> StudyConfig:
+    """The study that the TOML file at `path` describes, checked, with every default written out.
+
+    Nothing the file refers to is imported, and no data is read.
+
+    Raises:
+        StudyFileError: The file cannot be read or is wrong; one line naming file, key, value and
+            what is allowed.
+    """
+    try:
+        return resolve_study(_read_toml(path))
+    except StudyFileError as error:
+        raise StudyFileError(f"{path}: {error}") from None
+
+
+def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
+    """The study that a parsed document describes; see `load_study_file`.
+
+    Raises:
+        StudyFileError: As there, without the file's name.
+    """
+    try:
+        parsed = StudyFile.model_validate(document)
+    except ValidationError as error:
+        raise StudyFileError(_describe(error, document)) from None
+    return resolve(parsed)
+
+
+def format_study(config: StudyConfig) -> str:
+    """The study as a TOML file that loads back to the same `StudyConfig`."""
+    search = as_plain(config.search)
+    training = {
+        **as_plain(config.training),
+        **{
+            name.partition(".")[2]: _plain_setting(setting)
+            for name, setting in config.space.items()
+            if name.startswith("training.")
+        },
+    }
+    model = {"model": config.model, **config.model_params}
+    space: dict[str, dict[str, Any]] = {}
+    for name, setting in config.space.items():
+        owner, _, parameter = name.partition(".")
+        if owner == "model":
+            model[parameter] = _plain_setting(setting)
+        elif owner != "training":
+            space.setdefault(owner, {})[parameter] = _plain_setting(setting)
+    document = {
+        "study": {
+            "name": config.name,
+            "question": config.question,
+            "seed": config.seed,
+            "objective": config.objective,
+            "score": config.score_rule,
+            "compare": list(config.compare),
+            "delta": config.delta,
+            "reference": config.reference,
+        },
+        "data": as_plain(config.data),
+        "model": model,
+        "training": training,
+        "search": search,
+        "space": space,
+        "confirm": as_plain(config.confirm),
+    }
+    return tomli_w.dumps(_without_none(document))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise StudyFileError("is a folder; give a TOML study file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise StudyFileError("no such file; `study init` writes one to start from") from None
+    except OSError as error:
+        raise StudyFileError(f"cannot be read ({error.strerror})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise StudyFileError(f"is larger than {MAX_FILE_BYTES:,} bytes; a study file is a few kB")
+    if not content.strip():
+        raise StudyFileError("is empty; `study init` writes a study file to start from")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StudyFileError(f"is not UTF-8 text (byte {error.start})") from None
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise StudyFileError(f"is not valid TOML: {error}") from None
+
+
+def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
+    """The first problem as one line: key, value, what is allowed."""
+    problem = min(error.errors(), key=lambda item: _rank(item["type"]))
+    place = _place(document, problem["loc"])
+    key = ".".join(str(part) for part in place)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: {describe_unknown('key', place[-1], _known_keys(place[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{'.'.join(str(part) for part in problem['loc'])}: is missing"
+    shown = json.dumps(problem["input"], default=str)[:80]
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key} = {shown}: {message[:1].lower()}{message[1:]}"
+
+
+def _rank(kind: str) -> int:
+    """Unknown keys first: a misspelt key also makes the right one look missing."""
+    return {"extra_forbidden": 0}.get(kind, 1)
+
+
+def _place(document: Any, location: tuple[int | str, ...]) -> list[int | str]:
+    """The keys among pydantic's location, without the names of the types it tried."""
+    place: list[int | str] = []
+    for step in location:
+        is_key = isinstance(document, Mapping) and step in document
+        is_index = isinstance(document, list) and isinstance(step, int) and step < len(document)
+        if is_key or is_index:
+            place.append(step)
+            document = document[step]
+    return place
+
+
+def _known_keys(place: list[int | str]) -> list[str]:
+    known: Any = StudyFile
+    for part in place:
+        field = known.model_fields.get(part) if hasattr(known, "model_fields") else None
+        known = field.annotation if field is not None else RangeTable
+    return list(getattr(known, "model_fields", RangeTable.model_fields))
+
+
+def _plain_setting(setting: Setting) -> Any:
+    if isinstance(setting, Choice):
+        return {"choices": list(setting.choices)}
+    if isinstance(setting, FloatRange):
+        return {"low": setting.low, "high": setting.high, "log": setting.log}
+    if isinstance(setting, IntRange):
+        step = {} if setting.log else {"step": setting.step}
+        return {"low": setting.low, "high": setting.high, "log": setting.log, **step}
+    return setting
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def describe_settings(config: StudyConfig) -> Iterator[tuple[str, str]]:
+    """Every setting as (dotted key, value as JSON), for fingerprints and differences."""
+    yield from _flatten("", tomllib.loads(format_study(config)))
+
+
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    is_range = isinstance(value, dict) and ({"low", "choices"} & value.keys())
+    if isinstance(value, dict) and not is_range:
+        for key, item in value.items():
+            yield from _flatten(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, json.dumps(value, sort_keys=True)

@@ -1,0 +1,290 @@
+"""What a study file means: names looked up, ranges checked, every default written out."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from bakeoff.components.augmentations import AUGMENTATIONS
+from bakeoff.components.datasets import DATASETS, NPZ_PREFIX
+from bakeoff.components.metrics import METRICS
+from bakeoff.components.models import find_model
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.parameters import ParameterSpec
+from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.errors import StudyFileError, UsageError, describe_unknown
+from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
+from bakeoff.records import ConfirmConfig, DataConfig, SearchConfig, StudyConfig, TrainingConfig
+from bakeoff.registry import Registry, is_reference
+from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.studyfile.schema import (
+    ModelSection,
+    RangeTable,
+    SearchSection,
+    StudyFile,
+    TrainingSection,
+)
+
+STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+SEARCHABLE_TRAINING = ("batch_size", "clip_grad_norm", "label_smoothing")
+
+Setting = Range | ParamValue
+
+
+def arm_names(
+    compare: tuple[str, ...], optimizers: tuple[str, ...], schedulers: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of the arms, in the order of the study file: `adamw`, `cosine` or `adamw+cosine`."""
+    if "scheduler" not in compare:
+        return optimizers
+    if "optimizer" not in compare:
+        return schedulers
+    return tuple(f"{optimizer}+{scheduler}" for optimizer in optimizers for scheduler in schedulers)
+
+
+def resolve(file: StudyFile) -> StudyConfig:
+    """The study that a parsed file describes.
+
+    Raises:
+        StudyFileError: A name is unknown, or a range or value is not allowed.
+    """
+    _check_names(file)
+    optimizers, schedulers = tuple(file.search.optimizers), tuple(file.search.schedulers)
+    compare = tuple(dict.fromkeys(file.study.compare))
+    arms = arm_names(compare, optimizers, schedulers)
+    if file.study.reference is not None and file.study.reference not in arms:
+        problem = describe_unknown("arm", file.study.reference, arms)
+        raise StudyFileError(f"study.reference: {problem}")
+    model_values, model_ranges = _resolve_model(file.model)
+    training, training_ranges = _resolve_training(file.training)
+    return StudyConfig(
+        name=file.study.name,
+        question=file.study.question or _default_question(compare, file),
+        seed=file.study.seed,
+        objective=file.study.objective,
+        score_rule=file.study.score,
+        compare=compare,
+        delta=file.study.delta,
+        reference=file.study.reference,
+        data=DataConfig(
+            dataset=file.data.dataset,
+            validation_fraction=file.data.validation_fraction,
+            train_samples=file.data.train_samples,
+            augment=tuple(file.data.augment),
+        ),
+        model=file.model.model,
+        model_params=model_values,
+        training=training,
+        search=_resolve_search(file.search),
+        space={**_resolve_space(file), **model_ranges, **training_ranges},
+        confirm=ConfirmConfig(
+            seeds=(
+                min_confirmation_seeds(len(arms))
+                if file.confirm.seeds == "auto"
+                else file.confirm.seeds
+            ),
+            shortlist=file.confirm.shortlist,
+            shortlist_seeds=file.confirm.shortlist_seeds,
+        ),
+    )
+
+
+def _default_question(compare: tuple[str, ...], file: StudyFile) -> str:
+    return f"Which {' and '.join(compare)} suits {file.model.model} on {file.data.dataset}?"
+
+
+def _check_names(file: StudyFile) -> None:
+    if not STUDY_NAME.fullmatch(file.study.name):
+        raise StudyFileError(
+            f"study.name = {json.dumps(file.study.name)[:80]}: allowed are 1 to 100 letters, digits"
+            " and . _ -, starting with a letter or digit and not ending with a dot"
+        )
+    if not file.study.compare:
+        raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
+    _check_known("study.objective", [file.study.objective], METRICS)
+    _check_dataset(file.data.dataset)
+    _check_known("data.augment", file.data.augment, AUGMENTATIONS)
+    _check_known("search.optimizers", file.search.optimizers, OPTIMIZERS)
+    _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
+    try:
+        find_model(file.model.model)
+    except UsageError as error:
+        raise StudyFileError(f"model.model: {error}") from None
+
+
+def _check_dataset(name: str) -> None:
+    if name.startswith(NPZ_PREFIX) and name != NPZ_PREFIX:
+        return
+    if name not in DATASETS and not is_reference(name):
+        problem = describe_unknown("dataset", name, DATASETS.names)
+        raise StudyFileError(
+            f"data.dataset: {problem}, npz:PATH, or a function as package.module:function"
+        )
+
+
+def _check_known(key: str, names: list[str], registry: Registry[Any]) -> None:
+    for name in names:
+        if name not in registry:
+            problem = describe_unknown(registry.kind, name, registry.names)
+            raise StudyFileError(f"{key}: {problem}")
+        if names.count(name) > 1:
+            raise StudyFileError(f"{key}: {name!r} is listed twice")
+
+
+def _resolve_search(section: SearchSection) -> SearchConfig:
+    startup = section.startup_trials or min(10, max(1, section.trials_per_arm // 2))
+    return SearchConfig(
+        optimizers=tuple(section.optimizers),
+        schedulers=tuple(section.schedulers),
+        trials_per_arm=section.trials_per_arm,
+        sampler=section.sampler,
+        pruner=section.pruner,
+        startup_trials=section.trials_per_arm if section.sampler == "random" else startup,
+        pruner_startup_trials=section.pruner_startup_trials,
+        defaults=section.defaults,
+    )
+
+
+def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[str, Setting]]:
+    declared = find_model(section.model).parameters
+    known = declared or {}
+    values: dict[str, ParamValue] = {name: spec.default for name, spec in known.items()}
+    ranges: dict[str, Setting] = {}
+    for name, given in (section.__pydantic_extra__ or {}).items():
+        key = f"model.{name}"
+        if declared is not None and name not in known:
+            raise StudyFileError(f"{key}: {describe_unknown('key', name, ['model', *known])}")
+        setting = _setting(key, given, known.get(name))
+        if isinstance(given, RangeTable):
+            ranges[key] = setting
+            values.pop(name, None)
+        else:
+            values[name] = setting  # type: ignore[assignment]
+    return values, ranges
+
+
+def _resolve_training(section: TrainingSection) -> tuple[TrainingConfig, dict[str, Setting]]:
+    given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
+    ranges: dict[str, Setting] = {}
+    for name in SEARCHABLE_TRAINING:
+        if isinstance(given[name], RangeTable):
+            key = f"training.{name}"
+            ranges[key] = _setting(key, given.pop(name), None)
+            _check_training_range(key, ranges[key])
+    return TrainingConfig(**given), ranges
+
+
+def _check_training_range(key: str, setting: Setting) -> None:
+    """Every value of the range must be one the field itself would accept."""
+    name = key.partition(".")[2]
+    ends: tuple[Any, ...] = (
+        setting.choices if isinstance(setting, Choice) else (setting.low, setting.high)  # type: ignore[union-attr]
+    )
+    for value in ends:
+        whole = int(value) if name == "batch_size" and value == int(value) else value
+        try:
+            TrainingSection.model_validate({"epochs": 1, name: whole})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise StudyFileError(f"{key}: {value!r} in the range: {reason}") from None
+
+
+def _resolve_space(file: StudyFile) -> dict[str, Setting]:
+    owners = {
+        **{name: OPTIMIZERS[name].parameters for name in file.search.optimizers},
+        **{name: SCHEDULERS[name].parameters for name in file.search.schedulers},
+    }
+    space: dict[str, Setting] = {
+        f"{owner}.{name}": spec.range
+        for owner, parameters in owners.items()
+        for name, spec in parameters.items()
+        if spec.searched
+    }
+    for owner, settings in file.space.items():
+        if owner not in owners:
+            problem = describe_unknown("optimizer or scheduler of this study", owner, owners)
+            raise StudyFileError(f"space.{owner}: {problem}")
+        for name, given in settings.items():
+            key = f"{owner}.{name}"
+            if name not in owners[owner]:
+                problem = describe_unknown("parameter", name, owners[owner])
+                raise StudyFileError(f"space.{key}: {problem}")
+            space[key] = _setting(f"space.{key}", given, owners[owner][name])
+    return space
+
+
+def _setting(key: str, given: ParamValue | RangeTable, spec: ParameterSpec | None) -> Setting:
+    """A fixed value or a range; whole bounds make a whole-number range unless `spec` is real."""
+    if not isinstance(given, RangeTable):
+        if spec is not None:
+            _check_value(key, given, spec)
+        return float(given) if _wants_float(given, spec) else given
+    try:
+        return _range(given, spec)
+    except ValueError as error:
+        raise StudyFileError(f"{key}: {error}") from None
+
+
+def _wants_float(given: ParamValue, spec: ParameterSpec | None) -> bool:
+    is_whole = isinstance(given, int) and not isinstance(given, bool)
+    return is_whole and spec is not None and isinstance(spec.range, FloatRange)
+
+
+def _check_value(key: str, given: ParamValue, spec: ParameterSpec) -> None:
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if isinstance(spec.range, FloatRange) and not is_number:
+        raise StudyFileError(f"{key} = {json.dumps(given)}: must be a number or a range")
+    if isinstance(spec.range, IntRange) and (not isinstance(given, int) or isinstance(given, bool)):
+        raise StudyFileError(f"{key} = {json.dumps(given)}: must be a whole number or a range")
+    _check_natural(key, [given], spec)
+
+
+def _check_natural(key: str, values: list[Any], spec: ParameterSpec) -> None:
+    if isinstance(spec.range, Choice):
+        for value in values:
+            if value not in spec.range:
+                allowed = ", ".join(map(repr, spec.range.choices))
+                raise StudyFileError(f"{key} = {json.dumps(value)}: allowed: {allowed}")
+        return
+    low = spec.range.low if spec.range.natural_low else None
+    high = spec.range.high if spec.range.natural_high else None
+    for value in values:
+        if low is not None and value < low:
+            raise StudyFileError(f"{key} = {value}: must be at least {low}")
+        if high is not None and value > high:
+            raise StudyFileError(f"{key} = {value}: must be at most {high}")
+        if isinstance(spec.range, FloatRange) and spec.range.log and value < 0:
+            raise StudyFileError(f"{key} = {value}: must not be negative")
+
+
+def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
+    if table.choices is not None:
+        if {"low", "high", "log", "step"} & table.model_fields_set:
+            raise ValueError("give either choices, or low and high")
+        return Choice(choices=tuple(table.choices))
+    if table.low is None or table.high is None:
+        raise ValueError("a range needs low and high, or choices")
+    known = spec.range if spec is not None and not isinstance(spec.range, Choice) else None
+    natural = {
+        "natural_low": known is not None and known.natural_low and table.low == known.low,
+        "natural_high": known is not None and known.natural_high and table.high == known.high,
+    }
+    whole = isinstance(table.low, int) and isinstance(table.high, int)
+    if whole and not isinstance(known, FloatRange):
+        return IntRange(
+            low=int(table.low),
+            high=int(table.high),
+            log=table.log,
+            step=1 if table.step is None else table.step,
+            **natural,
+        )
+    if table.step is not None:
+        raise ValueError(f"step = {table.step} goes only with whole-number low and high")
+    if isinstance(known, IntRange):
+        raise ValueError("low and high must be whole numbers")
+    result = FloatRange(low=float(table.low), high=float(table.high), log=table.log, **natural)
+    if spec is not None:
+        _check_natural("range", [result.low, result.high], spec)
+    return result

@@ -1,0 +1,120 @@
+"""The shape of a study file, as pydantic models: sections, keys, types and simple limits."""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bakeoff.components.metrics import METRICS
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.seeding import MAX_SEED
+
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class RangeTable(_Section):
+    """`{ low = 1e-4, high = 1e-1, log = true }` or `{ choices = [32, 64] }`."""
+
+    low: float | int | None = None
+    high: float | int | None = None
+    log: bool = False
+    step: int | None = None
+    choices: list[float | int | bool | str] | None = None
+
+
+Number = int | float | RangeTable
+
+
+class StudySection(_Section):
+    """What the study asks."""
+
+    name: str
+    question: str = ""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    objective: Annotated[str, Field(json_schema_extra={"enum": [*METRICS.names]})] = "accuracy"
+    score: Literal["best_epoch", "last_epoch"] = "best_epoch"
+    compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
+    delta: Annotated[float, Field(gt=0)] | None = None
+    reference: str | None = None
+
+
+class DataSection(_Section):
+    """Which data, and how it is split."""
+
+    dataset: str
+    validation_fraction: Fraction = 0.2
+    train_samples: PositiveInt | None = None
+    augment: list[str] = []
+
+
+class ModelSection(BaseModel):
+    """The model by name; every other key is one of its parameters, as a value or a range."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
+    model: str
+
+
+class TrainingSection(_Section):
+    """How every run trains."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: PositiveInt | RangeTable = 128
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
+    clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
+    early_stopping_patience: PositiveInt | None = None
+
+
+class SearchSection(_Section):
+    """What is searched, with which budget."""
+
+    optimizers: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"enum": [*OPTIMIZERS.names]})]],
+        Field(min_length=1),
+    ]
+    schedulers: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]],
+        Field(min_length=1),
+    ] = ["constant"]
+    trials_per_arm: PositiveInt = 20
+    sampler: Literal["random", "tpe"] = "tpe"
+    pruner: Literal["none", "median"] = "median"
+    startup_trials: PositiveInt | None = None
+    pruner_startup_trials: PositiveInt = 3
+    defaults: bool = True
+
+
+class ConfirmSection(_Section):
+    """How the configurations found are confirmed."""
+
+    seeds: Annotated[int, Field(ge=0, le=1000)] | Literal["auto"] = "auto"
+    shortlist: PositiveInt = 3
+    shortlist_seeds: PositiveInt = 3
+
+
+class StudyFile(_Section):
+    """A study file, as written."""
+
+    study: StudySection
+    data: DataSection
+    model: ModelSection
+    training: TrainingSection
+    search: SearchSection
+    space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
+    confirm: ConfirmSection = ConfirmSection()
+
+
+def study_schema() -> str:
+    """The JSON Schema of study files, for editors."""
+    schema = StudyFile.model_json_schema()
+    return json.dumps(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2
+    )

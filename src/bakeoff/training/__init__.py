@@ -1,0 +1,1 @@
+"""One training run: prepared, trained epoch by epoch, checkpointed, tested."""

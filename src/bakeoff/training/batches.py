@@ -1,0 +1,185 @@
+"""Batches as index selections from arrays in memory.
+
+Shapes: inputs [N, F] or [N, C, H, W], labels [N]. A split is a list of rows of the arrays it
+shares with the other splits; a position is a sample's place in its split.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bakeoff.components.datasets import load_dataset, split_indices
+from bakeoff.records import DataConfig
+from bakeoff.seeding import derive_seed
+
+CHUNK_BYTES = 1 << 20
+"""Samples are fetched and normalised this many bytes at a time: several small batches at once,
+since each call of torch costs as much as a small batch, but not more than fits a cache."""
+
+STATISTICS_BYTES = 1 << 26
+"""Mean and deviation are taken from as many training samples as fit this, as float64."""
+MIN_STATISTICS_SAMPLES = 256
+
+Augment = Callable[[Tensor, Tensor], Tensor]
+"""Raw inputs and the positions of their samples -> changed inputs."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalisation:
+    """Mean and scale of the training samples, per channel or feature."""
+
+    mean: Tensor
+    scale: Tensor
+    """One over the standard deviation; 1 where that is 0."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Inputs as float32 with mean 0 and deviation 1."""
+        return (inputs - self.mean).mul_(self.scale)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Samples to train on, to validate on, or to test on."""
+
+    inputs: Tensor
+    """All rows, as stored; shared with other splits."""
+    labels: Tensor
+    rows: Tensor
+    """Rows that belong to this split, [n]."""
+    normalisation: Normalisation
+    memory_format: torch.memory_format = torch.contiguous_format
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(
+        self, batch_size: int, order: Tensor | None = None, augment: Augment | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised inputs and labels, batch by batch.
+
+        Args:
+            batch_size: Samples in a batch; the last one may be smaller.
+            order: Positions in the order they are wanted; None takes all as they come.
+            augment: Applied before normalisation.
+        """
+        positions = torch.arange(len(self.rows)) if order is None else order
+        num_chunk = max(1, CHUNK_BYTES // self.sample_bytes // batch_size) * batch_size
+        for chunk in torch.split(positions, num_chunk):
+            rows = self.rows[chunk]
+            raw = self.inputs.index_select(0, rows)
+            inputs = self.normalisation(raw if augment is None else augment(raw, chunk))
+            if self.memory_format is not torch.contiguous_format:
+                inputs = inputs.contiguous(memory_format=self.memory_format)
+            labels = self.labels.index_select(0, rows)
+            yield from zip(
+                torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True
+            )
+
+    @property
+    def sample_bytes(self) -> int:
+        """Memory of one normalised sample."""
+        return self.inputs[0].numel() * torch.float32.itemsize
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """The data of one run."""
+
+    train: Split
+    validation: Split
+    test: Split
+    """Its pages are not touched before someone iterates over it."""
+    num_classes: int
+    input_shape: tuple[int, ...]
+    fingerprint: str
+
+
+def load_splits(
+    config: DataConfig, split_seed: int, device: torch.device, *, channels_last: bool = False
+) -> Splits:
+    """Training, validation and test samples on `device`; on the CPU the arrays stay mapped.
+
+    Raises:
+        DataError: As `bakeoff.components.datasets.load_dataset`.
+        UsageError: As there.
+    """
+    dataset = load_dataset(config.dataset)
+    train_rows, validation_rows = split_indices(dataset, config, split_seed)
+    normalisation = measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
+    is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
+
+    def split(inputs: NDArray[Any], labels: NDArray[Any], rows: NDArray[np.int64]) -> Split:
+        return Split(
+            inputs=torch.from_numpy(inputs).to(device),
+            labels=torch.from_numpy(labels).to(device),
+            rows=torch.from_numpy(rows).to(device),
+            normalisation=normalisation,
+            memory_format=memory_format,
+        )
+
+    train = split(dataset.train_inputs, dataset.train_labels, train_rows)
+    test_rows = np.arange(len(dataset.test_labels))
+    return Splits(
+        train=train,
+        validation=Split(
+            inputs=train.inputs,
+            labels=train.labels,
+            rows=torch.from_numpy(validation_rows).to(device),
+            normalisation=normalisation,
+            memory_format=memory_format,
+        ),
+        test=split(dataset.test_inputs, dataset.test_labels, test_rows),
+        num_classes=len(dataset.class_names),
+        input_shape=tuple(dataset.train_inputs.shape[1:]),
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def measure_normalisation(
+    inputs: NDArray[Any], rows: NDArray[np.int64], seed: int, device: torch.device
+) -> Normalisation:
+    """Mean and scale of the training rows, computed in float64 by NumPy.
+
+    Per channel for images, per feature for rows of numbers. Where the data are large, a random
+    sample that depends only on `seed` stands for all.
+    """
+    sample_bytes = int(np.prod(inputs.shape[1:])) * 8
+    num_samples = max(MIN_STATISTICS_SAMPLES, STATISTICS_BYTES // sample_bytes)
+    if len(rows) > num_samples:
+        generator = np.random.default_rng(derive_seed(seed, "normalisation"))
+        rows = np.sort(generator.choice(rows, num_samples, replace=False))
+    sample = np.asarray(inputs[rows], dtype=np.float64)
+    axes = (0, *range(2, sample.ndim))
+    mean = sample.mean(axis=axes, keepdims=True)[0]
+    deviation = sample.std(axis=axes, keepdims=True)[0]
+    scale = 1 / np.where(deviation > 0, deviation, 1.0)
+    return Normalisation(
+        mean=torch.from_numpy(mean.astype(np.float32)).to(device),
+        scale=torch.from_numpy(scale.astype(np.float32)).to(device),
+    )
+
+
+def epoch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Tensor:
+    """The positions of one epoch's samples, in an order that depends only on seed and epoch.
+
+    A last batch of one sample is left out, because batch normalisation cannot take it; which
+    sample that is changes from epoch to epoch.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+    order = torch.randperm(num_samples, generator=generator)
+    return order[: num_samples - _num_left_out(num_samples, batch_size)]
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Batches in one epoch of `epoch_order`."""
+    return -(-(num_samples - _num_left_out(num_samples, batch_size)) // batch_size)
+
+
+def _num_left_out(num_samples: int, batch_size: int) -> int:
+    return 1 if batch_size > 1 and num_samples % batch_size == 1 else 0

@@ -1,0 +1,153 @@
+"""Building what a run trains with: model, optimizer, augmentation."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
+from bakeoff.components.models import ModelSpec, find_model
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.parameters import complete_params
+from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.ranges import Params, ParamValue
+from bakeoff.registry import resolve
+from bakeoff.seeding import derive_seed
+from bakeoff.training.batches import Augment
+
+TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+
+
+def build_model(
+    name: str, params: Params, *, input_shape: Sequence[int], num_classes: int
+) -> nn.Module:
+    """The model, tried once on two samples of zeros; weights come from torch's global generator.
+
+    Raises:
+        UsageError: The model is unknown, does not take these parameters or this input, has
+            nothing to train, or does not give [N, num_classes].
+    """
+    spec = find_model(name)
+    _check_input(spec, input_shape)
+    if spec.parameters is not None:
+        params = complete_params(f"model {name!r}", spec.parameters, params)
+    build = resolve(spec.build)
+    if not callable(build):
+        raise UsageError(f"model {name!r} is not a function")
+    try:
+        model = build(input_shape=tuple(input_shape), num_classes=num_classes, **params)
+    except BakeoffError:
+        raise
+    except Exception as error:  # the user's function may raise anything at all
+        raise UsageError(f"model {name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model {name!r} is {type(model).__name__}, not a torch.nn.Module")
+    _try_model(name, model, input_shape, num_classes)
+    return model
+
+
+def _check_input(spec: ModelSpec, input_shape: Sequence[int]) -> None:
+    if spec.inputs == "image" and len(input_shape) != 3:  # noqa: PLR2004 - (C, H, W)
+        raise UsageError(
+            f"model {spec.name!r} takes images of shape [C, H, W], not {list(input_shape)}"
+        )
+
+
+def _try_model(name: str, model: nn.Module, input_shape: Sequence[int], num_classes: int) -> None:
+    if not any(weights.requires_grad for weights in model.parameters()):
+        raise UsageError(f"model {name!r} has no trainable parameters")
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model(torch.zeros(2, *input_shape))
+    except Exception as error:  # the user's model may raise anything at all
+        raise UsageError(
+            f"model {name!r} does not take inputs of shape [2, {', '.join(map(str, input_shape))}]"
+            f" ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(output, Tensor) or output.shape != (2, num_classes):
+        got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UsageError(f"model {name!r} gives {got}, not logits of shape [2, {num_classes}]")
+
+
+def build_optimizer(
+    name: str, model: nn.Module, params: Params, device: torch.device
+) -> torch.optim.Optimizer:
+    """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
+
+    Weights of two or more dimensions decay, norms and biases never do, whatever the optimizer.
+    It is fused where torch offers that.
+
+    Source: the split by dimension is timm's and nanoGPT's, after Goyal et al. 2017, section 5.3,
+    https://arxiv.org/abs/1706.02677
+
+    Raises:
+        UsageError: The optimizer or a parameter is unknown, or a value is refused.
+    """
+    spec = OPTIMIZERS[name]
+    complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
+    arguments = {**torch_arguments(complete), **spec.fixed}
+    weight_decay = arguments.pop("weight_decay", 0.0)
+    if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
+        arguments["fused"] = True
+    build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
+    try:
+        return build(parameter_groups(model, weight_decay), **arguments)
+    except ValueError as error:
+        raise UsageError(f"optimizer {name!r}: {error}") from None
+
+
+def parameter_groups(model: nn.Module, weight_decay: object) -> list[dict[str, Any]]:
+    """Every trainable weight in exactly one group: those that decay, then those that do not."""
+    trainable = [weights for weights in model.parameters() if weights.requires_grad]
+    decaying = [weights for weights in trainable if weights.ndim >= 2]  # noqa: PLR2004
+    others = [weights for weights in trainable if weights.ndim < 2]  # noqa: PLR2004
+    groups = [
+        {"params": decaying, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def torch_arguments(params: Params) -> dict[str, Any]:
+    """Our parameter names as torch's arguments: `learning_rate` is `lr`, beta1 and 2 `betas`."""
+    arguments: dict[str, ParamValue | tuple[ParamValue, ...]] = {
+        TORCH_NAMES.get(name, name): value
+        for name, value in params.items()
+        if name not in {"beta1", "beta2"}
+    }
+    if "beta1" in params:
+        arguments["betas"] = (params["beta1"], params["beta2"])
+    return arguments
+
+
+def build_augment(
+    names: Sequence[str], *, num_samples: int, seed: int, epoch: int, device: torch.device
+) -> Augment | None:
+    """All augmentations of one epoch in a row; None if there are none.
+
+    Every sample has random numbers of its own, which depend only on seed, epoch and position:
+    not on batches, nor on where a run was resumed.
+
+    Raises:
+        UsageError: An augmentation is unknown.
+    """
+    steps = [_draw(AUGMENTATIONS[name], num_samples, seed, epoch, device) for name in names]
+    if not steps:
+        return None
+
+    def augment(inputs: Tensor, positions: Tensor) -> Tensor:
+        for apply, draws in steps:
+            inputs = apply(inputs, draws[positions])
+        return inputs
+
+    return augment
+
+
+def _draw(
+    spec: AugmentationSpec, num_samples: int, seed: int, epoch: int, device: torch.device
+) -> tuple[Augment, Tensor]:
+    generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
+    draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
+    return cast("Augment", resolve(spec.apply)), draws

@@ -1,0 +1,172 @@
+"""Checkpoints that survive a crash at any moment, and are never loaded damaged.
+
+A checkpoint is a payload and a manifest with its length and SHA-256. Both are written to a
+temporary file, synced and renamed, the manifest last; a payload without a manifest does not
+count. The hash is verified before anything is unpickled, and then `weights_only=True` is all that
+torch may do.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bakeoff.errors import CheckpointError
+from bakeoff.training.snapshot import snapshot
+from bakeoff.training.state import TrainingState
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_FORMAT = 1
+NUM_KEPT = 2
+"""The newest one, and the one before in case the newest is damaged."""
+
+MAX_SAVE_SHARE = 0.02
+"""A save may cost this share of the training time since the last one."""
+FIRST_SAVE_SECONDS = 0.05
+"""What a save is taken to cost before one was measured."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, in a folder of their own.
+
+    Args:
+        directory: Made when the first checkpoint is saved.
+        identity: Names the run (configuration and trial); checkpoints of another are refused.
+    """
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        self._directory = directory
+        self._identity = identity
+        self._seconds_per_save = FIRST_SAVE_SECONDS
+        self._newest_epoch: int | None = None
+
+    def is_due(self, train_seconds: float) -> bool:
+        """Whether saving costs little against the training time since the last save."""
+        return self._seconds_per_save <= MAX_SAVE_SHARE * train_seconds
+
+    def save(self, state: TrainingState) -> None:
+        """Write the state after its last epoch; nothing happens if that was done already.
+
+        Raises:
+            OSError: The folder cannot be written (a full disk); earlier checkpoints are intact.
+        """
+        if state.epoch == self._newest_epoch:
+            return
+        started = time.perf_counter()
+        buffer = io.BytesIO()
+        torch.save(snapshot(state), buffer)
+        self._write(state.epoch, buffer.getbuffer())
+        self._newest_epoch = state.epoch
+        self._remove_old()
+        self._seconds_per_save = time.perf_counter() - started
+        state.seconds_since_save = 0.0
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest sound checkpoint's payload; None if there is none.
+
+        A damaged one is passed over with a warning, and the one before is taken.
+
+        Raises:
+            CheckpointError: A checkpoint belongs to another run or to a newer release.
+        """
+        for manifest_path in sorted(self._directory.glob("epoch-*.json"), reverse=True):
+            try:
+                manifest = _read_manifest(manifest_path)
+                self._check_identity(manifest, manifest_path)
+                data = _read_payload(manifest_path.with_suffix(".pt"), manifest)
+            except (OSError, ValueError) as error:
+                logger.warning("%s: damaged checkpoint passed over (%s)", manifest_path, error)
+                continue
+            payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            self._newest_epoch = int(manifest["epoch"])
+            return dict(payload)
+        return None
+
+    def discard(self) -> None:
+        """Remove all checkpoints; the folder too, if nothing else is in it."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+        self._newest_epoch = None
+        if self._directory.is_dir() and not any(self._directory.iterdir()):
+            self._directory.rmdir()
+
+    def _write(self, epoch: int, data: memoryview) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "format": CHECKPOINT_FORMAT,
+            "identity": self._identity,
+            "epoch": epoch,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        path = self._directory / f"epoch-{epoch:07d}.pt"
+        _write_durably(path, data)
+        _write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
+
+    def _check_identity(self, manifest: Mapping[str, Any], path: Path) -> None:
+        if manifest["format"] > CHECKPOINT_FORMAT:
+            raise CheckpointError(
+                f"{path}: written by a newer release (format {manifest['format']}, "
+                f"this one reads up to {CHECKPOINT_FORMAT})"
+            )
+        if manifest["identity"] != self._identity:
+            raise CheckpointError(
+                f"{path}: belongs to run {manifest['identity']!r}, not to {self._identity!r}"
+            )
+
+    def _remove_old(self) -> None:
+        """Everything but the newest checkpoints; manifests first, so that none is left alone."""
+        manifests = sorted(self._directory.glob("epoch-*.json"), reverse=True)
+        kept = {path.stem for path in manifests[:NUM_KEPT]}
+        for path in sorted(self._files(), key=lambda path: path.suffix != ".json"):
+            if path.stem not in kept or path.suffix == ".partial":
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [
+            path
+            for path in self._directory.glob("epoch-*")
+            if path.suffix in {".pt", ".json", ".partial"}
+        ]
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    names = {"format": int, "identity": str, "epoch": int, "bytes": int, "sha256": str}
+    if not isinstance(manifest, dict) or any(
+        not isinstance(manifest.get(name), kind) for name, kind in names.items()
+    ):
+        raise ValueError("the manifest is incomplete")
+    return manifest
+
+
+def _read_payload(path: Path, manifest: Mapping[str, Any]) -> bytes:
+    data = path.read_bytes()
+    if len(data) != manifest["bytes"]:
+        raise ValueError(f"it has {len(data)} bytes instead of {manifest['bytes']}")
+    if hashlib.sha256(data).hexdigest() != manifest["sha256"]:
+        raise ValueError("its SHA-256 does not match")
+    return data
+
+
+def _write_durably(path: Path, data: memoryview | bytes) -> None:
+    """Write, sync, rename, sync the folder: after a crash the file is old, new or absent."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,148 @@
+"""A schedule at work: it sets the learning rate, and advances when it is told to."""
+
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from bakeoff.components.parameters import complete_params
+from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
+from bakeoff.errors import UsageError
+from bakeoff.ranges import Params
+from bakeoff.records import Direction
+
+
+class Schedule:
+    """Sets the learning rate of every group from the steps taken so far.
+
+    The optimizer's settings at construction are the base; what is set depends only on them, on
+    the number of steps, and for `plateau` on the objective after each epoch. It never overruns:
+    after the last planned step the schedule stays where it is.
+
+    Args:
+        optimizer: Freshly built, with its base learning rate and momentum.
+        name: A registered scheduler.
+        params: Its parameters; missing ones take their defaults.
+        total_steps: Optimizer steps planned for the whole run.
+        epochs: Epochs planned for the whole run.
+        direction: Of the objective given to `end_epoch`.
+
+    Raises:
+        UsageError: The scheduler or a parameter is unknown, or warm-up takes the whole run.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        name: str,
+        params: Params,
+        *,
+        total_steps: int,
+        epochs: int,
+        direction: Direction,
+    ) -> None:
+        self._spec = SCHEDULERS[name]
+        self._params = complete_params(f"scheduler {name!r}", self._spec.parameters, params)
+        self._warmup = float(self._params["warmup_fraction"])
+        if not 0 <= self._warmup < 1:
+            raise UsageError(
+                f"{name}.warmup_fraction = {self._warmup:g} must be at least 0 and below 1"
+            )
+        self._groups = optimizer.param_groups
+        self._base_rates = [float(group["lr"]) for group in self._groups]
+        self._base_momenta = [_momentum(group) for group in self._groups]
+        self._total_steps = total_steps
+        self._step = 0
+        self._scale = (
+            _PlateauScale(self._params, epochs, direction) if self._spec.stateful else None
+        )
+        self._apply()
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the first group, for the next step."""
+        return float(self._groups[0]["lr"])
+
+    @property
+    def progress(self) -> float:
+        """Share of the planned steps taken, in [0, 1]."""
+        return self._step / self._total_steps
+
+    def advance(self) -> None:
+        """Note that the optimizer made a step."""
+        if self._step < self._total_steps:
+            self._step += 1
+            self._apply()
+
+    def end_epoch(self, objective: float) -> None:
+        """Show `plateau` the validation objective; warm-up epochs do not count."""
+        if self._scale is not None and self.progress >= self._warmup:
+            self._scale.update(objective)
+            self._apply()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is not a function of the settings."""
+        scale = None if self._scale is None else self._scale.state_dict()
+        return {"step": self._step, "scale": scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._step = state["step"]
+        if self._scale is not None:
+            self._scale.load_state_dict(state["scale"])
+        self._apply()
+
+    def _apply(self) -> None:
+        factor = learning_rate_factor(self._spec, self.progress, self._params)
+        if self._scale is not None:
+            factor *= self._scale.value
+        for group, rate in zip(self._groups, self._base_rates, strict=True):
+            group["lr"] = rate * factor
+        if self._spec.momentum_drop is not None:
+            drop = self._spec.momentum_drop(self.progress, self._params)
+            for group, momentum in zip(self._groups, self._base_momenta, strict=True):
+                _set_momentum(group, momentum, drop)
+
+
+class _PlateauScale:
+    """The factor of torch's ReduceLROnPlateau, found by letting it drive a learning rate of 1."""
+
+    def __init__(self, params: Params, epochs: int, direction: Direction) -> None:
+        self._optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        self._plateau = ReduceLROnPlateau(
+            self._optimizer,
+            mode="max" if direction == "maximize" else "min",
+            factor=float(params["gamma"]),
+            patience=round(float(params["patience_fraction"]) * epochs),
+        )
+
+    @property
+    def value(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def update(self, objective: float) -> None:
+        self._plateau.step(objective)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"plateau": self._plateau.state_dict(), "value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._plateau.load_state_dict(state["plateau"])
+        self._optimizer.param_groups[0]["lr"] = state["value"]
+
+
+def _momentum(group: dict[str, Any]) -> float | None:
+    """Momentum or beta1 of a parameter group; None where it has neither."""
+    if "betas" in group:
+        return float(group["betas"][0])
+    return float(group["momentum"]) if "momentum" in group else None
+
+
+def _set_momentum(group: dict[str, Any], base: float | None, drop: float) -> None:
+    if base is None:
+        return
+    momentum = max(0.0, base - drop)
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum

@@ -1,0 +1,95 @@
+"""A training run as plain values and tensors, and back: what a checkpoint holds."""
+
+import logging
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from bakeoff.errors import CheckpointError
+from bakeoff.records import EpochResult, as_plain
+from bakeoff.training.randomness import capture_generators, restore_generators
+from bakeoff.training.state import TrainingState
+
+logger = logging.getLogger(__name__)
+
+
+def snapshot(state: TrainingState) -> dict[str, Any]:
+    """Everything that changes while a run trains; `torch.load(weights_only=True)` reads it."""
+    return {
+        "model": dict(state.model.state_dict()),
+        # Buffers that are not persistent are missing from the state dictionary.
+        "buffers": dict(state.model.named_buffers()),
+        "optimizer": state.optimizer.state_dict(),
+        "schedule": state.schedule.state_dict(),
+        "scaler": state.scaler.state_dict(),
+        "history": [as_plain(result) for result in state.history],
+        "best_weights": state.best_weights,
+        "epochs_without_improvement": state.epochs_without_improvement,
+        "data": state.splits.fingerprint,
+        "environment": describe_environment(state.device),
+        "generators": capture_generators(),
+    }
+
+
+def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
+    """Continue from a snapshot of the same run, bit for bit where the environment is the same.
+
+    Raises:
+        CheckpointError: The data or the model is not the one the snapshot was made with.
+    """
+    if payload["data"] != state.splits.fingerprint:
+        raise CheckpointError(
+            f"the data changed since the checkpoint: fingerprint {payload['data']} "
+            f"became {state.splits.fingerprint}"
+        )
+    _load_model(state, payload)
+    state.optimizer.load_state_dict(payload["optimizer"])
+    state.schedule.load_state_dict(payload["schedule"])
+    state.scaler.load_state_dict(payload["scaler"])
+    state.history = [EpochResult(**result) for result in payload["history"]]
+    state.best_weights = payload["best_weights"]
+    state.epochs_without_improvement = payload["epochs_without_improvement"]
+    state.seconds_since_save = 0.0
+    state.resume_differences = _differences(
+        payload["environment"], describe_environment(state.device)
+    )
+    if state.resume_differences:
+        logger.warning("resumed, not bit-identical: %s", "; ".join(state.resume_differences))
+    # Last, because anything above may draw random numbers.
+    restore_generators(payload["generators"])
+
+
+def describe_environment(device: torch.device) -> dict[str, str]:
+    """What the bits of a run depend on besides its configuration."""
+    on_gpu = device.type == "cuda"
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
+    }
+
+
+def _load_model(state: TrainingState, payload: Mapping[str, Any]) -> None:
+    try:
+        state.model.load_state_dict(payload["model"])
+        with torch.no_grad():
+            for name, buffer in state.model.named_buffers():
+                buffer.copy_(payload["buffers"][name])
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"the checkpoint is of another model: {error}") from None
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    names = sorted(before.keys() | now.keys())
+    return tuple(
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in names
+        if before.get(name) != now.get(name)
+    )

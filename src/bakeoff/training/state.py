@@ -1,0 +1,161 @@
+"""The state of one training run, and how it is prepared from its configuration."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.components.datasets import check_batch_size
+from bakeoff.components.metrics import METRICS, scored_epoch
+from bakeoff.components.models import find_model
+from bakeoff.errors import UsageError
+from bakeoff.records import EpochResult, EpochStatus, MetricInfo, Precision, TrialConfig
+from bakeoff.registry import resolve
+from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
+from bakeoff.training.build import build_model, build_optimizer
+from bakeoff.training.randomness import seed_everything
+from bakeoff.training.schedule import Schedule
+
+AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""fp32 runs without autocast."""
+
+Weights = dict[str, Tensor]
+MetricFunction = Callable[[Tensor, Tensor], Tensor]
+"""Logits [N, C], labels [N] -> scalar."""
+
+
+@dataclass(kw_only=True, eq=False)
+class TrainingState:
+    """Everything a run needs, and everything that changes while it trains."""
+
+    config: TrialConfig
+    device: torch.device
+    splits: Splits
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler
+    """Scales the loss under fp16; passes it through otherwise."""
+    criterion: nn.Module
+    metric_functions: Mapping[str, MetricFunction]
+    history: list[EpochResult] = field(default_factory=list)
+    best_weights: Weights | None = None
+    """Of the epoch with the best validation objective; None before there is one."""
+    epochs_without_improvement: int = 0
+    seconds_since_save: float = 0.0
+    """Training time that a crash would cost now."""
+    resume_differences: tuple[str, ...] = ()
+    """What differs from the machine the checkpoint was made on; empty means the same bits."""
+
+    @property
+    def objective(self) -> MetricInfo:
+        """The metric the run is judged by."""
+        return METRICS[self.config.objective].info
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+        return self.history[-1].epoch if self.history else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last epoch ended the run."""
+        return bool(self.history) and self.history[-1].status != "running"
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of every forward pass."""
+        dtype = AUTOCAST_TYPES.get(self.config.training.precision)
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+    def record(self, result: EpochResult) -> EpochResult:
+        """Add an epoch to the history, with its status, and keep the best weights.
+
+        Returns:
+            The result with its status.
+        """
+        before = scored_epoch(self.history, self.objective, "best_epoch")
+        best = scored_epoch([*self.history, result], self.objective, "best_epoch")
+        if best is before:
+            self.epochs_without_improvement += 1
+        else:
+            self.epochs_without_improvement = 0
+            self.best_weights = copy_weights(self.model)
+        result = replace(result, status=self._status(result))
+        self.history.append(result)
+        self.seconds_since_save += result.train_seconds
+        return result
+
+    def _status(self, result: EpochResult) -> EpochStatus:
+        training = self.config.training
+        values = (result.train_loss, *result.metrics.values())
+        if not all(map(isfinite, values)):
+            return "diverged"
+        if result.epoch >= training.epochs:
+            return "finished"
+        patience = training.early_stopping_patience
+        if patience is not None and self.epochs_without_improvement >= patience:
+            return "early_stopped"
+        return "running"
+
+
+def prepare(config: TrialConfig, device: str) -> TrainingState:
+    """Seed all generators and build everything a run needs, before its first step.
+
+    Equal configurations give equal weights and batches, whatever the optimizer.
+
+    Raises:
+        DataError: The data is missing or unusable.
+        UsageError: A component or a parameter is unknown, or the precision is still `auto`.
+    """
+    training = config.training
+    if training.precision == "auto":
+        raise UsageError("precision = 'auto' must be measured before a run is prepared")
+    place, spec = torch.device(device), find_model(config.model)
+    splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
+    check_batch_size(config.data.dataset, len(splits.train), training.batch_size)
+    seed_everything(config.seed, "weights")
+    model = build_model(
+        config.model,
+        config.model_params,
+        input_shape=splits.input_shape,
+        num_classes=splits.num_classes,
+    ).to(place)
+    if spec.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
+    steps = steps_per_epoch(len(splits.train), training.batch_size)
+    seed_everything(config.seed, "training")
+    return TrainingState(
+        config=config,
+        device=place,
+        splits=splits,
+        model=model,
+        optimizer=optimizer,
+        schedule=Schedule(
+            optimizer,
+            config.scheduler,
+            config.scheduler_params,
+            total_steps=steps * training.epochs,
+            epochs=training.epochs,
+            direction=METRICS[config.objective].info.direction,
+        ),
+        scaler=build_scaler(training.precision, place),
+        criterion=nn.CrossEntropyLoss(label_smoothing=training.label_smoothing),
+        metric_functions={
+            spec.name: cast("MetricFunction", resolve(spec.compute)) for spec in METRICS
+        },
+    )
+
+
+def build_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
+    """A gradient scaler that works under fp16 and passes everything through otherwise."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def copy_weights(model: nn.Module) -> Weights:
+    """Weights and buffers of `model`, which later training does not change."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
