@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bakeoff.records import (
+    OUTCOMES,
     ArmRecord,
     ConfirmConfig,
     MetricInfo,
@@ -198,6 +199,32 @@ def shuffled(record: StudyRecord, seed: int = 0) -> StudyRecord:
 def unconfirmed(record: StudyRecord) -> StudyRecord:
     """`record` as it is before any confirmation run: level L0."""
     return replace(record, confirmations=())
+
+
+def damaged(record: StudyRecord, seed: int) -> StudyRecord:
+    """`record` with much of it missing or broken, as no real study should be, but some are."""
+    rng = np.random.default_rng(seed)
+    scores = (None, math.nan, math.inf, -math.inf, 0.0, 0.93)
+
+    def damage(run: TrialRecord) -> TrialRecord:
+        score = scores[rng.integers(len(scores))]
+        history = run.history[: rng.integers(len(run.history) + 1)]
+        changed = replace(
+            run, outcome=OUTCOMES[rng.integers(len(OUTCOMES))], score=score, history=history
+        )
+        tested = {} if score is None else metrics_of(score)
+        changed = replace(changed, test_metrics=tested) if run.purpose == "confirm" else changed
+        seed = run.seed if rng.random() < 0.7 else None
+        return replace(changed, seed=seed) if rng.random() < 0.5 else run
+
+    share = rng.random()
+    return replace(
+        record,
+        trials=tuple(damage(run) for run in record.trials if rng.random() < share),
+        confirmations=tuple(damage(run) for run in record.confirmations if rng.random() < share),
+        num_test=None if rng.random() < 0.5 else 1_000,
+        finished=bool(rng.random() < 0.5),
+    )
 
 
 def all_outcomes(record: StudyRecord, outcome: Outcome) -> StudyRecord:

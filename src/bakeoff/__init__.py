@@ -1,3 +1,3 @@
-"""Compare optimizers and schedules for a PyTorch model, with equal budgets and an honest verdict."""
+"""Compare optimizers and schedules for a PyTorch model: equal budgets, an honest verdict."""
 
 __version__ = "0.1.0"

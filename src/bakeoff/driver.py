@@ -88,7 +88,7 @@ class Observer(Protocol):
         ...
 
 
-class Interrupted(BakeoffError):
+class InterruptedStudyError(BakeoffError):
     """The user or the system asked to stop; everything can be resumed."""
 
     def __init__(self, exit_code: int) -> None:
@@ -159,6 +159,7 @@ class Driver:
         self._checkpoints = checkpoints
         self._waiting: deque[_Run] = deque()
         self._runs: dict[str, _Run] = {}
+        self._is_pausing = False
 
     def drive(self, source: Source, group: str) -> int:
         """Run all that `source` has to offer, stored runs first.
@@ -171,7 +172,7 @@ class Driver:
             How many runs were trained, those continued included.
 
         Raises:
-            Interrupted: A stop was asked for; every run under way has a checkpoint.
+            InterruptedStudyError: A stop was asked for; every run under way has a checkpoint.
         """
         num_trained = self._restore(source, group)
         while True:
@@ -182,7 +183,7 @@ class Driver:
                 self._handle(event, source)
             self._obey_stop()
         if self._stop.count:
-            raise Interrupted(self._stop.exit_code)
+            raise InterruptedStudyError(self._stop.exit_code)
         return num_trained
 
     # ------------------------------------------------------------ starting
@@ -264,7 +265,7 @@ class Driver:
         run.history.append(result)
         value = result.metrics.get(self._config.objective, math.nan)
         if result.epoch in run.stored:
-            if run.stored[result.epoch] != value:
+            if run.stored[result.epoch] != value and not run.note:
                 run.note = f"resumed, not bit-identical from epoch {result.epoch}"
         elif math.isfinite(value):
             self._storage.report(run.trial_id, result.epoch, value)
@@ -354,7 +355,9 @@ class Driver:
     def _obey_stop(self) -> None:
         if self._stop.count > 1:
             self._engine.close()
-            raise Interrupted(self._stop.exit_code)
-        if self._stop.count == 1:
+            raise InterruptedStudyError(self._stop.exit_code)
+        if self._stop.count and not self._is_pausing:
+            self._is_pausing = True
+            self._observer.note("pausing after the epochs under way; Ctrl-C again stops at once")
             for name in self._engine.running:
                 self._engine.reply(name, "pause")

@@ -1,4 +1,4 @@
-"""What a running study shows: a live picture on a terminal, plain lines elsewhere; all on stderr."""
+"""What a running study shows, on stderr: a live picture on a terminal, else plain lines."""
 
 import math
 import sys
@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -87,7 +87,7 @@ class PlainProgress:
         self._stream = stream or sys.stderr
         self._num_restored = 0
 
-    def __enter__(self) -> "PlainProgress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +133,7 @@ class LiveProgress:
             console=console, refresh_per_second=REFRESH_PER_SECOND, get_renderable=self._render
         )
 
-    def __enter__(self) -> "LiveProgress":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

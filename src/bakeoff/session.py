@@ -86,7 +86,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
     Raises:
         SpaceChangedError: The stored study has other settings.
         StudyLockedError: Another driver is at work.
-        Interrupted: It was asked to stop; calling again continues.
+        InterruptedStudyError: It was asked to stop; calling again continues.
         BakeoffError: Data, model, storage or settings are unusable; nothing was created.
     """
     check_output(settings.output)
@@ -199,7 +199,7 @@ def probe(config: StudyConfig, engine: Engine) -> Probed:
     Raises:
         BakeoffError: The model cannot be built or trained; the message is the worker's.
     """
-    params = default_params(build_arms(config)[0])
+    params = default_params(build_arms(config)[0], config.model)
     engine.submit(
         Probe(run="probe", config=build_trial_config(config, params, derive_seed(config.seed)))
     )

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
 from optuna.distributions import (
     BaseDistribution,
@@ -18,6 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import SpaceChangedError
@@ -98,18 +100,30 @@ def _suggest_one(trial: BaseTrial, name: str, setting: Setting) -> ParamValue:
                 name, setting.low, setting.high, step=setting.step, log=setting.log
             )
         case Choice():
-            choice: ParamValue = trial.suggest_categorical(name, list(setting.choices))
-            return choice
+            return cast("ParamValue", trial.suggest_categorical(name, list(setting.choices)))
         case _:
             return setting
 
 
-def default_params(arm: ArmRecord) -> Params:
+def default_params(arm: ArmRecord, model: str) -> Params:
     """The arm's library defaults: no schedule where the arm is free to choose one.
 
-    A range in `[model]` or `[training]` has no library default; its middle is taken (geometric
-    where the range is logarithmic, the first of several choices).
+    Where there is no library default (a range in `[training]`, or for a model of the user's own),
+    the middle of the range is taken: geometric if it is logarithmic, the first of several choices.
     """
+    declared = {
+        **{
+            f"{spec.name}.{name}": one
+            for spec in OPTIMIZERS
+            for name, one in spec.parameters.items()
+        },
+        **{
+            f"{spec.name}.{name}": one
+            for spec in SCHEDULERS
+            for name, one in spec.parameters.items()
+        },
+        **{f"model.{name}": one for name, one in (find_model(model).parameters or {}).items()},
+    }
     params: dict[str, ParamValue] = {}
     for name, setting in arm.space.items():
         if name == "optimizer":
@@ -117,28 +131,20 @@ def default_params(arm: ArmRecord) -> Params:
         elif name == "scheduler":
             params[name] = "constant" if isinstance(setting, Choice) else str(setting)
         elif _is_active(name, params):
-            params[name] = _default(name, setting)
+            params[name] = declared[name].default if name in declared else _middle(setting)
     return params
 
 
-def _default(name: str, setting: Setting) -> ParamValue:
-    owner, _, parameter = name.partition(".")
-    for registry in (OPTIMIZERS, SCHEDULERS):
-        if owner in registry:
-            default: ParamValue = registry[owner].parameters[parameter].default
-            return default
+def _middle(setting: Setting) -> ParamValue:
     match setting:
         case FloatRange(log=True):
             return math.sqrt(setting.low * setting.high)
         case FloatRange():
             return (setting.low + setting.high) / 2
         case IntRange():
-            middle = (
-                math.sqrt(setting.low * setting.high)
-                if setting.log
-                else (setting.low + setting.high) / 2
-            )
-            return setting.low + round((middle - setting.low) / setting.step) * setting.step
+            low, high = setting.low, setting.high
+            middle = math.sqrt(low * high) if setting.log else (low + high) / 2
+            return low + round((middle - low) / setting.step) * setting.step
         case Choice():
             return setting.choices[0]
         case _:

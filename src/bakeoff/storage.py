@@ -1,9 +1,10 @@
 """Optuna studies on disk <-> records; the only file that knows the stored form.
 
-A study `x` is two Optuna studies in one storage: `x` holds the search trials of all arms, `x:confirm`
-the shortlist and confirmation runs. A run is created RUNNING with its parameters in one transaction,
-receives one intermediate value per epoch, and is finished once. Small facts are user attributes, so
-that the dashboard's table shows them; bulky ones (per-epoch history) are system attributes.
+A study `x` is two Optuna studies in one storage: `x` holds the search trials of all arms,
+`x:confirm` the shortlist and confirmation runs. A run is created RUNNING with its parameters in one
+transaction, receives one intermediate value per epoch, and is finished once. Small facts are user
+attributes, so that the dashboard's table shows them; bulky ones (per-epoch history) are system
+attributes.
 """
 
 import sqlite3
@@ -11,6 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,7 +142,7 @@ class Storage:
         """Store a new study."""
         direction = StudyDirection.MAXIMIZE if facts.metric.sign > 0 else StudyDirection.MINIMIZE
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = _guard(lambda name=name: self._rdb.create_new_study([direction], name))
+            study_id = _guard(partial(self._rdb.create_new_study, [direction], name))
             self._rdb.set_study_system_attr(study_id, "study:metric_names", [facts.metric.name])
             content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
             self._rdb.set_study_system_attr(study_id, STUDY_KEY, content)
@@ -178,8 +180,7 @@ class Storage:
         """Remove a study and its confirmation runs."""
         self._content(name)
         for stored in (name, name + CONFIRM_SUFFIX):
-            study_id = self._id(stored)
-            _guard(lambda study_id=study_id: self._rdb.delete_study(study_id))
+            _guard(partial(self._rdb.delete_study, self._id(stored)))
 
     def _id(self, stored_name: str) -> int:
         if stored_name not in self._ids:
@@ -243,9 +244,7 @@ class Storage:
             lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, _without_nan(result))
         )
         for key, value in facts.items():
-            _persist(
-                lambda key=key, value=value: self._rdb.set_trial_user_attr(trial_id, key, value)
-            )
+            _persist(partial(self._rdb.set_trial_user_attr, trial_id, key, value))
         state = STATES[record.outcome]
         values = None if state is TrialState.FAIL or record.score is None else [record.score]
         _persist(lambda: self._rdb.set_trial_state_values(trial_id, state, values))

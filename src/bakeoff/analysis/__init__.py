@@ -1,0 +1,1 @@
+"""What can be said of a study: statistics, flags and sentences, computed from its records."""

@@ -1,15 +1,21 @@
 """Everything that was computed from a study, before it is put into flags and words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bakeoff.analysis.arms import Runs, collect_runs, summarize_arms
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
-from bakeoff.analysis.statistics import min_seeds, standard_error_of_share
+from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_time_to_target
+from bakeoff.analysis.wording import scope_of
 from bakeoff.records import ArmSummary, Level, StudyRecord
+from bakeoff.seeding import min_confirmation_seeds
+
+Blocker = Literal["shared_sampler", "test_set_read"]
 
 DELTA_IN_STANDARD_ERRORS = 2
 """A difference below two standard errors of the test set could be its choice of samples."""
@@ -31,6 +37,10 @@ class Findings:
     delta_source: str
     min_seeds: int
     test_standard_error: float | None
+    scope: str
+    """What every claim holds for."""
+    blocked_by: Blocker | None
+    """Why nothing may be claimed, however many seeds were confirmed."""
 
 
 def find(record: StudyRecord) -> Findings:
@@ -39,14 +49,10 @@ def find(record: StudyRecord) -> Findings:
     arms = summarize_arms(record, runs)
     ranked = [arm.arm for arm in arms]
     delta, delta_source = smallest_difference_that_matters(record, arms)
-    pairs = compare_pairs(
-        ranked,
-        runs,
-        sign=record.objective.sign,
-        delta=delta,
-        blocked=record.shared_sampler or test_was_read_early(record),
-    )
-    needed = min_seeds(len(record.arms))
+    blocked_by = find_blocker(record)
+    blocked = blocked_by is not None
+    pairs = compare_pairs(ranked, runs, sign=record.objective.sign, delta=delta, blocked=blocked)
+    needed = min_confirmation_seeds(len(record.arms))
     leading = leading_group(ranked, runs, pairs, needed)
     target = target_of(record, runs, leading)
     return Findings(
@@ -55,15 +61,36 @@ def find(record: StudyRecord) -> Findings:
         arms=tuple(with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in arms),
         pairs=pairs,
         leading=leading,
-        level="L1" if leading else "L0",
+        level=reached_level(pairs, runs, needed=needed, num_arms=len(arms), blocked=blocked),
         delta=delta,
         delta_source=delta_source,
         min_seeds=needed,
         test_standard_error=best_mean_standard_error(record, arms),
+        scope=scope_of(record),
+        blocked_by=blocked_by,
     )
 
 
-def test_was_read_early(record: StudyRecord) -> bool:
+def reached_level(
+    pairs: Sequence[Pair], runs: Runs, *, needed: int, num_arms: int, blocked: bool
+) -> Level:
+    """L1 if at least one pair of arms could be compared on confirmation runs, else L0.
+
+    A study of one arm reaches L1 with as many runs as two arms would need.
+    """
+    alone = num_arms == 1 and any(len(found.seeds) >= needed for found in runs.values())
+    compared = any(pair.result.status != "not_enough_data" for pair in pairs)
+    return "L1" if compared or (alone and not blocked) else "L0"
+
+
+def find_blocker(record: StudyRecord) -> Blocker | None:
+    """What forbids any claim: one sampler for all arms (W01), or a test set read early (W06)."""
+    if record.shared_sampler:
+        return "shared_sampler"
+    return "test_set_read" if peeked_at_test(record) else None
+
+
+def peeked_at_test(record: StudyRecord) -> bool:
     """Whether a search or shortlist run carries test scores, which must not guide a choice."""
     return any(
         run.test_metrics for run in record.trials + record.confirmations if run.purpose != "confirm"

@@ -19,7 +19,6 @@ from bakeoff.analysis.statistics import (
     detectable_unpaired_difference,
     equality_p,
     holm,
-    min_seeds,
     num_pairs_of,
     paired_difference,
     seeds_to_decide,
@@ -28,6 +27,7 @@ from bakeoff.analysis.statistics import (
     win_share,
 )
 from bakeoff.records import PairResult, Status
+from bakeoff.seeding import min_confirmation_seeds
 
 Mask = npt.NDArray[np.bool_]
 
@@ -123,7 +123,7 @@ def compare_pairs(
     results = [_measure(a, b, sample, len(arms), delta) for (a, b), sample in samples.items()]
     p_holm = holm(np.array([result.p for result in results]))
     equality_holm = holm(np.array([result.equality_p for result in results]))
-    needed = math.inf if blocked else min_seeds(len(arms))
+    needed = math.inf if blocked else min_confirmation_seeds(len(arms))
     return tuple(
         _with_status(
             sample,
@@ -159,7 +159,8 @@ def leading_group(
 ) -> tuple[str, ...]:
     """Arms with enough confirmation runs that no other arm was shown to beat, in `ranked` order.
 
-    Empty if no pair could be compared.
+    Empty if no pair could be compared, or if arms beat each other in a circle, which needs other
+    seeds in each pair.
 
     Source: Bouthillier et al. 2021, section 6 (highlight all procedures within the bounds).
     """
@@ -167,8 +168,7 @@ def leading_group(
         return ()
     eligible = [arm for arm in ranked if arm in runs and len(runs[arm].seeds) >= needed]
     beaten = {pair.loser for pair in pairs}
-    # With different seeds in each pair, arms can beat each other in a circle
-    return tuple(arm for arm in eligible if arm not in beaten) or tuple(eligible[:1])
+    return tuple(arm for arm in eligible if arm not in beaten)
 
 
 def decide_status(
@@ -227,7 +227,7 @@ def _measure(a: str, b: str, sample: Sample, num_arms: int, delta: float) -> Pai
         ),
         sentence="",
         seeds_to_decide=(
-            seeds_to_decide(difference.mean, difference.sd, alpha, min_seeds(num_arms))
+            seeds_to_decide(difference.mean, difference.sd, alpha, min_confirmation_seeds(num_arms))
             if by_t and sample.paired
             else None
         ),

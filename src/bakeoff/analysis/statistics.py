@@ -61,16 +61,6 @@ def sign_flip_floor(num_seeds: int) -> float:
     return min(1.0, 2.0 / 2.0**num_seeds)
 
 
-def min_seeds(num_arms: int) -> int:
-    """Fewest paired seeds that can show a difference among `num_arms` arms.
-
-    `ceil(1 + log2(m / 0.05))`: 6, 7, 8, 9, 10 for 2 to 6 arms. One arm gets the answer of two.
-
-    Source: `sign_flip_floor` at most 0.05 after the strictest step of Holm's correction.
-    """
-    return math.ceil(1 + math.log2(num_pairs_of(num_arms) / ALPHA))
-
-
 def t_interval(values: Scores, level: float) -> Interval:
     """Student's t interval of the mean of `values` [K].
 
@@ -146,7 +136,7 @@ def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
     """Mean of `a` [K_a] minus mean of `b` [K_b] over different seeds: Welch interval, exact p.
 
     All splits are counted up to 20,000 of them (K_a = K_b = 8), else that many seeded random
-    ones. With fewer than two scores in an arm the interval is unbounded.
+    ones. With fewer than two scores in an arm the interval is unbounded and p is NaN.
 
     Raises:
         ValueError: An array is empty or holds a value that is not finite.
@@ -156,11 +146,7 @@ def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
     _check_scores(a, b)
     mean = float(np.mean(a) - np.mean(b))
     sd = math.sqrt((standard_deviation(a) ** 2 + standard_deviation(b) ** 2) / 2)
-    test = stats.permutation_test(
-        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
-        n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return Difference(mean=mean, sd=sd, ci=_welch_interval(a, b, level), p=float(test.pvalue))
+    return Difference(mean=mean, sd=sd, ci=_welch_interval(a, b, level), p=_unpaired_p(a, b))
 
 
 def holm(p_values: Scores) -> Scores:
@@ -248,7 +234,7 @@ def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int 
         mean: Mean paired difference.
         sd: Standard deviation of the paired differences.
         alpha: Two-sided level, already divided by the number of pairs.
-        at_least: Seeds needed whatever the spread (`min_seeds`).
+        at_least: Seeds needed whatever the spread (`min_confirmation_seeds`).
 
     Source: `detectable_difference`, searched for the smallest K.
     """
@@ -317,6 +303,16 @@ def _welch_interval(a: Scores, b: Scores, level: float) -> Interval:
     degrees = np.sum(errors) ** 2 / (errors[0] ** 2 / (len(a) - 1) + errors[1] ** 2 / (len(b) - 1))
     half_width = float(stats.t.ppf((1 + level) / 2, degrees) * np.sqrt(np.sum(errors)))
     return mean - half_width, mean + half_width
+
+
+def _unpaired_p(a: Scores, b: Scores) -> float:
+    if min(len(a), len(b)) < 2:  # noqa: PLR2004 - scipy asks for two
+        return math.nan
+    test = stats.permutation_test(
+        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
+        n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue)
 
 
 def _mean_difference(a: Scores, b: Scores, axis: int) -> Scores:

@@ -84,7 +84,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def search_phrase(record: StudyRecord) -> str:
-    """How configurations were found: `pruned TPE search, 12 trials per arm`."""
+    """How configurations were found: `pruned TPE search (12 trials per arm)`."""
     searched = {arm.name: searched_trials(record, arm.name) for arm in record.arms}
     pruned = any(trial.outcome == "pruned" for trials in searched.values() for trial in trials)
     sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
@@ -93,12 +93,9 @@ def search_phrase(record: StudyRecord) -> str:
     ]
     per_arm = count_range(charged)
     noun = "trial" if per_arm == "1" else "trials"
-    return f"{'pruned ' if pruned else ''}{sampler} search, {per_arm} {noun} per arm"
+    return f"{'pruned ' if pruned else ''}{sampler} search ({per_arm} {noun} per arm)"
 
 
 def scope_of(record: StudyRecord) -> str:
     """What a claim holds for: planned epochs, the search, and the words that end every claim."""
-    return (
-        f"runs of {plural(record.epochs, 'epoch')}; configurations found by "
-        f"{search_phrase(record)}; {SCOPE}"
-    )
+    return f"{record.epochs}-epoch runs of configurations found by {search_phrase(record)}, {SCOPE}"

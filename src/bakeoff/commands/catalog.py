@@ -13,6 +13,12 @@ from bakeoff.records import as_plain
 
 Row = dict[str, object]
 
+YOUR_MODEL = """
+your own: model = "package.module:function", called with input_shape= and num_classes="""
+YOUR_DATA = """
+your own: dataset = "npz:PATH" with arrays x, y or x_train, y_train, x_test, y_test,
+or dataset = "package.module:function" that returns such arrays by these names"""
+
 
 def list_optimizers(*, as_json: bool) -> None:
     """Print the optimizers, a line per parameter."""
@@ -49,8 +55,7 @@ def list_models(*, as_json: bool) -> None:
     ]
     _print(rows, as_json=as_json)
     if not as_json:
-        print("\nyour own: model = \"package.module:function\", called with input_shape= and"
-              " num_classes=")  # fmt: skip
+        print(YOUR_MODEL)
 
 
 def list_datasets(*, as_json: bool) -> None:
@@ -67,8 +72,7 @@ def list_datasets(*, as_json: bool) -> None:
     ]
     _print(rows, as_json=as_json)
     if not as_json:
-        print("\nyour own: dataset = \"npz:PATH\" with arrays x, y or x_train, y_train, x_test,"
-              " y_test;\nor dataset = \"package.module:function\", which returns such arrays")  # fmt: skip
+        print(YOUR_DATA)
 
 
 def _parameter_rows(head: Row, parameters: Mapping[str, ParameterSpec]) -> list[Row]:

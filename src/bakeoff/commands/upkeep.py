@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ name = "my-study"
 question = "Which optimizer suits my model on my data?"
 seed = 0
 objective = "accuracy"            # or loss, macro_f1
-compare = ["optimizer"]           # an arm is one value of these; ["optimizer", "scheduler"] also works
+compare = ["optimizer"]           # an arm is one of these; or ["optimizer", "scheduler"]
 # delta = 0.005                   # the smallest difference that matters to you
 
 [data]
@@ -30,14 +31,14 @@ dataset = "digits"                # `study datasets` lists them; npz:PATH for yo
 validation_fraction = 0.2
 
 [model]
-model = "mlp"                     # `study models` lists them; "package.module:function" for your own
+model = "mlp"                     # `study models` lists them; "package.module:function": yours
 width = 64
 dropout = { low = 0.0, high = 0.5 }   # a range is searched, a number is fixed
 
 [training]
 epochs = 15
 batch_size = 32
-precision = "auto"                # fp32, bf16, fp16, or the fastest that is measured to be faster here
+precision = "auto"                # fp32, bf16, fp16, or the fastest by measurement here
 clip_grad_norm = 1.0
 
 [search]
@@ -51,7 +52,7 @@ pruner = "median"                 # or none
 learning_rate = { low = 1e-3, high = 1.0, log = true }
 
 [confirm]
-seeds = "auto"                    # the smallest number that can support a verdict for this many arms
+seeds = "auto"                    # the fewest that can support a verdict for this many arms
 """
 
 
@@ -110,7 +111,7 @@ def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> No
         "chromium (png export)": shutil.which("chromium")
         or shutil.which("google-chrome")
         or "none",
-        **{f"data: {name}": _check(lambda name=name: _dataset(name)) for name in _datasets()},
+        **{f"data: {name}": _check(partial(_dataset, name)) for name in _datasets()},
     }
     if as_json:
         print_json(facts)

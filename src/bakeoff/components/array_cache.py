@@ -20,6 +20,9 @@ CACHE_FORMAT = 1
 """Raised when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 
+DAMAGE = (OSError, ValueError, KeyError, EOFError)
+"""What opening a missing or damaged entry raises."""
+
 NAMES = tuple(part.name for part in fields(Arrays))
 
 
@@ -51,7 +54,7 @@ def load_cached(
         DataError: The cache folder cannot be written, or `decode` raises it.
     """
     entry = data_folder() / "arrays" / f"{name}-{_key(sources)}"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError):
+    with contextlib.suppress(*DAMAGE):
         return _open_entry(entry)
     arrays = decode()
     try:
@@ -95,11 +98,13 @@ def _write_entry(entry: Path, arrays: Arrays) -> None:
 
 def _publish(partial: Path, entry: Path) -> None:
     """Rename `partial` to `entry`, unless another process was quicker with a sound one."""
-    try:
-        partial.rename(entry)
-    except OSError:
+    if entry.exists():
         try:
             _open_entry(entry)
-        except (OSError, ValueError, KeyError, EOFError):
+        except DAMAGE:
             shutil.rmtree(entry, ignore_errors=True)
-            partial.rename(entry)
+        else:
+            return
+    # Whoever renames first wins; the caller opens what is there then.
+    with contextlib.suppress(OSError):
+        partial.rename(entry)

@@ -171,6 +171,8 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
 
 def _load_registered(spec: DatasetSpec) -> Dataset:
     files = spec.find()
+    for file in files:
+        check_file(file)
     arrays, digest = load_cached(
         spec.name, files, lambda: check_arrays(spec.decode(files), spec.name)
     )

@@ -30,13 +30,13 @@ def check_file(path: Path) -> None:
         DataError: It is missing, a folder, unreadable or empty.
     """
     try:
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise DataError(f"{path}: is empty")
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder, not a data file") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, not a data file")
-    if size == 0:
-        raise DataError(f"{path}: is empty")
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.records import EpochResult, Outcome
 
 if TYPE_CHECKING:
-    from bakeoff.training.loop import TrainingState
+    from bakeoff.training.state import TrainingState
 
 PULSE_SECONDS = 1.0
 PULSE_UNIT = 1 << 50
@@ -142,7 +142,7 @@ def _probe(connection: Connection, job: Probe, device: str) -> None:
         Probed(
             run=job.run,
             precision=choice.precision,
-            seconds_per_step=choice.seconds_per_step,
+            seconds_per_step={str(name): value for name, value in choice.seconds_per_step.items()},
             reason=choice.reason,
         )
     )

@@ -1,5 +1,6 @@
 """A chosen configuration, ready to paste: as study-file TOML and as PyTorch code."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -54,6 +55,8 @@ FACTORS: Mapping[str, str] = {
 }
 """Factor on the learning rate after warm-up, as Python."""
 
+ONE_ITEM_LIST = re.compile(r"\[\n    (.*),\n\]")
+
 DEFAULT_MOMENTUM: Mapping[str, float] = {"adam": 0.9, "adamw": 0.9, "nadam": 0.9}
 """torch's momentum (or first beta) where it is not 0."""
 
@@ -94,7 +97,8 @@ def study_file_toml(params: Params) -> str:
             document.setdefault(owner, {})[parameter] = value
         else:
             space.setdefault(owner, {})[parameter] = value
-    return tomli_w.dumps(document | ({"space": space} if space else {}))
+    text = tomli_w.dumps(document | ({"space": space} if space else {}))
+    return ONE_ITEM_LIST.sub(r"[\1]", text)
 
 
 def settings_of(params: Params, owner: str) -> dict[str, ParamValue]:

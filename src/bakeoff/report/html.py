@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
+from bakeoff.records import OUTCOMES, ArmSummary, Outcome
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
 
@@ -38,6 +39,7 @@ def render_html(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
+    environment.filters["outcomes"] = _outcomes
     environment.filters["arm_class"] = lambda arm: _arm_class(page, arm)
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -100,6 +102,12 @@ def _figure_cell(value: CellValue) -> Cell:
 
 def _arm_class(page: Page, arm: str) -> str:
     return f"arm-{arm_position(page.comparison.study, arm) % len(ARM_COLORS)}"
+
+
+def _outcomes(arm: ArmSummary) -> list[tuple[Outcome, int]]:
+    """How many trials ended how, in the order of `OUTCOMES`, without those that never did."""
+    counts = ((outcome, arm.num_by_outcome.get(outcome, 0)) for outcome in OUTCOMES)
+    return [(outcome, count) for outcome, count in counts if count]
 
 
 def _shown(value: object) -> object:

@@ -1,85 +1,66 @@
-"""Numbers as people read them: as many digits as the interval supports, and never more."""
+"""Numbers as people read them in tables; sentences are rounded by the same rule."""
 
 import math
 from collections.abc import Iterable
 from statistics import median
 
-SIGNIFICANT = 4
-"""Digits of a number that no interval belongs to."""
+from bakeoff.analysis.wording import number
 
-MAX_DECIMALS = 10
 MISSING = "\u2013"
 """A dash: not measured, or not defined."""
 
+INFINITE = "\u221e"
+SMALLEST_P = 0.001
 MINUTE, HOUR = 60, 3600
 
 
-def decimals_for(half_width: float | None) -> int | None:
-    """Decimals that show two significant digits of an interval's half-width.
+def number_text(value: float | None, half_width: float | None = None) -> str:
+    """`value` rounded to two significant digits of that half-width; missing and NaN are a dash.
 
-    None where the half-width is missing, zero, NaN or infinite: it supports no rounding.
+    Without a half-width, four significant digits.
     """
-    if half_width is None or not math.isfinite(half_width) or half_width <= 0:
-        return None
-    return min(MAX_DECIMALS, max(0, 1 - math.floor(math.log10(half_width))))
-
-
-def half_width(low: float | None, high: float | None) -> float | None:
-    """Half the width of an interval; None where a side is missing, NaN or infinite."""
-    if low is None or high is None or not math.isfinite(high - low):
-        return None
-    return (high - low) / 2
-
-
-def shared_decimals(intervals: Iterable[tuple[float, float]]) -> int | None:
-    """Decimals for a column of a table, from the median half-width of its intervals.
-
-    Equal decimals line up; the median keeps one odd interval from deciding for all. None without
-    any bounded interval.
-    """
-    widths = [width for low, high in intervals if (width := half_width(low, high))]
-    return decimals_for(median(widths)) if widths else None
-
-
-def number_text(value: float | None, decimals: int | None = None) -> str:
-    """`value` with that many decimals, or with four significant digits; missing is a dash."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if decimals is None:
-        return f"{value:.{SIGNIFICANT}g}"
-    return f"{value:.{decimals}f}"
+        return INFINITE if value > 0 else f"-{INFINITE}"
+    return number(value, math.nan if half_width is None else half_width)
 
 
-def interval_text(low: float | None, high: float | None, decimals: int | None = None) -> str:
-    """`[low, high]`; missing sides are a dash, unbounded ones infinite."""
+def interval_text(low: float | None, high: float | None, half_width: float | None = None) -> str:
+    """`[low, high]`; a dash where a side is missing, an infinity where it is unbounded."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return MISSING
-    return f"[{number_text(low, decimals)}, {number_text(high, decimals)}]"
+    return f"[{number_text(low, half_width)}, {number_text(high, half_width)}]"
+
+
+def median_half_width(intervals: Iterable[tuple[float, float]]) -> float | None:
+    """Half-width by which a table's column is rounded, so that its decimals line up.
+
+    The median of the intervals that are bounded and wider than 0; None if there is none.
+    """
+    widths = [(high - low) / 2 for low, high in intervals if 0 < high - low < math.inf]
+    return median(widths) if widths else None
+
+
+def share_text(share: float) -> str:
+    """A share or a ratio with two decimals."""
+    return f"{share:.2f}" if math.isfinite(share) else number_text(share)
 
 
 def p_text(p: float | None) -> str:
     """A p value with two significant digits."""
     if p is None or math.isnan(p):
         return MISSING
-    return f"{p:.2g}" if p >= 0.0001 else "< 0.0001"  # noqa: PLR2004 - the usual floor of p values
+    return f"{p:.2g}" if p >= SMALLEST_P else f"< {SMALLEST_P}"
 
 
 def duration_text(seconds: float | None) -> str:
     """Seconds as `12.3 s`, `4 min 10 s` or `2.5 h`."""
-    if seconds is None or math.isnan(seconds):
-        return MISSING
-    if math.isinf(seconds):
-        return "∞"
+    if seconds is None or not math.isfinite(seconds):
+        return number_text(seconds)
     if seconds < MINUTE:
         return f"{seconds:.3g} s"
     if seconds < HOUR:
         minutes, rest = divmod(round(seconds), MINUTE)
         return f"{minutes} min {rest} s"
     return f"{seconds / HOUR:.1f} h"
-
-
-def share_text(part: int, whole: int) -> str:
-    """`part` of `whole`, as in `3/20`."""
-    return f"{part}/{whole}"

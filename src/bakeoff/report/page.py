@@ -70,6 +70,15 @@ class Page:
         """Chosen values near a bound that somebody chose, with their arm."""
         return [(arm.arm, mark) for arm in self.comparison.arms for mark in arm.boundaries]
 
+    @property
+    def glance(self) -> Table:
+        """The columns of T2 that answer the question; without confirmation, what was observed."""
+        if not any(arm.confirmed for arm in self.comparison.arms):
+            return self.table("T2").shown("arm", "search_best", "default_score")
+        return self.table("T2").shown(
+            "arm", "num_seeds", "test_mean", "test_ci", "worst", "search_best", "selection_gap"
+        )
+
     def table(self, identity: str) -> Table:
         """The table called `identity`, such as `T2`."""
         return next(table for table in self.tables if table.id == identity)

@@ -13,7 +13,7 @@ from bakeoff.records import (
     TimeToTarget,
     TrialRecord,
 )
-from bakeoff.report.numbers import number_text, share_text
+from bakeoff.report.numbers import MISSING, number_text, share_text
 from bakeoff.report.table import (
     Cell,
     CellValue,
@@ -54,7 +54,7 @@ def effort_table(comparison: Comparison) -> Table:
         Column(key="reached", heading="Reached it", numeric=True),
         Column(key="num_runs", heading="Confirmation runs", numeric=True, shown=False),
         Column(key="median_epochs", heading="Median epochs to it", numeric=True),
-        Column(key="epochs_ratio", heading="Ratio", numeric=True),
+        Column(key="epochs_ratio", heading="Ratio of epochs", numeric=True),
         Column(key="median_seconds", heading="Median time to it", numeric=True),
         Column(key="seconds_ratio", heading="Ratio of times", numeric=True),
         Column(key="search_cost_epochs", heading="Search epochs per success", numeric=True),
@@ -103,12 +103,12 @@ def _target_cells(own: TimeToTarget | None, reference: TimeToTarget | None) -> R
     seconds_ratio = _ratio(own.median_seconds, reference.median_seconds if reference else None)
     return (
         number_cell(own.target),
-        Cell(own.reached, share_text(own.reached, own.num_runs)),
+        Cell(own.reached, f"{own.reached}/{own.num_runs}"),
         count_cell(own.num_runs),
         number_cell(own.median_epochs),
-        number_cell(epochs_ratio, 2),
+        _ratio_cell(epochs_ratio),
         duration_cell(own.median_seconds),
-        number_cell(seconds_ratio, 2),
+        _ratio_cell(seconds_ratio),
         number_cell(own.search_cost_epochs),
     )
 
@@ -118,6 +118,10 @@ def _ratio(own: float, reference: float | None) -> float | None:
     if reference is None or not math.isfinite(reference) or reference <= 0:
         return None
     return own / reference
+
+
+def _ratio_cell(ratio: float | None) -> Cell:
+    return Cell(ratio, MISSING if ratio is None else share_text(ratio))
 
 
 # ---------------------------------------------------------------- T7 protocol

@@ -88,9 +88,9 @@ def count_cell(count: int | None) -> Cell:
     return Cell(count, MISSING if count is None else str(count))
 
 
-def number_cell(value: float | None, decimals: int | None = None) -> Cell:
-    """A measured number, rounded for people."""
-    return Cell(value, number_text(value, decimals))
+def number_cell(value: float | None, half_width: float | None = None) -> Cell:
+    """A measured number, rounded for people by the half-width of an interval."""
+    return Cell(value, number_text(value, half_width))
 
 
 def duration_cell(seconds: float | None) -> Cell:

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from bakeoff.records import ArmSummary, Comparison, PairResult
 from bakeoff.report.numbers import (
     interval_text,
+    median_half_width,
     number_text,
     p_text,
     share_text,
-    shared_decimals,
 )
 from bakeoff.report.table import Cell, Column, Table, count_cell, number_cell, text_cell
 
 LEVELS = {
-    "L0": "exploratory: one search per arm, nothing confirmed; no winner can be named",
+    "L0": "exploratory: observed in one search per arm; too few confirmation runs for a verdict",
     "L1": "confirmed configurations: each arm's choice was trained again on fresh seeds",
 }
 
@@ -78,13 +78,14 @@ def results_table(comparison: Comparison) -> Table:
         Column(key="default_outcome", heading="Outcome of the default", shown=False),
     )
     better = "higher" if metric.sign > 0 else "lower"
-    digits = shared_decimals(arm.confirmed.test_ci for arm in comparison.arms if arm.confirmed)
+    confirmed = [arm.confirmed for arm in comparison.arms if arm.confirmed]
+    half_width = median_half_width(scores.test_ci for scores in confirmed)
     return Table(
         id="T2",
         slug="results",
         title=f"Results: {metric.title or metric.name}, {better} is better",
         columns=columns,
-        rows=tuple(_result_row(comparison, arm, digits) for arm in comparison.arms),
+        rows=tuple(_result_row(comparison, arm, half_width) for arm in comparison.arms),
         note=(
             "Test scores are of the chosen configuration on fresh seeds; search best and library"
             " default are validation scores of single runs. Selection gap: how much the search"
@@ -93,7 +94,7 @@ def results_table(comparison: Comparison) -> Table:
     )
 
 
-def _result_row(comparison: Comparison, arm: ArmSummary, digits: int | None) -> Row:
+def _result_row(comparison: Comparison, arm: ArmSummary, half_width: float | None) -> Row:
     confirmed = arm.confirmed
     leads = "yes" if arm.arm in comparison.verdict.leading else ""
     default = arm.default_outcome if arm.default_outcome not in {None, "complete"} else None
@@ -104,24 +105,24 @@ def _result_row(comparison: Comparison, arm: ArmSummary, digits: int | None) -> 
         low, high = confirmed.test_ci
         middle = (
             count_cell(len(confirmed.seeds)),
-            number_cell(confirmed.test_mean, digits),
-            number_cell(low, digits),
-            number_cell(high, digits),
-            Cell(None, interval_text(low, high, digits)),
-            number_cell(confirmed.test_sd, digits),
-            number_cell(confirmed.worst, digits),
+            number_cell(confirmed.test_mean, half_width),
+            number_cell(low, half_width),
+            number_cell(high, half_width),
+            Cell(None, interval_text(low, high, half_width)),
+            number_cell(confirmed.test_sd, half_width),
+            number_cell(confirmed.worst, half_width),
             count_cell(confirmed.worst_seed),
-            Cell(confirmed.num_diverged, share_text(confirmed.num_diverged, len(confirmed.seeds))),
-            number_cell(confirmed.validation_mean, digits),
+            Cell(confirmed.num_diverged, f"{confirmed.num_diverged}/{len(confirmed.seeds)}"),
+            number_cell(confirmed.validation_mean, half_width),
         )
         gap = confirmed.selection_gap
     return (
         text_cell(arm.arm),
         text_cell(leads),
         *middle,
-        number_cell(arm.search_best, digits),
-        number_cell(gap, digits),
-        Cell(arm.default_score, default or number_text(arm.default_score, digits)),
+        number_cell(arm.search_best, half_width),
+        number_cell(gap, half_width),
+        Cell(arm.default_score, default or number_text(arm.default_score, half_width)),
         text_cell(arm.default_outcome),
     )
 
@@ -139,24 +140,24 @@ def pairs_table(comparison: Comparison) -> Table:
         Column(key="mean", heading="Mean difference", numeric=True),
         Column(key="ci_low", heading="CI low", numeric=True, shown=False),
         Column(key="ci_high", heading="CI high", numeric=True, shown=False),
-        Column(key="ci", heading="Simultaneous 95 % CI", numeric=True, stored=False),
+        Column(key="ci", heading="95 % CI, all pairs", numeric=True, stored=False),
         Column(key="p", heading="p", numeric=True),
         Column(key="p_holm", heading="p (Holm)", numeric=True),
-        Column(key="win_share", heading="A wins", numeric=True),
+        Column(key="win_share", heading="A wins", numeric=True, shown=False),
         Column(key="win_ci_low", heading="A wins, CI low", numeric=True, shown=False),
         Column(key="win_ci_high", heading="A wins, CI high", numeric=True, shown=False),
-        Column(key="win_ci", heading="95 % CI of wins", numeric=True, stored=False),
+        Column(key="wins", heading="A wins [95 % CI]", numeric=True, stored=False),
         Column(key="detectable", heading="Detectable", numeric=True),
         Column(key="equality_p", heading="p (equality)", numeric=True),
         Column(key="seeds_to_decide", heading="Seeds to decide", numeric=True),
     )
-    digits = shared_decimals(pair.ci for pair in comparison.pairs)
+    half_width = median_half_width(pair.ci for pair in comparison.pairs)
     return Table(
         id="T3",
         slug="pairs",
         title="Pairs of arms",
         columns=columns,
-        rows=tuple(_pair_row(pair, digits) for pair in comparison.pairs),
+        rows=tuple(_pair_row(pair, half_width) for pair in comparison.pairs),
         note=(
             "Differences are positive where A is better. p: exact sign-flip test; Holm over all"
             " pairs. A wins: share of seeds on which A is better. Detectable: the difference that"
@@ -167,23 +168,28 @@ def pairs_table(comparison: Comparison) -> Table:
     )
 
 
-def _pair_row(pair: PairResult, digits: int | None) -> Row:
+def _pair_row(pair: PairResult, half_width: float | None) -> Row:
     return (
         text_cell(pair.a),
         text_cell(pair.b),
         Cell(pair.status, pair.status.replace("_", " ")),
         count_cell(pair.num_pairs),
-        number_cell(pair.mean, digits),
+        number_cell(pair.mean, half_width),
         number_cell(pair.ci[0]),
         number_cell(pair.ci[1]),
-        Cell(None, interval_text(*pair.ci, digits)),
+        Cell(None, interval_text(*pair.ci, half_width)),
         Cell(pair.p, p_text(pair.p)),
         Cell(pair.p_holm, p_text(pair.p_holm)),
-        number_cell(pair.win_share, 2),
+        Cell(pair.win_share, share_text(pair.win_share)),
         number_cell(pair.win_ci[0]),
         number_cell(pair.win_ci[1]),
-        Cell(None, interval_text(*pair.win_ci, 2)),
-        number_cell(pair.detectable, digits),
+        Cell(None, _wins_text(pair)),
+        number_cell(pair.detectable, half_width),
         Cell(pair.equality_p, p_text(pair.equality_p)),
         count_cell(pair.seeds_to_decide),
     )
+
+
+def _wins_text(pair: PairResult) -> str:
+    low, high = map(share_text, pair.win_ci)
+    return f"{share_text(pair.win_share)} [{low}, {high}]"

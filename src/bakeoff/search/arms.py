@@ -156,7 +156,7 @@ class Search:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
                 arm=arm.name,
-                params=default_params(arm),
+                params=default_params(arm, self._config.model),
                 seed=derive_seed(self._config.seed, "default"),
                 phase="default",
             )

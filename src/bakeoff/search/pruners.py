@@ -81,7 +81,7 @@ class Cohort:
 
     def should_prune(self, number: int) -> bool:
         """Whether the trial, as last reported, falls behind its cohort."""
-        return self._trials[number].should_prune()
+        return bool(self._trials[number].should_prune())
 
     def finish(self, number: int, value: float | None, *, pruned: bool) -> None:
         """The trial has ended: with a final value, pruned, or (None) without a result."""

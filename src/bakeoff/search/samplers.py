@@ -4,9 +4,11 @@ A sampler that lives through a study has a random state that a crash loses. One 
 from (study, arm, index) proposes the same again from the same history.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from bakeoff.registry import Registry
@@ -30,7 +32,9 @@ def _build_random(seed: int) -> BaseSampler:
 def _build_tpe(seed: int) -> BaseSampler:
     # The random first trials are dealt by `arms`, so TPE's own start-up is off; `group` models
     # the parameters of one schedule jointly although other schedules do not have them.
-    return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
 
 
 SAMPLERS = Registry(

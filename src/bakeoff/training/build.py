@@ -15,7 +15,10 @@ from bakeoff.ranges import Params, ParamValue
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 from bakeoff.training.batches import Augment
+from bakeoff.training.memory import is_out_of_memory
 
+IMAGE_NDIM = 3
+"""(C, H, W)"""
 TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
 
@@ -40,6 +43,8 @@ def build_model(
     except BakeoffError:
         raise
     except Exception as error:  # the user's function may raise anything at all
+        if is_out_of_memory(error):
+            raise
         raise UsageError(f"model {name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UsageError(f"model {name!r} is {type(model).__name__}, not a torch.nn.Module")
@@ -48,7 +53,7 @@ def build_model(
 
 
 def _check_input(spec: ModelSpec, input_shape: Sequence[int]) -> None:
-    if spec.inputs == "image" and len(input_shape) != 3:  # noqa: PLR2004 - (C, H, W)
+    if spec.inputs == "image" and len(input_shape) != IMAGE_NDIM:
         raise UsageError(
             f"model {spec.name!r} takes images of shape [C, H, W], not {list(input_shape)}"
         )
@@ -62,6 +67,8 @@ def _try_model(name: str, model: nn.Module, input_shape: Sequence[int], num_clas
         with torch.no_grad():
             output = model(torch.zeros(2, *input_shape))
     except Exception as error:  # the user's model may raise anything at all
+        if is_out_of_memory(error):
+            raise
         raise UsageError(
             f"model {name!r} does not take inputs of shape [2, {', '.join(map(str, input_shape))}]"
             f" ({type(error).__name__}: {error})"
@@ -120,6 +127,21 @@ def torch_arguments(params: Params) -> dict[str, Any]:
     if "beta1" in params:
         arguments["betas"] = (params["beta1"], params["beta2"])
     return arguments
+
+
+def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:
+    """Make sure that these augmentations exist and suit samples of this shape.
+
+    Raises:
+        UsageError: One is unknown, or there is one and the samples are not images.
+    """
+    for name in names:
+        spec = AUGMENTATIONS[name]
+        if len(input_shape) != IMAGE_NDIM:
+            raise UsageError(
+                f"augmentation {spec.name!r} needs images of shape [C, H, W], "
+                f"not samples of shape {list(input_shape)}"
+            )
 
 
 def build_augment(

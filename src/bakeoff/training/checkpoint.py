@@ -108,7 +108,9 @@ class Checkpoints:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         path = self._directory / f"epoch-{epoch:07d}.pt"
+        # The manifest comes last: without it the payload does not count.
         _write_durably(path, data)
+        manifest["check"] = _hash_manifest(manifest)
         _write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
 
     def _check_identity(self, manifest: Mapping[str, Any], path: Path) -> None:
@@ -140,12 +142,14 @@ class Checkpoints:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    names = {"format": int, "identity": str, "epoch": int, "bytes": int, "sha256": str}
-    if not isinstance(manifest, dict) or any(
-        not isinstance(manifest.get(name), kind) for name, kind in names.items()
-    ):
-        raise ValueError("the manifest is incomplete")
+    if not isinstance(manifest, dict) or manifest.pop("check", None) != _hash_manifest(manifest):
+        raise ValueError("the manifest does not match its own hash")
     return manifest
+
+
+def _hash_manifest(manifest: Mapping[str, Any]) -> str:
+    """A damaged manifest must not pass for one of another run."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _read_payload(path: Path, manifest: Mapping[str, Any]) -> bytes:

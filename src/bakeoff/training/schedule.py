@@ -48,9 +48,10 @@ class Schedule:
             raise UsageError(
                 f"{name}.warmup_fraction = {self._warmup:g} must be at least 0 and below 1"
             )
-        self._groups = optimizer.param_groups
-        self._base_rates = [float(group["lr"]) for group in self._groups]
-        self._base_momenta = [_momentum(group) for group in self._groups]
+        # Not its groups: loading a state dictionary replaces them.
+        self._optimizer = optimizer
+        self._base_rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self._base_momenta = [_momentum(group) for group in optimizer.param_groups]
         self._total_steps = total_steps
         self._step = 0
         self._scale = (
@@ -61,7 +62,7 @@ class Schedule:
     @property
     def learning_rate(self) -> float:
         """Of the first group, for the next step."""
-        return float(self._groups[0]["lr"])
+        return float(self._optimizer.param_groups[0]["lr"])
 
     @property
     def progress(self) -> float:
@@ -96,11 +97,12 @@ class Schedule:
         factor = learning_rate_factor(self._spec, self.progress, self._params)
         if self._scale is not None:
             factor *= self._scale.value
-        for group, rate in zip(self._groups, self._base_rates, strict=True):
+        groups = self._optimizer.param_groups
+        for group, rate in zip(groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
         if self._spec.momentum_drop is not None:
             drop = self._spec.momentum_drop(self.progress, self._params)
-            for group, momentum in zip(self._groups, self._base_momenta, strict=True):
+            for group, momentum in zip(groups, self._base_momenta, strict=True):
                 _set_momentum(group, momentum, drop)
 
 

@@ -16,7 +16,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, EpochStatus, MetricInfo, Precision, TrialConfig
 from bakeoff.registry import resolve
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
-from bakeoff.training.build import build_model, build_optimizer
+from bakeoff.training.build import build_model, build_optimizer, check_augment
 from bakeoff.training.randomness import seed_everything
 from bakeoff.training.schedule import Schedule
 
@@ -42,6 +42,9 @@ class TrainingState:
     """Scales the loss under fp16; passes it through otherwise."""
     criterion: nn.Module
     metric_functions: Mapping[str, MetricFunction]
+    """By metric."""
+    trainable: list[nn.Parameter]
+    """The weights that training changes."""
     history: list[EpochResult] = field(default_factory=list)
     best_weights: Weights | None = None
     """Of the epoch with the best validation objective; None before there is one."""
@@ -117,15 +120,8 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     place, spec = torch.device(device), find_model(config.model)
     splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
     check_batch_size(config.data.dataset, len(splits.train), training.batch_size)
-    seed_everything(config.seed, "weights")
-    model = build_model(
-        config.model,
-        config.model_params,
-        input_shape=splits.input_shape,
-        num_classes=splits.num_classes,
-    ).to(place)
-    if spec.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+    check_augment(config.data.augment, splits.input_shape)
+    model = _build_seeded_model(config, splits, place)
     optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
     steps = steps_per_epoch(len(splits.train), training.batch_size)
     seed_everything(config.seed, "training")
@@ -148,7 +144,21 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         metric_functions={
             spec.name: cast("MetricFunction", resolve(spec.compute)) for spec in METRICS
         },
+        trainable=[weights for weights in model.parameters() if weights.requires_grad],
     )
+
+
+def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
+    seed_everything(config.seed, "weights")
+    model = build_model(
+        config.model,
+        config.model_params,
+        input_shape=splits.input_shape,
+        num_classes=splits.num_classes,
+    ).to(device)
+    if find_model(config.model).channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return model
 
 
 def build_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:

@@ -1,5 +1,6 @@
 """F1: test scores of the confirmed configurations, seed by seed."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from bakeoff.analysis.figures.spec import (
     seeds_text,
 )
 from bakeoff.analysis.figures.style import (
+    FAINT,
     FAINT_INK,
     Trace,
     arm_color,
@@ -79,6 +81,11 @@ def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison
     means = [row for row in rows if row.quantity == "mean"]
     errors = [row for row in rows if row.quantity == "test standard error"]
     names = [row.arm for row in means]
+    limits = _score_limits(rows, study.objective.sign)
+    if limits:
+        inside = 0.04 * (limits[1] - limits[0])
+        edge = limits[0] + inside if study.objective.sign > 0 else limits[1] - inside
+        dots = [row._replace(estimate=edge) if row.note else row for row in dots]
     traces = [
         _seed_line([row for row in dots if row.seed == seed], names)
         for seed in dict.fromkeys(row.seed for row in dots)
@@ -86,16 +93,37 @@ def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison
     for place, mean in enumerate(means):
         own = [row for row in dots if row.arm == mean.arm]
         traces += [_seed_dots(own, place, study), _mean_bar(mean, place, study)]
-    middle = finite_mean(row.estimate for row in means)
+    middle = finite_mean(row.estimate for row in dots if not row.note)
     traces += [_standard_error_bar(error, len(means), middle) for error in errors]
-    ticks = names + ["± test error" for _ in errors]
+    ticks = names + ["± test SE" for _ in errors]
     return draw(
         traces,
         height=420,
         showlegend=False,
         xaxis=axis(**categories(ticks), range=[-0.4, len(ticks) - 0.4]),
-        yaxis=axis("Test " + metric_title(study.objective)),
+        yaxis=axis("Test " + metric_title(study.objective), range=limits),
     )
+
+
+def _score_limits(rows: Sequence[ConfirmedScore], sign: int) -> list[float] | None:
+    """Limits that leave diverged runs out, so that the others can be told apart.
+
+    None, which lets plotly choose, where nothing diverged or everything did.
+    """
+    trained = [row.estimate for row in rows if row.quantity == "seed" and not row.note]
+    bounds = [
+        bound
+        for row in rows
+        if row.quantity == "mean"
+        for bound in (row.ci_low, row.ci_high)
+        if bound is not None
+    ]
+    if not trained or not any(row.note for row in rows):
+        return None
+    shown = [value for value in (*trained, *bounds) if math.isfinite(value)]
+    margin = 0.08 * (max(shown) - min(shown)) or 0.01
+    worse, better = (2 * margin, margin) if sign > 0 else (margin, 2 * margin)
+    return [min(shown) - worse, max(shown) + better]
 
 
 def _seed_line(rows: Sequence[ConfirmedScore], names: Sequence[str]) -> Trace:
@@ -104,8 +132,7 @@ def _seed_line(rows: Sequence[ConfirmedScore], names: Sequence[str]) -> Trace:
         "mode": "lines",
         "x": [names.index(row.arm) for row in rows],
         "y": [row.estimate for row in rows],
-        "line": {"color": FAINT_INK, "width": 1},
-        "opacity": 0.35,
+        "line": {"color": FAINT_INK + FAINT, "width": 1},
         "hoverinfo": "skip",
     }
 
@@ -165,15 +192,19 @@ def caption_confirmed_scores(comparison: Comparison) -> str:
     """What the dots, lines and bars of F1 are."""
     caption = (
         f"One dot per confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
-        " share a seed. The bar beside the dots is the mean with its 95 % interval over seeds. A"
-        " cross is a run that diverged."
+        " share a seed. The bar beside the dots is the mean with its 95 % interval over seeds."
     )
-    if comparison.test_standard_error is None:
-        return caption
-    return caption + (
-        " Seeds say nothing about the choice of test samples: the grey bar is ± one standard error"
-        " of the test set."
-    )
+    if any(summary.confirmed and summary.confirmed.num_diverged for summary in comparison.arms):
+        caption += (
+            " A cross at the edge is a run that diverged; the mean of its arm has no interval and"
+            " may lie outside the axis."
+        )
+    if comparison.test_standard_error is not None:
+        caption += (
+            " Seeds say nothing about the choice of test samples: the grey bar is ± one standard"
+            " error of the test set."
+        )
+    return caption
 
 
 CONFIRMED_SCORES = FigureSpec(

@@ -3,10 +3,13 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bakeoff.analysis.figures.spec import FigureSpec, confirmation_runs, finite_mean, seeds_text
 from bakeoff.analysis.figures.style import (
+    FAINT,
     INK,
     Trace,
     arm_color,
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 LOSS = "loss"
 """Name under which every run records its validation loss."""
+
+MAX_TICKS = 12
 
 Quantity = Literal["validation score", "mean validation score", "train loss", "validation loss"]
 SEARCH_QUANTITIES: tuple[Quantity, ...] = ("train loss", "validation loss")
@@ -96,7 +101,7 @@ def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> 
     lower = [row for row in rows if row.quantity in SEARCH_QUANTITIES]
     panels = [panel for panel in (upper, lower) if panel]
     score_title = "Validation " + metric_title(study.objective)
-    titles = [score_title, "Loss of the best search trial: train dashed, validation solid"]
+    titles = [score_title, "Loss of the best trial (train dashed)"]
     shown = [title for title, panel in zip(titles, (upper, lower), strict=True) if panel]
     domains = [panel_domain(place, len(panels)) for place in range(len(panels))]
     traces = [trace for place, panel in enumerate(panels) for trace in _curves(panel, place, study)]
@@ -104,8 +109,9 @@ def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> 
         _with_one_legend_entry_per_arm(traces),
         height=110 + 280 * len(panels),
         showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top"},
-        xaxis=axis("Epoch", anchor=axis_name("y", len(panels) - 1), rangemode="tozero"),
+        legend={"orientation": "h", "x": 0, "y": 1.06, "yanchor": "bottom"},
+        margin={"l": 8, "r": 12, "t": 66, "b": 8},
+        xaxis=axis("Epoch", anchor=axis_name("y", len(panels) - 1), **_whole_epochs(study.epochs)),
         annotations=[
             panel_title(title, domain[1], INK) for title, domain in zip(shown, domains, strict=True)
         ],
@@ -114,11 +120,15 @@ def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> 
     )
 
 
+def _whole_epochs(epochs: int) -> dict[str, int]:
+    """A tick at every epoch while there is room; otherwise plotly's choice, which is whole too."""
+    return {"dtick": 1} if epochs <= MAX_TICKS else {}
+
+
 def _curves(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Iterator[Trace]:
-    keys = dict.fromkeys((row.arm, row.quantity, row.run) for row in rows)
-    for arm, quantity, run in keys:
-        own = [row for row in rows if (row.arm, row.quantity, row.run) == (arm, quantity, run)]
-        yield _curve(own, place, study)
+    """One curve per run; its rows stand together."""
+    for _, own in groupby(rows, key=attrgetter("arm", "quantity", "run")):
+        yield _curve(list(own), place, study)
 
 
 def _curve(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Trace:
@@ -134,12 +144,11 @@ def _curve(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Trace:
         "x": [row.epoch for row in rows],
         "y": [row.estimate for row in rows],
         "line": {
-            "color": color,
+            "color": color + FAINT if thin else color,
             "width": 1 if thin else 2,
             "dash": "dash" if quantity == "train loss" else "solid",
         },
         "marker": {"color": color, "symbol": arm_symbol(study, arm), "size": 6},
-        "opacity": 0.3 if thin else 1,
         "hoverinfo": "skip" if thin else "text",
         "hovertext": [
             f"{label(arm)}, {quantity}, epoch {row.epoch}: {row.estimate:.6g}" for row in rows

@@ -1,6 +1,7 @@
 """F6: score against learning rate, all trials, one panel per arm."""
 
 import math
+import re
 from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord,
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+LEARNING_RATE = re.compile(r"(^|[^A-Za-z])(learning_rate|lr)$")
 PANEL_HEIGHT = 150
 MAX_SPREAD = 10
 """Where a metric is unbounded, a panel ends this many median distances below the best score."""
@@ -46,9 +48,12 @@ class LearningRateTrial(NamedTuple):
 
 
 def learning_rate_parameter(trial: TrialRecord) -> str | None:
-    """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none."""
+    """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none.
+
+    In studies made elsewhere it may be any parameter whose name ends with `learning_rate` or `lr`.
+    """
     named = f"{trial.params.get('optimizer', trial.arm)}.learning_rate"
-    found = [name for name in trial.params if name.endswith(".learning_rate")]
+    found = [name for name in trial.params if LEARNING_RATE.search(name)]
     return named if named in found else next(iter(found), None)
 
 
@@ -179,9 +184,9 @@ def caption_learning_rates(comparison: Comparison) -> str:
     """What the symbols and lines of F6 are."""
     study = comparison.study
     worse = "bottom" if study.objective.sign > 0 else "top"
-    title = study.objective.title or study.objective.name
+    metric, n = study.objective.name, study.trials_per_arm
     return (
-        f"Validation {title} of all search trials (up to n = {study.trials_per_arm} per arm)."
+        f"Validation {metric} of all search trials (up to n = {n} per arm)."
         " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
         f" cross at the {worse}: diverged; triangle: worse than the axis shows. Dotted lines are"
         " the bounds of the searched range: a good region that touches one asks for a wider range."
@@ -197,5 +202,5 @@ LEARNING_RATES = FigureSpec(
     compute=compute_learning_rates,
     draw=draw_learning_rates,
     caption=caption_learning_rates,
-    needs="no trial with a learning rate has ended yet",
+    needs="no trial has ended that has a learning rate by name",
 )

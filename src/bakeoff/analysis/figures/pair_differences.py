@@ -55,7 +55,7 @@ def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison
     names = [f"{row.a} vs {row.b}" for row in rows]
     ticks = categories(names) | {"tickvals": [-place for place in range(len(names))]}
     whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
-    zero = line_shape(x0=0, x1=0, **whole)
+    zero = line_shape(x0=0, x1=0, **whole) | {"line": {"color": INK, "width": 1}}
     delta = rows[0].delta
     band = {
         "type": "rect", "layer": "below", "x0": -delta, "x1": delta, "fillcolor": BAND,
@@ -65,10 +65,18 @@ def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison
         [_difference_bar(row, -place) for place, row in enumerate(rows)],
         height=110 + 34 * len(rows),
         showlegend=False,
-        xaxis=axis(f"Advantage of the first arm ({metric_name(metric)})"),
+        xaxis=axis(f"Advantage in {metric_name(metric)}", range=_limits(rows)),
         yaxis=axis(**ticks, range=[0.6 - len(rows), 0.6]),
         shapes=[zero, band] if math.isfinite(delta) else [zero],
     )
+
+
+def _limits(rows: Sequence[PairDifference]) -> list[float]:
+    """From the lowest to the highest thing drawn, the band included, with a margin."""
+    drawn = [value for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
+    ends = [value for value in (*drawn, rows[0].delta, -rows[0].delta, 0) if math.isfinite(value)]
+    margin = 0.06 * (max(ends) - min(ends)) or 1.0
+    return [min(ends) - margin, max(ends) + margin]
 
 
 def _difference_bar(row: PairDifference, place: int) -> Trace:

@@ -40,12 +40,14 @@ https://jfly.uni-koeln.de/color/, darkened or lightened where the contrast (WCAG
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "hexagon")
 
+FAINT = "59"
+"""Opacity of about one third, as the last two digits of a colour."""
+
+_DARK_TWINS = {INK: "#e6e4df", FAINT_INK: "#a3a9b1", GRID: "#33383f", **dict(ARM_COLORS)}
 DARK: Mapping[str, str] = {
-    INK: "#e6e4df",
-    FAINT_INK: "#a3a9b1",
-    GRID: "#33383f",
     BAND: "rgba(163, 169, 177, 0.18)",
-    **dict(ARM_COLORS),
+    **_DARK_TWINS,
+    **{light + FAINT: dark + FAINT for light, dark in _DARK_TWINS.items()},
 }
 """The dark twin of every colour a figure may use."""
 
@@ -93,9 +95,11 @@ def arm_symbol(study: StudyRecord, arm: str) -> str:
 
 
 def metric_name(metric: MetricInfo) -> str:
-    """The metric's name with its unit."""
-    unit = f" ({metric.unit})" if metric.unit else ""
-    return label((metric.title or metric.name) + unit)
+    """The metric's name with its unit, as it stands inside a sentence."""
+    name = metric.title or metric.name
+    # "Accuracy" becomes "accuracy", "F1" and "AUC" stay.
+    shown = name[0].lower() + name[1:] if name[1:2].islower() else name
+    return label(shown + (f" ({metric.unit})" if metric.unit else ""))
 
 
 def metric_title(metric: MetricInfo) -> str:
@@ -127,11 +131,11 @@ def categories(names: Sequence[str]) -> dict[str, Any]:
 
 
 def line_shape(**settings: Any) -> Trace:
-    """A shape: a thin dotted line, below the data."""
+    """A shape: a dotted line, below the data."""
     return {
         "type": "line",
         "layer": "below",
-        "line": {"color": FAINT_INK, "width": 1, "dash": "dot"},
+        "line": {"color": FAINT_INK, "width": 1.5, "dash": "dot"},
         **settings,
     }
 

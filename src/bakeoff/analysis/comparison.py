@@ -1,0 +1,41 @@
+"""From the record of a study to everything the report may say."""
+
+from dataclasses import replace
+
+from bakeoff.analysis.audit import audit
+from bakeoff.analysis.findings import find
+from bakeoff.analysis.sentences import describe_pair
+from bakeoff.analysis.verdict import build_verdict
+from bakeoff.records import Comparison, StudyRecord
+
+
+def compare(record: StudyRecord) -> Comparison:
+    """Compare the arms of a study: numbers, flags and verdict.
+
+    The result depends on the records alone, not on their order: runs are sorted by number. Any
+    record is answered, also one without trials, with nothing but failures, or half confirmed; what
+    cannot be said is then missing from the verdict and its reason is among the flags.
+    """
+    findings = find(
+        replace(
+            record,
+            trials=tuple(sorted(record.trials, key=lambda trial: trial.number)),
+            confirmations=tuple(sorted(record.confirmations, key=lambda run: run.number)),
+        )
+    )
+    flags = audit(findings)
+    return Comparison(
+        study=findings.record,
+        level=findings.level,
+        arms=findings.arms,
+        pairs=tuple(
+            replace(pair.result, sentence=describe_pair(pair, findings, flags))
+            for pair in findings.pairs
+        ),
+        flags=flags,
+        verdict=build_verdict(findings, flags),
+        delta=findings.delta,
+        delta_source=findings.delta_source,
+        min_seeds=findings.min_seeds,
+        test_standard_error=findings.test_standard_error,
+    )

@@ -1,0 +1,322 @@
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.analysis.figures.confirmed_scores import compute_confirmed_scores
+from bakeoff.analysis.figures.learning_curves import compute_learning_curves
+from bakeoff.analysis.figures.learning_rates import (
+    compute_learning_rates,
+    draw_learning_rates,
+    learning_rate_parameter,
+)
+from bakeoff.analysis.figures.pair_differences import compute_pair_differences
+from bakeoff.analysis.figures.search_progress import compute_search_progress
+from bakeoff.analysis.figures.style import ARM_COLORS, DARK, label
+from bakeoff.ranges import FloatRange, Params
+from bakeoff.records import (
+    ArmRecord,
+    Comparison,
+    ConfirmConfig,
+    EpochResult,
+    MetricInfo,
+    Outcome,
+    StudyRecord,
+    TrialRecord,
+)
+
+LIGHT_PAGE, DARK_PAGE = "#fbfaf7", "#15181d"
+MIN_CONTRAST = 3.0
+
+
+def run(
+    number: int,
+    arm: str,
+    rate: float,
+    score: float | None,
+    *,
+    outcome: Outcome = "complete",
+    scores: tuple[float, ...] = (0.5, 0.6),
+    **settings: object,
+) -> TrialRecord:
+    history = tuple(
+        EpochResult(
+            epoch=epoch,
+            metrics={"accuracy": value, "loss": 1 - value},
+            train_loss=0.9 - value,
+            train_seconds=2.0,
+        )
+        for epoch, value in enumerate(scores, start=1)
+    )
+    trial = TrialRecord(
+        number=number,
+        arm=arm,
+        params={"optimizer": arm, f"{arm}.learning_rate": rate},
+        outcome=outcome,
+        score=score,
+        history=history,
+        epochs_planned=2,
+    )
+    return replace(trial, **settings)  # type: ignore[arg-type]
+
+
+def confirmation(number: int, arm: str, seed: int, test: float) -> TrialRecord:
+    settings = {"purpose": "confirm", "seed": seed, "configuration": 1}
+    return run(number, arm, 0.1, test, test_metrics={"accuracy": test}, **settings)
+
+
+def small_record() -> StudyRecord:
+    space = {"sgd.learning_rate": FloatRange(low=0.01, high=1.0, log=True)}
+    return StudyRecord(
+        name="small",
+        question="Does it work?",
+        objective=MetricInfo(name="accuracy", direction="maximize", low=0, high=1),
+        score_rule="last_epoch",
+        epochs=2,
+        arms=(ArmRecord(name="sgd", space=space), ArmRecord(name="adam", space={})),
+        trials=(
+            run(0, "sgd", 0.001, 0.4, phase="default"),
+            run(1, "sgd", 0.1, 0.6),
+            run(2, "sgd", 0.5, 0.1, outcome="diverged", scores=(math.nan,)),
+            run(3, "sgd", 0.2, 0.5, outcome="pruned", scores=(0.5,)),
+            run(4, "sgd", 0.3, 0.7),
+            run(5, "adam", 0.01, 0.55),
+            run(6, "adam", 0.02, None, outcome="running", scores=(0.9,)),
+        ),
+        confirmations=(
+            confirmation(0, "sgd", 11, 0.70),
+            confirmation(1, "sgd", 12, 0.72),
+            confirmation(2, "adam", 11, 0.60),
+            confirmation(3, "adam", 12, 0.64),
+        ),
+        trials_per_arm=4,
+        sampler="random",
+        pruner="median",
+        confirm=ConfirmConfig(seeds=2, shortlist=1, shortlist_seeds=0),
+        num_test=100,
+    )
+
+
+@pytest.fixture(name="small", scope="module")
+def _small() -> Comparison:
+    return compare(small_record())
+
+
+@pytest.fixture(name="full", scope="module")
+def _full() -> Comparison:
+    return compare(example_record())
+
+
+def test_confirmed_scores_are_every_seed_and_then_the_mean_best_arm_first(
+    small: Comparison,
+) -> None:
+    rows = compute_confirmed_scores(small)
+    expected = [
+        ("sgd", "seed", 11, 0.70),
+        ("sgd", "seed", 12, 0.72),
+        ("sgd", "mean", None, pytest.approx(0.71)),
+        ("adam", "seed", 11, 0.60),
+        ("adam", "seed", 12, 0.64),
+        ("adam", "mean", None, pytest.approx(0.62)),
+    ]
+    assert expected == [row[:4] for row in rows if row.arm]
+
+
+def test_confirmed_mean_has_the_t_interval_of_its_seeds(small: Comparison) -> None:
+    mean = compute_confirmed_scores(small)[2]
+    # t quantile 12.7062 with one degree of freedom, standard error 0.01
+    assert (pytest.approx(0.71 - 0.127062), pytest.approx(0.71 + 0.127062)) == (
+        mean.ci_low,
+        mean.ci_high,
+    )
+
+
+def test_diverged_confirmation_run_is_noted() -> None:
+    rows = compute_confirmed_scores(compare(example_record(diverged_seeds={"adam": 2})))
+    assert ["adam", "adam"] == [row.arm for row in rows if row.note == "diverged"]
+
+
+def test_pair_differences_carry_the_pairs_own_numbers(full: Comparison) -> None:
+    expected = [(pair.a, pair.b, pair.mean, *pair.ci, full.delta) for pair in full.pairs]
+    assert expected == [row[:6] for row in compute_pair_differences(full)]
+
+
+def test_search_progress_counts_every_charged_trial_and_scores_complete_ones(
+    small: Comparison,
+) -> None:
+    expected = [
+        ("sgd", 1, 2, 4.0, 0.6, 1),
+        ("sgd", 2, 3, 6.0, 0.6, 2),
+        ("sgd", 3, 4, 8.0, 0.6, 3),
+        ("sgd", 4, 6, 12.0, 0.7, 4),
+        ("adam", 1, 2, 4.0, 0.55, 5),
+    ]
+    assert expected == list(compute_search_progress(small))
+
+
+def test_search_progress_goes_down_where_lower_is_better() -> None:
+    rows = compute_search_progress(compare(as_error_rate(example_record())))
+    sgd = [row.estimate for row in rows if row.arm == "sgd" and row.estimate is not None]
+    assert sorted(sgd, reverse=True) == sgd
+    assert min(sgd) < max(sgd)
+
+
+def test_search_progress_is_unknown_until_a_trial_is_complete() -> None:
+    rows = compute_search_progress(compare(all_outcomes(example_record(), "pruned")))
+    assert {None} == {row.estimate for row in rows}
+
+
+def test_learning_rates_are_of_all_ended_trials_with_the_bounds_searched(
+    small: Comparison,
+) -> None:
+    expected = [
+        ("sgd", 0, 0.001, 0.4, "complete", "default", 0.01, 1.0),
+        ("sgd", 1, 0.1, 0.6, "complete", "random", 0.01, 1.0),
+        ("sgd", 2, 0.5, 0.1, "diverged", "random", 0.01, 1.0),
+        ("sgd", 3, 0.2, 0.5, "pruned", "random", 0.01, 1.0),
+        ("sgd", 4, 0.3, 0.7, "complete", "random", 0.01, 1.0),
+        ("adam", 5, 0.01, 0.55, "complete", "random", None, None),
+    ]
+    assert expected == list(compute_learning_rates(small))
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (
+            {"optimizer": "sgd", "adam.learning_rate": 1, "sgd.learning_rate": 1},
+            "sgd.learning_rate",
+        ),
+        ({"adam.learning_rate": 1.0}, "adam.learning_rate"),
+        ({"lr": 0.1}, "lr"),
+        ({"optimizer_lr": 0.1}, "optimizer_lr"),
+        ({"model.blur": 0.1}, None),
+        ({}, None),
+    ],
+)
+def test_learning_rate_is_the_optimizers_own_parameter(
+    params: Params, expected: str | None
+) -> None:
+    assert expected == learning_rate_parameter(replace(run(0, "sgd", 1, 1), params=params))
+
+
+def test_diverged_trials_are_crosses_below_every_score(small: Comparison) -> None:
+    drawn = draw_learning_rates(compute_learning_rates(small), small)
+    sgd = drawn.data[0]
+    assert ("star", "circle", "x", "circle-open", "circle") == sgd.marker.symbol
+    assert sgd.y[2] < min(sgd.y[0], sgd.y[1], sgd.y[3], sgd.y[4])
+
+
+def test_diverged_trials_are_above_every_score_where_lower_is_better() -> None:
+    comparison = compare(as_error_rate(example_record()))
+    drawn = draw_learning_rates(compute_learning_rates(comparison), comparison)
+    adam = dict(zip(drawn.data[1].marker.symbol, drawn.data[1].y, strict=True))
+    assert adam["x"] > max(height for symbol, height in adam.items() if symbol != "x")
+
+
+def test_mean_curve_is_the_mean_of_the_confirmed_runs(full: Comparison) -> None:
+    rows = [row for row in compute_learning_curves(full) if (row.arm, row.epoch) == ("sgd", 3)]
+    scores = [row.estimate for row in rows if row.quantity == "validation score"]
+    mean = next(row for row in rows if row.quantity == "mean validation score")
+    assert (8, pytest.approx(sum(scores) / 8)) == (mean.n, mean.estimate)
+
+
+def test_losses_are_of_the_best_search_trial(small: Comparison) -> None:
+    rows = [row for row in compute_learning_curves(small) if row.quantity == "train loss"]
+    assert [("sgd", 4, 1), ("sgd", 4, 2)] == [
+        (row.arm, row.run, row.epoch) for row in rows if row.arm == "sgd"
+    ]
+
+
+RECORDS: dict[str, Callable[[], StudyRecord]] = {
+    "full": example_record,
+    "nothing run": lambda: replace(example_record(), trials=(), confirmations=()),
+    "no arms": lambda: replace(example_record(), arms=(), trials=(), confirmations=()),
+    "one trial": lambda: replace(small_record(), trials=small_record().trials[1:2]),
+    "unconfirmed": lambda: unconfirmed(example_record()),
+    "one arm": lambda: example_record(num_arms=1),
+    "one seed": lambda: example_record(num_seeds=1),
+    "all pruned": lambda: all_outcomes(example_record(), "pruned"),
+    "all diverged": lambda: all_outcomes(example_record(), "diverged"),
+    "all out of memory": lambda: all_outcomes(example_record(), "infeasible"),
+    "all confirmations diverged": lambda: example_record(
+        diverged_seeds=dict.fromkeys(("sgd", "adam", "adamw", "rmsprop"), 8)
+    ),
+    "scores are NaN": lambda: replace(
+        example_record(),
+        trials=tuple(replace(trial, score=math.nan) for trial in example_record().trials),
+    ),
+    "no histories": lambda: replace(
+        example_record(),
+        trials=tuple(replace(trial, history=()) for trial in example_record().trials),
+    ),
+    "lower is better": lambda: as_error_rate(example_record()),
+}
+
+
+@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
+@pytest.mark.parametrize("name", RECORDS)
+def test_figure_is_drawn_from_whatever_there_is(spec: FigureSpec, name: str) -> None:
+    comparison = compare(RECORDS[name]())
+    rows = spec.compute(comparison)
+    drawn = spec.draw(rows, comparison) if rows else None
+    assert bool(rows) == (drawn is not None and len(drawn.data) > 0)
+    assert {len(spec.columns)} >= {len(row) for row in rows}
+
+
+@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
+def test_every_colour_of_a_figure_has_a_dark_twin(spec: FigureSpec, full: Comparison) -> None:
+    drawn = spec.draw(spec.compute(full), full)
+    used = set(colors(json.loads(drawn.to_json())))
+    assert used
+    assert used - {"rgba(0, 0, 0, 0)"} <= set(DARK)
+
+
+def colors(value: object, key: str = "") -> Iterator[str]:
+    """Every colour in a figure's JSON, without those of plotly's own template."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from colors(item, name) if name != "template" else ()
+    elif isinstance(value, list):
+        for item in value:
+            yield from colors(item, key)
+    elif key.endswith("color") and isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize(("light", "dark"), ARM_COLORS)
+def test_arm_colours_stand_out_on_both_pages(light: str, dark: str) -> None:
+    assert contrast(light, LIGHT_PAGE) >= MIN_CONTRAST
+    assert contrast(dark, DARK_PAGE) >= MIN_CONTRAST
+
+
+def contrast(color: str, other: str) -> float:
+    """Contrast ratio of WCAG 2.2."""
+    darker, lighter = sorted((luminance(color), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of WCAG 2.2."""
+    parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("adamw + one_cycle", "adamw + one_cycle"),
+        ("<b>bold</b>", "&lt;b&gt;bold&lt;/b&gt;"),
+        ("a & b", "a &amp; b"),
+        ("two\nlines\u2028three", "two lines three"),
+        ("x" * 60, "x" * 39 + "…"),
+    ],
+)
+def test_label_is_shown_as_it_is_and_kept_short(name: str, expected: str) -> None:
+    assert expected == label(name)

@@ -1,0 +1,304 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.power import TTestPower
+
+from bakeoff.analysis.statistics import (
+    detectable_difference,
+    detectable_unpaired_difference,
+    equality_p,
+    holm,
+    paired_difference,
+    seeds_to_decide,
+    sign_flip_floor,
+    sign_flip_p,
+    standard_error_of_share,
+    t_interval,
+    unpaired_difference,
+    wilson_interval,
+    win_share,
+)
+from bakeoff.seeding import min_confirmation_seeds
+
+# Student 1908, hours of sleep gained with two drugs by ten patients
+SLEEP_A = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
+SLEEP_B = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+
+scores = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=8)
+score_pairs = st.integers(1, 8).flatmap(
+    lambda size: st.tuples(
+        *[st.lists(st.floats(-1, 1, width=16), min_size=size, max_size=size)] * 2
+    )
+)
+
+
+def brute_force_sign_flip_p(differences):
+    sums = [
+        abs(float(np.dot(signs, differences)))
+        for signs in itertools.product((-1, 1), repeat=len(differences))
+    ]
+    return float(np.mean(np.array(sums) >= abs(float(np.sum(differences))) - 1e-9))
+
+
+def test_sleep_data_give_the_published_interval():
+    found = paired_difference(SLEEP_A, SLEEP_B, 0.95)
+    assert found.mean == pytest.approx(-1.58)
+    assert found.ci == pytest.approx((-2.4599, -0.7001), abs=1e-4)
+
+
+def test_sleep_data_give_the_exact_sign_flip_p():
+    assert paired_difference(SLEEP_A, SLEEP_B, 0.95).p == 0.00390625
+
+
+def test_sleep_data_give_the_published_equality_p():
+    assert equality_p(SLEEP_A, SLEEP_B, 2.5) == pytest.approx(0.0211, abs=1e-4)
+
+
+def test_t_interval_agrees_with_scipy():
+    expected = stats.ttest_1samp(SLEEP_A, 0.0).confidence_interval(0.983)
+    assert t_interval(SLEEP_A, 0.983) == pytest.approx((expected.low, expected.high))
+
+
+def test_t_interval_of_one_value_is_unbounded():
+    assert t_interval(np.array([0.9]), 0.95) == (-math.inf, math.inf)
+
+
+def test_t_interval_of_equal_values_has_width_zero():
+    assert t_interval(np.full(5, 0.1), 0.95) == pytest.approx((0.1, 0.1), abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ((0.01, 0.04, 0.03, 0.005), (0.03, 0.06, 0.06, 0.02)),
+        ((0.5,), (0.5,)),
+        ((), ()),
+    ],
+)
+def test_holm_adjusts_small_examples(p_values, adjusted):
+    assert holm(np.array(p_values)) == pytest.approx(np.array(adjusted))
+
+
+def test_holm_counts_a_pair_that_could_not_be_tested():
+    adjusted = holm(np.array([0.01, math.nan, 0.02]))
+    assert adjusted == pytest.approx(np.array([0.03, math.nan, 0.04]), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("wins", "num", "expected"), [(0, 20, (0.0, 0.1611)), (3, 20, (0.0524, 0.3604))]
+)
+def test_wilson_interval_of_small_counts(wins, num, expected):
+    assert wilson_interval(wins / num, num) == pytest.approx(expected, abs=1e-4)
+
+
+def test_wilson_interval_agrees_with_scipy():
+    expected = stats.binomtest(5, 8).proportion_ci(method="wilson")
+    assert wilson_interval(5 / 8, 8) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilson_interval_without_trials_says_nothing():
+    assert wilson_interval(0.0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("num_arms", "seeds"), [(1, 6), (2, 6), (3, 7), (4, 8), (5, 9), (6, 10)])
+def test_min_seeds_grows_with_the_number_of_pairs(num_arms, seeds):
+    assert min_confirmation_seeds(num_arms) == seeds
+
+
+@pytest.mark.parametrize("num_arms", range(2, 13))
+def test_min_seeds_is_the_smallest_number_that_can_pass_holm(num_arms):
+    level = 0.05 / math.comb(num_arms, 2)
+    assert (
+        sign_flip_floor(min_confirmation_seeds(num_arms))
+        <= level
+        < sign_flip_floor(min_confirmation_seeds(num_arms) - 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "num_pairs", "expected"),
+    [(10, 1, 1.00), (10, 3, 1.22), (10, 6, 1.37), (5, 1, 1.68)],
+)
+def test_detectable_difference_of_known_sizes(num_seeds, num_pairs, expected):
+    found = detectable_difference(1.0, num_seeds, 0.05 / num_pairs)
+    assert found == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("num_seeds", [6, 8, 12, 30])
+def test_detectable_difference_has_the_power_it_promises(num_seeds):
+    effect = detectable_difference(1.0, num_seeds, 0.01)
+    assert TTestPower().power(effect, num_seeds, 0.01) == pytest.approx(0.8, abs=1e-3)
+
+
+@pytest.mark.parametrize("num_pairs", [1, 3, 6, 10, 15, 21, 28])
+@pytest.mark.parametrize("num_seeds", [2, 3, 5, 6, 10])
+def test_detectable_difference_grows_with_the_number_of_pairs(num_seeds, num_pairs):
+    less = detectable_difference(1.0, num_seeds, 0.05 / num_pairs)
+    assert less < detectable_difference(1.0, num_seeds, 0.05 / (num_pairs + 1))
+
+
+def test_detectable_difference_needs_two_seeds():
+    assert math.isnan(detectable_difference(1.0, 1, 0.05))
+
+
+def test_unpaired_detectable_difference_agrees_with_simulation():
+    effect = detectable_unpaired_difference(1.0, 8, 10, 0.05)
+    rng = np.random.default_rng(0)
+    test = stats.ttest_ind(
+        rng.normal(effect, 1, size=(4000, 8)), rng.normal(0, 1, size=(4000, 10)), axis=1
+    )
+    assert np.mean(test.pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("effect", [0.1, 0.5, 1.0, 1.5])
+def test_seeds_to_decide_is_the_smallest_number_that_does(effect):
+    seeds = seeds_to_decide(effect, 1.0, 0.05, at_least=2)
+    assert detectable_difference(1.0, seeds, 0.05) <= effect
+    assert effect < detectable_difference(1.0, seeds - 1, 0.05)
+
+
+def test_seeds_to_decide_is_never_below_the_minimum():
+    assert seeds_to_decide(-100.0, 1.0, 0.05, at_least=6) == 6
+
+
+def test_seeds_to_decide_of_a_constant_difference_is_the_minimum():
+    assert seeds_to_decide(0.01, 0.0, 0.05, at_least=6) == 6
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd"), [(0.0, 1.0), (math.nan, 1.0), (0.1, math.nan), (1e-9, 1.0)]
+)
+def test_seeds_to_decide_is_undefined_without_a_difference_or_spread(mean, sd):
+    assert seeds_to_decide(mean, sd, 0.05, at_least=6) is None
+
+
+def test_standard_error_of_share_at_94_percent_of_10000_samples():
+    assert 2 * standard_error_of_share(0.94, 10_000) == pytest.approx(0.0047, abs=5e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_standard_error_of_a_perfect_share_is_that_of_one_sample_off(share):
+    assert standard_error_of_share(share, 100) == pytest.approx(math.sqrt(0.01 * 0.99 / 100))
+
+
+def test_standard_error_without_samples_is_unknown():
+    assert math.isnan(standard_error_of_share(0.5, 0))
+
+
+@given(scores)
+def test_sign_flip_p_counts_all_sign_patterns(values):
+    differences = np.array(values) - 0.5
+    assert sign_flip_p(differences) == pytest.approx(brute_force_sign_flip_p(differences))
+
+
+@pytest.mark.parametrize("num_seeds", [3, 8, 11])
+def test_sign_flip_p_agrees_with_scipy(num_seeds):
+    rng = np.random.default_rng(num_seeds)
+    a, b = rng.normal(0.5, 1.0, num_seeds), rng.normal(0.0, 1.0, num_seeds)
+    expected = stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p(a - b) == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 6, 20, 40])
+def test_sign_flip_p_of_differences_with_one_sign_is_the_floor(num_seeds):
+    assert sign_flip_p(np.full(num_seeds, 0.1)) == sign_flip_floor(num_seeds)
+
+
+def test_sign_flip_p_above_40_seeds_is_close_to_the_t_test():
+    differences = np.random.default_rng(0).normal(0.3, 1.0, 60)
+    expected = stats.ttest_1samp(differences, 0.0).pvalue
+    assert sign_flip_p(differences) == pytest.approx(expected, abs=0.01)
+
+
+def test_sign_flip_p_above_40_seeds_is_the_same_every_time():
+    differences = np.random.default_rng(0).normal(0.3, 1.0, 60)
+    assert sign_flip_p(differences) == sign_flip_p(differences)
+
+
+@given(score_pairs)
+def test_paired_difference_is_antisymmetric(pair):
+    a, b = map(np.array, pair)
+    forward, backward = paired_difference(a, b, 0.95), paired_difference(b, a, 0.95)
+    assert forward.mean == pytest.approx(-backward.mean)
+    assert forward.p == pytest.approx(backward.p)
+    assert forward.ci == pytest.approx((-backward.ci[1], -backward.ci[0]))
+
+
+@given(score_pairs)
+def test_paired_difference_lies_in_its_interval(pair):
+    found = paired_difference(*map(np.array, pair), 0.95)
+    assert found.ci[0] <= found.mean <= found.ci[1]
+
+
+def test_paired_difference_does_not_depend_on_the_order_of_seeds():
+    order = [3, 1, 4, 0, 9, 2, 6, 5, 8, 7]
+    forward = paired_difference(SLEEP_A, SLEEP_B, 0.95)
+    shuffled = paired_difference(SLEEP_A[order], SLEEP_B[order], 0.95)
+    assert shuffled.p == forward.p
+    assert shuffled.ci == pytest.approx(forward.ci)
+
+
+def test_paired_difference_of_equal_scores_has_no_spread_and_p_1():
+    found = paired_difference(SLEEP_A, SLEEP_A, 0.95)
+    assert (found.mean, found.sd, found.ci, found.p) == (0.0, 0.0, (0.0, 0.0), 1.0)
+
+
+def test_paired_difference_ignores_rounding_of_a_constant_shift():
+    assert paired_difference(SLEEP_A + 0.1, SLEEP_A, 0.95).sd == 0.0
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([], []), ([1.0], [1.0, 2.0]), ([math.nan], [1.0]), ([math.inf], [1.0])]
+)
+def test_paired_difference_refuses_scores_it_cannot_pair(a, b):
+    with pytest.raises(ValueError, match="scores"):
+        paired_difference(np.array(a), np.array(b), 0.95)
+
+
+def test_unpaired_difference_agrees_with_scipy():
+    a, b = SLEEP_A[:5], SLEEP_B[:6]
+    welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    exact = stats.permutation_test((a, b), lambda x, y: np.mean(x) - np.mean(y), n_resamples=np.inf)
+    found = unpaired_difference(a, b, 0.95)
+    assert found.ci == pytest.approx((welch.low, welch.high))
+    assert found.p == pytest.approx(exact.pvalue)
+
+
+@pytest.mark.parametrize(("num", "floor"), [(3, 0.1), (4, 0.0286), (5, 0.0079)])
+def test_unpaired_difference_has_the_exact_floor(num, floor):
+    found = unpaired_difference(np.arange(num) + 10.0, np.arange(num) * 1.0, 0.95)
+    assert found.p == pytest.approx(floor, abs=5e-5)
+
+
+def test_unpaired_difference_of_constants_has_an_interval_of_width_zero():
+    assert unpaired_difference(np.full(4, 2.0), np.full(5, 1.0), 0.95).ci == (1.0, 1.0)
+
+
+def test_equality_of_equal_scores_is_certain():
+    assert equality_p(SLEEP_A, SLEEP_A, 0.1) == 0.0
+
+
+def test_equality_of_scores_a_constant_above_delta_is_refused():
+    assert equality_p(SLEEP_A + 1.0, SLEEP_A, 0.1) == 1.0
+
+
+@pytest.mark.parametrize("delta", [0.0, math.nan])
+def test_equality_is_unknown_without_a_delta(delta):
+    assert math.isnan(equality_p(SLEEP_A, SLEEP_B, delta))
+
+
+@given(score_pairs)
+def test_win_shares_of_both_arms_sum_to_one(pair):
+    a, b = map(np.array, pair)
+    assert win_share(a, b) + win_share(b, a) == pytest.approx(1.0)
+
+
+def test_win_share_counts_ties_one_half():
+    assert win_share(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 4.0])) == 0.5

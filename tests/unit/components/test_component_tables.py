@@ -1,0 +1,99 @@
+import subprocess
+import sys
+
+import pytest
+
+from bakeoff.components.augmentations import AUGMENTATIONS
+from bakeoff.components.datasets import DATASETS
+from bakeoff.components.metrics import METRICS
+from bakeoff.components.models import MODELS
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.parameters import ParameterSpec, complete_params
+from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.errors import UsageError
+from bakeoff.ranges import FloatRange
+from bakeoff.registry import resolve
+
+TABLES = ("augmentations", "datasets", "metrics", "models", "optimizers", "schedulers")
+
+OWNERS = {
+    **{f"optimizer {spec.name}": spec.parameters for spec in OPTIMIZERS},
+    **{f"scheduler {spec.name}": spec.parameters for spec in SCHEDULERS},
+    **{f"model {spec.name}": spec.parameters or {} for spec in MODELS},
+}
+PARAMETERS = [
+    pytest.param(spec, id=f"{owner}.{name}")
+    for owner, parameters in OWNERS.items()
+    for name, spec in parameters.items()
+]
+LEARNING_RATES = [
+    pytest.param(spec.parameters["learning_rate"], id=spec.name) for spec in OPTIMIZERS
+]
+REFERENCES = [
+    *(spec.build for spec in OPTIMIZERS),
+    *(spec.build for spec in MODELS),
+    *(spec.compute for spec in METRICS),
+    *(spec.apply for spec in AUGMENTATIONS),
+]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_table_is_imported_without_torch(table: str) -> None:
+    code = (
+        f"import sys, bakeoff.components.{table}; "
+        "print(sorted({'torch', 'torchmetrics', 'sklearn', 'optuna'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_reference_leads_to_something_callable(reference: str) -> None:
+    assert callable(resolve(reference))
+
+
+@pytest.mark.parametrize("spec", PARAMETERS)
+def test_default_lies_in_the_range_or_switches_the_parameter_off(spec: ParameterSpec) -> None:
+    assert spec.default in spec.range or spec.default == 0.0
+
+
+@pytest.mark.parametrize("spec", PARAMETERS)
+def test_range_says_where_it_comes_from(spec: ParameterSpec) -> None:
+    assert len(spec.source.split()) >= 2
+
+
+@pytest.mark.parametrize("spec", LEARNING_RATES)
+def test_learning_rate_is_searched_over_three_decades_or_more(spec: ParameterSpec) -> None:
+    assert isinstance(spec.range, FloatRange)
+    assert spec.range.log
+    assert spec.range.high / spec.range.low >= 1e3
+    assert spec.searched
+
+
+@pytest.mark.parametrize("spec", OPTIMIZERS, ids=lambda spec: spec.name)
+def test_every_optimizer_searches_the_same_number_of_parameters(spec: object) -> None:
+    searched = [one for one in spec.parameters.values() if one.searched]  # type: ignore[attr-defined]
+    assert len(searched) == 3
+
+
+def test_registries_hold_what_the_documentation_lists() -> None:
+    assert OPTIMIZERS.names == ("sgd", "adam", "adamw", "rmsprop", "nadam")
+    assert SCHEDULERS.names == ("constant", "step", "cosine", "one_cycle", "plateau")
+    assert MODELS.names == ("mlp", "cnn")
+    assert DATASETS.names == ("digits", "fashion-mnist")
+    assert METRICS.names == ("accuracy", "loss", "macro_f1")
+    assert AUGMENTATIONS.names == ("flip", "translate")
+
+
+def test_missing_parameters_take_their_defaults_in_declared_order() -> None:
+    complete = complete_params("optimizer 'sgd'", OPTIMIZERS["sgd"].parameters, {"momentum": 0.5})
+    assert list(complete.items()) == [
+        ("learning_rate", 1e-3),
+        ("momentum", 0.5),
+        ("weight_decay", 0.0),
+    ]
+
+
+def test_undeclared_parameter_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="did you mean 'learning_rate'"):
+        complete_params("optimizer 'sgd'", OPTIMIZERS["sgd"].parameters, {"learning_rte": 0.1})

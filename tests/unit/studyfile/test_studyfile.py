@@ -1,0 +1,223 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from bakeoff.errors import StudyFileError
+from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.studyfile import format_study, load_study_file, resolve_study, study_schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from study_examples import study_document
+
+GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("search", {"optimizers": ["adamm"]}, "search.optimizers: unknown optimizer 'adamm'; did you mean 'adam'"),
+        ("search", {"schedulers": ["cosin"]}, "search.schedulers: unknown scheduler 'cosin'; did you mean 'cosine'"),
+        ("search", {"optimizers": ["sgd", "sgd"]}, "search.optimizers: 'sgd' is listed twice"),
+        ("search", {"optimizers": []}, "search.optimizers"),
+        ("search", {"trials_per_arms": 3}, "unknown key 'trials_per_arms'; did you mean 'trials_per_arm'"),
+        ("search", {"trials_per_arm": 0}, "search.trials_per_arm = 0"),
+        ("search", {"trials_per_arm": 10**12}, "search.trials_per_arm = 1000000000000"),
+        ("search", {"sampler": "tpee"}, "search.sampler = \"tpee\": input should be 'random' or 'tpe'"),
+        ("search", {"pruner": 3}, "search.pruner = 3"),
+        ("training", {"epochs": "10"}, 'training.epochs = "10"'),
+        ("training", {"epochs": 0}, "training.epochs = 0"),
+        ("training", {"epochs": 2.5}, "training.epochs = 2.5"),
+        ("training", {"precision": "fp8"}, "training.precision"),
+        ("training", {"clip_grad_norm": float("nan")}, "training.clip_grad_norm = NaN"),
+        ("training", {"batch_size": {"low": 0, "high": 64}}, "training.batch_size: 0 in the range"),
+        ("training", {"learning_rte": 1.0}, "training.learning_rte: unknown key"),
+        ("data", {"dataset": "digts"}, "data.dataset: unknown dataset 'digts'; did you mean 'digits'"),
+        ("data", {"dataset": "npz:"}, "data.dataset: unknown dataset 'npz:'"),
+        ("data", {"validation_fraction": 1.0}, "data.validation_fraction = 1.0"),
+        ("data", {"augment": ["flp"]}, "data.augment: unknown augmentation 'flp'; did you mean 'flip'"),
+        ("model", {"model": "mpl"}, "model.model: unknown model 'mpl'; did you mean 'mlp'"),
+        ("model", {"widht": 3}, "model.widht: unknown key 'widht'; did you mean 'width'"),
+        ("model", {"width": "wide"}, 'model.width = "wide": must be a whole number'),
+        ("model", {"dropout": "much"}, 'model.dropout = "much": must be a number'),
+        ("model", {"dropout": {"low": 0.5, "high": 0.1}}, "model.dropout: low = 0.5 is above high = 0.1"),
+        ("model", {"dropout": {"low": 0.0, "hihg": 0.1}}, "model.dropout.hihg: unknown key 'hihg'; did you mean 'high'"),
+        ("model", {"dropout": {"low": 0.0}}, "model.dropout: a range needs low and high"),
+        ("model", {"dropout": {"low": -0.5, "high": 0.5}}, "must be at least 0"),
+        ("model", {"width": {"low": 8, "high": 16, "step": 0}}, "model.width: step = 0"),
+        ("model", {"width": {"choices": []}}, "model.width: choices is empty"),
+        ("model", {"width": {"choices": [8], "low": 1}}, "give either choices, or low and high"),
+        ("study", {"name": ""}, 'study.name = ""'),
+        ("study", {"name": "../x"}, 'study.name = "../x"'),
+        ("study", {"name": "a\0b"}, "study.name"),
+        ("study", {"name": "x" * 101}, "study.name"),
+        ("study", {"name": "dot."}, 'study.name = "dot."'),
+        ("study", {"seed": -1}, "study.seed = -1"),
+        ("study", {"seed": 2**64}, "study.seed"),
+        ("study", {"objective": "acc"}, "study.objective: unknown metric 'acc'; did you mean 'accuracy'"),
+        ("study", {"compare": ["model"]}, "study.compare"),
+        ("study", {"compare": []}, "study.compare = []"),
+        ("study", {"reference": "adamw"}, "study.reference: unknown arm 'adamw'"),
+        ("study", {"delta": 0.0}, "study.delta = 0.0"),
+        ("space", {"adamw": {"learning_rate": 1.0}}, "space.adamw: unknown optimizer or scheduler of this study"),
+        ("space", {"adam": {"momentum": 0.9}}, "space.adam.momentum: unknown parameter 'momentum'"),
+        ("space", {"sgd": {"learning_rate": "fast"}}, 'space.sgd.learning_rate = "fast": must be a number'),
+        ("space", {"sgd": {"learning_rate": {"low": 0.0, "high": 1.0, "log": True}}}, "must be above 0 where log = true"),
+        ("confirm", {"seeds": "many"}, "confirm.seeds"),
+        ("confirm", {"seeds": -1}, "confirm.seeds = -1"),
+        ("nonsense", {"key": 1}, "nonsense: unknown key 'nonsense'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(section, change, message):
+    with pytest.raises(StudyFileError) as caught:
+        resolve_study(study_document(**{section: change}))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"  \n", "is empty"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"[study\n", "is not valid TOML"),
+        (b"[study]\nname = \"a\"\nname = \"b\"\n", "is not valid TOML"),
+        (b"[study]\nname = \"a\x00\"\n", "is not valid TOML"),
+        (b"[data]\nvalidation_fraction = 0,1\n", "is not valid TOML"),
+        (b"[study]\nname = \"a\"\n", "data: is missing"),
+        (b"#" * 1_000_001, "is larger than"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, message):
+    file = tmp_path / "study.toml"
+    file.write_bytes(content)
+    with pytest.raises(StudyFileError) as caught:
+        load_study_file(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), [(lambda path: None, "no such file"), (Path.mkdir, "is a folder")]
+)
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path, make, message):
+    make(tmp_path / "study.toml")
+    with pytest.raises(StudyFileError, match=message):
+        load_study_file(tmp_path / "study.toml")
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.read_bytes())
+    assert load_study_file(file) == load_study_file(GOOD)
+
+
+def test_a_number_in_the_model_section_may_be_a_range():
+    config = resolve_study(
+        study_document(model={"dropout": {"low": 0.0, "high": 0.5}, "width": {"choices": [8, 16]}})
+    )
+    assert config.space["model.dropout"] == FloatRange(low=0.0, high=0.5, natural_low=True)
+    assert config.space["model.width"] == Choice(choices=(8, 16))
+    assert config.model_params == {"depth": 1}
+
+
+def test_a_range_in_the_training_section_is_searched():
+    config = resolve_study(
+        study_document(training={"batch_size": {"low": 32, "high": 128, "log": True}})
+    )
+    assert config.space["training.batch_size"] == IntRange(low=32, high=128, log=True)
+
+
+def test_the_space_of_an_optimizer_differs_only_where_the_file_says_so():
+    config = resolve_study(
+        study_document(space={"sgd": {"learning_rate": {"low": 0.01, "high": 1, "log": True}}})
+    )
+    assert config.space["sgd.learning_rate"] == FloatRange(low=0.01, high=1.0, log=True)
+    assert config.space["adam.learning_rate"] == resolve_study(study_document()).space["adam.learning_rate"]  # fmt: skip
+
+
+def test_a_parameter_that_is_not_searched_by_default_may_be_asked_for():
+    config = resolve_study(study_document(space={"adam": {"beta2": {"low": 0.9, "high": 0.999}}}))
+    assert config.space["adam.beta2"] == FloatRange(low=0.9, high=0.999)
+
+
+def test_a_bound_chosen_at_a_natural_limit_stays_natural():
+    config = resolve_study(
+        study_document(space={"sgd": {"momentum": {"low": 0.0, "high": 0.5}}})
+    )
+    assert config.space["sgd.momentum"] == FloatRange(low=0.0, high=0.5, natural_low=True)
+
+
+@pytest.mark.parametrize(("compare", "seeds"), [(["optimizer"], 6), (["optimizer", "scheduler"], 8)])
+def test_automatic_seeds_are_the_fewest_that_can_decide(compare, seeds):
+    config = resolve_study(study_document(study={"compare": compare}, confirm={"seeds": "auto"}))
+    assert config.confirm.seeds == seeds
+
+
+def test_a_registered_model_of_ones_own_takes_any_parameters():
+    config = resolve_study(
+        {**study_document(), "model": {"model": "my_package.models:build", "hidden": 3}}
+    )
+    assert config.model_params == {"hidden": 3}
+
+
+settings_of_a_section = st.fixed_dictionaries(
+    {},
+    optional={
+        "epochs": st.integers(1, 100),
+        "batch_size": st.integers(1, 512),
+        "clip_grad_norm": st.floats(1e-3, 1e3),
+        "label_smoothing": st.floats(0, 0.99),
+        "early_stopping_patience": st.integers(1, 10),
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    training=settings_of_a_section,
+    optimizers=st.lists(st.sampled_from(["sgd", "adam", "adamw"]), min_size=1, unique=True),
+    low=st.floats(1e-6, 1e-3),
+    high=st.floats(1e-2, 10),
+    question=st.text(max_size=30),
+)
+def test_a_written_study_loads_back_to_the_same_study(training, optimizers, low, high, question):
+    rate = {"learning_rate": {"low": low, "high": high, "log": True}}
+    config = resolve_study(
+        study_document(
+            study={"question": question},
+            training=training,
+            search={"optimizers": optimizers},
+            space={optimizers[0]: rate},
+        )
+    )
+    assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    section=st.sampled_from(["study", "data", "model", "training", "search", "space", "confirm"]),
+    key=st.sampled_from(
+        ["name", "seed", "compare", "dataset", "model", "width", "epochs", "optimizers", "sgd", "seeds", "x"]
+    ),
+    value=json_values,
+)  # fmt: skip
+def test_whatever_stands_in_a_file_it_is_a_study_or_one_line_of_error(section, key, value):
+    try:
+        resolve_study(study_document(**{section: {key: value}}))
+    except StudyFileError as error:
+        assert "\n" not in str(error)
+
+
+def test_the_schema_lists_the_registered_optimizers():
+    schema = json.loads(study_schema())
+    names = schema["$defs"]["SearchSection"]["properties"]["optimizers"]["items"]["enum"]
+    assert names[:3] == ["sgd", "adam", "adamw"]

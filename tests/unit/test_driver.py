@@ -1,0 +1,237 @@
+import random
+from collections import Counter
+
+import pytest
+from bakeoff.confirm import Confirmation
+from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
+from bakeoff.search.arms import Search
+from bakeoff.space import build_arms
+from bakeoff.storage import Storage
+from bakeoff.studyfile import resolve_study
+from study_examples import (
+    SilentObserver,
+    SimulatedEngine,
+    smooth_curve,
+    study_document,
+    study_facts,
+)
+
+CONFIG = resolve_study(study_document())
+
+
+class Session:
+    """One driver on a storage; a second one on the same storage continues."""
+
+    def __init__(self, url, folder, engine=None, config=CONFIG, stop=None):
+        self.storage = Storage(url, create=True)
+        if not self.storage.has(config.name):
+            self.storage.create(config, study_facts())
+        self.config = config
+        self.engine = engine or SimulatedEngine()
+        self.observer = SilentObserver()
+        self.stop = stop or StopRequest()
+        self.driver = Driver(
+            config=config,
+            facts=study_facts(),
+            storage=self.storage,
+            engine=self.engine,
+            observer=self.observer,
+            stop=self.stop,
+            checkpoints=folder / "checkpoints",
+        )
+
+    def search(self):
+        self.source = Search(self.config, build_arms(self.config), "maximize")
+        return self.driver.drive(self.source, "search")
+
+    def confirm(self):
+        record = self.storage.load_record("toy")
+        source = Confirmation(self.config, build_arms(self.config), record.trials, record.objective)
+        return self.driver.drive(source, "confirm")
+
+    def trials(self):
+        return self.storage.load_record("toy").trials
+
+    def confirmations(self):
+        return self.storage.load_record("toy").confirmations
+
+
+@pytest.fixture
+def session(storage_url, tmp_path):
+    def build(**changes):
+        return Session(storage_url, tmp_path, **changes)
+
+    return build
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
+def test_every_arm_is_charged_exactly_its_budget_with_any_number_of_workers(session, num_workers):
+    one = session(engine=SimulatedEngine(num_workers))
+    assert one.search() == 14
+    counts = Counter(trial.arm for trial in one.trials() if trial.phase != "default")
+    assert counts == {"sgd": 6, "adam": 6}
+    assert {arm: charged.trials for arm, charged in one.source.ledger.charges.items()} == counts
+
+
+def test_a_complete_search_trains_nothing_when_run_again(session):
+    session().search()
+    again = session()
+    assert again.search() == 0
+    assert again.engine.submitted == []
+    assert len(again.observer.restored_runs) == 14
+
+
+def test_the_score_is_that_of_the_best_epoch(session):
+    one = session()
+    one.search()
+    for trial in one.trials():
+        assert trial.score == max(trial.values("accuracy"))
+
+
+def test_a_diverged_trial_is_complete_with_an_untrained_models_score(session):
+    engine = SimulatedEngine(diverges=lambda trial: trial.optimizer_params["learning_rate"] > 0.1)
+    one = session(engine=engine)
+    one.search()
+    diverged = [trial for trial in one.trials() if trial.outcome == "diverged"]
+    assert diverged
+    assert {trial.score for trial in diverged} == {0.1}
+    assert {trial.stop_reason for trial in diverged} == {"not finite in epoch 1"}
+
+
+def test_a_pruned_trial_is_stopped_at_its_decision_and_keeps_its_best(session):
+    one = session()
+    one.search()
+    pruned = [trial for trial in one.trials() if trial.outcome == "pruned"]
+    assert pruned
+    for trial in pruned:
+        assert 2 <= trial.epochs_run < 4
+        assert trial.score == max(trial.values("accuracy"))
+        assert trial.stop_reason == f"behind its cohort at epoch {trial.epochs_run}"
+
+
+def test_a_run_whose_worker_died_continues_as_the_same_trial(session):
+    one = session(engine=SimulatedEngine(dies_at={"search-3": 1}))
+    one.search()
+    attempts = {trial.number: trial.attempts for trial in one.trials()}
+    assert attempts[3] == 2
+    assert set(attempts.values()) == {1, 2}
+    assert one.observer.notes == [
+        "search-3: worker ended by SIGKILL; continuing from its checkpoint"
+    ]
+
+
+def test_a_run_that_keeps_killing_workers_is_given_up_and_charged(session):
+    one = session(engine=SimulatedEngine(dies_at={"search-3": 99}))
+    one.search()
+    failed = one.trials()[3]
+    assert (failed.outcome, failed.attempts) == ("failed", MAX_ATTEMPTS)
+    assert failed.stop_reason == "worker ended by SIGKILL (attempt 3 of 3)"
+    assert one.source.ledger.charges[failed.arm].trials == 6
+
+
+def test_dead_workers_change_no_result(session, storage_url, tmp_path):
+    one = session(engine=SimulatedEngine(dies_at={"search-1": 1, "search-6": 2, "search-13": 1}))
+    one.search()
+    calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path)
+    calm.search()
+    assert [result_of(trial) for trial in one.trials()] == [
+        result_of(trial) for trial in calm.trials()
+    ]
+
+
+def result_of(trial):
+    values = trial.values("accuracy")
+    return trial.number, trial.arm, trial.params, trial.outcome, trial.score, trial.seed, values
+
+
+class InterruptedEngine(SimulatedEngine):
+    """Asks for a stop after so many calls, once or twice."""
+
+    def __init__(self, stop, after, count, num_workers=1):
+        super().__init__(num_workers)
+        self._stop, self._left, self._count = stop, after, count
+
+    def events(self, timeout):
+        self._left -= 1
+        if self._left == 0:
+            self._stop.count = self._count
+        return super().events(timeout)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_an_interrupted_search_continues_with_the_same_trials(
+    session, tmp_path, count, num_workers
+):
+    rng = random.Random(count * 10 + num_workers)
+    for _ in range(6):
+        stop = StopRequest()
+        engine = InterruptedEngine(stop, rng.randint(2, 8), count, num_workers)
+        with pytest.raises(InterruptedStudyError):
+            session(engine=engine, stop=stop).search()
+    last = session(engine=SimulatedEngine(num_workers))
+    last.search()
+    assert [trial.number for trial in last.trials()] == list(range(14))
+    assert {trial.outcome for trial in last.trials()} <= {"complete", "pruned"}
+    counts = Counter(trial.arm for trial in last.trials() if trial.phase != "default")
+    assert counts == {"sgd": 6, "adam": 6}
+    if num_workers == 1:
+        calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path)
+        calm.search()
+        assert [result_of(trial) for trial in last.trials()] == [
+            result_of(trial) for trial in calm.trials()
+        ]
+
+
+def test_the_exit_code_tells_an_interrupt_from_a_termination(session):
+    stop = StopRequest()
+    stop.ask(15, None)
+    with pytest.raises(InterruptedStudyError) as caught:
+        session(stop=stop).search()
+    assert caught.value.exit_code == 143
+
+
+def test_a_resumed_run_that_differs_says_so(session):
+    stop = StopRequest()
+    with pytest.raises(InterruptedStudyError):
+        session(engine=InterruptedEngine(stop, 2, 2), stop=stop).search()
+    other = SimulatedEngine(curve=lambda trial, epoch: smooth_curve(trial, epoch) + 1e-6)
+    one = session(engine=other)
+    one.search()
+    assert one.trials()[0].stop_reason == "resumed, not bit-identical from epoch 1"
+    assert one.trials()[5].stop_reason != one.trials()[0].stop_reason
+
+
+def test_the_test_set_is_read_by_confirmation_runs_only(session):
+    one = session()
+    one.search()
+    one.confirm()
+    assert not any(trial.test_metrics for trial in one.trials())
+    by_purpose = {
+        purpose: [run for run in one.confirmations() if run.purpose == purpose]
+        for purpose in ("shortlist", "confirm")
+    }
+    assert not any(run.test_metrics for run in by_purpose["shortlist"])
+    assert all(run.test_metrics for run in by_purpose["confirm"])
+    reads = Counter(job.run for job in one.engine.submitted if job.reads_test)
+    assert set(reads.values()) == {1}
+    assert len(reads) == 2 * 2
+
+
+def test_confirmation_continues_after_an_interrupt_without_repeating_a_run(session):
+    session().search()
+    stop = StopRequest()
+    with pytest.raises(InterruptedStudyError):
+        session(engine=InterruptedEngine(stop, 9, 1), stop=stop).confirm()
+    last = session()
+    last.confirm()
+    runs = [(run.arm, run.purpose, run.configuration, run.seed) for run in last.confirmations()]
+    assert len(runs) == len(set(runs)) == 2 * (2 * 2 + 2)
+    assert {run.outcome for run in last.confirmations()} == {"complete"}
+
+
+def test_the_checkpoints_of_ended_runs_are_removed(session, tmp_path):
+    folder = tmp_path / "checkpoints" / "search-0"
+    folder.mkdir(parents=True)
+    session().search()
+    assert not folder.exists()

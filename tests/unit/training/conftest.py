@@ -1,0 +1,130 @@
+"""Small runs: digits of 8x8 pixels, a handful of steps an epoch, one thread."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
+
+MakeConfig = Callable[..., TrialConfig]
+
+RUN = TrialConfig(
+    optimizer="adamw",
+    optimizer_params={},
+    scheduler="cosine",
+    scheduler_params={},
+    model="mlp",
+    model_params={"width": 16, "depth": 1},
+    data=DataConfig(dataset="digits", train_samples=161),
+    training=TrainingConfig(epochs=3, batch_size=32, precision="fp32"),
+    objective="accuracy",
+    score_rule="best_epoch",
+    seed=1,
+    split_seed=0,
+)
+
+OWN_MODELS = '''
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Noisy(nn.Module):
+    """Draws from every global generator and counts its batches in a buffer that is not saved."""
+
+    def __init__(self, input_shape, num_classes):
+        super().__init__()
+        self.linear = nn.Linear(64, num_classes)
+        self.register_buffer("batches", torch.zeros(()), persistent=False)
+
+    def forward(self, inputs):
+        if self.training:
+            self.batches += 1
+            noise = random.random() + np.random.rand() + float(torch.rand(()))
+            inputs = inputs * (1 + 0.1 * noise + 0.01 * self.batches)
+        return self.linear(inputs.flatten(1))
+
+
+def build_noisy(input_shape, num_classes):
+    return Noisy(input_shape, num_classes)
+
+
+def build_frozen(input_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes).requires_grad_(False))
+
+
+def build_wrong_shape(input_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes + 1))
+
+
+def build_wrong_input(input_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(63, num_classes))
+
+
+def build_number(input_shape, num_classes):
+    return 7
+
+
+def build_failing(input_shape, num_classes):
+    raise KeyError("own fault")
+
+
+def build_out_of_memory(input_shape, num_classes):
+    raise torch.OutOfMemoryError("no room")
+
+
+not_a_function = 7
+'''
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Bits are promised for a given number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A user's module called `own_models`, importable by reference."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own_models.py").write_text(OWN_MODELS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield
+    sys.modules.pop("own_models", None)
+
+
+@pytest.fixture
+def make_config() -> MakeConfig:
+    """Build a small run; keywords of TrainingConfig and DataConfig go where they belong."""
+
+    def make(**changes: object) -> TrialConfig:
+        data = {name: changes.pop(name) for name in ("dataset", "augment") if name in changes}
+        if "train_samples" in changes:
+            data["train_samples"] = changes.pop("train_samples")
+        training = {
+            name: changes.pop(name) for name in TrainingConfig.__annotations__ if name in changes
+        }
+        return replace(
+            RUN,
+            data=replace(RUN.data, **data),  # type: ignore[arg-type]
+            training=replace(RUN.training, **training),  # type: ignore[arg-type]
+            **changes,  # type: ignore[arg-type]
+        )
+
+    return make
+
+
+@pytest.fixture
+def checkpoint_folder(tmp_path: Path) -> Path:
+    """Where a run's checkpoints go; not made yet."""
+    return tmp_path / "checkpoints"
