@@ -111,14 +111,17 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
-        """Handle Ctrl-C, termination and hang-up while the block runs."""
+        """Handle Ctrl-C, termination and hang-up while the block runs.
+
+        After a stop was asked for the program is about to end, so later signals are ignored.
+        """
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {signum: signal.signal(signum, self.ask) for signum in signals}
         try:
             yield self
         finally:
             for signum, handler in before.items():
-                signal.signal(signum, handler)
+                signal.signal(signum, signal.SIG_IGN if self.count else handler)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bakeoff.components.datasets import DatasetSummary, describe_dataset
+from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.components.metrics import METRICS, chance_score
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import Driver, Observer, StopRequest
@@ -21,6 +21,7 @@ from bakeoff.engines.local import LocalEngine, default_layout
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.errors import UsageError
 from bakeoff.lock import study_lock
+from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
 from bakeoff.seeding import derive_seed
@@ -90,7 +91,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         BakeoffError: Data, model, storage or settings are unusable; nothing was created.
     """
     check_output(settings.output)
-    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    summary = check_data(config)
     with StopRequest().listening() as stop, _engine(settings, config, summary) as (engine, facts):
         storage = Storage(settings.storage_url, create=True)
         with study_lock(storage, config.name):
@@ -98,7 +99,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
                 storage.create(config, facts or _measure(config, settings, summary, engine))
             stored = storage.load_config(config.name)
             check_unchanged(stored, config)
-            _check_data(storage.load_facts(config.name), summary)
+            _check_unchanged_data(storage.load_facts(config.name), summary)
             return _drive(stored, settings, storage, engine, observer, stop)
 
 
@@ -163,7 +164,28 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
     return storage.load_facts(name) if storage.has(name) else None
 
 
-def _check_data(facts: StudyFacts, summary: DatasetSummary) -> None:
+def check_data(config: StudyConfig) -> DatasetSummary:
+    """Read the data and make sure that the largest batch can be filled.
+
+    Raises:
+        DataError: It is missing or unusable; the message says how to get or mend it.
+    """
+    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    check_batch_size(config.data.dataset, summary.num_train, _largest_batch(config))
+    return summary
+
+
+def _largest_batch(config: StudyConfig) -> int:
+    match config.space.get("training.batch_size"):
+        case IntRange() as setting:
+            return setting.high
+        case Choice() as setting:
+            return max(int(choice) for choice in setting.choices)
+        case _:
+            return config.training.batch_size
+
+
+def _check_unchanged_data(facts: StudyFacts, summary: DatasetSummary) -> None:
     if facts.data_fingerprint != summary.fingerprint:
         raise UsageError(
             "data.dataset: the data changed since the study began (fingerprint"

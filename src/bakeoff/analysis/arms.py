@@ -36,7 +36,7 @@ def summarize_arms(record: StudyRecord, runs: Runs) -> tuple[ArmSummary, ...]:
     def rank(summary: ArmSummary) -> tuple[float, float]:
         mean = summary.confirmed.test_mean if summary.confirmed else -sign * np.inf
         best = -sign * np.inf if summary.search_best is None else summary.search_best
-        return -sign * mean, -sign * best
+        return _without_rounding(-sign * mean), _without_rounding(-sign * best)
 
     summaries = [summarize_arm(record, arm, runs.get(arm.name)) for arm in record.arms]
     return tuple(sorted(summaries, key=rank))
@@ -100,6 +100,11 @@ def seconds_per_epoch(trials: Sequence[TrialRecord]) -> float:
     """Median training seconds over all epochs of `trials`; NaN without any."""
     seconds = [result.train_seconds for trial in trials for result in trial.history]
     return float(np.median(seconds)) if seconds else float("nan")
+
+
+def _without_rounding(value: float) -> float:
+    """Twelve significant digits: equal means compare equal in whatever order they were summed."""
+    return float(f"{value:.12g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,8 +78,8 @@ def _check_budgets(findings: Findings) -> Iterator[Flag]:
     elif _short(epochs, MAX_EPOCHS_RATIO):
         yield raise_flag(
             "W04",
-            "Every arm was offered the same budget, but pruned and diverged trials left part of "
-            f"it unused; epochs run: {_listed(epochs)}.",
+            "No arm was offered more than another, but pruned and diverged trials left part of "
+            f"the budget unused; epochs run: {_listed(epochs)}.",
             severity="note",
         )
 

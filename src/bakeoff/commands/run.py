@@ -146,15 +146,13 @@ def make_plan(config: StudyConfig, *, output: Path, workers: int | None, device:
     Raises:
         BakeoffError: The data or the model is unusable.
     """
-    from bakeoff.analysis.statistics import detectable_difference
-    from bakeoff.components.datasets import describe_dataset
+    from bakeoff.analysis.statistics import ALPHA, detectable_difference
     from bakeoff.engines.local import LocalEngine
-    from bakeoff.seeding import derive_seed
-    from bakeoff.session import RunSettings, choose_precision, probe
+    from bakeoff.session import RunSettings, check_data, choose_precision, probe
     from bakeoff.space import build_arms
 
     settings = RunSettings.choose(output=output, storage_url=None, workers=workers, device=device)
-    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    summary = check_data(config)
     engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)
     try:
         probed = choose_precision(config, probe(config, engine))
@@ -184,7 +182,7 @@ def make_plan(config: StudyConfig, *, output: Path, workers: int | None, device:
         max_hours=max_epochs * steps * seconds_per_step / 3600 / settings.workers,
         workers=settings.workers,
         detectable_seed_sds=(
-            detectable_difference(1.0, confirm.seeds, num_pairs)
+            detectable_difference(1.0, confirm.seeds, ALPHA / num_pairs)
             if num_pairs and confirm.seeds > 1
             else None
         ),

@@ -98,7 +98,8 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
         raise DataError(f"{where} is empty (shape {shape})")
     if values.ndim == 3:  # noqa: PLR2004 - grey images without their channel
         values = values[:, None]
-    return np.ascontiguousarray(_as_uint8_or_float32(values, where))
+    # Writable, because torch complains of memory that is not.
+    return np.require(_as_uint8_or_float32(values, where), requirements=("C", "W"))
 
 
 def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:

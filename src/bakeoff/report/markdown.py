@@ -9,7 +9,9 @@ from bakeoff.report.numbers import MISSING
 from bakeoff.report.page import Page
 from bakeoff.report.table import Table
 
-SPECIAL = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|^[#+=-]|(?<=^\d)[.)](?=\s|$)")
+SPECIAL = re.compile(
+    r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|^[#=]|^[+-](?=[\s-]|$)|(?<=^\d)[.)](?=\s|$)"
+)
 """What Markdown obeys: these characters, underscores that are not inside a word, and the starts of
 headings, lists and rules."""
 
@@ -61,4 +63,5 @@ def code_block(text: str, language: str) -> Verbatim:
     """A fenced code block; the fence is longer than any run of backticks inside."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Verbatim(f"{fence}{language}\n{text.strip()}\n{fence}")
+    lines = "\n".join(printable(line) for line in text.strip().split("\n"))
+    return Verbatim(f"{fence}{language}\n{lines}\n{fence}")

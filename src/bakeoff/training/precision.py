@@ -24,6 +24,8 @@ MIN_GAIN = 0.10
 
 NUM_ROUNDS = 12
 NUM_WARMUP_ROUNDS = 2
+HOPELESS = 2.0
+"""A precision that takes this many times as long as fp32 is not timed again."""
 MAX_SECONDS = 10.0
 """No further round starts after this time."""
 
@@ -94,29 +96,35 @@ def _time_steps(
     candidates: Mapping[Precision, TrainingState], batches: list[tuple[Tensor, Tensor]]
 ) -> dict[Precision, float]:
     """Median seconds per step of every candidate that works."""
-    working = dict(candidates)
-    seconds: dict[Precision, list[float]] = {precision: [] for precision in working}
+    racing = dict(candidates)
+    seconds: dict[Precision, list[float]] = {precision: [] for precision in racing}
     deadline = time.perf_counter() + MAX_SECONDS
-    rounds = islice(cycle(batches), NUM_WARMUP_ROUNDS + NUM_ROUNDS)
-    for number, (inputs, labels) in enumerate(rounds):
-        if number > NUM_WARMUP_ROUNDS and time.perf_counter() > deadline:
-            break
-        for precision, state in tuple(working.items()):
-            try:
-                elapsed = _time_step(state, inputs, labels)
-            except RuntimeError as error:
-                if precision == "fp32" or is_out_of_memory(error):
-                    raise
-                del working[precision]  # some operation of the model has no such version
+    for number, batch in enumerate(islice(cycle(batches), NUM_WARMUP_ROUNDS + NUM_ROUNDS)):
+        for precision, state in tuple(racing.items()):
+            elapsed = _time_step(state, *batch)
+            if elapsed is None:
+                del racing[precision]
             else:
                 seconds[precision].append(elapsed)
-    return {precision: median(seconds[precision][NUM_WARMUP_ROUNDS:]) for precision in working}
+        if number >= NUM_WARMUP_ROUNDS:
+            limit = HOPELESS * seconds["fp32"][-1]
+            racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
+            if time.perf_counter() > deadline:
+                break
+    measured = {name: times[NUM_WARMUP_ROUNDS:] for name, times in seconds.items()}
+    return {name: median(times) for name, times in measured.items() if times}
 
 
-def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float:
+def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
+    """Seconds of one step; None where the model does not work in this precision."""
     state.model.train()
     started = time.perf_counter()
-    train_step(state, inputs, labels)
+    try:
+        train_step(state, inputs, labels)
+    except RuntimeError as error:
+        if state.config.training.precision == "fp32" or is_out_of_memory(error):
+            raise
+        return None
     if state.device.type == "cuda":
         torch.cuda.synchronize(state.device)
     return time.perf_counter() - started

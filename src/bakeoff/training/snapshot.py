@@ -68,7 +68,7 @@ def describe_environment(device: torch.device) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": str(torch.get_num_threads()),
@@ -83,7 +83,8 @@ def _load_model(state: TrainingState, payload: Mapping[str, Any]) -> None:
             for name, buffer in state.model.named_buffers():
                 buffer.copy_(payload["buffers"][name])
     except (RuntimeError, KeyError) as error:
-        raise CheckpointError(f"the checkpoint is of another model: {error}") from None
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the checkpoint is of another model: {reason}") from None
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

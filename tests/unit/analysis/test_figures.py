@@ -2,9 +2,9 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.figures import FIGURES, FigureSpec
@@ -29,6 +29,7 @@ from bakeoff.records import (
     StudyRecord,
     TrialRecord,
 )
+from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed
 
 LIGHT_PAGE, DARK_PAGE = "#fbfaf7", "#15181d"
 MIN_CONTRAST = 3.0
@@ -138,7 +139,7 @@ def test_confirmed_mean_has_the_t_interval_of_its_seeds(small: Comparison) -> No
 
 def test_diverged_confirmation_run_is_noted() -> None:
     rows = compute_confirmed_scores(compare(example_record(diverged_seeds={"adam": 2})))
-    assert ["adam", "adam"] == [row.arm for row in rows if row.note == "diverged"]
+    assert [row.arm for row in rows if row.note == "diverged"] == ["adam", "adam"]
 
 
 def test_pair_differences_carry_the_pairs_own_numbers(full: Comparison) -> None:
@@ -208,7 +209,7 @@ def test_learning_rate_is_the_optimizers_own_parameter(
 def test_diverged_trials_are_crosses_below_every_score(small: Comparison) -> None:
     drawn = draw_learning_rates(compute_learning_rates(small), small)
     sgd = drawn.data[0]
-    assert ("star", "circle", "x", "circle-open", "circle") == sgd.marker.symbol
+    assert sgd.marker.symbol == ("star", "circle", "x", "circle-open", "circle")
     assert sgd.y[2] < min(sgd.y[0], sgd.y[1], sgd.y[3], sgd.y[4])
 
 
@@ -228,8 +229,9 @@ def test_mean_curve_is_the_mean_of_the_confirmed_runs(full: Comparison) -> None:
 
 def test_losses_are_of_the_best_search_trial(small: Comparison) -> None:
     rows = [row for row in compute_learning_curves(small) if row.quantity == "train loss"]
-    assert [("sgd", 4, 1), ("sgd", 4, 2)] == [
-        (row.arm, row.run, row.epoch) for row in rows if row.arm == "sgd"
+    assert [(row.arm, row.run, row.epoch) for row in rows if row.arm == "sgd"] == [
+        ("sgd", 4, 1),
+        ("sgd", 4, 2),
     ]
 
 
@@ -259,10 +261,15 @@ RECORDS: dict[str, Callable[[], StudyRecord]] = {
 }
 
 
+@cache
+def comparison_of(name: str) -> Comparison:
+    return compare(RECORDS[name]())
+
+
 @pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
 @pytest.mark.parametrize("name", RECORDS)
 def test_figure_is_drawn_from_whatever_there_is(spec: FigureSpec, name: str) -> None:
-    comparison = compare(RECORDS[name]())
+    comparison = comparison_of(name)
     rows = spec.compute(comparison)
     drawn = spec.draw(rows, comparison) if rows else None
     assert bool(rows) == (drawn is not None and len(drawn.data) > 0)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_ind
 
 from bakeoff.analysis.statistics import (
     detectable_difference,
@@ -82,6 +84,12 @@ def test_t_interval_of_equal_values_has_width_zero():
 )
 def test_holm_adjusts_small_examples(p_values, adjusted):
     assert holm(np.array(p_values)) == pytest.approx(np.array(adjusted))
+
+
+@pytest.mark.parametrize("num_pairs", [1, 2, 6, 15])
+def test_holm_agrees_with_statsmodels(num_pairs):
+    p_values = np.random.default_rng(num_pairs).uniform(0.0, 0.2, num_pairs)
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 def test_holm_counts_a_pair_that_could_not_be_tested():
@@ -281,12 +289,22 @@ def test_unpaired_difference_of_constants_has_an_interval_of_width_zero():
     assert unpaired_difference(np.full(4, 2.0), np.full(5, 1.0), 0.95).ci == (1.0, 1.0)
 
 
+def test_unpaired_equality_agrees_with_statsmodels():
+    expected = ttost_ind(SLEEP_A, SLEEP_B[:7], -3.0, 3.0, usevar="unequal")[0]
+    found = equality_p(SLEEP_A, SLEEP_B[:7], 3.0, paired=False)
+    assert found == pytest.approx(expected)
+
+
 def test_equality_of_equal_scores_is_certain():
     assert equality_p(SLEEP_A, SLEEP_A, 0.1) == 0.0
 
 
 def test_equality_of_scores_a_constant_above_delta_is_refused():
     assert equality_p(SLEEP_A + 1.0, SLEEP_A, 0.1) == 1.0
+
+
+def test_unpaired_equality_of_constants_does_not_warn():
+    assert equality_p(np.full(4, 0.9), np.full(5, 0.9), 0.1, paired=False) == 0.0
 
 
 @pytest.mark.parametrize("delta", [0.0, math.nan])

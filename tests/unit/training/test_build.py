@@ -111,16 +111,18 @@ def test_optimizer_is_fused_where_torch_offers_it(spec: OptimizerSpec) -> None:
 def test_loss_falls_on_a_quadratic(spec: OptimizerSpec) -> None:
     torch.manual_seed(0)
     model = nn.Linear(8, 8)
-    inputs, targets = torch.randn(64, 8), torch.randn(64, 8)
-    optimizer = build_optimizer(spec.name, model, {"learning_rate": 0.03}, CPU)
+    inputs = torch.randn(64, 8)
+    targets = inputs @ torch.randn(8, 8)
+    learning_rate = spec.parameters["learning_rate"].range.high / 10  # type: ignore[union-attr]
+    optimizer = build_optimizer(spec.name, model, {"learning_rate": learning_rate}, CPU)
     losses = []
-    for _ in range(50):
+    for _ in range(200):
         loss = nn.functional.mse_loss(model(inputs), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
-    assert losses[-1] < 0.99 * losses[0]
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
 
 
 # ---------------------------------------------------------------- models

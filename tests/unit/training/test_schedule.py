@@ -26,11 +26,11 @@ def schedule_of(optimizer: Any, name: str, steps: int = STEPS, **params: float) 
     return Schedule(optimizer, name, params, total_steps=steps, epochs=20, direction="maximize")
 
 
-def rates(optimizer: Any, advance: Any, steps: int = STEPS) -> list[float]:
-    """The learning rate at each step."""
+def settings_by_step(optimizer: Any, advance: Any, steps: int, key: str = "lr") -> list[float]:
+    """What a group's setting is at each step."""
     seen = []
     for _ in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"])
+        seen.append(optimizer.param_groups[0][key])
         optimizer.step()
         advance()
     return seen
@@ -38,12 +38,13 @@ def rates(optimizer: Any, advance: Any, steps: int = STEPS) -> list[float]:
 
 def our_rates(name: str, steps: int = STEPS, **params: float) -> list[float]:
     optimizer = sgd()
-    return rates(optimizer, schedule_of(optimizer, name, steps, **params).advance, steps)
+    schedule = schedule_of(optimizer, name, steps, **params)
+    return settings_by_step(optimizer, schedule.advance, steps)
 
 
 def test_cosine_equals_torch_at_each_step() -> None:
     optimizer = sgd()
-    expected = rates(optimizer, CosineAnnealingLR(optimizer, T_max=STEPS).step)
+    expected = settings_by_step(optimizer, CosineAnnealingLR(optimizer, T_max=STEPS).step, STEPS)
     assert our_rates("cosine") == pytest.approx(expected, rel=1e-9)
 
 
@@ -52,13 +53,14 @@ def test_cosine_equals_torch_at_each_step() -> None:
 def test_step_equals_torch_at_each_step(num_drops: int, gamma: float) -> None:
     optimizer = sgd()
     torchs = StepLR(optimizer, step_size=STEPS // (num_drops + 1), gamma=gamma)
-    expected = rates(optimizer, torchs.step)
+    expected = settings_by_step(optimizer, torchs.step, STEPS)
     assert our_rates("step", num_drops=num_drops, gamma=gamma) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("warmup", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("steps", [10, 60])
-def test_one_cycle_equals_torch_at_each_step(warmup: float, steps: int) -> None:
+@pytest.mark.parametrize("key", ["lr", "momentum"])
+def test_one_cycle_equals_torch_at_each_step(warmup: float, steps: int, key: str) -> None:
     # torch ends at its last step, we after it; its peak is at pct_start * total_steps - 1.
     optimizer = sgd(momentum=0.95)
     torchs = OneCycleLR(
@@ -67,20 +69,12 @@ def test_one_cycle_equals_torch_at_each_step(warmup: float, steps: int) -> None:
         total_steps=steps + 1,
         pct_start=(warmup * steps + 1) / (steps + 1),
     )
-    expected = []
-    for _ in range(steps):
-        group = optimizer.param_groups[0]
-        expected.append((group["lr"], group["momentum"]))
-        optimizer.step()
-        torchs.step()
+    expected = settings_by_step(optimizer, torchs.step, steps, key)
     optimizer = sgd(momentum=0.95)
     schedule = schedule_of(optimizer, "one_cycle", steps, warmup_fraction=warmup)
-    ours = []
-    for _ in range(steps):
-        group = optimizer.param_groups[0]
-        ours.append((group["lr"], group["momentum"]))
-        schedule.advance()
+    ours = settings_by_step(optimizer, schedule.advance, steps, key)
     assert ours == pytest.approx(expected, rel=1e-9)
+    assert max(ours) > min(ours)
 
 
 def test_one_cycle_moves_beta1_and_leaves_beta2() -> None:
@@ -109,7 +103,9 @@ def test_momentum_of_zero_stays_zero() -> None:
 @pytest.mark.parametrize("name", ["constant", "cosine", "step", "plateau"])
 def test_warmup_equals_torch_at_each_step(name: str) -> None:
     optimizer = sgd()
-    expected = rates(optimizer, LinearLR(optimizer, start_factor=0.01, total_iters=15).step, 15)
+    expected = settings_by_step(
+        optimizer, LinearLR(optimizer, start_factor=0.01, total_iters=15).step, 15
+    )
     assert our_rates(name, warmup_fraction=0.25)[:15] == pytest.approx(expected)
 
 

@@ -188,9 +188,9 @@ def caption_learning_rates(comparison: Comparison) -> str:
     return (
         f"Validation {metric} of all search trials (up to n = {n} per arm)."
         " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
-        f" cross at the {worse}: diverged; triangle: worse than the axis shows. Dotted lines are"
-        " the bounds of the searched range: a good region that touches one asks for a wider range."
-        " Learning rates of different optimizers are different quantities."
+        f" cross at the {worse}: diverged; hash: out of memory; triangle: worse than the axis"
+        " shows. Dotted lines are the bounds of the searched range: a good region that touches one"
+        " asks for a wider range. Learning rates of different optimizers are different quantities."
     )
 
 

@@ -103,7 +103,11 @@ def _hover(row: PairDifference) -> str:
 def caption_pair_differences(comparison: Comparison) -> str:
     """What the intervals and the band of F2 are."""
     pairs = len(comparison.pairs)
-    together = f"; the {pairs} intervals hold together at 95 %" if pairs > 1 else " at 95 %"
+    together = (
+        f"; the {pairs} intervals hold together at 95 %"
+        if pairs > 1
+        else "; the interval is at 95 %"
+    )
     return (
         f"Mean difference in test score over seeds ({seeds_text(comparison)}), positive where the"
         f" first arm is better{together}. Filled: one arm was shown to be better. The grey band is"

@@ -1,0 +1,175 @@
+"""The report in a real browser, from a file, without a network."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.figures import FIGURES
+from bakeoff.analysis.figures.style import ARM_COLORS
+from bakeoff.records import Flag
+from bakeoff.report import write_report
+from record_examples import example_record
+
+ATTACK = "</script><img src=x onerror=alert(1)><b>bold</b>\u2028<a href='javascript:alert(2)'>a</a>"
+DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
+
+
+@dataclass
+class Visit:
+    """An open page, and everything it did that a report must not do."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    def plots(self) -> int:
+        return self.page.locator(".plot .main-svg:first-child").count()
+
+
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Browser]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(name="report", scope="module")
+def _report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("report")
+    return write_report(compare(example_record()), directory, generated_at="now").html
+
+
+@pytest.fixture(name="hostile_report", scope="module")
+def _hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = example_record(num_arms=2)
+    names = {arm.name: f"{ATTACK}{arm.name}" for arm in study.arms}
+    record = replace(
+        study,
+        name=ATTACK,
+        question=ATTACK,
+        objective=replace(study.objective, title=ATTACK, unit=ATTACK),
+        protocol={ATTACK: ATTACK},
+        environment={ATTACK: ATTACK},
+        arms=tuple(replace(arm, name=names[arm.name]) for arm in study.arms),
+        trials=tuple(replace(run, arm=names[run.arm]) for run in study.trials),
+        confirmations=tuple(replace(run, arm=names[run.arm]) for run in study.confirmations),
+    )
+    flag = Flag(id="W99", title=ATTACK, detail=ATTACK, advice=ATTACK, severity="note")
+    comparison = replace(compare(record), flags=(flag,))
+    return write_report(comparison, tmp_path_factory.mktemp("hostile"), generated_at=ATTACK).html
+
+
+def visit(
+    browser: Browser, html: Path, *, scheme: str = "light", viewport: dict[str, int] | None = None
+) -> Visit:
+    page = browser.new_page(color_scheme=scheme, viewport=viewport or DESKTOP)
+    seen = Visit(page)
+    page.on("console", lambda message: seen.complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+
+    def refuse(dialog: object) -> None:
+        seen.dialogs.append(dialog.message)  # type: ignore[attr-defined]
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    page.on("dialog", refuse)
+    page.goto(html.as_uri())
+    # Not `wait_for_function`: the page's own policy forbids the evaluation it does.
+    page.locator(".plot").last.locator(".main-svg").first.wait_for(state="attached")
+    return seen
+
+
+@pytest.mark.parametrize("name", ["report", "hostile_report"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_figure_is_drawn_and_nothing_else_happens(
+    browser: Browser, request: pytest.FixtureRequest, name: str, scheme: str
+) -> None:
+    html = request.getfixturevalue(name)
+    seen = visit(browser, html, scheme=scheme)
+    assert seen.plots() == len(FIGURES)
+    assert seen.complaints == []
+    assert seen.requests == [html.as_uri()]
+    assert seen.dialogs == []
+    seen.page.close()
+
+
+def test_hostile_names_are_shown_as_text_in_page_and_figures(
+    browser: Browser, hostile_report: Path
+) -> None:
+    page = visit(browser, hostile_report).page
+    assert page.locator("h1").inner_text() == ATTACK.replace("\u2028", " ")
+    assert page.locator("main img, main b, main a[href^=javascript]").count() == 0
+    assert page.locator(".plot svg a").count() == 0
+    labels = page.locator("#F1-plot .xtick text").all_text_contents()
+    assert labels[0].startswith("</script><img src=x onerror=alert(1)>")
+    page.close()
+
+
+def test_figures_follow_a_change_of_the_colour_scheme(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, scheme="light").page
+    line = page.locator("#F4-plot .js-line").first
+    light, dark = (f"rgb({', '.join(map(str, bytes.fromhex(c[1:])))})" for c in ARM_COLORS[0])
+    expect(line).to_have_css("stroke", light)
+    page.emulate_media(color_scheme="dark")
+    expect(line).to_have_css("stroke", dark)
+    expect(page.locator("body")).to_have_css("background-color", "rgb(21, 24, 29)")
+    page.close()
+
+
+def test_page_is_printed_in_light_colours_also_from_a_dark_screen(
+    browser: Browser, report: Path
+) -> None:
+    page = visit(browser, report, scheme="dark").page
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(page.locator("body")).to_have_css("color", "rgb(31, 35, 40)")
+    expect(page.locator("#F4-plot .xtick text").first).to_have_css("fill", "rgb(31, 35, 40)")
+    page.close()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["report", "hostile_report"])
+def test_nothing_is_wider_than_the_screen(
+    browser: Browser, request: pytest.FixtureRequest, name: str, viewport: dict[str, int]
+) -> None:
+    page = visit(browser, request.getfixturevalue(name), viewport=viewport).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    page.close()
+
+
+def test_table_is_sorted_by_its_headings_with_the_keyboard(browser: Browser, report: Path) -> None:
+    page = visit(browser, report).page
+    table = page.locator("#answer table")
+    button = table.get_by_role("button", name="Test mean")
+    values = table.locator("tbody tr td:nth-child(3)")
+    descending = values.all_text_contents()
+    button.focus()
+    page.keyboard.press("Enter")
+    assert values.all_text_contents() == sorted(descending)
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+    page.keyboard.press("Enter")
+    assert values.all_text_contents() == sorted(descending, reverse=True)
+    page.close()
+
+
+def test_every_figure_has_a_caption_and_its_data(browser: Browser, report: Path) -> None:
+    page = visit(browser, report).page
+    described = page.locator(".plot[role=img][aria-labelledby][aria-describedby]")
+    assert described.count() == len(FIGURES)
+    links = page.locator("figcaption a").evaluate_all(
+        "links => links.map(a => a.getAttribute('href'))"
+    )
+    assert [(report.parent / link).is_file() for link in links] == [True] * len(FIGURES)
+    page.close()

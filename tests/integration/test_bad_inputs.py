@@ -1,0 +1,171 @@
+"""Wrong input ends in one clear line, the right exit code, and leaves nothing behind."""
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from bakeoff.cli import main
+from study_examples import study_document
+
+RNG = np.random.default_rng(0)
+X = RNG.random((60, 8), dtype=np.float32)
+Y = np.arange(60) % 3
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty current folder; the study files of a test go elsewhere."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def study(arguments, capsys):
+    """Exit code and the lines on stderr of one command."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return caught.value.code, captured.err.splitlines()
+
+
+def write(path: Path, document) -> str:
+    path.write_text(tomli_w.dumps(document))
+    return str(path)
+
+
+@pytest.mark.parametrize("verb", ["run", "validate", "plan"])
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("search", {"optimizers": ["adamm"]}, "did you mean 'adam'"),
+        ("training", {"learning_rte": 0.1}, "unknown key 'learning_rte'"),
+        ("training", {"epochs": "10"}, 'training.epochs = "10"'),
+        ("model", {"dropout": {"low": 0.9, "high": 0.1}}, "low = 0.9 is above high = 0.1"),
+        ("space", {"adam": {"momentum": 0.9}}, "unknown parameter 'momentum'"),
+        ("study", {"name": "../../etc/x"}, "study.name"),
+    ],
+)
+def test_a_wrong_study_file_is_exit_2_and_one_line(
+    tmp_path, folder, capsys, verb, section, change, message
+):
+    file = write(tmp_path / "study.toml", study_document(**{section: change}))
+    code, lines = study([verb, file], capsys)
+    assert code == 2
+    assert len(lines) == 1
+    assert lines[0].startswith(f"study: {file}: ")
+    assert message in lines[0]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "missing.toml"], 2, "missing.toml: no such file"),
+        (["run", "."], 2, "is a folder"),
+        (["run"], 2, "Missing argument 'FILE'"),
+        (["run", "x.toml", "--workres", "2"], 2, "No such option: --workres"),
+        (["fly"], 2, "No such command 'fly'"),
+        (["report", "digits"], 5, "does not exist"),
+        (["status", "digits"], 5, "does not exist"),
+        (["list"], 5, "does not exist"),
+        (["report", "digits", "--storage", "redis://localhost"], 2, "unknown scheme 'redis'"),
+        (["status", "digits", "--storage", "sqlite://"], 2, "names no file"),
+        (["delete", "digits", "--yes"], 5, "does not exist"),
+        (["dashboard"], 5, "does not exist"),
+    ],
+)
+def test_a_wrong_command_has_its_exit_code_and_says_what_is_wrong(
+    folder, capsys, arguments, code, message
+):
+    found, lines = study(arguments, capsys)
+    assert found == code
+    assert message in lines[-1]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--workers", "0"], "--workers = 0"),
+        (["--workers", "2000"], "--workers = 2000"),
+        (["--device", "cuda:9"], "'cuda:9' is not one of"),
+        (["--storage", "sqlit:///x.db"], "did you mean 'sqlite'"),
+        (["--output", "/dev/null"], "is not a folder"),
+    ],
+)
+def test_a_wrong_flag_is_exit_2_and_creates_nothing(tmp_path, folder, capsys, flags, message):
+    file = write(tmp_path / "study.toml", study_document())
+    code, lines = study(["run", file, *flags], capsys)
+    assert code == 2
+    assert message in lines[-1]
+    assert list(folder.iterdir()) == []
+
+
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def with_cell(value):
+    changed = X.copy()
+    changed[3, 4] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        (b"", "empty"),
+        (npz(x=X, y=Y)[:-200], ""),
+        (gzip.compress(b"not an archive"), ""),
+        (npz(x=X), "y"),
+        (npz(x=X, y=Y[:-1]), "60"),
+        (npz(x=with_cell(np.nan), y=Y), "1 NaN or infinite"),
+        (npz(x=with_cell(np.inf), y=Y), "1 NaN or infinite"),
+        (npz(x=X, y=Y - 1), "-1"),
+        (npz(x=X, y=Y * 0), "class"),
+        (npz(x=X, y=Y + 0.5), ""),
+        (npz(x=np.array([{"a": 1}] * 60, dtype=object), y=Y), ""),
+        (npz(x=np.array(["a"] * 60), y=Y), ""),
+        (npz(x=X[:, None, :], y=Y), ""),
+    ],
+)
+def test_bad_data_is_exit_4_and_one_line(tmp_path, folder, capsys, content, message):
+    data = tmp_path / "data.npz"
+    if content is not None:
+        data.write_bytes(content)
+    file = write(tmp_path / "study.toml", study_document(data={"dataset": f"npz:{data}"}))
+    code, lines = study(["run", file], capsys)
+    assert code == 4
+    assert len(lines) == 1
+    assert str(data) in lines[0]
+    assert message in lines[0]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_data_set_smaller_than_a_batch_is_refused(tmp_path, folder, capsys):
+    data = tmp_path / "small.npz"
+    data.write_bytes(npz(x=X, y=Y))
+    file = write(
+        tmp_path / "study.toml",
+        study_document(data={"dataset": f"npz:{data}"}, training={"batch_size": 64}),
+    )
+    code, lines = study(["run", file], capsys)
+    assert code == 4
+    assert "fewer than batch_size = 64" in lines[-1]
+    assert list(folder.iterdir()) == []
+
+
+def test_validate_imports_nothing_the_file_refers_to(tmp_path, folder, capsys):
+    document = {**study_document(), "model": {"model": "no_such_package.models:build"}}
+    file = write(tmp_path / "study.toml", document)
+    main_exit, lines = study(["validate", file], capsys)
+    assert main_exit == 0
+    assert lines == []

@@ -1,0 +1,288 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from bakeoff.errors import DataError, UsageError
+from bakeoff.records import EpochResult, TrialConfig
+from bakeoff.training import loop
+from bakeoff.training.evaluation import evaluate
+from bakeoff.training.state import TrainingState, copy_weights
+
+MakeConfig = Callable[..., TrialConfig]
+
+
+def run(config: TrialConfig) -> tuple[TrainingState, list[EpochResult]]:
+    state = loop.prepare(config, "cpu")
+    return state, list(loop.train(state))
+
+
+def bits(state: TrainingState) -> dict[str, bytes]:
+    return {name: tensor.numpy().tobytes() for name, tensor in copy_weights(state.model).items()}
+
+
+def measured(results: list[EpochResult]) -> list[EpochResult]:
+    """Without the clock."""
+    return [replace(result, train_seconds=0.0, evaluate_seconds=0.0) for result in results]
+
+
+# ---------------------------------------------------------------- what a run yields
+
+
+def test_each_epoch_is_yielded_and_the_last_one_is_finished(make_config: MakeConfig) -> None:
+    _, results = run(make_config(epochs=3))
+    assert [result.epoch for result in results] == [1, 2, 3]
+    assert [result.status for result in results] == ["running", "running", "finished"]
+
+
+def test_every_registered_metric_is_measured(make_config: MakeConfig) -> None:
+    _, results = run(make_config(epochs=1))
+    assert set(results[0].metrics) == {"accuracy", "loss", "macro_f1"}
+    assert all(map(math.isfinite, results[0].metrics.values()))
+
+
+def test_epoch_reports_what_its_steps_did(make_config: MakeConfig) -> None:
+    _, [result] = run(make_config(epochs=1, scheduler="constant"))
+    assert (result.steps, result.skipped_steps) == (5, 0)
+    assert result.learning_rate == 1e-3
+    assert result.train_seconds > 0
+    assert result.evaluate_seconds > 0
+
+
+def test_train_loss_and_gradient_norm_are_those_of_a_loop_written_out(
+    make_config: MakeConfig,
+) -> None:
+    config = make_config(epochs=1, optimizer="sgd", optimizer_params={"learning_rate": 0.1})
+    _, [result] = run(config)
+    state = loop.prepare(config, "cpu")
+    from bakeoff.training.batches import epoch_order
+
+    order = epoch_order(161, 32, config.seed, 1)
+    losses, norms = [], []
+    for number, (inputs, labels) in enumerate(state.splits.train.batches(32, order)):
+        rate = 0.05 * (1 + math.cos(math.pi * number / 5))
+        loss = torch.nn.functional.cross_entropy(state.model(inputs), labels)
+        weights = list(state.model.parameters())
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            for one, gradient in zip(weights, gradients, strict=True):
+                one.sub_(rate * gradient)
+        losses.append(loss.item())
+        norms.append(math.sqrt(sum(float(one.square().sum()) for one in gradients)))
+    assert result.train_loss == pytest.approx(sum(losses) / 5, rel=1e-5)
+    assert result.grad_norm == pytest.approx(sum(norms) / 5, rel=1e-5)
+
+
+def test_model_learns_the_digits(make_config: MakeConfig) -> None:
+    _, results = run(make_config(epochs=8, train_samples=None, model_params={"width": 64}))
+    assert results[-1].metrics["accuracy"] > 0.9
+
+
+def test_mean_loss_weighs_a_small_last_batch_less(make_config: MakeConfig) -> None:
+    config = make_config(
+        epochs=1, train_samples=40, optimizer="sgd", optimizer_params={"learning_rate": 1e-12}
+    )
+    state, [result] = run(config)
+    with torch.no_grad():
+        inputs, labels = next(iter(state.splits.train.batches(40)))
+        expected = torch.nn.functional.cross_entropy(state.model(inputs), labels)
+    assert result.train_loss == pytest.approx(float(expected), rel=1e-5)
+
+
+# ---------------------------------------------------------------- how a run ends
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "loss"])
+def test_run_that_diverges_ends_at_once(make_config: MakeConfig, objective: str) -> None:
+    config = make_config(
+        optimizer="sgd", optimizer_params={"learning_rate": 1e30}, objective=objective
+    )
+    state, [result] = run(config)
+    assert result.status == "diverged"
+    assert all(map(math.isnan, result.metrics.values()))
+    assert math.isnan(loop.test(state)[objective])
+
+
+def test_run_with_a_metric_that_is_not_finite_diverges(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = loop.prepare(make_config(), "cpu")
+    state.metric_functions = {
+        **state.metric_functions,
+        "macro_f1": lambda *_: torch.tensor(math.inf),
+    }
+    assert [result.status for result in loop.train(state)] == ["diverged"]
+
+
+def test_run_stops_early_after_epochs_without_improvement(make_config: MakeConfig) -> None:
+    config = make_config(
+        epochs=20,
+        early_stopping_patience=3,
+        optimizer="sgd",
+        optimizer_params={"learning_rate": 1e-12},
+    )
+    _, results = run(config)
+    assert [result.epoch for result in results] == [1, 2, 3, 4]
+    assert results[-1].status == "early_stopped"
+
+
+def test_patience_starts_anew_after_an_improvement(make_config: MakeConfig) -> None:
+    config = make_config(epochs=40, early_stopping_patience=2)
+    state, results = run(config)
+    values = [result.metrics["accuracy"] for result in results]
+    best = values.index(max(values))
+    assert results[-1].status == "early_stopped"
+    assert len(values) - 1 - best == 2
+    assert state.epochs_without_improvement == 2
+
+
+# ---------------------------------------------------------------- the same bits
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_equal_configurations_give_equal_bits(make_config: MakeConfig, model: str) -> None:
+    config = make_config(
+        model=model, model_params={"dropout": 0.3}, augment=("flip", "translate"), epochs=2
+    )
+    first, first_results = run(config)
+    torch.manual_seed(12345)
+    again, again_results = run(config)
+    assert bits(first) == bits(again)
+    assert measured(first_results) == measured(again_results)
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"split_seed": 1}])
+def test_another_seed_gives_other_bits(make_config: MakeConfig, changed: dict[str, int]) -> None:
+    first, _ = run(make_config(epochs=1))
+    other, _ = run(make_config(epochs=1, **changed))
+    assert bits(first) != bits(other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nadam"])
+def test_all_optimizers_start_from_the_same_weights(
+    make_config: MakeConfig, optimizer: str
+) -> None:
+    first = loop.prepare(make_config(optimizer="adamw"), "cpu")
+    assert bits(loop.prepare(make_config(optimizer=optimizer), "cpu")) == bits(first)
+
+
+# ---------------------------------------------------------------- inside a step
+
+
+def test_gradient_is_clipped_to_the_norm_and_reported_as_it_was(make_config: MakeConfig) -> None:
+    _, [free_result] = run(make_config(epochs=1, train_samples=32))
+    state = loop.prepare(make_config(epochs=1, train_samples=32, clip_grad_norm=1e-3), "cpu")
+    seen = []
+    step = state.optimizer.step
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        gradients = [weights.grad for weights in state.trainable if weights.grad is not None]
+        seen.append(math.sqrt(sum(float(one.square().sum()) for one in gradients)))
+        return step(*args, **kwargs)
+
+    state.optimizer.step = watched  # type: ignore[method-assign]
+    [result] = loop.train(state)
+    assert seen == pytest.approx([1e-3], rel=1e-3)
+    assert result.grad_norm == free_result.grad_norm
+
+
+def test_schedule_waits_for_steps_that_the_scaler_skipped(make_config: MakeConfig) -> None:
+    state = loop.prepare(make_config(epochs=4, precision="fp16", scheduler="cosine"), "cpu")
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    results = list(loop.train(state))
+    skipped = sum(result.skipped_steps for result in results)
+    assert skipped > 0
+    assert sum(result.steps for result in results) == 20 - skipped
+    assert state.schedule.progress == pytest.approx((20 - skipped) / 20)
+
+
+def test_epoch_of_skipped_steps_only_has_diverged(make_config: MakeConfig) -> None:
+    state = loop.prepare(make_config(precision="fp16"), "cpu")
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100)
+    [result] = loop.train(state)
+    assert (result.steps, result.skipped_steps, result.status) == (0, 5, "diverged")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_every_precision_learns(make_config: MakeConfig, precision: str) -> None:
+    config = make_config(
+        epochs=4,
+        precision=precision,
+        train_samples=None,
+        optimizer_params={"learning_rate": 1e-2},
+    )
+    _, results = run(config)
+    assert results[-1].metrics["accuracy"] > 0.8
+    assert results[-1].train_loss < results[0].train_loss
+
+
+def test_label_smoothing_raises_the_training_loss_only(make_config: MakeConfig) -> None:
+    still = {"optimizer": "sgd", "optimizer_params": {"learning_rate": 1e-12}}
+    _, [plain] = run(make_config(epochs=1, **still))
+    _, [smooth] = run(make_config(epochs=1, label_smoothing=0.5, **still))
+    assert smooth.train_loss != plain.train_loss
+    assert smooth.metrics == plain.metrics
+
+
+# ---------------------------------------------------------------- the test set
+
+
+def lose_everything(state: TrainingState) -> None:
+    """Weights of zero pass no gradient, so that the epochs to come are worse."""
+    with torch.no_grad():
+        for weights in state.trainable:
+            weights.zero_()
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "loss"])
+@pytest.mark.parametrize("rule", ["best_epoch", "last_epoch"])
+def test_test_uses_the_weights_of_the_scored_epoch(
+    make_config: MakeConfig, objective: str, rule: str
+) -> None:
+    config = make_config(epochs=6, objective=objective, score_rule=rule)
+    state = loop.prepare(config, "cpu")
+    values, weights = [], []
+    for result in loop.train(state):
+        values.append(state.objective.sign * result.metrics[objective])
+        weights.append(copy_weights(state.model))
+        if result.epoch == 4:
+            lose_everything(state)
+    scored = values.index(max(values)) if rule == "best_epoch" else len(values) - 1
+    assert values.index(max(values)) < len(values) - 1
+    got = loop.test(state)
+    state.model.load_state_dict(weights[scored])
+    assert got == evaluate(state, state.splits.test)
+
+
+def test_test_set_does_not_influence_training(make_config: MakeConfig) -> None:
+    config = make_config(epochs=2)
+    untouched, _ = run(config)
+    state = loop.prepare(config, "cpu")
+    for _ in loop.train(state):
+        evaluate(state, state.splits.test)
+    assert bits(state) == bits(untouched)
+
+
+# ---------------------------------------------------------------- refused
+
+
+def test_precision_must_have_been_chosen(make_config: MakeConfig) -> None:
+    with pytest.raises(UsageError, match="must be measured"):
+        loop.prepare(make_config(precision="auto"), "cpu")
+
+
+def test_batch_larger_than_the_data_is_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(DataError, match="161 training samples are fewer than batch_size = 162"):
+        loop.prepare(make_config(batch_size=162), "cpu")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"optimizer": "adma"}, {"scheduler": "cosin"}, {"augment": ("flop",)}, {"model": "mpl"}],
+)
+def test_unknown_component_is_refused(make_config: MakeConfig, changed: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"unknown .* did you mean"):
+        loop.prepare(make_config(**changed), "cpu")
