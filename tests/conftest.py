@@ -1,11 +1,19 @@
 """Fixtures for all tests: no network, one thread, data and results in temporary folders."""
 
+import os
 from pathlib import Path
 
-import pytest
-from bakeoff.records import StudyConfig
-from bakeoff.studyfile import resolve_study
-from study_examples import study_document
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported
+
+import pytest  # noqa: E402
+from bakeoff.records import StudyConfig  # noqa: E402
+from bakeoff.studyfile import resolve_study  # noqa: E402
+from study_examples import study_document  # noqa: E402
+
+ALLOWED_REASON = "accelerator"
+"""With CI=true a test may be skipped only because there is none."""
+
+_skipped: list[str] = []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +33,24 @@ def config() -> StudyConfig:
 def storage_url(tmp_path: Path) -> str:
     """A SQLite storage that does not exist yet."""
     return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember tests skipped for a reason that is none on our own machines."""
+    is_skip = report.skipped and not hasattr(report, "wasxfail")
+    if is_skip and ALLOWED_REASON not in str(report.longrepr):
+        _skipped.append(f"{report.nodeid}: {report.longrepr}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true, a skipped test is a failure."""
+    if os.environ.get("CI") == "true" and _skipped:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips made the run fail."""
+    if os.environ.get("CI") == "true" and _skipped:
+        terminalreporter.section("skipped tests are failures with CI=true")
+        for line in _skipped:
+            terminalreporter.write_line(line)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from bakeoff import __version__
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, one_line
 
 app = typer.Typer(
     name="study",
@@ -282,7 +282,7 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001 - read by its callback
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
@@ -297,5 +297,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=arguments)
     except BakeoffError as error:
-        typer.echo(f"study: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"study: {one_line(error)}", err=True)
         sys.exit(error.exit_code)

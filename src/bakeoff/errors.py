@@ -1,7 +1,7 @@
 """The errors a user can meet, each with the exit code of the command line."""
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class BakeoffError(Exception):
@@ -54,6 +54,12 @@ class StorageError(BakeoffError):
 
 class CheckpointError(BakeoffError):
     """A checkpoint is damaged, or belongs to another run."""
+
+
+def one_line(text: object) -> str:
+    """`text` on one line, with nothing that a terminal would obey."""
+    words = " ".join(str(text).split())
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in words)
 
 
 def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -303,7 +303,7 @@ class BoundaryMark:
     side: Literal["low", "high"]
     bound: float
     raises_flag: bool
-    """Whether W10 is raised (outer 5 %, or three of the top five in the outer 10 %)."""
+    """Whether W10 is raised: at the bound, or most of the arm's top five crowd there too."""
 
 
 @dataclass(frozen=True, kw_only=True)

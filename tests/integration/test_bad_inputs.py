@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+
 from bakeoff.cli import main
 from study_examples import study_document
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+
 from bakeoff.storage import Storage
 from study_examples import study_document
 
@@ -280,9 +281,7 @@ def test_status_shows_each_arms_budget(calm):
 
 def test_a_model_that_cannot_be_built_is_refused_before_anything_is_stored(tmp_path):
     file = tmp_path / "toy.toml"
-    file.write_text(
-        tomli_w.dumps({**DOCUMENT, "model": {"model": "no_such_package.models:build"}})
-    )
+    file.write_text(tomli_w.dumps({**DOCUMENT, "model": {"model": "no_such_package.models:build"}}))
     output = tmp_path / "results"
     code, _, err = run(file, output)
     assert code == 2

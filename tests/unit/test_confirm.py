@@ -1,4 +1,5 @@
 import pytest
+
 from bakeoff.confirm import Confirmation, choose, shortlist
 from bakeoff.records import TrialRecord
 from bakeoff.search.arms import Search

@@ -2,6 +2,7 @@ import random
 from collections import Counter
 
 import pytest
+
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
 from bakeoff.search.arms import Search

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+
 from bakeoff.errors import StudyLockedError
 from bakeoff.lock import study_lock
 from bakeoff.storage import Storage

@@ -1,13 +1,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.registry import Registry, is_reference, resolve
 from bakeoff.seeding import derive_seed, min_confirmation_seeds
-from bakeoff.components.optimizers import OPTIMIZERS
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_a_registry_refuses_a_name_twice():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones():
-    with pytest.raises(UsageError, match="unknown optimizer 'adamm'; did you mean 'adam'.*sgd"):
+    with pytest.raises(UsageError, match=r"unknown optimizer 'adamm'; did you mean 'adam'.*sgd"):
         OPTIMIZERS["adamm"]
 
 
@@ -97,6 +98,8 @@ def test_text_and_number_in_a_seed_path_are_not_the_same():
     assert derive_seed("1") != derive_seed(1)
 
 
-@pytest.mark.parametrize(("num_arms", "expected"), [(1, 6), (2, 6), (3, 7), (4, 8), (5, 9), (6, 10)])
+@pytest.mark.parametrize(
+    ("num_arms", "expected"), [(1, 6), (2, 6), (3, 7), (4, 8), (5, 9), (6, 10)]
+)
 def test_fewest_seeds_that_can_support_a_verdict(num_arms, expected):
     assert min_confirmation_seeds(num_arms) == expected

@@ -2,6 +2,9 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bakeoff.errors import SpaceChangedError
 from bakeoff.ranges import Choice, FloatRange
 from bakeoff.space import (
@@ -14,8 +17,6 @@ from bakeoff.space import (
     suggest,
 )
 from bakeoff.studyfile import resolve_study
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from study_examples import study_document
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -124,5 +125,7 @@ def test_a_changed_setting_is_refused_with_the_difference(config):
 def test_a_changed_range_is_refused_with_the_difference(config):
     rate = {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}}
     changed = resolve_study(study_document(space={"sgd": rate}))
-    with pytest.raises(SpaceChangedError, match=r"space\.sgd\.learning_rate: .*0\.0001.* -> .*0\.01"):
+    with pytest.raises(
+        SpaceChangedError, match=r"space\.sgd\.learning_rate: .*0\.0001.* -> .*0\.01"
+    ):
         check_unchanged(config, changed)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import TrialPlan

@@ -18,6 +18,8 @@ from bakeoff.records import CHARGED_OUTCOMES, ArmSummary, Flag, Outcome, TrialRe
 MAX_TRIALS_RATIO = 1.1
 MAX_EPOCHS_RATIO = 1.2
 MAX_FAILED_SHARE = 0.1
+EPOCHS_TO_PRUNE = 3
+"""In shorter runs the first evaluation is no early one."""
 MAX_SECONDS_RATIO = 1.5
 """Runs of one configuration differ in seconds per epoch only by what the machine does."""
 FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
@@ -57,7 +59,9 @@ def _check_first_rung(findings: Findings) -> Iterator[Flag]:
     cut = [
         trial
         for trial in findings.record.trials
-        if trial.outcome == "pruned" and len(trial.history) == 1 and trial.epochs_planned > 2  # noqa: PLR2004 - else it is half the run
+        if trial.outcome == "pruned"
+        and len(trial.history) == 1
+        and trial.epochs_planned >= EPOCHS_TO_PRUNE
     ]
     if cut:
         arms = list(dict.fromkeys(trial.arm for trial in cut))
@@ -78,8 +82,8 @@ def _check_budgets(findings: Findings) -> Iterator[Flag]:
     elif _short(epochs, MAX_EPOCHS_RATIO):
         yield raise_flag(
             "W04",
-            "No arm was offered more than another, but pruned and diverged trials left part of "
-            f"the budget unused; epochs run: {_listed(epochs)}.",
+            "All arms were offered about as much, but pruned and diverged trials left part of it "
+            f"unused; epochs run: {_listed(epochs)}.",
             severity="note",
         )
 

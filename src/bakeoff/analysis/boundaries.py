@@ -1,7 +1,7 @@
 """Chosen values that lie close to a bound somebody chose."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from bakeoff.ranges import FloatRange, IntRange, Params, ParamValue
@@ -9,13 +9,16 @@ from bakeoff.records import ArmRecord, BoundaryMark, TrialRecord
 
 Side = Literal["low", "high"]
 
-OUTER = 0.05
-"""A chosen value in this outer part of its range asks for a wider range."""
 NEAR = 0.10
-"""Three of the top five in this outer part of the range, on one side, do so too."""
+"""A chosen value in this outer part of its range is marked."""
 NUM_TOP = 5
-NUM_TOP_NEAR = 3
-"""By chance this happens on one side with probability 0.9 %."""
+RULES = ((0.01, math.inf), (0.05, 0.20), (0.10, 0.10))
+"""Outer parts that raise the flag: of the chosen value, and of most of the top five with it.
+
+A chosen value in the outer 5 % alone would raise it by chance for every tenth irrelevant parameter;
+where the range is really too narrow, the other good trials crowd at the bound too. Each rule is met
+by chance on a side with a probability of 1 % or less.
+"""
 
 
 def boundary_marks(
@@ -24,8 +27,9 @@ def boundary_marks(
     """Marks for the chosen configuration of an arm, in the order of its space.
 
     A value is marked in the outer 10 % of its range (in the logarithm where the range is
-    logarithmic), unless the bound is a natural one. The mark raises flag W10 in the outer 5 %, or
-    where at least three of the `top` five trials lie in the outer 10 % on that side.
+    logarithmic), unless the bound is a natural one. The mark raises flag W10 in the outer 1 %, or
+    if most of the `top` five trials crowd at that bound too: in the outer 20 % with a chosen value
+    in the outer 5 %, or in the outer 10 %.
 
     Args:
         arm: The arm and its space; fixed values and unordered choices have no bounds.
@@ -47,16 +51,24 @@ def _marks(
 ) -> Iterator[BoundaryMark]:
     depth = {side: _depth(chosen.get(name), parameter, side) for side in _chosen_bounds(parameter)}
     for side, distance in depth.items():
-        near = [_depth(params.get(name), parameter, side) <= NEAR for params in top]
-        raises = distance <= OUTER or sum(near) >= NUM_TOP_NEAR
-        if math.isfinite(distance) and (distance <= NEAR or raises):
+        if distance <= NEAR:
+            depths = [_depth(params.get(name), parameter, side) for params in top]
             yield BoundaryMark(
                 parameter=name,
                 value=float(chosen[name]),
                 side=side,
                 bound=float(parameter.low if side == "low" else parameter.high),
-                raises_flag=raises,
+                raises_flag=any(
+                    distance <= outer and _most(depth <= crowd for depth in depths)
+                    for outer, crowd in RULES
+                ),
             )
+
+
+def _most(answers: Iterable[bool]) -> bool:
+    """Whether more than half are true; also if there are none."""
+    counted = list(answers)
+    return 2 * sum(counted) > len(counted) or not counted
 
 
 def _chosen_bounds(parameter: FloatRange | IntRange) -> Iterator[Side]:

@@ -25,6 +25,8 @@ RESAMPLES = 20_000
 """Monte Carlo permutations where counting all of them would take too long."""
 MAX_SEEDS = 10_000
 """No estimate of seeds goes beyond this: the difference is then of no practical concern."""
+MIN_FOR_SPREAD = 2
+"""A spread needs two values."""
 ROUNDING = 1e-12
 """Relative size of differences that floating point makes out of equal numbers."""
 
@@ -66,7 +68,7 @@ def t_interval(values: Scores, level: float) -> Interval:
     Source: Student 1908; equals `scipy.stats.ttest_1samp(values, 0).confidence_interval(level)`,
     which warns where all values are equal.
     """
-    if len(values) < 2:  # noqa: PLR2004 - a spread needs two values
+    if len(values) < MIN_FOR_SPREAD:
         return UNBOUNDED
     mean = float(np.mean(values))
     quantile = float(stats.t.ppf((1 + level) / 2, len(values) - 1))
@@ -79,7 +81,7 @@ def standard_deviation(values: Scores) -> float:
 
     NaN with fewer than two values; exactly 0 where they differ by no more than rounding.
     """
-    if len(values) < 2:  # noqa: PLR2004 - a spread needs two values
+    if len(values) < MIN_FOR_SPREAD:
         return math.nan
     sd = float(np.std(values, ddof=1))
     return 0.0 if sd <= ROUNDING * float(np.max(np.abs(values))) else sd
@@ -169,7 +171,7 @@ def equality_p(a: Scores, b: Scores, delta: float, *, paired: bool = True) -> fl
 
     Source: Schuirmann 1987; equals `statsmodels.stats.weightstats.ttost_paired`, `ttost_ind`.
     """
-    if min(len(a), len(b)) < 2 or not delta > 0:  # noqa: PLR2004 - a spread needs two values
+    if min(len(a), len(b)) < MIN_FOR_SPREAD or not delta > 0:
         return math.nan
     estimate = _paired_mean(a, b) if paired else _unpaired_mean(a, b)
     if estimate.error == 0:
@@ -213,7 +215,7 @@ def detectable_difference(sd: float, num_seeds: int, alpha: float) -> float:
     1e-4 here) is left out. `statsmodels.stats.power.TTestPower` gives the same, except where
     scipy's `nct.cdf` underflows to NaN and its search stops early without an error.
     """
-    if num_seeds < 2:  # noqa: PLR2004 - a spread needs two values
+    if num_seeds < MIN_FOR_SPREAD:
         return math.nan
     return _noncentrality(num_seeds - 1, alpha) / math.sqrt(num_seeds) * sd
 
@@ -223,7 +225,7 @@ def detectable_unpaired_difference(sd: float, num_a: int, num_b: int, alpha: flo
 
     Source: power of the two-sample t test, Cohen 1988.
     """
-    if min(num_a, num_b) < 2:  # noqa: PLR2004 - a spread needs two values
+    if min(num_a, num_b) < MIN_FOR_SPREAD:
         return math.nan
     return _noncentrality(num_a + num_b - 2, alpha) * math.sqrt(1 / num_a + 1 / num_b) * sd
 
@@ -322,7 +324,7 @@ def _unpaired_mean(a: Scores, b: Scores) -> _Mean:
 
 
 def _welch_interval(a: Scores, b: Scores, level: float) -> Interval:
-    if min(len(a), len(b)) < 2:  # noqa: PLR2004 - a spread needs two values
+    if min(len(a), len(b)) < MIN_FOR_SPREAD:
         return UNBOUNDED
     estimate = _unpaired_mean(a, b)
     half_width = float(stats.t.ppf((1 + level) / 2, estimate.degrees)) * estimate.error
@@ -330,7 +332,7 @@ def _welch_interval(a: Scores, b: Scores, level: float) -> Interval:
 
 
 def _unpaired_p(a: Scores, b: Scores) -> float:
-    if min(len(a), len(b)) < 2:  # noqa: PLR2004 - scipy asks for two
+    if min(len(a), len(b)) < MIN_FOR_SPREAD:
         return math.nan
     test = stats.permutation_test(
         (a, b), _mean_difference, permutation_type="independent", vectorized=True,

@@ -19,7 +19,7 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.ranges import Choice, FloatRange, IntRange
-from bakeoff.records import ArmSummary, Flag, Verdict
+from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Verdict
 
 HEADLINES = {
     "no_trials": "No verdict yet: no trial has been run.",
@@ -144,20 +144,17 @@ def _observations(findings: Findings) -> Iterator[str]:
     without = [arm.arm for arm in arms if arm.search_best is None]
     if without and findings.record.trials:
         yield f"No complete trial was observed of {join(without)}."
-    confirmed = [_observed_confirmation(arm) for arm in arms if arm.confirmed]
+    confirmed = [_observed_mean(arm.arm, arm.confirmed) for arm in arms if arm.confirmed]
     if confirmed:
         yield f"Observed in confirmation, mean test {metric}: {join(confirmed)}; {scope}."
 
 
-def _observed_confirmation(arm: ArmSummary) -> str:
-    confirmed = arm.confirmed
-    if confirmed is None:
-        return ""
+def _observed_mean(arm: str, confirmed: ConfirmedScores) -> str:
     low, high = confirmed.test_ci
     over = plural(len(confirmed.seeds), "seed")
     diverged = f", {confirmed.num_diverged} diverged" if confirmed.num_diverged else ""
     mean = number(confirmed.test_mean, (high - low) / 2)
-    return f"{arm.arm} {mean} (95 % CI {interval(confirmed.test_ci)}, {over}{diverged})"
+    return f"{arm} {mean} (95 % CI {interval(confirmed.test_ci)}, {over}{diverged})"
 
 
 def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:

@@ -51,12 +51,12 @@ def _learning_rate(low: float, high: float, default: float, source: str) -> Para
 
 
 _L2_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-6, high=1e-2, log=True),
+    range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # as good as none
     default=0.0,
     source=f"{ALGOPERF}, Nesterov: 1e-7 to 5e-5, raised to hold the 1e-4 and 5e-4 usual for images",
 )
 _DECOUPLED_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-4, high=1.0, log=True),
+    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),  # as good as none
     default=0.01,
     source=f"{ALGOPERF}, AdamW and NAdamW: 5e-3 to 1, lowered below torch's default of 0.01",
 )

@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from bakeoff.errors import StudyFileError, describe_unknown
+from bakeoff.errors import StudyFileError, describe_unknown, one_line
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import StudyConfig, as_plain
 from bakeoff.studyfile.resolve import STUDY_NAME, Setting, arm_names, resolve
@@ -55,9 +55,11 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
     """
     try:
         parsed = StudyFile.model_validate(document)
+        return resolve(parsed)
     except ValidationError as error:
-        raise StudyFileError(_describe(error, document)) from None
-    return resolve(parsed)
+        raise StudyFileError(one_line(_describe(error, document))) from None
+    except StudyFileError as error:
+        raise StudyFileError(one_line(error)) from None
 
 
 def format_study(config: StudyConfig) -> str:

@@ -169,6 +169,24 @@ def test_diverged_run_without_test_score_is_scored_as_an_untrained_model():
     assert (sgd.confirmed.num_diverged, sgd.confirmed.worst) == (1, 0.1)
 
 
+def test_diverged_run_of_an_unbounded_metric_gets_the_worst_score_of_any_run():
+    record = as_error_rate(example_record(num_arms=2, diverged_seeds={"sgd": 1}))
+    runs = tuple(
+        replace(run, test_metrics={}, score=None) if run.outcome == "diverged" else run
+        for run in record.confirmations
+    )
+    unbounded = replace(record.objective, high=math.inf)
+    worst = max(trial.score for trial in record.trials)
+    sgd = arm_of(compare(replace(record, objective=unbounded, confirmations=runs)), "sgd")
+    assert sgd.confirmed.worst == worst
+
+
+def test_unbounded_metric_has_no_standard_error():
+    record = as_error_rate(RECORD)
+    unbounded = replace(record.objective, high=math.inf)
+    assert compare(replace(record, objective=unbounded)).test_standard_error is None
+
+
 def test_failed_confirmation_run_is_missing_and_the_pair_uses_common_seeds():
     record = example_record(num_arms=2)
     failed = next(run for run in record.confirmations if run.purpose == "confirm")

@@ -148,6 +148,22 @@ def test_headline_names_the_arms_compared_where_one_is_not_confirmed():
     assert compare(record).verdict.headline.startswith("sgd wins here among sgd and adam on")
 
 
+def test_headline_names_no_leader_where_pairs_contradict_each_other():
+    record = example_record(num_arms=3, num_seeds=21)
+    seeds = sorted({run.seed for run in record.confirmations if run.purpose == "confirm"})
+    thirds = {seed: index // 7 for index, seed in enumerate(seeds)}
+    scores = {("sgd", 0): 0.9, ("adam", 0): 0.8, ("adam", 1): 0.9, ("adamw", 1): 0.8}
+    scores |= {("adamw", 2): 0.95, ("sgd", 2): 0.7}
+    runs = tuple(
+        replace(run, test_metrics={"accuracy": scores[run.arm, thirds[run.seed]]})
+        for run in record.confirmations
+        if (run.arm, thirds.get(run.seed)) in scores
+    )
+    verdict = compare(replace(record, confirmations=runs)).verdict
+    assert verdict.headline.startswith("No arm leads: the pairs contradict each other")
+    assert verdict.leading == ()
+
+
 def test_headline_says_how_many_seeds_are_missing():
     assert compare(example_record(num_seeds=3)).verdict.headline == (
         "No verdict yet: 8 confirmation runs per arm are needed, there are 3."

@@ -1,4 +1,5 @@
 import pytest
+
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import Charges, Ledger, Search
 from bakeoff.space import build_arms
@@ -127,9 +128,7 @@ def test_an_arm_sees_only_its_own_trials():
     """What the other arm scores changes no proposal."""
     flat = run_all(search_of(), lambda plan: 0.9 if plan.arm == "sgd" else score_of(plan))
     steep = run_all(search_of())
-    adam = [
-        [plan.params for plan, _ in plans if plan.arm == "adam"] for plans in (flat, steep)
-    ]
+    adam = [[plan.params for plan, _ in plans if plan.arm == "adam"] for plans in (flat, steep)]
     assert adam[0] == adam[1]
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from bakeoff.search.pruners import PRUNERS, Cohort, decision_epochs
 from bakeoff.search.samplers import SAMPLERS
 from bakeoff.space import build_arms, build_trial_config, default_params

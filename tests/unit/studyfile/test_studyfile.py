@@ -3,11 +3,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.studyfile import format_study, load_study_file, resolve_study, study_schema
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from study_examples import study_document
 
 GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
@@ -143,13 +144,13 @@ def test_a_parameter_that_is_not_searched_by_default_may_be_asked_for():
 
 
 def test_a_bound_chosen_at_a_natural_limit_stays_natural():
-    config = resolve_study(
-        study_document(space={"sgd": {"momentum": {"low": 0.0, "high": 0.5}}})
-    )
+    config = resolve_study(study_document(space={"sgd": {"momentum": {"low": 0.0, "high": 0.5}}}))
     assert config.space["sgd.momentum"] == FloatRange(low=0.0, high=0.5, natural_low=True)
 
 
-@pytest.mark.parametrize(("compare", "seeds"), [(["optimizer"], 6), (["optimizer", "scheduler"], 8)])
+@pytest.mark.parametrize(
+    ("compare", "seeds"), [(["optimizer"], 6), (["optimizer", "scheduler"], 8)]
+)
 def test_automatic_seeds_are_the_fewest_that_can_decide(compare, seeds):
     config = resolve_study(study_document(study={"compare": compare}, confirm={"seeds": "auto"}))
     assert config.confirm.seeds == seeds

@@ -1,0 +1,78 @@
+"""Write the golden files and the generated parts of the README anew: run this file.
+
+The tests import `command_options` and `generated_parts` and compare; they never write.
+"""
+
+import re
+from pathlib import Path
+
+import typer
+
+from bakeoff.cli import app
+from bakeoff.commands.catalog import describe_range
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.schedulers import SCHEDULERS
+
+ROOT = Path(__file__).parents[2]
+OPTIONS_FILE = ROOT / "tests" / "golden" / "cli_options.txt"
+README = ROOT / "README.md"
+
+
+def command_options() -> str:
+    """Every verb with its arguments and options, a line each."""
+    command = typer.main.get_command(app)
+    lines = []
+    for name, verb in sorted(command.commands.items()):
+        names = ["/".join(option.opts) for option in verb.params if option.name != "help"]
+        lines.append(f"{name}: {' '.join(names)}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def generated_parts() -> dict[str, str]:
+    """Text by the name of the README's marker."""
+    return {"verbs": _verbs(), "optimizers": _optimizers(), "schedulers": _schedulers()}
+
+
+def _verbs() -> str:
+    command = typer.main.get_command(app)
+    rows = [
+        f"| `study {name}` | {(verb.help or '').splitlines()[0]} |"
+        for name, verb in command.commands.items()
+    ]
+    return "\n".join(["| verb | does |", "|---|---|", *rows])
+
+
+def _optimizers() -> str:
+    rows = [
+        f"| `{spec.name}` | {spec.description} | {spec.weight_decay} |"
+        f" {describe_range(spec.parameters['learning_rate'].range)} |"
+        f" {', '.join(name for name, one in spec.parameters.items() if one.searched)} |"
+        for spec in OPTIMIZERS
+    ]
+    return "\n".join(
+        ["| name | what | weight decay | learning rate searched in | searched |", "|---|---|---|---|---|", *rows]
+    )  # fmt: skip
+
+
+def _schedulers() -> str:
+    rows = [
+        f"| `{spec.name}` | {spec.description} |"
+        f" {', '.join(name for name, one in spec.parameters.items() if one.searched)} |"
+        for spec in SCHEDULERS
+    ]
+    return "\n".join(["| name | what | searched |", "|---|---|---|", *rows])
+
+
+def with_parts(text: str) -> str:
+    """The README with its generated parts as they should be."""
+    for name, part in generated_parts().items():
+        pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no markers for {name!r}")
+        text = pattern.sub(lambda found, part=part: f"{found[1]}{part}\n{found[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    OPTIONS_FILE.write_text(command_options())
+    README.write_text(with_parts(README.read_text()))

@@ -1,0 +1,107 @@
+"""The walls of the house: layers, start-up cost, and where files of others are opened."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def test_the_import_contracts_hold():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+RUN = "import sys\nfrom bakeoff.cli import main\ntry: main({arguments})\nexcept SystemExit: pass\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"], ["run", "--help"]])
+def test_the_command_starts_without_torch_and_optuna(arguments):
+    assert not {"torch", "optuna", "pandas", "plotly"} & modules_after(
+        RUN.format(arguments=arguments)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["optimizers"],
+        ["validate", str(ROOT / "studies/digits.toml")],
+        ["schema"],
+        ["report", "none", "--output", "/nowhere"],
+    ],
+)
+def test_a_command_that_trains_nothing_never_imports_torch(arguments):
+    assert "torch" not in modules_after(RUN.format(arguments=arguments))
+
+
+@pytest.mark.parametrize("module", ["bakeoff.session", "bakeoff.driver", "bakeoff.storage"])
+def test_the_driver_never_imports_torch(module):
+    assert "torch" not in modules_after(f"import {module}")
+
+
+@pytest.mark.parametrize("module", ["bakeoff.analysis.comparison", "bakeoff.report"])
+def test_analysis_and_report_import_neither_torch_nor_optuna(module):
+    assert not {"torch", "optuna"} & modules_after(f"import {module}")
+
+
+def calls_in(path: Path) -> list[tuple[str, ast.Call]]:
+    tree = ast.parse(path.read_text())
+    return [
+        (f"{node.func.value.id}.{node.func.attr}", node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+    ]
+
+
+def test_every_torch_load_is_safe_and_in_one_file():
+    loads = [
+        (path.name, call)
+        for path in SOURCES
+        for name, call in calls_in(path)
+        if name == "torch.load"
+    ]
+    assert {name for name, _ in loads} == {"checkpoint.py"}
+    for _, call in loads:
+        assert any(
+            word.arg == "weights_only" and getattr(word.value, "value", None) is True
+            for word in call.keywords
+        )
+
+
+def test_nothing_unpickles_or_evaluates():
+    forbidden = {"pickle.load", "pickle.loads", "torch.hub", "yaml.load", "builtins.eval"}
+    found = {name for path in SOURCES for name, _ in calls_in(path)}
+    names = {
+        node.func.id
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not forbidden & found
+    assert not {"eval", "exec"} & names
+
+
+def test_the_top_level_holds_only_what_belongs_there():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()  # fmt: skip
+    top = {path.split("/")[0] for path in listed if not path.startswith(".")}
+    assert top == {"pyproject.toml", "README.md", "LICENSE", "src", "studies", "tests", "results"}

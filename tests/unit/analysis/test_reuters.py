@@ -1,0 +1,52 @@
+"""Real searches with published tuning curves: Reuters, LSTM against MLP (Tang et al. 2020)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bakeoff.analysis.tuning import expected_best_of_k, probability_best_of_k
+
+
+def load_scores(name):
+    text = Path(__file__).with_name(f"reuters_{name}.txt").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if not line.startswith("#")]
+    return np.array(" ".join(rows).split(), dtype=float)
+
+
+LSTM = load_scores("lstm")
+MLP = load_scores("mlp")
+
+
+def test_all_published_trials_are_there():
+    assert (len(LSTM), len(MLP)) == (152, 145)
+
+
+@pytest.mark.parametrize(
+    ("k", "lstm", "mlp"),
+    [
+        (1, 0.332126, 0.778714),
+        (2, 0.447753, 0.785937),
+        (5, 0.597007, 0.792713),
+        (10, 0.706794, 0.796228),
+        (20, 0.797593, 0.798669),
+        (50, 0.872805, 0.800858),
+    ],
+)
+def test_expected_best_of_k_of_real_searches(k, lstm, mlp):
+    found = expected_best_of_k(LSTM, k), expected_best_of_k(MLP, k)
+    assert found == pytest.approx((lstm, mlp), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("k", "expected"),
+    [(1, 0.0521), (2, 0.0935), (5, 0.1974), (10, 0.3460), (20, 0.5784), (50, 0.9131)],
+)
+def test_probability_best_of_k_of_real_searches(k, expected):
+    assert probability_best_of_k(LSTM, MLP, k) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("k", "expected"), [(1, 0.0844), (2, 0.1467), (5, 0.2954), (10, 0.5009)])
+def test_probability_best_of_k_of_the_first_50_trials(k, expected):
+    found = probability_best_of_k(LSTM[:50], MLP[:50], k)
+    assert found == pytest.approx(expected, abs=5e-5)
