@@ -5,10 +5,11 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported
 
-import pytest  # noqa: E402
-from bakeoff.records import StudyConfig  # noqa: E402
-from bakeoff.studyfile import resolve_study  # noqa: E402
-from study_examples import study_document  # noqa: E402
+import pytest
+
+from bakeoff.records import StudyConfig
+from bakeoff.studyfile import resolve_study
+from study_examples import study_document
 
 ALLOWED_REASON = "accelerator"
 """With CI=true a test may be skipped only because there is none."""

@@ -66,6 +66,11 @@ class Page:
         return [(text, flags) for text, flags in groups if flags]
 
     @property
+    def first_figure(self) -> ReportFigure | None:
+        """The figure that carries the answer (F1), where there is anything to draw."""
+        return self.figures[0] if self.figures and self.figures[0].rows else None
+
+    @property
     def edge_marks(self) -> list[tuple[str, Any]]:
         """Chosen values near a bound that somebody chose, with their arm."""
         return [(arm.arm, mark) for arm in self.comparison.arms for mark in arm.boundaries]

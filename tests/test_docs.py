@@ -1,0 +1,108 @@
+"""The documentation says what the program does."""
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from bakeoff.cli import app
+from bakeoff.components.datasets import DATASETS
+from bakeoff.components.models import MODELS
+from bakeoff.studyfile import load_study_file, resolve_study
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+STUDIES = sorted((ROOT / "studies").glob("*.toml"))
+COMMANDS = typer.main.get_command(app).commands
+
+
+def _load_regenerate():
+    spec = importlib.util.spec_from_file_location(
+        "regenerate", ROOT / "tests" / "golden" / "regenerate.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+regenerate = _load_regenerate()
+
+
+def test_the_command_line_has_exactly_the_options_it_is_known_by():
+    assert regenerate.OPTIONS_FILE.read_text() == regenerate.command_options()
+
+
+def test_the_generated_parts_of_the_readme_are_up_to_date():
+    assert regenerate.with_parts(README) == README
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_verb_explains_itself_with_an_example(name):
+    assert f"Example: study {name}" in COMMANDS[name].help
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_study_that_is_shipped_is_valid(file):
+    assert load_study_file(file).name == file.stem
+
+
+@pytest.mark.parametrize("name", [*DATASETS.names, *MODELS.names])
+def test_every_data_set_and_model_is_used_by_a_study_that_is_shipped(name):
+    assert any(f'"{name}"' in file.read_text() for file in STUDIES)
+
+
+def test_the_study_file_in_the_readme_is_valid():
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert resolve_study(tomllib.loads(block)).name == "digits"
+
+
+def test_the_starter_that_init_writes_is_valid(tmp_path):
+    from bakeoff.commands.upkeep import write_starter
+
+    write_starter(tmp_path / "study.toml")
+    assert load_study_file(tmp_path / "study.toml").name == "my-study"
+
+
+def test_the_readme_has_exactly_two_set_up_commands():
+    commands = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[0].endswith("study run studies/digits.toml")
+    assert "pytest" in commands[1]
+
+
+def test_every_command_in_the_readme_exists_with_its_options():
+    lines = re.findall(r"^study (.*?)(?:  #.*)?$", README, re.MULTILINE)
+    assert lines
+    for line in lines:
+        verb, *words = shlex.split(line)
+        known = {option for one in COMMANDS[verb].params for option in one.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("name", ["README.md", "src/bakeoff/README.md", ".github/CONTRIBUTING.md"])
+def test_every_relative_link_and_file_named_exists(name):
+    text = (ROOT / name).read_text()
+    folder = (ROOT / name).parent
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert all((folder / link).exists() for link in links), links
+
+
+def test_the_architecture_map_names_every_module():
+    text = (ROOT / "src/bakeoff/README.md").read_text()
+    modules = [
+        path.name + ("/" if path.is_dir() else "")
+        for path in (ROOT / "src" / "bakeoff").iterdir()
+        if (path.is_dir() or path.suffix == ".py") and not path.name.startswith("__")
+    ]
+    assert not [name for name in modules if f"`{name}`" not in text]
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-cnn"])
+def test_a_published_report_belongs_to_the_study_file_that_is_shipped(name):
+    """The settings it was made with are those the file gives today."""
+    published = ROOT / "results" / "published" / name / "study.toml"
+    assert load_study_file(published) == load_study_file(ROOT / "studies" / f"{name}.toml")
