@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import optuna
 import optuna_dashboard
 import typer
 
@@ -71,6 +72,17 @@ def build_server(*, output: Path, storage_url: str | None, port: int) -> WSGISer
         return make_server(HOST, port, app, server_class=_Server, handler_class=_QuietHandler)
     except OSError as error:
         raise UsageError(f"--port {port}: {error.strerror}; choose another, or 0") from None
+
+
+def note_verdict(storage_url: str, name: str, headline: str) -> None:
+    """Make the verdict and a link to the report the note that the dashboard shows of a study.
+
+    Raises:
+        BakeoffError: The storage cannot be written.
+    """
+    storage = Storage(storage_url, create=True)
+    study = optuna.load_study(study_name=name, storage=storage.optuna_storage)
+    optuna_dashboard.save_note(study, f"{headline}\n\n[The report](/reports/{name}/index.html)")
 
 
 def build_app(dashboard: App, output: Path) -> App:

@@ -1,9 +1,10 @@
+import json
 import threading
 from http.client import HTTPConnection
 
 import pytest
 
-from bakeoff.dashboard import build_server
+from bakeoff.dashboard import build_server, note_verdict
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
 from study_examples import study_facts
@@ -21,7 +22,7 @@ def server(tmp_path, config):
     (tmp_path / "secret.txt").write_text("secret")
     (report / "link.txt").symlink_to(tmp_path / "secret.txt")
     server = build_server(output=tmp_path, storage_url=url, port=0)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()
@@ -110,3 +111,12 @@ def test_the_dashboards_own_pages_are_guarded_too(server):
     assert status == 200
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, tmp_path):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    note_verdict(url, "toy", "adam wins here.")
+    (study,) = [one for one in json.loads(answer(server, "/api/studies")[1])["study_summaries"]
+                if one["study_name"] == "toy"]  # fmt: skip
+    note = json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])["note"]["body"]
+    assert note == "adam wins here.\n\n[The report](/reports/toy/index.html)"

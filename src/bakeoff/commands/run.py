@@ -24,6 +24,7 @@ def run_and_report(
         BakeoffError: See `bakeoff.session.run_study`.
     """
     from bakeoff.components.metrics import METRICS
+    from bakeoff.dashboard import note_verdict
     from bakeoff.progress import build_progress
     from bakeoff.session import RunSettings, run_study
     from bakeoff.studyfile import arm_names
@@ -42,6 +43,7 @@ def run_and_report(
             f" confirmation runs of {config.name!r} are done"
         )
     comparison = report_study(config.name, output=output, storage_url=storage_url)
+    note_verdict(settings.storage_url, config.name, comparison.verdict.headline)
     if not any(trial.outcome == "complete" for trial in comparison.study.trials):
         raise NothingCompletedError(
             f"study {config.name!r} finished, but no trial completed; the report says why"
