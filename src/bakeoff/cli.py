@@ -79,7 +79,6 @@ def run(
 @app.command()
 def plan(
     file: StudyFileArgument,
-    output: Output = RESULTS,
     workers: Workers = None,
     device: DeviceOption = Device.CPU,
     as_json: Json = False,
@@ -90,7 +89,7 @@ def plan(
     """
     from bakeoff.commands.run import plan_study
 
-    plan_study(file, output=output, workers=workers, device=device.value, as_json=as_json)
+    plan_study(file, workers=workers, device=device.value, as_json=as_json)
 
 
 @app.command()

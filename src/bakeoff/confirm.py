@@ -4,6 +4,7 @@ The verdict rests on these runs alone. All their seeds are new, the same in ever
 from the search's; the test set is read once per confirmation run and never before.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -52,12 +53,14 @@ def choose(
 ) -> int:
     """Number of the candidate with the best mean validation score on the shortlist seeds.
 
-    Ties go to the candidate with the better search score, that is, the earlier one.
+    A run that failed counts as the worst score there is. Ties go to the candidate with the better
+    search score, that is, the earlier one.
     """
     scores: dict[int, list[float]] = defaultdict(list)
     for run in runs:
-        if run.purpose == "shortlist" and run.configuration is not None and run.score is not None:
-            scores[run.configuration].append(metric.sign * run.score)
+        if run.purpose == "shortlist" and run.configuration is not None:
+            value = -math.inf if run.score is None else metric.sign * run.score
+            scores[run.configuration].append(value)
     return max(
         (candidate.number for candidate in candidates),
         key=lambda number: (

@@ -17,15 +17,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import optuna
 import optuna_dashboard
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.errors import UsageError
-from bakeoff.storage import Storage, default_storage_url
+from bakeoff.errors import StorageError, UsageError
+from bakeoff.storage import Storage, choose_storage_url
 from bakeoff.studyfile import STUDY_NAME
 
 HOST = "127.0.0.1"
-LOOPBACK_NAMES = ("127.0.0.1", "localhost")
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 READING = ("GET", "HEAD")
-REPORT_PATH = re.compile(r"/reports/(?P<name>[^/]+)/(?P<file>.*)")
+REPORT_PATH = re.compile(r"/reports/(?P<name>[^/]+)(?:/(?P<file>.*))?")
 REPORT_POLICY = "frame-ancestors 'none'"
 
 StartResponse = Callable[..., Any]
@@ -66,7 +67,7 @@ def build_server(*, output: Path, storage_url: str | None, port: int) -> WSGISer
         UsageError: The port is taken.
         BakeoffError: The storage cannot be read.
     """
-    storage = Storage(storage_url or default_storage_url(output))
+    storage = Storage(choose_storage_url(storage_url, output))
     app = build_app(optuna_dashboard.wsgi(storage.optuna_storage), output)
     try:
         return make_server(HOST, port, app, server_class=_Server, handler_class=_QuietHandler)
@@ -81,15 +82,18 @@ def note_verdict(storage_url: str, name: str, headline: str) -> None:
         BakeoffError: The storage cannot be written.
     """
     storage = Storage(storage_url, create=True)
-    study = optuna.load_study(study_name=name, storage=storage.optuna_storage)
-    optuna_dashboard.save_note(study, f"{headline}\n\n[The report](/reports/{name}/index.html)")
+    try:
+        study = optuna.load_study(study_name=name, storage=storage.optuna_storage)
+        optuna_dashboard.save_note(study, f"{headline}\n\n[The report](/reports/{name}/index.html)")
+    except (KeyError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+        raise StorageError(f"the verdict cannot be noted in {storage}: {error}") from None
 
 
 def build_app(dashboard: App, output: Path) -> App:
     """The dashboard with its guards, and the reports beside it."""
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if _host_name(environ) not in LOOPBACK_NAMES:
+        if not OWN_HOST.fullmatch(environ.get("HTTP_HOST", "")):
             return _answer(start_response, "403 Forbidden", "this server answers localhost only")
         if environ["REQUEST_METHOD"] not in READING:
             return _answer(start_response, "403 Forbidden", "this dashboard is read-only")
@@ -97,19 +101,18 @@ def build_app(dashboard: App, output: Path) -> App:
         if path in ("/reports", "/reports/"):
             return _answer(start_response, "200 OK", _index(output), "text/html; charset=utf-8")
         found = REPORT_PATH.fullmatch(path)
+        if found and found["file"] is None and found["name"] in report_names(output):
+            start_response("302 Found", [("Location", f"/reports/{found['name']}/index.html")])
+            return []
         if found:
-            return _serve_report(output, found["name"], found["file"], start_response)
+            return _serve_report(output, found["name"], found["file"] or "", start_response)
         return dashboard(environ, _with_guards(start_response))
 
     return app
 
 
-def _host_name(environ: dict[str, Any]) -> str:
-    return str(environ.get("HTTP_HOST", "")).rpartition(":")[0] or str(environ.get("HTTP_HOST", ""))
-
-
 def _with_guards(start_response: StartResponse) -> StartResponse:
-    """Uploaded files are handed over as downloads: a page among them could act as this one."""
+    """No page of another origin may read or frame what is served here."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         kept = [item for item in headers if item[0].lower() != "access-control-allow-origin"]
@@ -158,17 +161,26 @@ def _index(output: Path) -> str:
     )
 
 
+def _read_report(output: Path, name: str, file: str) -> bytes | None:
+    if name not in report_names(output):
+        return None
+    try:
+        folder = (output / name).resolve()
+        path = (folder / file).resolve()
+        is_ours = path.is_relative_to(folder) and path.relative_to(folder).parts[0] != "checkpoints"
+        return path.read_bytes() if is_ours and path.is_file() else None
+    except (OSError, ValueError, RuntimeError, IndexError):
+        return None  # no file can have such a name
+
+
 def _serve_report(
     output: Path, name: str, file: str, start_response: StartResponse
 ) -> Iterable[bytes]:
     """A file of a report; nothing outside the report's folder, whatever the path says."""
-    folder = (output / name).resolve()
-    path = (folder / (file or "index.html")).resolve()
-    is_ours = name in report_names(output) and path.is_relative_to(folder)
-    if not is_ours or not path.is_file() or "checkpoints" in path.parts:
+    content = _read_report(output, name, file or "index.html")
+    if content is None:
         return _answer(start_response, "404 Not Found", "no such report")
-    content = path.read_bytes()
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    kind = mimetypes.guess_type(file or "index.html")[0] or "application/octet-stream"
     start_response(
         "200 OK",
         [

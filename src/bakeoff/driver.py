@@ -23,12 +23,13 @@ from bakeoff.engines.protocol import (
     Event,
     Failed,
     Finished,
+    Halted,
     Job,
     Paused,
     Probed,
     Reply,
 )
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
 from bakeoff.space import build_trial_config
@@ -260,6 +261,9 @@ class Driver:
                 self._on_death(event, run, source)
             case Paused():
                 del self._runs[run.name]
+            case Halted():
+                self._engine.close()
+                raise StorageError(f"{event.reason}; make room and run the same command again")
             case Probed():
                 raise BakeoffError(f"unexpected answer to a probe: {event}")
 

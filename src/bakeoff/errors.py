@@ -52,8 +52,16 @@ class StorageError(BakeoffError):
     exit_code = 5
 
 
+class EmptyStorageError(StorageError):
+    """There is nothing stored yet."""
+
+
 class CheckpointError(BakeoffError):
     """A checkpoint is damaged, or belongs to another run."""
+
+
+class CheckpointWriteError(CheckpointError, OSError):
+    """A checkpoint cannot be written: the disk is full, or the folder is gone or read-only."""
 
 
 def one_line(text: object) -> str:

@@ -70,12 +70,14 @@ def _advisory_lock(storage: Storage, name: str) -> Iterator[None]:
                     "SELECT a.client_addr::text, a.application_name, a.backend_start::text"
                     " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
                     " WHERE l.locktype = 'advisory' AND l.objid::bigint = :key AND l.granted"
+                    " AND l.database = (SELECT oid FROM pg_database"
+                    " WHERE datname = current_database())"
                 ),
                 {"key": key},
-            ).one_or_none()
+            ).first()
             raise StudyLockedError(
                 f"study {name!r} is being run by another driver"
-                + (f" ({', '.join(str(part) for part in holder)})" if holder else "")
+                + (f" ({', '.join(str(part) for part in holder if part)})" if holder else "")
             )
         yield
 

@@ -82,6 +82,13 @@ class Choice:
 Range = FloatRange | IntRange | Choice
 
 
+def describe_range(setting: Range) -> str:
+    """`0.0001 to 1, log`, or the choices."""
+    if isinstance(setting, Choice):
+        return ", ".join(map(str, setting.choices))
+    return f"{setting.low:g} to {setting.high:g}" + (", log" if setting.log else "")
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

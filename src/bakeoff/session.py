@@ -7,29 +7,30 @@ is built and trained for a few steps in a worker.
 import os
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.components.metrics import METRICS, chance_score
 from bakeoff.confirm import Confirmation
-from bakeoff.driver import Driver, Observer, StopRequest
+from bakeoff.driver import POLL_SECONDS, Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.local import LocalEngine, default_layout
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
-from bakeoff.errors import UsageError
+from bakeoff.engines.worker import import_path
+from bakeoff.errors import BakeoffError, EmptyStorageError, StorageError, UsageError
 from bakeoff.lock import study_lock
-from bakeoff.ranges import Choice, IntRange
+from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
-from bakeoff.storage import Storage, StudyFacts, default_storage_url, parse_storage_url
+from bakeoff.storage import Storage, StudyFacts, choose_storage_url, parse_storage_url
 from bakeoff.studyfile import format_study
 
-PROBE_SECONDS = 600.0
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 
 
@@ -55,7 +56,7 @@ class RunSettings:
         default_workers, default_threads = default_layout(device)
         if workers is not None and not 1 <= workers <= 1024:  # noqa: PLR2004 - said in the message
             raise UsageError(f"--workers = {workers}: allowed are 1 to 1024")
-        url = storage_url or default_storage_url(output)
+        url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
         return cls(
             output=output,
@@ -90,17 +91,34 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         InterruptedStudyError: It was asked to stop; calling again continues.
         BakeoffError: Data, model, storage or settings are unusable; nothing was created.
     """
-    check_output(settings.output)
+    check_output(study_folder(settings.output, config.name))
     summary = check_data(config)
-    with StopRequest().listening() as stop, _engine(settings, config, summary) as (engine, facts):
+    known = _stored_facts(settings, config.name)
+    engine = LocalEngine(
+        num_workers=settings.workers,
+        threads=known.threads if known else settings.threads,
+        device=settings.device,
+    )
+    with StopRequest().listening() as stop, closing(engine):
+        facts = known or _measure(config, settings, summary, engine, stop)
         storage = Storage(settings.storage_url, create=True)
+        storage.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):
+            storage.remove_half_made(config.name)
             if not storage.has(config.name):
-                storage.create(config, facts or _measure(config, settings, summary, engine))
+                storage.create(config, facts)
             stored = storage.load_config(config.name)
             check_unchanged(stored, config)
-            _check_unchanged_data(storage.load_facts(config.name), summary)
+            _check_unchanged_facts(storage.load_facts(config.name), summary, settings)
+            if known and not storage.is_finished(config.name):
+                probe(config, engine, stop)  # model and device still work
             return _drive(stored, settings, storage, engine, observer, stop)
+
+
+def _on_wait(observer: Observer, stop: StopRequest, reason: str) -> None:
+    observer.note(reason)
+    if stop.count > 1:
+        raise InterruptedStudyError(stop.exit_code)
 
 
 def _drive(
@@ -112,8 +130,11 @@ def _drive(
     stop: StopRequest,
 ) -> SessionResult:
     folder = study_folder(settings.output, config.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "study.toml").write_text(format_study(config))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "study.toml").write_text(format_study(config))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written ({error.strerror})") from None
     facts = storage.load_facts(config.name)
     driver = Driver(
         config=config,
@@ -138,30 +159,16 @@ def _drive(
     )
 
 
-@contextmanager
-def _engine(
-    settings: RunSettings, config: StudyConfig, summary: DatasetSummary
-) -> Iterator[tuple[Engine, StudyFacts | None]]:
-    """Workers with the threads the study was begun with; facts too, if it is new."""
-    stored = _stored_facts(settings, config.name)
-    engine = LocalEngine(
-        num_workers=settings.workers,
-        threads=stored.threads if stored else settings.threads,
-        device=settings.device,
-    )
-    try:
-        yield engine, None if stored else _measure(config, settings, summary, engine)
-    finally:
-        engine.close()
-
-
 def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
     """What is stored of the study, without creating a storage."""
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
-    storage = Storage(settings.storage_url)
-    return storage.load_facts(name) if storage.has(name) else None
+    try:
+        storage = Storage(settings.storage_url)
+    except EmptyStorageError:
+        return None
+    return storage.load_facts(name) if name in storage.names() else None
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:
@@ -170,38 +177,56 @@ def check_data(config: StudyConfig) -> DatasetSummary:
     Raises:
         DataError: It is missing or unusable; the message says how to get or mend it.
     """
+    sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
-    check_batch_size(config.data.dataset, summary.num_train, _largest_batch(config))
+    check_batch_size(config.data.dataset, summary.num_train, _batch_sizes(config)[1])
     return summary
 
 
-def _largest_batch(config: StudyConfig) -> int:
+def _batch_sizes(config: StudyConfig) -> tuple[int, int]:
+    """The smallest and the largest batch size of the study."""
     match config.space.get("training.batch_size"):
         case IntRange() as setting:
-            return setting.high
+            return setting.low, setting.high
         case Choice() as setting:
-            return max(int(choice) for choice in setting.choices)
+            sizes = [int(choice) for choice in setting.choices]
+            return min(sizes), max(sizes)
         case _:
-            return config.training.batch_size
+            return config.training.batch_size, config.training.batch_size
 
 
-def _check_unchanged_data(facts: StudyFacts, summary: DatasetSummary) -> None:
+def smallest_batch(config: StudyConfig) -> int:
+    """The smallest batch size of the study: what an epoch of most steps takes."""
+    return _batch_sizes(config)[0]
+
+
+def _check_unchanged_facts(
+    facts: StudyFacts, summary: DatasetSummary, settings: RunSettings
+) -> None:
+    """Data and device change results, so a study keeps those it was begun with."""
     if facts.data_fingerprint != summary.fingerprint:
         raise UsageError(
             "data.dataset: the data changed since the study began (fingerprint"
             f" {facts.data_fingerprint[:12]}, now {summary.fingerprint[:12]}); restore it, or give"
             " the study a new name"
         )
+    device = facts.environment.get("device", settings.device)
+    if device != settings.device:
+        raise UsageError(f"--device {settings.device}: the study was begun on {device!r}")
 
 
 # ---------------------------------------------------------------- measuring
 
 
 def _measure(
-    config: StudyConfig, settings: RunSettings, summary: DatasetSummary, engine: Engine
+    config: StudyConfig,
+    settings: RunSettings,
+    summary: DatasetSummary,
+    engine: Engine,
+    stop: StopRequest,
 ) -> StudyFacts:
     """Try the model for a few steps and note all that stays fixed from here on."""
-    probed = choose_precision(config, probe(config, engine))
+    probed = choose_precision(config, probe(config, engine, stop))
     return StudyFacts(
         metric=METRICS[config.objective].info,
         chance_score=chance_score(config.objective, summary.num_classes),
@@ -215,23 +240,28 @@ def _measure(
     )
 
 
-def probe(config: StudyConfig, engine: Engine) -> Probed:
+def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Raises:
-        BakeoffError: The model cannot be built or trained; the message is the worker's.
+        UsageError: The model cannot be built or trained; the message is the worker's.
+        BakeoffError: The worker died.
+        InterruptedStudyError: It was asked to stop.
     """
     params = default_params(build_arms(config)[0], config.model)
     engine.submit(
         Probe(run="probe", config=build_trial_config(config, params, derive_seed(config.seed)))
     )
-    while True:
-        for event in engine.events(PROBE_SECONDS):
+    while not stop.count:
+        for event in engine.events(POLL_SECONDS):
             match event:
                 case Probed():
                     return event
-                case Failed() | Died():
+                case Failed():
                     raise UsageError(f"model.model = {config.model!r}: {event.reason}")
+                case Died():
+                    raise BakeoffError(f"model.model = {config.model!r}: {event.reason}")
+    raise InterruptedStudyError(stop.exit_code)
 
 
 def choose_precision(config: StudyConfig, probed: Probed) -> Probed:
@@ -259,10 +289,11 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         f" {summary.num_test} test samples",
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": _with_params(config.model, dict(config.model_params)),
-        "training": f"{training.epochs} epochs, batch size {training.batch_size}",
-        "gradient clipping": _or_none(training.clip_grad_norm, "norm at most {}"),
-        "early stopping": _or_none(training.early_stopping_patience, "after {} epochs without"),
-        "label smoothing": str(training.label_smoothing),
+        "epochs": str(training.epochs),
+        "batch size": _setting(config, "batch_size"),
+        "gradient clipping, norm at most": _setting(config, "clip_grad_norm"),
+        "label smoothing": _setting(config, "label_smoothing"),
+        "early stopping, epochs without a better one": _setting(config, "early_stopping_patience"),
         "optimizers": ", ".join(search.optimizers),
         "schedulers": ", ".join(search.schedulers),
         "study seed": str(config.seed),
@@ -274,8 +305,13 @@ def _with_params(name: str, params: dict[str, object]) -> str:
     return f"{name} ({listed})" if listed else name
 
 
-def _or_none(value: float | None, text: str) -> str:
-    return "none" if value is None else text.format(value)
+def _setting(config: StudyConfig, name: str) -> str:
+    """A setting of `[training]`: its value, or the range it is searched in."""
+    searched = config.space.get(f"training.{name}")
+    if isinstance(searched, (FloatRange, IntRange, Choice)):
+        return f"searched, {describe_range(searched)}"
+    value = getattr(config.training, name)
+    return "none" if value is None else str(value)
 
 
 def describe_environment(settings: RunSettings, probed: Probed) -> dict[str, str]:

@@ -7,10 +7,12 @@ attributes, so that the dashboard's table shows them; bulky ones (per-epoch hist
 attributes.
 """
 
+import fcntl
 import sqlite3
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bakeoff.errors import (
+    EmptyStorageError,
     MissingDependencyError,
     StorageError,
     UsageError,
@@ -45,6 +48,7 @@ from bakeoff.space import build_arms, distributions, fingerprint
 from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = 1
+OPTUNA_TABLE = "version_info"
 STUDY_KEY = "bakeoff:study"
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
@@ -53,6 +57,7 @@ BUSY_SECONDS = 60
 RETRY_SECONDS = 600
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
 SCHEMES = ("sqlite", "postgresql")
+SECRETS = ("password", "sslpassword", "passfile")
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "diverged": TrialState.COMPLETE,
@@ -60,6 +65,10 @@ STATES: Mapping[Outcome, TrialState] = {
     "infeasible": TrialState.FAIL,
     "failed": TrialState.FAIL,
 }
+
+AWAY_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
+GONE_ERRORS = (KeyError, optuna.exceptions.UpdateFinishedTrialError)
+GONE = "the study was deleted or changed by another program while it was in use"
 
 Answer = TypeVar("Answer")
 
@@ -101,8 +110,11 @@ class Storage:
         self.path = _sqlite_path(self.url)
         if self.path is not None:
             _check_sqlite_file(self.path, create=create)
-        self._rdb = _open(self.url, writes=create)
+        with _schema_lock(self.path if create else None):
+            self._rdb = _open(self.url, writes=create)
         self._ids: dict[str, int] = {}
+        self.on_wait: Callable[[str], None] = lambda _: None
+        """Told why, each time a write has to wait for a storage that is away; may raise."""
 
     @property
     def optuna_storage(self) -> RDBStorage:
@@ -134,18 +146,29 @@ class Storage:
         return False
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return shown(self.url)
 
     # ------------------------------------------------------------ studies
+
+    def remove_half_made(self, name: str) -> None:
+        """Remove what a kill during `create` or `delete` left behind; call it under the lock."""
+        stored = {study.study_name: study for study in _guard(self._rdb.get_all_studies)}
+        is_whole = name in stored and STUDY_KEY in stored[name].system_attrs
+        if is_whole or name + CONFIRM_SUFFIX not in stored:
+            return  # whole, absent, or another program's: only bakeoff makes the second study
+        for one in (name, name + CONFIRM_SUFFIX):
+            if one in stored:
+                _guard(partial(self._rdb.delete_study, self._id(one)))
+        self._ids.clear()
 
     def create(self, config: StudyConfig, facts: StudyFacts) -> None:
         """Store a new study."""
         direction = StudyDirection.MAXIMIZE if facts.metric.sign > 0 else StudyDirection.MINIMIZE
         for name in (config.name + CONFIRM_SUFFIX, config.name):
             study_id = _guard(partial(self._rdb.create_new_study, [direction], name))
-            self._rdb.set_study_system_attr(study_id, "study:metric_names", [facts.metric.name])
             content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
-            self._rdb.set_study_system_attr(study_id, STUDY_KEY, content)
+            for key, value in (("study:metric_names", [facts.metric.name]), (STUDY_KEY, content)):
+                _guard(partial(self._rdb.set_study_system_attr, study_id, key, value))
 
     def load_config(self, name: str) -> StudyConfig:
         """The settings a stored study was begun with.
@@ -171,6 +194,11 @@ class Storage:
                 " install a newer bakeoff"
             )
         return content
+
+    def is_finished(self, name: str) -> bool:
+        """Whether search and confirmation were complete when the study was last run."""
+        attrs = _guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
+        return bool(attrs.get("finished", False))
 
     def mark_finished(self, name: str) -> None:
         """Note that search and confirmation are complete."""
@@ -215,12 +243,19 @@ class Storage:
             },
         )
         study_id = self._group_id(config.name, plan.purpose)
-        trial_id = _persist(lambda: self._rdb.create_new_trial(study_id, template))
-        return self._rdb.get_trial_number_from_id(trial_id), trial_id
+        number = self._persist(partial(self._rdb.get_n_trials, study_id))
+
+        def create_once() -> int:
+            """The driver alone writes: a trial of this number is this one, acknowledged or not."""
+            if self._rdb.get_n_trials(study_id) > number:
+                return self._rdb.get_trial_id_from_study_id_trial_number(study_id, number)
+            return self._rdb.create_new_trial(study_id, template)
+
+        return number, self._persist(create_once)
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""
-        _persist(lambda: self._rdb.set_trial_intermediate_value(trial_id, epoch, value))
+        self._persist(lambda: self._rdb.set_trial_intermediate_value(trial_id, epoch, value))
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended; its state is changed last, so that a crash before repeats it."""
@@ -240,14 +275,38 @@ class Storage:
         if record.stop_reason:
             facts["stop_reason"] = record.stop_reason
         facts |= {f"test_{name}": value for name, value in record.test_metrics.items()}
-        _persist(
+        self._persist(
             lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, _without_nan(result))
         )
         for key, value in facts.items():
-            _persist(partial(self._rdb.set_trial_user_attr, trial_id, key, value))
+            self._persist(partial(self._rdb.set_trial_user_attr, trial_id, key, value))
         state = STATES[record.outcome]
         values = None if state is TrialState.FAIL or record.score is None else [record.score]
-        _persist(lambda: self._rdb.set_trial_state_values(trial_id, state, values))
+
+        def end_once() -> None:
+            if self._rdb.get_trial(trial_id).state is not state:
+                self._rdb.set_trial_state_values(trial_id, state, values)
+
+        self._persist(end_once)
+
+    def _persist(self, write: Callable[[], Answer]) -> Answer:
+        """Write, and wait with growing pauses while the storage is away; nothing is dropped.
+
+        Raises:
+            StorageError: It stayed away for `RETRY_SECONDS`, or the study is gone.
+        """
+        deadline, pause = time.monotonic() + RETRY_SECONDS, 0.1
+        while True:
+            try:
+                return write()
+            except GONE_ERRORS:
+                raise StorageError(GONE) from None
+            except AWAY_ERRORS as error:
+                if time.monotonic() > deadline:
+                    raise StorageError(f"the storage stayed away: {_first_line(error)}") from None
+                self.on_wait(f"the storage does not answer ({_first_line(error)}); waiting for it")
+                time.sleep(pause)
+                pause = min(2 * pause, 10.0)
 
     def load_runs(self, name: str, purpose: Purpose) -> tuple[tuple[int, TrialRecord], ...]:
         """All runs as (storage id, record), by number; `purpose` tells search from the rest."""
@@ -257,12 +316,12 @@ class Storage:
         return tuple(
             (trial._trial_id, _to_record(trial, objective))  # noqa: SLF001 - no public name
             for trial in sorted(trials, key=lambda trial: trial.number)
+            if PLAN_KEY in trial.system_attrs  # one that somebody else put in is none of ours
         )
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""
         config, facts = self.load_config(name), self.load_facts(name)
-        attrs = _guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
         return StudyRecord(
             name=name,
             question=config.question,
@@ -284,7 +343,7 @@ class Storage:
             protocol=facts.protocol,
             environment=facts.environment,
             config_hash=fingerprint(config),
-            finished=bool(attrs.get("finished", False)),
+            finished=self.is_finished(name),
         )
 
 
@@ -356,9 +415,11 @@ def _without_nan(value: Any) -> Any:
 # ---------------------------------------------------------------- opening
 
 
-def default_storage_url(output: Path) -> str:
-    """The SQLite storage inside an output folder."""
-    return f"sqlite:///{output / 'studies.db'}"
+def choose_storage_url(given: str | None, output: Path) -> str:
+    """The storage URL that was given, else that of the SQLite storage inside the output folder."""
+    if given is not None:
+        return given
+    return URL.create("sqlite", database=str(output / "studies.db")).render_as_string()
 
 
 def parse_storage_url(text: str) -> URL:
@@ -370,15 +431,20 @@ def parse_storage_url(text: str) -> URL:
     hint = "e.g. sqlite:///results/studies.db or postgresql://user@host/database"
     try:
         url = make_url(text)
-    except ArgumentError:
-        shown = text if "@" not in text else "it"
-        raise UsageError(f"storage: cannot understand {shown!r}; {hint}") from None
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
+        named = "the URL" if {"@", "="} & set(text) else repr(text)
+        raise UsageError(f"storage: cannot understand {named}; {hint}") from None
     scheme = url.get_backend_name()
     if scheme not in SCHEMES:
         raise UsageError(f"storage: {describe_unknown('scheme', scheme, SCHEMES)}; {hint}")
     if scheme == "sqlite" and url.database in (None, "", ":memory:"):
         raise UsageError(f"storage: {text!r} names no file; {hint}")
-    return url.set(drivername="postgresql+psycopg") if scheme == "postgresql" else url
+    return url.set(drivername="postgresql+psycopg" if scheme == "postgresql" else "sqlite")
+
+
+def shown(url: URL) -> str:
+    """The URL without anything secret, for messages."""
+    return url.difference_update_query(SECRETS).render_as_string(hide_password=True)
 
 
 def _sqlite_path(url: URL) -> Path | None:
@@ -391,7 +457,10 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
     if not path.exists():
         if not create:
             raise StorageError(f"storage {path} does not exist; `study run FILE` makes it")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"storage {path} cannot be made ({error.strerror})") from None
     filesystem = filesystem_type(path.parent)
     if filesystem in NETWORK_FILESYSTEMS:
         raise StorageError(
@@ -426,17 +495,49 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
         arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
         arguments["connect_args"] = {"connect_timeout": 10, "application_name": "bakeoff"}
     try:
+        _check_schema(url, arguments, writes=writes)
         rdb = RDBStorage(text, engine_kwargs=arguments)
     except ImportError:
         raise MissingDependencyError(
             "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
         ) from None
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        shown = url.render_as_string(hide_password=True)
-        raise StorageError(f"storage {shown} cannot be opened: {_first_line(error)}") from None
+        raise StorageError(f"storage {shown(url)} cannot be opened: {_first_line(error)}") from None
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(rdb, writes=writes)
     return rdb
+
+
+def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
+    """Optuna makes its tables wherever it is let in; readers must not, nor writers among others'.
+
+    Raises:
+        StorageError: There are no studies here, or other tables.
+    """
+    engine = sqlalchemy.create_engine(url, **arguments)
+    try:
+        tables = set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    if OPTUNA_TABLE in tables:
+        return
+    if not writes:
+        raise EmptyStorageError(
+            f"storage {shown(url)} holds no studies; `study run FILE` makes them"
+        )
+    if tables and url.get_backend_name() == "sqlite":
+        raise StorageError(f"storage {shown(url)} belongs to another program; give another file")
+
+
+@contextmanager
+def _schema_lock(path: Path | None) -> Iterator[None]:
+    """Hold other processes off while the tables are made."""
+    if path is None:
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
@@ -459,25 +560,10 @@ def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
 def _guard(read: Callable[[], Answer]) -> Answer:
     try:
         return read()
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except GONE_ERRORS:
+        raise StorageError(GONE) from None
+    except AWAY_ERRORS as error:
         raise StorageError(f"the storage does not answer: {_first_line(error)}") from None
-
-
-def _persist(write: Callable[[], Answer], *, clock: Callable[[], float] = time.monotonic) -> Answer:
-    """Write, and wait with growing pauses while the storage is away; nothing is dropped.
-
-    Raises:
-        StorageError: It stayed away for `RETRY_SECONDS`.
-    """
-    deadline, pause = clock() + RETRY_SECONDS, 0.1
-    while True:
-        try:
-            return write()
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            if clock() > deadline:
-                raise StorageError(f"the storage stayed away: {_first_line(error)}") from None
-            time.sleep(pause)
-            pause = min(2 * pause, 10.0)
 
 
 def _first_line(error: BaseException) -> str:

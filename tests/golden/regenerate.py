@@ -9,9 +9,9 @@ from pathlib import Path
 import typer
 
 from bakeoff.cli import app
-from bakeoff.commands.catalog import describe_range
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.ranges import describe_range
 
 ROOT = Path(__file__).parents[2]
 OPTIONS_FILE = ROOT / "tests" / "golden" / "cli_options.txt"

@@ -8,7 +8,7 @@ from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.ranges import Choice, Range
+from bakeoff.ranges import describe_range
 from bakeoff.records import as_plain
 
 Row = dict[str, object]
@@ -87,13 +87,6 @@ def _parameter_rows(head: Row, parameters: Mapping[str, ParameterSpec]) -> list[
         }
         for name, spec in parameters.items()
     ]
-
-
-def describe_range(setting: Range) -> str:
-    """`0.0001 to 1, log`, or the choices."""
-    if isinstance(setting, Choice):
-        return ", ".join(map(str, setting.choices))
-    return f"{setting.low:g} to {setting.high:g}" + (", log" if setting.log else "")
 
 
 def _print(rows: list[Row], *, as_json: bool) -> None:

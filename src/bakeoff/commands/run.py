@@ -1,6 +1,7 @@
 """`study run`, `study plan`, `study report`: from a study file to a report."""
 
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,9 @@ def report_study(name: str, *, output: Path, storage_url: str | None) -> Compari
     Raises:
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    from bakeoff.storage import Storage, default_storage_url
+    from bakeoff.storage import Storage, choose_storage_url
 
-    storage = Storage(storage_url or default_storage_url(output))
+    storage = Storage(choose_storage_url(storage_url, output))
     comparison = compare(storage.load_record(name))
     paths = write_report(comparison, output / name)
     print_comparison(comparison)
@@ -114,9 +115,7 @@ class Plan:
     difference, that the confirmation finds with probability 0.8."""
 
 
-def plan_study(
-    file: Path, *, output: Path, workers: int | None, device: str, as_json: bool
-) -> None:
+def plan_study(file: Path, *, workers: int | None, device: str, as_json: bool) -> None:
     """Print what the study of a file would cost and could find out; nothing is stored.
 
     Raises:
@@ -125,7 +124,7 @@ def plan_study(
     from bakeoff.records import as_plain
 
     config = load_study_file(file)
-    plan = make_plan(config, output=output, workers=workers, device=device)
+    plan = make_plan(config, workers=workers, device=device)
     if as_json:
         print_json(as_plain(plan))
         return
@@ -142,31 +141,30 @@ def plan_study(
     print_table(["study", plan.study], rows)
 
 
-def make_plan(config: StudyConfig, *, output: Path, workers: int | None, device: str) -> Plan:
+def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     """Count the runs, and measure the time of a step in a worker.
 
     Raises:
         BakeoffError: The data or the model is unusable.
     """
     from bakeoff.analysis.statistics import ALPHA, detectable_difference
+    from bakeoff.driver import StopRequest
     from bakeoff.engines.local import LocalEngine
-    from bakeoff.session import RunSettings, check_data, choose_precision, probe
+    from bakeoff.session import RunSettings, check_data, choose_precision, probe, smallest_batch
     from bakeoff.space import build_arms
 
-    settings = RunSettings.choose(output=output, storage_url=None, workers=workers, device=device)
+    settings = RunSettings.choose(output=Path(), storage_url=None, workers=workers, device=device)
     summary = check_data(config)
     engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)
-    try:
-        probed = choose_precision(config, probe(config, engine))
-    finally:
-        engine.close()
+    with StopRequest().listening() as stop, closing(engine):
+        probed = choose_precision(config, probe(config, engine, stop))
     arms = tuple(arm.name for arm in build_arms(config))
     num_pairs = len(arms) * (len(arms) - 1) // 2
     defaults = len(arms) if config.search.defaults else 0
     confirm = config.confirm
     shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
     num_runs = len(arms) * (config.search.trials_per_arm + confirm.seeds) + defaults + shortlist
-    steps = math.ceil(summary.num_train / config.training.batch_size)
+    steps = math.ceil(summary.num_train / smallest_batch(config))
     seconds_per_step = probed.seconds_per_step[probed.precision]
     max_epochs = num_runs * config.training.epochs
     return Plan(

@@ -9,7 +9,7 @@ import typer
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import UsageError
 from bakeoff.records import OUTCOMES, StudyRecord, TrialRecord, as_plain
-from bakeoff.storage import Storage, default_storage_url
+from bakeoff.storage import Storage, choose_storage_url
 
 
 def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bool) -> None:
@@ -18,7 +18,7 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
     Raises:
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    record = Storage(storage_url or default_storage_url(output)).load_record(name)
+    record = Storage(choose_storage_url(storage_url, output)).load_record(name)
     arms = [_arm_status(record, arm.name) for arm in record.arms]
     running = [
         {"run": f"{trial.purpose}-{trial.number}", "arm": trial.arm, "epochs": trial.epochs_run}
@@ -63,7 +63,7 @@ def show_studies(*, output: Path, storage_url: str | None, as_json: bool) -> Non
     Raises:
         BakeoffError: The storage cannot be read.
     """
-    storage = Storage(storage_url or default_storage_url(output))
+    storage = Storage(choose_storage_url(storage_url, output))
     studies = [_study_line(storage, name) for name in storage.names()]
     if as_json:
         print_json(studies)
@@ -95,7 +95,7 @@ def show_trials(
         UsageError: There is no such trial.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    record = Storage(storage_url or default_storage_url(output)).load_record(name)
+    record = Storage(choose_storage_url(storage_url, output)).load_record(name)
     if number is None:
         _show_all(record, as_json=as_json)
         return

@@ -79,26 +79,24 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
         StudyLockedError: It is being run.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    from bakeoff.lock import lock_path, study_lock
-    from bakeoff.storage import Storage, default_storage_url
+    from bakeoff.lock import study_lock
+    from bakeoff.storage import Storage, choose_storage_url
 
-    storage = Storage(storage_url or default_storage_url(output))
+    storage = Storage(choose_storage_url(storage_url, output))
     num_trials = len(storage.load_runs(name, "search"))
     if not confirmed:
         typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)
     with study_lock(storage, name):
-        Storage(storage_url or default_storage_url(output), create=True).delete(name)
+        Storage(choose_storage_url(storage_url, output), create=True).delete(name)
         shutil.rmtree(output / name, ignore_errors=True)
-    if storage.path is not None:
-        lock_path(storage, name).unlink(missing_ok=True)
     typer.echo(f"deleted {name!r}")
 
 
 def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> None:
     """Print what a study would find on this machine, and what to do where something is missing."""
-    from bakeoff.storage import default_storage_url
+    from bakeoff.storage import choose_storage_url
 
-    url = storage_url or default_storage_url(output)
+    url = choose_storage_url(storage_url, output)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = {
         "python": platform.python_version(),
@@ -120,10 +118,13 @@ def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> No
 
 
 def _check(look: Callable[[], str]) -> str:
+    """What `look` finds; what is wrong is an answer here, whatever it is."""
     try:
         return look()
     except BakeoffError as error:
         return f"{error}"
+    except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
+        return f"{type(error).__name__}: {error}"
 
 
 def _version(package: str) -> str:
@@ -155,8 +156,10 @@ def _datasets() -> tuple[str, ...]:
 
 
 def _dataset(name: str) -> str:
-    from bakeoff.components.datasets import load_dataset
+    from bakeoff.components.datasets import has_fashion_files, load_dataset
 
+    if name == "fashion-mnist" and not has_fashion_files():
+        return "missing: apt-get install dataset-fashion-mnist, or let a study download it"
     dataset = load_dataset(name)
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"
 

@@ -4,7 +4,9 @@ A study names a registered data set, `npz:PATH`, or its own function `package.mo
 that returns a mapping of the same arrays as an .npz file.
 """
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +198,11 @@ def _load_function(name: str) -> Dataset:
     build = resolve(name)
     if not callable(build):
         raise UsageError(f"dataset {name!r} is not a function")
-    raw = build()
+    try:
+        with redirect_stdout(sys.stderr):
+            raw = build()
+    except (Exception, SystemExit) as error:  # the user's function may raise anything
+        raise DataError(f"{name}: {type(error).__name__}: {error}") from error
     if not isinstance(raw, Mapping):
         raise DataError(f"{name} returned {type(raw).__name__}, not a mapping of arrays")
     arrays = check_arrays({str(key): np.asarray(value) for key, value in raw.items()}, name)
@@ -226,13 +232,22 @@ def _name_arrays(
     )
 
 
-def _find_fashion_files() -> tuple[Path, ...]:
+def has_fashion_files() -> bool:
+    """Whether Fashion-MNIST is on this machine, so that nothing need be downloaded."""
+    return _local_fashion_files() is not None
+
+
+def _local_fashion_files() -> tuple[Path, ...] | None:
     own, fetched = data_folder() / "fashion-mnist", data_folder() / "FashionMNIST" / "raw"
     for folder in (own, DEBIAN_FASHION_FOLDER, fetched):
         files = tuple(folder / name for name in FASHION_FILES)
         if all(file.is_file() for file in files):
             return files
-    return _fetch_fashion_files(fetched)
+    return None
+
+
+def _find_fashion_files() -> tuple[Path, ...]:
+    return _local_fashion_files() or _fetch_fashion_files(data_folder() / "FashionMNIST" / "raw")
 
 
 def _fetch_fashion_files(folder: Path) -> tuple[Path, ...]:

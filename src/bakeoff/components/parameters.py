@@ -1,5 +1,6 @@
 """What a component lets a study vary: one `ParameterSpec` per parameter."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,50 @@ class ParameterSpec:
     searched: bool = True
     """Whether it is part of the default space; if not, it stays at its default until the study
     file gives it a range or a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Values a parameter can have at all, whatever range it is searched in."""
+
+    low: float
+    high: float
+    includes_low: bool = True
+    includes_high: bool = True
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low or (self.includes_low and value == self.low)
+        below = value < self.high or (self.includes_high and value == self.high)
+        return above and below
+
+    def __str__(self) -> str:
+        low = f"{'at least' if self.includes_low else 'above'} {self.low:g}"
+        if self.high == math.inf:
+            return low
+        return f"{low} and {'at most' if self.includes_high else 'below'} {self.high:g}"
+
+
+_SHARE_BELOW_ONE = Limits(low=0.0, high=1.0, includes_high=False)
+_COUNT = Limits(low=1, high=100_000)
+
+LIMITS: Mapping[str, Limits] = {
+    "learning_rate": Limits(low=0.0, high=math.inf, includes_low=False),
+    "weight_decay": Limits(low=0.0, high=math.inf),
+    "momentum": _SHARE_BELOW_ONE,
+    "beta1": _SHARE_BELOW_ONE,
+    "beta2": _SHARE_BELOW_ONE,
+    "alpha": _SHARE_BELOW_ONE,
+    "epsilon": Limits(low=0.0, high=math.inf, includes_low=False),
+    "warmup_fraction": _SHARE_BELOW_ONE,
+    "momentum_drop": _SHARE_BELOW_ONE,
+    "gamma": Limits(low=0.0, high=1.0, includes_low=False),
+    "patience_fraction": Limits(low=0.0, high=1.0),
+    "num_drops": _COUNT,
+    "dropout": _SHARE_BELOW_ONE,
+    "width": _COUNT,
+    "depth": _COUNT,
+}
+"""By name: a parameter of a name means the same wherever it stands."""
 
 
 def complete_params(

@@ -1,8 +1,8 @@
 """What driver and workers say to each other: plain data, every message naming its run.
 
 An engine is where runs train. It takes a `Job`, and in return tells `Epoch`, then one of
-`Finished`, `Failed` or `Paused`; or `Died` when the worker itself is gone. The driver answers an
-epoch that waits for a decision with `reply`.
+`Finished`, `Failed`, `Halted` or `Paused`; or `Died` when the worker itself is gone. The driver
+answers an epoch that waits for a decision with `reply`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,6 +70,14 @@ class Failed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Halted:
+    """The run cannot go on here and now (no room for its checkpoint), but may later."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Died:
     """The worker process is gone; the run continues from its checkpoint when submitted again."""
 
@@ -88,7 +96,7 @@ class Probed:
     reason: str
 
 
-Event = Epoch | Finished | Paused | Failed | Died | Probed
+Event = Epoch | Finished | Paused | Failed | Halted | Died | Probed
 
 
 class Engine(Protocol):

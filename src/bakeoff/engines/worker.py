@@ -15,10 +15,21 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from bakeoff.engines.protocol import Epoch, Failed, Finished, Job, Paused, Probe, Probed, Reply
-from bakeoff.errors import BakeoffError
+from bakeoff.engines.protocol import (
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Halted,
+    Job,
+    Paused,
+    Probe,
+    Probed,
+    Reply,
+)
+from bakeoff.errors import BakeoffError, CheckpointWriteError
 from bakeoff.records import EpochResult, Outcome
 
 if TYPE_CHECKING:
@@ -50,20 +61,49 @@ def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSet
         settings: Threads, device and import path.
     """
     _set_up(settings)
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        if isinstance(job, str):  # a reply that crossed the end of its run
-            continue
-        try:
+    driver = _Driver(connection)
+    try:
+        while True:
+            job = driver.receive()
             if isinstance(job, Probe):
-                _probe(connection, job, settings.device)
-            else:
-                _train(connection, pulse, job, settings.device)
-        except (BrokenPipeError, EOFError):
-            return
+                _probe(driver, job, settings.device)
+            elif isinstance(job, Job):
+                _train(driver, pulse, job, settings.device)
+            # anything else is a reply that crossed the end of its run
+    except _DriverGoneError:
+        return
+
+
+class _DriverGoneError(Exception):
+    """The pipe to the driver is closed; nothing the user's code raises may look like it."""
+
+
+class _Driver:
+    """The driver, as seen from its worker."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def receive(self) -> object:
+        """The next message, waiting for it."""
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):
+            raise _DriverGoneError from None
+
+    def has_more(self) -> bool:
+        """Whether a message has come."""
+        try:
+            return self._connection.poll()
+        except (EOFError, OSError):
+            raise _DriverGoneError from None
+
+    def tell(self, event: Event) -> None:
+        """Send an event."""
+        try:
+            self._connection.send(event)
+        except OSError:
+            raise _DriverGoneError from None
 
 
 def _set_up(settings: WorkerSettings) -> None:
@@ -74,7 +114,7 @@ def _set_up(settings: WorkerSettings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
-    sys.path[:0] = [entry for entry in settings.import_path if entry not in sys.path]
+    sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
 
     torch.set_num_threads(settings.threads)
@@ -88,7 +128,7 @@ def _die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> None:
+def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> None:
     from bakeoff.training.checkpoint import Checkpoints
     from bakeoff.training.loop import prepare, test, train
 
@@ -99,46 +139,48 @@ def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device:
         with _Pulse(pulse, state):
             for result in train(state, checkpoints):
                 last = result
-                reply = _tell_epoch(connection, job, result)
+                reply = _tell_epoch(driver, job, result)
                 if reply == "pause":
                     checkpoints.save(state)
-                    connection.send(Paused(run=job.run))
+                    driver.tell(Paused(run=job.run))
                     return
                 if reply == "stop":
-                    connection.send(Finished(run=job.run, outcome="pruned", test_metrics={}))
+                    driver.tell(Finished(run=job.run, outcome="pruned", test_metrics={}))
                     return
             outcome: Outcome = "diverged" if last and last.status == "diverged" else "complete"
             reads_test = job.reads_test and outcome == "complete"
             test_metrics = test(state) if reads_test else {}
-        connection.send(Finished(run=job.run, outcome=outcome, test_metrics=test_metrics))
-    except (BrokenPipeError, EOFError):
+        driver.tell(Finished(run=job.run, outcome=outcome, test_metrics=test_metrics))
+    except _DriverGoneError:
         raise
+    except CheckpointWriteError as error:
+        driver.tell(Halted(run=job.run, reason=str(error)))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        connection.send(_describe_failure(job.run, error))
+        driver.tell(_describe_failure(job.run, error))
 
 
-def _tell_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
+def _tell_epoch(driver: _Driver, job: Job, result: EpochResult) -> Reply:
     """Send the epoch; wait for the driver's answer where one is due, else take what has come."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
-    connection.send(Epoch(run=job.run, result=result, waits=waits))
+    driver.tell(Epoch(run=job.run, result=result, waits=waits))
     reply: Reply = "continue"
     if waits:
-        reply = connection.recv()
-    while connection.poll():
-        later: Reply = connection.recv()
+        reply = cast("Reply", driver.receive())
+    while driver.has_more():
+        later = cast("Reply", driver.receive())
         reply = later if reply == "continue" else reply
     return reply if result.status == "running" else "continue"
 
 
-def _probe(connection: Connection, job: Probe, device: str) -> None:
+def _probe(driver: _Driver, job: Probe, device: str) -> None:
     from bakeoff.training.precision import measure_precision
 
     try:
         choice = measure_precision(job.config, device)
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        connection.send(_describe_failure(job.run, error))
+        driver.tell(_describe_failure(job.run, error))
         return
-    connection.send(
+    driver.tell(
         Probed(
             run=job.run,
             precision=choice.precision,
@@ -149,21 +191,19 @@ def _probe(connection: Connection, job: Probe, device: str) -> None:
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
-    """The error as one line, with the place in the user's code where it was raised."""
-    import torch
+    """The error as one line, with the place where it was raised, outside installed packages."""
+    from bakeoff.training.memory import is_out_of_memory
 
-    is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
     if isinstance(error, BakeoffError):
         return Failed(run=run, outcome="failed", reason=str(error))
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    frame = (own or frames)[-1]
     message = " ".join(str(error).split())[:500]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
     return Failed(
         run=run,
-        outcome="infeasible" if is_memory else "failed",
-        reason=f"{type(error).__name__}: {message} ({place})",
+        outcome="infeasible" if is_out_of_memory(error) else "failed",
+        reason=f"{type(error).__name__}: {message} ({Path(frame.filename).name}:{frame.lineno})",
     )
 
 
@@ -188,5 +228,8 @@ class _Pulse:
 
 
 def import_path() -> Sequence[str]:
-    """Where workers look for the user's modules: the current folder, then the driver's path."""
-    return (str(Path.cwd()), *(entry for entry in sys.path if entry))
+    """Where the user's modules are looked for: the driver's path, then the current folder.
+
+    The folder comes last, so that a file of the user's never hides one of the library's.
+    """
+    return (*(entry for entry in sys.path if entry), str(Path.cwd()))

@@ -211,10 +211,10 @@ class Search:
         """Book a trial that has ended."""
         if plan.phase == "default":
             return
-        has_result = record.outcome in ("complete", "diverged")
+        is_measure = record.outcome == "complete"  # a diverged run sets no pace for others
         self._cohort(plan).finish(
             record.number,
-            record.score if has_result else None,
+            record.score if is_measure else None,
             pruned=record.outcome == "pruned",
         )
         self._samplers[record.arm].finish(self._indices.pop(record.number), record)

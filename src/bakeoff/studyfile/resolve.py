@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from bakeoff.components.datasets import DATASETS, NPZ_PREFIX
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.parameters import ParameterSpec
+from bakeoff.components.parameters import LIMITS, ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
@@ -27,7 +28,15 @@ from bakeoff.studyfile.schema import (
 )
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-SEARCHABLE_TRAINING = ("batch_size", "clip_grad_norm", "label_smoothing")
+RESERVED_NAMES = ("published", "studies.db")
+"""Names in the results folder that are taken."""
+_REAL = ParameterSpec(range=FloatRange(low=0.0, high=1.0), default=0.0, source="no default range")
+TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
+    "batch_size": None,
+    "clip_grad_norm": _REAL,
+    "label_smoothing": _REAL,
+}
+"""Keys of `[training]` that may be ranges; with a specification, whole bounds are real numbers."""
 
 Setting = Range | ParamValue
 
@@ -100,6 +109,11 @@ def _check_names(file: StudyFile) -> None:
             f"study.name = {json.dumps(file.study.name)[:80]}: allowed are 1 to 100 letters, digits"
             " and . _ -, starting with a letter or digit and not ending with a dot"
         )
+    if file.study.name.lower().startswith(RESERVED_NAMES):
+        raise StudyFileError(
+            f"study.name = {json.dumps(file.study.name)}: names that begin with"
+            f" {' or '.join(RESERVED_NAMES)} are taken by other files of the results folder"
+        )
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
     _check_known("study.objective", [file.study.objective], METRICS)
@@ -167,10 +181,10 @@ def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[s
 def _resolve_training(section: TrainingSection) -> tuple[TrainingConfig, dict[str, Setting]]:
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
     ranges: dict[str, Setting] = {}
-    for name in SEARCHABLE_TRAINING:
+    for name in TRAINING_RANGES:
         if isinstance(given[name], RangeTable):
             key = f"training.{name}"
-            ranges[key] = _setting(key, given.pop(name), None)
+            ranges[key] = _setting(key, given.pop(name), TRAINING_RANGES[name])
             _check_training_range(key, ranges[key])
     return TrainingConfig(**given), ranges
 
@@ -178,13 +192,9 @@ def _resolve_training(section: TrainingSection) -> tuple[TrainingConfig, dict[st
 def _check_training_range(key: str, setting: Setting) -> None:
     """Every value of the range must be one the field itself would accept."""
     name = key.partition(".")[2]
-    ends: tuple[Any, ...] = (
-        setting.choices if isinstance(setting, Choice) else (setting.low, setting.high)  # type: ignore[union-attr]
-    )
-    for value in ends:
-        whole = int(value) if name == "batch_size" and value == int(value) else value
+    for value in _extremes(setting):
         try:
-            TrainingSection.model_validate({"epochs": 1, name: whole})
+            TrainingSection.model_validate({"epochs": 1, name: value})
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise StudyFileError(f"{key}: {value!r} in the range: {reason}") from None
@@ -216,46 +226,50 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
 
 def _setting(key: str, given: ParamValue | RangeTable, spec: ParameterSpec | None) -> Setting:
     """A fixed value or a range; whole bounds make a whole-number range unless `spec` is real."""
-    if not isinstance(given, RangeTable):
-        if spec is not None:
-            _check_value(key, given, spec)
-        return float(given) if _wants_float(given, spec) else given
     try:
-        return _range(given, spec)
-    except ValueError as error:
+        setting = _range(given, spec) if isinstance(given, RangeTable) else given
+        for value in _extremes(setting):
+            _check_value(key, value, spec)
+    except StudyFileError:
+        raise
+    except (ValueError, OverflowError) as error:
         raise StudyFileError(f"{key}: {error}") from None
+    if isinstance(setting, int) and not isinstance(setting, bool) and _is_real(spec):
+        return float(setting)
+    return setting
 
 
-def _wants_float(given: ParamValue, spec: ParameterSpec | None) -> bool:
-    is_whole = isinstance(given, int) and not isinstance(given, bool)
-    return is_whole and spec is not None and isinstance(spec.range, FloatRange)
+def _extremes(setting: Setting) -> tuple[ParamValue, ...]:
+    """Values that decide whether all are allowed: both bounds, all choices, or the value."""
+    if isinstance(setting, Choice):
+        return setting.choices
+    if isinstance(setting, (FloatRange, IntRange)):
+        return setting.low, setting.high
+    return (setting,)
 
 
-def _check_value(key: str, given: ParamValue, spec: ParameterSpec) -> None:
-    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    if isinstance(spec.range, FloatRange) and not is_number:
-        raise StudyFileError(f"{key} = {json.dumps(given)}: must be a number or a range")
-    if isinstance(spec.range, IntRange) and (not isinstance(given, int) or isinstance(given, bool)):
-        raise StudyFileError(f"{key} = {json.dumps(given)}: must be a whole number or a range")
-    _check_natural(key, [given], spec)
+def _is_real(spec: ParameterSpec | None) -> bool:
+    return spec is not None and isinstance(spec.range, FloatRange)
 
 
-def _check_natural(key: str, values: list[Any], spec: ParameterSpec) -> None:
-    if isinstance(spec.range, Choice):
-        for value in values:
-            if value not in spec.range:
-                allowed = ", ".join(map(repr, spec.range.choices))
-                raise StudyFileError(f"{key} = {json.dumps(value)}: allowed: {allowed}")
+def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> None:
+    """Whether a parameter can have this value at all; a model of the user's own says so itself."""
+    if spec is None:
         return
-    low = spec.range.low if spec.range.natural_low else None
-    high = spec.range.high if spec.range.natural_high else None
-    for value in values:
-        if low is not None and value < low:
-            raise StudyFileError(f"{key} = {value}: must be at least {low}")
-        if high is not None and value > high:
-            raise StudyFileError(f"{key} = {value}: must be at most {high}")
-        if isinstance(spec.range, FloatRange) and spec.range.log and value < 0:
-            raise StudyFileError(f"{key} = {value}: must not be negative")
+    named = f"{key} = {json.dumps(value)}"
+    if isinstance(spec.range, Choice):
+        if value not in spec.range:
+            allowed = ", ".join(map(repr, spec.range.choices))
+            raise StudyFileError(f"{named}: allowed: {allowed}")
+        return
+    if isinstance(value, (bool, str)):
+        kind = "a number" if _is_real(spec) else "a whole number"
+        raise StudyFileError(f"{named}: must be {kind} or a range")
+    if isinstance(spec.range, IntRange) and not isinstance(value, int):
+        raise StudyFileError(f"{named}: must be a whole number or a range")
+    limits = LIMITS.get(key.rpartition(".")[2])
+    if limits is not None and float(value) not in limits:
+        raise StudyFileError(f"{named}: must be {limits}")
 
 
 def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
@@ -283,7 +297,4 @@ def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
         raise ValueError(f"step = {table.step} goes only with whole-number low and high")
     if isinstance(known, IntRange):
         raise ValueError("low and high must be whole numbers")
-    result = FloatRange(low=float(table.low), high=float(table.high), log=table.log, **natural)
-    if spec is not None:
-        _check_natural("range", [result.low, result.high], spec)
-    return result
+    return FloatRange(low=float(table.low), high=float(table.high), log=table.log, **natural)

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from bakeoff.errors import CheckpointError
+from bakeoff.errors import CheckpointError, CheckpointWriteError
 from bakeoff.training.snapshot import snapshot
 from bakeoff.training.state import TrainingState
 
@@ -63,9 +63,14 @@ class Checkpoints:
         started = time.perf_counter()
         buffer = io.BytesIO()
         torch.save(snapshot(state), buffer)
-        self._write(state.epoch, buffer.getbuffer())
-        self._newest_epoch = state.epoch
-        self._remove_old()
+        try:
+            self._write(state.epoch, buffer.getbuffer())
+            self._newest_epoch = state.epoch
+            self._remove_old()
+        except OSError as error:
+            raise CheckpointWriteError(
+                f"{self._directory}: a checkpoint cannot be written ({error.strerror})"
+            ) from error
         self._seconds_per_save = time.perf_counter() - started
         state.seconds_since_save = 0.0
 
