@@ -135,9 +135,12 @@ def with_cell(value):
         (npz(x=X, y=Y + 0.5), ""),
         (npz(x=np.array([{"a": 1}] * 60, dtype=object), y=Y), ""),
         (npz(x=np.array(["a"] * 60), y=Y), ""),
-        (npz(x=X[:, None, :], y=Y), ""),
     ],
-)
+    ids=[
+        "missing", "empty", "truncated", "no archive", "no labels", "lengths differ", "nan", "inf",
+        "negative label", "one class", "label is no whole number", "pickled", "text",
+    ],
+)  # fmt: skip
 def test_bad_data_is_exit_4_and_one_line(tmp_path, folder, capsys, content, message):
     data = tmp_path / "data.npz"
     if content is not None:

@@ -126,7 +126,7 @@ def pair(study_file, tmp_path_factory):
 
 def test_a_study_ends_with_verdict_arms_and_the_path_of_its_report(calm):
     output, out = calm
-    verdict, arms, report = (out.find(text) for text in ("for this model", "\narm ", "report: "))
+    verdict, arms, report = (out.find(text) for text in ("No verdict yet: ", "\narm ", "report: "))
     assert -1 < verdict < arms < report
     assert out.rstrip().endswith(str(output / "toy" / "index.html"))
 
@@ -289,13 +289,69 @@ def test_a_model_that_cannot_be_built_is_refused_before_anything_is_stored(tmp_p
     assert not output.exists()
 
 
+def test_a_study_whose_model_is_gone_is_refused_and_loses_no_trial(tmp_path):
+    module = tmp_path / "my_models.py"
+    module.write_text(
+        "import torch, time\n"
+        "def build(input_shape, num_classes):\n"
+        "    size = torch.Size(input_shape).numel()\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, num_classes))\n"
+    )
+    (tmp_path / "toy.toml").write_text(
+        tomli_w.dumps({**DOCUMENT, "model": {"model": "my_models:build"}})
+    )
+    command = [*STUDY, "run", "toy.toml", "--workers", "1"]
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_trials(tmp_path / "results", 3)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    module.rename(tmp_path / "moved.py")
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "cannot import 'my_models'" in again.stderr
+    outcomes = {trial.outcome for trial in load(tmp_path / "results").trials}
+    assert outcomes <= {"complete", "pruned", "running"}
+
+
+def test_a_stop_is_obeyed_while_the_model_is_first_tried(tmp_path):
+    (tmp_path / "my_models.py").write_text(
+        "import time\ndef build(input_shape, num_classes):\n    time.sleep(120)\n"
+    )
+    (tmp_path / "toy.toml").write_text(
+        tomli_w.dumps({**DOCUMENT, "model": {"model": "my_models:build"}})
+    )
+    process = subprocess.Popen(
+        [*STUDY, "run", "toy.toml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not children_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 143, err
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_installed_command_finds_modules_of_the_current_folder(tmp_path):
+    (tmp_path / "my_data.py").write_text("def build():\n    raise RuntimeError('no data today')\n")
+    (tmp_path / "toy.toml").write_text(
+        tomli_w.dumps({**DOCUMENT, "data": {"dataset": "my_data:build"}})
+    )
+    done = subprocess.run(
+        [Path(sys.executable).with_name("study"), "run", "toy.toml"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr == "study: my_data:build: RuntimeError: no data today\n"
+
+
 def test_a_study_in_which_every_trial_fails_is_exit_3_with_a_report(tmp_path):
     (tmp_path / "my_models.py").write_text(
         "import torch\n"
         "def build(input_shape, num_classes):\n"
         "    class Model(torch.nn.Linear):\n"
         "        def forward(self, inputs):\n"
-        "            if len(inputs) > 100: raise ValueError('no evaluation today')\n"
+        "            if len(inputs) > 100: raise EOFError('no evaluation today')\n"
         "            return super().forward(inputs.flatten(1))\n"
         "    size = torch.Size(input_shape).numel()\n"
         "    return Model(size, num_classes)\n"
@@ -310,4 +366,4 @@ def test_a_study_in_which_every_trial_fails_is_exit_3_with_a_report(tmp_path):
     assert "no trial completed" in process.stderr.splitlines()[-1]
     assert (tmp_path / "results" / "toy" / "index.html").exists()
     reasons = {trial.stop_reason for trial in load(tmp_path / "results").trials}
-    assert reasons == {"ValueError: no evaluation today (my_models.py:5)"}
+    assert reasons == {"EOFError: no evaluation today (my_models.py:5)"}

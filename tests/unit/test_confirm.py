@@ -80,6 +80,15 @@ def test_the_configuration_is_chosen_by_its_mean_on_fresh_seeds():
     assert choose(runs, [TRIALS[2], TRIALS[4]], ACCURACY) == 2
 
 
+def test_a_candidate_that_failed_on_a_seed_is_not_chosen():
+    runs = [
+        TrialRecord(number=n, arm="sgd", params={}, outcome="complete" if score else "failed",
+                    score=score, purpose="shortlist", configuration=configuration)
+        for n, (configuration, score) in enumerate([(2, None), (4, 0.7), (2, 0.99), (4, 0.7)])
+    ]  # fmt: skip
+    assert choose(runs, [TRIALS[2], TRIALS[4]], ACCURACY) == 4
+
+
 def test_a_tie_goes_to_the_better_search_score():
     assert choose([], [TRIALS[2], TRIALS[4]], ACCURACY) == 2
 

@@ -61,9 +61,18 @@ def test_the_reports_are_listed_and_served(server):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "localhost:80@evil.example",
+        "127.0.0.1:evil.example",
+    ],
+)
 def test_a_request_addressed_to_another_host_is_refused(server, host):
-    assert answer(server, "/api/studies", host=host or "x")[0] == 403
+    assert answer(server, "/api/studies", host=host)[0] == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1"])
@@ -89,12 +98,19 @@ def test_nothing_can_be_changed(server, method):
         "/reports/toy/missing.html",
         "/reports/none/index.html",
         "/reports/./studies.db",
+        "/reports/toy/%00",
+        "/reports/toy/" + "x" * 300,
     ],
 )
 def test_nothing_but_reports_is_served(server, path):
     status, body, _ = answer(server, path)
     assert status == 404
     assert "secret" not in body
+
+
+def test_a_report_asked_for_without_its_page_is_redirected(server):
+    status, _, headers = answer(server, "/reports/toy")
+    assert (status, headers["Location"]) == (302, "/reports/toy/index.html")
 
 
 def test_a_port_that_is_taken_is_said_so(server, tmp_path):

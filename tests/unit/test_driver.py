@@ -5,6 +5,8 @@ import pytest
 
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
+from bakeoff.engines.protocol import Halted
+from bakeoff.errors import StorageError
 from bakeoff.search.arms import Search
 from bakeoff.space import build_arms
 from bakeoff.storage import Storage
@@ -182,6 +184,29 @@ def test_an_interrupted_search_continues_with_the_same_trials(
         assert [result_of(trial) for trial in last.trials()] == [
             result_of(trial) for trial in calm.trials()
         ]
+
+
+class FullDiskEngine(SimulatedEngine):
+    """Has no room for the checkpoint of one run."""
+
+    def events(self, timeout):
+        run = self._turns[0]
+        if run == "search-2":
+            return [self._end(run, Halted(run=run, reason="no room"))]
+        return super().events(timeout)
+
+
+def test_a_full_disk_stops_the_study_and_costs_no_trial(session, tmp_path):
+    with pytest.raises(StorageError, match="no room; make room and run the same command again"):
+        session(engine=FullDiskEngine()).search()
+    assert session().trials()[2].outcome == "running"
+    last = session()
+    last.search()
+    calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path)
+    calm.search()
+    assert [result_of(trial) for trial in last.trials()] == [
+        result_of(trial) for trial in calm.trials()
+    ]
 
 
 def test_the_exit_code_tells_an_interrupt_from_a_termination(session):

@@ -1,15 +1,24 @@
+import contextlib
 import math
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 
-from bakeoff.errors import StorageError, UsageError
+from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import TrialPlan
-from bakeoff.storage import Storage, filesystem_type, parse_storage_url
+from bakeoff.storage import (
+    Storage,
+    choose_storage_url,
+    filesystem_type,
+    parse_storage_url,
+    shown,
+)
 from study_examples import study_facts
 
 PLAN = TrialPlan(
@@ -145,6 +154,117 @@ def test_a_deleted_study_is_gone_with_its_confirmation_runs(storage):
     assert storage.optuna_storage.get_all_studies() == []
 
 
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("num_writes", range(7))
+def test_a_study_that_a_kill_left_half_made_is_made_again(storage_url, config, num_writes):
+    """`create` makes two studies and sets two attributes of each: six writes."""
+    storage = Storage(storage_url, create=True)
+    rdb, left = storage.optuna_storage, [num_writes]
+
+    def dies_after(write):
+        def counted(*arguments):
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return write(*arguments)
+
+        return counted
+
+    rdb.create_new_study = dies_after(rdb.create_new_study)
+    rdb.set_study_system_attr = dies_after(rdb.set_study_system_attr)
+    with contextlib.suppress(Killed):
+        storage.create(config, study_facts())
+    again = Storage(storage_url, create=True)
+    again.remove_half_made("toy")
+    if not again.has("toy"):
+        again.create(config, study_facts())
+    assert again.load_config("toy") == config
+    assert len(again.optuna_storage.get_all_studies()) == 2
+
+
+def test_a_lost_acknowledgement_makes_no_second_trial(storage, config):
+    rdb = storage.optuna_storage
+    for name in ("create_new_trial", "set_trial_state_values"):
+        setattr(rdb, name, acknowledges_late(getattr(rdb, name)))
+    number, trial_id = storage.begin(config, PLAN)
+    storage.finish(trial_id, record_of(0))
+    assert number == 0
+    assert [record.outcome for _, record in storage.load_runs("toy", "search")] == ["complete"]
+
+
+def acknowledges_late(write):
+    """The first call does its work, and its answer is lost."""
+    calls = []
+
+    def late(*arguments, **keywords):
+        answer = write(*arguments, **keywords)
+        calls.append(answer)
+        if len(calls) == 1:
+            raise optuna.exceptions.StorageInternalError("connection lost")
+        return answer
+
+    return late
+
+
+def test_a_storage_that_is_away_is_waited_for_and_the_user_told(storage, config):
+    reasons = []
+    storage.on_wait = reasons.append
+    rdb = storage.optuna_storage
+    rdb.create_new_trial = acknowledges_late(rdb.create_new_trial)
+    storage.begin(config, PLAN)
+    assert reasons == ["the storage does not answer (connection lost); waiting for it"]
+
+
+def test_a_study_deleted_by_another_program_is_said_so(storage, config, storage_url):
+    _, trial_id = storage.begin(config, PLAN)
+    optuna.delete_study(study_name="toy", storage=storage_url)
+    with pytest.raises(StorageError, match="deleted or changed by another program"):
+        storage.report(trial_id, 1, 0.5)
+
+
+def test_a_trial_that_another_program_put_in_is_none_of_ours(storage, config, storage_url):
+    storage.begin(config, PLAN)
+    optuna.load_study(study_name="toy", storage=storage_url).enqueue_trial({"x": 1})
+    assert len(storage.load_runs("toy", "search")) == 1
+
+
+@pytest.mark.parametrize("content", ["tables of others", "nothing"])
+def test_reading_writes_nothing_into_a_file_without_studies(tmp_path, content):
+    file = tmp_path / "app.db"
+    connection = sqlite3.connect(file)
+    if content != "nothing":
+        connection.execute("CREATE TABLE notes (text)")
+    connection.commit()
+    connection.close()
+    file.touch()
+    before = file.read_bytes()
+    with pytest.raises(EmptyStorageError, match="holds no studies"):
+        Storage(f"sqlite:///{file}")
+    assert file.read_bytes() == before
+
+
+def test_no_study_is_stored_among_the_tables_of_another_program(tmp_path):
+    file = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+        connection.commit()
+    with pytest.raises(StorageError, match="belongs to another program"):
+        Storage(f"sqlite:///{file}", create=True)
+
+
+def test_several_processes_may_make_the_same_storage_at_once(storage_url):
+    code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1], create=True)"
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code, storage_url], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    errors = [start.communicate()[1].decode() for start in starts]
+    assert errors == [""] * 4
+
+
 def test_writers_take_turns(storage, config, tmp_path):
     """A transaction of the storage holds the write lock from its beginning."""
     with storage.optuna_storage.engine.begin():
@@ -163,6 +283,7 @@ def test_writers_take_turns(storage, config, tmp_path):
         ("redis://localhost", "unknown scheme 'redis'"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("postgresql://u:secret@host:port/db", "cannot understand the URL"),
     ],
 )
 def test_a_wrong_storage_url_is_refused_in_one_line(url, message):
@@ -174,6 +295,20 @@ def test_a_password_in_a_wrong_url_is_not_shown():
     with pytest.raises(UsageError) as caught:
         parse_storage_url("postgresql//user:canary@host")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://user:canary@host/db", "postgresql://host/db?user=u&password=canary"],
+)
+def test_a_password_is_never_shown(url):
+    assert "canary" not in shown(parse_storage_url(url))
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space", "50%20off", "a?b", "sharp#"])
+def test_the_default_storage_is_in_the_output_folder_whatever_its_name(tmp_path, folder):
+    url = parse_storage_url(choose_storage_url(None, tmp_path / folder))
+    assert url.database == str(tmp_path / folder / "studies.db")
 
 
 def test_postgresql_means_psycopg_3():

@@ -44,7 +44,7 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("model", {"dropout": {"low": 0.5, "high": 0.1}}, "model.dropout: low = 0.5 is above high = 0.1"),
         ("model", {"dropout": {"low": 0.0, "hihg": 0.1}}, "model.dropout.hihg: unknown key 'hihg'; did you mean 'high'"),
         ("model", {"dropout": {"low": 0.0}}, "model.dropout: a range needs low and high"),
-        ("model", {"dropout": {"low": -0.5, "high": 0.5}}, "must be at least 0"),
+        ("model", {"dropout": {"low": -0.5, "high": 0.5}}, "model.dropout = -0.5: must be at least 0"),
         ("model", {"width": {"low": 8, "high": 16, "step": 0}}, "model.width: step = 0"),
         ("model", {"width": {"choices": []}}, "model.width: choices is empty"),
         ("model", {"width": {"choices": [8], "low": 1}}, "give either choices, or low and high"),
@@ -64,6 +64,22 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("space", {"adam": {"momentum": 0.9}}, "space.adam.momentum: unknown parameter 'momentum'"),
         ("space", {"sgd": {"learning_rate": "fast"}}, 'space.sgd.learning_rate = "fast": must be a number'),
         ("space", {"sgd": {"learning_rate": {"low": 0.0, "high": 1.0, "log": True}}}, "must be above 0 where log = true"),
+        ("space", {"sgd": {"learning_rate": {"choices": ["fast", "slow"]}}}, "space.sgd.learning_rate = \"fast\": must be a number"),
+        ("space", {"sgd": {"learning_rate": {"choices": [-1.0, 1.0]}}}, "space.sgd.learning_rate = -1.0: must be above 0"),
+        ("space", {"sgd": {"learning_rate": 0}}, "space.sgd.learning_rate = 0: must be above 0"),
+        ("space", {"sgd": {"learning_rate": 10**400}}, "space.sgd.learning_rate"),
+        ("space", {"sgd": {"momentum": {"low": 0.5, "high": 1.5}}}, "space.sgd.momentum = 1.5: must be at least 0 and below 1"),
+        ("space", {"adam": {"beta1": 2.0}}, "space.adam.beta1 = 2.0: must be at least 0 and below 1"),
+        ("space", {"cosine": {"warmup_fraction": 2.0}}, "space.cosine.warmup_fraction = 2.0"),
+        ("model", {"dropout": {"low": 0.0, "high": 3.0}}, "model.dropout = 3.0: must be at least 0 and below 1"),
+        ("model", {"width": -5}, "model.width = -5: must be at least 1"),
+        ("model", {"depth": 10**9}, "model.depth = 1000000000: must be at least 1 and at most 100000"),
+        ("model", {"width": {"choices": [8, "big"]}}, "model.width = \"big\": must be a whole number"),
+        ("training", {"batch_size": {"low": 16.0, "high": 64.0}}, "training.batch_size: 16.0 in the range"),
+        ("training", {"batch_size": {"choices": [32, "a"]}}, "training.batch_size: 'a' in the range"),
+        ("training", {"batch_size": {"choices": [True]}}, "training.batch_size: True in the range"),
+        ("study", {"name": "studies.db-wal"}, "are taken by other files"),
+        ("study", {"name": "published"}, "are taken by other files"),
         ("confirm", {"seeds": "many"}, "confirm.seeds"),
         ("confirm", {"seeds": -1}, "confirm.seeds = -1"),
         ("nonsense", {"key": 1}, "nonsense: unknown key 'nonsense'"),
@@ -128,6 +144,11 @@ def test_a_range_in_the_training_section_is_searched():
         study_document(training={"batch_size": {"low": 32, "high": 128, "log": True}})
     )
     assert config.space["training.batch_size"] == IntRange(low=32, high=128, log=True)
+
+
+def test_whole_bounds_of_a_real_setting_make_a_real_range():
+    config = resolve_study(study_document(training={"clip_grad_norm": {"low": 1, "high": 5}}))
+    assert config.space["training.clip_grad_norm"] == FloatRange(low=1.0, high=5.0)
 
 
 def test_the_space_of_an_optimizer_differs_only_where_the_file_says_so():
