@@ -24,6 +24,7 @@ def study_document(**changes: dict[str, Any]) -> dict[str, Any]:
             "schedulers": ["constant", "cosine"],
             "trials_per_arm": 6,
             "startup_trials": 3,
+            "pruner": "median",
             "pruner_startup_trials": 1,
         },
         "confirm": {"seeds": 2, "shortlist": 2, "shortlist_seeds": 2},
@@ -155,12 +156,16 @@ class SilentObserver:
         self.notes: list[str] = []
         self.ended_runs: list[str] = []
         self.restored_runs: list[str] = []
+        self.paused_runs: list[tuple[str, int]] = []
 
     def began(self, run: str, plan: Any, num_left: int) -> None:
         pass
 
     def epoch(self, run: str, plan: Any, result: EpochResult) -> None:
         pass
+
+    def paused(self, run: str, plan: Any, epoch: int) -> None:
+        self.paused_runs.append((run, epoch))
 
     def ended(self, run: str, plan: Any, record: Any, *, restored: bool) -> None:
         (self.restored_runs if restored else self.ended_runs).append(run)

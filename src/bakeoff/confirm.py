@@ -18,6 +18,7 @@ from bakeoff.records import (
     TrialRecord,
 )
 from bakeoff.search.arms import TrialPlan
+from bakeoff.search.cohorts import Decision
 from bakeoff.seeding import derive_seed
 
 Run = tuple[str, int, int]
@@ -117,9 +118,13 @@ class Confirmation:
             configuration=record.configuration,
         )
 
-    def goes_on(self, number: int, plan: TrialPlan, result: EpochResult) -> bool:  # noqa: ARG002
+    def promote(self) -> int | None:
+        """Confirmation runs are never paused."""
+        return None
+
+    def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:  # noqa: ARG002
         """Confirmation runs are never pruned."""
-        return True
+        return "continue"
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:  # noqa: ARG002
         """Note how a run ended."""

@@ -32,6 +32,7 @@ from bakeoff.engines.protocol import (
 from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
+from bakeoff.search.cohorts import Decision
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
@@ -60,8 +61,12 @@ class Source(Protocol):
         """Take up a stored run, in the order of the numbers."""
         ...
 
-    def goes_on(self, number: int, plan: TrialPlan, result: EpochResult) -> bool:
-        """Whether the run may continue after this epoch."""
+    def promote(self) -> int | None:
+        """The paused run that continues now, or None; asked before `next`."""
+        ...
+
+    def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
+        """Whether the run goes on after this epoch, stops, or pauses until it is promoted."""
         ...
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
@@ -78,6 +83,10 @@ class Observer(Protocol):
 
     def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:
         """A run has completed an epoch."""
+        ...
+
+    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:
+        """A run waits after `epoch`, now or since an earlier session, and may be promoted later."""
         ...
 
     def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
@@ -138,6 +147,14 @@ class _Run:
     history: list[EpochResult] = field(default_factory=list)
     attempt: int = 1
     note: str = ""
+    is_held: bool = False
+    """Whether the source decided that it pauses until it is promoted."""
+
+    def remember(self, objective: str) -> None:
+        """Take what was told for stored, because the epochs will be told again."""
+        told = {one.epoch: one.metrics.get(objective, math.nan) for one in self.history}
+        finite = {epoch: value for epoch, value in told.items() if math.isfinite(value)}
+        self.stored = {**self.stored, **finite}
 
 
 class Driver:
@@ -163,6 +180,8 @@ class Driver:
         self._checkpoints = checkpoints
         self._waiting: deque[_Run] = deque()
         self._runs: dict[str, _Run] = {}
+        self._paused: dict[int, _Run] = {}
+        """Runs that wait for their promotion, by number."""
         self._is_pausing = False
 
     def drive(self, source: Source, group: str) -> int:
@@ -188,6 +207,7 @@ class Driver:
             self._obey_stop()
         if self._stop.count:
             raise InterruptedStudyError(self._stop.exit_code)
+        self._prune_paused(source)
         return num_trained
 
     # ------------------------------------------------------------ starting
@@ -199,14 +219,13 @@ class Driver:
             name = f"{group}-{record.number}"
             plan = source.restore(record)
             if record.outcome == "running":
-                stored = dict(
-                    zip(
-                        (result.epoch for result in record.history),
-                        record.values(self._config.objective),
-                        strict=True,
-                    )
-                )
-                self._waiting.append(_Run(name, plan, record.number, trial_id, stored))
+                run = _Run(name, plan, record.number, trial_id, {}, list(record.history))
+                run.remember(self._config.objective)
+                if record.is_paused:
+                    self._paused[record.number] = run
+                    self._observer.paused(name, plan, record.epochs_run)
+                else:
+                    self._waiting.append(run)
             else:
                 self._discard(name)
                 source.finish(plan, record)
@@ -217,19 +236,33 @@ class Driver:
         """Give every free worker a run; how many new ones were begun."""
         num_begun = 0
         while self._engine.num_free > 0 and not self._stop.count:
-            if not self._waiting:
-                plan = source.next()
-                if plan is None:
-                    break
-                number, trial_id = self._storage.begin(self._config, plan)
-                source.started(number, plan)
-                self._waiting.append(_Run(f"{group}-{number}", plan, number, trial_id, {}))
+            if self._waiting:
+                run = self._waiting.popleft()
+            elif (number := source.promote()) is not None:
+                run = self._continue(number)
+            elif (plan := source.next()) is not None:
+                run = self._begin(plan, source, group)
                 num_begun += 1
-            self._submit(self._waiting.popleft(), source)
+            else:
+                break
+            self._submit(run, source)
         return num_begun
+
+    def _continue(self, number: int) -> _Run:
+        """A paused run that has been promoted."""
+        run = self._paused.pop(number)
+        self._storage.unpause(run.trial_id)
+        run.remember(self._config.objective)
+        return run
+
+    def _begin(self, plan: TrialPlan, source: Source, group: str) -> _Run:
+        number, trial_id = self._storage.begin(self._config, plan)
+        source.started(number, plan)
+        return _Run(f"{group}-{number}", plan, number, trial_id, {})
 
     def _submit(self, run: _Run, source: Source) -> None:
         run.history.clear()
+        run.is_held = False
         self._runs[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
         trial_config = build_trial_config(self._config, run.plan.params, run.plan.seed)
@@ -260,7 +293,7 @@ class Driver:
             case Died():
                 self._on_death(event, run, source)
             case Paused():
-                del self._runs[run.name]
+                self._on_pause(run)
             case Halted():
                 self._engine.close()
                 raise StorageError(f"{event.reason}; make room and run the same command again")
@@ -278,14 +311,21 @@ class Driver:
             self._storage.report(run.trial_id, result.epoch, value)
         self._observer.epoch(run.name, run.plan, result)
         was_decided = result.epoch < max(run.stored, default=0)
-        goes_on = was_decided or source.goes_on(run.number, run.plan, result)
+        decision = "continue" if was_decided else source.decide(run.number, run.plan, result)
+        run.is_held = decision == "pause"
         if event.waits:
-            self._engine.reply(run.name, self._answer(goes_on=goes_on))
+            self._engine.reply(run.name, self._answer(decision))
 
-    def _answer(self, *, goes_on: bool) -> Reply:
-        if not goes_on:
-            return "stop"
-        return "pause" if self._stop.count else "continue"
+    def _answer(self, decision: Decision) -> Reply:
+        return "pause" if decision == "continue" and self._stop.count else decision
+
+    def _on_pause(self, run: _Run) -> None:
+        """Held at its rung, or stopped with the whole study."""
+        del self._runs[run.name]
+        if run.is_held:
+            self._storage.pause(run.trial_id, run.history)
+            self._paused[run.number] = run
+            self._observer.paused(run.name, run.plan, run.history[-1].epoch)
 
     def _on_death(self, event: Died, run: _Run, source: Source) -> None:
         """Continue elsewhere from the checkpoint, unless this run keeps killing its workers."""
@@ -294,13 +334,11 @@ class Driver:
             self._finish(run, source, "failed", reason=reason)
             return
         self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
-        values = {result.epoch: result.metrics for result in run.history}
-        run.stored = dict(run.stored) | {
-            epoch: metrics[self._config.objective]
-            for epoch, metrics in values.items()
-            if math.isfinite(metrics.get(self._config.objective, math.nan))
-        }
         run.attempt += 1
+        if run.is_held:  # all it had left to do was to save
+            self._on_pause(run)
+            return
+        run.remember(self._config.objective)
         del self._runs[run.name]
         self._waiting.appendleft(run)
 
@@ -333,9 +371,14 @@ class Driver:
         )
         self._storage.finish(run.trial_id, record)
         self._discard(run.name)
-        del self._runs[run.name]
+        self._runs.pop(run.name, None)
         source.finish(run.plan, record)
         self._observer.ended(run.name, run.plan, record, restored=False)
+
+    def _prune_paused(self, source: Source) -> None:
+        """Nothing is left to do, so nothing can be promoted any more."""
+        while self._paused:
+            self._finish(self._paused.pop(min(self._paused)), source, "pruned")
 
     def _score(self, run: _Run, outcome: Outcome) -> float | None:
         if outcome == "diverged":

@@ -40,15 +40,19 @@ class Tally:
     purpose: Purpose = "search"
     running: dict[str, _Running] = field(default_factory=dict)
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
+    """Arm of each run that waits for its promotion."""
     confirmed: Counter[str] = field(default_factory=Counter)
     best: dict[str, float] = field(default_factory=dict)
     busy_seconds: float = 0.0
-    num_ended_here: int = 0
+    met: set[str] = field(default_factory=set)
+    """Runs that have paused or ended here: a paused one's later epochs are charged to the same."""
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
         """A run starts."""
         self.num_left = num_left
         self.purpose = plan.purpose
+        self.paused.pop(run, None)
         self.running[run] = _Running(plan, self.clock())
 
     def epoch(self, run: str, result: EpochResult) -> None:
@@ -56,12 +60,22 @@ class Tally:
         self.running[run].epoch = result.epoch
         self.running[run].value = result.metrics.get(self.metric.name, math.nan)
 
-    def ended(self, run: str, record: TrialRecord) -> None:
-        """A run has ended; one of an earlier session was never begun here."""
+    def stopped(self, run: str) -> None:
+        """A run trains no longer; one of an earlier session was never begun here."""
         begun = self.running.pop(run, None)
         if begun is not None:
             self.busy_seconds += self.clock() - begun.since
-            self.num_ended_here += 1
+            self.met.add(run)
+
+    def pause(self, run: str, plan: TrialPlan) -> None:
+        """A run waits for its promotion."""
+        self.stopped(run)
+        self.paused[run] = plan.arm
+
+    def ended(self, run: str, record: TrialRecord) -> None:
+        """A run has ended."""
+        self.stopped(run)
+        self.paused.pop(run, None)
         if record.purpose != "search":
             self.confirmed[record.arm] += 1
             return
@@ -73,9 +87,9 @@ class Tally:
 
     def seconds_left(self) -> float | None:
         """Time for the runs of this stage that are left, from the mean so far; None before any."""
-        if not self.num_ended_here:
+        if not self.met:
             return None
-        mean = self.busy_seconds / self.num_ended_here
+        mean = self.busy_seconds / len(self.met)
         return mean * (self.num_left + len(self.running) / 2) / self.num_workers
 
 
@@ -103,6 +117,15 @@ class PlainProgress:
     def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:  # noqa: ARG002
         """See `bakeoff.driver.Observer`."""
         self._tally.epoch(run, result)
+
+    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:
+        """See `bakeoff.driver.Observer`."""
+        is_restored = run not in self._tally.running
+        self._tally.pause(run, plan)
+        if is_restored:
+            self._num_restored += 1
+        else:
+            self.note(f"{run:<12} {plan.arm:<10} paused after epoch {epoch}")
 
     def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:  # noqa: ARG002
         """See `bakeoff.driver.Observer`."""
@@ -148,6 +171,10 @@ class LiveProgress:
         """See `bakeoff.driver.Observer`."""
         self._tally.epoch(run, result)
 
+    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:  # noqa: ARG002
+        """See `bakeoff.driver.Observer`."""
+        self._tally.pause(run, plan)
+
     def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:  # noqa: ARG002
         """See `bakeoff.driver.Observer`."""
         self._tally.ended(run, record)
@@ -163,6 +190,7 @@ class LiveProgress:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("arm")
         table.add_column("trials", justify="right")
+        table.add_column("paused", justify="right")
         table.add_column("pruned", justify="right")
         table.add_column("diverged", justify="right")
         table.add_column(f"best {self._tally.metric.name}", justify="right")
@@ -173,6 +201,7 @@ class LiveProgress:
             table.add_row(
                 arm,
                 f"{counts.total()} of {self._budget}",
+                str(sum(paused == arm for paused in self._tally.paused.values())),
                 str(counts["pruned"]),
                 str(counts["diverged"]),
                 "" if best is None else f"{best:.4f}",

@@ -184,6 +184,8 @@ class TrialRecord:
     """Read once, at the scored epoch, in confirmation runs only."""
     stop_reason: str = ""
     attempts: int = 1
+    is_paused: bool = False
+    """Running, but waiting at a rung with its checkpoint; it continues if it is promoted."""
 
     @property
     def epochs_run(self) -> int:

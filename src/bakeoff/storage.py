@@ -11,7 +11,7 @@ import fcntl
 import sqlite3
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,6 +52,7 @@ OPTUNA_TABLE = "version_info"
 STUDY_KEY = "bakeoff:study"
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
+PAUSE_KEY = "bakeoff:paused"
 CONFIRM_SUFFIX = ":confirm"
 BUSY_SECONDS = 60
 RETRY_SECONDS = 600
@@ -257,6 +258,18 @@ class Storage:
         """Store the objective after an epoch."""
         self._persist(lambda: self._rdb.set_trial_intermediate_value(trial_id, epoch, value))
 
+    def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
+        """Note that a run waits with its checkpoint, and what it measured so far."""
+        content = {"history": _without_nan(as_plain(history))}
+        self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, content))
+        text = f"after epoch {history[-1].epoch}"
+        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", text))
+
+    def unpause(self, trial_id: int) -> None:
+        """Note that a paused run continues."""
+        self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, {}))
+        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", ""))
+
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended; its state is changed last, so that a crash before repeats it."""
         result = {
@@ -274,6 +287,8 @@ class Storage:
         }
         if record.stop_reason:
             facts["stop_reason"] = record.stop_reason
+        if record.outcome == "pruned" and self._rdb.get_trial_user_attrs(trial_id).get("paused"):
+            facts["paused"] = ""
         facts |= {f"test_{name}": value for name, value in record.test_metrics.items()}
         self._persist(
             lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, _without_nan(result))
@@ -353,7 +368,8 @@ class Storage:
 def _to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
     plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
     is_running = not trial.state.is_finished()
-    result: dict[str, Any] = {} if is_running else trial.system_attrs.get(RESULT_KEY, {})
+    paused: dict[str, Any] = trial.system_attrs.get(PAUSE_KEY, {}) if is_running else {}
+    result: dict[str, Any] = paused if is_running else trial.system_attrs.get(RESULT_KEY, {})
     return TrialRecord(
         number=trial.number,
         arm=trial.user_attrs["arm"],
@@ -369,6 +385,7 @@ def _to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
         test_metrics={key: _number(item) for key, item in result.get("test_metrics", {}).items()},
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", 1),
+        is_paused=bool(paused),
     )
 
 

@@ -1,11 +1,13 @@
+import json
 import random
 from collections import Counter
 
 import pytest
 
+from bakeoff.commands.show import show_status
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
-from bakeoff.engines.protocol import Halted
+from bakeoff.engines.protocol import Died, Halted
 from bakeoff.errors import StorageError
 from bakeoff.search.arms import Search
 from bakeoff.space import build_arms
@@ -261,3 +263,150 @@ def test_the_checkpoints_of_ended_runs_are_removed(session, tmp_path):
     folder.mkdir(parents=True)
     session().search()
     assert not folder.exists()
+
+
+# ---------------------------------------------------------------- halving
+
+HALVING = resolve_study(
+    study_document(
+        training={"epochs": 12},
+        search={
+            "pruner": "halving",
+            "sampler": "random",
+            "schedulers": ["constant"],
+            "trials_per_arm": 6,
+            "defaults": False,
+        },
+    )
+)
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
+def test_paused_trials_are_promoted_or_pruned_and_every_arm_gets_its_budget(session, num_workers):
+    one = session(engine=SimulatedEngine(num_workers), config=HALVING)
+    one.search()
+    trials = one.trials()
+    assert Counter(trial.arm for trial in trials) == {"sgd": 6, "adam": 6}
+    charges = one.source.ledger.charges
+    for arm in ("sgd", "adam"):
+        of_arm = [trial for trial in trials if trial.arm == arm]
+        assert charges[arm].trials == 6
+        assert charges[arm].epochs == sum(trial.epochs_run for trial in of_arm)
+        assert {"complete", "pruned"} == {trial.outcome for trial in of_arm}
+    assert {one.epochs_run for one in trials if one.outcome == "complete"} == {12}
+    assert {one.epochs_run for one in trials if one.outcome == "pruned"} <= {2, 3, 4, 5, 6}
+    assert not any(trial.is_paused for trial in trials)
+    ended = one.observer.ended_runs
+    assert len(ended) == len(set(ended)) == 12
+
+
+def test_a_promoted_trial_is_submitted_again_and_keeps_its_number(session):
+    one = session(config=HALVING)
+    one.search()
+    submissions = Counter(job.run for job in one.engine.submitted)
+    paused = Counter(run for run, _ in one.observer.paused_runs)
+    assert max(submissions.values()) > 1
+    assert {run: count for run, count in submissions.items() if count > 1 + paused[run]} == {}
+
+
+def pause_some(session, config=HALVING):
+    """A session that was killed when at least one trial was paused."""
+    for after in range(8, 200, 3):
+        stop = StopRequest()
+        one = session(engine=InterruptedEngine(stop, after, 2), stop=stop, config=config)
+        with pytest.raises(InterruptedStudyError):
+            one.search()
+        if any(trial.is_paused for trial in one.trials()):
+            return one
+    raise AssertionError("no trial was ever paused")
+
+
+def test_a_paused_trial_is_stored_with_all_it_measured(session):
+    one = pause_some(session)
+    paused = next(trial for trial in one.trials() if trial.is_paused)
+    assert (paused.outcome, paused.epochs_run) == ("running", 2)
+    assert [result.train_seconds for result in paused.history] == [1.0, 1.0]
+
+
+def test_the_status_shows_what_is_paused(session, storage_url, tmp_path, capsys):
+    paused = [trial for trial in pause_some(session).trials() if trial.is_paused]
+    show_status("toy", output=tmp_path, storage_url=storage_url, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert sum(arm["paused"] for arm in shown["arms"]) == len(paused)
+    names = {f"search-{trial.number}" for trial in paused}
+    assert names.isdisjoint(run["run"] for run in shown["running"])
+
+
+def test_a_trial_paused_in_an_earlier_session_is_pruned_with_its_measurements(session):
+    one = pause_some(session)
+    paused = {trial.number for trial in one.trials() if trial.is_paused}
+    again = session(config=HALVING)
+    again.search()
+    restored = {run for run, _ in again.observer.paused_runs[: len(paused)]}
+    assert restored == {f"search-{number}" for number in paused}
+    pruned = [one for one in again.trials() if one.number in paused and one.outcome == "pruned"]
+    for trial in pruned:
+        assert trial.train_seconds == trial.epochs_run
+        assert trial.score == max(trial.values("accuracy"))
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_and_interrupts_change_no_decision_of_one_worker_and_no_budget_of_several(
+    session, tmp_path, num_workers, seed
+):
+    rng = random.Random(seed)
+    for _ in range(5):
+        stop = StopRequest()
+        engine = InterruptedEngine(stop, rng.randint(3, 12), rng.choice([1, 2]), num_workers)
+        with pytest.raises(InterruptedStudyError):
+            session(engine=engine, stop=stop, config=HALVING).search()
+    last = session(engine=SimulatedEngine(num_workers), config=HALVING)
+    last.search()
+    assert [trial.number for trial in last.trials()] == list(range(12))
+    assert {trial.outcome for trial in last.trials()} == {"complete", "pruned"}
+    if num_workers == 1:
+        calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path, config=HALVING)
+        calm.search()
+        assert [result_of(trial) for trial in last.trials()] == [
+            result_of(trial) for trial in calm.trials()
+        ]
+
+
+def test_a_worker_that_dies_at_any_rung_changes_no_result(session, tmp_path):
+    dies_at = {f"search-{number}": 1 for number in range(0, 12, 3)}
+    one = session(engine=SimulatedEngine(dies_at=dies_at), config=HALVING)
+    one.search()
+    calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path, config=HALVING)
+    calm.search()
+    assert [result_of(trial) for trial in one.trials()] == [
+        result_of(trial) for trial in calm.trials()
+    ]
+
+
+class DyingWhilePausingEngine(SimulatedEngine):
+    """The first run that is told to pause dies instead."""
+
+    def reply(self, run, reply):
+        if reply == "pause" and not self._dies_at:
+            self._dies_at[run] = 1
+        super().reply(run, reply)
+
+    def events(self, timeout):
+        run = self._turns[0]
+        if self._replies.get(run) == "pause" and self._dies_at.get(run) == 1:
+            self._dies_at[run] = 0
+            self._turns.rotate(-1)
+            return [self._end(run, Died(run=run, reason="worker ended by SIGKILL"))]
+        return super().events(timeout)
+
+
+def test_a_run_whose_worker_dies_while_it_pauses_is_paused(session, tmp_path):
+    one = session(engine=DyingWhilePausingEngine(), config=HALVING)
+    one.search()
+    calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path, config=HALVING)
+    calm.search()
+    assert len(one.observer.notes) == 1
+    assert [result_of(trial) for trial in one.trials()] == [
+        result_of(trial) for trial in calm.trials()
+    ]

@@ -48,6 +48,30 @@ def test_the_time_left_is_the_mean_run_times_those_left_over_the_workers(tally, 
     assert tally.seconds_left() == 10.0 * 9 / 2
 
 
+def test_a_paused_run_is_charged_its_later_epochs_and_counts_once_for_the_time_left(tally, clock):
+    tally.began("search-0", PLAN, 9)
+    clock.now = 4.0
+    tally.pause("search-0", PLAN)
+    assert tally.paused == {"search-0": "sgd"}
+    tally.began("search-0", PLAN, 9)
+    assert tally.paused == {}
+    clock.now = 10.0
+    tally.ended("search-0", record_of())
+    assert tally.seconds_left() == 10.0 * 9 / 2
+
+
+def test_a_pause_is_a_line_and_one_of_an_earlier_session_is_counted(tally):
+    stream = io.StringIO()
+    progress = PlainProgress(tally, stream)
+    progress.paused("search-0", PLAN, 2)
+    progress.began("search-1", PLAN, 3)
+    progress.paused("search-1", PLAN, 2)
+    assert stream.getvalue().splitlines() == [
+        "1 runs of an earlier session are kept",
+        "search-1     sgd        paused after epoch 2",
+    ]
+
+
 def test_runs_of_an_earlier_session_do_not_tell_the_time(tally):
     tally.ended("search-0", record_of())
     assert tally.seconds_left() is None

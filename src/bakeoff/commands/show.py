@@ -23,7 +23,7 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
     running = [
         {"run": f"{trial.purpose}-{trial.number}", "arm": trial.arm, "epochs": trial.epochs_run}
         for trial in (*record.trials, *record.confirmations)
-        if trial.outcome == "running"
+        if trial.outcome == "running" and not trial.is_paused
     ]
     if as_json:
         print_json({"study": name, "finished": record.finished, "arms": arms, "running": running})
@@ -45,6 +45,7 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
         "arm": arm,
         "budget": record.trials_per_arm,
         "charged": len(trials) - counts["running"],
+        "paused": sum(trial.is_paused for trial in trials),
         **{outcome: counts[outcome] for outcome in OUTCOMES if outcome != "running"},
         "epochs": sum(trial.epochs_run for trial in trials),
         "seconds": round(sum(one.train_seconds + one.evaluate_seconds for one in trials), 1),

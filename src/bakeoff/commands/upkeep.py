@@ -46,7 +46,7 @@ optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
 trials_per_arm = 20               # every arm gets the same number
 sampler = "tpe"                   # or random
-pruner = "median"                 # or none
+pruner = "halving"                # or median, none
 
 [space.sgd]                       # only to differ from the ranges that `study optimizers` prints
 learning_rate = { low = 1e-3, high = 1.0, log = true }

@@ -1,15 +1,15 @@
 """Arms: who is next, with what. Each arm thinks alone and all get the same budget.
 
-One in-memory Optuna study per arm proposes configurations and sees only its own arm, so a sampler
+An arm's sampler sees only the arm's own trials, so it
 cannot starve an arm that started badly. The next trial goes to the arm with the largest part of
 its budget left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FixedTrial, FrozenTrial, create_trial
 
 from bakeoff.ranges import Params
 from bakeoff.records import (
@@ -21,10 +21,15 @@ from bakeoff.records import (
     StudyConfig,
     TrialRecord,
 )
-from bakeoff.search.pruners import Cohort, cohort_key, decision_epochs
+from bakeoff.search.cohorts import Cohorts, Decision, Standing, cohort_key
+from bakeoff.search.halving import HalvedCohorts
+from bakeoff.search.pruners import PrunedCohorts, decision_epochs
 from bakeoff.search.samplers import SAMPLERS
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_trial_config, default_params, suggest
+
+EXPLORE_EVERY = 3
+"""Under halving every third proposal after the start is random: early ranks can mislead a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,10 @@ class Ledger:
         arm = max(self.dealt, key=lambda name: self.budget - self.dealt[name])
         return arm if self.dealt[arm] < self.budget else None
 
+    def deals(self, arm: str) -> bool:
+        """Whether the arm still draws new trials."""
+        return self.dealt[arm] < self.budget
+
     def charge(self, arm: str, record: TrialRecord) -> None:
         """Book a finished trial."""
         before = self.charges[arm]
@@ -83,72 +92,90 @@ class Ledger:
 
 
 class ArmSampler:
-    """One arm's Optuna study, in memory: it proposes, and learns from its own trials only."""
+    """One arm's sampler: it proposes, and learns from its own trials only.
 
-    def __init__(self, arm: ArmRecord, config: StudyConfig, direction: Direction) -> None:
+    Each proposal is made in a new in-memory Optuna study that holds what is known by then, because
+    a paused trial's standing changes while others train. Only the order of the trials is told, so
+    trials that ended and trials of different rungs and schedules can stand in one list.
+    """
+
+    def __init__(self, arm: ArmRecord, config: StudyConfig) -> None:
         self._arm = arm
-        self._config = config
-        self._study = optuna.create_study(direction=direction)
-        self._trials: dict[int, optuna.Trial] = {}
+        self._seed = config.seed
+        self._search = config.search
+        self._trials: dict[int, FixedTrial] = {}
 
-    def propose(self, index: int) -> tuple[Params, Phase]:
-        """The configuration of the arm's trial `index` (from 0), and how it was drawn."""
-        search = self._config.search
-        is_random = index < search.startup_trials or not SAMPLERS[search.sampler].is_model_based
-        seed = derive_seed(self._config.seed, "sampler", self._arm.name, index)
-        self._study.sampler = SAMPLERS["random" if is_random else search.sampler].build(seed)
-        trial = self._study.ask()
-        self._trials[index] = trial
-        return suggest(trial, self._arm), "random" if is_random else "model"
+    def propose(self, index: int, standings: Mapping[int, Standing]) -> tuple[Params, Phase]:
+        """The configuration of the arm's trial `index` (from 0), and how it was drawn.
 
-    def restore(self, index: int, params: Params) -> None:
-        """Note a trial that an earlier session proposed; indices come in order."""
-        self._study.enqueue_trial(
-            {name: value for name, value in params.items() if name in self._searched()}
-        )
-        trial = self._study.ask()
-        suggest(trial, self._arm)
-        self._trials[index] = trial
-
-    def _searched(self) -> frozenset[str]:
-        return frozenset(self._arm.space)
-
-    def finish(self, index: int, record: TrialRecord) -> None:
-        """Learn how the trial ended.
-
-        A diverged trial counts as complete with an untrained model's score, so that the sampler
-        learns to stay away; a pruned one is known by its best value so far.
+        Args:
+            index: Of the proposal; its random numbers follow from it.
+            standings: What is known of the arm's trials, by number.
         """
-        trial = self._trials.pop(index)
-        if record.outcome == "pruned" and record.score is not None:
-            trial.report(record.score, record.epochs_run)
-            self._study.tell(trial, state=TrialState.PRUNED)
-        elif record.outcome in ("complete", "diverged") and record.score is not None:
-            self._study.tell(trial, record.score)
-        else:
-            self._study.tell(trial, state=TrialState.FAIL)
+        is_random = self._is_random(index)
+        seed = derive_seed(self._seed, "sampler", self._arm.name, index)
+        sampler = SAMPLERS["random" if is_random else self._search.sampler].build(seed)
+        study = optuna.create_study(direction="minimize", sampler=sampler)
+        if not is_random:
+            study.add_trials(self._known(standings))
+        return suggest(study.ask(), self._arm), "random" if is_random else "model"
+
+    def _is_random(self, index: int) -> bool:
+        since_startup = index - self._search.startup_trials
+        explores = self._search.pruner == "halving" and (since_startup + 1) % EXPLORE_EVERY == 0
+        is_model_based = SAMPLERS[self._search.sampler].is_model_based
+        return since_startup < 0 or explores or not is_model_based
+
+    def _known(self, standings: Mapping[int, Standing]) -> list[FrozenTrial]:
+        """The trials with a standing, in the order they began, each with its place as its value."""
+        order = sorted(standings, key=lambda number: (standings[number], number))
+        places = {number: place for place, number in enumerate(order)}
+        return [
+            create_trial(
+                params=trial.params, distributions=trial.distributions, value=places[number]
+            )
+            for number, trial in self._trials.items()
+            if number in places
+        ]
+
+    def started(self, number: int, params: Params) -> None:
+        """Trial `number` trains with these parameters, proposed or not."""
+        trial = FixedTrial(dict(params))
+        suggest(trial, self._arm)
+        self._trials[number] = trial
 
 
 class Search:
-    """The search of a study: deals trials to arms, stops the ones that fall behind."""
+    """The search of a study: deals trials to arms, holds back the ones that fall behind."""
 
     def __init__(
         self, config: StudyConfig, arms: Sequence[ArmRecord], direction: Direction
     ) -> None:
         self._config = config
-        self._direction = direction
+        self._sign = 1 if direction == "maximize" else -1
         self._arms = {arm.name: arm for arm in arms}
-        self._samplers = {arm.name: ArmSampler(arm, config, direction) for arm in arms}
-        self._cohorts: dict[tuple[str, str], Cohort] = {}
-        self._indices: dict[int, int] = {}
+        self._samplers = {arm.name: ArmSampler(arm, config) for arm in arms}
+        self._final: dict[str, dict[int, Standing]] = {arm.name: {} for arm in arms}
+        """Standings of trials that have ended, by arm and number."""
         self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
         self.ledger = Ledger.open([arm.name for arm in arms], config.search.trials_per_arm)
+        self._cohorts = self._build_cohorts(direction)
+
+    def _build_cohorts(self, direction: Direction) -> Cohorts:
+        search, objective = self._config.search, self._config.objective
+        if search.pruner == "halving":
+            return HalvedCohorts(objective, self._sign, self.ledger.deals)
+        return PrunedCohorts(search.pruner, objective, direction, search.pruner_startup_trials)
 
     @property
     def num_left(self) -> int:
         """Trials not yet handed out."""
         spent = sum(self.ledger.dealt.values())
         return len(self._defaults_left) + self.ledger.budget * len(self._arms) - spent
+
+    def promote(self) -> int | None:
+        """The paused trial that continues now, or None; asked before a new one is begun."""
+        return self._cohorts.promote()
 
     def next(self) -> TrialPlan | None:
         """The next trial to run, or None when every budget is handed out."""
@@ -164,7 +191,8 @@ class Search:
         if name is None:
             return None
         index = self.ledger.dealt[name]
-        params, phase = self._samplers[name].propose(index)
+        standings = self._cohorts.standings(name) | self._final[name]
+        params, phase = self._samplers[name].propose(index, standings)
         self.ledger.dealt[name] += 1
         return self._plan(name, index, params, phase)
 
@@ -182,7 +210,8 @@ class Search:
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""
         if plan.phase != "default":
-            self._indices[number] = self.ledger.dealt[plan.arm] - 1
+            self._samplers[plan.arm].started(number, plan.params)
+            self._cohorts.start(cohort_key(plan.arm, plan.params), number)
 
     def restore(self, record: TrialRecord) -> TrialPlan:
         """Take up a stored trial, in the order of the numbers; its plan, should it still run."""
@@ -193,43 +222,49 @@ class Search:
             )
         index = self.ledger.dealt[record.arm]
         self.ledger.dealt[record.arm] += 1
-        self._indices[record.number] = index
-        self._samplers[record.arm].restore(index, record.params)
         plan = self._plan(record.arm, index, record.params, record.phase)
+        self.started(record.number, plan)
         for result in record.history:
-            self._note(plan, record.number, result)
+            self._report(plan, record.number, result)
+        if record.is_paused:
+            self._cohorts.take_up(cohort_key(plan.arm, plan.params), record.number)
         return plan
 
-    def goes_on(self, number: int, plan: TrialPlan, result: EpochResult) -> bool:
-        """Whether the trial may continue after this epoch."""
-        self._note(plan, number, result)
-        if result.epoch not in plan.decision_epochs:
-            return True
-        return not self._cohort(plan).should_prune(number)
+    def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
+        """Whether the trial goes on after this epoch."""
+        self._report(plan, number, result)
+        if result.epoch not in plan.decision_epochs or result.status != "running":
+            return "continue"
+        return self._cohorts.decide(cohort_key(plan.arm, plan.params), number)
+
+    def _report(self, plan: TrialPlan, number: int, result: EpochResult) -> None:
+        if plan.phase != "default":
+            key = cohort_key(plan.arm, plan.params)
+            self._cohorts.report(key, number, plan.decision_epochs, result)
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
         """Book a trial that has ended."""
         if plan.phase == "default":
             return
-        is_measure = record.outcome == "complete"  # a diverged run sets no pace for others
-        self._cohort(plan).finish(
-            record.number,
-            record.score if is_measure else None,
-            pruned=record.outcome == "pruned",
-        )
-        self._samplers[record.arm].finish(self._indices.pop(record.number), record)
+        key = cohort_key(plan.arm, plan.params)
+        self._cohorts.finish(key, record, plan.decision_epochs)
+        standing = self._standing(record)
+        if standing is not None:
+            self._final[record.arm][record.number] = standing
         self.ledger.charge(record.arm, record)
 
-    def _note(self, plan: TrialPlan, number: int, result: EpochResult) -> None:
-        value = result.metrics.get(self._config.objective)
-        if plan.phase != "default" and value is not None and value == value:  # noqa: PLR0124
-            self._cohort(plan).report(number, result.epoch, value)
+    def _standing(self, record: TrialRecord) -> Standing | None:
+        """Complete before pruned before diverged; None says nothing to the sampler.
 
-    def _cohort(self, plan: TrialPlan) -> Cohort:
-        key = cohort_key(plan.arm, plan.params)
-        if key not in self._cohorts:
-            search = self._config.search
-            self._cohorts[key] = Cohort(
-                search.pruner, self._direction, search.pruner_startup_trials
-            )
-        return self._cohorts[key]
+        A diverged trial is the worst there is, so that the sampler learns to stay away. Under
+        halving a pruned trial keeps the standing it had in its rung.
+        """
+        if record.outcome == "diverged":
+            return 2.0, 0.0, 0.0
+        if record.score is None:
+            return None
+        value = -self._sign * record.score
+        if record.outcome == "complete":
+            return 0.0, 0.0, value
+        is_ranked = self._config.search.pruner == "halving"
+        return None if is_ranked else (1.0, -float(record.epochs_run), value)

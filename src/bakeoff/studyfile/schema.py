@@ -86,7 +86,7 @@ class SearchSection(_Section):
     ] = ["constant"]
     trials_per_arm: PositiveInt = 20
     sampler: Literal["random", "tpe"] = "tpe"
-    pruner: Literal["none", "median"] = "median"
+    pruner: Literal["none", "median", "halving"] = "halving"
     startup_trials: PositiveInt | None = None
     pruner_startup_trials: PositiveInt = 3
     defaults: bool = True

@@ -145,11 +145,11 @@ def test_a_trial_behind_its_cohort_is_stopped_and_one_of_another_schedule_is_not
         is_constant = plan.params["scheduler"] == "constant"
         seen = [one for one in stopped if one[0] == "reference"]
         if is_constant and len(seen) < 2:
-            search.goes_on(number, plan, good)
+            search.decide(number, plan, good)
             search.finish(plan, record_of(number, plan, 0.9))
             stopped.append(("reference", True))
         elif len(seen) == 2 and 2 in plan.decision_epochs:
-            stopped.append((plan.params["scheduler"], not search.goes_on(number, plan, bad)))
+            stopped.append((plan.params["scheduler"], search.decide(number, plan, bad) == "stop"))
     assert ("constant", True) in stopped
     assert ("cosine", False) in stopped
     assert ("constant", False) not in stopped

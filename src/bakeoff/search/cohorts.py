@@ -1,0 +1,56 @@
+"""Cohorts: the trials that may fairly be compared before they end.
+
+A cohort is an arm and a schedule: a cosine run looks worse than a constant one until its learning
+rate has come down, so the two are never compared halfway.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from bakeoff.ranges import Params
+from bakeoff.records import EpochResult, TrialRecord
+
+CohortKey = tuple[str, str]
+"""Arm and schedule: what must be equal for two trials to be compared early."""
+Decision = Literal["continue", "stop", "pause"]
+Standing = tuple[float, float, float]
+"""Orders the trials of an arm for its sampler: the smallest is the best."""
+
+
+def cohort_key(arm: str, params: Params) -> CohortKey:
+    """The cohort of a trial of `arm`."""
+    return arm, str(params["scheduler"])
+
+
+class Cohorts(Protocol):
+    """Decides, cohort by cohort, which trials of a study go on."""
+
+    def start(self, key: CohortKey, number: int) -> None:
+        """A new trial joins its cohort."""
+        ...
+
+    def report(
+        self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
+    ) -> None:
+        """Note an epoch; `rungs` are the epochs at which this trial is decided on."""
+        ...
+
+    def decide(self, key: CohortKey, number: int) -> Decision:
+        """Whether the trial, last reported at one of its rungs, goes on."""
+        ...
+
+    def take_up(self, key: CohortKey, number: int) -> None:
+        """A trial that an earlier session reported is paused."""
+        ...
+
+    def promote(self) -> int | None:
+        """The paused trial that continues now, if any."""
+        ...
+
+    def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
+        """Note how a trial ended."""
+        ...
+
+    def standings(self, arm: str) -> dict[int, Standing]:
+        """Where trials without a final score stand, as far as is known before they end."""
+        ...
