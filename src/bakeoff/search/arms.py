@@ -31,6 +31,10 @@ from bakeoff.space import build_trial_config, default_params, suggest
 EXPLORE_EVERY = 3
 """Under halving every third proposal after the start is random: early ranks can mislead a model."""
 
+TOLD_BEST = 100
+TOLD_LATEST = 200
+"""A proposal has to stay quick in a study of ten thousand trials; TPE takes at most 25 for good."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialPlan:
@@ -127,9 +131,13 @@ class ArmSampler:
         return since_startup < 0 or explores or not is_model_based
 
     def _known(self, standings: Mapping[int, Standing]) -> list[FrozenTrial]:
-        """The trials with a standing, in the order they began, each with its place as its value."""
+        """The trials with a standing, in the order they began, each with its place as its value.
+
+        Of many, only the best and the latest.
+        """
         order = sorted(standings, key=lambda number: (standings[number], number))
-        places = {number: place for place, number in enumerate(order)}
+        told = {*order[:TOLD_BEST], *sorted(order)[-TOLD_LATEST:]}
+        places = {number: place for place, number in enumerate(order) if number in told}
         return [
             create_trial(
                 params=trial.params, distributions=trial.distributions, value=places[number]

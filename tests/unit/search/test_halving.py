@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bakeoff.ranges import FloatRange
 from bakeoff.records import ArmRecord, EpochResult, TrialRecord
-from bakeoff.search.arms import Search
+from bakeoff.search.arms import TOLD_BEST, TOLD_LATEST, ArmSampler, Search
 from bakeoff.search.halving import REDUCTION, Halving, rung_epochs
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
@@ -355,6 +355,15 @@ def test_of_two_crossing_schedules_one_pooled_cohort_mostly_finds_the_worse_one(
 
 # ---------------------------------------------------------------- the sampler
 
+RATE_ONLY = ArmRecord(
+    name="sgd",
+    space={
+        "optimizer": "sgd",
+        "scheduler": "constant",
+        "sgd.learning_rate": FloatRange(low=1e-3, high=1.0, log=True),
+    },
+)
+
 
 def test_the_sampler_sees_paused_trials_by_their_place_in_their_rung():
     """Two arms whose paused trials differ only in the units of their losses propose the same."""
@@ -381,14 +390,27 @@ def test_every_third_proposal_after_the_start_is_random_under_halving():
     assert phases == ["random"] * 2 + ["model", "model", "random"] * 2
 
 
+def test_of_many_trials_the_sampler_is_told_the_best_and_the_latest():
+    config = resolve_study(study_document(search={"pruner": "halving", "startup_trials": 1}))
+    sampler = ArmSampler(RATE_ONLY, config)
+    for number in range(TOLD_BEST + TOLD_LATEST + 100):
+        rate = 10 ** -(1 + number % 97 / 97)
+        sampler.started(number, {**RATE_ONLY.space, "sgd.learning_rate": rate})
+    places = {number: (1.0, 0.0, number * 37 % 401 / 401) for number in range(number + 1)}
+    best = sorted(places, key=places.__getitem__)[:TOLD_BEST]
+    told = {*best, *list(places)[-TOLD_LATEST:]}
+    assert len(told) < len(places) - 20
+    assert sampler.propose(401, places) == sampler.propose(
+        401, {number: place for number, place in places.items() if number in told}
+    )
+    assert sampler.propose(401, places) != sampler.propose(
+        401, {number: place for number, place in places.items() if number in best}
+    )
+
+
 def test_a_trial_may_be_started_with_other_parameters_than_proposed():
     config = resolve_study(study_document(search={"pruner": "halving", "defaults": False}))
-    arm = ArmRecord(
-        name="sgd",
-        space={"optimizer": "sgd", "scheduler": "constant",
-               "sgd.learning_rate": FloatRange(low=1e-3, high=1.0, log=True)},
-    )  # fmt: skip
-    search = Search(config, [arm], "maximize")
+    search = Search(config, [RATE_ONLY], "maximize")
     plan = search.next()
     other = replace(plan, params={**plan.params, "sgd.learning_rate": 0.5})
     search.started(0, other)
