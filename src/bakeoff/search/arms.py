@@ -1,8 +1,7 @@
 """Arms: who is next, with what. Each arm thinks alone and all get the same budget.
 
-An arm's sampler sees only the arm's own trials, so it
-cannot starve an arm that started badly. The next trial goes to the arm with the largest part of
-its budget left.
+An arm's sampler sees only the arm's own trials, so it cannot starve an arm that started badly. The
+next trial goes to the arm with the largest part of its budget left.
 """
 
 from collections.abc import Mapping, Sequence
