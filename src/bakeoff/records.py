@@ -30,6 +30,10 @@ Status = Literal[
     "not_enough_data", "clearly_better", "better", "practically_equal", "no_difference_shown"
 ]
 Severity = Literal["blocks", "provisional", "withholds", "note"]
+DiagnosisKind = Literal[
+    "overfitting", "underfitting", "still_improving", "unstable", "diverging_above",
+    "slow_to_converge", "plateaued_early",
+]  # fmt: skip
 
 OUTCOMES: tuple[Outcome, ...] = (
     "complete", "pruned", "diverged", "infeasible", "failed", "running"
@@ -391,6 +395,16 @@ class Flag:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What the curves of an arm show, and one thing to try; a hint, no part of the verdict."""
+
+    arm: str
+    kind: DiagnosisKind
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The answer, as sentences built from statuses."""
 
@@ -418,6 +432,8 @@ class Comparison:
     min_seeds: int
     """Seeds below which no verdict is given for this many arms."""
     test_standard_error: float | None
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """In the order of the arms."""
 
 
 def as_plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bakeoff.analysis.audit import audit
+from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict
@@ -38,4 +39,5 @@ def compare(record: StudyRecord) -> Comparison:
         delta_source=findings.delta_source,
         min_seeds=findings.min_seeds,
         test_standard_error=findings.test_standard_error,
+        diagnoses=diagnose_study(findings),
     )

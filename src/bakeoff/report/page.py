@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from bakeoff.analysis.figures import FIGURES, FigureSpec
-from bakeoff.records import Comparison, Severity
+from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
@@ -19,6 +19,17 @@ SEVERITIES: dict[Severity, str] = {
     "note": "Please note",
 }
 """What a flag does to the verdict, worst first."""
+
+DIAGNOSES: dict[DiagnosisKind, str] = {
+    "overfitting": "Overfitting",
+    "underfitting": "Underfitting",
+    "still_improving": "Still improving at the end",
+    "unstable": "Unstable",
+    "diverging_above": "Diverging above a learning rate",
+    "slow_to_converge": "Slow to converge",
+    "plateaued_early": "Plateaued early",
+}
+"""What a diagnosis is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +80,11 @@ class Page:
     def first_figure(self) -> ReportFigure | None:
         """The figure that carries the answer (F1), where there is anything to draw."""
         return self.figures[0] if self.figures and self.figures[0].rows else None
+
+    @property
+    def diagnoses(self) -> list[tuple[str, Diagnosis]]:
+        """What the curves show, each with its name."""
+        return [(DIAGNOSES[found.kind], found) for found in self.comparison.diagnoses]
 
     @property
     def edge_marks(self) -> list[tuple[str, Any]]:

@@ -13,11 +13,11 @@ from bakeoff.analysis.figures.learning_curves import compute_learning_curves
 from bakeoff.analysis.figures.learning_rates import (
     compute_learning_rates,
     draw_learning_rates,
-    learning_rate_parameter,
 )
 from bakeoff.analysis.figures.pair_differences import compute_pair_differences
 from bakeoff.analysis.figures.search_progress import compute_search_progress
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, label
+from bakeoff.analysis.learning_rate import learning_rate_parameter
 from bakeoff.ranges import FloatRange, Params
 from bakeoff.records import (
     ArmRecord,

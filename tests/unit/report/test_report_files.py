@@ -12,7 +12,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.figures import FIGURES
-from bakeoff.records import Comparison, Flag, StudyRecord
+from bakeoff.records import Comparison, Diagnosis, Flag, StudyRecord
 from bakeoff.report import write_report
 from bakeoff.report.files import write_atomically
 from bakeoff.report.html import embedded_json, render_html
@@ -288,3 +288,17 @@ def test_code_cannot_leave_its_block() -> None:
     block = code_block("a = '''\n```\n# out\n'''", "python")
     assert block.splitlines()[0] == "````python"
     assert block.splitlines()[-1] == "````"
+
+
+def test_diagnoses_stand_in_html_markdown_and_json(tmp_path: Path) -> None:
+    evidence = "the loss rose from 0.2 to 0.4."
+    found = Diagnosis(arm="sgd", kind="overfitting", evidence=evidence, advice="Stop early.")
+    comparison = replace(compare(example_record()), diagnoses=(found,))
+    paths = write_report(comparison, tmp_path, generated_at=NOW)
+    html = paths.html.read_text()
+    assert f"<strong>Overfitting</strong>: {evidence}" in html
+    assert f"- sgd, Overfitting: {evidence} To try: Stop early." in paths.markdown.read_text()
+    stored = json.loads(paths.summary.read_text())["diagnoses"]
+    assert [("sgd", "overfitting", evidence)] == [
+        (each["arm"], each["kind"], each["evidence"]) for each in stored
+    ]

@@ -1,7 +1,6 @@
 """F6: score against learning rate, all trials, one panel per arm."""
 
 import math
-import re
 from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,13 +18,13 @@ from bakeoff.analysis.figures.style import (
     panel_domain,
     panel_title,
 )
+from bakeoff.analysis.learning_rate import learning_rate_of, learning_rate_parameter
 from bakeoff.ranges import FloatRange, IntRange
 from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LEARNING_RATE = re.compile(r"(^|[^A-Za-z])(learning_rate|lr)$")
 PANEL_HEIGHT = 150
 MAX_SPREAD = 10
 """Where a metric is unbounded, a panel ends this many median distances below the best score."""
@@ -47,16 +46,6 @@ class LearningRateTrial(NamedTuple):
     range_high: float | None
 
 
-def learning_rate_parameter(trial: TrialRecord) -> str | None:
-    """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none.
-
-    In studies made elsewhere it may be any parameter whose name ends with `learning_rate` or `lr`.
-    """
-    named = f"{trial.params.get('optimizer', trial.arm)}.learning_rate"
-    found = [name for name in trial.params if LEARNING_RATE.search(name)]
-    return named if named in found else next(iter(found), None)
-
-
 def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, ...]:
     """Ended trials of the search, library defaults included, whose learning rate is above 0."""
     study = comparison.study
@@ -66,14 +55,13 @@ def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, .
 
 
 def _learning_rate_row(trial: TrialRecord, study: StudyRecord) -> LearningRateTrial | None:
-    name = learning_rate_parameter(trial)
-    rate = trial.params[name] if name else None
-    if name is None or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+    name, rate = learning_rate_parameter(trial), learning_rate_of(trial)
+    if name is None or rate is None:
         return None
     space = next((arm.space for arm in study.arms if arm.name == trial.arm), {})
     bounds = _bounds_of(space.get(name))
     return LearningRateTrial(
-        trial.arm, trial.number, float(rate), trial.score, trial.outcome, trial.phase, *bounds
+        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, *bounds
     )
 
 

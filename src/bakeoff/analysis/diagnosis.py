@@ -1,0 +1,309 @@
+"""What an experienced person would say from the curves, with the evidence and one thing to try.
+
+A diagnosis is a hint, never part of the verdict. A rule looks at one run and answers with its
+evidence or with None; an arm is diagnosed where more than half of its runs show the same. To add
+one, write the rule and its entry in `RULES`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.curves import Curve, curve_of
+from bakeoff.analysis.findings import Findings
+from bakeoff.analysis.learning_rate import learning_rate_of
+from bakeoff.analysis.wording import metric_name, number, plural
+from bakeoff.records import Diagnosis, DiagnosisKind, EpochResult, MetricInfo, TrialRecord
+
+MIN_EPOCHS = 5
+"""A curve of fewer evaluations has no shape."""
+RISE = 0.1
+"""Overfitting: the validation loss rises again by this share of its lowest value."""
+EARLY = 0.8
+"""Overfitting: the lowest validation loss lies before this share of the run."""
+GAP = 0.1
+"""Underfitting: the validation loss is no more than this share above the training loss."""
+LITTLE_LEARNED = 0.5
+"""Underfitting: this share of the first epoch's training loss is left at the end."""
+FAR_FROM_PERFECT = 0.8
+"""Underfitting: a bounded objective has come less far than this through its range."""
+LAST_PART = 0.2
+"""Still improving: the last part of a run, compared with the part of equal length before it."""
+LAST_GAIN = 0.05
+"""Still improving: share of the whole gain that the last part brings."""
+BACK_AND_FORTH = 0.05
+"""Unstable: mean movement per epoch that leads nowhere, as a share of the whole gain."""
+LATE_HALF = 0.55
+"""Slow: half of the gain comes after this share of the run (a straight line has 0.5)."""
+PLATEAU = 0.02
+"""Plateaued: share of the gain by which later epochs may still differ."""
+PLATEAU_BEGINS = 0.4
+"""Plateaued: it begins before this share of the run."""
+MIN_EPOCHS_ON_PLATEAU = 6
+MIN_DIVERGED = 2
+MOSTLY, RARELY = 0.5, 0.1
+"""Diverging above a learning rate: shares of trials that diverge above and below it."""
+
+Finder = Callable[[Curve], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One diagnosis that a run's curve can show."""
+
+    kind: DiagnosisKind
+    advice: str
+    find: Finder
+    """The evidence in a run's curve, or None."""
+
+
+def diagnose_study(findings: Findings) -> tuple[Diagnosis, ...]:
+    """Diagnoses of every arm, in the order of the arms.
+
+    The curves are those of the confirmation runs, without them that of the best search trial; the
+    learning rate above which runs diverge is read from all search trials.
+    """
+    return tuple(
+        diagnosis
+        for arm in findings.arms
+        for diagnosis in (
+            *diagnose_runs(
+                _runs_of(findings, arm.arm),
+                findings.record.objective,
+                arm=arm.arm,
+                floor=findings.delta,
+            ),
+            *_diverging_rate(searched_trials(findings.record, arm.arm), arm.arm),
+        )
+    )
+
+
+def diagnose_runs(
+    histories: Sequence[Sequence[EpochResult]],
+    objective: MetricInfo,
+    *,
+    arm: str = "",
+    floor: float = math.nan,
+) -> tuple[Diagnosis, ...]:
+    """What the curves of runs of one configuration show, in the order of `RULES`.
+
+    Nothing is said of runs with fewer than five evaluated epochs.
+
+    Args:
+        histories: The epochs of each run; one run is enough.
+        objective: The metric by which runs are scored.
+        arm: Named in the diagnoses.
+        floor: Smallest difference of the objective that matters; NaN if unknown.
+    """
+    found = [curve_of(history, objective, floor, at_least=MIN_EPOCHS) for history in histories]
+    curves = [curve for curve in found if curve is not None]
+    return tuple(
+        diagnosis for rule in RULES for diagnosis in _apply(rule, curves, arm) if diagnosis
+    )
+
+
+def _apply(rule: Rule, curves: Sequence[Curve], arm: str) -> Iterator[Diagnosis]:
+    """The diagnosis, if more than half of the curves show it; the first of them is quoted."""
+    evidence = [text for text in map(rule.find, curves) if text is not None]
+    if 2 * len(evidence) <= len(curves):
+        return
+    shown = f" (so in {len(evidence)} of {len(curves)} runs)" if len(curves) > 1 else ""
+    yield Diagnosis(arm=arm, kind=rule.kind, evidence=f"{evidence[0]}{shown}.", advice=rule.advice)
+
+
+def _runs_of(findings: Findings, arm: str) -> list[tuple[EpochResult, ...]]:
+    """Histories of the arm's confirmation runs that trained to the end, else of its best trial."""
+    confirmed = findings.runs.get(arm)
+    if confirmed is not None:
+        return [run.history for run in confirmed.runs if run.outcome == "complete"]
+    best = next(summary.search_best_trial for summary in findings.arms if summary.arm == arm)
+    return [
+        trial.history
+        for trial in searched_trials(findings.record, arm)
+        if trial.number == best and trial.outcome == "complete"
+    ]
+
+
+# ---------------------------------------------------------------- rules on one curve
+
+
+def find_overfitting(curve: Curve) -> str | None:
+    """The validation loss turns and rises while the training loss goes on falling."""
+    loss, train = curve.validation_loss, curve.train_loss
+    if not np.isfinite(loss).all():
+        return None
+    lowest = int(np.argmin(loss))
+    turned_early = curve.epochs[lowest] < EARLY * curve.epochs[-1]
+    if not turned_early or not train[-1] < train[lowest]:
+        return None
+    # the median of the last three, so that one bad last epoch is not a trend
+    final = float(np.median(loss[-3:]))
+    if final < (1 + RISE) * loss[lowest]:
+        return None
+    return (
+        f"after epoch {curve.epochs[lowest]:.0f} of {curve.epochs[-1]:.0f} the validation loss rose"
+        f" from {loss[lowest]:.3g} to {final:.3g} while the training loss fell from"
+        f" {train[lowest]:.3g} to {train[-1]:.3g}"
+    )
+
+
+def find_underfitting(curve: Curve) -> str | None:
+    """The training loss stays high, and the validation loss is no worse: it is not learned."""
+    loss, train = curve.validation_loss, curve.train_loss
+    if not np.isfinite([loss[-1], train[0], train[-1]]).all() or train[0] <= 0:
+        return None
+    left = train[-1] / train[0]
+    fits = loss[-1] > (1 + GAP) * train[-1] or left < LITTLE_LEARNED
+    if fits or _position(curve) >= FAR_FROM_PERFECT or find_still_improving(curve):
+        return None
+    return (
+        f"the training loss ended at {train[-1]:.3g}, {100 * left:.0f} % of its first epoch's"
+        f" {train[0]:.3g}, and the validation loss, {loss[-1]:.3g}, is no higher than"
+        f" {100 * GAP:.0f} % above it"
+    )
+
+
+def find_still_improving(curve: Curve) -> str | None:
+    """The last fifth of the run still brings a good part of the gain, and rises itself."""
+    width = max(1, round(LAST_PART * len(curve.scores)))
+    above = float(np.mean(curve.signed[-width:]) - np.mean(curve.signed[-2 * width : -width]))
+    rise = width * float(np.polyfit(np.arange(width + 1), curve.signed[-width - 1 :], 1)[0])
+    last = min(above, rise)
+    if not curve.is_worth_telling(last, LAST_GAIN) or last < 2 * _back_and_forth(curve):
+        return None
+    return (
+        f"in the last {plural(width, 'epoch')} the {metric_name(curve.objective)} still improved by"
+        f" about {number(last, last)}, {100 * last / curve.gain:.0f} % of the whole gain"
+    )
+
+
+def find_instability(curve: Curve) -> str | None:
+    """After the first quarter the objective goes up and down by much."""
+    movement = _back_and_forth(curve)
+    if not curve.is_worth_telling(movement, BACK_AND_FORTH):
+        return None
+    return (
+        f"after the first quarter the {metric_name(curve.objective)} moves back and forth by"
+        f" {number(movement, movement)} per epoch, {100 * movement / curve.gain:.0f} % of the whole"
+        " gain"
+    )
+
+
+def find_slow_convergence(curve: Curve) -> str | None:
+    """Half of the gain comes only in the second half of the run."""
+    start, best = curve.signed[0], float(np.max(curve.signed))
+    if not curve.gain > max(0.0, curve.floor):
+        return None
+    half = curve.epochs[int(np.argmax(curve.signed >= (start + best) / 2))]
+    if half <= LATE_HALF * curve.epochs[-1]:
+        return None
+    return (
+        f"half of the gain in {metric_name(curve.objective)}, from {number(curve.scores[0])} to"
+        f" {number(curve.objective.sign * best)}, was reached only at epoch {half:.0f} of"
+        f" {curve.epochs[-1]:.0f}"
+    )
+
+
+def find_plateau(curve: Curve) -> str | None:
+    """From early on, nothing is gained any more."""
+    best = float(np.max(curve.signed))
+    near = best - max(PLATEAU * curve.gain, curve.floor)
+    begin = int(np.argmax(curve.signed >= near))
+    num_after = len(curve.scores) - 1 - begin
+    early = curve.epochs[begin] <= PLATEAU_BEGINS * curve.epochs[-1]
+    if not early or num_after < MIN_EPOCHS_ON_PLATEAU or not curve.gain > curve.floor:
+        return None
+    return (
+        f"after epoch {curve.epochs[begin]:.0f} of {curve.epochs[-1]:.0f} the"
+        f" {metric_name(curve.objective)} gained only"
+        f" {number(best - float(curve.signed[begin]))} more"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        kind="overfitting",
+        advice="Regularise more: weight decay, dropout or augmentation; or stop early.",
+        find=find_overfitting,
+    ),
+    Rule(
+        kind="underfitting",
+        advice="Regularise less, or take a larger model: this one does not fit its training data.",
+        find=find_underfitting,
+    ),
+    Rule(
+        kind="still_improving",
+        advice="Train longer: with more epochs the ranking may change, so run all arms anew.",
+        find=find_still_improving,
+    ),
+    Rule(
+        kind="unstable",
+        advice="Lower the learning rate, clip the gradient, or let the schedule decay to zero.",
+        find=find_instability,
+    ),
+    Rule(
+        kind="slow_to_converge",
+        advice="Raise the learning rate or shorten the warm-up.",
+        find=find_slow_convergence,
+    ),
+    Rule(
+        kind="plateaued_early",
+        advice="Plan fewer epochs, or a schedule that lowers the learning rate sooner.",
+        find=find_plateau,
+    ),
+)
+
+
+def _position(curve: Curve) -> float:
+    """How far through its range the objective has come, from worst to perfect; 0 if unbounded."""
+    width = curve.objective.high - curve.objective.low
+    if not math.isfinite(width) or width <= 0:
+        return 0.0
+    share = float(curve.scores[-1] - curve.objective.low) / width
+    return share if curve.objective.sign > 0 else 1 - share
+
+
+def _back_and_forth(curve: Curve) -> float:
+    """Mean movement per epoch after the first quarter, without the part that leads somewhere."""
+    later = curve.signed[len(curve.signed) // 4 :]
+    steps = np.diff(later)
+    return float((np.sum(np.abs(steps)) - abs(np.sum(steps))) / len(steps))
+
+
+# ---------------------------------------------------------------- divergence over all trials
+
+
+def _diverging_rate(trials: Sequence[TrialRecord], arm: str) -> Iterator[Diagnosis]:
+    """The learning rate that best separates diverged from other trials, if one does."""
+    rates = [(learning_rate_of(trial), trial.outcome == "diverged") for trial in trials]
+    known = sorted((rate, diverged) for rate, diverged in rates if rate is not None)
+    values = np.array([rate for rate, _ in known])
+    diverged = np.array([bad for _, bad in known], dtype=bool)
+    if np.count_nonzero(diverged) < MIN_DIVERGED:
+        return
+    below = np.concatenate(([0], np.cumsum(diverged)))
+    # most diverged trials above the split and fewest others
+    right = below + (np.count_nonzero(~diverged) - (np.arange(len(values) + 1) - below))
+    split = int(np.argmin(right))
+    num_above, bad_above, bad_below = (
+        len(values) - split,
+        int(below[-1] - below[split]),
+        below[split],
+    )
+    if num_above == 0 or bad_above < max(MIN_DIVERGED, MOSTLY * num_above):
+        return
+    if split and bad_below > RARELY * split:
+        return
+    least = number(float(values[split]))
+    yield Diagnosis(
+        arm=arm,
+        kind="diverging_above",
+        evidence=(
+            f"of {num_above} trials with a learning rate of {least} or more {bad_above} diverged,"
+            f" of the {split} below it {bad_below}."
+        ),
+        advice=f"End the range near {least}, add warm-up, or clip the gradient.",
+    )

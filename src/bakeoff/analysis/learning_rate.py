@@ -1,0 +1,130 @@
+"""The learning rate of a trial, and how sensitive an arm is to it.
+
+Axis B is the bins of half a decade. Scores are given so that higher is better.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.analysis.statistics import Scores
+from bakeoff.analysis.tuning import expected_best_of_k
+from bakeoff.records import TrialRecord
+
+LEARNING_RATE = re.compile(r"(^|[^A-Za-z])(learning_rate|lr)$")
+
+BIN_DECADES = 0.5
+WINDOW_BINS = 2
+"""Bins on each side of the best one: one decade."""
+MIN_IN_BIN = 3
+"""Trials without which the best of a bin says nothing about the bin."""
+
+
+def learning_rate_parameter(trial: TrialRecord) -> str | None:
+    """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none.
+
+    In studies made elsewhere it may be any parameter whose name ends with `learning_rate` or `lr`.
+    """
+    named = f"{trial.params.get('optimizer', trial.arm)}.learning_rate"
+    found = [name for name in trial.params if LEARNING_RATE.search(name)]
+    return named if named in found else next(iter(found), None)
+
+
+def learning_rate_of(trial: TrialRecord) -> float | None:
+    """The trial's learning rate; None if it has none that is a positive number."""
+    name = learning_rate_parameter(trial)
+    rate = trial.params[name] if name else None
+    if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+        return None
+    return float(rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSensitivity:
+    """How an arm's score depends on its learning rate, one decade to each side of the best bin."""
+
+    sensitivity: float
+    """S: mean loss of score over the window, against the best bin."""
+    tolerance_decades: float
+    """Decades whose bin is within delta of the best one; NaN where delta is unknown."""
+    best_of: int
+    """Trials per bin of which the best is expected."""
+    low: float
+    """Lowest learning rate of the best bin."""
+
+
+def rate_sensitivity(
+    rates: Scores, scores: Scores, *, bounds: tuple[float, float], delta: float, floor: float
+) -> RateSensitivity | str:
+    """Sensitivity S and tolerance of an arm from random trials; a text says why there is none.
+
+    Bins are half decades of the logarithm, and a bin's score is the expected best of m of its
+    trials, m being the smallest count in the window of five bins, so that full bins have no
+    advantage. The window is the bin with the best score and one decade to each side. No interval
+    is given: the best of nearly all trials of a bin cannot be resampled (see `bootstrap_interval`).
+
+    Args:
+        rates: Learning rates [n].
+        scores: Scores [n] of the same trials, finite.
+        bounds: The range that was searched, which must hold the window's middle decade on each
+            side of the best bin.
+        delta: Smallest difference that matters.
+        floor: Score of an untrained model, below which no bin counts; -inf if unknown.
+
+    Source: Wortsman et al. 2023, section 2.2 (sensitivity S), with a window for each arm instead of
+    one absolute grid, since learning rates of different optimizers are different quantities.
+    """
+    members = _binned(rates, scores)
+    full = {place: own for place, own in members.items() if len(own) >= MIN_IN_BIN}
+    if not full:
+        return f"no half decade has {MIN_IN_BIN} random trials"
+    best = max(full, key=lambda place: expected_best_of_k(full[place], MIN_IN_BIN))
+    window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
+    if not _covers(bounds, window):
+        return "the range does not hold a decade on each side of the best"
+    fewest = min(len(members.get(place, ())) for place in window)
+    if fewest < MIN_IN_BIN:
+        return f"a half decade near the best has {fewest} random trials, {MIN_IN_BIN} are needed"
+    values = np.array([expected_best_of_k(members[place], fewest) for place in window])
+    return RateSensitivity(
+        sensitivity=sensitivity_of(values, floor),
+        tolerance_decades=tolerance_of(values, delta, BIN_DECADES),
+        best_of=fewest,
+        low=10.0 ** (best * BIN_DECADES),
+    )
+
+
+def sensitivity_of(values: Scores, floor: float = -math.inf) -> float:
+    """Mean shortfall of `values` [B] from the best one, none counted as below `floor`.
+
+    Source: Wortsman et al. 2023, section 2.2, for losses `-values` and a loss `-floor` at
+    initialization, on a grid that is even in the logarithm of the learning rate.
+    """
+    kept = np.maximum(values, floor)
+    return float(np.max(kept) - np.mean(kept))
+
+
+def tolerance_of(values: Scores, delta: float, bin_decades: float) -> float:
+    """Decades of learning rate at which `values` [B] are within `delta` of the best one."""
+    if math.isnan(delta):
+        return math.nan
+    return bin_decades * int(np.count_nonzero(values >= np.max(values) - delta))
+
+
+def _binned(rates: Scores, scores: Scores) -> Mapping[int, Scores]:
+    places = np.floor(np.log10(rates) / BIN_DECADES).astype(int)
+    return {int(place): scores[places == place] for place in np.unique(places)}
+
+
+def _covers(bounds: tuple[float, float], window: Sequence[int]) -> bool:
+    """Whether at least half of each outer bin of the window was searched."""
+    middle_low, middle_high = (window[0] + 0.5) * BIN_DECADES, (window[-1] + 0.5) * BIN_DECADES
+    tiny = 1e-9
+    return (
+        bounds[0] > 0
+        and math.log10(bounds[0]) <= middle_low + tiny
+        and math.log10(bounds[1]) >= middle_high - tiny
+    )
