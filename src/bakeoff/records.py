@@ -30,6 +30,7 @@ Status = Literal[
     "not_enough_data", "clearly_better", "better", "practically_equal", "no_difference_shown"
 ]
 Severity = Literal["blocks", "provisional", "withholds", "note"]
+BudgetQuantity = Literal["median_best", "expected_best", "probability_better"]
 DiagnosisKind = Literal[
     "overfitting", "underfitting", "still_improving", "unstable", "diverging_above",
     "slow_to_converge", "plateaued_early",
@@ -327,6 +328,76 @@ class TimeToTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """How many of an arm's random trials have a property."""
+
+    at_least: int
+    at_most: int
+    """Differs from `at_least` where the unknown final scores of pruned trials leave it open."""
+    of: int
+    ci: tuple[float, float]
+    """Wilson, 95 %, from the smaller count's lower side to the larger one's upper side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearBest:
+    """Random trials whose score is at most delta below a reference."""
+
+    reference: float
+    share: Share
+    trials_needed: float
+    """Trials that find one with probability 0.95; infinite if none was found."""
+    trials_ci: tuple[float, float]
+    """From the interval of the share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateRobustness:
+    """How the score depends on the learning rate, one decade to each side of the best one."""
+
+    sensitivity: float | None
+    """Mean shortfall from the best half decade, in units of the objective."""
+    tolerance_decades: float | None
+    """Decades within delta of the best half decade."""
+    best_of: int | None
+    """Each half decade is represented by the expected best of this many of its trials."""
+    note: str
+    """Why there is no number; empty if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """What a careless choice costs, from the random trials of an arm."""
+
+    near_own: NearBest | None
+    """Reference: the arm's confirmed validation mean, without one its best search score."""
+    near_best: NearBest | None
+    """Reference: the best confirmed validation mean of all arms."""
+    diverged: Share
+    learning_rate: RateRobustness
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetEstimate:
+    """One number about the best of k random trials, in units of the objective or a probability."""
+
+    arm: str
+    other: str
+    """The arm it is compared with; empty if none."""
+    quantity: BudgetQuantity
+    k: int
+    estimate: float | None
+    """None where the unknown final scores of pruned trials could change it."""
+    bounds: tuple[float, float]
+    """Between which the estimate lies whatever those scores are; equal where it is known."""
+    ci: tuple[float, float]
+    """95 %, pointwise; infinite where unbounded, NaN where withheld."""
+    method: str
+    n: int
+    """Random trials it rests on, of the arm that has fewer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmSummary:
     """All that is said of one arm."""
 
@@ -347,6 +418,7 @@ class ArmSummary:
     confirmed: ConfirmedScores | None
     time_to_target: TimeToTarget | None
     boundaries: tuple[BoundaryMark, ...] = ()
+    robustness: Robustness | None = None
 
     @property
     def num_trials(self) -> int:
@@ -434,6 +506,8 @@ class Comparison:
     test_standard_error: float | None
     diagnoses: tuple[Diagnosis, ...] = ()
     """In the order of the arms."""
+    budget: tuple[BudgetEstimate, ...] = ()
+    """What k trials may be expected to find; arms first, then pairs."""
 
 
 def as_plain(value: Any) -> Any:

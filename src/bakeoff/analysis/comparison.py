@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bakeoff.analysis.audit import audit
+from bakeoff.analysis.budget import budget_estimates
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.sentences import describe_pair
@@ -40,4 +41,5 @@ def compare(record: StudyRecord) -> Comparison:
         min_seeds=findings.min_seeds,
         test_standard_error=findings.test_standard_error,
         diagnoses=diagnose_study(findings),
+        budget=budget_estimates(findings.record),
     )

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from bakeoff.analysis.arms import Runs, collect_runs, summarize_arms
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
+from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_time_to_target
 from bakeoff.analysis.wording import scope_of
@@ -55,10 +56,16 @@ def find(record: StudyRecord) -> Findings:
     needed = min_confirmation_seeds(len(record.arms))
     leading = leading_group(ranked, runs, pairs, needed)
     target = target_of(record, runs, leading)
+    best = best_validation_mean(record, arms)
+    described = (
+        replace(arm, robustness=robustness_of(record, arm, delta=delta, best=best)) for arm in arms
+    )
     return Findings(
         record=record,
         runs=runs,
-        arms=tuple(with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in arms),
+        arms=tuple(
+            with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in described
+        ),
         pairs=pairs,
         leading=leading,
         level=reached_level(pairs, runs, needed=needed, num_arms=len(arms), blocked=blocked),

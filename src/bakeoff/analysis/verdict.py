@@ -6,7 +6,6 @@ from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
-from bakeoff.analysis.statistics import wilson_interval
 from bakeoff.analysis.wording import (
     SCOPE,
     count_range,
@@ -158,17 +157,21 @@ def _observed_mean(arm: str, confirmed: ConfirmedScores) -> str:
 
 
 def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
-    """Cost to target, divergence rate, tuned parameters, in this order; they decide nothing."""
+    """Cost to target, tolerance of the learning rate, divergence rate, tuned parameters.
+
+    In this order; they decide nothing.
+    """
     arms = [arm for arm in findings.arms if arm.arm in findings.leading]
     if len(arms) < 2:  # noqa: PLR2004 - nothing to break
         return
     yield from _cost_to_target(arms, findings, with_seconds=not any(f.id == "W14" for f in flags))
+    yield from _rate_tolerance(arms)
+    shares = [(arm.arm, arm.robustness.diverged) for arm in arms if arm.robustness]
     rates = [
-        f"{arm.arm} {arm.num_by_outcome.get('diverged', 0)} of {arm.num_trials} "
-        f"(95 % CI {interval(_divergence_interval(arm))})"
-        for arm in arms
+        f"{name} {share.at_least} of {share.of} (95 % CI {interval(share.ci)})"
+        for name, share in shares
     ]
-    yield f"Divergence in the search: {join(rates)}."
+    yield f"Divergence of random trials: {join(rates)}."
     spaces = {arm.name: arm.space for arm in findings.record.arms}
     tuned = [f"{arm.arm} {sum(map(_is_tuned, spaces[arm.arm].values()))}" for arm in arms]
     yield f"Tuned parameters: {join(tuned)}."
@@ -192,9 +195,19 @@ def _cost_to_target(
         )
 
 
-def _divergence_interval(arm: ArmSummary) -> tuple[float, float]:
-    num = arm.num_trials
-    return wilson_interval(arm.num_by_outcome.get("diverged", 0) / num if num else 0.0, num)
+def _rate_tolerance(arms: Sequence[ArmSummary]) -> Iterator[str]:
+    """Nothing where the tolerance of no arm, or of one only, is known."""
+    known = [
+        (arm.arm, arm.robustness.learning_rate.tolerance_decades)
+        for arm in arms
+        if arm.robustness and arm.robustness.learning_rate.tolerance_decades is not None
+    ]
+    tolerances = [f"{name} {number(decades)}" for name, decades in known]
+    if len(tolerances) > 1:
+        yield (
+            "Tolerance of the learning rate, in decades within delta of the best: "
+            f"{join(tolerances)}."
+        )
 
 
 def _is_tuned(value: object) -> bool:

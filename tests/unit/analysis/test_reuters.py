@@ -4,8 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opda.nonparametric import EmpiricalDistribution
 
-from bakeoff.analysis.tuning import expected_best_of_k, probability_best_of_k
+from bakeoff.analysis.tuning import (
+    expected_best_of_k,
+    probability_best,
+    probability_best_of_k,
+)
 
 
 def load_scores(name):
@@ -50,3 +55,13 @@ def test_probability_best_of_k_of_real_searches(k, expected):
 def test_probability_best_of_k_of_the_first_50_trials(k, expected):
     found = probability_best_of_k(LSTM[:50], MLP[:50], k)
     assert found == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("scores", "expected"), [(LSTM, 0.863338), (MLP, 0.800508)])
+def test_drawing_with_replacement_gives_the_published_lower_value(scores, expected):
+    assert EmpiricalDistribution(scores).v_tuning_curve(50) == pytest.approx(expected, abs=1e-6)
+
+
+def test_probability_best_of_two_real_searches_is_that_of_the_pair():
+    expected = probability_best_of_k(LSTM, MLP, 10)
+    assert probability_best([LSTM, MLP], 10) == pytest.approx([expected, 1 - expected])

@@ -5,13 +5,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opda.nonparametric import EmpiricalDistribution
 from scipy import stats
 
+from bakeoff.analysis.bands import median_best_band
 from bakeoff.analysis.tuning import (
+    expected_best_by_cost,
+    expected_best_interval,
     expected_best_of_k,
     expected_cost_of_success,
     first_reaching,
+    median_best_interval,
+    median_best_of_k,
     median_time,
+    probability_best,
+    probability_best_interval,
     probability_best_of_k,
     selection_gap_constant,
 )
@@ -78,6 +86,125 @@ def test_probability_best_of_k_of_power_laws_does_not_depend_on_k(k):
     uniform = (np.arange(4_000) + 0.5) / 4_000
     found = probability_best_of_k(uniform ** (1 / 3), uniform, k)
     assert found == pytest.approx(3 / 4, abs=2e-3)
+
+
+@given(st.lists(small_scores, min_size=1, max_size=4), st.integers(1, 3))
+def test_probability_best_shares_ties_among_all_choices_of_subsets(samples, k):
+    samples = [values[:4] for values in samples]
+    best = [brute_force_best(values, min(k, 3)) for values in samples]
+    expected = np.zeros(len(samples))
+    for drawn in itertools.product(*best):
+        on_top = np.array(drawn) == max(drawn)
+        expected += on_top / np.count_nonzero(on_top)
+    found = probability_best([np.array(values) for values in samples], k)
+    assert found == pytest.approx(expected / math.prod(map(len, best)))
+
+
+def test_probability_best_of_three_power_laws():
+    uniform = (np.arange(3_000) + 0.5) / 3_000
+    samples = [uniform, uniform ** (1 / 2), uniform ** (1 / 3)]
+    assert probability_best(samples, 4) == pytest.approx([1 / 6, 1 / 3, 1 / 2], abs=1e-3)
+
+
+@pytest.mark.parametrize(("k", "expected"), [(1, 0.3), (2, 0.7), (3, 0.9), (100, 0.9)])
+def test_median_best_of_k_is_a_quantile(k, expected):
+    assert median_best_of_k(np.array([0.1, 0.3, 0.7, 0.9]), k) == expected
+
+
+@pytest.mark.parametrize("k", [2, 3, 7, 20])
+def test_median_best_of_k_agrees_with_opda(k):
+    values = np.random.default_rng(k).uniform(size=37)
+    expected = EmpiricalDistribution(values).quantile_tuning_curve(k)
+    assert median_best_of_k(values, k) == expected
+
+
+@pytest.mark.parametrize(("k", "is_bounded"), [(1, True), (9, True), (10, False)])
+def test_median_best_interval_is_bounded_to_about_a_fifth(k, is_bounded):
+    low, high = median_best_interval(np.arange(50.0), k)
+    assert low < median_best_of_k(np.arange(50.0), k) < high
+    assert math.isfinite(high) is is_bounded
+
+
+@pytest.mark.parametrize("num", [5, 20, 200])
+def test_median_best_band_holds_the_curve_and_the_bounds(num):
+    values = np.random.default_rng(num).uniform(size=num)
+    ks = np.arange(1, num + 1)
+    low, high = median_best_band(values, ks, (0.0, 1.0))
+    curve = np.array([median_best_of_k(values, k) for k in ks])
+    assert np.all((low >= 0.0) & (low <= curve) & (curve <= high) & (high <= 1.0))
+    assert high[-1] == 1.0
+
+
+def test_median_best_band_agrees_with_opda_on_the_scores_themselves():
+    values, ks = np.random.default_rng(0).uniform(size=20), np.array([1, 2, 4, 10])
+    lower, _, upper = EmpiricalDistribution.confidence_bands(
+        values,
+        0.95,
+        0.0,
+        1.0,
+        generator=np.random.default_rng(0),
+        method="ld_equal_tailed",
+        n_jobs=1,
+    )
+    found = median_best_band(values, ks, (0.0, 1.0))
+    assert found[0] == pytest.approx(upper.quantile_tuning_curve(ks))
+    assert found[1] == pytest.approx(lower.quantile_tuning_curve(ks))
+
+
+def test_median_best_band_has_no_end_where_the_metric_has_none():
+    low, high = median_best_band(np.arange(6.0), np.array([1, 50]), (-math.inf, math.inf))
+    assert (low[0], high[1]) == (-math.inf, math.inf)
+
+
+@pytest.mark.slow
+def test_median_best_band_covers_the_whole_true_curve():
+    ks, rng = np.arange(1, 21), np.random.default_rng(0)
+    truth = 0.5 ** (1 / ks)
+    bands = (median_best_band(rng.uniform(size=20), ks, (0.0, 1.0)) for _ in range(2_000))
+    covered = [bool(np.all((low <= truth) & (truth <= high))) for low, high in bands]
+    assert np.mean(covered) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [1, 2, 5, 10])
+def test_bootstrap_interval_covers_the_truth_to_a_fifth(k):
+    rng = np.random.default_rng(k)
+    # the largest of k uniform values has the second moment k / (k + 2)
+    intervals = (expected_best_interval(rng.uniform(size=50) ** 2, k) for _ in range(600))
+    truth = k / (k + 2)
+    assert np.mean([low <= truth <= high for low, high in intervals]) >= 0.89
+
+
+def test_bootstrap_intervals_are_the_same_every_time_and_differ_between_samples():
+    a, b = np.random.default_rng(0).uniform(size=(2, 30))
+    assert expected_best_interval(a, 2) == expected_best_interval(a.copy(), 2)
+    assert expected_best_interval(a, 2) != expected_best_interval(b, 2)
+    assert probability_best_interval(a, b, 2) == probability_best_interval(a, b, 2)
+
+
+def test_bootstrap_interval_of_equal_scores_has_width_zero():
+    assert expected_best_interval(np.full(10, 0.5), 2) == pytest.approx((0.5, 0.5))
+
+
+def test_probability_interval_of_an_arm_against_itself_holds_one_half():
+    values = np.random.default_rng(0).uniform(size=40)
+    low, high = probability_best_interval(values, values, 3)
+    assert low < 0.5 < high
+
+
+def test_expected_best_by_unit_cost_is_that_of_trials():
+    values = np.random.default_rng(0).uniform(size=20)
+    found = expected_best_by_cost(values, np.ones(20), np.arange(1.0, 6.0))
+    expected = [expected_best_of_k(values, k) for k in range(1, 6)]
+    assert found == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"), [(2.9, math.nan), (3.0, 0.7), (6.0, 0.9), (6.5, math.nan)]
+)
+def test_expected_best_by_cost_is_known_from_the_costliest_trial_on(budget, expected):
+    found = expected_best_by_cost(np.array([0.5, 0.9]), np.array([3.0, 3.0]), np.array([budget]))
+    assert found == pytest.approx([expected], abs=0.01, nan_ok=True)
 
 
 @pytest.mark.parametrize("k", [0, 5])

@@ -1,0 +1,98 @@
+"""What a given number of trials may be expected to find: the estimates of table T4."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+from bakeoff.analysis.draws import Draws, best_k_values, random_draws
+from bakeoff.analysis.statistics import ROUNDING, UNKNOWN, Interval, Scores
+from bakeoff.analysis.tuning import (
+    expected_best_interval,
+    expected_best_of_k,
+    median_best_interval,
+    median_best_of_k,
+    probability_best_interval,
+    probability_best_of_k,
+)
+from bakeoff.records import BudgetEstimate, BudgetQuantity, StudyRecord
+
+Estimator = Callable[[Scores, int], float]
+IntervalEstimator = Callable[[Scores, int], Interval]
+
+BOOTSTRAP = "percentile bootstrap over trials"
+
+
+def budget_estimates(record: StudyRecord) -> tuple[BudgetEstimate, ...]:
+    """Median and expected best of k trials of each arm, and P(best of k of A beats that of B).
+
+    For k = 1, 2, 5, 10, ... up to a fifth of an arm's random trials, for pairs of the arm that has
+    fewer. Where the unknown final scores of pruned trials could change a number, it is withheld,
+    and only the bounds between which it lies are given.
+    """
+    draws = [random_draws(record, arm.name) for arm in record.arms]
+    sign = record.objective.sign
+    return (
+        *(row for own in draws for row in _best_rows(own, sign)),
+        *(row for a, b in combinations(draws, 2) for row in _pair_rows(a, b)),
+    )
+
+
+BEST_OF_K: tuple[tuple[BudgetQuantity, Estimator, IntervalEstimator, str], ...] = (
+    ("median_best", median_best_of_k, median_best_interval, "exact, order statistics"),
+    ("expected_best", expected_best_of_k, expected_best_interval, BOOTSTRAP),
+)
+
+
+def _best_rows(draws: Draws, sign: int) -> Iterator[BudgetEstimate]:
+    for k in best_k_values(draws.supported):
+        for quantity, estimate, interval, method in BEST_OF_K:
+            found = estimate(draws.scores, k), estimate(draws.upper, k)
+            bounds = interval(draws.scores, k)[0], interval(draws.upper, k)[1]
+            yield _estimate(
+                [sign * value for value in found],
+                [sign * bound for bound in bounds],
+                arm=draws.arm, other="", quantity=quantity, k=k, method=method, n=draws.num,
+            )  # fmt: skip
+
+
+def _pair_rows(a: Draws, b: Draws) -> Iterator[BudgetEstimate]:
+    for k in best_k_values(min(a.supported, b.supported)):
+        yield _estimate(
+            (
+                probability_best_of_k(a.scores, b.upper, k),
+                probability_best_of_k(a.upper, b.scores, k),
+            ),
+            (
+                probability_best_interval(a.scores, b.upper, k)[0],
+                probability_best_interval(a.upper, b.scores, k)[1],
+            ),
+            arm=a.arm, other=b.arm, quantity="probability_better", k=k,
+            method=BOOTSTRAP, n=min(a.num, b.num),
+        )  # fmt: skip
+
+
+def _estimate(
+    found: Sequence[float],
+    bounds: Sequence[float],
+    *,
+    arm: str,
+    other: str,
+    quantity: BudgetQuantity,
+    k: int,
+    method: str,
+    n: int,
+) -> BudgetEstimate:
+    """The estimate, withheld where pruned trials leave it open."""
+    low, high = sorted(found)
+    known = math.isclose(low, high, rel_tol=ROUNDING)
+    return BudgetEstimate(
+        arm=arm,
+        other=other,
+        quantity=quantity,
+        k=k,
+        estimate=found[0] if known else None,
+        bounds=(low, high),
+        ci=(min(bounds), max(bounds)) if known else UNKNOWN,
+        method=method if known else "bounds from pruned trials",
+        n=n,
+    )

@@ -1,0 +1,125 @@
+"""What a careless choice costs: near-best share, divergence, learning-rate sensitivity (T6)."""
+
+import math
+
+import numpy as np
+
+from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.confirmation import finite_or_nan
+from bakeoff.analysis.draws import Draws, random_draws
+from bakeoff.analysis.learning_rate import (
+    RateSensitivity,
+    learning_rate_of,
+    learning_rate_parameter,
+    rate_sensitivity,
+)
+from bakeoff.analysis.statistics import wilson_interval
+from bakeoff.analysis.tuning import trials_for_success
+from bakeoff.ranges import FloatRange, IntRange
+from bakeoff.records import ArmSummary, NearBest, RateRobustness, Robustness, Share, StudyRecord
+
+
+def robustness_of(
+    record: StudyRecord, summary: ArmSummary, *, delta: float, best: float | None
+) -> Robustness:
+    """Shares of an arm's random trials, with Wilson intervals.
+
+    Args:
+        record: The study.
+        summary: The arm.
+        delta: Smallest difference that matters; NaN leaves near-best shares unknown.
+        best: Best confirmed validation mean of all arms; None without confirmation.
+    """
+    draws = random_draws(record, summary.arm)
+    own = summary.confirmed.validation_mean if summary.confirmed else summary.search_best
+    diverged = sum(trial.outcome == "diverged" for trial in draws.trials)
+    return Robustness(
+        near_own=_near_best(draws, record, own, delta),
+        near_best=_near_best(draws, record, best, delta),
+        diverged=_share(diverged, diverged, draws.num),
+        learning_rate=_rate_robustness(draws, record, delta),
+    )
+
+
+def best_validation_mean(record: StudyRecord, arms: tuple[ArmSummary, ...]) -> float | None:
+    """The best confirmed validation mean of all arms; None without one."""
+    sign = record.objective.sign
+    means = [sign * arm.confirmed.validation_mean for arm in arms if arm.confirmed]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    return sign * max(finite) if finite else None
+
+
+def untrained_score(record: StudyRecord) -> float:
+    """Score of an untrained model, as diverged trials have it; NaN if none diverged."""
+    scores = [finite_or_nan(trial.score) for trial in record.trials if trial.outcome == "diverged"]
+    finite = [score for score in scores if np.isfinite(score)]
+    return float(np.median(finite)) if finite else math.nan
+
+
+def _near_best(
+    draws: Draws, record: StudyRecord, reference: float | None, delta: float
+) -> NearBest | None:
+    if reference is None or not math.isfinite(reference) or math.isnan(delta) or not draws.num:
+        return None
+    least = record.objective.sign * reference - delta
+    # scores are decimal fractions: 0.91 - 0.01 must reach 0.90
+    least -= 1e-12 * abs(least)
+    share = _share(
+        int(np.count_nonzero(draws.scores >= least)),
+        int(np.count_nonzero(draws.upper >= least)),
+        draws.num,
+    )
+    return NearBest(
+        reference=reference,
+        share=share,
+        trials_needed=trials_for_success(share.at_least / share.of),
+        trials_ci=(trials_for_success(share.ci[1]), trials_for_success(share.ci[0])),
+    )
+
+
+def _share(at_least: int, at_most: int, of: int) -> Share:
+    """Interval from the lower side of the smaller share to the upper side of the larger one."""
+    low = wilson_interval(at_least / of if of else 0.0, of)[0]
+    high = wilson_interval(at_most / of if of else 0.0, of)[1]
+    return Share(at_least=at_least, at_most=at_most, of=of, ci=(low, high))
+
+
+def _rate_robustness(draws: Draws, record: StudyRecord, delta: float) -> RateRobustness:
+    """Sensitivity from the arm's random trials with a learning rate, or why there is none."""
+    found = _sensitivity(draws, record, delta)
+    if isinstance(found, str):
+        return RateRobustness(sensitivity=None, tolerance_decades=None, best_of=None, note=found)
+    return RateRobustness(
+        sensitivity=found.sensitivity,
+        tolerance_decades=None if math.isnan(found.tolerance_decades) else found.tolerance_decades,
+        best_of=found.best_of,
+        note="",
+    )
+
+
+def _sensitivity(draws: Draws, record: StudyRecord, delta: float) -> RateSensitivity | str:
+    rates = [learning_rate_of(trial) for trial in draws.trials]
+    bounds = _rate_bounds(record, draws.arm)
+    if bounds is None or not rates or None in rates:
+        return "no learning rate was searched"
+    if not draws.is_known.all():
+        return "pruned random trials leave it open"
+    untrained = untrained_score(record)
+    return rate_sensitivity(
+        np.array(rates, dtype=float),
+        draws.scores,
+        bounds=bounds,
+        delta=delta,
+        floor=-math.inf if math.isnan(untrained) else record.objective.sign * untrained,
+    )
+
+
+def _rate_bounds(record: StudyRecord, arm: str) -> tuple[float, float] | None:
+    """The range in which the arm's learning rate was searched; None if it was not."""
+    trial = next(iter(searched_trials(record, arm)), None)
+    name = learning_rate_parameter(trial) if trial else None
+    space = next((known.space for known in record.arms if known.name == arm), {})
+    searched = space.get(name) if name else None
+    if not isinstance(searched, FloatRange | IntRange):
+        return None
+    return float(searched.low), float(searched.high)

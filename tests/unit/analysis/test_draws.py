@@ -1,0 +1,111 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bakeoff.analysis.draws import best_k_values, is_random_search, random_draws
+from bakeoff.analysis.tuning import expected_best_of_k
+from bakeoff.records import ArmRecord, ConfirmConfig, EpochResult, StudyRecord, TrialRecord
+from record_examples import ACCURACY, as_error_rate, example_record
+
+
+def trial(number, score, outcome="complete", phase="random", best=None):
+    history = (EpochResult(epoch=1, metrics={"accuracy": score if best is None else best}),)
+    return TrialRecord(
+        number=number, arm="sgd", params={}, outcome=outcome, score=score, phase=phase,
+        history=history,
+    )  # fmt: skip
+
+
+def study(*trials, pruner="median", score_rule="best_epoch"):
+    return StudyRecord(
+        name="s", question="", objective=ACCURACY, score_rule=score_rule, epochs=4,
+        arms=(ArmRecord(name="sgd", space={}),), trials=trials, confirmations=(),
+        trials_per_arm=4, sampler="random", pruner=pruner,
+        confirm=ConfirmConfig(seeds=0, shortlist=0, shortlist_seeds=0),
+    )  # fmt: skip
+
+
+PRUNED = (
+    trial(0, 0.90),
+    trial(1, 0.80),
+    trial(2, 0.85, "pruned"),
+    trial(3, 0.60, "pruned"),
+)
+
+
+def test_pruned_trials_bound_the_expected_best_of_two():
+    draws = random_draws(study(*PRUNED), "sgd")
+    found = expected_best_of_k(draws.scores, 2), expected_best_of_k(draws.upper, 2)
+    assert found == pytest.approx((0.8667, 0.9000), abs=5e-5)
+
+
+def test_pruned_trial_is_bounded_by_its_best_epoch_not_its_last():
+    draws = random_draws(study(trial(0, 0.9), trial(1, 0.3, "pruned", best=0.7)), "sgd")
+    assert (list(draws.scores), list(draws.upper)) == ([0.9, 0.7], [0.9, 0.9])
+
+
+def test_pruned_trial_has_no_lower_bound_where_the_last_epoch_is_scored():
+    draws = random_draws(study(*PRUNED, score_rule="last_epoch"), "sgd")
+    assert list(draws.scores) == [0.90, 0.80, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("pruner", ["none", "threshold"])
+def test_trial_stopped_by_a_fixed_rule_has_a_known_score(pruner):
+    assert random_draws(study(*PRUNED, pruner=pruner), "sgd").is_known.all()
+
+
+def test_only_charged_random_trials_are_draws():
+    trials = (
+        trial(0, 0.9),
+        trial(1, 0.8, phase="model"),
+        trial(2, 0.7, phase="default"),
+        trial(3, None, "failed"),
+        trial(4, None, "running"),
+    )
+    draws = random_draws(study(*trials), "sgd")
+    assert [found.number for found in draws.trials] == [0]
+
+
+@pytest.mark.parametrize(
+    ("score", "outcome"), [(None, "infeasible"), (math.nan, "diverged"), (0.0, "diverged")]
+)
+def test_trial_without_a_score_has_the_worst_one(score, outcome):
+    draws = random_draws(study(trial(0, 0.9), trial(1, score, outcome)), "sgd")
+    assert list(draws.scores) == [0.9, 0.0]
+
+
+def test_draws_without_any_score_are_finite():
+    unbounded = replace(
+        study(trial(0, None, "infeasible")), objective=replace(ACCURACY, low=-math.inf)
+    )
+    assert list(random_draws(unbounded, "sgd").scores) == [0.0]
+
+
+def test_scores_are_signed_where_lower_is_better():
+    record = example_record(sampler="random", pruner="none")
+    flipped = random_draws(as_error_rate(record), "sgd")
+    assert list(flipped.scores) == pytest.approx(list(random_draws(record, "sgd").scores - 1))
+
+
+@pytest.mark.parametrize(("num", "supported"), [(0, 0), (4, 0), (5, 1), (20, 4)])
+def test_statements_reach_to_a_fifth_of_the_draws(num, supported):
+    draws = random_draws(study(*(trial(number, 0.5) for number in range(num))), "sgd")
+    assert draws.supported == supported
+
+
+@pytest.mark.parametrize(("largest", "ks"), [(0, []), (1, [1]), (29, [1, 2, 5, 10, 20])])
+def test_budgets_of_tables(largest, ks):
+    assert best_k_values(largest) == ks
+
+
+@pytest.mark.parametrize(("sampler", "expected"), [("random", True), ("tpe", False)])
+def test_random_search_is_known_by_its_trials(sampler, expected):
+    assert is_random_search(example_record(sampler=sampler), "sgd") is expected
+
+
+def test_costs_are_epochs_trained():
+    record = example_record(sampler="random")
+    draws = random_draws(record, "sgd")
+    assert np.sum(draws.epochs) == sum(found.epochs_run for found in draws.trials)
