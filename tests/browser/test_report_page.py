@@ -48,12 +48,13 @@ def _browser() -> Iterator[Browser]:
 @pytest.fixture(name="report", scope="module")
 def _report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("report")
-    return write_report(compare(example_record()), directory, generated_at="now").html
+    record = example_record(sampler="random", pruner="none", trials_per_arm=30)
+    return write_report(compare(record), directory, generated_at="now").html
 
 
 @pytest.fixture(name="hostile_report", scope="module")
 def _hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = example_record(num_arms=2)
+    study = example_record(num_arms=2, pruner="none")
     names = {arm.name: f"{ATTACK}{arm.name}" for arm in study.arms}
     record = replace(
         study,

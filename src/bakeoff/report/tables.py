@@ -3,16 +3,19 @@
 from bakeoff.records import Comparison
 from bakeoff.report.study_tables import configurations_table, effort_table, protocol_table
 from bakeoff.report.table import Table
+from bakeoff.report.tuning_tables import budget_table, robustness_table
 from bakeoff.report.verdict_tables import pairs_table, results_table, verdict_table
 
 
 def build_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """T1 verdict, T2 results, T3 pairs, T5 effort, T7 protocol, T8 chosen configurations."""
+    """Tables T1 to T8: verdict, results, pairs, budget, effort, robustness, protocol, settings."""
     return (
         verdict_table(comparison),
         results_table(comparison),
         pairs_table(comparison),
+        budget_table(comparison),
         effort_table(comparison),
+        robustness_table(comparison),
         protocol_table(comparison),
         configurations_table(comparison),
     )

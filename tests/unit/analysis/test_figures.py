@@ -3,11 +3,17 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
 
+from bakeoff.analysis.bands import median_best_band
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.draws import random_draws
 from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.analysis.figures.best_arm import BEST_ARM
+from bakeoff.analysis.figures.best_of_k import BEST_OF_K
 from bakeoff.analysis.figures.confirmed_scores import compute_confirmed_scores
 from bakeoff.analysis.figures.learning_curves import compute_learning_curves
 from bakeoff.analysis.figures.learning_rates import (
@@ -15,9 +21,11 @@ from bakeoff.analysis.figures.learning_rates import (
     draw_learning_rates,
 )
 from bakeoff.analysis.figures.pair_differences import compute_pair_differences
-from bakeoff.analysis.figures.search_progress import compute_search_progress
+from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
+from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS, compute_search_progress
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, label
 from bakeoff.analysis.learning_rate import learning_rate_parameter
+from bakeoff.analysis.tuning import median_best_of_k
 from bakeoff.ranges import FloatRange, Params
 from bakeoff.records import (
     ArmRecord,
@@ -151,11 +159,11 @@ def test_search_progress_counts_every_charged_trial_and_scores_complete_ones(
     small: Comparison,
 ) -> None:
     expected = [
-        ("sgd", 1, 2, 4.0, 0.6, 1),
-        ("sgd", 2, 3, 6.0, 0.6, 2),
-        ("sgd", 3, 4, 8.0, 0.6, 3),
-        ("sgd", 4, 6, 12.0, 0.7, 4),
-        ("adam", 1, 2, 4.0, 0.55, 5),
+        ("sgd", "observed", 1, 2, 4.0, 0.6, 1, True),
+        ("sgd", "observed", 2, 3, 6.0, 0.6, 2, True),
+        ("sgd", "observed", 3, 4, 8.0, 0.6, 3, True),
+        ("sgd", "observed", 4, 6, 12.0, 0.7, 4, True),
+        ("adam", "observed", 1, 2, 4.0, 0.55, 5, True),
     ]
     assert expected == list(compute_search_progress(small))
 
@@ -235,6 +243,88 @@ def test_losses_are_of_the_best_search_trial(small: Comparison) -> None:
     ]
 
 
+def random_search() -> StudyRecord:
+    return example_record(sampler="random", pruner="none", trials_per_arm=30)
+
+
+def rows_of(comparison: Comparison, spec: FigureSpec, arm: str) -> list[Any]:
+    return [row for row in spec.compute(comparison) if row.arm == arm]
+
+
+def test_best_of_k_is_the_median_of_the_random_trials_with_its_exact_band() -> None:
+    record = random_search()
+    scores = random_draws(record, "adam").scores
+    low, high = median_best_band(scores, np.arange(1, 31), (0.0, 1.0))
+    rows = rows_of(compare(record), BEST_OF_K, "adam")
+    assert list(range(1, 31)) == [row.k for row in rows]
+    assert [median_best_of_k(scores, row.k) for row in rows] == [row.estimate for row in rows]
+    assert [*zip(low, high, strict=True)] == [(row.ci_low, row.ci_high) for row in rows]
+    assert {1, 2, 3, 4, 5, 6} == {row.k for row in rows if row.supported}
+
+
+def test_best_of_k_of_pruned_trials_is_observed_without_a_band() -> None:
+    record = example_record(sampler="random", pruner="halving", trials_per_arm=30)
+    rows = rows_of(compare(record), BEST_OF_K, "adam")
+    assert {("observed", None, None)} == {(row.note, row.ci_low, row.ci_high) for row in rows}
+    assert "Observed only, without a band, for sgd, adam" in BEST_OF_K.caption(compare(record))
+
+
+def test_best_of_k_uses_random_trials_only() -> None:
+    record = example_record(pruner="none", trials_per_arm=20, startup_trials=8)
+    assert {8} == {row.n for row in BEST_OF_K.compute(compare(record))}
+
+
+def test_best_of_k_is_mirrored_where_lower_is_better() -> None:
+    rows = BEST_OF_K.compute(comparison_of("random search"))
+    flipped = BEST_OF_K.compute(comparison_of("random search, lower is better"))
+    assert [1 - row.estimate for row in rows] == pytest.approx([row.estimate for row in flipped])
+    assert [1 - row.ci_low for row in rows] == pytest.approx([row.ci_high for row in flipped])
+
+
+def test_best_arm_probabilities_sum_to_one_at_every_k() -> None:
+    rows = BEST_ARM.compute(comparison_of("random search"))
+    sums = [sum(row.estimate for row in rows if row.k == k) for k in range(1, 31)]
+    assert pytest.approx([1.0] * 30) == sums
+    assert {1, 2, 3, 4, 5, 6} == {row.k for row in rows if row.supported}
+
+
+def test_best_arm_is_not_drawn_where_pruning_leaves_it_open() -> None:
+    record = example_record(sampler="random", pruner="halving", trials_per_arm=30)
+    assert BEST_ARM.compute(compare(record)) == ()
+
+
+def test_expected_progress_ends_at_the_best_trial_of_a_random_search() -> None:
+    rows = rows_of(comparison_of("random search"), SEARCH_PROGRESS, "sgd")
+    expected = [row for row in rows if row.quantity == "expected"]
+    observed = [row for row in rows if row.quantity == "observed"]
+    assert expected[-1].estimate == pytest.approx(observed[-1].estimate)
+    assert expected[-1].epochs == pytest.approx(observed[-1].epochs)
+    assert [row.estimate for row in expected] == sorted(row.estimate for row in expected)
+
+
+@pytest.mark.parametrize(
+    "record", [example_record(pruner="none"), example_record(sampler="random")]
+)
+def test_progress_of_a_model_based_or_pruned_search_is_observed_only(record: StudyRecord) -> None:
+    assert {"observed"} == {row.quantity for row in compute_search_progress(compare(record))}
+
+
+def test_score_distribution_is_the_share_at_least_as_good() -> None:
+    record = random_search()
+    scores = [t.score for t in record.trials if (t.arm, t.phase) == ("adam", "random")]
+    rows = rows_of(compare(record), SCORE_DISTRIBUTION, "adam")
+    assert sorted(scores, reverse=True) == [row.estimate for row in rows]
+    assert [count / 30 for count in range(1, 31)] == [row.share for row in rows]
+
+
+def test_score_distribution_says_so_where_it_shows_more_than_random_trials(
+    small: Comparison,
+) -> None:
+    assert {("sgd", 4, "observed"), ("adam", 1, "observed")} == {
+        (row.arm, row.n, row.note) for row in SCORE_DISTRIBUTION.compute(small)
+    }
+
+
 RECORDS: dict[str, Callable[[], StudyRecord]] = {
     "full": example_record,
     "nothing run": lambda: replace(example_record(), trials=(), confirmations=()),
@@ -258,6 +348,8 @@ RECORDS: dict[str, Callable[[], StudyRecord]] = {
         trials=tuple(replace(trial, history=()) for trial in example_record().trials),
     ),
     "lower is better": lambda: as_error_rate(example_record()),
+    "random search": random_search,
+    "random search, lower is better": lambda: as_error_rate(random_search()),
 }
 
 
@@ -276,9 +368,16 @@ def test_figure_is_drawn_from_whatever_there_is(spec: FigureSpec, name: str) -> 
     assert {len(spec.columns)} >= {len(row) for row in rows}
 
 
-@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
-def test_every_colour_of_a_figure_has_a_dark_twin(spec: FigureSpec, full: Comparison) -> None:
-    drawn = spec.draw(spec.compute(full), full)
+DRAWN = [(spec, "random search") for spec in FIGURES] + [
+    # its random trials are partly pruned, so that F5 has nothing to draw
+    (spec, "full") for spec in FIGURES if spec is not BEST_ARM
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "name"), DRAWN, ids=lambda value: getattr(value, "id", value))
+def test_every_colour_of_a_figure_has_a_dark_twin(spec: FigureSpec, name: str) -> None:
+    comparison = comparison_of(name)
+    drawn = spec.draw(spec.compute(comparison), comparison)
     used = set(colors(json.loads(drawn.to_json())))
     assert used
     assert used - {"rgba(0, 0, 0, 0)"} <= set(DARK)

@@ -70,10 +70,11 @@ def test_report_has_every_file(comparison: Comparison, tmp_path: Path) -> None:
     expected = {
         "index.html", "report.md", "summary.json", "environment.json",
         "tables/T1-verdict.csv", "tables/T2-results.csv", "tables/T3-pairs.csv",
-        "tables/T5-effort.csv", "tables/T7-protocol.csv", "tables/T8-configurations.csv",
-        "tables/trials.csv",
+        "tables/T4-budget.csv", "tables/T5-effort.csv", "tables/T6-robustness.csv",
+        "tables/T7-protocol.csv", "tables/T8-configurations.csv", "tables/trials.csv",
         "figures/F1-confirmed-scores.csv", "figures/F2-pair-differences.csv",
-        "figures/F4-search-progress.csv", "figures/F6-learning-rates.csv",
+        "figures/F3-best-of-k.csv", "figures/F4-search-progress.csv", "figures/F5-best-arm.csv",
+        "figures/F6-learning-rates.csv", "figures/F7-score-distribution.csv",
         "figures/F8-learning-curves.csv",
     }  # fmt: skip
     assert set(contents(tmp_path / "new" / "folder")) == expected
@@ -99,7 +100,7 @@ def test_stale_tables_and_figures_are_removed_and_other_files_are_kept(
     comparison: Comparison, tmp_path: Path
 ) -> None:
     kept = (tmp_path / "model.safetensors", tmp_path / "figures" / "mine.png")
-    stale = (tmp_path / "figures" / "F3-old.csv", tmp_path / "tables" / "T4-budget.csv")
+    stale = (tmp_path / "figures" / "F3-old.csv", tmp_path / "tables" / "T4-old.csv")
     for path in (*kept, *stale):
         path.parent.mkdir(exist_ok=True)
         path.write_text("old")

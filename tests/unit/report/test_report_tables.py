@@ -42,7 +42,7 @@ def table(comparison: Comparison, identity: str) -> Table:
 
 def test_tables_come_in_the_order_of_the_report(comparison: Comparison) -> None:
     ids = [table.id for table in build_tables(comparison)]
-    assert ids == ["T1", "T2", "T3", "T5", "T7", "T8"]
+    assert ids == ["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8"]
 
 
 # ---------------------------------------------------------------- the texts and the CSV agree
@@ -75,7 +75,7 @@ def known(text: str, values: list[float]) -> bool:
     )
 
 
-@pytest.mark.parametrize("identity", ["T2", "T3", "T5", "T8"])
+@pytest.mark.parametrize("identity", ["T2", "T3", "T4", "T5", "T6", "T8"])
 @pytest.mark.parametrize(
     "record",
     [
@@ -83,8 +83,9 @@ def known(text: str, values: list[float]) -> bool:
         unconfirmed(example_record()),
         as_error_rate(example_record()),
         example_record(diverged_seeds={"sgd": 2}),
+        example_record(sampler="random", pruner="none", trials_per_arm=30),
     ],
-    ids=["full", "unconfirmed", "error rate", "diverged"],
+    ids=["full", "unconfirmed", "error rate", "diverged", "random search"],
 )
 def test_every_number_people_see_is_a_rounded_number_of_the_csv(record, identity: str) -> None:
     assert list(numbers_without_stored_value(table(compare(record), identity))) == []
@@ -98,7 +99,7 @@ def test_a_wrong_text_would_be_noticed(comparison: Comparison) -> None:
     assert list(numbers_without_stored_value(changed)) == ["0.9999"]
 
 
-@pytest.mark.parametrize("identity", ["T2", "T3", "T8"])
+@pytest.mark.parametrize("identity", ["T2", "T3", "T4", "T6", "T8"])
 def test_html_and_markdown_show_the_same_cells(comparison: Comparison, identity: str) -> None:
     shown = table(comparison, identity).shown()
     page = render_html(build_page(comparison, generated_at="now"))

@@ -4,18 +4,24 @@ To add a figure, write a file with its `FigureSpec` and add it to `FIGURES`: the
 writes its rows as CSV and tests it.
 """
 
+from bakeoff.analysis.figures.best_arm import BEST_ARM
+from bakeoff.analysis.figures.best_of_k import BEST_OF_K
 from bakeoff.analysis.figures.confirmed_scores import CONFIRMED_SCORES
 from bakeoff.analysis.figures.learning_curves import LEARNING_CURVES
 from bakeoff.analysis.figures.learning_rates import LEARNING_RATES
 from bakeoff.analysis.figures.pair_differences import PAIR_DIFFERENCES
+from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
 from bakeoff.analysis.figures.spec import FigureSpec
 
 FIGURES: tuple[FigureSpec, ...] = (
     CONFIRMED_SCORES,
     PAIR_DIFFERENCES,
+    BEST_OF_K,
     SEARCH_PROGRESS,
+    BEST_ARM,
     LEARNING_RATES,
+    SCORE_DISTRIBUTION,
     LEARNING_CURVES,
 )
 

@@ -1,11 +1,15 @@
-"""F4: the best score observed so far against what the search has spent."""
+"""F4: the best score against what the search has spent, as observed and as expected."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
+from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.figures.spec import FigureSpec, search_trials
 from bakeoff.analysis.figures.style import (
+    FAINT,
     Trace,
     arm_color,
     arm_symbol,
@@ -14,31 +18,50 @@ from bakeoff.analysis.figures.style import (
     label,
     metric_title,
 )
+from bakeoff.analysis.tuning import expected_best_by_cost
 from bakeoff.records import Comparison, StudyRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MIN_DRAWS = 5
+NUM_BUDGETS = 40
+"""Points of an expected curve."""
+
 
 class SearchProgress(NamedTuple):
-    """The best complete trial among an arm's first `k`, and what those `k` trials cost."""
+    """The best score that an arm's search has reached, or may be expected to reach, by then."""
 
     arm: str
-    k: int
-    epochs: int
-    train_seconds: float
+    quantity: Literal["observed", "expected"]
+    k: int | None
+    """Trials run so far; None in expected rows."""
+    epochs: float
+    train_seconds: float | None
+    """None in expected rows."""
     estimate: float | None
-    trial: int
+    trial: int | None
     """Number of the k-th trial."""
+    supported: bool
+    """Expected rows: whether no more than a fifth of the search was spent by then."""
 
 
 def compute_search_progress(comparison: Comparison) -> tuple[SearchProgress, ...]:
-    """One row per trial; the estimate is None until a trial of the arm is complete."""
+    """One observed row per trial, and the expected curve of arms searched at random to the end.
+
+    An observed estimate is None until a trial of the arm is complete. The expected best within a
+    cost is the mean over random orders of the trials; it is given where all trials are independent
+    random draws, at least five, whose final scores are known.
+    """
     study = comparison.study
-    return tuple(row for arm in study.arms for row in _arm_progress(study, arm.name))
+    return tuple(
+        row
+        for arm in study.arms
+        for row in (*_observed_rows(study, arm.name), *_expected_rows(study, arm.name))
+    )
 
 
-def _arm_progress(study: StudyRecord, arm: str) -> list[SearchProgress]:
+def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     sign = study.objective.sign
     best: float | None = None
     epochs, seconds = 0, 0.0
@@ -49,57 +72,117 @@ def _arm_progress(study: StudyRecord, arm: str) -> list[SearchProgress]:
         score = trial.score if trial.outcome == "complete" else None
         if score is not None and math.isfinite(score):
             best = score if best is None else sign * max(sign * best, sign * score)
-        rows.append(SearchProgress(arm, k, epochs, seconds, best, trial.number))
+        rows.append(SearchProgress(arm, "observed", k, epochs, seconds, best, trial.number, True))
     return rows
 
 
+def _expected_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
+    draws = random_draws(study, arm)
+    independent = is_random_search(study, arm) and bool(draws.is_known.all())
+    if not independent or draws.num < MIN_DRAWS or not np.max(draws.epochs) > 0:
+        return []
+    total = float(np.sum(draws.epochs))
+    budgets = np.geomspace(np.max(draws.epochs), total, NUM_BUDGETS)
+    expected = study.objective.sign * expected_best_by_cost(draws.scores, draws.epochs, budgets)
+    return [
+        SearchProgress(
+            arm, "expected", None, budget, None, score, None, budget <= total / SUPPORTED_SHARE
+        )
+        for budget, score in zip(budgets.tolist(), expected.tolist(), strict=True)
+        if math.isfinite(score)
+    ]
+
+
 def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison) -> "go.Figure":
-    """One step line per arm, against the epochs that its search has spent."""
+    """One line per arm: expected where it is known, with the observed steps faint behind it."""
     study = comparison.study
-    arms = dict.fromkeys(row.arm for row in rows)
+    traces: list[Trace] = []
+    for arm in dict.fromkeys(row.arm for row in rows):
+        own = [row for row in rows if row.arm == arm]
+        expected = [row for row in own if row.quantity == "expected"]
+        observed = [row for row in own if row.quantity == "observed"]
+        traces += [_step_line(observed, study, faint=bool(expected)), *_curves(expected, study)]
     return draw(
-        [_step_line([row for row in rows if row.arm == arm], study) for arm in arms],
+        traces,
         height=400,
         showlegend=True,
         xaxis=axis("Epochs of search spent by the arm", rangemode="tozero"),
-        yaxis=axis("Best observed " + metric_title(study.objective)),
+        yaxis=axis("Best " + metric_title(study.objective)),
     )
 
 
-def _step_line(rows: Sequence[SearchProgress], study: StudyRecord) -> Trace:
+def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: bool) -> Trace:
     arm = rows[0].arm
+    color = arm_color(study, arm) + (FAINT if faint else "")
     return {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines" if faint else "lines+markers",
         "name": label(arm),
+        "legendgroup": label(arm),
+        "showlegend": not faint,
         "x": [row.epochs for row in rows],
         "y": [row.estimate for row in rows],
-        "line": {"color": arm_color(study, arm), "shape": "hv", "width": 2},
-        "marker": {"color": arm_color(study, arm), "symbol": arm_symbol(study, arm), "size": 7},
+        "line": {"color": color, "shape": "hv", "width": 1 if faint else 2},
+        "marker": {"color": color, "symbol": arm_symbol(study, arm), "size": 7},
         "hoverinfo": "text",
         "hovertext": [
             f"{label(arm)}: {row.estimate if row.estimate is not None else math.nan:.6g}"
-            f" after {row.k} trials, {row.epochs} epochs"
+            f" observed after {row.k} trials, {row.epochs} epochs"
             for row in rows
         ],
     }
 
 
+def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[Trace]:
+    """The expected curve: solid to a fifth of the search, dotted beyond; none without rows."""
+    solid = [row for row in rows if row.supported]
+    # the dotted part begins where the solid one ends
+    dotted = rows[max(0, len(solid) - 1) :]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": label(part[0].arm),
+            "legendgroup": label(part[0].arm),
+            "showlegend": part is (solid or dotted),
+            "x": [row.epochs for row in part],
+            "y": [row.estimate for row in part],
+            "line": {"color": arm_color(study, part[0].arm), "width": 2, "dash": dash},
+            "hoverinfo": "text",
+            "hovertext": [
+                f"{label(row.arm)}: {row.estimate:.6g} expected within {row.epochs:.0f} epochs"
+                for row in part
+            ],
+        }
+        for part, dash in ((solid, "solid"), (dotted, "dot"))
+        if part
+    ]
+
+
 def caption_search_progress(comparison: Comparison) -> str:
-    """What F4 may not be taken for."""
+    """What F4 shows, and what it may not be taken for."""
     study = comparison.study
+    is_expected = any(row.quantity == "expected" for row in compute_search_progress(comparison))
+    what = (
+        "Thick: expected validation score of the best trial within that many epochs of random"
+        " search, the mean over 5,000 random orders of the trials, solid to a fifth of the search"
+        " and dotted beyond, where nothing can be concluded; no interval is known for it. Thin:"
+        " observed, the one order that was run"
+        if is_expected
+        else "Observed, not estimated: validation score of the best complete trial so far, in one"
+        " search per arm; every dot is a trial"
+    )
     return (
-        "Observed, not estimated: validation score of the best complete trial so far, in one search"
-        f" per arm (sampler {study.sampler}, pruner {study.pruner}, n = {study.trials_per_arm}"
-        " trials each; every dot is a trial). The epochs of pruned and diverged trials count. The"
-        " best of many trials is optimistic, so the verdict does not use it."
+        f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {study.trials_per_arm} trials"
+        " each). The epochs of pruned and diverged trials count; seconds stand in the CSV. The best"
+        " of many trials is optimistic, so the verdict does not use it."
     )
 
 
 SEARCH_PROGRESS = FigureSpec(
     id="F4",
     slug="search-progress",
-    question="What did more search bring? (observed)",
+    question="What does more search bring, at equal cost?",
     row_type=SearchProgress,
     compute=compute_search_progress,
     draw=draw_search_progress,

@@ -43,11 +43,18 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star"
 FAINT = "59"
 """Opacity of about one third, as the last two digits of a colour."""
 
+BAND_OPACITY = "26"
+"""Opacity of a confidence band that others may overlap, as the last two digits of a colour."""
+
 _DARK_TWINS = {INK: "#e6e4df", FAINT_INK: "#a3a9b1", GRID: "#33383f", **dict(ARM_COLORS)}
 DARK: Mapping[str, str] = {
     BAND: "rgba(163, 169, 177, 0.18)",
     **_DARK_TWINS,
-    **{light + FAINT: dark + FAINT for light, dark in _DARK_TWINS.items()},
+    **{
+        light + opacity: dark + opacity
+        for light, dark in _DARK_TWINS.items()
+        for opacity in (FAINT, BAND_OPACITY)
+    },
 }
 """The dark twin of every colour a figure may use."""
 
