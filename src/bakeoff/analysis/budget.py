@@ -46,26 +46,25 @@ BEST_OF_K: tuple[tuple[BudgetQuantity, Estimator, IntervalEstimator, str], ...] 
 def _best_rows(draws: Draws, sign: int) -> Iterator[BudgetEstimate]:
     for k in best_k_values(draws.supported):
         for quantity, estimate, interval, method in BEST_OF_K:
-            found = estimate(draws.scores, k), estimate(draws.upper, k)
-            bounds = interval(draws.scores, k)[0], interval(draws.upper, k)[1]
+            found = [sign * estimate(scores, k) for scores in draws.bounds]
+            sides = [interval(scores, k) for scores in draws.bounds]
             yield _estimate(
-                [sign * value for value in found],
-                [sign * bound for bound in bounds],
+                found,
+                [sign * sides[0][0], sign * sides[-1][1]],
                 arm=draws.arm, other="", quantity=quantity, k=k, method=method, n=draws.num,
             )  # fmt: skip
 
 
 def _pair_rows(a: Draws, b: Draws) -> Iterator[BudgetEstimate]:
+    """Least where `a` has its lower and `b` its upper bounds, and the other way round."""
+    all_known = len(a.bounds) == len(b.bounds) == 1
+    extremes = [(0, 0)] if all_known else [(0, -1), (-1, 0)]
     for k in best_k_values(min(a.supported, b.supported)):
+        pairs = [(a.bounds[own], b.bounds[other]) for own, other in extremes]
+        sides = [probability_best_interval(*pair, k) for pair in pairs]
         yield _estimate(
-            (
-                probability_best_of_k(a.scores, b.upper, k),
-                probability_best_of_k(a.upper, b.scores, k),
-            ),
-            (
-                probability_best_interval(a.scores, b.upper, k)[0],
-                probability_best_interval(a.upper, b.scores, k)[1],
-            ),
+            [probability_best_of_k(*pair, k) for pair in pairs],
+            [sides[0][0], sides[-1][1]],
             arm=a.arm, other=b.arm, quantity="probability_better", k=k,
             method=BOOTSTRAP, n=min(a.num, b.num),
         )  # fmt: skip
@@ -83,7 +82,7 @@ def _estimate(
     n: int,
 ) -> BudgetEstimate:
     """The estimate, withheld where pruned trials leave it open."""
-    low, high = sorted(found)
+    low, high = min(found), max(found)
     known = math.isclose(low, high, rel_tol=ROUNDING)
     return BudgetEstimate(
         arm=arm,

@@ -50,6 +50,11 @@ class Draws:
         return self.num // SUPPORTED_SHARE
 
     @property
+    def bounds(self) -> tuple[Scores, ...]:
+        """The scores [n], once if all are known, else their lower and their upper bounds."""
+        return (self.scores,) if self.is_known.all() else (self.scores, self.upper)
+
+    @property
     def is_known(self) -> npt.NDArray[np.bool_]:
         """Whether a trial's final score is known [n]."""
         return np.equal(self.scores, self.upper)
@@ -85,9 +90,8 @@ def is_random_search(record: StudyRecord, arm: str) -> bool:
 
 
 def best_k_values(largest: int) -> list[int]:
-    """The budgets k that tables show: 1, 2, 5, 10, 20, 50, ... up to `largest`."""
-    grid = (step * 10**power for power in range(6) for step in (1, 2, 5))
-    return [k for k in grid if k <= largest]
+    """The budgets k that tables show: 1, 2, 5, 10, 20, 50, 100 up to `largest`."""
+    return [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= largest]
 
 
 def _is_cut(record: StudyRecord, trial: TrialRecord) -> bool:

@@ -80,14 +80,14 @@ def rate_sensitivity(
     members = _binned(rates, scores)
     full = {place: own for place, own in members.items() if len(own) >= MIN_IN_BIN}
     if not full:
-        return f"no half decade has {MIN_IN_BIN} random trials"
+        return f"no half decade has {MIN_IN_BIN} trials"
     best = max(full, key=lambda place: expected_best_of_k(full[place], MIN_IN_BIN))
     window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
     if not _covers(bounds, window):
-        return "the range does not hold a decade on each side of the best"
+        return "range ends within a decade of the best"
     fewest = min(len(members.get(place, ())) for place in window)
     if fewest < MIN_IN_BIN:
-        return f"a half decade near the best has {fewest} random trials, {MIN_IN_BIN} are needed"
+        return f"a half decade has {fewest} trials, not {MIN_IN_BIN}"
     values = np.array([expected_best_of_k(members[place], fewest) for place in window])
     return RateSensitivity(
         sensitivity=sensitivity_of(values, floor),

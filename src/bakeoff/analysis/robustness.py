@@ -79,8 +79,9 @@ def _near_best(
 
 def _share(at_least: int, at_most: int, of: int) -> Share:
     """Interval from the lower side of the smaller share to the upper side of the larger one."""
-    low = wilson_interval(at_least / of if of else 0.0, of)[0]
-    high = wilson_interval(at_most / of if of else 0.0, of)[1]
+    # none and all give an end of exactly 0 and 1, which rounding would miss
+    low = wilson_interval(at_least / of, of)[0] if at_least else 0.0
+    high = wilson_interval(at_most / of, of)[1] if at_most < of else 1.0
     return Share(at_least=at_least, at_most=at_most, of=of, ci=(low, high))
 
 
@@ -101,9 +102,9 @@ def _sensitivity(draws: Draws, record: StudyRecord, delta: float) -> RateSensiti
     rates = [learning_rate_of(trial) for trial in draws.trials]
     bounds = _rate_bounds(record, draws.arm)
     if bounds is None or not rates or None in rates:
-        return "no learning rate was searched"
+        return "none was searched"
     if not draws.is_known.all():
-        return "pruned random trials leave it open"
+        return "open: trials were pruned"
     untrained = untrained_score(record)
     return rate_sensitivity(
         np.array(rates, dtype=float),

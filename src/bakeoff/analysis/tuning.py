@@ -33,7 +33,7 @@ def expected_best_of_k(scores: Scores, k: int) -> float:
     Source: Tang et al. 2020, "Showing Your Work Doesn't Always Work", equation 6; the ratio of
     binomials is the hypergeometric probability, which does not overflow.
     """
-    below = _best_below(_checked(scores, k), k)
+    below = _best_below(len(_checked(scores, k)), k)
     return float(np.sum(np.sort(scores) * np.diff(below)))
 
 
@@ -48,7 +48,7 @@ def probability_best_of_k(a: Scores, b: Scores, k: int) -> float:
 
     Source: two-sample U-statistic, Hoeffding 1948; idea of Sivaprasad et al. 2020, figure 3.
     """
-    below_a, below_b = _best_below(_checked(a, k), k), _best_below(_checked(b, k), k)
+    below_a, below_b = _best_below(len(_checked(a, k)), k), _best_below(len(_checked(b, k)), k)
     best_a, ordered_b = np.sort(a), np.sort(b)
     lost = below_b[np.searchsorted(ordered_b, best_a, side="left")]
     not_won = below_b[np.searchsorted(ordered_b, best_a, side="right")]
@@ -76,7 +76,9 @@ def probability_best(samples: Sequence[Scores], k: int) -> Scores:
     values = np.unique(np.concatenate(samples))
     upto = np.array(
         [
-            _best_below(_checked(own, k), k)[np.searchsorted(np.sort(own), values, side="right")]
+            _best_below(len(_checked(own, k)), k)[
+                np.searchsorted(np.sort(own), values, side="right")
+            ]
             for own in samples
         ]
     )
@@ -241,10 +243,12 @@ def _checked(scores: Scores, k: int) -> Scores:
     return scores
 
 
-def _best_below(scores: Scores, k: int) -> Scores:
-    """P(all k drawn are among the i lowest) for i = 0..n, [n + 1]."""
-    num = len(scores)
-    return np.asarray(stats.hypergeom.pmf(k, num, np.arange(num + 1), k), dtype=np.float64)
+@lru_cache(maxsize=256)
+def _best_below(num: int, k: int) -> Scores:
+    """P(all k drawn from `num` are among the i lowest) for i = 0..num, [num + 1]; not writable."""
+    below = np.asarray(stats.hypergeom.pmf(k, num, np.arange(num + 1), k), dtype=np.float64)
+    below.setflags(write=False)
+    return below
 
 
 def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Scores, Scores]:
@@ -259,7 +263,7 @@ def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Score
     )
     counts = np.bincount(places.ravel(), minlength=num_resamples * len(values))
     num_upto = np.cumsum(counts.reshape(num_resamples, len(values)), axis=1)
-    upto = _best_below(scores, k)[num_upto]
+    upto = _best_below(len(scores), k)[num_upto]
     return np.pad(upto[:, :-1], ((0, 0), (1, 0))), upto
 
 

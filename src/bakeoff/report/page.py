@@ -10,6 +10,7 @@ from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
+from bakeoff.report.tuning_tables import KNOWN
 from bakeoff.report.verdict_tables import LEVELS
 
 SEVERITIES: dict[Severity, str] = {
@@ -99,6 +100,11 @@ class Page:
         return self.table("T2").shown(
             "arm", "num_seeds", "test_mean", "test_ci", "worst", "search_best", "selection_gap"
         )
+
+    @property
+    def known_budget(self) -> Table:
+        """The rows of T4 whose estimates are known."""
+        return self.table("T4").where("note", KNOWN)
 
     def table(self, identity: str) -> Table:
         """The table called `identity`, such as `T2`."""

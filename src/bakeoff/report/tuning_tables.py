@@ -24,6 +24,9 @@ QUANTITIES: dict[BudgetQuantity, str] = {
     "probability_better": "P(best of k is better)",
 }
 
+KNOWN = ""
+"""Note of an estimate that is not withheld."""
+
 Row = tuple[Cell, ...]
 
 
@@ -45,8 +48,9 @@ def budget_table(comparison: Comparison) -> Table:
         Column(key="ci", heading="95 % CI", numeric=True, stored=False),
         Column(key="method", heading="Interval by", shown=False),
         Column(key="n", heading="n", numeric=True),
-        Column(key="note", heading="Note"),
+        Column(key="note", heading="Note", shown=False),
     )
+    withheld = sum(found.estimate is None for found in comparison.budget)
     return Table(
         id="T4",
         slug="budget",
@@ -55,9 +59,10 @@ def budget_table(comparison: Comparison) -> Table:
         rows=tuple(_budget_row(found) for found in comparison.budget),
         note=(
             "From independent random trials only (n per arm, in pairs of the smaller one), on"
-            " validation scores, for k up to n/5; beyond it nothing is said. Withheld: the unknown"
-            " final scores of pruned trials could change the number, which lies between the two"
-            " bounds. The verdict does not use this table, and it carries no p values."
+            " validation scores, for k up to n/5; beyond it nothing is said. The verdict does not"
+            f" use this table. Withheld: {withheld} of {len(comparison.budget)} estimates, because"
+            " the unknown final scores of pruned trials could change them; the CSV has the bounds"
+            " between which they lie."
         ),
     )
 
@@ -65,24 +70,19 @@ def budget_table(comparison: Comparison) -> Table:
 def _budget_row(found: BudgetEstimate) -> Row:
     low, high = found.ci
     half_width = (high - low) / 2 if math.isfinite(high - low) else None
-    if found.estimate is None:
-        shown = f"{number_text(found.bounds[0])} to {number_text(found.bounds[1])}"
-        estimate = Cell(None, shown)
-    else:
-        estimate = number_cell(found.estimate, half_width)
     return (
         text_cell(found.arm),
         text_cell(found.other),
         text_cell(QUANTITIES[found.quantity]),
         count_cell(found.k),
-        estimate,
+        number_cell(found.estimate, half_width),
         *(number_cell(bound) for bound in found.bounds),
         number_cell(low),
         number_cell(high),
         Cell(None, interval_text(low, high, half_width)),
         text_cell(found.method),
         count_cell(found.n),
-        text_cell("" if found.estimate is not None else "withheld, between bounds"),
+        text_cell(KNOWN if found.estimate is not None else "withheld, between bounds"),
     )
 
 

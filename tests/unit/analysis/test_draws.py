@@ -41,6 +41,11 @@ def test_pruned_trials_bound_the_expected_best_of_two():
     assert found == pytest.approx((0.8667, 0.9000), abs=5e-5)
 
 
+def test_known_scores_are_their_own_bounds():
+    assert len(random_draws(study(*PRUNED), "sgd").bounds) == 2
+    assert len(random_draws(study(*PRUNED, pruner="none"), "sgd").bounds) == 1
+
+
 def test_pruned_trial_is_bounded_by_its_best_epoch_not_its_last():
     draws = random_draws(study(trial(0, 0.9), trial(1, 0.3, "pruned", best=0.7)), "sgd")
     assert (list(draws.scores), list(draws.upper)) == ([0.9, 0.7], [0.9, 0.9])

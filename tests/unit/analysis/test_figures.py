@@ -283,8 +283,8 @@ def test_best_of_k_is_mirrored_where_lower_is_better() -> None:
 
 def test_best_arm_probabilities_sum_to_one_at_every_k() -> None:
     rows = BEST_ARM.compute(comparison_of("random search"))
-    sums = [sum(row.estimate for row in rows if row.k == k) for k in range(1, 31)]
-    assert pytest.approx([1.0] * 30) == sums
+    sums = [sum(row.estimate for row in rows if row.k == k) for k in range(1, 13)]
+    assert pytest.approx([1.0] * 12) == sums
     assert {1, 2, 3, 4, 5, 6} == {row.k for row in rows if row.supported}
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MIN_DRAWS = 5
 MIN_ARMS = 2
+REACH = 2
+"""Drawn up to this many times the largest supported k, so that one sees where it leads."""
 MAX_K = 60
 """Beyond, the areas would hardly change."""
 
@@ -40,7 +42,7 @@ class BestArm(NamedTuple):
 
 
 def compute_best_arm(comparison: Comparison) -> tuple[BestArm, ...]:
-    """Rows of all arms for k up to the smallest number of random trials.
+    """Rows of all arms for k up to twice what the smallest number of random trials supports.
 
     None if an arm has fewer than five random trials, or if the unknown final score of a pruned one
     leaves the probabilities open.
@@ -53,7 +55,7 @@ def compute_best_arm(comparison: Comparison) -> tuple[BestArm, ...]:
     fewest = min(own.num for own in draws)
     return tuple(
         BestArm(own.arm, k, probability, fewest, k <= fewest // SUPPORTED_SHARE)
-        for k in range(1, min(fewest, MAX_K) + 1)
+        for k in range(1, min(REACH * (fewest // SUPPORTED_SHARE), MAX_K) + 1)
         for own, probability in zip(draws, _probabilities(draws, k), strict=True)
     )
 
@@ -72,6 +74,7 @@ def draw_best_arm(rows: Sequence[BestArm], comparison: Comparison) -> "go.Figure
         showlegend=True,
         xaxis=axis("Trials k given to every arm", rangemode="tozero", nticks=12),
         yaxis=axis("P(arm has the best trial)", range=[0, 1]),
+        legend_traceorder="normal",
         shapes=[line_shape(x0=largest, x1=largest, y0=0, y1=1, yref="paper", layer="above")],
         annotations=[
             {

@@ -11,6 +11,7 @@ from bakeoff.analysis.draws import Draws, random_draws
 from bakeoff.analysis.figures.spec import FigureSpec
 from bakeoff.analysis.figures.style import (
     BAND_OPACITY,
+    LOG_TICKS,
     Trace,
     arm_color,
     axis,
@@ -100,7 +101,7 @@ def draw_best_of_k(rows: Sequence[BestOfK], comparison: Comparison) -> "go.Figur
         traces,
         height=420,
         showlegend=True,
-        xaxis=axis("Trials k (log scale)", type="log", dtick="D2", minor={"showgrid": False}),
+        xaxis=axis("Trials k (log scale)", type="log", tickmode="array", tickvals=LOG_TICKS),
         yaxis=axis(metric_title(study.objective), range=_score_range(rows)),
     )
 
@@ -109,7 +110,9 @@ def _arm_traces(rows: Sequence[BestOfK], study: StudyRecord) -> list[Trace]:
     solid = [row for row in rows if row.supported]
     # the dotted part begins where the solid one ends
     dotted = rows[max(0, len(solid) - 1) :]
-    banded = [row for row in solid if row.ci_low is not None and row.ci_high is not None]
+    # a side that no trial bounds is the metric's own bound and would only fill the figure
+    ends = {study.objective.low, study.objective.high, None}
+    banded = [row for row in solid if not {row.ci_low, row.ci_high} & ends]
     traces = [_band(banded, study)] if banded else []
     return [*traces, _line(solid, study, "solid"), _line(dotted, study, "dot")]
 
@@ -118,13 +121,13 @@ def _band(rows: Sequence[BestOfK], study: StudyRecord) -> Trace:
     arm, ks = rows[0].arm, [row.k for row in rows]
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(rows) == 1 else "lines",
+        "mode": "lines",
         "x": [*ks, *reversed(ks)],
         "y": [*(row.ci_low for row in rows), *(row.ci_high for row in reversed(rows))],
         "fill": "toself",
         "fillcolor": arm_color(study, arm) + BAND_OPACITY,
-        "line": {"width": 1, "color": arm_color(study, arm) + BAND_OPACITY},
-        "marker": {"symbol": "line-ew-open", "size": 12, "color": arm_color(study, arm)},
+        # the band of a single k is a vertical stroke
+        "line": {"width": 1 if len(rows) > 1 else 8, "color": arm_color(study, arm) + BAND_OPACITY},
         "hoverinfo": "skip",
         "showlegend": False,
         "legendgroup": label(arm),
@@ -161,10 +164,10 @@ def _score_range(rows: Sequence[BestOfK]) -> list[float]:
     sides = [side for row in rows if row.supported for side in (row.ci_low, row.ci_high)]
     low, high = min(shown), max(shown)
     padding = (high - low) / 4 or abs(high) / 50 or 1.0
-    inside = [side for side in sides if side is not None]
+    around = [*shown, *(side for side in sides if side is not None)]
     return [
-        max(min([low, *inside]), low - padding) - padding / 5,
-        min(max([high, *inside]), high + padding) + padding / 5,
+        max(min(around), low - padding) - padding / 5,
+        min(max(around), high + padding) + padding / 5,
     ]
 
 
@@ -182,7 +185,8 @@ def caption_best_of_k(comparison: Comparison) -> str:
     )
     return (
         f"Median validation {study.objective.name} of the best of k random trials, with a"
-        f" simultaneous 95 % band (Lourie et al. 2024). n = {counts}. Solid to k = n/5; dotted"
+        f" simultaneous 95 % band where trials bound it on both sides (Lourie et al. 2024)."
+        f" n = {counts}. Solid to k = n/5; dotted"
         " beyond, where nothing can be concluded. Trials proposed by a model, and library"
         f" defaults, are left out.{pruned}"
     )

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bakeoff.analysis.figures.spec import FigureSpec
+from bakeoff.analysis.figures.spec import FigureSpec, score_limits
 from bakeoff.analysis.figures.style import (
     Trace,
     arm_color,
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PANEL_HEIGHT = 150
-MAX_SPREAD = 10
-"""Where a metric is unbounded, a panel ends this many median distances below the best score."""
 
 SCORED_SYMBOLS: dict[str, str] = {"complete": "circle", "pruned": "circle-open"}
 EDGE_SYMBOLS: dict[str, str] = {"diverged": "x", "infeasible": "hash-open"}
@@ -75,7 +72,7 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
     """Panels below each other that share the learning-rate axis; bounds are dotted lines."""
     study = comparison.study
     arms = list(dict.fromkeys(row.arm for row in rows))
-    edge, limits = _score_limits(rows, study.objective)
+    edge, limits = score_limits(_scored(rows), study.objective)
     traces, axes, shapes, titles = [], {}, [], []
     for place, arm in enumerate(arms):
         own = [row for row in rows if row.arm == arm]
@@ -113,22 +110,10 @@ def _drawn_bounds(rows: Sequence[LearningRateTrial]) -> list[float]:
     return sorted(bound for bound in bounds if bound is not None and bound > 0)
 
 
-def _score_limits(
-    rows: Sequence[LearningRateTrial], metric: MetricInfo
-) -> tuple[float, list[float]]:
-    """Where runs without a score of their own are drawn, and the limits of the score axes."""
-    scores = [
-        metric.sign * row.estimate
-        for row in rows
-        if row.outcome in SCORED_SYMBOLS and row.estimate is not None
+def _scored(rows: Sequence[LearningRateTrial]) -> list[float]:
+    return [
+        row.estimate for row in rows if row.outcome in SCORED_SYMBOLS and row.estimate is not None
     ]
-    finite = [score for score in scores if math.isfinite(score)] or [0.0]
-    best, worst = max(finite), min(finite)
-    if not math.isfinite(metric.low if metric.sign > 0 else metric.high):
-        worst = max(worst, best - MAX_SPREAD * (best - median(finite)))
-    padding = 0.08 * (best - worst) or 0.01 * (abs(best) or 1.0)
-    edge = metric.sign * (worst - padding)
-    return edge, sorted([metric.sign * (worst - 2 * padding), metric.sign * (best + padding)])
 
 
 def _trial_dots(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakeoff.analysis.draws import random_draws
-from bakeoff.analysis.figures.spec import FigureSpec, search_trials
+from bakeoff.analysis.figures.spec import FigureSpec, score_limits, search_trials
 from bakeoff.analysis.figures.style import (
     FAINT,
     FAINT_INK,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 CURVES_HEIGHT, BAR_HEIGHT, MARGINS = 300, 30, 150
+LABELLED = 0.12
+"""Smallest share whose bar has room for its name."""
 MIN_DRAWS = 5
 """With fewer random trials all trials of an arm are shown, as observed."""
 
@@ -86,6 +88,9 @@ def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison)
     bars = BAR_HEIGHT * len(arms)
     height = CURVES_HEIGHT + bars + MARGINS
     below = bars / (height - MARGINS / 2)
+    complete = [row for row in rows if row.outcome == "complete"] or rows
+    shown = [row.estimate for row in complete if row.estimate is not None]
+    _, limits = score_limits(shown, study.objective)
     return draw(
         [
             *(_steps([row for row in rows if row.arm == arm], study) for arm in arms),
@@ -94,7 +99,8 @@ def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison)
         height=height,
         showlegend=True,
         barmode="stack",
-        xaxis=axis(metric_title(study.objective), anchor="y"),
+        legend_traceorder="normal",
+        xaxis=axis(metric_title(study.objective), anchor="y", range=limits),
         yaxis=axis("Share of trials at least as good", range=[0, 1.02], domain=[below + 0.17, 1]),
         xaxis2=axis("Share of trials by outcome", range=[0, 1], anchor="y2", showgrid=False),
         yaxis2=axis(domain=[0, below], **categories(arms), autorange="reversed", anchor="x2"),
@@ -150,8 +156,10 @@ def _bars(
         "y": list(range(len(arms))),
         "marker": {"color": _outcome_colors(outcome, arms, study), "line": {"width": 0}},
         "showlegend": False,
-        "text": [f"{outcome} {share:.0%}" if share else "" for share in shares],
+        "text": [f"{outcome} {share:.0%}" if share >= LABELLED else "" for share in shares],
         "textposition": "inside",
+        # plotly does not see the page through a faint bar; elsewhere it finds the contrast
+        "insidetextfont": {"size": 12} | ({"color": INK} if outcome == "pruned" else {}),
         "insidetextanchor": "middle",
         "hoverinfo": "text",
         "hovertext": [
@@ -177,9 +185,9 @@ def caption_score_distribution(comparison: Comparison) -> str:
     return (
         f"Validation {study.objective.name} of random trials, n = {listed}: the height is the share"
         " of trials at least as good. An arm that stays high to the good end forgives a careless"
-        " choice. Hollow dots are pruned trials with their best epoch so far, crosses diverged ones"
-        " with the score of an untrained model; trials out of memory have no score. Below: how the"
-        " same trials ended."
+        " choice. Hollow dots are pruned trials with their best epoch so far. Diverged trials, with"
+        " the score of an untrained model, may be worse than the axis shows. Below: how the same"
+        " trials ended."
     )
 
 

@@ -10,6 +10,7 @@ from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_dra
 from bakeoff.analysis.figures.spec import FigureSpec, search_trials
 from bakeoff.analysis.figures.style import (
     FAINT,
+    LOG_TICKS,
     Trace,
     arm_color,
     arm_symbol,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MIN_DRAWS = 5
+LEFT_OUT = 0.1
+"""Share of the points, the worst ones, that the score axis may leave out."""
 NUM_BUDGETS = 40
 """Points of an expected curve."""
 
@@ -76,11 +79,17 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     return rows
 
 
-def _expected_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
+def _has_expectation(study: StudyRecord, arm: str) -> bool:
+    """Whether all trials of an arm are independent draws, enough of them, with known scores."""
     draws = random_draws(study, arm)
     independent = is_random_search(study, arm) and bool(draws.is_known.all())
-    if not independent or draws.num < MIN_DRAWS or not np.max(draws.epochs) > 0:
+    return independent and draws.num >= MIN_DRAWS and bool(np.max(draws.epochs) > 0)
+
+
+def _expected_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
+    if not _has_expectation(study, arm):
         return []
+    draws = random_draws(study, arm)
     total = float(np.sum(draws.epochs))
     budgets = np.geomspace(np.max(draws.epochs), total, NUM_BUDGETS)
     expected = study.objective.sign * expected_best_by_cost(draws.scores, draws.epochs, budgets)
@@ -106,9 +115,25 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         traces,
         height=400,
         showlegend=True,
-        xaxis=axis("Epochs of search spent by the arm", rangemode="tozero"),
-        yaxis=axis("Best " + metric_title(study.objective)),
+        xaxis=axis(
+            "Epochs of search spent by the arm (log scale)",
+            type="log",
+            tickmode="array",
+            tickvals=LOG_TICKS,
+        ),
+        yaxis=axis("Best " + metric_title(study.objective), range=_score_range(rows, study)),
     )
+
+
+def _score_range(rows: Sequence[SearchProgress], study: StudyRecord) -> list[float] | None:
+    """Without the worst tenth: the first trials may be far below all that follows."""
+    estimates = [row.estimate for row in rows if row.estimate is not None]
+    if not estimates:
+        return None
+    sign = study.objective.sign
+    worst, best = np.quantile(sign * np.array(estimates), [LEFT_OUT, 1.0])
+    padding = 0.08 * (best - worst) or 0.01 * (abs(best) or 1.0)
+    return sorted([float(sign * (worst - padding)), float(sign * (best + padding))])
 
 
 def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: bool) -> Trace:
@@ -162,7 +187,7 @@ def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[Trace]:
 def caption_search_progress(comparison: Comparison) -> str:
     """What F4 shows, and what it may not be taken for."""
     study = comparison.study
-    is_expected = any(row.quantity == "expected" for row in compute_search_progress(comparison))
+    is_expected = any(_has_expectation(study, arm.name) for arm in study.arms)
     what = (
         "Thick: expected validation score of the best trial within that many epochs of random"
         " search, the mean over 5,000 random orders of the trials, solid to a fifth of the search"
@@ -174,8 +199,9 @@ def caption_search_progress(comparison: Comparison) -> str:
     )
     return (
         f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {study.trials_per_arm} trials"
-        " each). The epochs of pruned and diverged trials count; seconds stand in the CSV. The best"
-        " of many trials is optimistic, so the verdict does not use it."
+        " each). The epochs of pruned and diverged trials count; seconds stand in the CSV. The"
+        " axis leaves out the worst tenth of the points. The best of many"
+        " trials is optimistic, so the verdict does not use it."
     )
 
 

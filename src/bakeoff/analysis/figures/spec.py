@@ -3,15 +3,18 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.records import CHARGED_OUTCOMES, Comparison, StudyRecord, TrialRecord
+from bakeoff.records import CHARGED_OUTCOMES, Comparison, MetricInfo, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Row = tuple[Any, ...]
+
+MAX_SPREAD = 10
+"""Where a metric is unbounded, an axis ends this many median distances below the best score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,21 @@ def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
 def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
     """The arm's confirmation runs, without those of the shortlist."""
     return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
+
+
+def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, list[float]]:
+    """Where runs without a score of their own are drawn, and the limits of an axis for `scores`.
+
+    An axis of an unbounded metric leaves out scores that are far worse than the usual ones.
+    """
+    signed = [metric.sign * score for score in scores]
+    finite = [score for score in signed if math.isfinite(score)] or [0.0]
+    best, worst = max(finite), min(finite)
+    if not math.isfinite(metric.low if metric.sign > 0 else metric.high):
+        worst = max(worst, best - MAX_SPREAD * (best - median(finite)))
+    padding = 0.08 * (best - worst) or 0.01 * (abs(best) or 1.0)
+    edge = metric.sign * (worst - padding)
+    return edge, sorted([metric.sign * (worst - 2 * padding), metric.sign * (best + padding)])
 
 
 def finite_mean(values: Iterable[float]) -> float | None:

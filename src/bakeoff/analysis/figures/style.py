@@ -58,6 +58,9 @@ DARK: Mapping[str, str] = {
 }
 """The dark twin of every colour a figure may use."""
 
+LOG_TICKS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
+"""Where a logarithmic axis of counts has labels: plotly alone writes 2 and 5 for 20 and 50."""
+
 PANEL_GAP = 0.2
 """Share of a panel's height that is left free for its title."""
 
