@@ -508,6 +508,8 @@ class Comparison:
     """In the order of the arms."""
     budget: tuple[BudgetEstimate, ...] = ()
     """What k trials may be expected to find; arms first, then pairs."""
+    effort: tuple[str, ...] = ()
+    """Which of two arms the search favours at which budget, a sentence for each pair."""
 
 
 def as_plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bakeoff.analysis.audit import audit
 from bakeoff.analysis.budget import budget_estimates
 from bakeoff.analysis.diagnosis import diagnose_study
+from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict
@@ -42,4 +43,5 @@ def compare(record: StudyRecord) -> Comparison:
         test_standard_error=findings.test_standard_error,
         diagnoses=diagnose_study(findings),
         budget=budget_estimates(findings.record),
+        effort=effort_sentences(findings.record),
     )

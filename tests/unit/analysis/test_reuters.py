@@ -1,11 +1,13 @@
 """Real searches with published tuning curves: Reuters, LSTM against MLP (Tang et al. 2020)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from opda.nonparametric import EmpiricalDistribution
 
+from bakeoff.analysis.effort import favoured_stretches
 from bakeoff.analysis.tuning import (
     expected_best_of_k,
     probability_best,
@@ -65,3 +67,29 @@ def test_drawing_with_replacement_gives_the_published_lower_value(scores, expect
 def test_probability_best_of_two_real_searches_is_that_of_the_pair():
     expected = probability_best_of_k(LSTM, MLP, 10)
     assert probability_best([LSTM, MLP], 10) == pytest.approx([expected, 1 - expected])
+
+
+F1_BOUNDS = (0.0, 1.0)
+
+
+def test_all_trials_favour_the_mlp_until_the_curves_cross():
+    (found,) = favoured_stretches(LSTM, MLP, 29, F1_BOUNDS)
+    assert (found.first, found.a_leads) == (1, False)
+    # P(LSTM is better) crosses one half between 10 and 20
+    assert 10 <= found.last < 20
+
+
+def test_first_50_trials_favour_the_mlp_and_do_not_tell_at_ten():
+    (found,) = favoured_stretches(LSTM[:50], MLP[:50], 10, F1_BOUNDS)
+    assert (found.first, found.last, found.a_leads) == (1, 9, False)
+
+
+def test_stretches_of_both_directions_mirror_each_other():
+    (found,) = favoured_stretches(LSTM, MLP, 29, F1_BOUNDS)
+    (mirrored,) = favoured_stretches(MLP, LSTM, 29, F1_BOUNDS)
+    assert replace(found, a_leads=True) == mirrored
+
+
+def test_two_subsamples_of_25_are_told_nothing_about_large_budgets():
+    stretches = favoured_stretches(LSTM[:25], MLP[:25], 5, F1_BOUNDS)
+    assert max((found.last for found in stretches), default=0) <= 5
