@@ -152,7 +152,7 @@ def test_nothing_is_wider_than_the_screen(
 
 def test_table_is_sorted_by_its_headings_with_the_keyboard(browser: Browser, report: Path) -> None:
     page = visit(browser, report).page
-    table = page.locator("#answer table")
+    table = page.locator("#answer table").first
     button = table.get_by_role("button", name="Test mean")
     values = table.locator("tbody tr td:nth-child(3)")
     descending = values.all_text_contents()
