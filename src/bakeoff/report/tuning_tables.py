@@ -51,6 +51,10 @@ def budget_table(comparison: Comparison) -> Table:
         Column(key="note", heading="Note", shown=False),
     )
     withheld = sum(found.estimate is None for found in comparison.budget)
+    missing = (
+        f" Withheld: {withheld} of {len(comparison.budget)} estimates, because the unknown final"
+        " scores of pruned trials could change them; the CSV has the bounds between which they lie."
+    )
     return Table(
         id="T4",
         slug="budget",
@@ -60,9 +64,7 @@ def budget_table(comparison: Comparison) -> Table:
         note=(
             "From independent random trials only (n per arm, in pairs of the smaller one), on"
             " validation scores, for k up to n/5; beyond it nothing is said. The verdict does not"
-            f" use this table. Withheld: {withheld} of {len(comparison.budget)} estimates, because"
-            " the unknown final scores of pruned trials could change them; the CSV has the bounds"
-            " between which they lie."
+            f" use this table.{missing if withheld else ''}"
         ),
     )
 

@@ -317,6 +317,14 @@ def test_score_distribution_is_the_share_at_least_as_good() -> None:
     assert [count / 30 for count in range(1, 31)] == [row.share for row in rows]
 
 
+def test_score_distribution_steps_up_at_the_next_worse_score() -> None:
+    comparison = comparison_of("random search")
+    line = SCORE_DISTRIBUTION.draw(SCORE_DISTRIBUTION.compute(comparison), comparison).data[0]
+    assert list(line.x) == sorted(line.x, reverse=True)
+    assert list(line.y) == sorted(line.y)
+    assert line.line.shape == "hv"
+
+
 def test_score_distribution_says_so_where_it_shows_more_than_random_trials(
     small: Comparison,
 ) -> None:

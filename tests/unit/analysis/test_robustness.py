@@ -10,6 +10,7 @@ from bakeoff.analysis.draws import random_draws
 from bakeoff.analysis.robustness import untrained_score
 from bakeoff.analysis.statistics import wilson_interval
 from bakeoff.analysis.tuning import trials_for_success
+from bakeoff.analysis.wording import join
 from record_examples import all_outcomes, as_error_rate, example_record, shuffled, unconfirmed
 
 RANDOM = {"sampler": "random", "pruner": "none", "trials_per_arm": 40}
@@ -100,6 +101,20 @@ def test_sensitivity_is_found_with_enough_random_trials():
     assert 0.83 / 5 < found.sensitivity < 0.25
     # within delta is what lies less than 0.4 decades away, or one bin and a part of the next
     assert found.tolerance_decades in {0.5, 1.0}
+
+
+def test_tolerance_of_the_learning_rate_is_a_tie_breaker_of_a_leading_group():
+    record = example_record(sampler="random", pruner="none", trials_per_arm=80, arm_effects=[0] * 6)
+    comparison = compare(record)
+    known = {
+        arm.arm: arm.robustness.learning_rate.tolerance_decades
+        for arm in comparison.arms
+        if arm.arm in comparison.verdict.leading
+    }
+    named = [f"{arm} {decades:g}" for arm, decades in known.items() if decades is not None]
+    (sentence,) = [text for text in comparison.verdict.tie_breakers if text.startswith("Tolerance")]
+    assert len(named) > 1
+    assert sentence.endswith(f"of the best: {join(named)}.")
 
 
 def test_untrained_score_is_that_of_diverged_trials(record):

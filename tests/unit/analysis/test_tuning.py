@@ -69,6 +69,13 @@ def test_probability_best_of_one_is_the_mann_whitney_statistic():
     assert probability_best_of_k(A, B, 1) == pytest.approx(expected)
 
 
+def test_probability_best_of_one_over_tasks_is_that_of_rliables_own_test():
+    # runs by tasks; Agarwal et al. 2021, tests of rliable
+    x, y = np.array([[1, 2], [2, 2], [1, 1], [2, 1]]), np.array([[1, 1], [2, 2], [3, 3]])
+    by_task = [probability_best_of_k(x[:, task], y[:, task], 1) for task in (0, 1)]
+    assert np.mean(by_task) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("k", [1, 2, 5, 20, 500])
 def test_expected_best_of_k_of_uniform_scores(k):
     uniform = (np.arange(20_000) + 0.5) / 20_000

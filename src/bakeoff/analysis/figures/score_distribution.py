@@ -108,6 +108,7 @@ def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison)
 
 
 def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> Trace:
+    """From the best trial to worse ones: the share stays until the next score, then rises."""
     arm = rows[0].arm
     scored = [row for row in rows if row.estimate is not None]
     return {
@@ -116,7 +117,7 @@ def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> Trace:
         "name": label(arm),
         "x": [row.estimate for row in scored],
         "y": [row.share for row in scored],
-        "line": {"color": arm_color(study, arm), "width": 2, "shape": "vh"},
+        "line": {"color": arm_color(study, arm), "width": 2, "shape": "hv"},
         "marker": {
             "color": arm_color(study, arm),
             "size": 6,
