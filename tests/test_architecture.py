@@ -24,7 +24,7 @@ def modules_after(code: str) -> set[str]:
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())  # what the command itself printed is above
 
 
 RUN = "import sys\nfrom bakeoff.cli import main\ntry: main({arguments})\nexcept SystemExit: pass\n"

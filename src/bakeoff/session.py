@@ -16,6 +16,8 @@ from pathlib import Path
 
 from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.components.metrics import METRICS, chance_score
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.package_optimizers import check_installed
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import POLL_SECONDS, Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.local import LocalEngine, default_layout
@@ -92,6 +94,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         BakeoffError: Data, model, storage or settings are unusable; nothing was created.
     """
     check_output(study_folder(settings.output, config.name))
+    check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
     engine = LocalEngine(
@@ -169,6 +172,17 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
     except EmptyStorageError:
         return None
     return storage.load_facts(name) if name in storage.names() else None
+
+
+def check_packages(config: StudyConfig) -> None:
+    """Make sure that the packages of the study's optimizers are installed, importing none.
+
+    Raises:
+        MissingDependencyError: One is not; the message names the extra that brings it.
+        UsageError: A package has no optimizer of that name.
+    """
+    for name in config.search.optimizers:
+        check_installed(name, find_optimizer(name).package)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:

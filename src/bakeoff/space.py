@@ -20,7 +20,8 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from bakeoff.components.models import find_model
-from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import SpaceChangedError
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
@@ -73,7 +74,7 @@ def _contained_arms(space: Mapping[str, Setting], config: StudyConfig) -> tuple[
     if config.compare != ("optimizer",) or not isinstance(optimizer, str):
         return ()
     return tuple(
-        name for name in OPTIMIZERS[optimizer].contains if name in config.search.optimizers
+        name for name in find_optimizer(optimizer).contains if name in config.search.optimizers
     )
 
 
@@ -111,19 +112,7 @@ def default_params(arm: ArmRecord, model: str) -> Params:
     Where there is no library default (a range in `[training]`, or for a model of the user's own),
     the middle of the range is taken: geometric if it is logarithmic, the first of several choices.
     """
-    declared = {
-        **{
-            f"{spec.name}.{name}": one
-            for spec in OPTIMIZERS
-            for name, one in spec.parameters.items()
-        },
-        **{
-            f"{spec.name}.{name}": one
-            for spec in SCHEDULERS
-            for name, one in spec.parameters.items()
-        },
-        **{f"model.{name}": one for name, one in (find_model(model).parameters or {}).items()},
-    }
+    declared = _declared_parameters(arm, model)
     params: dict[str, ParamValue] = {}
     for name, setting in arm.space.items():
         if name == "optimizer":
@@ -133,6 +122,17 @@ def default_params(arm: ArmRecord, model: str) -> Params:
         elif _is_active(name, params):
             params[name] = declared[name].default if name in declared else _middle(setting)
     return params
+
+
+def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]:
+    """What the arm's optimizers and schedules and the model declare, by full parameter name."""
+    optimizer = arm.space["optimizer"]
+    names = optimizer.choices if isinstance(optimizer, Choice) else (optimizer,)
+    owners = [*(find_optimizer(str(name)) for name in names), *SCHEDULERS]
+    return {
+        **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
+        **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},
+    }
 
 
 def _middle(setting: Setting) -> ParamValue:

@@ -44,14 +44,13 @@ def _verbs() -> str:
 
 def _optimizers() -> str:
     rows = [
-        f"| `{spec.name}` | {spec.description} | {spec.weight_decay} |"
+        f"| `{spec.name}` | {spec.description} | {spec.weight_decay} | {spec.state_bytes:g} |"
         f" {describe_range(spec.parameters['learning_rate'].range)} |"
         f" {', '.join(name for name, one in spec.parameters.items() if one.searched)} |"
         for spec in OPTIMIZERS
     ]
-    return "\n".join(
-        ["| name | what | weight decay | learning rate searched in | searched |", "|---|---|---|---|---|", *rows]
-    )  # fmt: skip
+    head = "| name | what | weight decay | state | learning rate searched in | searched |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
 
 
 def _schedulers() -> str:

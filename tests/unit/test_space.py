@@ -75,6 +75,18 @@ def test_the_default_configuration_is_the_librarys_without_a_schedule():
     }
 
 
+def test_an_optimizer_of_the_package_has_a_default_configuration_too():
+    name = "pytorch_optimizer:Lion"
+    [arm] = arms_of(search={"optimizers": [name], "schedulers": ["constant"]})
+    assert default_params(arm, "mlp") == {
+        "optimizer": name,
+        "scheduler": "constant",
+        f"{name}.learning_rate": 1e-3,
+        f"{name}.weight_decay": 0.0,
+        "constant.warmup_fraction": 0.0,
+    }
+
+
 def test_a_training_range_without_a_library_default_starts_in_its_middle():
     (sgd, _) = arms_of(training={"batch_size": {"low": 16, "high": 256, "log": True}})
     assert default_params(sgd, "mlp")["training.batch_size"] == 64

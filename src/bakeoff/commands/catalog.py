@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from bakeoff.commands.output import print_json, print_table
+from bakeoff.components.compatibility import allowed_schedulers
 from bakeoff.components.datasets import DATASETS
 from bakeoff.components.models import MODELS
-from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
+from bakeoff.components.package_optimizers import EXTRA, PACKAGE_PREFIX
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.ranges import describe_range
@@ -13,6 +15,11 @@ from bakeoff.records import as_plain
 
 Row = dict[str, object]
 
+YOUR_OPTIMIZER = f"""
+State is counted for fp32 weights of large matrices, with momentum where it can be set; weight decay
+leaves norms and biases alone. Also: any optimizer of the package pytorch_optimizer, as
+"{PACKAGE_PREFIX}Name". Its package and schedulefree come with: pip install 'bakeoff[{EXTRA}]'
+"""
 YOUR_MODEL = """
 your own: model = "package.module:function", called with input_shape= and num_classes="""
 YOUR_DATA = """
@@ -21,15 +28,34 @@ or dataset = "package.module:function" that returns such arrays by these names""
 
 
 def list_optimizers(*, as_json: bool) -> None:
-    """Print the optimizers, a line per parameter."""
-    rows = [
+    """Print the optimizers, and under them a line per parameter."""
+    if as_json:
+        rows = [
+            {**_optimizer_row(spec), "parameters": _parameter_rows({}, spec.parameters)}
+            for spec in OPTIMIZERS
+        ]
+        print_json(as_plain(rows))
+        return
+    _print([_optimizer_row(spec) for spec in OPTIMIZERS], as_json=False)
+    print(YOUR_OPTIMIZER)
+    parameters = [
         row
         for spec in OPTIMIZERS
-        for row in _parameter_rows(
-            {"optimizer": spec.name, "weight decay": spec.weight_decay}, spec.parameters
-        )
+        for row in _parameter_rows({"optimizer": spec.name}, spec.parameters)
     ]
-    _print(rows, as_json=as_json)
+    _print(parameters, as_json=False)
+
+
+def _optimizer_row(spec: OptimizerSpec) -> Row:
+    schedulers = allowed_schedulers(spec.name)
+    return {
+        "optimizer": spec.name,
+        "description": spec.description,
+        "weight decay": spec.weight_decay,
+        "state bytes per weight": spec.state_bytes,
+        "schedules": "all" if schedulers == SCHEDULERS.names else ", ".join(schedulers),
+        "package": spec.package,
+    }
 
 
 def list_schedulers(*, as_json: bool) -> None:

@@ -150,10 +150,18 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     from bakeoff.analysis.statistics import ALPHA, detectable_difference
     from bakeoff.driver import StopRequest
     from bakeoff.engines.local import LocalEngine
-    from bakeoff.session import RunSettings, check_data, choose_precision, probe, smallest_batch
+    from bakeoff.session import (
+        RunSettings,
+        check_data,
+        check_packages,
+        choose_precision,
+        probe,
+        smallest_batch,
+    )
     from bakeoff.space import build_arms
 
     settings = RunSettings.choose(output=Path(), storage_url=None, workers=workers, device=device)
+    check_packages(config)
     summary = check_data(config)
     engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)
     with StopRequest().listening() as stop, closing(engine):

@@ -10,18 +10,21 @@ be tuned?", https://github.com/google-research/tuning_playbook
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from bakeoff.components.package_optimizers import PACKAGE_PREFIX, check_usable
 from bakeoff.components.parameters import ParameterSpec
+from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, ParamValue
 from bakeoff.registry import Registry
 
-WeightDecay = Literal["decoupled", "l2", "none"]
+WeightDecay = Literal["decoupled", "l2", "own"]
 
 ALGOPERF = "AlgoPerf paper baselines (Dahl et al. 2023, arXiv:2306.07179)"
 CROWDED_VALLEY = "Schmidt et al. 2021, arXiv:2007.01547"
 INCLUSIONS = "Choi et al. 2019, arXiv:1910.05446"
+SCHEDULE_FREE = "Defazio et al. 2024, arXiv:2405.15682, and the package's README"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,10 @@ class OptimizerSpec:
     """Reference to the class, called with torch's argument names."""
     parameters: Mapping[str, ParameterSpec]
     weight_decay: WeightDecay
-    """How its weight decay acts; `l2` adds to the gradient and so is rescaled by adaptive steps."""
+    """How its weight decay acts; `l2` adds to the gradient and so is rescaled by adaptive steps,
+    `own` is as the package has it."""
+    state_bytes: float | None
+    """Optimizer state per fp32 weight of a large matrix, in bytes; None where it is not known."""
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
     """Arguments, by torch's names, that differ from torch's defaults and are not varied."""
     contains: tuple[str, ...] = ()
@@ -42,6 +48,16 @@ class OptimizerSpec:
     becomes momentum only as epsilon grows without bound, far outside the ranges here."""
     fused: bool = False
     """Whether torch has a fused implementation."""
+    needs_hidden_weights: bool = False
+    """Whether it treats hidden matrices apart and is told which groups hold them."""
+    averages: bool = False
+    """Whether it evaluates at an average of the weights that takes the place of a decaying
+    schedule; it then has `train` and `eval` to switch between the two."""
+
+    @property
+    def package(self) -> str:
+        """The installed package that its code comes from."""
+        return self.build.partition(":")[0].partition(".")[0]
 
 
 def _learning_rate(low: float, high: float, default: float, source: str) -> ParameterSpec:
@@ -60,10 +76,16 @@ _DECOUPLED_WEIGHT_DECAY = ParameterSpec(
     default=0.01,
     source=f"{ALGOPERF}, AdamW and NAdamW: 5e-3 to 1, lowered below torch's default of 0.01",
 )
+_DECOUPLED_FROM_ZERO = replace(_DECOUPLED_WEIGHT_DECAY, default=0.0)
 _MOMENTUM = ParameterSpec(
     range=FloatRange(low=0.0, high=0.99, natural_low=True),
     default=0.0,
     source=f"from none to the 0.99 of long averages; {CROWDED_VALLEY} searches up to 0.999",
+)
+_AVERAGING_MOMENTUM = ParameterSpec(
+    range=FloatRange(low=0.5, high=0.99),
+    default=0.9,
+    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is no choice here",
 )
 _BETA1 = ParameterSpec(
     range=FloatRange(low=0.8, high=0.99),
@@ -104,6 +126,17 @@ def _adam_parameters(
     }
 
 
+_PACKAGE_PARAMETERS: Mapping[str, ParameterSpec] = {
+    "learning_rate": _learning_rate(
+        1e-5, 1.0, 1e-3, "the default of 73 of the 127 optimizers of release 4.1 is 1e-3"
+    ),
+    "weight_decay": ParameterSpec(
+        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # as good as none
+        default=0.0,
+        source="L2 or decoupled, as the package has it: both ranges together",
+    ),
+}
+
 OPTIMIZERS: Registry[OptimizerSpec] = Registry(
     "optimizer",
     (
@@ -119,6 +152,23 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
             weight_decay="l2",
+            state_bytes=4.0,
+            fused=True,
+        ),
+        OptimizerSpec(
+            name="nesterov",
+            description="SGD with Nesterov momentum",
+            build="torch.optim:SGD",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
+                ),
+                "momentum": _AVERAGING_MOMENTUM,
+                "weight_decay": _L2_WEIGHT_DECAY,
+            },
+            weight_decay="l2",
+            state_bytes=4.0,
+            fixed={"nesterov": True},
             fused=True,
         ),
         OptimizerSpec(
@@ -127,6 +177,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:Adam",
             parameters=_adam_parameters(1e-3, _L2_WEIGHT_DECAY),
             weight_decay="l2",
+            state_bytes=8.0,
             fused=True,
         ),
         OptimizerSpec(
@@ -135,6 +186,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:AdamW",
             parameters=_adam_parameters(1e-3, _DECOUPLED_WEIGHT_DECAY),
             weight_decay="decoupled",
+            state_bytes=8.0,
             fused=True,
         ),
         OptimizerSpec(
@@ -149,6 +201,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "epsilon": _EPSILON,
             },
             weight_decay="l2",
+            state_bytes=8.0,
         ),
         OptimizerSpec(
             name="nadam",
@@ -156,6 +209,158 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:NAdam",
             parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
             weight_decay="l2",
+            state_bytes=8.0,
+        ),
+        OptimizerSpec(
+            name="radam",
+            description="Adam with its first steps rectified instead of warmed up",
+            build="torch.optim:RAdam",
+            parameters=_adam_parameters(1e-3, _L2_WEIGHT_DECAY),
+            weight_decay="l2",
+            state_bytes=8.0,
+        ),
+        OptimizerSpec(
+            name="adamax",
+            description="Adam with the maximum norm in place of the root of squares",
+            build="torch.optim:Adamax",
+            parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
+            weight_decay="l2",
+            state_bytes=8.0,
+        ),
+        OptimizerSpec(
+            name="adagrad",
+            description="Steps scaled by the root of all squared gradients so far",
+            build="torch.optim:Adagrad",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-4, 1.0, 1e-2, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
+                ),
+                "weight_decay": _L2_WEIGHT_DECAY,
+                "initial_accumulator_value": ParameterSpec(
+                    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),
+                    default=0.0,
+                    source="0 in torch, 0.1 in TensorFlow: a decade above it, three below",
+                ),
+                "epsilon": replace(_EPSILON, default=1e-10),
+            },
+            weight_decay="l2",
+            state_bytes=4.0,
+        ),
+        OptimizerSpec(
+            name="adadelta",
+            description="Steps of the size of recent steps; a learning rate of 1 is its own scale",
+            build="torch.optim:Adadelta",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-2, 10.0, 1.0, "Zeiler 2012, arXiv:1212.5701 has none, which is torch's 1"
+                ),
+                "weight_decay": _L2_WEIGHT_DECAY,
+                "rho": ParameterSpec(
+                    range=FloatRange(low=0.8, high=0.999),
+                    default=0.9,
+                    source="Zeiler 2012, arXiv:1212.5701 uses 0.95; torch's default is 0.9",
+                ),
+                "epsilon": replace(_EPSILON, default=1e-6),
+            },
+            weight_decay="l2",
+            state_bytes=8.0,
+        ),
+        OptimizerSpec(
+            name="adafactor",
+            description="Adam's scaling from row and column means, almost without memory",
+            build="torch.optim:Adafactor",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-4,
+                    1.0,
+                    1e-2,
+                    "relative to a weight's own size: two decades about torch's 0.01",
+                ),
+                "weight_decay": _DECOUPLED_FROM_ZERO,
+                "beta2_decay": ParameterSpec(
+                    range=FloatRange(low=-1.0, high=-0.5),
+                    default=-0.8,
+                    source="Shazeer and Stern 2018, arXiv:1804.04235: 0.5, 0.8 and 1 tried",
+                ),
+            },
+            weight_decay="decoupled",
+            state_bytes=0.0,
+        ),
+        OptimizerSpec(
+            name="muon",
+            description="Orthogonalised momentum for hidden matrices, AdamW for all else",
+            build="bakeoff.components.muon:MuonWithAdamW",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-5, 1e-1, 1e-3, "Liu et al. 2025, arXiv:2502.16982: AdamW's, by matched steps"
+                ),
+                "weight_decay": replace(_DECOUPLED_WEIGHT_DECAY, default=0.1),
+                "momentum": ParameterSpec(
+                    range=FloatRange(low=0.8, high=0.99),
+                    default=0.95,
+                    source="around the 0.95 of Jordan et al. 2024 and of torch",
+                ),
+                "beta1": replace(_BETA1, searched=False),
+                "beta2": _BETA2,
+                "epsilon": _EPSILON,
+            },
+            weight_decay="decoupled",
+            state_bytes=4.0,
+            needs_hidden_weights=True,
+        ),
+        OptimizerSpec(
+            name="schedule_free_sgd",
+            description="SGD evaluated at an average of its weights, without a decaying schedule",
+            build="schedulefree:SGDScheduleFree",
+            parameters={
+                "learning_rate": _learning_rate(
+                    1e-3, 10.0, 1.0, f"{SCHEDULE_FREE}: ten times what SGD takes, or more"
+                ),
+                "momentum": _AVERAGING_MOMENTUM,
+                "weight_decay": _L2_WEIGHT_DECAY,
+            },
+            weight_decay="l2",
+            state_bytes=4.0,
+            averages=True,
+        ),
+        OptimizerSpec(
+            name="schedule_free_adamw",
+            description="AdamW evaluated at an average of its weights, without a decaying schedule",
+            build="schedulefree:AdamWScheduleFree",
+            parameters={
+                **_adam_parameters(2.5e-3, _DECOUPLED_FROM_ZERO),
+                "learning_rate": _learning_rate(
+                    1e-4, 1.0, 2.5e-3, f"{SCHEDULE_FREE}: one to ten times what AdamW takes"
+                ),
+            },
+            weight_decay="decoupled",
+            state_bytes=8.0,
+            averages=True,
         ),
     ),
 )
+
+
+def find_optimizer(name: str) -> OptimizerSpec:
+    """The registered optimizer, or one of the package if `name` is `pytorch_optimizer:Name`.
+
+    Nothing is imported; a name that the package does not have shows when a study begins.
+
+    Raises:
+        UsageError: `name` is neither, or cannot train here; the message says why.
+    """
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name]
+    if not name.startswith(PACKAGE_PREFIX):
+        problem = describe_unknown("optimizer", name, OPTIMIZERS.names)
+        raise UsageError(f"{problem}, or one of the package as {PACKAGE_PREFIX}Name")
+    check_usable(name)
+    return OptimizerSpec(
+        name=name,
+        description="from the package pytorch_optimizer",
+        build=name,
+        parameters=_PACKAGE_PARAMETERS,
+        weight_decay="own",
+        state_bytes=None,
+        averages=name.removeprefix(PACKAGE_PREFIX).startswith("ScheduleFree"),
+    )

@@ -15,6 +15,9 @@ from bakeoff.registry import Registry
 
 Factor = Callable[[float, Params], float]
 
+ROUNDING = 1e-9
+"""Keeps a drop or restart at its step where rounding puts the progress just below it."""
+
 WARMUP_START = 0.01
 """Factor at the first step of a linear warm-up; 0 would waste that step."""
 
@@ -63,15 +66,48 @@ def constant_factor(_progress: float, _params: Params) -> float:
     return 1.0
 
 
+def linear_factor(progress: float, _params: Params) -> float:
+    """A straight line from 1 to 0.
+
+    Source: `torch.optim.lr_scheduler.LinearLR` from 1 to 0 over all steps.
+    """
+    return 1.0 - progress
+
+
+def polynomial_factor(progress: float, params: Params) -> float:
+    """The share of the run that is left, to the `power`.
+
+    Source: `torch.optim.lr_scheduler.PolynomialLR` over all steps.
+    """
+    return float((1.0 - progress) ** float(params["power"]))
+
+
+def exponential_factor(progress: float, params: Params) -> float:
+    """Falls by the same factor at every step, from 1 to `final_factor`.
+
+    Source: `torch.optim.lr_scheduler.ExponentialLR` with `gamma` = final_factor ** (1 / steps).
+    """
+    return float(float(params["final_factor"]) ** progress)
+
+
 def step_factor(progress: float, params: Params) -> float:
     """`gamma` to the number of drops passed; the drops cut the run into equal parts.
 
     Source: `torch.optim.lr_scheduler.StepLR` with `step_size` = steps / (num_drops + 1).
     """
     num_drops = int(params["num_drops"])
-    # The tiny term keeps a drop at its step where rounding puts the product just below.
-    passed = math.floor(progress * (num_drops + 1) + 1e-9)
+    passed = math.floor(progress * (num_drops + 1) + ROUNDING)
     return float(params["gamma"]) ** min(passed, num_drops)
+
+
+def multi_step_factor(progress: float, params: Params) -> float:
+    """`gamma` to the number of the two milestones, shares of the run, that are reached.
+
+    Source: `torch.optim.lr_scheduler.MultiStepLR` with milestones = shares * steps.
+    """
+    milestones = (float(params["first_milestone"]), float(params["second_milestone"]))
+    reached = sum(progress + ROUNDING >= milestone for milestone in milestones)
+    return float(float(params["gamma"]) ** reached)
 
 
 def cosine_factor(progress: float, _params: Params) -> float:
@@ -81,6 +117,32 @@ def cosine_factor(progress: float, _params: Params) -> float:
     https://arxiv.org/abs/1608.03983
     """
     return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def cosine_restarts_factor(progress: float, params: Params) -> float:
+    """`num_cycles` half cosines from 1 to 0, each `cycle_growth` times as long as the one before.
+
+    Source: Loshchilov and Hutter 2017, equation 5, https://arxiv.org/abs/1608.03983;
+    `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` with `T_mult` = cycle_growth and a first
+    cycle `T_0` that makes the cycles fill the run.
+    """
+    num_cycles, growth = int(params["num_cycles"]), int(params["cycle_growth"])
+    lengths = [growth**cycle for cycle in range(num_cycles)]
+    position = progress * sum(lengths)
+    for length in lengths[:-1]:
+        if position + ROUNDING < length:
+            return cosine_factor(position / length, params)
+        position -= length
+    return cosine_factor(min(1.0, max(0.0, position / lengths[-1])), params)
+
+
+def warmup_stable_decay_factor(progress: float, params: Params) -> float:
+    """1, then a straight line to 0 over the last `decay_fraction` of the steps after warm-up.
+
+    Source: Haegele et al. 2024, https://arxiv.org/abs/2405.18392, with a linear decay, as
+    `torch.optim.lr_scheduler.LinearLR` after `ConstantLR`.
+    """
+    return min(1.0, (1.0 - progress) / float(params["decay_fraction"]))
 
 
 def one_cycle_factor(progress: float, params: Params) -> float:
@@ -111,6 +173,11 @@ def _cycle_height(progress: float, params: Params) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(distance, 1.0)))
 
 
+_GAMMA = ParameterSpec(
+    range=FloatRange(low=0.05, high=0.5, log=True),
+    default=0.1,
+    source="torch's default 0.1, half a decade to each side",
+)
 _WARMUP = ParameterSpec(
     range=FloatRange(low=0.0, high=0.3, natural_low=True),
     default=0.0,
@@ -128,16 +195,19 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             factor=constant_factor,
         ),
         SchedulerSpec(
+            name="linear",
+            description="A straight line down to zero",
+            source="torch.optim.lr_scheduler.LinearLR; Defazio et al. 2023, arXiv:2310.07831",
+            parameters={"warmup_fraction": _WARMUP},
+            factor=linear_factor,
+        ),
+        SchedulerSpec(
             name="step",
             description="Drops by a factor at equal distances",
             source="torch.optim.lr_scheduler.StepLR; He et al. 2015, arXiv:1512.03385",
             parameters={
                 "warmup_fraction": _WARMUP,
-                "gamma": ParameterSpec(
-                    range=FloatRange(low=0.05, high=0.5, log=True),
-                    default=0.1,
-                    source="torch's default 0.1, half a decade to each side",
-                ),
+                "gamma": _GAMMA,
                 "num_drops": ParameterSpec(
                     range=IntRange(low=1, high=4),
                     default=2,
@@ -147,11 +217,78 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             factor=step_factor,
         ),
         SchedulerSpec(
+            name="multi_step",
+            description="Drops by a factor at two chosen points",
+            source="torch.optim.lr_scheduler.MultiStepLR; He et al. 2015, arXiv:1512.03385",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "gamma": _GAMMA,
+                "first_milestone": ParameterSpec(
+                    range=FloatRange(low=0.3, high=0.7),
+                    default=0.5,
+                    source="He et al. 2015, arXiv:1512.03385: one half, 32,000 of 64,000 steps",
+                ),
+                "second_milestone": ParameterSpec(
+                    range=FloatRange(low=0.7, high=0.95),
+                    default=0.75,
+                    source="He et al. 2015, arXiv:1512.03385: three quarters",
+                ),
+            },
+            factor=multi_step_factor,
+        ),
+        SchedulerSpec(
+            name="exponential",
+            description="Falls by the same factor at every step",
+            source="torch.optim.lr_scheduler.ExponentialLR",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "final_factor": ParameterSpec(
+                    range=FloatRange(low=1e-4, high=0.3, log=True),
+                    default=0.01,
+                    source="from barely a step's drop to as good as zero; torch has no default",
+                ),
+            },
+            factor=exponential_factor,
+        ),
+        SchedulerSpec(
+            name="polynomial",
+            description="The share of the run that is left, to a power",
+            source="torch.optim.lr_scheduler.PolynomialLR",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "power": ParameterSpec(
+                    range=FloatRange(low=0.5, high=3.0, log=True),
+                    default=1.0,
+                    source="torch's default 1; Chen et al. 2017, arXiv:1606.00915 use 0.9",
+                ),
+            },
+            factor=polynomial_factor,
+        ),
+        SchedulerSpec(
             name="cosine",
             description="Half a cosine down to zero",
             source="Loshchilov and Hutter 2017, arXiv:1608.03983",
             parameters={"warmup_fraction": _WARMUP},
             factor=cosine_factor,
+        ),
+        SchedulerSpec(
+            name="cosine_restarts",
+            description="Half cosines down to zero, one after the other",
+            source="Loshchilov and Hutter 2017, arXiv:1608.03983",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "num_cycles": ParameterSpec(
+                    range=IntRange(low=2, high=5),
+                    default=2,
+                    source="one would be `cosine`; the paper has four in 150 epochs",
+                ),
+                "cycle_growth": ParameterSpec(
+                    range=IntRange(low=1, high=2),
+                    default=1,
+                    source="torch's T_mult, default 1; the paper uses 1 and 2",
+                ),
+            },
+            factor=cosine_restarts_factor,
         ),
         SchedulerSpec(
             name="one_cycle",
@@ -175,16 +312,26 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             has_own_warmup=True,
         ),
         SchedulerSpec(
+            name="warmup_stable_decay",
+            description="The full rate, then a straight line down to zero at the end",
+            source="Haegele et al. 2024, arXiv:2405.18392",
+            parameters={
+                "warmup_fraction": _WARMUP,
+                "decay_fraction": ParameterSpec(
+                    range=FloatRange(low=0.05, high=0.5),
+                    default=0.2,
+                    source="Haegele et al. 2024, arXiv:2405.18392: 0.2 reaches what cosine does",
+                ),
+            },
+            factor=warmup_stable_decay_factor,
+        ),
+        SchedulerSpec(
             name="plateau",
             description="Drops by a factor when the validation objective stops improving",
             source="torch.optim.lr_scheduler.ReduceLROnPlateau",
             parameters={
                 "warmup_fraction": _WARMUP,
-                "gamma": ParameterSpec(
-                    range=FloatRange(low=0.05, high=0.5, log=True),
-                    default=0.1,
-                    source="torch's default 0.1, half a decade to each side",
-                ),
+                "gamma": _GAMMA,
                 "patience_fraction": ParameterSpec(
                     range=FloatRange(low=0.02, high=0.3),
                     default=0.1,

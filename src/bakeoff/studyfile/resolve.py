@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.components.augmentations import AUGMENTATIONS
+from bakeoff.components.compatibility import find_conflict
 from bakeoff.components.datasets import DATASETS, NPZ_PREFIX
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import find_model
-from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import LIMITS, ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
@@ -119,8 +120,8 @@ def _check_names(file: StudyFile) -> None:
     _check_known("study.objective", [file.study.objective], METRICS)
     _check_dataset(file.data.dataset)
     _check_known("data.augment", file.data.augment, AUGMENTATIONS)
-    _check_known("search.optimizers", file.search.optimizers, OPTIMIZERS)
     _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
+    _check_optimizers(file.search)
     try:
         find_model(file.model.model)
     except UsageError as error:
@@ -142,8 +143,24 @@ def _check_known(key: str, names: list[str], registry: Registry[Any]) -> None:
         if name not in registry:
             problem = describe_unknown(registry.kind, name, registry.names)
             raise StudyFileError(f"{key}: {problem}")
-        if names.count(name) > 1:
-            raise StudyFileError(f"{key}: {name!r} is listed twice")
+        _check_once(key, name, names)
+
+
+def _check_once(key: str, name: str, names: list[str]) -> None:
+    if names.count(name) > 1:
+        raise StudyFileError(f"{key}: {name!r} is listed twice")
+
+
+def _check_optimizers(search: SearchSection) -> None:
+    """Every optimizer must exist, and be able to train with every schedule it may be given."""
+    for name in search.optimizers:
+        _check_once("search.optimizers", name, search.optimizers)
+        try:
+            conflicts = [find_conflict(name, scheduler) for scheduler in search.schedulers]
+        except UsageError as error:
+            raise StudyFileError(f"search.optimizers: {error}") from None
+        for conflict in filter(None, conflicts):
+            raise StudyFileError(f"search.schedulers: {conflict}")
 
 
 def _resolve_search(section: SearchSection) -> SearchConfig:
@@ -202,7 +219,7 @@ def _check_training_range(key: str, setting: Setting) -> None:
 
 def _resolve_space(file: StudyFile) -> dict[str, Setting]:
     owners = {
-        **{name: OPTIMIZERS[name].parameters for name in file.search.optimizers},
+        **{name: find_optimizer(name).parameters for name in file.search.optimizers},
         **{name: SCHEDULERS[name].parameters for name in file.search.schedulers},
     }
     space: dict[str, Setting] = {

@@ -3,15 +3,20 @@
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.seeding import MAX_SEED
 
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+OPTIMIZER_NAMES: list[JsonValue] = [
+    {"enum": [*OPTIMIZERS.names]},
+    {"pattern": f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"},
+]
 
 
 class _Section(BaseModel):
@@ -77,7 +82,7 @@ class SearchSection(_Section):
     """What is searched, with which budget."""
 
     optimizers: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"enum": [*OPTIMIZERS.names]})]],
+        list[Annotated[str, Field(json_schema_extra={"anyOf": OPTIMIZER_NAMES})]],
         Field(min_length=1),
     ]
     schedulers: Annotated[

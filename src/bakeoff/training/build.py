@@ -8,17 +8,21 @@ from torch import Tensor, nn
 
 from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.ranges import Params, ParamValue
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
+from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
 from bakeoff.training.memory import is_out_of_memory
 
 IMAGE_NDIM = 3
 """(C, H, W)"""
+MATRIX_NDIM = 2
+"""Weights of fewer dimensions are norms and biases."""
 TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
 
@@ -84,37 +88,87 @@ def build_optimizer(
     """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
 
     Weights of two or more dimensions decay, norms and biases never do, whatever the optimizer.
-    It is fused where torch offers that.
+    It is fused where torch offers that, and ready to train.
 
     Source: the split by dimension is timm's and nanoGPT's, after Goyal et al. 2017, section 5.3,
     https://arxiv.org/abs/1706.02677
 
     Raises:
-        UsageError: The optimizer or a parameter is unknown, or a value is refused.
+        UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
+            no weights that the optimizer is made for.
+        MissingDependencyError: The optimizer's package is not installed.
     """
-    spec = OPTIMIZERS[name]
+    spec = find_optimizer(name)
+    check_installed(name, spec.package)
     complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
     arguments = {**torch_arguments(complete), **spec.fixed}
-    weight_decay = arguments.pop("weight_decay", 0.0)
+    weight_decay = float(arguments.pop("weight_decay", 0.0))
     if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
+    groups = parameter_groups(model, weight_decay)
+    if spec.needs_hidden_weights:
+        groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
     try:
-        return build(parameter_groups(model, weight_decay), **arguments)
-    except ValueError as error:
+        optimizer = build(groups, **arguments)
+    except (ValueError, TypeError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
+    if weight_decay and "weight_decay" not in optimizer.defaults:
+        raise UsageError(f"optimizer {name!r} has no weight decay; set weight_decay = 0")
+    switch_to_training(optimizer)
+    return optimizer
 
 
 def parameter_groups(model: nn.Module, weight_decay: object) -> list[dict[str, Any]]:
     """Every trainable weight in exactly one group: those that decay, then those that do not."""
     trainable = [weights for weights in model.parameters() if weights.requires_grad]
-    decaying = [weights for weights in trainable if weights.ndim >= 2]  # noqa: PLR2004
-    others = [weights for weights in trainable if weights.ndim < 2]  # noqa: PLR2004
+    decaying = [weights for weights in trainable if weights.ndim >= MATRIX_NDIM]
+    others = [weights for weights in trainable if weights.ndim < MATRIX_NDIM]
     groups = [
         {"params": decaying, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _split_hidden(
+    name: str, model: nn.Module, groups: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The groups with hidden weights in groups of their own, marked `hidden`."""
+    hidden = hidden_weights(model)
+    if not hidden:
+        raise UsageError(
+            f"optimizer {name!r} is for hidden weights of two or more dimensions;"
+            " this model has embeddings and an output layer at most"
+        )
+    split = [
+        {
+            **group,
+            "params": [one for one in group["params"] if (id(one) in hidden) == is_hidden],
+            "hidden": is_hidden,
+        }
+        for group in groups
+        for is_hidden in (True, False)
+    ]
+    return [group for group in split if group["params"]]
+
+
+def hidden_weights(model: nn.Module) -> set[int]:
+    """Ids of the trainable weights of two or more dimensions between embeddings and output layer.
+
+    The output layer is taken to be the last such weight that the model registered.
+    """
+    embeddings = {
+        id(module.weight)
+        for module in model.modules()
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+    }
+    matrices = [
+        id(weights)
+        for weights in model.parameters()
+        if weights.requires_grad and weights.ndim >= MATRIX_NDIM and id(weights) not in embeddings
+    ]
+    return set(matrices[:-1])
 
 
 def torch_arguments(params: Params) -> dict[str, Any]:

@@ -5,13 +5,54 @@ from math import nan
 import torch
 
 from bakeoff.components.metrics import scored_epoch
-from bakeoff.training.batches import Split
+from bakeoff.training.averaging import (
+    averages_weights,
+    find_batch_norms,
+    measuring_statistics,
+    switch_to_evaluation,
+)
+from bakeoff.training.batches import Split, epoch_order
+from bakeoff.training.build import build_augment
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 22
 """Inputs evaluated at once: more than a training batch where samples are small."""
 MAX_EVALUATED = 1024
 """Samples evaluated at once, at most."""
+MAX_STATISTICS_BATCHES = 50
+"""Training batches that batch normalisation's statistics are measured on where an optimizer
+averages its weights. Source: README of the package schedulefree."""
+
+
+def settle(state: TrainingState) -> None:
+    """Put the weights where the epoch is evaluated, recorded and saved; call it after its steps.
+
+    Only an optimizer that averages its weights moves them. Batch normalisation saw the weights that
+    were trained, so its statistics are measured anew, on this epoch's first batches and without
+    dropout; no random number is drawn.
+    """
+    if not averages_weights(state.optimizer):
+        return
+    switch_to_evaluation(state.optimizer)
+    state.model.eval()
+    norms = find_batch_norms(state.model)
+    if not norms:
+        return
+    config, split, epoch = state.config, state.splits.train, state.epoch + 1
+    batch_size = config.training.batch_size
+    order = epoch_order(len(split), batch_size, config.seed, epoch)[
+        : MAX_STATISTICS_BATCHES * batch_size
+    ].to(state.device)
+    augment = build_augment(
+        config.data.augment,
+        num_samples=len(split),
+        seed=config.seed,
+        epoch=epoch,
+        device=state.device,
+    )
+    with measuring_statistics(norms), torch.no_grad(), state.autocast():
+        for inputs, _ in split.batches(batch_size, order, augment):
+            state.model(inputs)
 
 
 def evaluate(state: TrainingState, split: Split) -> dict[str, float]:

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bakeoff.records import EpochResult
+from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_augment
 from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.evaluation import evaluate, test
+from bakeoff.training.evaluation import evaluate, settle, test
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
 from bakeoff.training.totals import EpochTotals, Step
@@ -58,6 +59,7 @@ def run_epoch(state: TrainingState) -> EpochResult:
     train_loss, grad_norm = totals.means()
     trained = perf_counter()
     if isfinite(train_loss):
+        settle(state)
         metrics = evaluate(state, state.splits.validation)
         state.schedule.end_epoch(metrics[state.objective.name])
     else:
@@ -89,6 +91,7 @@ def train_epoch(state: TrainingState) -> EpochTotals:
     )
     totals = EpochTotals()
     state.model.train()
+    switch_to_training(state.optimizer)
     for inputs, labels in state.splits.train.batches(batch_size, order, augment):
         learning_rate = state.schedule.learning_rate
         totals.add(train_step(state, inputs, labels), len(labels), learning_rate)

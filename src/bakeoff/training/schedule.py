@@ -135,9 +135,8 @@ class _PlateauScale:
 
 def _momentum(group: dict[str, Any]) -> float | None:
     """Momentum or beta1 of a parameter group; None where it has neither."""
-    if "betas" in group:
-        return float(group["betas"][0])
-    return float(group["momentum"]) if "momentum" in group else None
+    found = group["betas"][0] if "betas" in group else group.get("momentum")
+    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _set_momentum(group: dict[str, Any], base: float | None, drop: float) -> None:

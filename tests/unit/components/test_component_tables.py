@@ -77,8 +77,14 @@ def test_every_optimizer_searches_the_same_number_of_parameters(spec: object) ->
 
 
 def test_registries_hold_what_the_documentation_lists() -> None:
-    assert OPTIMIZERS.names == ("sgd", "adam", "adamw", "rmsprop", "nadam")
-    assert SCHEDULERS.names == ("constant", "step", "cosine", "one_cycle", "plateau")
+    assert OPTIMIZERS.names == (
+        "sgd", "nesterov", "adam", "adamw", "rmsprop", "nadam", "radam", "adamax", "adagrad",
+        "adadelta", "adafactor", "muon", "schedule_free_sgd", "schedule_free_adamw",
+    )  # fmt: skip
+    assert SCHEDULERS.names == (
+        "constant", "linear", "step", "multi_step", "exponential", "polynomial", "cosine",
+        "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
+    )  # fmt: skip
     assert MODELS.names == ("mlp", "cnn")
     assert DATASETS.names == ("digits", "fashion-mnist")
     assert METRICS.names == ("accuracy", "loss", "macro_f1")

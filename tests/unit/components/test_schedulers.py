@@ -60,6 +60,22 @@ def test_after_warmup_the_schedule_runs_over_the_rest(spec: SchedulerSpec) -> No
         ("step", 1 / 3, 0.1),
         ("step", 2 / 3, 0.01),
         ("step", 1.0, 0.01),
+        ("linear", 0.25, 0.75),
+        ("linear", 1.0, 0.0),
+        ("multi_step", 0.4999, 1.0),
+        ("multi_step", 0.5, 0.1),
+        ("multi_step", 0.75, 0.01),
+        ("exponential", 0.5, 0.1),
+        ("exponential", 1.0, 0.01),
+        ("polynomial", 0.25, 0.75),
+        ("polynomial", 1.0, 0.0),
+        ("cosine_restarts", 0.25, 0.5),
+        ("cosine_restarts", 0.4999999, 0.0),
+        ("cosine_restarts", 0.5, 1.0),
+        ("cosine_restarts", 1.0, 0.0),
+        ("warmup_stable_decay", 0.8, 1.0),
+        ("warmup_stable_decay", 0.9, 0.5),
+        ("warmup_stable_decay", 1.0, 0.0),
         ("cosine", 0.25, 0.5 + math.sqrt(0.125)),
         ("cosine", 0.5, 0.5),
         ("cosine", 1.0, 0.0),
@@ -71,7 +87,20 @@ def test_after_warmup_the_schedule_runs_over_the_rest(spec: SchedulerSpec) -> No
 )
 def test_factor_has_the_known_value(name: str, progress: float, expected: float) -> None:
     spec = SCHEDULERS[name]
-    assert learning_rate_factor(spec, progress, params_of(spec)) == pytest.approx(expected)
+    assert learning_rate_factor(spec, progress, params_of(spec)) == pytest.approx(
+        expected, abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("growth", "restarts"), [(1, (1 / 3, 2 / 3)), (2, (1 / 7, 3 / 7))], ids=["even", "doubling"]
+)
+def test_cosine_restarts_where_its_cycles_end(growth: int, restarts: tuple[float, float]) -> None:
+    spec = SCHEDULERS["cosine_restarts"]
+    params = params_of(spec, num_cycles=3, cycle_growth=growth)
+    assert [spec.factor(restart, params) for restart in restarts] == pytest.approx([1.0, 1.0])
+    before = [spec.factor(restart - 1e-6, params) for restart in restarts]
+    assert before == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_one_cycle_takes_most_off_the_momentum_at_the_peak() -> None:

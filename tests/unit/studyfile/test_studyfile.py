@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -20,6 +21,9 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("search", {"optimizers": ["adamm"]}, "search.optimizers: unknown optimizer 'adamm'; did you mean 'adam'"),
         ("search", {"schedulers": ["cosin"]}, "search.schedulers: unknown scheduler 'cosin'; did you mean 'cosine'"),
         ("search", {"optimizers": ["sgd", "sgd"]}, "search.optimizers: 'sgd' is listed twice"),
+        ("search", {"optimizers": ["pytorch_optimizer:SAM"]}, "search.optimizers: optimizer 'pytorch_optimizer:SAM' cannot train here: its step needs"),
+        ("search", {"optimizers": ["pytorch_optimizer:x-y"]}, "search.optimizers: optimizer 'pytorch_optimizer:x-y': 'x-y' is not the name of a class"),
+        ("search", {"optimizers": ["sgd", "schedule_free_sgd"]}, "search.schedulers: optimizer 'schedule_free_sgd' cannot train with scheduler 'cosine'"),
         ("search", {"optimizers": []}, "search.optimizers"),
         ("search", {"trials_per_arms": 3}, "unknown key 'trials_per_arms'; did you mean 'trials_per_arm'"),
         ("search", {"trials_per_arm": 0}, "search.trials_per_arm = 0"),
@@ -239,7 +243,21 @@ def test_whatever_stands_in_a_file_it_is_a_study_or_one_line_of_error(section, k
         assert "\n" not in str(error)
 
 
-def test_the_schema_lists_the_registered_optimizers():
-    schema = json.loads(study_schema())
-    names = schema["$defs"]["SearchSection"]["properties"]["optimizers"]["items"]["enum"]
-    assert names[:3] == ["sgd", "adam", "adamw"]
+def test_an_optimizer_of_the_package_is_searched_like_any_other():
+    name = "pytorch_optimizer:Lion"
+    config = resolve_study(
+        study_document(search={"optimizers": ["sgd", name]}, space={name: {"weight_decay": 0.1}})
+    )
+    assert config.space[f"{name}.learning_rate"] == FloatRange(low=1e-5, high=1.0, log=True)
+    assert config.space[f"{name}.weight_decay"] == 0.1
+    assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "is_allowed"), [("muon", True), ("pytorch_optimizer:Lion", True), ("pytorch_optimizer:", False), ("mun", False)]
+)  # fmt: skip
+def test_the_schema_allows_the_optimizers_that_a_study_may_name(name, is_allowed):
+    [known, pattern] = json.loads(study_schema())["$defs"]["SearchSection"]["properties"][
+        "optimizers"
+    ]["items"]["anyOf"]
+    assert (name in known["enum"] or bool(re.search(pattern["pattern"], name))) == is_allowed

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -6,11 +7,13 @@ from torch import nn
 
 from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
 from bakeoff.errors import UsageError
+from bakeoff.registry import resolve
 from bakeoff.training.build import (
     build_augment,
     build_model,
     build_optimizer,
     check_augment,
+    hidden_weights,
     parameter_groups,
     torch_arguments,
 )
@@ -30,7 +33,12 @@ OTHER_VALUES = {
     "beta2": 0.97,
     "epsilon": 1e-5,
     "alpha": 0.93,
+    "rho": 0.91,
+    "beta2_decay": -0.7,
+    "initial_accumulator_value": 0.2,
 }
+STATE_SIZE = 256
+"""Rows and columns of the matrix whose optimizer state is measured."""
 
 
 def network() -> nn.Module:
@@ -40,19 +48,38 @@ def network() -> nn.Module:
 
 
 def settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    return {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    """Of all groups together; the first one that has a setting wins."""
+    groups = reversed(optimizer.param_groups)
+    return {key: value for group in groups for key, value in group.items() if key != "params"}
+
+
+def one_step(optimizer: torch.optim.Optimizer, model: nn.Module, inputs: torch.Tensor) -> None:
+    model(inputs).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 # ---------------------------------------------------------------- optimizers
 
 
-@EVERY_OPTIMIZER
-def test_defaults_are_those_of_torch(spec: OptimizerSpec) -> None:
-    theirs = getattr(torch.optim, spec.build.partition(":")[2])(network().parameters())
+@pytest.mark.parametrize(
+    "spec", [spec for spec in OPTIMIZERS if spec.name != "muon"], ids=lambda spec: spec.name
+)
+def test_defaults_are_those_of_the_library(spec: OptimizerSpec) -> None:
+    # torch's SGD refuses Nesterov momentum without a momentum, so it has no default for that.
+    momentum = {"momentum": 0.9} if spec.name == "nesterov" else {}
+    theirs = resolve(spec.build)(network().parameters(), **spec.fixed, **momentum)  # type: ignore[operator]
     ours = build_optimizer(spec.name, network(), {}, CPU)
-    skipped = {"fused", "foreach"}
+    skipped = {"fused", "foreach", "train_mode"}
     expected = {key: value for key, value in settings(theirs).items() if key not in skipped}
     assert {key: settings(ours)[key] for key in expected} == expected
+
+
+def test_muons_defaults_are_those_of_torch() -> None:
+    theirs = settings(torch.optim.Muon([nn.Parameter(torch.zeros(2, 2))]))
+    ours = build_optimizer("muon", network(), {}, CPU).param_groups[0]
+    shared = ("lr", "momentum", "weight_decay")
+    assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
 
 
 @pytest.mark.parametrize(("spec", "name"), DECLARED)
@@ -60,7 +87,7 @@ def test_declared_parameter_reaches_torch(spec: OptimizerSpec, name: str) -> Non
     value = OTHER_VALUES[name]
     built = settings(build_optimizer(spec.name, network(), {name: value}, CPU))
     expected = torch_arguments({"beta1": 0.9, "beta2": 0.999, name: value})
-    if not name.startswith("beta"):
+    if name not in {"beta1", "beta2"}:
         del expected["betas"]
     assert {key: built[key] for key in expected} == expected
 
@@ -79,7 +106,7 @@ def test_value_that_torch_refuses_is_reported_in_one_line() -> None:
 @EVERY_OPTIMIZER
 def test_every_trainable_weight_is_in_exactly_one_group(spec: OptimizerSpec) -> None:
     model = network()
-    model[0].weight.requires_grad_(False)
+    model[1].weight.requires_grad_(False)
     optimizer = build_optimizer(spec.name, model, {}, CPU)
     grouped = [id(weights) for group in optimizer.param_groups for weights in group["params"]]
     trainable = [id(weights) for weights in model.parameters() if weights.requires_grad]
@@ -102,6 +129,32 @@ def test_group_without_weights_is_left_out() -> None:
 
 
 @EVERY_OPTIMIZER
+def test_optimizer_keeps_as_much_state_as_its_entry_says(spec: OptimizerSpec) -> None:
+    model = nn.Sequential(nn.Linear(STATE_SIZE, STATE_SIZE), nn.Linear(STATE_SIZE, 2))
+    momentum = {"momentum": 0.9} if "momentum" in spec.parameters else {}
+    optimizer = build_optimizer(spec.name, model, momentum, CPU)
+    one_step(optimizer, model, torch.randn(4, STATE_SIZE))
+    state = optimizer.state[model[0].weight].values()
+    measured = sum(one.nbytes for one in state if isinstance(one, torch.Tensor) and one.ndim)
+    # Rows and columns instead of the matrix cost next to nothing, but not nothing.
+    assert measured / STATE_SIZE**2 == pytest.approx(spec.state_bytes, abs=0.05)
+
+
+@EVERY_OPTIMIZER
+def test_state_survives_its_dictionary(spec: OptimizerSpec) -> None:
+    torch.manual_seed(0)
+    model, inputs = network(), torch.randn(8, 1, 8, 8)
+    optimizer = build_optimizer(spec.name, model, {}, CPU)
+    one_step(optimizer, model, inputs)
+    twin = deepcopy(model)
+    restored = build_optimizer(spec.name, twin, {}, CPU)
+    restored.load_state_dict(deepcopy(optimizer.state_dict()))
+    for each, its_model in ((optimizer, model), (restored, twin)):
+        one_step(each, its_model, inputs)
+    assert all(map(torch.equal, model.parameters(), twin.parameters()))
+
+
+@EVERY_OPTIMIZER
 def test_optimizer_is_fused_where_torch_offers_it(spec: OptimizerSpec) -> None:
     optimizer = build_optimizer(spec.name, network(), {}, CPU)
     assert bool(settings(optimizer).get("fused")) == spec.fused
@@ -110,7 +163,7 @@ def test_optimizer_is_fused_where_torch_offers_it(spec: OptimizerSpec) -> None:
 @EVERY_OPTIMIZER
 def test_loss_falls_on_a_quadratic(spec: OptimizerSpec) -> None:
     torch.manual_seed(0)
-    model = nn.Linear(8, 8)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     inputs = torch.randn(64, 8)
     targets = inputs @ torch.randn(8, 8)
     learning_rate = spec.parameters["learning_rate"].range.high / 10  # type: ignore[union-attr]
@@ -123,6 +176,39 @@ def test_loss_falls_on_a_quadratic(spec: OptimizerSpec) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["Lion", "AdaBelief", "SOAP"])
+def test_optimizer_of_the_package_is_built_by_name(name: str) -> None:
+    params = {"learning_rate": 0.0123, "weight_decay": 0.0321}
+    optimizer = build_optimizer(f"pytorch_optimizer:{name}", network(), params, CPU)
+    decays = [group["weight_decay"] for group in optimizer.param_groups]
+    assert (type(optimizer).__name__, settings(optimizer)["lr"]) == (name, 0.0123)
+    assert decays == [0.0321, 0.0]
+
+
+def test_weight_decay_of_an_optimizer_without_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="has no weight decay; set weight_decay = 0"):
+        build_optimizer("pytorch_optimizer:A2Grad", network(), {"weight_decay": 0.1}, CPU)
+
+
+def test_optimizer_without_weight_decay_is_built_without_it() -> None:
+    optimizer = build_optimizer("pytorch_optimizer:A2Grad", network(), {"weight_decay": 0.0}, CPU)
+    assert type(optimizer).__name__ == "A2Grad"
+
+
+def test_hidden_weights_lie_between_embedding_and_output_layer() -> None:
+    model = nn.Sequential(
+        nn.Embedding(9, 4), nn.Linear(4, 5), nn.Conv1d(5, 6, 3), nn.LayerNorm(6), nn.Linear(6, 2)
+    )
+    hidden = hidden_weights(model)
+    names = [name for name, weights in model.named_parameters() if id(weights) in hidden]
+    assert names == ["1.weight", "2.weight"]
+
+
+def test_model_without_hidden_weights_is_refused_where_they_are_needed() -> None:
+    with pytest.raises(UsageError, match="'muon' is for hidden weights of two or more dimensions"):
+        build_optimizer("muon", nn.Linear(4, 2), {}, CPU)
 
 
 # ---------------------------------------------------------------- models

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from bakeoff.components.compatibility import allowed_schedulers
 from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import CheckpointError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
+from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.randomness import capture_generators, restore_generators, seed_everything
 from bakeoff.training.snapshot import restore, snapshot
@@ -57,14 +59,17 @@ def comparable(value: Any) -> Any:
     return repr(value)
 
 
-def killed_after(config: TrialConfig, epoch: int, folder: Path) -> TrainingState:
-    """Trained to `epoch`, abandoned, and finished by another state from the folder."""
+def killed_after(config: TrialConfig, epoch: int, folder: Path, steps: int = 0) -> TrainingState:
+    """Trained to `epoch` and `steps` further, abandoned, and finished by another state."""
     checkpoints = Checkpoints(folder, "run")
     state = loop.prepare(config, "cpu")
     for result in loop.train(state, checkpoints):
         checkpoints.save(state)
         if result.epoch == epoch:
             break
+    switch_to_training(state.optimizer)
+    for inputs, labels in islice(state.splits.train.batches(32), steps):
+        loop.train_step(state, inputs, labels)
     seed_everything("something else entirely")
     resumed = loop.prepare(config, "cpu")
     epochs = [result.epoch for result in loop.train(resumed, Checkpoints(folder, "run"))]
@@ -85,9 +90,19 @@ def uninterrupted(cache: dict[str, Any], config: TrialConfig) -> Any:
     return cache[key]
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-@pytest.mark.parametrize("scheduler", SCHEDULERS.names)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.names)
+PAIRS = [
+    (optimizer, scheduler)
+    for optimizer in OPTIMIZERS.names
+    for scheduler in allowed_schedulers(optimizer)
+]
+KILLS = [
+    pytest.param(*pair, 1 + number % 3, number % 4, id="-".join(pair))
+    for number, pair in enumerate(PAIRS)
+]
+"""Each pair that can train, killed after one to three epochs and zero to three steps more."""
+
+
+@pytest.mark.parametrize(("optimizer", "scheduler", "epoch", "steps"), KILLS)
 def test_resumed_run_ends_with_the_same_bits(
     make_config: MakeConfig,
     checkpoint_folder: Path,
@@ -95,6 +110,7 @@ def test_resumed_run_ends_with_the_same_bits(
     optimizer: str,
     scheduler: str,
     epoch: int,
+    steps: int,
 ) -> None:
     config = make_config(
         optimizer=optimizer,
@@ -105,6 +121,31 @@ def test_resumed_run_ends_with_the_same_bits(
         model_params={"width": 8, "dropout": 0.3},
         augment=("flip", "translate"),
         clip_grad_norm=1.0,
+    )
+    resumed = killed_after(config, epoch, checkpoint_folder, steps)
+    assert everything(resumed) == uninterrupted(finished, config)
+
+
+def test_over_a_hundred_kills_are_tried() -> None:
+    assert len(KILLS) == 12 * 11 + 2
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize(
+    "name", ["Lion", "Prodigy", "StableAdamW", "SOAP", "MADGRAD", "ScheduleFreeRAdam"]
+)
+def test_resumed_run_with_an_optimizer_of_the_package_ends_with_the_same_bits(
+    make_config: MakeConfig,
+    checkpoint_folder: Path,
+    finished: dict[str, Any],
+    name: str,
+    epoch: int,
+) -> None:
+    config = make_config(
+        optimizer=f"pytorch_optimizer:{name}",
+        scheduler="constant",
+        model="cnn",
+        model_params={"width": 8, "dropout": 0.3},
     )
     resumed = killed_after(config, epoch, checkpoint_folder)
     assert everything(resumed) == uninterrupted(finished, config)

@@ -1,12 +1,20 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch.optim.lr_scheduler import (
+    ConstantLR,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
     LinearLR,
+    LRScheduler,
+    MultiStepLR,
     OneCycleLR,
+    PolynomialLR,
     ReduceLROnPlateau,
+    SequentialLR,
     StepLR,
 )
 
@@ -42,19 +50,54 @@ def our_rates(name: str, steps: int = STEPS, **params: float) -> list[float]:
     return settings_by_step(optimizer, schedule.advance, steps)
 
 
-def test_cosine_equals_torch_at_each_step() -> None:
-    optimizer = sgd()
-    expected = settings_by_step(optimizer, CosineAnnealingLR(optimizer, T_max=STEPS).step, STEPS)
-    assert our_rates("cosine") == pytest.approx(expected, rel=1e-9)
+def stable_then_down(optimizer: Any, steps: int) -> LRScheduler:
+    stable = ConstantLR(optimizer, factor=1.0)
+    down = LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
+    return SequentialLR(optimizer, [stable, down], milestones=[STEPS - steps])
 
 
-@pytest.mark.parametrize("num_drops", [1, 2, 3, 4])
-@pytest.mark.parametrize("gamma", [0.1, 0.5])
-def test_step_equals_torch_at_each_step(num_drops: int, gamma: float) -> None:
+TORCH: list[tuple[str, dict[str, float], Callable[[Any], LRScheduler]]] = [
+    ("constant", {}, lambda one: ConstantLR(one, factor=1.0)),
+    ("linear", {}, lambda one: LinearLR(one, 1.0, 0.0, total_iters=STEPS)),
+    ("step", {"num_drops": 1, "gamma": 0.1}, lambda one: StepLR(one, 30, 0.1)),
+    ("step", {"num_drops": 2, "gamma": 0.5}, lambda one: StepLR(one, 20, 0.5)),
+    ("step", {"num_drops": 3, "gamma": 0.1}, lambda one: StepLR(one, 15, 0.1)),
+    ("step", {"num_drops": 4, "gamma": 0.5}, lambda one: StepLR(one, 12, 0.5)),
+    ("multi_step", {}, lambda one: MultiStepLR(one, [30, 45], 0.1)),
+    (
+        "multi_step",
+        {"first_milestone": 0.35, "second_milestone": 0.85, "gamma": 0.3},
+        lambda one: MultiStepLR(one, [21, 51], 0.3),
+    ),
+    ("exponential", {"final_factor": 0.05}, lambda one: ExponentialLR(one, 0.05 ** (1 / STEPS))),
+    ("polynomial", {}, lambda one: PolynomialLR(one, STEPS)),
+    ("polynomial", {"power": 0.9}, lambda one: PolynomialLR(one, STEPS, 0.9)),
+    ("polynomial", {"power": 2.5}, lambda one: PolynomialLR(one, STEPS, 2.5)),
+    ("cosine", {}, lambda one: CosineAnnealingLR(one, STEPS)),
+    ("cosine_restarts", {}, lambda one: CosineAnnealingWarmRestarts(one, 30)),
+    ("cosine_restarts", {"num_cycles": 3}, lambda one: CosineAnnealingWarmRestarts(one, 20)),
+    ("cosine_restarts", {"num_cycles": 5}, lambda one: CosineAnnealingWarmRestarts(one, 12)),
+    (
+        "cosine_restarts",
+        {"num_cycles": 4, "cycle_growth": 2},
+        lambda one: CosineAnnealingWarmRestarts(one, 4, 2),
+    ),
+    ("warmup_stable_decay", {}, lambda one: stable_then_down(one, 12)),
+    ("warmup_stable_decay", {"decay_fraction": 0.5}, lambda one: stable_then_down(one, 30)),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "build"), TORCH)
+def test_rate_equals_torch_at_each_step(
+    name: str, params: dict[str, float], build: Callable[[Any], LRScheduler]
+) -> None:
     optimizer = sgd()
-    torchs = StepLR(optimizer, step_size=STEPS // (num_drops + 1), gamma=gamma)
-    expected = settings_by_step(optimizer, torchs.step, STEPS)
-    assert our_rates("step", num_drops=num_drops, gamma=gamma) == pytest.approx(expected)
+    expected = settings_by_step(optimizer, build(optimizer).step, STEPS)
+    assert our_rates(name, **params) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_every_schedule_is_compared_with_torch() -> None:
+    assert {name for name, _, _ in TORCH} | {"one_cycle", "plateau"} == set(SCHEDULERS.names)
 
 
 @pytest.mark.parametrize("warmup", [0.1, 0.3, 0.5])
@@ -100,7 +143,7 @@ def test_momentum_of_zero_stays_zero() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.0
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "step", "plateau"])
+@pytest.mark.parametrize("name", [spec.name for spec in SCHEDULERS if not spec.has_own_warmup])
 def test_warmup_equals_torch_at_each_step(name: str) -> None:
     optimizer = sgd()
     expected = settings_by_step(

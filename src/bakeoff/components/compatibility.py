@@ -1,0 +1,43 @@
+"""Which optimizers and schedules can train together.
+
+Precision excludes no pair: weights, gradients and optimizer state are fp32 in every precision, only
+the forward and backward passes are lower. The tests train every pair that is allowed in each of
+them; a study file that asks for another pair is refused before anything runs.
+"""
+
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.schedulers import SCHEDULERS
+
+WITHOUT_DECAY = ("constant",)
+"""Schedules that leave the learning rate as it is once warm-up is over."""
+
+
+def allowed_schedulers(optimizer: str) -> tuple[str, ...]:
+    """The schedules that `optimizer` can train with, in the order of their table.
+
+    An optimizer that averages its weights takes none that changes the learning rate after warm-up:
+    the average weighs every step by the largest rate so far, so that steps at a lowered rate would
+    count as if they were full ones, and a momentum that moves would part the average from its
+    weights.
+
+    Source: Defazio et al. 2024, https://arxiv.org/abs/2405.15682, as in the package schedulefree
+
+    Raises:
+        UsageError: The optimizer is unknown.
+    """
+    return WITHOUT_DECAY if find_optimizer(optimizer).averages else SCHEDULERS.names
+
+
+def find_conflict(optimizer: str, scheduler: str) -> str | None:
+    """Why these two cannot train together; None if they can.
+
+    Raises:
+        UsageError: The optimizer is unknown.
+    """
+    allowed = allowed_schedulers(optimizer)
+    if scheduler in allowed:
+        return None
+    return (
+        f"optimizer {optimizer!r} cannot train with scheduler {scheduler!r}: the average it keeps"
+        f" of its weights takes the place of a schedule; allowed: {', '.join(allowed)}"
+    )
