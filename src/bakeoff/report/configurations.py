@@ -12,12 +12,23 @@ from bakeoff.records import Comparison, StudyRecord
 
 TORCH_OPTIMIZERS: Mapping[str, str] = {
     "sgd": "SGD",
+    "nesterov": "SGD",
     "adam": "Adam",
     "adamw": "AdamW",
     "rmsprop": "RMSprop",
     "nadam": "NAdam",
+    "radam": "RAdam",
+    "adamax": "Adamax",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "adafactor": "Adafactor",
 }
 """Class in `torch.optim` of the optimizers that this file can write down."""
+
+OWN_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
+    "nesterov": {"nesterov": "True", "momentum": "0.9"}
+}
+"""Arguments, as Python, that make an optimizer out of its class; recorded ones come before them."""
 
 TORCH_NAMES: Mapping[str, str] = {"learning_rate": "lr", "epsilon": "eps"}
 """torch's names of parameters that it calls otherwise."""
@@ -51,14 +62,39 @@ scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)"""
 FACTORS: Mapping[str, str] = {
     "constant": "1.0",
     "cosine": "0.5 * (1 + math.cos(math.pi * progress))",
+    "linear": "1 - progress",
     "step": "{gamma} ** min(math.floor(progress * ({num_drops} + 1) + 1e-9), {num_drops})",
+    "multi_step": (
+        "{gamma} ** sum(progress + 1e-9 >= at for at in ({first_milestone}, {second_milestone}))"
+    ),
+    "exponential": "{final_factor} ** progress",
+    "polynomial": "(1 - progress) ** {power}",
+    "warmup_stable_decay": "min(1.0, (1 - progress) / {decay_fraction})",
 }
 """Factor on the learning rate after warm-up, as Python."""
 
+FACTOR_DEFAULTS: Mapping[str, float] = {
+    "gamma": 0.1,
+    "num_drops": 2,
+    "first_milestone": 0.5,
+    "second_milestone": 0.75,
+    "final_factor": 0.01,
+    "power": 1.0,
+    "decay_fraction": 0.2,
+}
+"""What a setting of `FACTORS` is where the study did not record it."""
+
 ONE_ITEM_LIST = re.compile(r"\[\n    (.*),\n\]")
 
-DEFAULT_MOMENTUM: Mapping[str, float] = {"adam": 0.9, "adamw": 0.9, "nadam": 0.9}
-"""torch's momentum (or first beta) where it is not 0."""
+DEFAULT_MOMENTUM: Mapping[str, float] = {
+    "adam": 0.9,
+    "adamw": 0.9,
+    "nadam": 0.9,
+    "radam": 0.9,
+    "adamax": 0.9,
+    "nesterov": 0.9,
+}
+"""The momentum (or first beta) where it is not 0 and was not recorded."""
 
 Settings = Mapping[str, ParamValue]
 
@@ -139,6 +175,7 @@ def _optimizer_code(optimizer: str, settings: Settings) -> str:
     }
     if "beta1" in settings or "beta2" in settings:
         arguments["betas"] = repr((settings.get("beta1", 0.9), settings.get("beta2", 0.999)))
+    arguments = {**OWN_ARGUMENTS.get(optimizer, {}), **arguments}
     call = f"optimizer = torch.optim.{TORCH_OPTIMIZERS[optimizer]}"
     listed = "".join(f", {name}={value}" for name, value in arguments.items())
     return f"{PARAMETER_GROUPS}\n{call}(groups{listed})"
@@ -151,7 +188,7 @@ def _scheduler_code(scheduler: str, params: Params, study: StudyRecord) -> str:
         return "# the learning rate stays constant"
     if scheduler in FACTORS:
         factor = FACTORS[scheduler].format(
-            gamma=_number(settings, "gamma", 0.1), num_drops=int(_number(settings, "num_drops", 2))
+            **{name: _number(settings, name, one) for name, one in FACTOR_DEFAULTS.items()}
         )
         return (WARMUP if warmup else NO_WARMUP).format(warmup=warmup, factor=factor)
     if scheduler == "one_cycle":

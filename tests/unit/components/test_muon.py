@@ -112,7 +112,8 @@ def test_changed_rate_reaches_both_kinds_of_weights(
     hidden.grad, other.grad = torch.ones(3, 3), torch.ones(5)
     optimizer.step()
     moves = [
-        float((one.detach() - was).abs().max()) for one, was in zip((hidden, other), start, strict=True)
+        float((one.detach() - was).abs().max())
+        for one, was in zip((hidden, other), start, strict=True)
     ]
     assert min(moves) > 0.1
 

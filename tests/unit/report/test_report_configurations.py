@@ -36,6 +36,19 @@ def sgd_with(scheduler: str, **settings: float) -> Params:
         ("constant", {"warmup_fraction": 0.1}),
         ("step", {"warmup_fraction": 0.0, "gamma": 0.3, "num_drops": 3}),
         ("step", {"warmup_fraction": 0.25, "gamma": 0.1, "num_drops": 2}),
+        ("linear", {"warmup_fraction": 0.1}),
+        (
+            "multi_step",
+            {
+                "warmup_fraction": 0.0,
+                "gamma": 0.2,
+                "first_milestone": 0.4,
+                "second_milestone": 0.8,
+            },
+        ),
+        ("exponential", {"warmup_fraction": 0.2, "final_factor": 0.003}),
+        ("polynomial", {"warmup_fraction": 0.0, "power": 0.7}),
+        ("warmup_stable_decay", {"warmup_fraction": 0.1, "decay_fraction": 0.3}),
     ],
 )
 def test_generated_schedule_is_the_one_that_trained(
@@ -69,6 +82,15 @@ def test_one_cycle_has_the_chosen_peak_and_warm_up() -> None:
     assert rates == pytest.approx(expected, abs=0.1 * RATE)
 
 
+@pytest.mark.parametrize("optimizer", ["adagrad", "adafactor", "nesterov", "radam"])
+def test_one_cycle_can_be_pasted_for_an_optimizer_with_and_without_momentum(
+    optimizer: str,
+) -> None:
+    rate = {f"{optimizer}.learning_rate": RATE}
+    names = build({"optimizer": optimizer, "scheduler": "one_cycle", **rate})
+    assert names["scheduler"].get_last_lr()[0] == pytest.approx(RATE / 25)  # type: ignore[attr-defined]
+
+
 def test_plateau_waits_its_share_of_the_epochs() -> None:
     scheduler = build(sgd_with("plateau", gamma=0.2, patience_fraction=0.3), epochs=20)["scheduler"]
     found = (scheduler.mode, scheduler.factor, scheduler.patience)  # type: ignore[attr-defined]
@@ -87,6 +109,16 @@ def test_plateau_waits_its_share_of_the_epochs() -> None:
         ),
         ("rmsprop", {"alpha": 0.95, "momentum": 0.5}, {"alpha": 0.95, "momentum": 0.5}),
         ("nadam", {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+        ("nesterov", {"momentum": 0.8}, {"momentum": 0.8, "nesterov": True}),
+        ("radam", {"beta1": 0.85}, {"betas": (0.85, 0.999)}),
+        ("adamax", {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+        (
+            "adagrad",
+            {"initial_accumulator_value": 0.1, "epsilon": 1e-9},
+            {"initial_accumulator_value": 0.1, "eps": 1e-9},
+        ),
+        ("adadelta", {"rho": 0.95}, {"rho": 0.95}),
+        ("adafactor", {"beta2_decay": -0.7}, {"beta2_decay": -0.7}),
     ],
 )
 def test_generated_optimizer_has_the_chosen_settings(
