@@ -250,7 +250,7 @@ def _measure(
         precision=probed.precision,
         threads=settings.threads,
         protocol=describe_protocol(config, summary),
-        environment=describe_environment(settings, probed),
+        environment={**describe_environment(settings, probed), **_optimizer_packages(config)},
     )
 
 
@@ -352,6 +352,12 @@ def _installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _optimizer_packages(config: StudyConfig) -> dict[str, str]:
+    """Versions of the packages that the study's optimizers come from, torch's own aside."""
+    packages = {find_optimizer(name).package for name in config.search.optimizers}
+    return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 
 def _processor() -> str:

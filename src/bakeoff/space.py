@@ -52,16 +52,24 @@ def _arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
         optimizers = (arm.partition("+")[0],)
     if "scheduler" in config.compare:
         schedulers = (arm.rpartition("+")[2],)
+    scheduler = _one_or_choice(schedulers)
+    if len(optimizers) == 1:
+        scheduler = config.space.get(f"{optimizers[0]}.scheduler", scheduler)
+        schedulers = _names(scheduler)
     owners = {*optimizers, *schedulers, *SHARED_OWNERS}
     return {
         "optimizer": _one_or_choice(optimizers),
-        "scheduler": _one_or_choice(schedulers),
+        "scheduler": scheduler,
         **{
             name: setting
             for name, setting in config.space.items()
-            if name.partition(".")[0] in owners
+            if name.partition(".")[0] in owners and not name.endswith(".scheduler")
         },
     }
+
+
+def _names(setting: Setting) -> tuple[str, ...]:
+    return tuple(map(str, setting.choices)) if isinstance(setting, Choice) else (str(setting),)
 
 
 def _one_or_choice(names: tuple[str, ...]) -> Setting:
@@ -126,9 +134,7 @@ def default_params(arm: ArmRecord, model: str) -> Params:
 
 def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]:
     """What the arm's optimizers and schedules and the model declare, by full parameter name."""
-    optimizer = arm.space["optimizer"]
-    names = optimizer.choices if isinstance(optimizer, Choice) else (optimizer,)
-    owners = [*(find_optimizer(str(name)) for name in names), *SCHEDULERS]
+    owners = [*map(find_optimizer, _names(arm.space["optimizer"])), *SCHEDULERS]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
         **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},

@@ -87,6 +87,35 @@ def test_an_optimizer_of_the_package_has_a_default_configuration_too():
     }
 
 
+def test_an_arm_with_schedules_of_its_own_knows_no_others():
+    adam, averaging = arms_of(
+        search={"optimizers": ["adam", "schedule_free_adamw"]},
+        space={"schedule_free_adamw": {"scheduler": "constant"}},
+    )
+    assert adam.space["scheduler"] == Choice(choices=("constant", "cosine"))
+    assert averaging.space["scheduler"] == "constant"
+    assert list(averaging.space) == [
+        "optimizer",
+        "scheduler",
+        "schedule_free_adamw.learning_rate",
+        "schedule_free_adamw.weight_decay",
+        "schedule_free_adamw.beta1",
+        "constant.warmup_fraction",
+    ]
+
+
+def test_an_arm_with_schedules_of_its_own_stores_its_trials_with_the_others():
+    config = resolve_study(
+        study_document(
+            search={"optimizers": ["adam", "schedule_free_adamw"]},
+            space={"schedule_free_adamw": {"scheduler": "constant"}},
+        )
+    )
+    for arm in build_arms(config):
+        params = suggest(optuna.create_study().ask(), arm)
+        assert distributions(config, params).keys() == params.keys()
+
+
 def test_a_training_range_without_a_library_default_starts_in_its_middle():
     (sgd, _) = arms_of(training={"batch_size": {"low": 16, "high": 256, "log": True}})
     assert default_params(sgd, "mlp")["training.batch_size"] == 64

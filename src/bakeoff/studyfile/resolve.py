@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.components.compatibility import find_conflict
+from bakeoff.components.compatibility import allowed_schedulers, find_conflict
 from bakeoff.components.datasets import DATASETS, NPZ_PREFIX
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import find_model
@@ -38,6 +38,8 @@ TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
     "label_smoothing": _REAL,
 }
 """Keys of `[training]` that may be ranges; with a specification, whole bounds are real numbers."""
+SCHEDULER = "scheduler"
+"""Under `[space.<optimizer>]`: the schedules of its arm, where they are fewer than the study's."""
 
 Setting = Range | ParamValue
 
@@ -121,7 +123,7 @@ def _check_names(file: StudyFile) -> None:
     _check_dataset(file.data.dataset)
     _check_known("data.augment", file.data.augment, AUGMENTATIONS)
     _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
-    _check_optimizers(file.search)
+    _check_optimizers(file)
     try:
         find_model(file.model.model)
     except UsageError as error:
@@ -151,16 +153,47 @@ def _check_once(key: str, name: str, names: list[str]) -> None:
         raise StudyFileError(f"{key}: {name!r} is listed twice")
 
 
-def _check_optimizers(search: SearchSection) -> None:
+def _check_optimizers(file: StudyFile) -> None:
     """Every optimizer must exist, and be able to train with every schedule it may be given."""
+    search = file.search
     for name in search.optimizers:
         _check_once("search.optimizers", name, search.optimizers)
         try:
-            conflicts = [find_conflict(name, scheduler) for scheduler in search.schedulers]
+            find_optimizer(name)
         except UsageError as error:
             raise StudyFileError(f"search.optimizers: {error}") from None
-        for conflict in filter(None, conflicts):
-            raise StudyFileError(f"search.schedulers: {conflict}")
+        own = _own_schedulers(name, file)
+        key = "search.schedulers" if own is None else f"space.{name}.{SCHEDULER}"
+        for scheduler in own or search.schedulers:
+            conflict = find_conflict(name, scheduler)
+            if conflict is not None:
+                raise StudyFileError(f"{key}: {conflict}{_way_out(name, file)}")
+
+
+def _way_out(optimizer: str, file: StudyFile) -> str:
+    """How the study could keep the optimizer, if it could."""
+    if file.study.compare != ["optimizer"] or SCHEDULER in file.space.get(optimizer, {}):
+        return ""
+    return (
+        f"; {SCHEDULER} = {allowed_schedulers(optimizer)[0]!r} under [space.{optimizer}] sees to it"
+    )
+
+
+def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
+    """The schedules that this optimizer's arm chooses from; None means those of the study."""
+    given = file.space.get(optimizer, {}).get(SCHEDULER)
+    if given is None:
+        return None
+    key = f"space.{optimizer}.{SCHEDULER}"
+    if file.study.compare != ["optimizer"]:
+        raise StudyFileError(f'{key}: goes only with study.compare = ["optimizer"]')
+    setting = _setting(key, given, None)
+    names = setting.choices if isinstance(setting, Choice) else (setting,)
+    for name in names:
+        if name not in file.search.schedulers:
+            problem = describe_unknown("scheduler of this study", name, file.search.schedulers)
+            raise StudyFileError(f"{key}: {problem}")
+    return tuple(map(str, names))
 
 
 def _resolve_search(section: SearchSection) -> SearchConfig:
@@ -234,10 +267,12 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
             raise StudyFileError(f"space.{owner}: {problem}")
         for name, given in settings.items():
             key = f"{owner}.{name}"
-            if name not in owners[owner]:
+            if name not in owners[owner] and not (
+                name == SCHEDULER and owner in file.search.optimizers
+            ):
                 problem = describe_unknown("parameter", name, owners[owner])
                 raise StudyFileError(f"space.{key}: {problem}")
-            space[key] = _setting(f"space.{key}", given, owners[owner][name])
+            space[key] = _setting(f"space.{key}", given, owners[owner].get(name))
     return space
 
 

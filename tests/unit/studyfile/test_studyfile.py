@@ -84,6 +84,10 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("training", {"batch_size": {"choices": [True]}}, "training.batch_size: True in the range"),
         ("study", {"name": "studies.db-wal"}, "are taken by other files"),
         ("study", {"name": "published"}, "are taken by other files"),
+        ("space", {"sgd": {"scheduler": "linear"}}, "space.sgd.scheduler: unknown scheduler of this study 'linear'"),
+        ("space", {"sgd": {"scheduler": {"choices": ["constant", "x"]}}}, "space.sgd.scheduler: unknown scheduler of this study 'x'"),
+        ("space", {"sgd": {"scheduler": {"low": 1, "high": 2}}}, "space.sgd.scheduler"),
+        ("space", {"cosine": {"scheduler": "constant"}}, "space.cosine.scheduler: unknown parameter 'scheduler'"),
         ("confirm", {"seeds": "many"}, "confirm.seeds"),
         ("confirm", {"seeds": -1}, "confirm.seeds = -1"),
         ("nonsense", {"key": 1}, "nonsense: unknown key 'nonsense'"),
@@ -251,6 +255,40 @@ def test_an_optimizer_of_the_package_is_searched_like_any_other():
     assert config.space[f"{name}.learning_rate"] == FloatRange(low=1e-5, high=1.0, log=True)
     assert config.space[f"{name}.weight_decay"] == 0.1
     assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
+def schedule_free_study(setting, compare=("optimizer",)):
+    return study_document(
+        study={"compare": list(compare)},
+        search={"optimizers": ["adam", "schedule_free_adamw"]},
+        space={"schedule_free_adamw": {"scheduler": setting}},
+    )
+
+
+@pytest.mark.parametrize("setting", ["constant", {"choices": ["constant"]}])
+def test_an_optimizer_may_have_fewer_schedules_than_the_study(setting):
+    config = resolve_study(schedule_free_study(setting))
+    assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
+@pytest.mark.parametrize("setting", ["cosine", {"choices": ["constant", "cosine"]}])
+def test_the_schedules_of_an_optimizer_must_suit_it(setting):
+    with pytest.raises(StudyFileError, match=r"space\.schedule_free_adamw\.scheduler: .*cannot"):
+        resolve_study(schedule_free_study(setting))
+
+
+@pytest.mark.parametrize("compare", [("scheduler",), ("optimizer", "scheduler")])
+def test_schedules_of_an_optimizer_go_only_with_arms_of_optimizers(compare):
+    with pytest.raises(StudyFileError, match=r"goes only with study\.compare"):
+        resolve_study(schedule_free_study("constant", compare))
+
+
+def test_a_refused_pair_comes_with_a_way_out():
+    with pytest.raises(StudyFileError) as caught:
+        resolve_study(study_document(search={"optimizers": ["schedule_free_sgd"]}))
+    assert str(caught.value).endswith(
+        "scheduler = 'constant' under [space.schedule_free_sgd] sees to it"
+    )
 
 
 @pytest.mark.parametrize(

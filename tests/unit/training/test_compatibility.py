@@ -55,7 +55,7 @@ def test_impossible_cell_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(StudyFileError) as caught:
         resolve_study(study_of(optimizer, scheduler, precision))
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(
         f"search.schedulers: optimizer {optimizer!r} cannot train with scheduler {scheduler!r}:"
         " the average it keeps of its weights takes the place of a schedule; allowed: constant"
     )
