@@ -39,6 +39,30 @@ def write(path: Path, document) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_a_missing_package_is_exit_4_and_names_the_extra(
+    tmp_path, folder, capsys, verb, monkeypatch
+):
+    monkeypatch.setattr("bakeoff.components.package_optimizers.find_spec", lambda _: None)
+    document = study_document(
+        search={"optimizers": ["schedule_free_sgd"], "schedulers": ["constant"]}
+    )
+    code, lines = study([verb, write(tmp_path / "study.toml", document)], capsys)
+    assert code == 4
+    assert [line for line in lines if "pip install 'bakeoff[optimizers]'" in line] == lines
+    assert len(lines) == 1
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_an_optimizer_that_its_package_does_not_have_is_exit_2(tmp_path, folder, capsys, verb):
+    document = study_document(search={"optimizers": ["pytorch_optimizer:Lio"]})
+    code, lines = study([verb, write(tmp_path / "study.toml", document)], capsys)
+    assert (code, len(lines)) == (2, 1)
+    assert "did you mean 'Lion'" in lines[0]
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("verb", ["run", "validate", "plan"])
 @pytest.mark.parametrize(
     ("section", "change", "message"),

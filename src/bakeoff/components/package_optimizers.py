@@ -30,8 +30,11 @@ _REASONS = {
         "AdaGO", "AdaMuon", "DistributedMuon", "Muon", "MuonClip", "NorMuon",
     ),
     "it takes weights of particular shapes only": ("LoRARite", "SpectralSphere"),
+    "it fails on convolutions that are stored channels last": ("AdamP", "Nero", "SGDP", "SWATS"),
+    "it has no learning rate to search and schedule": ("A2Grad",),
     "it needs the length of the run": ("Ranger21",),
     "it needs several machines": ("DeMo",),
+    "it is no optimizer": ("DynamicLossScaler", "RotoGrad"),
     "a checkpoint that is safe to load cannot hold its state": (
         "AdaShift", "Conda", "SCION", "SCIONLight", "ScalableShampoo",
     ),
@@ -64,26 +67,35 @@ def check_installed(name: str, package: str) -> None:
         MissingDependencyError: The package is not installed; the message names the extra.
         UsageError: The package has no such optimizer.
     """
-    found = find_spec(package)
-    if found is None:
+    if find_spec(package) is None:
         raise MissingDependencyError(
             f"optimizer {name!r} needs the package {package}, which is not installed;"
             f" get it with: pip install 'bakeoff[{EXTRA}]'"
         )
-    table = Path(found.origin or "").with_name("optimizer") / "__init__.py"
-    if name.startswith(PACKAGE_PREFIX) and table.is_file():
-        offered = _imported_names(table)
-        own_name = name.removeprefix(PACKAGE_PREFIX)
-        if own_name not in offered:
-            raise UsageError(describe_unknown(f"optimizer of {package}", own_name, offered))
+    own_name = name.removeprefix(PACKAGE_PREFIX)
+    offered = package_optimizers() if name.startswith(PACKAGE_PREFIX) else ()
+    if offered and own_name not in offered:
+        raise UsageError(describe_unknown(f"optimizer of {package}", own_name, offered))
 
 
-def _imported_names(source: Path) -> list[str]:
-    """The classes that a file imports and that can train here, by the spelling of their names."""
+def package_optimizers() -> tuple[str, ...]:
+    """The optimizers of the installed pytorch_optimizer that can train here, by name.
+
+    Read from the imports of the file that lists them; empty where the package is not installed or
+    has no such file.
+    """
+    package = PACKAGE_PREFIX.removesuffix(":")
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        return ()
+    table = Path(found.origin).with_name("optimizer") / "__init__.py"
+    if not table.is_file():
+        return ()
     names = {
         alias.name
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse(table.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith(f"{package}.optimizer.")
         for alias in node.names
     }
-    return sorted(name for name in names if name[0].isupper() and name not in UNUSABLE)
+    return tuple(sorted(name for name in names if name[0].isupper() and name not in UNUSABLE))

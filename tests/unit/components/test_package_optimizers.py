@@ -1,10 +1,12 @@
 import inspect
-from pathlib import Path
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
 
 import pytest
 
 from bakeoff.components.optimizers import OPTIMIZERS, find_optimizer
-from bakeoff.components.package_optimizers import UNUSABLE, check_installed
+from bakeoff.components.package_optimizers import UNUSABLE, check_installed, package_optimizers
 from bakeoff.errors import MissingDependencyError, UsageError
 
 
@@ -48,10 +50,7 @@ def test_name_that_the_package_does_not_have_is_refused_with_the_nearest() -> No
         check_installed("pytorch_optimizer:Lio", "pytorch_optimizer")
 
 
-def test_names_are_known_without_importing_the_package(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
+def test_names_are_known_without_importing_the_package() -> None:
     code = (
         "import sys; from bakeoff.components.package_optimizers import check_installed;"
         "check_installed('pytorch_optimizer:Lion', 'pytorch_optimizer');"
@@ -61,8 +60,28 @@ def test_names_are_known_without_importing_the_package(tmp_path: Path) -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_offered_names_are_optimizers_of_the_package() -> None:
+    import pytorch_optimizer
+    import torch
+
+    offered = package_optimizers()
+    assert len(offered) >= 90
+    assert not UNUSABLE.keys() & set(offered)
+    assert all(
+        issubclass(getattr(pytorch_optimizer, name), torch.optim.Optimizer) for name in offered
+    )
+
+
 @pytest.mark.parametrize("name", sorted(UNUSABLE))
-def test_what_is_called_unusable_is_an_optimizer_of_the_package(name: str) -> None:
+def test_what_is_called_unusable_is_a_class_of_the_package(name: str) -> None:
     import pytorch_optimizer
 
     assert inspect.isclass(getattr(pytorch_optimizer, name))
+
+
+@pytest.mark.parametrize("found", [None, ModuleSpec("pytorch_optimizer", None)], ids=["no", "odd"])
+def test_without_the_list_of_the_package_nothing_is_offered(
+    monkeypatch: pytest.MonkeyPatch, found: ModuleSpec | None
+) -> None:
+    monkeypatch.setattr("bakeoff.components.package_optimizers.find_spec", lambda _: found)
+    assert package_optimizers() == ()

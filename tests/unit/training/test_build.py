@@ -189,12 +189,12 @@ def test_optimizer_of_the_package_is_built_by_name(name: str) -> None:
 
 def test_weight_decay_of_an_optimizer_without_one_is_refused() -> None:
     with pytest.raises(UsageError, match="has no weight decay; set weight_decay = 0"):
-        build_optimizer("pytorch_optimizer:A2Grad", network(), {"weight_decay": 0.1}, CPU)
+        build_optimizer("pytorch_optimizer:SM3", network(), {"weight_decay": 0.1}, CPU)
 
 
 def test_optimizer_without_weight_decay_is_built_without_it() -> None:
-    optimizer = build_optimizer("pytorch_optimizer:A2Grad", network(), {"weight_decay": 0.0}, CPU)
-    assert type(optimizer).__name__ == "A2Grad"
+    optimizer = build_optimizer("pytorch_optimizer:SM3", network(), {"weight_decay": 0.0}, CPU)
+    assert type(optimizer).__name__ == "SM3"
 
 
 def test_hidden_weights_lie_between_embedding_and_output_layer() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import EpochResult, TrialConfig
 from bakeoff.training import loop
@@ -161,7 +163,7 @@ def test_another_seed_gives_other_bits(make_config: MakeConfig, changed: dict[st
     assert bits(first) != bits(other)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nadam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names)
 def test_all_optimizers_start_from_the_same_weights(
     make_config: MakeConfig, optimizer: str
 ) -> None:
@@ -189,8 +191,11 @@ def test_gradient_is_clipped_to_the_norm_and_reported_as_it_was(make_config: Mak
     assert result.grad_norm == free_result.grad_norm
 
 
-def test_schedule_waits_for_steps_that_the_scaler_skipped(make_config: MakeConfig) -> None:
-    state = loop.prepare(make_config(epochs=4, precision="fp16", scheduler="cosine"), "cpu")
+@pytest.mark.parametrize("scheduler", SCHEDULERS.names)
+def test_schedule_waits_for_steps_that_the_scaler_skipped(
+    make_config: MakeConfig, scheduler: str
+) -> None:
+    state = loop.prepare(make_config(epochs=4, precision="fp16", scheduler=scheduler), "cpu")
     state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
     results = list(loop.train(state))
     skipped = sum(result.skipped_steps for result in results)

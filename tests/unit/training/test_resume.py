@@ -14,6 +14,7 @@ import torch
 
 from bakeoff.components.compatibility import allowed_schedulers
 from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.package_optimizers import package_optimizers
 from bakeoff.errors import CheckpointError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
@@ -51,7 +52,8 @@ def everything(state: TrainingState) -> Any:
 
 def comparable(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.numpy().tobytes()
+        exact = value.float() if value.dtype == torch.bfloat16 else value  # NumPy has no bfloat16
+        return exact.numpy().tobytes()
     if isinstance(value, dict):
         return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -130,16 +132,10 @@ def test_over_a_hundred_kills_are_tried() -> None:
     assert len(KILLS) == 12 * 11 + 2
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-@pytest.mark.parametrize(
-    "name", ["Lion", "Prodigy", "StableAdamW", "SOAP", "MADGRAD", "ScheduleFreeRAdam"]
-)
+# Kron passes too, but takes half a minute for these few steps.
+@pytest.mark.parametrize("name", [name for name in package_optimizers() if name != "Kron"])
 def test_resumed_run_with_an_optimizer_of_the_package_ends_with_the_same_bits(
-    make_config: MakeConfig,
-    checkpoint_folder: Path,
-    finished: dict[str, Any],
-    name: str,
-    epoch: int,
+    make_config: MakeConfig, checkpoint_folder: Path, name: str
 ) -> None:
     config = make_config(
         optimizer=f"pytorch_optimizer:{name}",
@@ -147,8 +143,9 @@ def test_resumed_run_with_an_optimizer_of_the_package_ends_with_the_same_bits(
         model="cnn",
         model_params={"width": 8, "dropout": 0.3},
     )
-    resumed = killed_after(config, epoch, checkpoint_folder)
-    assert everything(resumed) == uninterrupted(finished, config)
+    resumed = killed_after(config, 2, checkpoint_folder)
+    assert resumed.history[-1].status == "finished"
+    assert everything(resumed) == everything(train_through(config))
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
@@ -223,6 +220,25 @@ def test_run_resumed_without_one_piece_of_its_state_ends_differently(
 ) -> None:
     config = make_config(
         model="own_models:build_noisy", model_params={}, precision="fp16", epochs=6
+    )
+    assert everything(resumed_without(config, path)) != everything(train_through(config))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "path"),
+    [
+        ("muon", "optimizer.state"),
+        ("schedule_free_sgd", "optimizer.state"),
+        ("schedule_free_sgd", "optimizer.param_groups"),
+        ("schedule_free_adamw", "optimizer.state"),
+        ("schedule_free_adamw", "optimizer.param_groups"),
+    ],
+)
+def test_optimizer_of_two_parts_or_two_points_needs_each_piece_of_its_state(
+    make_config: MakeConfig, optimizer: str, path: str
+) -> None:
+    config = make_config(
+        optimizer=optimizer, scheduler="constant", model="cnn", model_params={"width": 8}, epochs=6
     )
     assert everything(resumed_without(config, path)) != everything(train_through(config))
 

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import (
 
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import UsageError
+from bakeoff.training.build import build_optimizer
 from bakeoff.training.schedule import Schedule
 
 STEPS = 60
@@ -133,6 +134,31 @@ def test_one_cycle_leaves_an_optimizer_without_momentum_alone() -> None:
     before = optimizer.param_groups[0].keys()
     schedule_of(optimizer, "one_cycle").advance()
     assert optimizer.param_groups[0].keys() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("sgd", "momentum"), ("nesterov", "momentum"), ("rmsprop", "momentum"), ("muon", "momentum"),
+        ("adam", "betas"), ("adamw", "betas"), ("nadam", "betas"), ("radam", "betas"),
+        ("adamax", "betas"), ("muon", "betas"),
+    ],
+)  # fmt: skip
+def test_one_cycle_moves_the_momentum_of_every_optimizer_that_has_one(name: str, key: str) -> None:
+    params = {"momentum": 0.9} if key == "momentum" and name != "muon" else {}
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 2))
+    optimizer = build_optimizer(name, model, params, torch.device("cpu"))
+    schedule = schedule_of(optimizer, "one_cycle", 10, warmup_fraction=0.5)
+    before = [group[key] for group in optimizer.param_groups if key in group]
+    for _ in range(5):
+        schedule.advance()
+    after = [group[key] for group in optimizer.param_groups if key in group]
+    moved = [
+        was[0] - one[0] if key == "betas" else was - one
+        for was, one in zip(before, after, strict=True)
+    ]
+    assert moved == pytest.approx([0.1] * len(moved))
+    assert moved
 
 
 def test_momentum_of_zero_stays_zero() -> None:
