@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX, check_usable
-from bakeoff.components.parameters import ParameterSpec
+from bakeoff.components.parameters import POSITIVE_SHARE, ParameterSpec
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, ParamValue
 from bakeoff.registry import Registry
@@ -82,10 +82,11 @@ _MOMENTUM = ParameterSpec(
     default=0.0,
     source=f"from none to the 0.99 of long averages; {CROWDED_VALLEY} searches up to 0.999",
 )
-_AVERAGING_MOMENTUM = ParameterSpec(
+_POSITIVE_MOMENTUM = ParameterSpec(
     range=FloatRange(low=0.5, high=0.99),
     default=0.9,
     source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is no choice here",
+    limits=POSITIVE_SHARE,
 )
 _BETA1 = ParameterSpec(
     range=FloatRange(low=0.8, high=0.99),
@@ -163,7 +164,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "learning_rate": _learning_rate(
                     1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
                 ),
-                "momentum": _AVERAGING_MOMENTUM,
+                "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
             weight_decay="l2",
@@ -316,7 +317,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "learning_rate": _learning_rate(
                     1e-3, 10.0, 1.0, f"{SCHEDULE_FREE}: ten times what SGD takes, or more"
                 ),
-                "momentum": _AVERAGING_MOMENTUM,
+                "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
             weight_decay="l2",

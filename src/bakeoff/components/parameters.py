@@ -9,21 +9,6 @@ from bakeoff.ranges import Params, ParamValue, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParameterSpec:
-    """One parameter of an optimizer, a scheduler or a model."""
-
-    range: Range
-    """Where it is searched unless the study file says otherwise."""
-    default: ParamValue
-    """The library's own; it may lie outside a logarithmic `range` (a weight decay of 0)."""
-    source: str
-    """Where the range comes from."""
-    searched: bool = True
-    """Whether it is part of the default space; if not, it stays at its default until the study
-    file gives it a range or a value."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Limits:
     """Values a parameter can have at all, whatever range it is searched in."""
 
@@ -39,9 +24,27 @@ class Limits:
 
     def __str__(self) -> str:
         low = f"{'at least' if self.includes_low else 'above'} {self.low:g}"
-        if self.high == math.inf:
-            return low
-        return f"{low} and {'at most' if self.includes_high else 'below'} {self.high:g}"
+        high = f"{'at most' if self.includes_high else 'below'} {self.high:g}"
+        if self.low == -math.inf:
+            return high
+        return low if self.high == math.inf else f"{low} and {high}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSpec:
+    """One parameter of an optimizer, a scheduler or a model."""
+
+    range: Range
+    """Where it is searched unless the study file says otherwise."""
+    default: ParamValue
+    """The library's own; it may lie outside a logarithmic `range` (a weight decay of 0)."""
+    source: str
+    """Where the range comes from."""
+    searched: bool = True
+    """Whether it is part of the default space; if not, it stays at its default until the study
+    file gives it a range or a value."""
+    limits: Limits | None = None
+    """Narrower than `LIMITS` has them; None leaves it at those."""
 
 
 _SHARE_BELOW_ONE = Limits(low=0.0, high=1.0, includes_high=False)
@@ -60,11 +63,24 @@ LIMITS: Mapping[str, Limits] = {
     "gamma": Limits(low=0.0, high=1.0, includes_low=False),
     "patience_fraction": Limits(low=0.0, high=1.0),
     "num_drops": _COUNT,
+    "num_cycles": _COUNT,
+    "cycle_growth": Limits(low=1, high=100),
+    "first_milestone": Limits(low=0.0, high=1.0),
+    "second_milestone": Limits(low=0.0, high=1.0),
+    "final_factor": Limits(low=0.0, high=1.0, includes_low=False),
+    "power": Limits(low=0.0, high=math.inf, includes_low=False),
+    "decay_fraction": Limits(low=0.0, high=1.0, includes_low=False),
+    "rho": _SHARE_BELOW_ONE,
+    "beta2_decay": Limits(low=-math.inf, high=0.0, includes_high=False),
+    "initial_accumulator_value": Limits(low=0.0, high=math.inf),
     "dropout": _SHARE_BELOW_ONE,
     "width": _COUNT,
     "depth": _COUNT,
 }
 """By name: a parameter of a name means the same wherever it stands."""
+
+POSITIVE_SHARE = Limits(low=0.0, high=1.0, includes_low=False, includes_high=False)
+"""Of a momentum that cannot be switched off."""
 
 
 def complete_params(

@@ -172,7 +172,7 @@ def _check_optimizers(file: StudyFile) -> None:
 
 def _way_out(optimizer: str, file: StudyFile) -> str:
     """How the study could keep the optimizer, if it could."""
-    if file.study.compare != ["optimizer"] or SCHEDULER in file.space.get(optimizer, {}):
+    if {*file.study.compare} != {"optimizer"} or SCHEDULER in file.space.get(optimizer, {}):
         return ""
     return (
         f"; {SCHEDULER} = {allowed_schedulers(optimizer)[0]!r} under [space.{optimizer}] sees to it"
@@ -185,7 +185,7 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
     if given is None:
         return None
     key = f"space.{optimizer}.{SCHEDULER}"
-    if file.study.compare != ["optimizer"]:
+    if {*file.study.compare} != {"optimizer"}:
         raise StudyFileError(f'{key}: goes only with study.compare = ["optimizer"]')
     setting = _setting(key, given, None)
     names = setting.choices if isinstance(setting, Choice) else (setting,)
@@ -319,7 +319,7 @@ def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> Non
         raise StudyFileError(f"{named}: must be {kind} or a range")
     if isinstance(spec.range, IntRange) and not isinstance(value, int):
         raise StudyFileError(f"{named}: must be a whole number or a range")
-    limits = LIMITS.get(key.rpartition(".")[2])
+    limits = spec.limits or LIMITS.get(key.rpartition(".")[2])
     if limits is not None and float(value) not in limits:
         raise StudyFileError(f"{named}: must be {limits}")
 

@@ -8,10 +8,10 @@ from bakeoff.components.datasets import DATASETS
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.parameters import ParameterSpec, complete_params
+from bakeoff.components.parameters import LIMITS, ParameterSpec, complete_params
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import UsageError
-from bakeoff.ranges import FloatRange
+from bakeoff.ranges import Choice, FloatRange
 from bakeoff.registry import resolve
 
 TABLES = ("augmentations", "datasets", "metrics", "models", "optimizers", "schedulers")
@@ -60,6 +60,16 @@ def test_default_lies_in_the_range_or_switches_the_parameter_off(spec: Parameter
 @pytest.mark.parametrize("spec", PARAMETERS)
 def test_range_says_where_it_comes_from(spec: ParameterSpec) -> None:
     assert len(spec.source.split()) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [(name, spec) for parameters in OWNERS.values() for name, spec in parameters.items()],
+)
+def test_range_lies_within_what_the_parameter_can_have(name: str, spec: ParameterSpec) -> None:
+    limits = spec.limits or LIMITS[name]
+    assert not isinstance(spec.range, Choice)
+    assert all(value in limits for value in (spec.range.low, spec.range.high, float(spec.default)))
 
 
 @pytest.mark.parametrize("spec", LEARNING_RATES)

@@ -87,6 +87,7 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("space", {"sgd": {"scheduler": "linear"}}, "space.sgd.scheduler: unknown scheduler of this study 'linear'"),
         ("space", {"sgd": {"scheduler": {"choices": ["constant", "x"]}}}, "space.sgd.scheduler: unknown scheduler of this study 'x'"),
         ("space", {"sgd": {"scheduler": {"low": 1, "high": 2}}}, "space.sgd.scheduler"),
+        ("space", {"sgd": {"scheduler": 3}}, "space.sgd.scheduler: unknown scheduler of this study 3"),
         ("space", {"cosine": {"scheduler": "constant"}}, "space.cosine.scheduler: unknown parameter 'scheduler'"),
         ("confirm", {"seeds": "many"}, "confirm.seeds"),
         ("confirm", {"seeds": -1}, "confirm.seeds = -1"),
@@ -255,6 +256,38 @@ def test_an_optimizer_of_the_package_is_searched_like_any_other():
     assert config.space[f"{name}.learning_rate"] == FloatRange(low=1e-5, high=1.0, log=True)
     assert config.space[f"{name}.weight_decay"] == 0.1
     assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("owner", "parameter", "value", "allowed"),
+    [
+        ("nesterov", "momentum", 0.0, "above 0 and below 1"),
+        ("adafactor", "beta2_decay", 0.5, "below 0"),
+        ("adadelta", "rho", 1.0, "at least 0 and below 1"),
+        ("adagrad", "initial_accumulator_value", -1.0, "at least 0"),
+        ("multi_step", "first_milestone", 1.5, "at least 0 and at most 1"),
+        ("exponential", "final_factor", 0.0, "above 0 and at most 1"),
+        ("polynomial", "power", -1.0, "above 0"),
+        ("cosine_restarts", "num_cycles", 0, "at least 1 and at most 100000"),
+        ("warmup_stable_decay", "decay_fraction", 0.0, "above 0 and at most 1"),
+    ],
+)
+def test_a_value_that_a_parameter_cannot_have_is_refused(owner, parameter, value, allowed):
+    document = study_document(
+        search={
+            "optimizers": ["nesterov", "adafactor", "adadelta", "adagrad"],
+            "schedulers": [
+                "multi_step",
+                "exponential",
+                "polynomial",
+                "cosine_restarts",
+                "warmup_stable_decay",
+            ],
+        },
+        space={owner: {parameter: value}},
+    )
+    with pytest.raises(StudyFileError, match=f"{owner}.{parameter} = {value}: must be {allowed}$"):
+        resolve_study(document)
 
 
 def schedule_free_study(setting, compare=("optimizer",)):
