@@ -1,9 +1,13 @@
 """Write the golden files and the generated parts of the README anew: run this file.
 
+With `--loss-curves` it also trains the runs of `loss_curves.json` anew.
+
 The tests import `command_options` and `generated_parts` and compare; they never write.
 """
 
+import json
 import re
+import sys
 from pathlib import Path
 
 import typer
@@ -15,6 +19,7 @@ from bakeoff.ranges import describe_range
 
 ROOT = Path(__file__).parents[2]
 OPTIONS_FILE = ROOT / "tests" / "golden" / "cli_options.txt"
+LOSS_CURVES_FILE = ROOT / "tests" / "golden" / "loss_curves.json"
 README = ROOT / "README.md"
 
 
@@ -72,6 +77,17 @@ def with_parts(text: str) -> str:
     return text
 
 
+def write_loss_curves() -> None:
+    """Train the three cells; only where numbers are meant to change (say why in the commit)."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from loss_curves import CELLS, train_cell
+
+    curves = {cell: train_cell(cell) for cell in CELLS}
+    LOSS_CURVES_FILE.write_text(json.dumps(curves, indent=1) + "\n")
+
+
 if __name__ == "__main__":
+    if "--loss-curves" in sys.argv:
+        write_loss_curves()
     OPTIONS_FILE.write_text(command_options())
     README.write_text(with_parts(README.read_text()))
