@@ -19,8 +19,9 @@ import optuna_dashboard
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from bakeoff.database import choose_storage_url
 from bakeoff.errors import StorageError, UsageError
-from bakeoff.storage import Storage, choose_storage_url
+from bakeoff.storage import Storage
 from bakeoff.studyfile import STUDY_NAME
 
 HOST = "127.0.0.1"

@@ -19,6 +19,7 @@ from bakeoff.components.metrics import METRICS, chance_score
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.confirm import Confirmation
+from bakeoff.database import choose_storage_url, parse_storage_url
 from bakeoff.driver import POLL_SECONDS, Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.local import LocalEngine, default_layout
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
@@ -30,7 +31,7 @@ from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
-from bakeoff.storage import Storage, StudyFacts, choose_storage_url, parse_storage_url
+from bakeoff.storage import Storage, StudyFacts
 from bakeoff.studyfile import format_study
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")

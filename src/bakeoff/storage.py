@@ -7,32 +7,21 @@ attributes, so that the dashboard's table shows them; bulky ones (per-epoch hist
 attributes.
 """
 
-import fcntl
-import sqlite3
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
-import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.errors import (
-    EmptyStorageError,
-    MissingDependencyError,
-    StorageError,
-    UsageError,
-    describe_unknown,
-)
+from bakeoff.database import first_line, open_database, parse_storage_url, shown, sqlite_path
+from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.records import (
     EpochResult,
     MetricInfo,
@@ -48,17 +37,12 @@ from bakeoff.space import build_arms, distributions, fingerprint
 from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = 1
-OPTUNA_TABLE = "version_info"
 STUDY_KEY = "bakeoff:study"
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
 CONFIRM_SUFFIX = ":confirm"
-BUSY_SECONDS = 60
 RETRY_SECONDS = 600
-NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
-SCHEMES = ("sqlite", "postgresql")
-SECRETS = ("password", "sslpassword", "passfile")
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "diverged": TrialState.COMPLETE,
@@ -108,11 +92,8 @@ class Storage:
             MissingDependencyError: The database's driver is not installed.
         """
         self.url = parse_storage_url(url)
-        self.path = _sqlite_path(self.url)
-        if self.path is not None:
-            _check_sqlite_file(self.path, create=create)
-        with _schema_lock(self.path if create else None):
-            self._rdb = _open(self.url, writes=create)
+        self.path = sqlite_path(self.url)
+        self._rdb = open_database(self.url, create=create)
         self._ids: dict[str, int] = {}
         self.on_wait: Callable[[str], None] = lambda _: None
         """Told why, each time a write has to wait for a storage that is away; may raise."""
@@ -318,8 +299,8 @@ class Storage:
                 raise StorageError(GONE) from None
             except AWAY_ERRORS as error:
                 if time.monotonic() > deadline:
-                    raise StorageError(f"the storage stayed away: {_first_line(error)}") from None
-                self.on_wait(f"the storage does not answer ({_first_line(error)}); waiting for it")
+                    raise StorageError(f"the storage stayed away: {first_line(error)}") from None
+                self.on_wait(f"the storage does not answer ({first_line(error)}); waiting for it")
                 time.sleep(pause)
                 pause = min(2 * pause, 10.0)
 
@@ -429,161 +410,10 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-# ---------------------------------------------------------------- opening
-
-
-def choose_storage_url(given: str | None, output: Path) -> str:
-    """The storage URL that was given, else that of the SQLite storage inside the output folder."""
-    if given is not None:
-        return given
-    return URL.create("sqlite", database=str(output / "studies.db")).render_as_string()
-
-
-def parse_storage_url(text: str) -> URL:
-    """The storage URL, with an explicit driver.
-
-    Raises:
-        UsageError: It is empty, has another scheme or cannot be parsed; no password is shown.
-    """
-    hint = "e.g. sqlite:///results/studies.db or postgresql://user@host/database"
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
-        named = "the URL" if {"@", "="} & set(text) else repr(text)
-        raise UsageError(f"storage: cannot understand {named}; {hint}") from None
-    scheme = url.get_backend_name()
-    if scheme not in SCHEMES:
-        raise UsageError(f"storage: {describe_unknown('scheme', scheme, SCHEMES)}; {hint}")
-    if scheme == "sqlite" and url.database in (None, "", ":memory:"):
-        raise UsageError(f"storage: {text!r} names no file; {hint}")
-    return url.set(drivername="postgresql+psycopg" if scheme == "postgresql" else "sqlite")
-
-
-def shown(url: URL) -> str:
-    """The URL without anything secret, for messages."""
-    return url.difference_update_query(SECRETS).render_as_string(hide_password=True)
-
-
-def _sqlite_path(url: URL) -> Path | None:
-    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
-
-
-def _check_sqlite_file(path: Path, *, create: bool) -> None:
-    if path.is_dir():
-        raise StorageError(f"storage {path} is a folder; give a file")
-    if not path.exists():
-        if not create:
-            raise StorageError(f"storage {path} does not exist; `study run FILE` makes it")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"storage {path} cannot be made ({error.strerror})") from None
-    filesystem = filesystem_type(path.parent)
-    if filesystem in NETWORK_FILESYSTEMS:
-        raise StorageError(
-            f"storage {path} is on {filesystem}: SQLite loses data on network file systems;"
-            " use a local folder or postgresql://..."
-        )
-
-
-def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """Type of the file system that holds `folder`; empty where the system does not tell."""
-    try:
-        lines = mounts.read_text().splitlines()
-    except OSError:
-        return ""
-    real = folder.resolve()
-    found = ("", "")
-    for line in lines:
-        _, point, kind, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
-        if real.is_relative_to(point) and len(point) >= len(found[0]):
-            found = (point, kind)
-    return found[1]
-
-
-def _open(url: URL, *, writes: bool) -> RDBStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    arguments: dict[str, Any] = {"hide_parameters": True}
-    if url.get_backend_name() == "sqlite":
-        arguments["connect_args"] = {"timeout": BUSY_SECONDS}
-    else:
-        arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
-        arguments["connect_args"] = {"connect_timeout": 10, "application_name": "bakeoff"}
-    try:
-        _check_schema(url, arguments, writes=writes)
-        rdb = RDBStorage(text, engine_kwargs=arguments)
-    except ImportError:
-        raise MissingDependencyError(
-            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
-        ) from None
-    except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(f"storage {shown(url)} cannot be opened: {_first_line(error)}") from None
-    if url.get_backend_name() == "sqlite":
-        _prepare_sqlite(rdb, writes=writes)
-    return rdb
-
-
-def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
-    """Optuna makes its tables wherever it is let in; readers must not, nor writers among others'.
-
-    Raises:
-        StorageError: There are no studies here, or other tables.
-    """
-    engine = sqlalchemy.create_engine(url, **arguments)
-    try:
-        tables = set(sqlalchemy.inspect(engine).get_table_names())
-    finally:
-        engine.dispose()
-    if OPTUNA_TABLE in tables:
-        return
-    if not writes:
-        raise EmptyStorageError(
-            f"storage {shown(url)} holds no studies; `study run FILE` makes them"
-        )
-    if tables and url.get_backend_name() == "sqlite":
-        raise StorageError(f"storage {shown(url)} belongs to another program; give another file")
-
-
-@contextmanager
-def _schema_lock(path: Path | None) -> Iterator[None]:
-    """Hold other processes off while the tables are made."""
-    if path is None:
-        yield
-        return
-    with path.with_name(f".{path.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
-    """Take the write lock when a transaction begins, so that no two writers interleave."""
-
-    @sqlalchemy.event.listens_for(rdb.engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None
-        if writes:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-
-    @sqlalchemy.event.listens_for(rdb.engine, "begin")
-    def _on_begin(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    rdb.engine.dispose()
-
-
 def _guard(read: Callable[[], Answer]) -> Answer:
     try:
         return read()
     except GONE_ERRORS:
         raise StorageError(GONE) from None
     except AWAY_ERRORS as error:
-        raise StorageError(f"the storage does not answer: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    original = getattr(cause, "orig", None) or cause
-    return str(original).strip().split("\n")[0] or type(original).__name__
+        raise StorageError(f"the storage does not answer: {first_line(error)}") from None

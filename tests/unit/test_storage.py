@@ -9,16 +9,11 @@ from pathlib import Path
 import optuna
 import pytest
 
+from bakeoff.database import choose_storage_url, filesystem_type, parse_storage_url, shown
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import TrialPlan
-from bakeoff.storage import (
-    Storage,
-    choose_storage_url,
-    filesystem_type,
-    parse_storage_url,
-    shown,
-)
+from bakeoff.storage import Storage
 from study_examples import study_facts
 
 PLAN = TrialPlan(

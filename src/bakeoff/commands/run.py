@@ -57,12 +57,14 @@ def report_study(name: str, *, output: Path, storage_url: str | None) -> Compari
     Raises:
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    from bakeoff.storage import Storage, choose_storage_url
+    from bakeoff.database import choose_storage_url
+    from bakeoff.storage import Storage
 
     storage = Storage(choose_storage_url(storage_url, output))
     comparison = compare(storage.load_record(name))
     paths = write_report(comparison, output / name)
     print_comparison(comparison)
+    print_diagnoses(comparison)
     typer.echo(f"\nreport: {paths.html}")
     return comparison
 
@@ -85,6 +87,17 @@ def print_comparison(comparison: Comparison) -> None:
             for arm in comparison.arms
         ],
     )
+
+
+def print_diagnoses(comparison: Comparison) -> None:
+    """What the curves of the arms suggest, and what to try; nothing where they are healthy."""
+    if comparison.diagnoses:
+        typer.echo("\nwhat the curves suggest:")
+    for diagnosis in comparison.diagnoses:
+        typer.echo(
+            f"  {diagnosis.arm}, {diagnosis.kind.replace('_', ' ')}: {diagnosis.evidence}"
+            f" Try: {diagnosis.advice}"
+        )
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from bakeoff.commands.output import print_json, print_table
+from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError
 from bakeoff.records import OUTCOMES, StudyRecord, TrialRecord, as_plain
-from bakeoff.storage import Storage, choose_storage_url
+from bakeoff.storage import Storage
 
 
 def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bool) -> None:

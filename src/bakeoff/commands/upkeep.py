@@ -79,8 +79,9 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
         StudyLockedError: It is being run.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
+    from bakeoff.database import choose_storage_url
     from bakeoff.lock import study_lock
-    from bakeoff.storage import Storage, choose_storage_url
+    from bakeoff.storage import Storage
 
     storage = Storage(choose_storage_url(storage_url, output))
     num_trials = len(storage.load_runs(name, "search"))
@@ -94,7 +95,7 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
 
 def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> None:
     """Print what a study would find on this machine, and what to do where something is missing."""
-    from bakeoff.storage import choose_storage_url
+    from bakeoff.database import choose_storage_url
 
     url = choose_storage_url(storage_url, output)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
