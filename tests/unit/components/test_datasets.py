@@ -53,10 +53,6 @@ def write_fashion(folder: Path) -> Path:
     return folder
 
 
-def load_fingerprint(name: str) -> str:
-    return load_dataset(name).fingerprint
-
-
 # ---------------------------------------------------------------- what is there
 
 
@@ -189,8 +185,8 @@ def test_many_processes_may_decode_at_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
     name = save(tmp_path, x=X, y=Y)
     with multiprocessing.get_context("forkserver").Pool(4) as pool:
-        fingerprints = set(pool.map(load_fingerprint, [name] * 8, chunksize=1))
-    assert fingerprints == {load_dataset(name).fingerprint}
+        loaded = pool.map(load_dataset, [name] * 8, chunksize=1)
+    assert {dataset.fingerprint for dataset in loaded} == {load_dataset(name).fingerprint}
     assert len(list((tmp_path / "cache" / "arrays").iterdir())) == 1
 
 
