@@ -302,6 +302,7 @@ def test_npz_with_a_flipped_bit_in_its_numbers_is_refused(tmp_path: Path, positi
         (gzip.compress(b"\0\0\x08\x03\0\0"), "does not fit its shape"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x09" + bytes(8)), "does not fit its shape"),
     ],
+    ids=["empty", "plain", "truncated", "type", "header", "sizes", "short"],
 )
 def test_damaged_idx_file_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "images.gz").write_bytes(data)
