@@ -115,7 +115,7 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
     path = sqlite_path(url)
     if path is not None:
         _check_sqlite_file(path, create=create)
-    with _schema_lock(path if create else None):
+    with _schema_lock(path, create=create):
         return _open(url, writes=create)
 
 
@@ -164,13 +164,14 @@ def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
 
 
 @contextmanager
-def _schema_lock(path: Path | None) -> Iterator[None]:
-    """Hold other processes off while the tables are made."""
-    if path is None:
+def _schema_lock(path: Path | None, *, create: bool) -> Iterator[None]:
+    """Hold other processes off while the tables are made, readers too: Optuna lets them help."""
+    lock = path.with_name(f".{path.name}.lock") if path is not None else None
+    if lock is None or not (create or lock.exists()):
         yield
         return
-    with path.with_name(f".{path.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock.open("a" if create else "r") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if create else fcntl.LOCK_SH)
         yield
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import math
 import sqlite3
 import subprocess
@@ -258,6 +259,18 @@ def test_several_processes_may_make_the_same_storage_at_once(storage_url):
     ]
     errors = [start.communicate()[1].decode() for start in starts]
     assert errors == [""] * 4
+
+
+def test_readers_wait_until_the_tables_are_made(storage_url, tmp_path):
+    """A reader that came between two tables would make the rest itself, and stop the writer."""
+    Storage(storage_url, create=True)
+    code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1]); print('read')"
+    with (tmp_path / ".studies.db.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reader = subprocess.Popen([sys.executable, "-c", code, storage_url], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            reader.wait(timeout=3)
+    assert reader.communicate(timeout=30)[0] == b"read\n"
 
 
 def test_writers_take_turns(storage, config, tmp_path):
