@@ -54,6 +54,10 @@ class DataConfig:
     """Share of the training samples held out for validation, stratified by class."""
     train_samples: int | None = None
     """Use only this many training samples (stratified); None uses all."""
+    imbalance: float | None = None
+    """Make the training samples long-tailed: those of the largest class to those of the smallest.
+
+    None leaves them as they are. `train_samples` counts what is left then."""
     augment: tuple[str, ...] = ()
 
 

@@ -300,8 +300,8 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
     shape = " x ".join(str(size) for size in summary.input_shape)
     return {
         "data": f"{config.data.dataset}, {summary.num_classes} classes, samples of {shape}",
-        "split": f"{summary.num_train} training, {summary.num_validation} validation (stratified),"
-        f" {summary.num_test} test samples",
+        "split": f"{summary.num_train} training{_imbalance(config)},"
+        f" {summary.num_validation} validation (stratified), {summary.num_test} test samples",
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": _with_params(config.model, dict(config.model_params)),
         "epochs": str(training.epochs),
@@ -313,6 +313,11 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         "schedulers": ", ".join(search.schedulers),
         "study seed": str(config.seed),
     }
+
+
+def _imbalance(config: StudyConfig) -> str:
+    ratio = config.data.imbalance
+    return "" if ratio is None else f" (long-tailed, largest class {ratio:g} times the smallest)"
 
 
 def _with_params(name: str, params: dict[str, object]) -> str:

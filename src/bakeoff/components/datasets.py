@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bakeoff.components.array_cache import data_folder, fingerprint, load_cached
 from bakeoff.components.arrays import Arrays, Inputs, check_arrays
 from bakeoff.components.readers import check_file, digits_file, read_digits, read_idx, read_npz
-from bakeoff.components.splits import Indices, Labels, hold_out, stratified_order
+from bakeoff.components.splits import Indices, Labels, hold_out, long_tail, stratified_order
 from bakeoff.errors import DataError, UsageError, describe_unknown
 from bakeoff.records import DataConfig
 from bakeoff.registry import Registry, is_reference, resolve
@@ -104,8 +104,9 @@ def load_dataset(name: str) -> Dataset:
 def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
     """Rows of the training arrays to train on and rows to validate on, each sorted.
 
-    Both are stratified. `train_samples` keeps that many of the rows to train on, a larger number
-    always containing a smaller one; the validation rows do not depend on it.
+    Both are stratified. `imbalance` then makes the rows to train on long-tailed, and
+    `train_samples` keeps that many of them, a larger number always containing a smaller one; the
+    validation rows depend on neither.
 
     Raises:
         DataError: Too few samples for such a split.
@@ -122,6 +123,8 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
         )
     except ValueError as error:
         raise DataError(f"{dataset.name}: {error} for validation") from None
+    if config.imbalance is not None:
+        train = _make_long_tailed(dataset, train, config.imbalance, split_seed)
     if config.train_samples is not None:
         train = _keep_some(dataset, train, config.train_samples, split_seed)
     return train, validation
@@ -157,6 +160,17 @@ def check_batch_size(dataset: str, num_train: int, batch_size: int) -> None:
         raise DataError(
             f"{dataset}: {num_train} training samples are fewer than batch_size = {batch_size}"
         )
+
+
+def _make_long_tailed(
+    dataset: Dataset, train: Indices, imbalance: float, split_seed: int
+) -> Indices:
+    labels = np.asarray(dataset.train_labels)[train]
+    try:
+        kept = long_tail(labels, imbalance, derive_seed(split_seed, "imbalance"))
+    except ValueError as error:
+        raise DataError(f"{dataset.name}: imbalance = {imbalance:g}: {error}") from None
+    return train[kept]
 
 
 def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) -> Indices:

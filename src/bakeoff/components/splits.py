@@ -44,3 +44,38 @@ def hold_out(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indic
             f"class {scarce} has too few samples ({count}) to hold out a share of {fraction:g}"
         )
     return kept, held
+
+
+def long_tail_counts(available: Indices, imbalance: float) -> Indices:
+    """How many samples of each class [C] a long-tailed set keeps of those that are `available`.
+
+    The counts fall exponentially with the class's number, n_i = n_0 * imbalance^(-i / (C - 1)),
+    rounded; n_0 is the largest for which no class lacks samples. So class 0 has `imbalance` times
+    as many as the last one, which may be 0.
+
+    Source: CIFAR-LT, Cui et al. 2019, section 5.1, https://arxiv.org/abs/1901.05555
+    """
+    share = float(imbalance) ** (-np.arange(len(available)) / max(1, len(available) - 1))
+    largest = (available / share).min()
+    counts: Indices = np.rint(largest * share).astype(np.int64)
+    return counts
+
+
+def long_tail(labels: Labels, imbalance: float, seed: int) -> Indices:
+    """Indices of the samples that make a long-tailed set of `labels`, sorted.
+
+    Which samples of a class are kept is random; the fewer are always among the more.
+
+    Raises:
+        ValueError: Nothing would be left of some class.
+    """
+    available = np.bincount(labels)
+    counts = long_tail_counts(available, imbalance)
+    if counts.min() < 1:
+        raise ValueError(
+            f"no sample of class {len(counts) - 1} would be left ({int(counts[0])} of class 0)"
+        )
+    by_class = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
+    starts = np.cumsum(available) - available
+    rank = np.arange(len(labels)) - np.repeat(starts, available)
+    return np.sort(by_class[rank < np.repeat(counts, available)]).astype(np.int64)

@@ -83,6 +83,7 @@ def resolve(file: StudyFile) -> StudyConfig:
             dataset=file.data.dataset,
             validation_fraction=file.data.validation_fraction,
             train_samples=file.data.train_samples,
+            imbalance=file.data.imbalance,
             augment=tuple(file.data.augment),
         ),
         model=file.model.model,

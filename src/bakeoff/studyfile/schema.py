@@ -55,6 +55,7 @@ class DataSection(_Section):
     dataset: str
     validation_fraction: Fraction = 0.2
     train_samples: PositiveInt | None = None
+    imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None
     augment: list[str] = []
 
 

@@ -365,6 +365,36 @@ def test_fewer_training_samples_are_among_the_more_and_leave_validation_alone() 
     assert few[1].tolist() == many[1].tolist()
 
 
+def test_imbalance_thins_the_training_rows_and_leaves_validation_and_test_alone() -> None:
+    dataset = load_dataset("digits")
+    plain, tailed = (
+        split_indices(dataset, DataConfig(dataset="digits", imbalance=imbalance), 0)
+        for imbalance in (None, 20)
+    )
+    counts = np.bincount(dataset.train_labels[tailed[0]])
+    assert (counts.max(), counts.min()) == (counts[0], counts[-1])
+    assert counts[0] / counts[-1] == pytest.approx(20, rel=0.1)
+    assert set(tailed[0]) < set(plain[0])
+    assert tailed[1].tolist() == plain[1].tolist()
+
+
+def test_training_samples_are_counted_in_what_imbalance_leaves() -> None:
+    dataset = load_dataset("digits")
+    tailed, fewer = (
+        split_indices(dataset, DataConfig(dataset="digits", imbalance=20, train_samples=count), 0)
+        for count in (None, 100)
+    )
+    assert len(fewer[0]) == 100
+    assert set(fewer[0]) < set(tailed[0])
+    shares = [np.bincount(dataset.train_labels[rows]) / len(rows) for rows, _ in (tailed, fewer)]
+    assert np.abs(shares[0] - shares[1]).max() < 0.02
+
+
+def test_imbalance_that_empties_a_class_is_refused() -> None:
+    with pytest.raises(DataError, match="digits: imbalance = 500: no sample of class 9 would be"):
+        describe_dataset(DataConfig(dataset="digits", imbalance=500), 0)
+
+
 @pytest.mark.parametrize("count", [9, 1151])
 def test_impossible_number_of_training_samples_is_refused(count: int) -> None:
     with pytest.raises(DataError, match=f"train_samples = {count} must lie between 10"):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakeoff.components.splits import hold_out, stratified_order
+from bakeoff.components.splits import hold_out, long_tail, long_tail_counts, stratified_order
 
 LABELS = np.repeat(np.arange(4), (100, 50, 30, 20))
 
@@ -34,3 +34,37 @@ def test_kept_and_held_out_samples_are_all_samples() -> None:
 def test_class_that_cannot_be_on_both_sides_is_named() -> None:
     with pytest.raises(ValueError, match=r"class 2 has too few samples \(1\)"):
         hold_out(np.array([0] * 10 + [1] * 10 + [2]), 0.2, 0)
+
+
+def test_long_tail_of_cifar_has_the_published_counts() -> None:
+    """Source: CIFAR-10-LT with imbalance 100, as in LDAM (Cao et al. 2019): 5000 down to 50."""
+    counts = long_tail_counts(np.full(10, 5000), 100)
+    published = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert np.abs(counts - published).max() <= 1  # they cut off, we round
+
+
+@given(imbalance=st.floats(1, 40), seed=st.integers(0, 2**31 - 1))
+def test_long_tail_keeps_the_counts_it_should(imbalance: float, seed: int) -> None:
+    kept = long_tail(LABELS, imbalance, seed)
+    counts = np.bincount(LABELS[kept])
+    assert counts.tolist() == long_tail_counts(np.bincount(LABELS), imbalance).tolist()
+    assert (counts <= np.bincount(LABELS)).all()
+    assert counts[0] / imbalance == pytest.approx(counts[-1], abs=1)
+    assert kept.tolist() == sorted(set(kept))
+
+
+def test_long_tail_of_more_imbalance_is_contained_in_one_of_less() -> None:
+    labels = np.repeat(np.arange(4), 60)
+    assert set(long_tail(labels, 30, 0)) < set(long_tail(labels, 3, 0))
+    assert long_tail(labels, 1, 0).tolist() == list(range(240))
+
+
+def test_long_tail_depends_on_its_seed() -> None:
+    first, again, other = (long_tail(LABELS, 9, seed) for seed in (3, 3, 4))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_long_tail_without_a_sample_of_some_class_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no sample of class 3 would be left \(60 of class 0\)"):
+        long_tail(np.repeat(np.arange(4), 60), 200, 0)
