@@ -33,11 +33,28 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class ForeignSampler(StrEnum):
+    """What may have drawn the trials of another program."""
+
+    RANDOM = "random"
+    QMC = "qmc"
+    GRID = "grid"
+    TPE = "tpe"
+    GP = "gp"
+    CMAES = "cmaes"
+    NSGA = "nsga"
+
+
 StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", metavar="FILE")]
 NameArgument = Annotated[str, typer.Argument(help="Name of a stored study.", metavar="NAME")]
 Output = Annotated[
     Path,
-    typer.Option(help="Folder for reports and the default storage.", envvar="BAKEOFF_OUTPUT"),
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder for reports and the default storage.",
+        envvar="BAKEOFF_OUTPUT",
+    ),
 ]
 StorageOption = Annotated[
     str | None,
@@ -139,14 +156,55 @@ def show(
 
 
 @app.command()
-def report(name: NameArgument, output: Output = RESULTS, storage: StorageOption = None) -> None:
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Name of a stored study.", metavar="NAME")
+    ] = None,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    study: Annotated[
+        str | None, typer.Option(help="A study that another program stored with Optuna.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="Its parameter whose values are compared.")
+    ] = None,
+    metric_name: Annotated[
+        str | None, typer.Option(help="What its objective is called; of several, which one.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs its runs were planned for.")
+    ] = None,
+    sampler: Annotated[
+        ForeignSampler | None, typer.Option(help="What drew its trials, if you know.")
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(min=0, help="Its smallest difference that matters.")
+    ] = None,
+) -> None:
     """Write a study's report anew: HTML, Markdown, CSV and JSON.
 
-    Example: study report digits
-    """
-    from bakeoff.commands.run import report_study
+    Also of any other Optuna study, which is only read: SQLite, PostgreSQL or journal file.
 
-    report_study(name, output=output, storage_url=storage)
+    Example: study report digits
+
+    Example: study report --storage sqlite:///their.db --study tuning --arm optimizer
+    """
+    from bakeoff.commands.report import report_foreign, report_own
+
+    if study is None and not arm:
+        report_own(names or [], output=output, storage_url=storage)
+        return
+    report_foreign(
+        names or [],
+        output=output,
+        storage_url=storage,
+        study=study,
+        arms=tuple(arm or ()),
+        metric_name=metric_name,
+        epochs=epochs,
+        sampler=None if sampler is None else sampler.value,
+        delta=delta,
+    )
 
 
 @app.command()

@@ -281,6 +281,10 @@ class StudyRecord:
     """Versions, machine, threads and precision."""
     config_hash: str = ""
     finished: bool = False
+    foreign: bool = False
+    """Whether another program made it; no budget was promised to its arms then."""
+    caveats: tuple[str, ...] = ()
+    """What a reader must know of how it came about, as sentences beside the verdict."""
 
 
 # ---------------------------------------------------------------- what analysis found

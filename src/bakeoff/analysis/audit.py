@@ -37,8 +37,11 @@ def audit(findings: Findings) -> tuple[Flag, ...]:
 
 def _check_shared_sampler(findings: Findings) -> Iterator[Flag]:
     if findings.record.shared_sampler:
+        trials = {arm.arm: arm.num_trials for arm in findings.arms}
         yield raise_flag(
-            "W01", "One model-based sampler saw all arms and could favour one of them."
+            "W01",
+            "One sampler that learns saw all arms and could favour one of them; trials:"
+            f" {_listed(trials)}.",
         )
 
 

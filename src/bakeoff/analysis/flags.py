@@ -45,7 +45,7 @@ FLAG_TEXTS: Mapping[str, FlagText] = {
     "W05": FlagText(
         "No confirmation runs",
         "blocks",
-        "Confirm the configurations found on fresh seeds: `study confirm`.",
+        "Run the configurations found again on fresh seeds, the same in every arm.",
     ),
     "W06": FlagText(
         "The test set was read before confirmation",

@@ -50,7 +50,12 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
     )
     return Verdict(
         headline=headline(findings, flags),
-        sentences=(*([] if findings.record.finished else [unfinished]), *claims, *notes),
+        sentences=(
+            *([] if findings.record.finished else [unfinished]),
+            *claims,
+            *findings.record.caveats,
+            *notes,
+        ),
         leading=findings.leading,
         tie_breakers=tuple(_tie_breakers(findings, flags)),
         scope=findings.scope,

@@ -12,6 +12,9 @@ SAMPLER_TITLES = {
     "tpe": "TPE",
     "gp": "Gaussian-process",
     "cmaes": "CMA-ES",
+    "nsga": "NSGA",
+    "qmc": "quasi-random",
+    "unknown": "unknown",
 }
 MAX_DECIMALS = 10
 
@@ -85,17 +88,28 @@ def plural(count: int, noun: str) -> str:
 
 def search_phrase(record: StudyRecord) -> str:
     """How configurations were found: `pruned TPE search (12 trials per arm)`."""
-    searched = {arm.name: searched_trials(record, arm.name) for arm in record.arms}
-    pruned = any(trial.outcome == "pruned" for trials in searched.values() for trial in trials)
+    pruned = any(
+        trial.outcome == "pruned"
+        for arm in record.arms
+        for trial in searched_trials(record, arm.name)
+    )
     sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
-    charged = [
-        sum(trial.outcome in CHARGED_OUTCOMES for trial in trials) for trials in searched.values()
-    ]
-    per_arm = count_range(charged)
+    per_arm = trials_per_arm(record)
     noun = "trial" if per_arm == "1" else "trials"
     return f"{'pruned ' if pruned else ''}{sampler} search ({per_arm} {noun} per arm)"
 
 
+def trials_per_arm(record: StudyRecord) -> str:
+    """Trials charged to each arm: `12`, or `9 to 54` where arms differ."""
+    return count_range(
+        [
+            sum(trial.outcome in CHARGED_OUTCOMES for trial in searched_trials(record, arm.name))
+            for arm in record.arms
+        ]
+    )
+
+
 def scope_of(record: StudyRecord) -> str:
     """What a claim holds for: planned epochs, the search, and the words that end every claim."""
-    return f"{record.epochs}-epoch runs of configurations found by {search_phrase(record)}, {SCOPE}"
+    runs = f"{record.epochs}-epoch runs" if record.epochs else "runs"
+    return f"{runs} of configurations found by {search_phrase(record)}, {SCOPE}"

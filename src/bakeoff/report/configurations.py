@@ -105,11 +105,27 @@ class PastableConfiguration:
 
     arm: str
     toml: str
+    """Sections of a study file; empty for a study that another program made."""
     code: str
+    code_title: str = "PyTorch"
 
 
 def pastable_configurations(comparison: Comparison) -> tuple[PastableConfiguration, ...]:
-    """Every arm that has a chosen configuration, in the comparison's order."""
+    """Every arm that has a chosen configuration, in the comparison's order.
+
+    Parameters of another program mean what that program makes of them: they are a dictionary.
+    """
+    if comparison.study.foreign:
+        return tuple(
+            PastableConfiguration(
+                arm=arm.arm,
+                toml="",
+                code=_dictionary(arm.chosen_params),
+                code_title="Parameters",
+            )
+            for arm in comparison.arms
+            if arm.chosen_params
+        )
     return tuple(
         PastableConfiguration(
             arm=arm.arm,
@@ -119,6 +135,11 @@ def pastable_configurations(comparison: Comparison) -> tuple[PastableConfigurati
         for arm in comparison.arms
         if arm.chosen_params
     )
+
+
+def _dictionary(params: Params) -> str:
+    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in params.items())
+    return f"parameters = {{\n{lines}}}"
 
 
 def study_file_toml(params: Params) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
 from bakeoff.records import (
     ArmSummary,
@@ -159,8 +160,15 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
     metric, confirm = study.objective, study.confirm
     yield "study", study.name
     yield "objective", f"{metric.name} ({metric.direction}), scored by {study.score_rule}"
-    yield "epochs per run", str(study.epochs)
-    yield "trials per arm", f"{study.trials_per_arm}, the first {study.startup_trials} at random"
+    yield "epochs per run", str(study.epochs) if study.epochs else "not recorded"
+    yield (
+        "trials per arm",
+        (
+            f"{trials_per_arm(study)}, none promised"
+            if study.foreign
+            else f"{study.trials_per_arm}, the first {study.startup_trials} at random"
+        ),
+    )
     yield "sampler", study.sampler + (", shared by all arms" if study.shared_sampler else "")
     yield "pruner", study.pruner
     yield "shortlist", f"{confirm.shortlist} configurations on {confirm.shortlist_seeds} seeds each"

@@ -23,7 +23,7 @@ COMPARISON_PARTS = (
 STUDY_PARTS = (
     "name", "question", "objective", "score_rule", "epochs", "trials_per_arm", "sampler", "pruner",
     "confirm", "startup_trials", "reference", "num_validation", "num_test", "shared_sampler",
-    "config_hash", "finished",
+    "config_hash", "finished", "foreign", "caveats",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from bakeoff.analysis.figures.style import (
     panel_title,
 )
 from bakeoff.analysis.learning_rate import learning_rate_of, learning_rate_parameter
+from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.ranges import FloatRange, IntRange
 from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
 
@@ -157,9 +158,9 @@ def caption_learning_rates(comparison: Comparison) -> str:
     """What the symbols and lines of F6 are."""
     study = comparison.study
     worse = "bottom" if study.objective.sign > 0 else "top"
-    metric, n = study.objective.name, study.trials_per_arm
+    metric, n = study.objective.name, trials_per_arm(study)
     return (
-        f"Validation {metric} of all search trials (up to n = {n} per arm)."
+        f"Validation {metric} of all search trials (n = {n} per arm)."
         " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
         f" cross at the {worse}: diverged; hash: out of memory; triangle: worse than the axis"
         " shows. Dotted lines are the bounds of the searched range: a good region that touches one"

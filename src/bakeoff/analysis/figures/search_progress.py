@@ -20,6 +20,7 @@ from bakeoff.analysis.figures.style import (
     metric_title,
 )
 from bakeoff.analysis.tuning import expected_best_by_cost
+from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 
 if TYPE_CHECKING:
@@ -198,9 +199,9 @@ def caption_search_progress(comparison: Comparison) -> str:
         " search per arm; every dot is a trial"
     )
     return (
-        f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {study.trials_per_arm} trials"
-        " each). The epochs of pruned and diverged trials count; seconds stand in the CSV. The"
-        " axis leaves out the worst tenth of the points. The best of many"
+        f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {trials_per_arm(study)}"
+        " trials each). The epochs of pruned and diverged trials count; seconds stand in the CSV."
+        " The axis leaves out the worst tenth of the points. The best of many"
         " trials is optimistic, so the verdict does not use it."
     )
 

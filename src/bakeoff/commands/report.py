@@ -1,0 +1,78 @@
+"""`study report`: of our own studies, and of any other Optuna study."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.commands.run import print_comparison, print_diagnoses, report_study
+from bakeoff.errors import UsageError, one_line
+from bakeoff.records import Comparison
+from bakeoff.report import write_report
+
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def report_own(names: Sequence[str], *, output: Path, storage_url: str | None) -> None:
+    """Write the report of a study of ours.
+
+    Raises:
+        UsageError: No study is named.
+        BakeoffError: The storage cannot be read, or holds no such study.
+    """
+    if not names:
+        raise UsageError("name a study (`study list` shows them), or another program's by --study")
+    for name in names:
+        report_study(name, output=output, storage_url=storage_url)
+
+
+def report_foreign(
+    names: Sequence[str],
+    *,
+    output: Path,
+    storage_url: str | None,
+    study: str | None,
+    arms: tuple[str, ...],
+    metric_name: str | None,
+    epochs: int | None,
+    sampler: str | None,
+    delta: float | None,
+) -> Comparison:
+    """Write the report of a study of another program, and say what was found.
+
+    Raises:
+        UsageError: The flags do not name a storage, a study and its arms.
+        StorageError: The storage cannot be read.
+    """
+    from bakeoff.foreign import ForeignStudy, load_foreign_study
+
+    if names:
+        raise UsageError(f"{names[0]!r} is a study of ours; --study and --arm name another's")
+    if storage_url is None:
+        raise UsageError("--storage: say where the study is stored, e.g. sqlite:///FILE")
+    record = load_foreign_study(
+        ForeignStudy(
+            location=storage_url,
+            name=study,
+            arms=arms,
+            metric_name=metric_name,
+            epochs=epochs,
+            sampler=sampler,
+            delta=delta,
+        )
+    )
+    comparison = compare(record)
+    paths = write_report(comparison, output / folder_name(record.name))
+    print_comparison(comparison)
+    for caveat in record.caveats:
+        typer.echo(one_line(caveat))
+    print_diagnoses(comparison)
+    typer.echo(f"\nreport: {paths.html}")
+    return comparison
+
+
+def folder_name(study: str) -> str:
+    """A folder's name made of a study's, which may hold anything: `a/b c` gives `a-b-c`."""
+    return UNSAFE.sub("-", study).strip("-.")[:100] or "study"

@@ -1,0 +1,133 @@
+"""What the values of an Optuna study mean: name, direction, and how they follow from the curve."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from bakeoff.components.metrics import METRICS
+from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.foreign.opening import StoredStudy
+from bakeoff.records import Direction, MetricInfo, ScoreRule
+
+AGREEING_SHARE = 0.9
+"""Of the complete trials, to say that the value is the best or the last reported one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """One objective of a study."""
+
+    index: int
+    metric: MetricInfo
+    all_names: tuple[str, ...]
+    """Of all objectives, in order."""
+    score_rule: ScoreRule
+    evidence: str
+    """How the score rule is known."""
+    reports_objective: bool
+    """Whether the values reported while training are of the objective."""
+    first_step: int
+    """The smallest step that was reported; programs count epochs from 0 or from 1."""
+    last_step: int
+    """The epochs of the longest run; 0 if nothing was reported."""
+
+    def value(self, trial: FrozenTrial) -> float | None:
+        """The trial's final value; None if it has none."""
+        if trial.values is None or len(trial.values) <= self.index:
+            return None
+        return float(trial.values[self.index])
+
+
+def find_objective(study: StoredStudy, wanted: str | None) -> Objective:
+    """The objective called `wanted`; without a name, the first one.
+
+    A study of one objective may be given any name. The bounds of a metric that bakeoff knows are
+    taken if direction and values agree with it, otherwise there are none.
+
+    Raises:
+        UsageError: Several objectives, and none has this name.
+    """
+    names, index = _names(study, wanted)
+    direction: Direction = (
+        "minimize" if study.directions[index] is StudyDirection.MINIMIZE else "maximize"
+    )
+    steps = [step for trial in study.trials for step in trial.intermediate_values]
+    first = min(1, min(steps, default=1))
+    objective = Objective(
+        index=index,
+        metric=MetricInfo(name=names[index], direction=direction, low=-math.inf, high=math.inf),
+        all_names=names,
+        score_rule="last_epoch",
+        evidence="nothing was reported while training",
+        reports_objective=len(names) == 1,
+        first_step=first,
+        last_step=max(steps, default=0) + 1 - first if steps else 0,
+    )
+    known = replace(objective, metric=_known_metric(objective, study.trials))
+    return _with_score_rule(known, study.trials) if steps else known
+
+
+def _names(study: StoredStudy, wanted: str | None) -> tuple[tuple[str, ...], int]:
+    count = len(study.directions)
+    if count == 1:
+        return (wanted or (*study.metric_names, "value")[0],), 0
+    names = study.metric_names or tuple(f"value {place}" for place in range(count))
+    if wanted is not None and wanted not in names:
+        raise UsageError(f"--metric-name: {describe_unknown('objective', wanted, names)}")
+    return names, names.index(wanted) if wanted else 0
+
+
+def _known_metric(objective: Objective, trials: Sequence[FrozenTrial]) -> MetricInfo:
+    """The registered metric of this name, if what was measured can be it."""
+    plain = objective.metric
+    if plain.name not in METRICS or METRICS[plain.name].info.direction != plain.direction:
+        return plain
+    known = METRICS[plain.name].info
+    values = [objective.value(trial) for trial in trials]
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return known if all(known.low <= value <= known.high for value in finite) else plain
+
+
+def _with_score_rule(objective: Objective, trials: Sequence[FrozenTrial]) -> Objective:
+    """The rule by which complete trials were scored, as their reported values show it."""
+    relations = list(_relations(objective, trials))
+    if not relations:
+        return replace(
+            objective, evidence="no complete trial reported values; the last one is assumed"
+        )
+    share = {name: sum(name in one for one in relations) / len(relations) for name in RELATIONS}
+    if share["best"] >= AGREEING_SHARE and share["best"] > share["last"]:
+        return replace(
+            objective, score_rule="best_epoch", evidence="the best reported value, as trials show"
+        )
+    if share["last"] >= AGREEING_SHARE:
+        return replace(objective, evidence="the last reported value, as trials show")
+    if share["within"] >= AGREEING_SHARE:
+        return replace(objective, evidence="neither the last nor the best reported value")
+    return replace(
+        objective,
+        evidence="the reported values are of another quantity than the objective",
+        reports_objective=False,
+    )
+
+
+RELATIONS = ("best", "last", "within")
+
+
+def _relations(objective: Objective, trials: Sequence[FrozenTrial]) -> Iterator[set[str]]:
+    """How each complete trial's value relates to those it reported."""
+    sign = objective.metric.sign
+    for trial in trials:
+        value = objective.value(trial)
+        reported = [x for _, x in sorted(trial.intermediate_values.items()) if math.isfinite(x)]
+        if trial.state is not TrialState.COMPLETE or value is None or not reported:
+            continue
+        found = {"within"} if min(reported) <= value <= max(reported) else set()
+        if math.isclose(value, sign * max(sign * x for x in reported), rel_tol=1e-6):
+            found |= {"best", "within"}
+        if math.isclose(value, reported[-1], rel_tol=1e-6):
+            found |= {"last", "within"}
+        yield found

@@ -1,0 +1,216 @@
+"""Reading an Optuna study of another program without changing a byte of where it is kept.
+
+SQLite and journal files are copied, and only the copy is opened: Optuna brings the schema of an
+old copy up to date, which it could not do without writing. A PostgreSQL server is asked in
+transactions that it keeps read-only itself.
+"""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from bakeoff.database import OPTUNA_TABLE, first_line, parse_storage_url, shown, sqlite_path
+from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+JOURNAL_SCHEME = "journal:///"
+SQLITE_COMPANIONS = ("-wal", "-journal")
+"""Files beside a SQLite file that hold what is not in it yet, or what must be undone."""
+COPY_ATTEMPTS = 5
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """A study as Optuna stores it."""
+
+    location: str
+    """Where it was read, without secrets."""
+    name: str
+    directions: tuple[StudyDirection, ...]
+    metric_names: tuple[str, ...]
+    """Of the objectives; empty where the program set none."""
+    system_attrs: Mapping[str, Any]
+    trials: tuple[FrozenTrial, ...]
+    """By number."""
+
+
+def read_study(location: str, name: str | None) -> StoredStudy:
+    """The study called `name`; without a name, the only one there is.
+
+    Args:
+        location: `sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or the path of a SQLite
+            or journal file.
+        name: The study's name.
+
+    Raises:
+        UsageError: There is no such study, or several and no name.
+        StorageError: The storage cannot be read.
+        MissingDependencyError: The database's driver is not installed.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder:
+        try:
+            storage, place = _open(location, Path(folder))
+            return _read(storage, place, name)
+        except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
+            raise StorageError(f"storage cannot be read as Optuna's: {first_line(error)}") from None
+
+
+def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
+    studies = {study.study_name: study for study in storage.get_all_studies()}
+    if name is None and len(studies) == 1:
+        name = next(iter(studies))
+    if name is None:
+        raise UsageError(f"--study: {place} holds {', '.join(studies) or 'no studies'}; name one")
+    if name not in studies:
+        raise UsageError(f"--study: {describe_unknown('study', name, studies)}")
+    study = studies[name]
+    trials = storage.get_all_trials(study._study_id)  # noqa: SLF001 - no public name
+    return StoredStudy(
+        location=place,
+        name=name,
+        directions=tuple(study.directions),
+        metric_names=tuple(study.system_attrs.get("study:metric_names", ())),
+        system_attrs=study.system_attrs,
+        trials=tuple(sorted(trials, key=lambda trial: trial.number)),
+    )
+
+
+# ---------------------------------------------------------------- where it is kept
+
+
+def _open(location: str, folder: Path) -> tuple[BaseStorage, str]:
+    """A storage that may be changed without harm or cannot be, and where it is."""
+    path = Path(location)
+    if location.startswith(JOURNAL_SCHEME):
+        path = Path(location.removeprefix(JOURNAL_SCHEME))
+        return _open_journal(_existing_file(path), folder), str(path)
+    if "://" in location:
+        url = parse_storage_url(location)
+        file = sqlite_path(url)
+        if file is None:
+            return _open_server(url), shown(url)
+        path = file
+    with _existing_file(path).open("rb") as start:
+        is_sqlite = start.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+    return (_open_sqlite if is_sqlite else _open_journal)(path, folder), str(path)
+
+
+def _existing_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be read ({error.strerror})") from None
+
+
+def _open_sqlite(path: Path, folder: Path) -> RDBStorage:
+    copy = _copy_at_rest(path, folder, SQLITE_COMPANIONS)
+    url = URL.create("sqlite", database=str(copy))
+    _check_tables(url, path)
+    text = url.render_as_string().replace("{", "{{").replace("}", "}}")
+    storage = RDBStorage(text, skip_compatibility_check=True)
+    if storage.get_current_version() not in storage.get_all_versions():
+        raise StorageError(
+            f"storage {path} was made by a newer Optuna than {optuna.__version__};"
+            " `pip install -U optuna`"
+        )
+    if storage.get_current_version() != storage.get_head_version():
+        _upgrade(storage)
+    return storage
+
+
+def _upgrade(storage: RDBStorage) -> None:
+    """Bring a copy's schema up to date, without the migration tool's own messages."""
+    logging.disable(logging.WARNING)
+    try:
+        storage.upgrade()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _open_journal(path: Path, folder: Path) -> JournalStorage:
+    """A journal ends with a whole line, unless a program is writing it or was killed doing so."""
+    copy = _copy_at_rest(path, folder, ())
+    content = copy.read_bytes()
+    copy.write_bytes(content[: content.rfind(b"\n") + 1])
+    try:
+        return JournalStorage(JournalFileBackend(str(copy)))
+    except (ValueError, KeyError, TypeError, AssertionError):
+        raise StorageError(
+            f"storage {path} is neither a SQLite file nor a journal of Optuna"
+        ) from None
+
+
+def _open_server(url: URL) -> RDBStorage:
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    options = {
+        "options": "-c default_transaction_read_only=on",
+        "connect_timeout": 10,
+        "application_name": "bakeoff",
+    }
+    try:
+        _check_tables(url, shown(url), connect_args=options)
+        return RDBStorage(
+            text,
+            engine_kwargs={"hide_parameters": True, "connect_args": options},
+            skip_table_creation=True,
+        )
+    except ImportError:
+        raise MissingDependencyError(
+            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
+        ) from None
+
+
+def _check_tables(url: URL, place: object, **arguments: Any) -> None:
+    engine = sqlalchemy.create_engine(url, **arguments)
+    try:
+        tables = sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+    if OPTUNA_TABLE not in tables:
+        raise StorageError(f"storage {place} holds no studies of Optuna")
+
+
+def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
+    """A copy of `path` and of its companions, of a moment in which nobody wrote to them.
+
+    Raises:
+        StorageError: They kept changing.
+    """
+    files = [path, *(path.with_name(path.name + suffix) for suffix in companions)]
+    for _ in range(COPY_ATTEMPTS):
+        before = [_state(file) for file in files]
+        for file, state in zip(files, before, strict=True):
+            target = folder / file.name
+            target.unlink(missing_ok=True)
+            if state is not None:
+                shutil.copyfile(file, target)
+        if [_state(file) for file in files] == before:
+            return folder / path.name
+        time.sleep(PAUSE_SECONDS)
+    raise StorageError(f"storage {path} changes all the time; stop the program or copy the file")
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None where there is no such file."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns

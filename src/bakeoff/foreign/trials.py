@@ -1,0 +1,94 @@
+"""A trial of another program as a `TrialRecord`."""
+
+import math
+
+from optuna.trial import FrozenTrial, TrialState
+
+from bakeoff.foreign.draws import Sampling
+from bakeoff.foreign.objective import Objective
+from bakeoff.foreign.spaces import param_values
+from bakeoff.records import EpochResult, Outcome, TrialRecord
+
+CONSTRAINTS = "constraints"
+"""System attribute of Optuna: values above 0 are violations."""
+
+
+def convert_trial(
+    trial: FrozenTrial, arm: str, objective: Objective, epochs: int, sampling: Sampling
+) -> TrialRecord:
+    """What is known of `trial`; its score is never better than what the program stored."""
+    outcome = _outcome(trial, objective)
+    history = _history(trial, objective, max(epochs, 1))
+    reasons = {"diverged": "a value was not finite", "infeasible": "violates a constraint"}
+    return TrialRecord(
+        number=trial.number,
+        arm=arm,
+        params=param_values(trial),
+        outcome=outcome,
+        score=_score(trial, outcome, objective),
+        phase=sampling.phase(trial),
+        history=history,
+        epochs_planned=epochs,
+        stop_reason=reasons.get(outcome, ""),
+    )
+
+
+def _outcome(trial: FrozenTrial, objective: Objective) -> Outcome:
+    """How the trial ended; one whose last value was not finite has diverged, whatever its state.
+
+    Optuna stores a final NaN as a failure without a value, an infinite one as complete.
+    """
+    if not trial.state.is_finished():
+        return "running"
+    value = objective.value(trial)
+    if trial.state is TrialState.COMPLETE and (value is None or not math.isfinite(value)):
+        return "diverged"
+    if trial.state is not TrialState.COMPLETE and _ends_without_number(trial):
+        return "diverged"
+    if trial.state is TrialState.FAIL:
+        return "failed"
+    if trial.state is TrialState.PRUNED:
+        return "pruned"
+    constraints = trial.system_attrs.get(CONSTRAINTS) or ()
+    return "infeasible" if any(violation > 0 for violation in constraints) else "complete"
+
+
+def _ends_without_number(trial: FrozenTrial) -> bool:
+    last = trial.last_step
+    return last is not None and not math.isfinite(trial.intermediate_values[last])
+
+
+def _score(trial: FrozenTrial, outcome: Outcome, objective: Objective) -> float | None:
+    """The final value; of a pruned trial the best reported one, not the last as in Optuna."""
+    if outcome in {"complete", "infeasible"}:
+        return objective.value(trial)
+    if outcome != "pruned" or not objective.reports_objective:
+        return None
+    sign = objective.metric.sign
+    reported = [sign * value for value in trial.intermediate_values.values()]
+    finite = [value for value in reported if math.isfinite(value)]
+    return sign * max(finite) if finite else None
+
+
+def _history(trial: FrozenTrial, objective: Objective, epochs: int) -> tuple[EpochResult, ...]:
+    """The reported values by epoch, the trial's time spread evenly over them.
+
+    A trial that ended without a report is one result at its planned end.
+    """
+    name = objective.metric.name if objective.reports_objective else "reported value"
+    steps = sorted(trial.intermediate_values.items())
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    if steps:
+        return tuple(
+            EpochResult(
+                epoch=step + 1 - objective.first_step,
+                metrics={name: value},
+                train_seconds=seconds / len(steps),
+            )
+            for step, value in steps
+        )
+    value = objective.value(trial)
+    if not trial.state.is_finished() or value is None:
+        return ()
+    metrics = {objective.metric.name: value}
+    return (EpochResult(epoch=epochs, metrics=metrics, train_seconds=seconds),)

@@ -1,0 +1,384 @@
+"""Databases written by plain Optuna scripts, read and reported without changing a byte."""
+
+import math
+import random
+import sqlite3
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import create_trial
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.cli import main
+from bakeoff.commands.report import folder_name
+from bakeoff.errors import StorageError, UsageError
+from bakeoff.foreign import ForeignStudy, load_foreign_study
+from bakeoff.records import Comparison, StudyRecord
+
+HERE = Path(__file__).parent
+ARMS = ["sgd", "adam", "rmsprop", "adagrad"]
+BEST_RATE = {"sgd": -1.0, "adam": -3.0, "rmsprop": -3.2, "adagrad": -1.7}
+
+
+def training(trial: optuna.Trial) -> float:
+    """Five epochs whose score depends on the learning rate; too high a rate diverges."""
+    optimizer = trial.suggest_categorical("optimizer", ARMS)
+    rate = trial.suggest_float("lr", 1e-5, 1.0, log=True)
+    trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True)
+    noise = random.Random(trial.number).gauss(0, 0.004)
+    final = 0.92 - 0.05 * (math.log10(rate) - BEST_RATE[optimizer]) ** 2 + noise
+    value = math.nan
+    for step in range(5):
+        value = math.nan if optimizer == "adam" and rate > 0.3 else final * (1 - 0.4 ** (step + 1))
+        trial.report(value, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def accuracy_and_size(trial: optuna.Trial) -> tuple[float, float]:
+    width = trial.suggest_int("width", 8, 256, log=True)
+    gain = 0.02 if trial.suggest_categorical("optimizer", ARMS[:2]) == "adam" else 0.0
+    return 0.8 + gain + 0.01 * math.log(width), 0.1 * width
+
+
+def write_study(url: str, name: str, objective, num_trials: int, **settings) -> None:
+    """What the objective's owner would have done, with one write at the end to be quick."""
+    study = optuna.create_study(study_name=name, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna's pruner takes a maximum over values of NaN
+        study.optimize(objective, n_trials=num_trials)
+    optuna.copy_study(
+        from_study_name=name,
+        from_storage=study._storage,  # noqa: SLF001 - copying has no other way to name it
+        to_storage=url,
+    )
+
+
+@pytest.fixture(name="database", scope="module")
+def _database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file with a pruned shared TPE search, a random search and a search of two objectives."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    file = tmp_path_factory.mktemp("theirs") / "theirs.db"
+    url, samplers = f"sqlite:///{file}", optuna.samplers
+    write_study(
+        url, "shared-tpe", training, 80, direction="maximize", sampler=samplers.TPESampler(seed=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
+    )  # fmt: skip
+    write_study(
+        url, "random", training, 100, direction="maximize", pruner=optuna.pruners.NopPruner(),
+        sampler=samplers.RandomSampler(seed=1),
+    )  # fmt: skip
+    write_study(
+        url, "two", accuracy_and_size, 40, directions=["maximize", "minimize"],
+        sampler=samplers.NSGAIISampler(seed=1),
+    )  # fmt: skip
+    return file
+
+
+def load(file: Path, name: str | None, **settings) -> StudyRecord:
+    wanted = ForeignStudy(location=str(file), name=name, arms=("optimizer",), **settings)
+    return load_foreign_study(wanted)
+
+
+def flags_of(comparison: Comparison) -> set[str]:
+    return {flag.id for flag in comparison.flags}
+
+
+# ---------------------------------------------------------------- the three studies
+
+
+def test_a_shared_tpe_search_with_a_median_pruner_is_told_as_what_it_is(database: Path):
+    record = load(database, "shared-tpe")
+    found = compare(record)
+    assert found.level == "L0"
+    assert found.verdict.leading == ()
+    assert found.verdict.headline == "No verdict: one sampler proposed for all arms together."
+    assert {"W01", "W02", "W03", "W05"} <= flags_of(found)
+    counts = {arm.arm: arm.num_trials for arm in found.arms}
+    (shared,) = [flag for flag in found.flags if flag.id == "W01"]
+    assert all(f"{arm} {count}" in shared.detail for arm, count in counts.items())
+    assert sum(counts.values()) == 80
+    assert all(trial.phase == "model" for trial in record.trials if trial.number >= 10)
+
+
+def test_a_random_search_supports_curves_but_no_verdict(database: Path):
+    record = load(database, "random")
+    found = compare(record)
+    assert record.sampler == "random"
+    assert "look like independent random draws" in " ".join(record.caveats)
+    assert found.level == "L0"
+    assert not {"W01", "W02"} & flags_of(found)
+    assert found.verdict.headline.startswith("No verdict yet: no configuration")
+    assert any(row.quantity == "probability_better" and row.estimate for row in found.budget)
+    assert [arm.name for arm in record.arms] == ARMS
+
+
+def test_a_search_of_two_objectives_is_looked_at_one_by_one_and_says_so(database: Path):
+    record = load(database, "two")
+    assert record.objective.name == "value 0"
+    assert "has 2 objectives; this report looks at value 0 alone" in " ".join(record.caveats)
+    assert compare(record).verdict.headline.startswith("No verdict")
+    other = load(database, "two", metric_name="value 1")
+    assert other.objective.direction == "minimize"
+    assert other.trials[0].score == pytest.approx(0.1 * record.trials[0].params["width"])
+
+
+def test_a_divergence_is_found_in_the_reports_where_optuna_stores_none(database: Path):
+    record = load(database, "random")
+    diverged = [trial for trial in record.trials if trial.outcome == "diverged"]
+    assert diverged
+    assert all(
+        (trial.arm, trial.score) == ("adam", None) and trial.params["lr"] > 0.3
+        for trial in diverged
+    )
+    assert not any(trial.outcome == "failed" for trial in record.trials)
+
+
+def test_a_pruned_trial_is_known_by_its_best_report(database: Path):
+    pruned = [one for one in load(database, "shared-tpe").trials if one.outcome == "pruned"]
+    assert pruned
+    assert all(trial.score == max(trial.values("value")) for trial in pruned)
+
+
+@pytest.mark.parametrize("name", ["shared-tpe", "random", "two"])
+def test_the_command_writes_a_report_and_leaves_the_database_alone(
+    name: str, database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    before = database.read_bytes(), database.stat().st_mtime_ns
+    arguments = ["--storage", f"sqlite:///{database}", "--study", name, "--arm", "optimizer"]
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *arguments, "-o", str(tmp_path)])
+    assert ended.value.code == 0
+    assert (database.read_bytes(), database.stat().st_mtime_ns) == before
+    assert [path.name for path in database.parent.iterdir()] == [database.name]
+    text = (tmp_path / name / "report.md").read_text()
+    assert "L0" in text
+    assert " is better than " not in text
+    assert "No verdict" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- kinds of storage
+
+
+def test_a_schema_of_optuna_3_is_read_from_a_copy_that_is_brought_up_to_date(tmp_path: Path):
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript((HERE / "optuna_3_0.sql").read_text())
+    connection.close()
+    with pytest.raises(RuntimeError, match="no longer compatible"):
+        RDBStorage(f"sqlite:///{file}")
+    before = file.read_bytes()
+    record = load(file, "old")
+    assert Counter(trial.arm for trial in record.trials).total() == 8
+    assert record.epochs == 2
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("start", ["", "journal:///"])
+def test_a_journal_of_optuna_4_is_read(start: str, tmp_path: Path):
+    file = tmp_path / "old.log"
+    file.write_bytes((HERE / "optuna_4_0.log").read_bytes() + b'{"op_code": 4, "half a li')
+    record = load_foreign_study(ForeignStudy(location=f"{start}{file}", arms=("optimizer",)))
+    old = sqlite_twin(tmp_path)
+    assert [t.params for t in record.trials] == [t.params for t in load(old, "old").trials]
+    assert [path.name for path in tmp_path.iterdir() if "log" in path.name] == [file.name]
+
+
+def sqlite_twin(folder: Path) -> Path:
+    """The same study, as Optuna 3.0 stored it."""
+    file = folder / "twin.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript((HERE / "optuna_3_0.sql").read_text())
+    connection.close()
+    return file
+
+
+def test_what_is_still_in_the_write_ahead_log_is_read(tmp_path: Path):
+    file = tmp_path / "wal.db"
+    storage = RDBStorage(f"sqlite:///{file}")
+    writer = sqlite3.connect(file)
+    writer.execute("PRAGMA journal_mode=WAL")
+    study = optuna.create_study(study_name="live", storage=storage)
+    study.add_trial(one_trial("adam", 0.5))
+    wal = file.with_name("wal.db-wal")
+    assert wal.stat().st_size > 0
+    before = file.read_bytes(), wal.read_bytes()
+    assert len(load(file, "live").trials) == 1
+    assert (file.read_bytes(), wal.read_bytes()) == before
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "unknown study 'any'; allowed: none"),
+        (b"hello\nworld\n", "neither a SQLite file nor a journal"),
+        (b"SQLite format 3\x00" + b"\x00" * 200, "cannot be read"),
+    ],
+    ids=["missing", "empty", "text", "broken"],
+)
+def test_what_is_no_storage_is_refused(content: bytes | None, message: str, tmp_path: Path):
+    file = tmp_path / "x"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises((StorageError, UsageError), match=message):
+        load(file, "any")
+
+
+def test_a_database_of_another_kind_is_refused(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("CREATE TABLE things (x)")
+    connection.close()
+    with pytest.raises(StorageError, match="holds no studies of Optuna"):
+        load(tmp_path / "x.db", "any")
+
+
+# ---------------------------------------------------------------- what a study may hold
+
+
+def one_trial(optimizer: str | None, value: float | None, **settings) -> optuna.trial.FrozenTrial:
+    choices = optuna.distributions.CategoricalDistribution(["adam", "sgd", None])
+    state = settings.pop("state", optuna.trial.TrialState.COMPLETE)
+    return create_trial(
+        params={"optimizer": optimizer}, distributions={"optimizer": choices}, value=value,
+        state=state, **settings,
+    )  # fmt: skip
+
+
+@pytest.fixture(name="study")
+def _study(tmp_path: Path) -> optuna.Study:
+    return optuna.create_study(
+        study_name="s", storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log")))
+    )
+
+
+def stored(tmp_path: Path, **settings) -> StudyRecord:
+    return load(tmp_path / "s.log", "s", **settings)
+
+
+def test_a_study_without_trials_has_nothing_to_compare(study: optuna.Study, tmp_path: Path):
+    with pytest.raises(UsageError, match="unknown parameter 'optimizer'"):
+        stored(tmp_path)
+
+
+def test_outcomes_are_told_apart(study: optuna.Study, tmp_path: Path):
+    states = optuna.trial.TrialState
+    study.add_trials(
+        [
+            one_trial("adam", 0.5),
+            one_trial("adam", math.inf),
+            one_trial("sgd", None, state=states.FAIL),
+            one_trial("sgd", None, state=states.FAIL, intermediate_values={0: math.nan}),
+            one_trial("sgd", 0.7, state=states.PRUNED, intermediate_values={0: 0.6, 1: 0.7}),
+            one_trial("sgd", 0.4, system_attrs={"constraints": [0.1]}),
+            one_trial("sgd", 0.4, system_attrs={"fixed_params": {"optimizer": "sgd"}}),
+        ]
+    )
+    study.enqueue_trial({"optimizer": "adam"})
+    record = stored(tmp_path)
+    assert [trial.outcome for trial in record.trials] == [
+        "complete", "diverged", "failed", "diverged", "pruned", "infeasible", "complete"
+    ]  # fmt: skip
+    assert record.trials[4].score == 0.6  # the best, since it is minimised
+    assert record.trials[6].phase == "user"
+    assert any("1 trials failed" in caveat for caveat in record.caveats)
+
+
+def test_an_arm_may_be_a_user_attribute_or_several_parameters(study: optuna.Study, tmp_path: Path):
+    study.add_trial(one_trial("adam", 0.5, user_attrs={"machine": "a"}))
+    study.add_trial(one_trial("sgd", 0.5))
+    wanted = ForeignStudy(location=str(tmp_path / "s.log"), arms=("optimizer", "machine"))
+    record = load_foreign_study(wanted)
+    assert [arm.name for arm in record.arms] == ["adam+a"]
+    assert any("1 trials have no arm" in caveat for caveat in record.caveats)
+
+
+def test_a_choice_of_none_becomes_text(study: optuna.Study, tmp_path: Path):
+    study.add_trial(one_trial(None, 0.5))
+    assert stored(tmp_path).arms[0].name == "None"
+    assert stored(tmp_path).trials[0].params == {"optimizer": "None"}
+
+
+def test_a_parameter_of_many_values_is_no_arm(study: optuna.Study, tmp_path: Path):
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=30)
+    with pytest.raises(UsageError, match="x has 30 values"):
+        load_foreign_study(ForeignStudy(location=str(tmp_path / "s.log"), arms=("x",)))
+
+
+def test_reports_of_another_quantity_are_not_taken_for_the_objective(
+    study: optuna.Study, tmp_path: Path
+):
+    study.add_trial(one_trial("adam", 0.5, intermediate_values={1: 7.0, 2: 9.0}))
+    study.add_trial(
+        one_trial("adam", 9.0, state=optuna.trial.TrialState.PRUNED, intermediate_values={1: 9.0})
+    )
+    record = stored(tmp_path)
+    assert record.trials[0].values("value") != (7.0, 9.0)
+    assert record.trials[1].score is None
+
+
+@pytest.mark.parametrize(
+    ("reports", "rule"), [((3.0, 1.0, 2.0), "last_epoch"), ((3.0, 2.0, 4.0), "best_epoch")]
+)
+def test_the_score_rule_is_read_off_the_reports(
+    reports: tuple[float, ...], rule: str, study: optuna.Study, tmp_path: Path
+):
+    study.add_trial(one_trial("adam", 2.0, intermediate_values=dict(enumerate(reports))))
+    record = stored(tmp_path)
+    assert record.score_rule == rule
+    assert record.epochs == 3
+
+
+def test_a_metric_that_we_know_has_its_bounds_where_they_hold(tmp_path: Path):
+    study = optuna.create_study(
+        study_name="s", direction="maximize",
+        storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))),
+    )  # fmt: skip
+    study.add_trial(one_trial("adam", 0.9))
+    assert stored(tmp_path, metric_name="accuracy").objective.high == 1.0
+    study.add_trial(one_trial("adam", 91.0))
+    assert stored(tmp_path, metric_name="accuracy").objective.high == math.inf
+
+
+def test_a_declared_sampler_is_believed(database: Path):
+    record = load(database, "shared-tpe", sampler="tpe")
+    assert {trial.phase for trial in record.trials[:10]} == {"random"}
+    assert load(database, "random", sampler="tpe").shared_sampler
+    assert not load(database, "shared-tpe", sampler="random").shared_sampler
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--arm", "optimizer"], "--storage: say where"),
+        (["--study", "random"], "--arm: name the parameter to compare; choices of this study"),
+        (["--study", "randm", "--arm", "optimizer"], "did you mean 'random'"),
+        (["--arm", "optimizer"], "name one"),
+        (["--study", "random", "--arm", "optimiser"], "did you mean 'optimizer'"),
+        (["--study", "two", "--arm", "optimizer", "--metric-name", "x"], "allowed: value 0"),
+        (["digits", "--arm", "optimizer"], "is a study of ours"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(
+    arguments: list[str], message: str, database: Path, capsys: pytest.CaptureFixture[str]
+):
+    where = [] if message.startswith("--storage") else ["--storage", f"sqlite:///{database}"]
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *where, *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("study", "folder"),
+    [("digits", "digits"), ("../../etc/x", "etc-x"), ("..", "study"), ("ä b", "b")],
+)
+def test_any_name_makes_a_folder_of_its_own(study: str, folder: str):
+    assert folder_name(study) == folder
