@@ -18,6 +18,10 @@ from typing import Any, Literal
 
 from bakeoff.ranges import Params, Range
 
+Task = Literal["classification", "regression", "language"]
+"""A class per sample, a number per sample, or the next token after every token."""
+Loss = Literal["cross_entropy", "mse", "l1", "huber"]
+"""The last three are for regression, and the first is for everything else."""
 Direction = Literal["maximize", "minimize"]
 Phase = Literal["random", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm"]
@@ -50,10 +54,12 @@ class DataConfig:
     """Which data, and how it is split."""
 
     dataset: str
+    task: Task = "classification"
     validation_fraction: float = 0.2
-    """Share of the training samples held out for validation, stratified by class."""
+    """Share of the training samples held out for validation: stratified by class, of text the
+    last part."""
     train_samples: int | None = None
-    """Use only this many training samples (stratified); None uses all."""
+    """Use only this many training samples (stratified by class); None uses all."""
     imbalance: float | None = None
     """Make the training samples long-tailed: those of the largest class to those of the smallest.
 
@@ -68,6 +74,8 @@ class TrainingConfig:
     epochs: int
     batch_size: int = 128
     precision: Precision = "auto"
+    loss: Loss = "cross_entropy"
+    """Between standardised targets and predictions in regression."""
     clip_grad_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
     label_smoothing: float = 0.0

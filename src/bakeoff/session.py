@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
-from bakeoff.components.metrics import METRICS, chance_score
+from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.confirm import Confirmation
@@ -27,7 +28,7 @@ from bakeoff.engines.worker import import_path
 from bakeoff.errors import BakeoffError, EmptyStorageError, StorageError, UsageError
 from bakeoff.lock import study_lock
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
-from bakeoff.records import StudyConfig
+from bakeoff.records import StudyConfig, Task
 from bakeoff.search.arms import Search
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
@@ -35,6 +36,13 @@ from bakeoff.storage import Storage, StudyFacts
 from bakeoff.studyfile import format_study
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
+
+HOW_SPLIT: Mapping[Task, str] = {
+    "classification": "stratified",
+    "regression": "at random",
+    "language": "the last part",
+}
+"""How validation samples are chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,8 +251,8 @@ def _measure(
     """Try the model for a few steps and note all that stays fixed from here on."""
     probed = choose_precision(config, probe(config, engine, stop))
     return StudyFacts(
-        metric=METRICS[config.objective].info,
-        chance_score=chance_score(config.objective, summary.num_classes),
+        metric=find_metric(config.objective, summary.task).info,
+        chance_score=chance_score(config.objective, summary.task, _untrained(config, summary)),
         num_validation=summary.num_validation,
         num_test=summary.num_test,
         data_fingerprint=summary.fingerprint,
@@ -252,6 +260,15 @@ def _measure(
         threads=settings.threads,
         protocol=describe_protocol(config, summary),
         environment={**describe_environment(settings, probed), **_optimizer_packages(config)},
+    )
+
+
+def _untrained(config: StudyConfig, summary: DatasetSummary) -> Untrained:
+    return Untrained(
+        num_outputs=summary.num_outputs,
+        loss=config.training.loss,
+        target_deviation=summary.target_deviation,
+        mean_losses=summary.mean_losses,
     )
 
 
@@ -299,11 +316,13 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
     training, search = config.training, config.search
     shape = " x ".join(str(size) for size in summary.input_shape)
     return {
-        "data": f"{config.data.dataset}, {summary.num_classes} classes, samples of {shape}",
+        "data": f"{config.data.dataset}, {_outputs(summary)}, samples of {shape}",
         "split": f"{summary.num_train} training{_imbalance(config)},"
-        f" {summary.num_validation} validation (stratified), {summary.num_test} test samples",
+        f" {summary.num_validation} validation ({HOW_SPLIT[summary.task]}),"
+        f" {summary.num_test} test samples",
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": _with_params(config.model, dict(config.model_params)),
+        "loss": training.loss,
         "epochs": str(training.epochs),
         "batch size": _setting(config, "batch_size"),
         "gradient clipping, norm at most": _setting(config, "clip_grad_norm"),
@@ -318,6 +337,15 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
 def _imbalance(config: StudyConfig) -> str:
     ratio = config.data.imbalance
     return "" if ratio is None else f" (long-tailed, largest class {ratio:g} times the smallest)"
+
+
+def _outputs(summary: DatasetSummary) -> str:
+    """What is predicted: `10 classes`, `a number` or `one of 96 tokens`."""
+    if summary.task == "regression":
+        return "a number"
+    if summary.task == "language":
+        return f"one of {summary.num_outputs} tokens"
+    return f"{summary.num_outputs} classes"
 
 
 def _with_params(name: str, params: dict[str, object]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from lookup_table import LookupTable, UnusedRows
 
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.metrics import find_metric
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.engines.protocol import Epoch, Event, Finished, Job, Paused, Reply
 from bakeoff.ranges import FloatRange
@@ -164,7 +164,7 @@ def replay(table: LookupTable, seed: int, search: dict[str, Any]) -> tuple[int, 
     driver = Driver(
         config=config,
         facts=StudyFacts(
-            metric=METRICS["loss"].info,
+            metric=find_metric("loss", "classification").info,
             chance_score=float(np.nanmedian(table.untrained)),
             num_validation=0,
             num_test=0,

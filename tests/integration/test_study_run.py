@@ -293,9 +293,9 @@ def test_a_study_whose_model_is_gone_is_refused_and_loses_no_trial(tmp_path):
     module = tmp_path / "my_models.py"
     module.write_text(
         "import torch, time\n"
-        "def build(input_shape, num_classes):\n"
+        "def build(input_shape, num_outputs):\n"
         "    size = torch.Size(input_shape).numel()\n"
-        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, num_classes))\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, num_outputs))\n"
     )
     (tmp_path / "toy.toml").write_text(
         tomli_w.dumps({**DOCUMENT, "model": {"model": "my_models:build"}})
@@ -315,7 +315,7 @@ def test_a_study_whose_model_is_gone_is_refused_and_loses_no_trial(tmp_path):
 
 def test_a_stop_is_obeyed_while_the_model_is_first_tried(tmp_path):
     (tmp_path / "my_models.py").write_text(
-        "import time\ndef build(input_shape, num_classes):\n    time.sleep(120)\n"
+        "import time\ndef build(input_shape, num_outputs):\n    time.sleep(120)\n"
     )
     (tmp_path / "toy.toml").write_text(
         tomli_w.dumps({**DOCUMENT, "model": {"model": "my_models:build"}})
@@ -348,13 +348,13 @@ def test_the_installed_command_finds_modules_of_the_current_folder(tmp_path):
 def test_a_study_in_which_every_trial_fails_is_exit_3_with_a_report(tmp_path):
     (tmp_path / "my_models.py").write_text(
         "import torch\n"
-        "def build(input_shape, num_classes):\n"
+        "def build(input_shape, num_outputs):\n"
         "    class Model(torch.nn.Linear):\n"
         "        def forward(self, inputs):\n"
         "            if len(inputs) > 100: raise EOFError('no evaluation today')\n"
         "            return super().forward(inputs.flatten(1))\n"
         "    size = torch.Size(input_shape).numel()\n"
-        "    return Model(size, num_classes)\n"
+        "    return Model(size, num_outputs)\n"
     )
     document = {**DOCUMENT, "model": {"model": "my_models:build"}}
     document["search"] = {**DOCUMENT["search"], "trials_per_arm": 2}

@@ -21,7 +21,7 @@ leaves norms and biases alone. Also: any optimizer of the package pytorch_optimi
 "{PACKAGE_PREFIX}Name". Its package and schedulefree come with: pip install 'bakeoff[{EXTRA}]'
 """
 YOUR_MODEL = """
-your own: model = "package.module:function", called with input_shape= and num_classes="""
+your own: model = "package.module:function", called with input_shape= and num_outputs="""
 YOUR_DATA = """
 your own: dataset = "npz:PATH" with arrays x, y or x_train, y_train, x_test, y_test,
 or dataset = "package.module:function" that returns such arrays by these names"""
@@ -89,6 +89,7 @@ def list_datasets(*, as_json: bool) -> None:
     rows: list[Row] = [
         {
             "dataset": spec.name,
+            "task": spec.task,
             "classes": len(spec.class_names),
             "description": spec.description,
             "source": spec.source,

@@ -24,7 +24,7 @@ def run_and_report(
         NothingCompletedError: No trial completed; the report says what happened.
         BakeoffError: See `bakeoff.session.run_study`.
     """
-    from bakeoff.components.metrics import METRICS
+    from bakeoff.components.metrics import find_metric
     from bakeoff.dashboard import note_verdict
     from bakeoff.progress import build_progress
     from bakeoff.session import RunSettings, run_study
@@ -35,7 +35,7 @@ def run_and_report(
         output=output, storage_url=storage_url, workers=workers, device=device
     )
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
-    metric = METRICS[config.objective].info
+    metric = find_metric(config.objective, config.data.task).info
     with build_progress(config, arms, metric, settings.workers) as progress:
         result = run_study(config, settings, progress)
     if result.num_trained == 0:

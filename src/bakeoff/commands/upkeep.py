@@ -13,6 +13,7 @@ import typer
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.records import DataConfig
 
 STARTER = """\
 # A study: which optimizer, learning rate, schedule and weight decay suit this model and this data?
@@ -22,7 +23,7 @@ STARTER = """\
 name = "my-study"
 question = "Which optimizer suits my model on my data?"
 seed = 0
-objective = "accuracy"            # or loss, macro_f1
+objective = "accuracy"            # study metrics lists what a task can be judged by
 compare = ["optimizer"]           # an arm is one of these; or ["optimizer", "scheduler"]
 # delta = 0.005                   # the smallest difference that matters to you
 
@@ -161,7 +162,7 @@ def _dataset(name: str) -> str:
 
     if name == "fashion-mnist" and not has_fashion_files():
         return "missing: apt-get install dataset-fashion-mnist, or let a study download it"
-    dataset = load_dataset(name)
+    dataset = load_dataset(DataConfig(dataset=name))
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"
 
 

@@ -16,7 +16,7 @@ from platformdirs import user_cache_dir
 from bakeoff.components.arrays import Arrays
 from bakeoff.errors import DataError
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 """Raised when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 

@@ -1,10 +1,12 @@
-"""Which optimizers and schedules can train together.
+"""What can train together: optimizers and schedules, models and data.
 
 Precision excludes no pair: weights, gradients and optimizer state are fp32 in every precision, only
 the forward and backward passes are lower. The tests train every pair that is allowed in each of
 them; a study file that asks for another pair is refused before anything runs.
 """
 
+from bakeoff.components.inputs import InputKind, describe_kinds
+from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS
 
@@ -40,4 +42,18 @@ def find_conflict(optimizer: str, scheduler: str) -> str | None:
     return (
         f"optimizer {optimizer!r} cannot train with scheduler {scheduler!r}: the average it keeps"
         f" of its weights takes the place of a schedule; allowed: {', '.join(allowed)}"
+    )
+
+
+def find_model_conflict(model: str, inputs: InputKind | None) -> str | None:
+    """Why a model cannot take samples of a kind; None if it can, or if the kind is not known yet.
+
+    Raises:
+        UsageError: The model is unknown.
+    """
+    takes = find_model(model).inputs
+    if inputs is None or inputs in takes:
+        return None
+    return (
+        f"model {model!r} cannot take {describe_kinds([inputs])}; it takes {describe_kinds(takes)}"
     )

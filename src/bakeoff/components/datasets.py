@@ -1,4 +1,4 @@
-"""The data sets: images or rows with a class label each, with a locked test set.
+"""The data sets: samples with a label each, and a locked test set.
 
 A study names a registered data set, `npz:PATH`, or its own function `package.module:function`
 that returns a mapping of the same arrays as an .npz file.
@@ -7,7 +7,7 @@ that returns a mapping of the same arrays as an .npz file.
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components.array_cache import data_folder, fingerprint, load_cached
-from bakeoff.components.arrays import Arrays, Inputs, check_arrays
+from bakeoff.components.arrays import Arrays, Inputs, check_arrays, hold_out_part
+from bakeoff.components.inputs import InputKind
 from bakeoff.components.readers import check_file, digits_file, read_digits, read_idx, read_npz
-from bakeoff.components.splits import Indices, Labels, hold_out, long_tail, stratified_order
+from bakeoff.components.splits import Indices, long_tail, stratified_order
+from bakeoff.components.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError, UsageError, describe_unknown
-from bakeoff.records import DataConfig
+from bakeoff.records import DataConfig, Loss, Task
 from bakeoff.registry import Registry, is_reference, resolve
 from bakeoff.seeding import derive_seed
 
@@ -38,19 +40,26 @@ DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 class Dataset:
     """A data set in memory, or mapped into it.
 
-    Inputs are [N, F] or [N, C, H, W], uint8 or float32; labels [N], int64, in 0..C-1.
+    The arrays are as `bakeoff.components.arrays` describes them.
     """
 
     name: str
+    task: Task
     train_inputs: Inputs
-    train_labels: Labels
+    train_labels: Inputs
     test_inputs: Inputs
-    test_labels: Labels
+    test_labels: Inputs
     class_names: tuple[str, ...]
+    """Of a language model the tokens; empty in regression."""
     source: str
     licence: str
     fingerprint: str
     """Depends on every value of every array."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Numbers a model gives: classes, tokens of the vocabulary, or 1 in regression."""
+        return len(self.class_names) or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +69,17 @@ class DatasetSummary:
     num_train: int
     num_validation: int
     num_test: int
-    num_classes: int
+    task: Task
+    num_outputs: int
+    """Classes, tokens of the vocabulary, or 1 in regression."""
     input_shape: tuple[int, ...]
-    """Of one sample: (F,) or (C, H, W)."""
+    """Of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
     fingerprint: str
     class_names: tuple[str, ...]
+    target_deviation: float = 1.0
+    """Of the training targets, in regression."""
+    mean_losses: Mapping[Loss, float] = field(default_factory=dict)
+    """Losses on validation of predicting the training mean, in regression."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,21 +95,45 @@ class DatasetSpec:
     """Finds, or fetches, the files it is decoded from."""
     decode: Callable[[tuple[Path, ...]], Mapping[str, NDArray[Any]]]
     """Files -> arrays as `check_arrays` takes them."""
+    inputs: InputKind
+    task: Task = "classification"
 
 
-def load_dataset(name: str) -> Dataset:
-    """The data set called `name`; its arrays are decoded once and then mapped.
+def choose_task(name: str, asked: Task | None) -> Task:
+    """The task of a data set, without reading it.
+
+    Registered data sets have theirs, your own have the one that the study file asks for.
+
+    Raises:
+        UsageError: The data set is for another task than the one asked for.
+    """
+    own = DATASETS[name].task if name in DATASETS else None
+    if own is not None and asked not in (None, own):
+        raise UsageError(f"{asked!r} does not go with {name!r}, which is for {own}")
+    return own or asked or "classification"
+
+
+def known_inputs(name: str, task: Task) -> InputKind | None:
+    """What samples of a data set look like; None where only reading it tells."""
+    if name in DATASETS:
+        return DATASETS[name].inputs
+    return "tokens" if task == "language" else None
+
+
+def load_dataset(config: DataConfig) -> Dataset:
+    """The data set that `config` names; its arrays are decoded once and then mapped.
 
     Raises:
         DataError: The data is missing or unusable; the message says how to get or mend it.
         UsageError: The name is unknown, or the function it refers to cannot be imported.
     """
+    name = config.dataset
     if name.startswith(NPZ_PREFIX):
-        return _load_npz(Path(name.removeprefix(NPZ_PREFIX)).expanduser(), name)
+        return _load_npz(Path(name.removeprefix(NPZ_PREFIX)).expanduser(), config)
     if name in DATASETS:
         return _load_registered(DATASETS[name])
     if is_reference(name):
-        return _load_function(name)
+        return _load_function(config)
     raise UsageError(
         f"{describe_unknown('dataset', name, DATASETS.names)}, or npz:PATH, "
         "or a function as package.module:function"
@@ -104,9 +143,9 @@ def load_dataset(name: str) -> Dataset:
 def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
     """Rows of the training arrays to train on and rows to validate on, each sorted.
 
-    Both are stratified. `imbalance` then makes the rows to train on long-tailed, and
-    `train_samples` keeps that many of them, a larger number always containing a smaller one; the
-    validation rows depend on neither.
+    Both are stratified by class; of text, the last part is validated on. `imbalance` then makes the
+    rows to train on long-tailed, and `train_samples` keeps that many of them, a larger number
+    always containing a smaller one; the validation rows depend on neither.
 
     Raises:
         DataError: Too few samples for such a split.
@@ -116,10 +155,12 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
             f"{dataset.name}: validation_fraction = {config.validation_fraction:g} "
             "must lie between 0 and 1"
         )
-    labels = np.asarray(dataset.train_labels)
     try:
-        train, validation = hold_out(
-            labels, config.validation_fraction, derive_seed(split_seed, "validation")
+        train, validation = hold_out_part(
+            np.asarray(dataset.train_labels),
+            dataset.task,
+            config.validation_fraction,
+            derive_seed(split_seed, "validation"),
         )
     except ValueError as error:
         raise DataError(f"{dataset.name}: {error} for validation") from None
@@ -137,16 +178,26 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         DataError: As `load_dataset` and `split_indices`.
         UsageError: As `load_dataset`.
     """
-    dataset = load_dataset(config.dataset)
+    dataset = load_dataset(config)
     train, validation = split_indices(dataset, config, split_seed)
-    return DatasetSummary(
+    summary = DatasetSummary(
         num_train=len(train),
         num_validation=len(validation),
         num_test=len(dataset.test_labels),
-        num_classes=len(dataset.class_names),
+        task=dataset.task,
+        num_outputs=dataset.num_outputs,
         input_shape=tuple(dataset.train_inputs.shape[1:]),
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
+    )
+    if dataset.task != "regression":
+        return summary
+    targets = np.asarray(dataset.train_labels)
+    scale = measure_targets(targets[train])
+    return replace(
+        summary,
+        target_deviation=scale.deviation,
+        mean_losses=losses_of_the_mean(targets[validation], scale),
     )
 
 
@@ -174,14 +225,17 @@ def _make_long_tailed(
 
 
 def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) -> Indices:
-    num_classes = len(dataset.class_names)
-    if not num_classes <= count <= len(train):
+    has_classes = dataset.task == "classification"
+    least = dataset.num_outputs if has_classes else 1
+    if not least <= count <= len(train):
         raise DataError(
-            f"{dataset.name}: train_samples = {count} must lie between {num_classes}, "
-            f"one of each class, and the {len(train)} there are"
+            f"{dataset.name}: train_samples = {count} must lie between {least}"
+            f"{', one of each class,' if has_classes else ''} and the {len(train)} there are"
         )
-    labels = np.asarray(dataset.train_labels)[train]
-    order = stratified_order(labels, derive_seed(split_seed, "train_samples"))
+    seed = derive_seed(split_seed, "train_samples")
+    if not has_classes:
+        return np.sort(np.random.default_rng(seed).permutation(train)[:count])
+    order = stratified_order(np.asarray(dataset.train_labels)[train], seed)
     return np.sort(train[order[:count]])
 
 
@@ -190,11 +244,12 @@ def _load_registered(spec: DatasetSpec) -> Dataset:
     for file in files:
         check_file(file)
     arrays, digest = load_cached(
-        spec.name, files, lambda: check_arrays(spec.decode(files), spec.name)
+        spec.name, files, lambda: check_arrays(spec.decode(files), spec.name, spec.task)
     )
     return _name_arrays(
         arrays,
         name=spec.name,
+        task=spec.task,
         digest=digest,
         class_names=spec.class_names,
         source=spec.source,
@@ -202,14 +257,19 @@ def _load_registered(spec: DatasetSpec) -> Dataset:
     )
 
 
-def _load_npz(path: Path, name: str) -> Dataset:
+def _load_npz(path: Path, config: DataConfig) -> Dataset:
     check_file(path)
-    arrays, digest = load_cached("npz", (path,), lambda: check_arrays(read_npz(path), str(path)))
-    return _name_arrays(arrays, name=name, digest=digest, source=str(path))
+    entry = "npz" if config.task == "classification" else f"npz-{config.task}"
+    arrays, digest = load_cached(
+        entry, (path,), lambda: check_arrays(read_npz(path), str(path), config.task)
+    )
+    return _name_arrays(
+        arrays, name=config.dataset, task=config.task, digest=digest, source=str(path)
+    )
 
 
-def _load_function(name: str) -> Dataset:
-    build = resolve(name)
+def _load_function(config: DataConfig) -> Dataset:
+    name, build = config.dataset, resolve(config.dataset)
     if not callable(build):
         raise UsageError(f"dataset {name!r} is not a function")
     try:
@@ -219,31 +279,46 @@ def _load_function(name: str) -> Dataset:
         raise DataError(f"{name}: {type(error).__name__}: {error}") from error
     if not isinstance(raw, Mapping):
         raise DataError(f"{name} returned {type(raw).__name__}, not a mapping of arrays")
-    arrays = check_arrays({str(key): np.asarray(value) for key, value in raw.items()}, name)
-    return _name_arrays(arrays, name=name, digest=fingerprint(arrays), source=name)
+    named = {str(key): np.asarray(value) for key, value in raw.items()}
+    arrays = check_arrays(named, name, config.task)
+    return _name_arrays(
+        arrays, name=name, task=config.task, digest=fingerprint(arrays), source=name
+    )
 
 
 def _name_arrays(
     arrays: Arrays,
     *,
     name: str,
+    task: Task,
     digest: str,
     source: str,
     class_names: tuple[str, ...] = (),
     licence: str = "your own",
 ) -> Dataset:
-    num_classes = int(arrays.train_labels.max()) + 1
     return Dataset(
         name=name,
+        task=task,
         train_inputs=arrays.train_inputs,
         train_labels=arrays.train_labels,
         test_inputs=arrays.test_inputs,
         test_labels=arrays.test_labels,
-        class_names=class_names or tuple(str(label) for label in range(num_classes)),
+        class_names=class_names or _number_classes(arrays, task),
         source=source,
         licence=licence,
         fingerprint=digest,
     )
+
+
+def _number_classes(arrays: Arrays, task: Task) -> tuple[str, ...]:
+    """Names for classes or tokens that have none; regression has no classes."""
+    if task == "regression":
+        return ()
+    labelled = [arrays.train_labels]
+    if task == "language":
+        labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
+    highest = max(int(part.max()) for part in labelled)
+    return tuple(str(label) for label in range(highest + 1))
 
 
 def has_fashion_files() -> bool:
@@ -292,6 +367,7 @@ DATASETS: Registry[DatasetSpec] = Registry(
             source="https://archive.ics.uci.edu/dataset/80 (Alpaydin and Kaynak 1998)",
             licence="CC BY 4.0",
             class_names=tuple("0123456789"),
+            inputs="image",
             find=lambda: (digits_file(),),
             decode=lambda files: read_digits(files[0]),
         ),
@@ -312,6 +388,7 @@ DATASETS: Registry[DatasetSpec] = Registry(
                 "Bag",
                 "Ankle boot",
             ),
+            inputs="image",
             find=_find_fashion_files,
             decode=_decode_fashion,
         ),

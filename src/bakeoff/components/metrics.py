@@ -1,22 +1,36 @@
-"""The metrics: what each means, how it is computed, and which epoch is scored by it."""
+"""The metrics of each task: what they mean, how they are computed, which epoch they score."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from bakeoff.records import EpochResult, MetricInfo, ScoreRule
+from bakeoff.records import EpochResult, Loss, MetricInfo, ScoreRule, Task
 from bakeoff.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """A model that knows nothing: fair guesses at classes and tokens, the mean of targets."""
+
+    num_outputs: int
+    """Classes, or tokens of the vocabulary; 1 in regression."""
+    loss: Loss = "cross_entropy"
+    """That the study trains with."""
+    target_deviation: float = 1.0
+    """Of the training targets, in regression."""
+    mean_losses: Mapping[Loss, float] = field(default_factory=dict)
+    """Losses on validation of predicting the training mean, in standardised units."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """One metric."""
+    """One metric of one task."""
 
     info: MetricInfo
     compute: str
-    """Reference to a function of logits [N, C] and labels [N] that gives a scalar tensor."""
-    chance: Callable[[int], float]
-    """Number of classes C -> score of an untrained model."""
+    """Reference to a function of the task's predictions that gives a scalar tensor."""
+    chance: Callable[[Untrained], float]
+    """Score of an untrained model."""
     source: str
 
     @property
@@ -25,16 +39,26 @@ class MetricSpec:
         return self.info.name
 
 
-def chance_score(metric: str, num_classes: int) -> float:
-    """Score of a model that knows nothing, on balanced classes.
-
-    It gives every class the same probability and decides by a fair draw: accuracy and macro F1
-    are 1/C, the cross-entropy is ln C. A diverged run gets this score.
+def find_metric(name: str, task: Task) -> MetricSpec:
+    """The metric called `name` of a task.
 
     Raises:
-        UsageError: The metric is unknown.
+        UsageError: The task has no such metric; the message offers the nearest one.
     """
-    return METRICS[metric].chance(num_classes)
+    return METRICS[task][name]
+
+
+def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
+    """Score of a model that knows nothing; a run that diverged gets it.
+
+    With C balanced classes or tokens it gives each the same probability and decides by a fair
+    draw: accuracies are 1/C, the cross-entropy is ln C. In regression it predicts the mean of the
+    training targets: R2 is 0, and the errors are how far the validation targets lie from it.
+
+    Raises:
+        UsageError: The task has no such metric.
+    """
+    return find_metric(metric, task).chance(untrained)
 
 
 def scored_epoch(
@@ -55,46 +79,156 @@ def scored_epoch(
     return scored
 
 
-METRICS: Registry[MetricSpec] = Registry(
-    "metric",
+def _share(
+    name: str,
+    title: str,
+    source: str,
+    *,
+    chance: Callable[[Untrained], float],
+    is_mean_over_samples: bool = False,
+) -> MetricSpec:
+    """A metric between 0 and 1, higher being better."""
+    return MetricSpec(
+        info=MetricInfo(
+            name=name,
+            direction="maximize",
+            low=0.0,
+            high=1.0,
+            title=title,
+            is_mean_over_samples=is_mean_over_samples,
+        ),
+        compute=f"bakeoff.components.metric_functions:{name}",
+        chance=chance,
+        source=source,
+    )
+
+
+def _error(
+    name: str,
+    title: str,
+    source: str,
+    *,
+    chance: Callable[[Untrained], float],
+    unit: str = "",
+    low: float = 0.0,
+    high: float = math.inf,
+) -> MetricSpec:
+    """A metric of which less is better."""
+    return MetricSpec(
+        info=MetricInfo(
+            name=name, direction="minimize", low=low, high=high, title=title, unit=unit
+        ),
+        compute=f"bakeoff.components.metric_functions:{name}",
+        chance=chance,
+        source=source,
+    )
+
+
+def _one_of_all(untrained: Untrained) -> float:
+    return 1 / untrained.num_outputs
+
+
+def _entropy(untrained: Untrained) -> float:
+    return math.log(untrained.num_outputs)
+
+
+_CLASSIFICATION: Registry[MetricSpec] = Registry(
+    "classification metric",
     (
-        MetricSpec(
-            info=MetricInfo(
-                name="accuracy",
-                direction="maximize",
-                low=0.0,
-                high=1.0,
-                title="Accuracy",
-                is_mean_over_samples=True,
-            ),
-            compute="bakeoff.components.metric_functions:accuracy",
-            chance=lambda num_classes: 1 / num_classes,
-            source="torchmetrics.functional.classification.multiclass_accuracy, micro average",
+        _share(
+            "accuracy",
+            "Accuracy",
+            "torchmetrics.functional.classification.multiclass_accuracy, micro average",
+            chance=_one_of_all,
+            is_mean_over_samples=True,
         ),
-        MetricSpec(
-            info=MetricInfo(
-                name="loss",
-                direction="minimize",
-                low=0.0,
-                high=math.inf,
-                title="Cross-entropy",
-                unit="nats",
-            ),
-            compute="bakeoff.components.metric_functions:loss",
-            chance=math.log,
-            source="torch.nn.functional.cross_entropy, mean over samples, no label smoothing",
+        _error(
+            "loss",
+            "Cross-entropy",
+            "torch.nn.functional.cross_entropy, mean over samples, no label smoothing",
+            unit="nats",
+            chance=_entropy,
         ),
-        MetricSpec(
-            info=MetricInfo(
-                name="macro_f1",
-                direction="maximize",
-                low=0.0,
-                high=1.0,
-                title="Macro F1",
-            ),
-            compute="bakeoff.components.metric_functions:macro_f1",
-            chance=lambda num_classes: 1 / num_classes,
-            source="torchmetrics.functional.classification.multiclass_f1_score, macro average",
+        _share(
+            "macro_f1",
+            "Macro F1",
+            "torchmetrics.functional.classification.multiclass_f1_score, macro average",
+            chance=_one_of_all,
         ),
     ),
 )
+
+_REGRESSION: Registry[MetricSpec] = Registry(
+    "regression metric",
+    (
+        _error(
+            "rmse",
+            "Root mean squared error",
+            "torchmetrics.functional.mean_squared_error, squared=False",
+            unit="units of the target",
+            chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
+        ),
+        _error(
+            "mae",
+            "Mean absolute error",
+            "torchmetrics.functional.mean_absolute_error",
+            unit="units of the target",
+            chance=lambda one: one.target_deviation * one.mean_losses["l1"],
+        ),
+        MetricSpec(
+            info=MetricInfo(name="r2", direction="maximize", low=-math.inf, high=1.0, title="R2"),
+            compute="bakeoff.components.metric_functions:r2",
+            chance=lambda _: 0.0,
+            source="torchmetrics.functional.r2_score",
+        ),
+        _error(
+            "loss",
+            "Loss",
+            "torch.nn.functional: mse_loss, l1_loss or huber_loss of standardised targets",
+            unit="of standardised targets",
+            chance=lambda one: one.mean_losses[one.loss],
+        ),
+    ),
+)
+
+_LANGUAGE: Registry[MetricSpec] = Registry(
+    "language metric",
+    (
+        _error(
+            "loss",
+            "Cross-entropy",
+            "torch.nn.functional.cross_entropy, mean over tokens, no label smoothing",
+            unit="nats per token",
+            chance=_entropy,
+        ),
+        _error(
+            "perplexity",
+            "Perplexity",
+            "torchmetrics.functional.text.perplexity: the exponential of the cross-entropy",
+            low=1.0,
+            chance=lambda one: float(one.num_outputs),
+        ),
+        _share(
+            "token_accuracy",
+            "Token accuracy",
+            "torchmetrics.functional.classification.multiclass_accuracy over tokens",
+            chance=_one_of_all,
+        ),
+    ),
+)
+
+METRICS: Mapping[Task, Registry[MetricSpec]] = {
+    "classification": _CLASSIFICATION,
+    "regression": _REGRESSION,
+    "language": _LANGUAGE,
+}
+"""All that is recorded of every epoch; a metric's name means the same in each task it is of."""
+
+DEFAULT_OBJECTIVES: Mapping[Task, str] = {
+    "classification": "accuracy",
+    "regression": "rmse",
+    "language": "loss",
+}
+
+METRIC_NAMES = tuple(dict.fromkeys(spec.name for task in METRICS.values() for spec in task))
+"""Of all tasks."""

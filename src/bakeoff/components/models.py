@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from bakeoff.components.inputs import InputKind
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, IntRange
@@ -17,9 +17,9 @@ class ModelSpec:
     name: str
     description: str
     build: str
-    """Reference to a function `(input_shape=, num_classes=, **parameters) -> nn.Module`."""
-    inputs: Literal["any", "image"]
-    """`image` needs samples of shape [C, H, W]; `any` takes [F] as well."""
+    """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`."""
+    inputs: tuple[InputKind, ...]
+    """What it takes. It gives [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
     parameters: Mapping[str, ParameterSpec] | None
     """None: the function is the user's, and what it takes is known to it alone."""
     channels_last: bool = False
@@ -41,7 +41,7 @@ def find_model(name: str) -> ModelSpec:
             name=name,
             description="a function of yours",
             build=name,
-            inputs="any",
+            inputs=("features", "rows", "image", "tokens"),
             parameters=None,
         )
     raise UsageError(
@@ -63,7 +63,7 @@ MODELS: Registry[ModelSpec] = Registry(
             name="mlp",
             description="Fully connected layers with ReLU",
             build="bakeoff.components.networks:build_mlp",
-            inputs="any",
+            inputs=("features", "rows", "image"),
             parameters={
                 "width": ParameterSpec(
                     range=IntRange(low=16, high=512, log=True),
@@ -84,7 +84,7 @@ MODELS: Registry[ModelSpec] = Registry(
             name="cnn",
             description="Three convolutions with batch normalisation, for small images",
             build="bakeoff.components.networks:build_cnn",
-            inputs="image",
+            inputs=("image",),
             parameters={
                 "width": ParameterSpec(
                     range=IntRange(low=8, high=64, log=True),

@@ -7,21 +7,21 @@ from torch import nn
 
 
 def build_mlp(
-    input_shape: Sequence[int], num_classes: int, width: int, depth: int, dropout: float
+    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
 ) -> nn.Module:
-    """A network with `depth` hidden layers of `width` units: [N, ...] -> [N, num_classes]."""
+    """A network with `depth` hidden layers of `width` units: [N, ...] -> [N, num_outputs]."""
     layers: list[nn.Module] = [nn.Flatten()]
     num_inputs = prod(input_shape)
     for _ in range(depth):
         layers += [nn.Linear(num_inputs, width), nn.ReLU(), *_dropout(dropout)]
         num_inputs = width
-    return nn.Sequential(*layers, nn.Linear(num_inputs, num_classes))
+    return nn.Sequential(*layers, nn.Linear(num_inputs, num_outputs))
 
 
 def build_cnn(
-    input_shape: Sequence[int], num_classes: int, width: int, dropout: float
+    input_shape: Sequence[int], num_outputs: int, width: int, dropout: float
 ) -> nn.Module:
-    """A small convolutional network: [N, C, H, W] -> [N, num_classes].
+    """A small convolutional network: [N, C, H, W] -> [N, num_outputs].
 
     Three 3x3 convolutions with batch normalisation, of `width`, `2 * width` and `4 * width`
     channels; the first strides, the second is pooled, and an average over what is left feeds the
@@ -35,7 +35,7 @@ def build_cnn(
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         *_dropout(dropout),
-        nn.Linear(4 * width, num_classes),
+        nn.Linear(4 * width, num_outputs),
     )
 
 

@@ -1,4 +1,4 @@
-"""Stratified, seeded splits of samples; labels are [N] with values in 0..C-1."""
+"""Seeded splits of samples, stratified by class and others; labels are [N] in 0..C-1."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,3 +79,34 @@ def long_tail(labels: Labels, imbalance: float, seed: int) -> Indices:
     starts = np.cumsum(available) - available
     rank = np.arange(len(labels)) - np.repeat(starts, available)
     return np.sort(by_class[rank < np.repeat(counts, available)]).astype(np.int64)
+
+
+def hold_out_any(num_samples: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
+    """As `hold_out`, for samples without classes: any of them, at least one.
+
+    Raises:
+        ValueError: Too few samples to have one on each side.
+    """
+    order = np.random.default_rng(seed).permutation(num_samples)
+    num_held = _num_held(num_samples, fraction)
+    return np.sort(order[num_held:]), np.sort(order[:num_held])
+
+
+def hold_out_last(num_samples: int, fraction: float) -> tuple[Indices, Indices]:
+    """As `hold_out`, for samples in an order that matters: the last of them, at least one.
+
+    Raises:
+        ValueError: Too few samples to have one on each side.
+    """
+    num_kept = num_samples - _num_held(num_samples, fraction)
+    order = np.arange(num_samples)
+    return order[:num_kept], order[num_kept:]
+
+
+def _num_held(num_samples: int, fraction: float) -> int:
+    num_held = max(1, round(fraction * num_samples))
+    if num_held >= num_samples:
+        raise ValueError(
+            f"there are too few samples ({num_samples}) to hold out a share of {fraction:g}"
+        )
+    return num_held

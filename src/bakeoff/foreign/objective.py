@@ -83,12 +83,18 @@ def _names(study: StoredStudy, wanted: str | None) -> tuple[tuple[str, ...], int
 def _known_metric(objective: Objective, trials: Sequence[FrozenTrial]) -> MetricInfo:
     """The registered metric of this name, if what was measured can be it."""
     plain = objective.metric
-    if plain.name not in METRICS or METRICS[plain.name].info.direction != plain.direction:
-        return plain
-    known = METRICS[plain.name].info
     values = [objective.value(trial) for trial in trials]
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    return known if all(known.low <= value <= known.high for value in finite) else plain
+    candidates = [metrics[plain.name].info for metrics in METRICS.values() if plain.name in metrics]
+    return next(
+        (
+            known
+            for known in candidates
+            if known.direction == plain.direction
+            and all(known.low <= value <= known.high for value in finite)
+        ),
+        plain,
+    )
 
 
 def _with_score_rule(objective: Objective, trials: Sequence[FrozenTrial]) -> Objective:

@@ -8,16 +8,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.components.compatibility import allowed_schedulers, find_conflict
-from bakeoff.components.datasets import DATASETS, NPZ_PREFIX
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
+from bakeoff.components.datasets import DATASETS, NPZ_PREFIX, choose_task, known_inputs
+from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import LIMITS, ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
-from bakeoff.records import ConfirmConfig, DataConfig, SearchConfig, StudyConfig, TrainingConfig
+from bakeoff.records import (
+    ConfirmConfig,
+    DataConfig,
+    Loss,
+    SearchConfig,
+    StudyConfig,
+    Task,
+    TrainingConfig,
+)
 from bakeoff.registry import Registry, is_reference
 from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile.schema import (
@@ -38,6 +46,12 @@ TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
     "label_smoothing": _REAL,
 }
 """Keys of `[training]` that may be ranges; with a specification, whole bounds are real numbers."""
+LOSSES: Mapping[Task, tuple[Loss, ...]] = {
+    "classification": ("cross_entropy",),
+    "regression": ("mse", "l1", "huber"),
+    "language": ("cross_entropy",),
+}
+"""That a task can train with, its default first."""
 SCHEDULER = "scheduler"
 """Under `[space.<optimizer>]`: the schedules of its arm, where they are fewer than the study's."""
 
@@ -62,6 +76,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         StudyFileError: A name is unknown, or a range or value is not allowed.
     """
     _check_names(file)
+    task = _resolve_task(file)
     optimizers, schedulers = tuple(file.search.optimizers), tuple(file.search.schedulers)
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, optimizers, schedulers)
@@ -69,18 +84,19 @@ def resolve(file: StudyFile) -> StudyConfig:
         problem = describe_unknown("arm", file.study.reference, arms)
         raise StudyFileError(f"study.reference: {problem}")
     model_values, model_ranges = _resolve_model(file.model)
-    training, training_ranges = _resolve_training(file.training)
+    training, training_ranges = _resolve_training(file.training, task)
     return StudyConfig(
         name=file.study.name,
         question=file.study.question or _default_question(compare, file),
         seed=file.study.seed,
-        objective=file.study.objective,
+        objective=file.study.objective or DEFAULT_OBJECTIVES[task],
         score_rule=file.study.score,
         compare=compare,
         delta=file.study.delta,
         reference=file.study.reference,
         data=DataConfig(
             dataset=file.data.dataset,
+            task=task,
             validation_fraction=file.data.validation_fraction,
             train_samples=file.data.train_samples,
             imbalance=file.data.imbalance,
@@ -120,7 +136,6 @@ def _check_names(file: StudyFile) -> None:
         )
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
-    _check_known("study.objective", [file.study.objective], METRICS)
     _check_dataset(file.data.dataset)
     _check_known("data.augment", file.data.augment, AUGMENTATIONS)
     _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
@@ -129,6 +144,23 @@ def _check_names(file: StudyFile) -> None:
         find_model(file.model.model)
     except UsageError as error:
         raise StudyFileError(f"model.model: {error}") from None
+
+
+def _resolve_task(file: StudyFile) -> Task:
+    """The task, after making sure that objective and model are for it."""
+    name, asked = file.data.dataset, file.data.task
+    try:
+        task = choose_task(name, asked)
+    except UsageError as error:
+        raise StudyFileError(f"data.task: {error}") from None
+    if file.study.objective is not None:
+        _check_known("study.objective", [file.study.objective], METRICS[task])
+    if file.data.imbalance is not None and task != "classification":
+        raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
+    conflict = find_model_conflict(file.model.model, known_inputs(name, task))
+    if conflict is not None:
+        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(name)})")
+    return task
 
 
 def _check_dataset(name: str) -> None:
@@ -229,8 +261,11 @@ def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[s
     return values, ranges
 
 
-def _resolve_training(section: TrainingSection) -> tuple[TrainingConfig, dict[str, Setting]]:
+def _resolve_training(
+    section: TrainingSection, task: Task
+) -> tuple[TrainingConfig, dict[str, Setting]]:
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
+    given["loss"] = _resolve_loss(section, task)
     ranges: dict[str, Setting] = {}
     for name in TRAINING_RANGES:
         if isinstance(given[name], RangeTable):
@@ -238,6 +273,17 @@ def _resolve_training(section: TrainingSection) -> tuple[TrainingConfig, dict[st
             ranges[key] = _setting(key, given.pop(name), TRAINING_RANGES[name])
             _check_training_range(key, ranges[key])
     return TrainingConfig(**given), ranges
+
+
+def _resolve_loss(section: TrainingSection, task: Task) -> Loss:
+    allowed = LOSSES[task]
+    if section.loss not in (None, *allowed):
+        raise StudyFileError(
+            f"training.loss = {json.dumps(section.loss)}: of {task}; allowed: {', '.join(allowed)}"
+        )
+    if task == "regression" and section.label_smoothing != 0:
+        raise StudyFileError("training.label_smoothing: is for classes and tokens, not regression")
+    return section.loss or allowed[0]
 
 
 def _check_training_range(key: str, setting: Setting) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.schedulers import SCHEDULERS
@@ -42,7 +42,7 @@ class StudySection(_Section):
     name: str
     question: str = ""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    objective: Annotated[str, Field(json_schema_extra={"enum": [*METRICS.names]})] = "accuracy"
+    objective: Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})] | None = None
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
     delta: Annotated[float, Field(gt=0)] | None = None
@@ -53,6 +53,7 @@ class DataSection(_Section):
     """Which data, and how it is split."""
 
     dataset: str
+    task: Literal["classification", "regression", "language"] | None = None
     validation_fraction: Fraction = 0.2
     train_samples: PositiveInt | None = None
     imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None
@@ -74,6 +75,7 @@ class TrainingSection(_Section):
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: PositiveInt | RangeTable = 128
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
+    loss: Literal["cross_entropy", "mse", "l1", "huber"] | None = None
     clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
     early_stopping_patience: PositiveInt | None = None

@@ -1,6 +1,7 @@
 """Batches as index selections from arrays in memory.
 
-Shapes: inputs [N, F] or [N, C, H, W], labels [N]. A split is a list of rows of the arrays it
+Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N]; of a language model tokens and next
+tokens [N, L]. A split is a list of rows of the arrays it
 shares with the other splits; a position is a sample's place in its split.
 """
 
@@ -13,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bakeoff.components.datasets import load_dataset, split_indices
-from bakeoff.records import DataConfig
+from bakeoff.components.datasets import Dataset, load_dataset, split_indices
+from bakeoff.components.targets import TargetScale, measure_targets, standardise
+from bakeoff.records import DataConfig, Task
 from bakeoff.seeding import derive_seed
 
 CHUNK_BYTES = 1 << 20
@@ -42,6 +44,11 @@ class Normalisation:
         return (inputs - self.mean).mul_(self.scale)
 
 
+def token_ids(inputs: Tensor) -> Tensor:
+    """Tokens as the int64 that embeddings take; nothing is normalised."""
+    return inputs.long()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """Samples to train on, to validate on, or to test on."""
@@ -49,9 +56,11 @@ class Split:
     inputs: Tensor
     """All rows, as stored; shared with other splits."""
     labels: Tensor
+    """Classes as int64, standardised targets as float32, or tokens as they are stored."""
     rows: Tensor
     """Rows that belong to this split, [n]."""
-    normalisation: Normalisation
+    normalisation: Normalisation | Callable[[Tensor], Tensor]
+    """What turns inputs as stored into those that the model takes."""
     memory_format: torch.memory_format = torch.contiguous_format
 
     def __len__(self) -> int:
@@ -76,6 +85,8 @@ class Split:
             if self.memory_format is not torch.contiguous_format:
                 inputs = inputs.contiguous(memory_format=self.memory_format)
             labels = self.labels.index_select(0, rows)
+            if not labels.is_floating_point():
+                labels = labels.long()
             yield from zip(
                 torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True
             )
@@ -94,9 +105,13 @@ class Splits:
     validation: Split
     test: Split
     """Its pages are not touched before someone iterates over it."""
-    num_classes: int
+    task: Task
+    num_outputs: int
+    """Classes, tokens of the vocabulary, or 1 in regression."""
     input_shape: tuple[int, ...]
     fingerprint: str
+    target_scale: TargetScale | None = None
+    """By which regression targets were standardised."""
 
 
 def load_splits(
@@ -108,9 +123,14 @@ def load_splits(
         DataError: As `bakeoff.components.datasets.load_dataset`.
         UsageError: As there.
     """
-    dataset = load_dataset(config.dataset)
+    dataset = load_dataset(config)
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
-    normalisation = measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
+    normalisation = (
+        token_ids
+        if dataset.task == "language"
+        else measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
+    )
+    train_labels, test_labels, target_scale = _standardise_targets(dataset, train_rows)
     is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
@@ -123,8 +143,8 @@ def load_splits(
             memory_format=memory_format,
         )
 
-    train = split(dataset.train_inputs, dataset.train_labels, train_rows)
-    test_rows = np.arange(len(dataset.test_labels))
+    train = split(dataset.train_inputs, train_labels, train_rows)
+    test_rows = np.arange(len(test_labels))
     return Splits(
         train=train,
         validation=Split(
@@ -134,11 +154,24 @@ def load_splits(
             normalisation=normalisation,
             memory_format=memory_format,
         ),
-        test=split(dataset.test_inputs, dataset.test_labels, test_rows),
-        num_classes=len(dataset.class_names),
+        test=split(dataset.test_inputs, test_labels, test_rows),
+        task=dataset.task,
+        num_outputs=dataset.num_outputs,
         input_shape=tuple(dataset.train_inputs.shape[1:]),
         fingerprint=dataset.fingerprint,
+        target_scale=target_scale,
     )
+
+
+def _standardise_targets(
+    dataset: Dataset, train_rows: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[Any], TargetScale | None]:
+    """Labels to train and to test with, and the scale if they are targets of regression."""
+    train, test = dataset.train_labels, dataset.test_labels
+    if dataset.task != "regression":
+        return train, test, None
+    scale = measure_targets(np.asarray(train)[train_rows])
+    return standardise(train, scale), standardise(test, scale), scale
 
 
 def measure_normalisation(
@@ -146,8 +179,8 @@ def measure_normalisation(
 ) -> Normalisation:
     """Mean and scale of the training rows, computed in float64 by NumPy.
 
-    Per channel for images, per feature for rows of numbers. Where the data are large, a random
-    sample that depends only on `seed` stands for all.
+    Per channel for images, per feature for numbers and for rows in order. Where the data are
+    large, a random sample that depends only on `seed` stands for all.
     """
     sample_bytes = int(np.prod(inputs.shape[1:])) * 8
     num_samples = max(MIN_STATISTICS_SAMPLES, STATISTICS_BYTES // sample_bytes)
@@ -155,7 +188,8 @@ def measure_normalisation(
         generator = np.random.default_rng(derive_seed(seed, "normalisation"))
         rows = np.sort(generator.choice(rows, num_samples, replace=False))
     sample = np.asarray(inputs[rows], dtype=np.float64)
-    axes = (0, *range(2, sample.ndim))
+    is_image = sample.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    axes = (0, 2, 3) if is_image else tuple(range(sample.ndim - 1))
     mean = sample.mean(axis=axes, keepdims=True)[0]
     deviation = sample.std(axis=axes, keepdims=True)[0]
     scale = 1 / np.where(deviation > 0, deviation, 1.0)

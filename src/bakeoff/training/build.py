@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
-from bakeoff.components.models import ModelSpec, find_model
+from bakeoff.components.compatibility import find_model_conflict
+from bakeoff.components.inputs import input_kind
+from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.ranges import Params, ParamValue
+from bakeoff.records import Task
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
@@ -27,23 +30,31 @@ TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
 
 def build_model(
-    name: str, params: Params, *, input_shape: Sequence[int], num_classes: int
+    name: str,
+    params: Params,
+    *,
+    input_shape: Sequence[int],
+    num_outputs: int,
+    task: Task = "classification",
 ) -> nn.Module:
     """The model, tried once on two samples of zeros; weights come from torch's global generator.
 
     Raises:
         UsageError: The model is unknown, does not take these parameters or this input, has
-            nothing to train, or does not give [N, num_classes].
+            nothing to train, or does not give [N, num_outputs], of text [N, L, num_outputs].
     """
     spec = find_model(name)
-    _check_input(spec, input_shape)
+    kind = input_kind(task, input_shape)
+    conflict = find_model_conflict(name, kind)
+    if conflict is not None:
+        raise UsageError(f"{conflict} (a sample has shape {list(input_shape)})")
     if spec.parameters is not None:
         params = complete_params(f"model {name!r}", spec.parameters, params)
     build = resolve(spec.build)
     if not callable(build):
         raise UsageError(f"model {name!r} is not a function")
     try:
-        model = build(input_shape=tuple(input_shape), num_classes=num_classes, **params)
+        model = build(input_shape=tuple(input_shape), num_outputs=num_outputs, **params)
     except BakeoffError:
         raise
     except Exception as error:  # the user's function may raise anything at all
@@ -52,34 +63,30 @@ def build_model(
         raise UsageError(f"model {name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UsageError(f"model {name!r} is {type(model).__name__}, not a torch.nn.Module")
-    _try_model(name, model, input_shape, num_classes)
+    is_language = kind == "tokens"
+    samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
+    expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
+    _try_model(name, model, samples, expected)
     return model
 
 
-def _check_input(spec: ModelSpec, input_shape: Sequence[int]) -> None:
-    if spec.inputs == "image" and len(input_shape) != IMAGE_NDIM:
-        raise UsageError(
-            f"model {spec.name!r} takes images of shape [C, H, W], not {list(input_shape)}"
-        )
-
-
-def _try_model(name: str, model: nn.Module, input_shape: Sequence[int], num_classes: int) -> None:
+def _try_model(name: str, model: nn.Module, samples: Tensor, expected: tuple[int, ...]) -> None:
     if not any(weights.requires_grad for weights in model.parameters()):
         raise UsageError(f"model {name!r} has no trainable parameters")
     model.eval()
     try:
         with torch.no_grad():
-            output = model(torch.zeros(2, *input_shape))
+            output = model(samples)
     except Exception as error:  # the user's model may raise anything at all
         if is_out_of_memory(error):
             raise
         raise UsageError(
-            f"model {name!r} does not take inputs of shape [2, {', '.join(map(str, input_shape))}]"
+            f"model {name!r} does not take inputs of shape {list(samples.shape)}"
             f" ({type(error).__name__}: {error})"
         ) from error
-    if not isinstance(output, Tensor) or output.shape != (2, num_classes):
+    if not isinstance(output, Tensor) or output.shape != expected:
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(f"model {name!r} gives {got}, not logits of shape [2, {num_classes}]")
+        raise UsageError(f"model {name!r} gives {got}, not outputs of shape {list(expected)}")
 
 
 def build_optimizer(

@@ -4,6 +4,7 @@ from math import nan
 
 import torch
 
+from bakeoff.components.metric_functions import gather
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.training.averaging import (
     averages_weights,
@@ -60,16 +61,13 @@ def evaluate(state: TrainingState, split: Split) -> dict[str, float]:
     batch_size = state.config.training.batch_size
     batch_size = max(batch_size, min(MAX_EVALUATED, EVALUATION_BYTES // split.sample_bytes))
     state.model.eval()
-    logits, labels = [], []
+    scale = state.splits.target_scale
+    found = gather(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
     with torch.no_grad(), state.autocast():
         for batch, batch_labels in split.batches(batch_size):
-            logits.append(state.model(batch).float())
-            labels.append(batch_labels)
-    all_logits, all_labels = torch.cat(logits), torch.cat(labels)
-    return {
-        name: float(compute(all_logits, all_labels))
-        for name, compute in state.metric_functions.items()
-    }
+            found.add(state.model(batch), batch_labels)
+    values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
+    return dict(zip(state.metric_functions, values.tolist(), strict=True))
 
 
 def test(state: TrainingState) -> dict[str, float]:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.datasets import check_batch_size
-from bakeoff.components.metrics import METRICS, scored_epoch
+from bakeoff.components.metrics import METRICS, find_metric, scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, EpochStatus, MetricInfo, Precision, TrialConfig
 from bakeoff.registry import resolve
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import build_model, build_optimizer, check_augment
+from bakeoff.training.losses import build_loss
 from bakeoff.training.randomness import seed_everything
 from bakeoff.training.schedule import Schedule
 
@@ -24,8 +25,8 @@ AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """fp32 runs without autocast."""
 
 Weights = dict[str, Tensor]
-MetricFunction = Callable[[Tensor, Tensor], Tensor]
-"""Logits [N, C], labels [N] -> scalar."""
+MetricFunction = Callable[[Any], Tensor]
+"""The task's predictions on one split -> scalar; see `bakeoff.components.metric_functions`."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,7 +58,7 @@ class TrainingState:
     @property
     def objective(self) -> MetricInfo:
         """The metric the run is judged by."""
-        return METRICS[self.config.objective].info
+        return find_metric(self.config.objective, self.splits.task).info
 
     @property
     def epoch(self) -> int:
@@ -94,7 +95,8 @@ class TrainingState:
 
     def _status(self, result: EpochResult) -> EpochStatus:
         training = self.config.training
-        values = (result.train_loss, *result.metrics.values())
+        names = ("loss", self.objective.name)
+        values = (result.train_loss, *(result.metrics[name] for name in names))
         if not all(map(isfinite, values)):
             return "diverged"
         if result.epoch >= training.epochs:
@@ -137,12 +139,13 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             config.scheduler_params,
             total_steps=steps * training.epochs,
             epochs=training.epochs,
-            direction=METRICS[config.objective].info.direction,
+            direction=find_metric(config.objective, splits.task).info.direction,
         ),
         scaler=build_scaler(training.precision, place),
-        criterion=nn.CrossEntropyLoss(label_smoothing=training.label_smoothing),
+        criterion=build_loss(config, splits, place),
         metric_functions={
-            spec.name: cast("MetricFunction", resolve(spec.compute)) for spec in METRICS
+            spec.name: cast("MetricFunction", resolve(spec.compute))
+            for spec in METRICS[splits.task]
         },
         trainable=[weights for weights in model.parameters() if weights.requires_grad],
     )
@@ -154,7 +157,8 @@ def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.devic
         config.model,
         config.model_params,
         input_shape=splits.input_shape,
-        num_classes=splits.num_classes,
+        num_outputs=splits.num_outputs,
+        task=splits.task,
     ).to(device)
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)

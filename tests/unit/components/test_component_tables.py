@@ -32,7 +32,7 @@ LEARNING_RATES = [
 REFERENCES = [
     *(spec.build for spec in OPTIMIZERS),
     *(spec.build for spec in MODELS),
-    *(spec.compute for spec in METRICS),
+    *dict.fromkeys(spec.compute for specs in METRICS.values() for spec in specs),
     *(spec.apply for spec in AUGMENTATIONS),
 ]
 
@@ -97,7 +97,11 @@ def test_registries_hold_what_the_documentation_lists() -> None:
     )  # fmt: skip
     assert MODELS.names == ("mlp", "cnn")
     assert DATASETS.names == ("digits", "fashion-mnist")
-    assert METRICS.names == ("accuracy", "loss", "macro_f1")
+    assert {task: specs.names for task, specs in METRICS.items()} == {
+        "classification": ("accuracy", "loss", "macro_f1"),
+        "regression": ("rmse", "mae", "r2", "loss"),
+        "language": ("loss", "perplexity", "token_accuracy"),
+    }
     assert AUGMENTATIONS.names == ("flip", "translate")
 
 

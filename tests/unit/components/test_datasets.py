@@ -14,16 +14,20 @@ from bakeoff.components import datasets, readers
 from bakeoff.components.array_cache import NAMES
 from bakeoff.components.datasets import (
     FASHION_FILES,
+    Dataset,
     check_batch_size,
     describe_dataset,
-    load_dataset,
     split_indices,
 )
 from bakeoff.errors import DataError, UsageError
-from bakeoff.records import DataConfig
+from bakeoff.records import DataConfig, Task
 
 X = np.arange(40 * 3, dtype=np.float32).reshape(40, 3)
 Y = np.arange(40) % 4
+
+
+def load_dataset(name: str, task: Task = "classification") -> Dataset:
+    return datasets.load_dataset(DataConfig(dataset=name, task=task))
 
 
 def save(folder: Path, **arrays: Any) -> str:
@@ -78,7 +82,7 @@ def test_a_fifth_of_the_digits_is_locked_away_in_the_right_proportions() -> None
 def test_description_counts_what_the_splits_hold() -> None:
     summary = describe_dataset(DataConfig(dataset="digits", validation_fraction=0.25), 0)
     assert (summary.num_train, summary.num_validation, summary.num_test) == (1078, 360, 359)
-    assert (summary.num_classes, summary.input_shape) == (10, (1, 8, 8))
+    assert (summary.num_outputs, summary.input_shape) == (10, (1, 8, 8))
     assert summary.class_names == tuple("0123456789")
 
 
@@ -96,12 +100,13 @@ def test_own_arrays_are_read_and_kept_as_they_are(tmp_path: Path) -> None:
         (X.astype(np.int16), ((40, 3), np.float32)),
         (X.astype(np.uint8), ((40, 3), np.uint8)),
         (X > 5, ((40, 3), np.uint8)),
-        (X.reshape(40, 1, 3), ((40, 1, 1, 3), np.float32)),
+        (X.reshape(40, 1, 3), ((40, 1, 3), np.float32)),
+        (X.astype(np.uint8).reshape(40, 1, 3), ((40, 1, 1, 3), np.uint8)),
         (X.reshape(40, 3, 1, 1), ((40, 3, 1, 1), np.float32)),
         (np.asfortranarray(X), ((40, 3), np.float32)),
     ],
 )
-def test_inputs_become_bytes_or_floats_of_two_or_four_dimensions(
+def test_inputs_become_bytes_or_floats_and_bytes_of_three_dimensions_grey_images(
     tmp_path: Path, given_array: Any, expected: tuple[tuple[int, ...], type]
 ) -> None:
     inputs = load_dataset(
@@ -185,7 +190,7 @@ def test_many_processes_may_decode_at_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
     name = save(tmp_path, x=X, y=Y)
     with multiprocessing.get_context("forkserver").Pool(4) as pool:
-        loaded = pool.map(load_dataset, [name] * 8, chunksize=1)
+        loaded = pool.map(datasets.load_dataset, [DataConfig(dataset=name)] * 8, chunksize=1)
     assert {dataset.fingerprint for dataset in loaded} == {load_dataset(name).fingerprint}
     assert len(list((tmp_path / "cache" / "arrays").iterdir())) == 1
 

@@ -1,28 +1,84 @@
-import math
+"""Every metric against scikit-learn's, or against numbers worked out by hand."""
 
-import numpy as np
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    root_mean_squared_error,
+)
+from torch import Tensor
+from torch.nn.functional import huber_loss, mse_loss, one_hot
 
-from bakeoff.components import metric_functions
-from bakeoff.components.metrics import METRICS, MetricSpec, chance_score, scored_epoch
+from bakeoff.components.metric_functions import Predictions, gather
+from bakeoff.components.metrics import (
+    DEFAULT_OBJECTIVES,
+    METRICS,
+    Untrained,
+    chance_score,
+    find_metric,
+    scored_epoch,
+)
+from bakeoff.components.targets import losses_of_the_mean, measure_targets, standardise
 from bakeoff.errors import UsageError
-from bakeoff.records import EpochResult
+from bakeoff.records import EpochResult, Task
 from bakeoff.registry import resolve
 
-EVERY = pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.name)
+EVERY = pytest.mark.parametrize(
+    ("task", "metric"),
+    [(task, spec.name) for task, specs in METRICS.items() for spec in specs],
+    ids=lambda value: value,
+)
+SEEDS = pytest.mark.parametrize("seed", range(5))
+DEVIATION = 3.0
+Batch = tuple[Tensor, Tensor]
 
 
-def logits_and_labels(seed: int, num_samples: int = 90) -> tuple[torch.Tensor, torch.Tensor]:
+def target_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    return mse_loss(predictions[:, 0], targets)
+
+
+def compute(task: Task, metric: str, *batches: Batch) -> float:
+    found = gather(task, target_loss, DEVIATION)
+    for outputs, labels in batches:
+        found.add(outputs, labels)
+    function: Callable[[Predictions], Tensor] = resolve(find_metric(metric, task).compute)  # type: ignore[assignment]
+    return float(function(found))
+
+
+def classes(seed: int, num_samples: int = 90) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 5, (num_samples,), generator=generator)
     logits = torch.randn(num_samples, 5, generator=generator)
-    return logits + 2 * torch.nn.functional.one_hot(labels, 5), labels
+    return logits + 2 * one_hot(labels, 5), labels
 
 
-def compute(spec: MetricSpec, logits: torch.Tensor, labels: torch.Tensor) -> float:
-    return float(resolve(spec.compute)(logits, labels))  # type: ignore[operator]
+def targets(seed: int, num_samples: int = 90) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(num_samples, generator=generator)
+    return (values + 0.5 * torch.randn(num_samples, generator=generator))[:, None], values
+
+
+def tokens(seed: int, num_samples: int = 12) -> Batch:
+    logits, labels = classes(seed, 8 * num_samples)
+    return logits.view(num_samples, 8, 5), labels.view(num_samples, 8)
+
+
+BATCHES: dict[Task, Callable[[int], Batch]] = {
+    "classification": classes,
+    "regression": targets,
+    "language": tokens,
+}
+
+
+def perfect(task: Task, labels: Tensor) -> Tensor:
+    return labels[:, None] if task == "regression" else 50.0 * one_hot(labels, 5)
 
 
 def epochs(metric: str, *values: float) -> list[EpochResult]:
@@ -31,66 +87,188 @@ def epochs(metric: str, *values: float) -> list[EpochResult]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_accuracy_equals_the_one_of_scikit_learn(seed: int) -> None:
-    logits, labels = logits_and_labels(seed)
-    expected = accuracy_score(labels, logits.argmax(1))
-    assert float(metric_functions.accuracy(logits, labels)) == pytest.approx(expected)
+# ---------------------------------------------------------------- against scikit-learn
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_macro_f1_equals_the_one_of_scikit_learn(seed: int) -> None:
-    logits, labels = logits_and_labels(seed)
-    expected = f1_score(labels, logits.argmax(1), average="macro")
-    assert float(metric_functions.macro_f1(logits, labels)) == pytest.approx(expected)
+@SEEDS
+def test_metrics_of_classes_equal_those_of_scikit_learn(seed: int) -> None:
+    logits, labels = classes(seed)
+    guessed, shares = logits.argmax(1), logits.double().softmax(1).numpy()
+    expected = {
+        "accuracy": accuracy_score(labels, guessed),
+        "macro_f1": f1_score(labels, guessed, average="macro"),
+        "loss": log_loss(labels, shares, labels=range(5)),
+    }
+    found = {name: compute("classification", name, (logits, labels)) for name in expected}
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_loss_equals_the_one_of_scikit_learn(seed: int) -> None:
-    logits, labels = logits_and_labels(seed)
-    expected = log_loss(labels, logits.double().softmax(1).numpy(), labels=range(5))
-    assert float(metric_functions.loss(logits, labels)) == pytest.approx(expected, rel=1e-5)
+@SEEDS
+def test_metrics_of_targets_equal_those_of_scikit_learn_in_units_of_the_target(seed: int) -> None:
+    predictions, values = targets(seed)
+    true, guessed = DEVIATION * values, DEVIATION * predictions[:, 0]
+    expected = {
+        "rmse": root_mean_squared_error(true, guessed),
+        "mae": mean_absolute_error(true, guessed),
+        "r2": r2_score(true, guessed),
+        "loss": root_mean_squared_error(true, guessed) ** 2 / DEVIATION**2,
+    }
+    found = {name: compute("regression", name, (predictions, values)) for name in expected}
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@SEEDS
+def test_metrics_of_tokens_are_those_of_all_tokens_together(seed: int) -> None:
+    logits, labels = tokens(seed)
+    flat, true = logits.flatten(0, 1), labels.flatten()
+    mean = log_loss(true, flat.double().softmax(1).numpy(), labels=range(5))
+    expected = {
+        "loss": mean,
+        "perplexity": math.exp(mean),
+        "token_accuracy": accuracy_score(true, flat.argmax(1)),
+    }
+    found = {name: compute("language", name, (logits, labels)) for name in expected}
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+# ---------------------------------------------------------------- what all must do
 
 
 @EVERY
-def test_perfect_predictions_beat_noisy_ones(spec: MetricSpec) -> None:
-    logits, labels = logits_and_labels(0)
-    perfect = compute(spec, 50.0 * torch.nn.functional.one_hot(labels, 5), labels)
-    assert spec.info.sign * perfect > spec.info.sign * compute(spec, logits, labels)
+def test_perfect_predictions_beat_noisy_ones(task: Task, metric: str) -> None:
+    outputs, labels = BATCHES[task](0)
+    sign = find_metric(metric, task).info.sign
+    best = compute(task, metric, (perfect(task, labels), labels))
+    assert sign * best > sign * compute(task, metric, (outputs, labels))
 
 
 @EVERY
-def test_order_of_the_samples_does_not_matter(spec: MetricSpec) -> None:
-    logits, labels = logits_and_labels(0)
+def test_order_of_the_samples_and_batches_does_not_matter(task: Task, metric: str) -> None:
+    outputs, labels = BATCHES[task](0)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))
-    shuffled = compute(spec, logits[order], labels[order])
-    assert shuffled == pytest.approx(compute(spec, logits, labels), rel=1e-5)
+    parts = [(outputs[part], labels[part]) for part in torch.split(order, 7)]
+    expected = compute(task, metric, (outputs, labels))
+    assert compute(task, metric, *parts) == pytest.approx(expected, rel=1e-5)
 
 
 @EVERY
-def test_value_lies_in_the_declared_range(spec: MetricSpec) -> None:
-    value = compute(spec, *logits_and_labels(0))
-    assert spec.info.low <= value <= spec.info.high
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"), [("accuracy", 0.1), ("macro_f1", 0.1), ("loss", math.log(10))]
-)
-def test_chance_score_is_that_of_a_model_that_knows_nothing(metric: str, expected: float) -> None:
-    assert chance_score(metric, 10) == pytest.approx(expected)
+def test_value_lies_in_the_declared_range(task: Task, metric: str) -> None:
+    info = find_metric(metric, task).info
+    assert info.low <= compute(task, metric, BATCHES[task](0)) <= info.high
 
 
 @EVERY
-def test_chance_score_is_what_fair_guesses_get(spec: MetricSpec) -> None:
-    generator = np.random.default_rng(0)
+def test_outputs_that_are_not_finite_never_look_good(task: Task, metric: str) -> None:
+    outputs, labels = BATCHES[task](0)
+    value = compute(task, metric, (torch.full_like(outputs, math.nan), labels))
+    sign = find_metric(metric, task).info.sign
+    assert math.isnan(value) or sign * value < sign * compute(task, metric, (outputs, labels))
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_every_task_has_its_loss_and_a_default_objective(task: Task) -> None:
+    assert {"loss", DEFAULT_OBJECTIVES[task]} <= {*METRICS[task].names}
+
+
+def test_loss_of_a_regression_is_the_one_that_is_trained() -> None:
+    found = gather("regression", lambda outputs, labels: huber_loss(outputs[:, 0], labels))
+    predictions, values = targets(0)
+    found.add(predictions, values)
+    function = resolve(find_metric("loss", "regression").compute)
+    assert float(function(found)) == float(huber_loss(predictions[:, 0], values))  # type: ignore[operator]
+
+
+def test_r2_is_undefined_where_all_targets_are_equal() -> None:
+    batch = (torch.tensor([[1.0], [2.0]]), torch.ones(2))
+    assert math.isnan(compute("regression", "r2", batch))
+    assert compute("regression", "mae", batch) == DEVIATION * 0.5
+
+
+def test_classes_neither_present_nor_predicted_do_not_count_in_macro_f1() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    guesses = 9.0 * one_hot(torch.tensor([0, 0, 1, 0]), 5)
+    assert compute("classification", "macro_f1", (guesses, labels)) == pytest.approx(
+        f1_score(labels, guesses.argmax(1), average="macro")
+    )
+
+
+# ---------------------------------------------------------------- chance
+
+
+CHANCE = {
+    ("classification", "accuracy"): 0.1,
+    ("classification", "macro_f1"): 0.1,
+    ("classification", "loss"): math.log(10),
+    ("language", "loss"): math.log(10),
+    ("language", "perplexity"): 10.0,
+    ("language", "token_accuracy"): 0.1,
+}
+
+
+@pytest.mark.parametrize(("task", "metric"), CHANCE, ids=lambda value: value)
+def test_chance_score_is_that_of_a_model_that_knows_nothing(task: Task, metric: str) -> None:
+    expected = CHANCE[task, metric]
+    assert chance_score(metric, task, Untrained(num_outputs=10)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("task", "metric"), CHANCE, ids=lambda value: value)
+def test_chance_score_is_what_fair_guesses_get(task: Task, metric: str) -> None:
+    generator = torch.Generator().manual_seed(0)
     labels = torch.arange(20_000) % 10
-    guesses = torch.from_numpy(generator.uniform(0, 1e-9, (20_000, 10)))
-    assert compute(spec, guesses, labels) == pytest.approx(chance_score(spec.name, 10), abs=0.01)
+    guesses = 1e-6 * torch.rand((20_000, 10), generator=generator)
+    if task == "language":
+        labels, guesses = labels.view(200, 100), guesses.view(200, 100, 10)
+    expected = chance_score(metric, task, Untrained(num_outputs=10))
+    assert compute(task, metric, (guesses, labels)) == pytest.approx(expected, abs=0.01)
 
 
-def test_chance_score_of_an_unknown_metric_is_refused() -> None:
+@pytest.mark.parametrize("metric", METRICS["regression"].names)
+def test_chance_score_of_a_regression_is_what_the_training_mean_gets(metric: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, validation = torch.randn((2, 5000), generator=generator).mul(2.5).add(7).numpy()
+    scale = measure_targets(train)
+    untrained = Untrained(
+        num_outputs=1,
+        loss="mse",
+        target_deviation=scale.deviation,
+        mean_losses=losses_of_the_mean(validation, scale),
+    )
+    found = gather("regression", target_loss, scale.deviation)
+    values = torch.from_numpy(standardise(validation, scale))
+    found.add(torch.zeros(5000, 1), values)
+    function = resolve(find_metric(metric, "regression").compute)
+    expected = chance_score(metric, "regression", untrained)
+    assert float(function(found)) == pytest.approx(expected, rel=1e-4, abs=1e-3)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
+def test_losses_of_the_mean_are_those_of_torch(loss: str) -> None:
+    values = torch.randn(500, generator=torch.Generator().manual_seed(0)).mul(3)
+    scale = measure_targets(values.numpy())
+    zeros = torch.zeros(500)
+    standardised = torch.from_numpy(standardise(values.numpy(), scale))
+    function = {"mse": mse_loss, "l1": torch.nn.functional.l1_loss, "huber": huber_loss}[loss]
+    expected = float(function(zeros, standardised))
+    found = losses_of_the_mean(values.numpy(), scale)[loss]  # type: ignore[index]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_equal_targets_have_a_deviation_of_one() -> None:
+    scale = measure_targets(torch.full((4,), 2.5).numpy())
+    assert (scale.mean, scale.deviation) == (2.5, 1.0)
+
+
+def test_metric_of_another_task_is_refused_listing_those_of_this_one() -> None:
+    with pytest.raises(UsageError, match="allowed: rmse, mae, r2, loss"):
+        find_metric("accuracy", "regression")
+
+
+def test_chance_score_of_a_misspelt_metric_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'accuracy'"):
-        chance_score("acuracy", 10)
+        chance_score("acuracy", "classification", Untrained(num_outputs=10))
+
+
+# ---------------------------------------------------------------- which epoch is scored
 
 
 @pytest.mark.parametrize(
@@ -107,7 +285,7 @@ def test_chance_score_of_an_unknown_metric_is_refused() -> None:
 def test_scored_epoch_follows_the_rule(
     metric: str, rule: str, values: tuple[float, ...], expected: int
 ) -> None:
-    scored = scored_epoch(epochs(metric, *values), METRICS[metric].info, rule)  # type: ignore[arg-type]
+    scored = scored_epoch(epochs(metric, *values), METRICS["classification"][metric].info, rule)  # type: ignore[arg-type]
     assert scored is not None
     assert scored.epoch == expected
 
@@ -123,4 +301,4 @@ def test_scored_epoch_follows_the_rule(
 )
 def test_no_epoch_is_scored_without_a_finite_value(rule: str, values: tuple[float, ...]) -> None:
     history = epochs("accuracy", *values)
-    assert scored_epoch(history, METRICS["accuracy"].info, rule) is None  # type: ignore[arg-type]
+    assert scored_epoch(history, METRICS["classification"]["accuracy"].info, rule) is None  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from bakeoff.errors import UsageError
 
 
 def test_registered_model_is_found() -> None:
-    assert find_model("cnn").inputs == "image"
+    assert find_model("cnn").inputs == ("image",)
 
 
 def test_own_function_is_taken_by_reference_without_importing_it() -> None:

@@ -59,7 +59,7 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("study", {"name": "dot."}, 'study.name = "dot."'),
         ("study", {"seed": -1}, "study.seed = -1"),
         ("study", {"seed": 2**64}, "study.seed"),
-        ("study", {"objective": "acc"}, "study.objective: unknown metric 'acc'; did you mean 'accuracy'"),
+        ("study", {"objective": "acc"}, "study.objective: unknown classification metric 'acc'; did you mean 'accuracy'"),
         ("study", {"compare": ["model"]}, "study.compare"),
         ("study", {"compare": []}, "study.compare = []"),
         ("study", {"reference": "adamw"}, "study.reference: unknown arm 'adamw'"),

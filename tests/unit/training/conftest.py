@@ -38,9 +38,9 @@ from torch import nn
 class Noisy(nn.Module):
     """Draws from every global generator and counts its batches in a buffer that is not saved."""
 
-    def __init__(self, input_shape, num_classes):
+    def __init__(self, input_shape, num_outputs):
         super().__init__()
-        self.linear = nn.Linear(64, num_classes)
+        self.linear = nn.Linear(64, num_outputs)
         self.register_buffer("batches", torch.zeros(()), persistent=False)
 
     def forward(self, inputs):
@@ -51,31 +51,31 @@ class Noisy(nn.Module):
         return self.linear(inputs.flatten(1))
 
 
-def build_noisy(input_shape, num_classes):
-    return Noisy(input_shape, num_classes)
+def build_noisy(input_shape, num_outputs):
+    return Noisy(input_shape, num_outputs)
 
 
-def build_frozen(input_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes).requires_grad_(False))
+def build_frozen(input_shape, num_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_outputs).requires_grad_(False))
 
 
-def build_wrong_shape(input_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes + 1))
+def build_wrong_shape(input_shape, num_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_outputs + 1))
 
 
-def build_wrong_input(input_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(63, num_classes))
+def build_wrong_input(input_shape, num_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(63, num_outputs))
 
 
-def build_number(input_shape, num_classes):
+def build_number(input_shape, num_outputs):
     return 7
 
 
-def build_failing(input_shape, num_classes):
+def build_failing(input_shape, num_outputs):
     raise KeyError("own fault")
 
 
-def build_out_of_memory(input_shape, num_classes):
+def build_out_of_memory(input_shape, num_outputs):
     raise torch.OutOfMemoryError("no room")
 
 
@@ -108,9 +108,7 @@ def make_config() -> MakeConfig:
     """Build a small run; keywords of TrainingConfig and DataConfig go where they belong."""
 
     def make(**changes: object) -> TrialConfig:
-        data = {name: changes.pop(name) for name in ("dataset", "augment") if name in changes}
-        if "train_samples" in changes:
-            data["train_samples"] = changes.pop("train_samples")
+        data = {name: changes.pop(name) for name in DataConfig.__annotations__ if name in changes}
         training = {
             name: changes.pop(name) for name in TrainingConfig.__annotations__ if name in changes
         }

@@ -23,7 +23,7 @@ def splits() -> Splits:
 
 
 def test_batches_are_the_normalised_samples_in_the_wanted_order(splits: Splits) -> None:
-    dataset = load_dataset("digits")
+    dataset = load_dataset(DataConfig(dataset="digits"))
     order = epoch_order(len(splits.train), 64, 0, 1)
     batches = list(splits.train.batches(64, order))
     rows = splits.train.rows[order].numpy()
@@ -122,4 +122,4 @@ def test_rows_of_numbers_are_read_from_an_own_file(tmp_path: Path) -> None:
     splits = load_splits(DataConfig(dataset=f"npz:{tmp_path / 'mine.npz'}"), 0, CPU)
     inputs, labels = next(iter(splits.train.batches(8)))
     assert (inputs.shape, inputs.dtype, labels.dtype) == ((8, 3), torch.float32, torch.int64)
-    assert (splits.num_classes, splits.input_shape) == (2, (3,))
+    assert (splits.num_outputs, splits.input_shape) == (2, (3,))

@@ -108,15 +108,24 @@ def test_run_that_diverges_ends_at_once(make_config: MakeConfig, objective: str)
     assert math.isnan(loop.test(state)[objective])
 
 
-def test_run_with_a_metric_that_is_not_finite_diverges(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("metric", "statuses"),
+    [
+        ("loss", ["diverged"]),
+        ("accuracy", ["diverged"]),
+        # Undefined where a class is missing, for instance: no fault of the run.
+        ("macro_f1", ["running", "running", "finished"]),
+    ],
+)
+def test_run_diverges_if_loss_or_objective_is_not_finite(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, metric: str, statuses: list[str]
 ) -> None:
     state = loop.prepare(make_config(), "cpu")
     state.metric_functions = {
         **state.metric_functions,
-        "macro_f1": lambda *_: torch.tensor(math.inf),
+        metric: lambda *_: torch.tensor(math.inf),
     }
-    assert [result.status for result in loop.train(state)] == ["diverged"]
+    assert [result.status for result in loop.train(state)] == statuses
 
 
 def test_run_stops_early_after_epochs_without_improvement(make_config: MakeConfig) -> None:

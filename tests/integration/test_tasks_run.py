@@ -1,0 +1,120 @@
+"""`study run` on a regression and on a language model, from a user's own data to the report."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+
+import toy_tasks
+from bakeoff.cli import main
+from bakeoff.storage import Storage
+from study_examples import study_document
+
+STUDY = [sys.executable, "-m", "bakeoff", "run", "toy.toml", "--workers", "1"]
+
+
+def small_study(**changes: dict[str, object]) -> dict[str, object]:
+    return study_document(
+        **{
+            "search": {
+                "optimizers": ["adam"],
+                "trials_per_arm": 2,
+                "startup_trials": 1,
+                "pruner": "none",
+                "defaults": False,
+            },
+            "confirm": {"seeds": 1, "shortlist": 1, "shortlist_seeds": 1},
+            "space": {"adam": {"learning_rate": {"low": 0.01, "high": 0.1, "log": True}}},
+            **changes,
+        }
+    )
+
+
+def run(folder: Path, document: dict[str, object]) -> Path:
+    (folder / "toy.toml").write_text(tomli_w.dumps(document))
+    done = subprocess.run(STUDY, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "results"
+
+
+def test_regression_is_run_from_an_npz_file_to_its_report(tmp_path):
+    np.savez(tmp_path / "mine.npz", **toy_tasks.regression())
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "npz:mine.npz", "task": "regression"},
+            training={"epochs": 12, "batch_size": 32, "loss": "huber"},
+        ),
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.direction) == ("rmse", "minimize")
+    scores = [run.test_metrics["rmse"] for run in record.confirmations if run.test_metrics]
+    assert min(scores) < 2 * toy_tasks.NOISE
+    assert record.protocol["data"] == "npz:mine.npz, a number, samples of 5"
+    assert "at random" in record.protocol["split"]
+    assert json.loads((output / "toy" / "summary.json").read_text())
+
+
+def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
+    (tmp_path / "mine.py").write_text(Path(toy_tasks.__file__).read_text())
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "mine:language", "task": "language"},
+            training={"epochs": 8, "batch_size": 8},
+        )
+        | {"model": {"model": "mine:build_bigrams"}},
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.unit) == ("loss", "nats per token")
+    scores = [run.test_metrics["loss"] for run in record.confirmations if run.test_metrics]
+    assert min(scores) < np.log(toy_tasks.NUM_TOKENS)
+    assert record.protocol["data"] == "mine:language, one of 6 tokens, samples of 16"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"study": {"objective": "rmse"}}, "study.objective: unknown classification metric 'rmse'"),
+        (
+            {"data": {"task": "regression"}},
+            "data.task: 'regression' does not go with 'digits', which is for classification",
+        ),
+        ({"data": {"task": "regresion"}}, 'data.task = "regresion"'),
+        (
+            {"training": {"loss": "mse"}},
+            'training.loss = "mse": of classification; allowed: cross_entropy',
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "regression"},
+                "study": {"objective": "accuracy"},
+            },
+            "allowed: rmse, mae, r2, loss",
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "regression"},
+                "training": {"label_smoothing": 0.1},
+            },
+            "not regression",
+        ),
+        (
+            {"data": {"dataset": "npz:x.npz", "task": "language"}},
+            "model.model: model 'mlp' cannot take tokens [L]",
+        ),
+    ],
+)
+def test_what_does_not_go_with_the_task_is_exit_2_before_anything_is_read(
+    tmp_path, capsys, changes, message
+):
+    (tmp_path / "toy.toml").write_text(tomli_w.dumps(study_document(**changes)))
+    with pytest.raises(SystemExit) as caught:
+        main(["validate", str(tmp_path / "toy.toml")])
+    [line] = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 2
+    assert message in line

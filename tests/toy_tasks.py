@@ -1,0 +1,72 @@
+"""Small data sets of each task whose best possible scores are known, and a model for tokens."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Arrays = dict[str, NDArray[Any]]
+
+NOISE = 2.0
+"""Deviation of what no model can know of a regression target."""
+OFFSET = 1000.0
+"""Targets lie far from 0, as prices and temperatures in kelvin do."""
+NUM_TOKENS, LENGTH = 6, 16
+STAY = 0.8
+"""Probability that the next token is the one after this; else it is any token."""
+
+
+def regression(num_samples: int = 600) -> Arrays:
+    """Features [N, 5]; the target is linear in three of them, plus noise."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num_samples, 5)).astype(np.float32)
+    noise = NOISE * generator.normal(size=num_samples)
+    targets = OFFSET + inputs @ np.array([8.0, -4.0, 2.0, 0.0, 0.0]) + noise
+    return {"x": inputs, "y": targets}
+
+
+def language(num_blocks: int = 300) -> Arrays:
+    """A Markov chain cut into blocks [N, L] of tokens and next tokens."""
+    generator = np.random.default_rng(0)
+    length = num_blocks * LENGTH + 1
+    jumps = generator.random(length) >= STAY
+    anywhere = generator.integers(NUM_TOKENS, size=length)
+    chain = [0]
+    for jump, token in zip(jumps[1:], anywhere[1:], strict=True):
+        chain.append(int(token) if jump else (chain[-1] + 1) % NUM_TOKENS)
+    tokens = np.array(chain)
+    return {"x": tokens[:-1].reshape(-1, LENGTH), "y": tokens[1:].reshape(-1, LENGTH)}
+
+
+def language_entropy() -> float:
+    """Nats per token of the chain, which no model can beat in the mean."""
+    other = (1 - STAY) / NUM_TOKENS
+    likely = STAY + other
+    return -float(likely * np.log(likely) + (NUM_TOKENS - 1) * other * np.log(other))
+
+
+def rows(num_samples: int = 400) -> Arrays:
+    """Rows [N, 7, 3]; the class is whether the first feature rises or falls."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num_samples, 7, 3)).astype(np.float32)
+    labels = np.arange(num_samples) % 2
+    inputs[:, :, 0] += np.linspace(-1, 1, 7) * np.where(labels, 1.5, -1.5)[:, None]
+    return {"x": inputs, "y": labels}
+
+
+class Bigrams(nn.Module):
+    """Logits of the next token, a row for each token."""
+
+    def __init__(self, num_tokens: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(num_tokens, num_tokens)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[N, L] -> [N, L, V]."""
+        return self.table(tokens)
+
+
+def build_bigrams(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+    """A model as a user writes one."""
+    return Bigrams(num_outputs)
