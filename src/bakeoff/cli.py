@@ -94,6 +94,68 @@ def run(
 
 
 @app.command()
+def train(
+    file: StudyFileArgument,
+    optimizer: Annotated[
+        str | None, typer.Option(help="One of `study optimizers`; default: the file's first.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="One of `study schedulers`; default: the file's only one, or constant."),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: the library's.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Default: the library's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default: the file's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: the file's.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Any other setting, as in adamw.beta2=0.99; may be given again.",
+            metavar="OWNER.PARAMETER=VALUE",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; default: one made of its settings.")
+    ] = None,
+    output: Output = RESULTS,
+    device: DeviceOption = Device.CPU,
+    threads: Annotated[int | None, typer.Option(help="Default: one per core.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Training seed: that of a trial repeats it.", envvar="BAKEOFF_SEED"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train one configuration to the end, or continue it: weights, metrics, learning curves.
+
+    Example: study train studies/digits.toml --optimizer adamw --learning-rate 1e-3
+    """
+    from bakeoff.commands.train import train_file
+    from bakeoff.production.settings import Chosen
+
+    chosen = Chosen(
+        optimizer=optimizer,
+        scheduler=scheduler,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        epochs=epochs,
+        batch_size=batch_size,
+        others=tuple(settings or ()),
+    )
+    train_file(
+        file,
+        chosen,
+        name=name,
+        output=output,
+        device=device.value,
+        threads=threads,
+        seed=seed,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def plan(
     file: StudyFileArgument,
     workers: Workers = None,
@@ -208,6 +270,32 @@ def report(
 
 
 @app.command()
+def export(
+    name: Annotated[
+        str,
+        typer.Argument(help="A study, or a run as STUDY/RUN or its folder.", metavar="NAME"),
+    ],
+    target: Annotated[
+        Path,
+        typer.Option("--to", "-o", help="File to write.", metavar="FILE.safetensors"),
+    ] = Path("model.safetensors"),
+    arm: Annotated[
+        str | None, typer.Option(help="Another arm of the study than the leading one.")
+    ] = None,
+    output: Output = RESULTS,
+    storage: StorageOption = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run's weights, or a study's confirmed winner's, with all that is needed to use them.
+
+    Example: study export digits -o model.safetensors
+    """
+    from bakeoff.commands.export import export_weights
+
+    export_weights(name, target, arm=arm, output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command()
 def dashboard(
     output: Output = RESULTS,
     storage: StorageOption = None,
@@ -311,7 +399,7 @@ def delete(
     storage: StorageOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a study, its checkpoints and its report.
+    """Remove a study, its checkpoints and its report; runs of `study train` stay.
 
     Example: study delete digits --yes
     """

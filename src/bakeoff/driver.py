@@ -30,6 +30,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.errors import BakeoffError, StorageError
+from bakeoff.kept_weights import KeptWeights
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
 from bakeoff.search.cohorts import Decision
@@ -178,6 +179,7 @@ class Driver:
         self._observer = observer
         self._stop = stop
         self._checkpoints = checkpoints
+        self._weights = KeptWeights(checkpoints.parent / "weights", facts.metric)
         self._waiting: deque[_Run] = deque()
         self._runs: dict[str, _Run] = {}
         self._paused: dict[int, _Run] = {}
@@ -228,6 +230,7 @@ class Driver:
                     self._waiting.append(run)
             else:
                 self._discard(name)
+                self._weights.ended(record)
                 source.finish(plan, record)
                 self._observer.ended(name, plan, record, restored=True)
         return len(self._waiting)
@@ -276,6 +279,7 @@ class Driver:
                 decision_epochs=run.plan.decision_epochs,
                 reads_test=run.plan.purpose == "confirm",
                 attempt=run.attempt,
+                weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
 
@@ -371,6 +375,7 @@ class Driver:
         )
         self._storage.finish(run.trial_id, record)
         self._discard(run.name)
+        self._weights.ended(record)
         self._runs.pop(run.name, None)
         source.finish(run.plan, record)
         self._observer.ended(run.name, run.plan, record, restored=False)

@@ -244,15 +244,19 @@ def check_unchanged(stored: StudyConfig, given: StudyConfig) -> None:
     Raises:
         SpaceChangedError: The settings differ; the message prints each difference.
     """
+    changes = describe_changes(stored, given)
+    if changes:
+        raise SpaceChangedError(
+            f"study {stored.name!r} was begun with other settings ({'; '.join(changes)}); restore"
+            " them, give the study a new name, or remove the old one with `study delete`"
+        )
+
+
+def describe_changes(stored: StudyConfig, given: StudyConfig) -> list[str]:
+    """Every setting that can change a result and differs, as `key: before -> after`."""
     before, after = dict(_decisive(stored)), dict(_decisive(given))
-    if before == after:
-        return
-    changes = [
+    return [
         f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
-    raise SpaceChangedError(
-        f"study {stored.name!r} was begun with other settings ({'; '.join(changes)}); restore them,"
-        " give the study a new name, or remove the old one with `study delete`"
-    )

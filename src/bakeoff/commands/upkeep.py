@@ -74,7 +74,7 @@ def write_starter(path: Path) -> None:
 
 
 def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed: bool) -> None:
-    """Remove a stored study with its checkpoints and report.
+    """Remove a stored study with its checkpoints and report; runs of `study train` stay.
 
     Raises:
         StudyLockedError: It is being run.
@@ -90,8 +90,22 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
         typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)
     with study_lock(storage, name):
         Storage(choose_storage_url(storage_url, output), create=True).delete(name)
-        shutil.rmtree(output / name, ignore_errors=True)
-    typer.echo(f"deleted {name!r}")
+        kept = _remove_results(output / name)
+    typer.echo(f"deleted {name!r}" + (f"; the runs in {kept} stay" if kept else ""))
+
+
+def _remove_results(folder: Path) -> Path | None:
+    """Remove all that a study wrote; where runs of `study train` stand, if there are any."""
+    runs = folder / "train"
+    if not runs.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    for path in folder.iterdir():
+        if path.is_dir() and path != runs:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != runs:
+            path.unlink()
+    return runs
 
 
 def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> None:

@@ -169,7 +169,10 @@ def default_layout(device: str) -> tuple[int, int]:
 
     Small networks gain little from a second thread, so trials side by side finish sooner.
     """
+    return (num_cores(), 1) if device == "cpu" else (1, num_cores())
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if device != "cpu":
-        return 1, max(1, cores or 1)
-    return max(1, cores or 1), 1
+    return max(1, cores or 1)

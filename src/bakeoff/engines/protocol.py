@@ -25,6 +25,8 @@ class Job:
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
     attempt: int = 1
+    weights_path: str = ""
+    """Where the scored epoch's weights are written once the run is complete; empty for nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,6 +131,7 @@ def _die_with_parent(parent: int) -> None:
 def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> None:
     from bakeoff.training.checkpoint import Checkpoints
     from bakeoff.training.loop import prepare, test, train
+    from bakeoff.training.weights import write_weights
 
     try:
         state = prepare(job.config, device)
@@ -150,6 +151,8 @@ def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -
             outcome: Outcome = "diverged" if last and last.status == "diverged" else "complete"
             reads_test = job.reads_test and outcome == "complete"
             test_metrics = test(state) if reads_test else {}
+            if job.weights_path and outcome == "complete":
+                write_weights(state, Path(job.weights_path))
         driver.tell(Finished(run=job.run, outcome=outcome, test_metrics=test_metrics))
     except _DriverGoneError:
         raise

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -12,6 +13,9 @@ from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, print
 from bakeoff.records import OUTCOMES, ArmSummary, Outcome
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MAX_INLINE_ROWS = 150
 """A figure's data stands in the page up to this many rows; beyond, only in its CSV."""
@@ -24,20 +28,13 @@ JSON_ESCAPES = str.maketrans(
 
 def render_html(page: Page) -> str:
     """The whole page. Scripts other than the two inlined here are refused by its own policy."""
-    scripts = [_template_text("report.js")]
+    scripts = [template_text("report.js")]
     drawings = {figure.spec.id: _drawing(figure, page) for figure in page.figures if figure.rows}
     if drawings:
         from plotly.offline import get_plotlyjs
 
         scripts.insert(0, get_plotlyjs())
-    environment = Environment(
-        loader=PackageLoader("bakeoff.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment()
     environment.filters["code"] = _code
     environment.filters["outcomes"] = _outcomes
     environment.filters["arm_class"] = lambda arm: _arm_class(page, arm)
@@ -51,8 +48,20 @@ def render_html(page: Page) -> str:
         drawings=drawings,
         figure_tables={figure.spec.id: _figure_table(figure) for figure in page.figures},
         dark_colors=embedded_json(dict(DARK)),
-        style=Markup(_template_text("report.css")),  # noqa: S704 - our own style sheet
+        style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet
         arm_colors=ARM_COLORS,
+    )
+
+
+def html_environment() -> Environment:
+    """Templates whose every value is escaped and shown on one line."""
+    return Environment(
+        loader=PackageLoader("bakeoff.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -76,9 +85,13 @@ def embedded_json(value: object) -> Markup:
     return Markup(json.dumps(value).translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
 
 
+def embedded_figure(figure: "go.Figure") -> Markup:
+    """A plotly figure as JSON that is safe inside a script element."""
+    return Markup(figure.to_json().translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
+
+
 def _drawing(figure: ReportFigure, page: Page) -> Markup:
-    drawn = figure.spec.draw(figure.rows, page.comparison)
-    return Markup(drawn.to_json().translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
+    return embedded_figure(figure.spec.draw(figure.rows, page.comparison))
 
 
 def _figure_table(figure: ReportFigure) -> Table | None:
@@ -122,5 +135,6 @@ def _code(text: str) -> Markup:
     return Markup("\n").join(printable(line) for line in text.strip().split("\n"))
 
 
-def _template_text(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file that stands beside the templates: the style sheet or the script."""
     return files("bakeoff.report").joinpath("templates", name).read_text(encoding="utf-8")

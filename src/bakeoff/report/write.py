@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.files import remove_others, write_atomically
 from bakeoff.records import Comparison, as_plain
-from bakeoff.report.files import remove_others, write_atomically
 from bakeoff.report.html import render_html
 from bakeoff.report.markdown import render_markdown
 from bakeoff.report.page import Page, build_page

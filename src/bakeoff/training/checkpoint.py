@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from bakeoff.errors import CheckpointError, CheckpointWriteError
+from bakeoff.files import write_durably
 from bakeoff.training.snapshot import snapshot
 from bakeoff.training.state import TrainingState
 
@@ -114,9 +114,9 @@ class Checkpoints:
         }
         path = self._directory / f"epoch-{epoch:07d}.pt"
         # The manifest comes last: without it the payload does not count.
-        _write_durably(path, data)
+        write_durably(path, data)
         manifest["check"] = _hash_manifest(manifest)
-        _write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
+        write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
 
     def _check_identity(self, manifest: Mapping[str, Any], path: Path) -> None:
         if manifest["format"] > CHECKPOINT_FORMAT:
@@ -164,18 +164,3 @@ def _read_payload(path: Path, manifest: Mapping[str, Any]) -> bytes:
     if hashlib.sha256(data).hexdigest() != manifest["sha256"]:
         raise ValueError("its SHA-256 does not match")
     return data
-
-
-def _write_durably(path: Path, data: memoryview | bytes) -> None:
-    """Write, sync, rename, sync the folder: after a crash the file is old, new or absent."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

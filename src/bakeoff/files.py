@@ -27,6 +27,24 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
+def write_durably(path: Path, data: memoryview | bytes) -> None:
+    """Write, sync, rename, sync the folder: after a crash the file is old, new or absent.
+
+    What a crash leaves of an unfinished write is called `path` with `.partial` behind it.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def remove_others(directory: Path, kept: Iterable[Path], pattern: str) -> None:
     """Remove files of `directory` that match `pattern`, except those in `kept`."""
     names = {path.name for path in kept}

@@ -1,0 +1,190 @@
+"""`study train`: one production training run, its table and its page."""
+
+import time
+from pathlib import Path
+from typing import Self
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bakeoff.commands.output import print_json, print_table
+from bakeoff.components.metrics import METRICS
+from bakeoff.engines.local import num_cores
+from bakeoff.errors import NothingCompletedError, UsageError
+from bakeoff.files import write_atomically
+from bakeoff.production.folder import check_run_name
+from bakeoff.production.run import RunReport, default_seed, run_folder, train_run
+from bakeoff.production.settings import Chosen, fix_settings, params_of
+from bakeoff.ranges import Params
+from bakeoff.records import EpochResult, as_plain
+from bakeoff.report.run_page import RunPage, render_run_page
+from bakeoff.seeding import MAX_SEED
+from bakeoff.session import RunSettings
+from bakeoff.studyfile import load_study_file
+
+LINE_SECONDS = 1.0
+"""Where stderr is no terminal, a line is written at most this often."""
+MAX_THREADS = 1024
+
+
+def train_file(
+    file: Path,
+    chosen: Chosen,
+    *,
+    name: str | None,
+    output: Path,
+    device: str,
+    threads: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Train one configuration of a study file, and say what came of it.
+
+    Raises:
+        NothingCompletedError: The run diverged.
+        BakeoffError: See `bakeoff.production.run.train_run`.
+    """
+    config = fix_settings(load_study_file(file), chosen)
+    seed = _check("--seed", seed, 0, MAX_SEED)
+    threads = _check("--threads", threads, 1, MAX_THREADS)
+    seed = default_seed(config) if seed is None else seed
+    folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
+    settings = RunSettings(
+        output=output, storage_url="", workers=1, threads=threads or num_cores(), device=device
+    )
+    typer.echo(f"{folder.path}: {describe_params(params_of(config))}", err=True)
+    with EpochProgress(config.training.epochs, config.objective) as progress:
+        report = train_run(config, folder, seed=seed, settings=settings, observer=progress)
+    write_atomically(folder.page, render_run_page(_page(report)))
+    if as_json:
+        print_json(_summary(report))
+    else:
+        _print_report(report)
+    if report.result.outcome != "complete":
+        raise NothingCompletedError(f"the run {report.result.outcome}; {folder.page} shows how")
+
+
+def _check(flag: str, value: int | None, low: int, high: int) -> int | None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(f"{flag} = {value}: allowed are {low} to {high}")
+    return value
+
+
+def describe_params(params: Params) -> str:
+    """`adamw.learning_rate 0.001, scheduler cosine`, in the order of `params`."""
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in params.items()
+    )
+
+
+def _page(report: RunReport) -> RunPage:
+    facts = report.folder.load_facts()
+    return RunPage(
+        study=report.config.name,
+        run=report.folder.path.name,
+        objective=METRICS[report.config.objective].info,
+        outcome=report.result.outcome,
+        history=report.history,
+        scored_epoch=report.result.scored_epoch,
+        validation_metrics=report.result.validation_metrics,
+        test_metrics=report.result.test_metrics,
+        settings={
+            **params_of(report.config),
+            "data": report.config.data.dataset,
+            "model": report.config.model,
+            **{f"model.{key}": value for key, value in report.config.model_params.items()},
+            **{
+                f"training.{key}": value
+                for key, value in as_plain(report.config.training).items()
+                if value is not None
+            },
+            "precision": facts.precision,
+            "training seed": facts.seed,
+            "threads": facts.threads,
+        },
+        note=report.result.note,
+    )
+
+
+def _summary(report: RunReport) -> dict[str, object]:
+    return {
+        "run": str(report.folder.path),
+        "epochs": len(report.history),
+        **as_plain(report.result),
+        "weights": str(report.folder.weights) if report.folder.weights.exists() else None,
+        "page": str(report.folder.page),
+    }
+
+
+def _print_report(report: RunReport) -> None:
+    page = _page(report)
+    if report.was_finished:
+        typer.echo("nothing to train: this run is finished\n")
+    if report.result.scored_epoch is not None:
+        epoch = f"epoch {report.result.scored_epoch} of {len(report.history)}"
+        print_table(
+            ["metric", "validation", "test"],
+            [
+                [name, page.validation_metrics[name], page.test_metrics.get(name)]
+                for name, _, _ in page.scores
+            ],
+            title=f"{page.run}, {epoch}\n",
+        )
+    for heading, found in page.diagnoses:
+        typer.echo(f"\n{heading}: {found.evidence} Try: {found.advice}")
+    if report.result.note:
+        typer.echo(f"\n{report.result.note}")
+    typer.echo(f"\ncurves:  {report.folder.page}")
+    if report.folder.weights.exists():
+        typer.echo(f"weights: {report.folder.weights}")
+
+
+class EpochProgress:
+    """Epochs as they come: a bar on a terminal, else plain lines."""
+
+    def __init__(self, epochs: int, objective: str) -> None:
+        self._objective = objective
+        self._epochs = epochs
+        self._console = Console(stderr=True)
+        self._written_at = -LINE_SECONDS
+        self._num_restored = 0
+        self._bar = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=epochs)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def epoch(self, result: EpochResult, *, is_new: bool) -> None:
+        """See `bakeoff.production.run.RunObserver`."""
+        if not is_new:
+            self._num_restored += 1
+        elif self._num_restored:
+            self.note(f"{self._num_restored} epochs of an earlier session are kept")
+            self._num_restored = 0
+        text = f"train loss {result.train_loss:.4g}, validation {self._objective} "
+        text += f"{result.metrics.get(self._objective, float('nan')):.4g}"
+        self._bar.update(self._task, completed=result.epoch, description=text)
+        if self._console.is_terminal or not is_new:
+            return
+        now, is_last = time.monotonic(), result.status != "running"
+        if is_last or now - self._written_at >= LINE_SECONDS:
+            self._written_at = now
+            self.note(f"epoch {result.epoch} of {self._epochs}: {text}")
+
+    def note(self, text: str) -> None:
+        """See `bakeoff.production.run.RunObserver`."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,50 @@
+"""Weights of each arm's best confirmation run, kept so that the winner can be exported."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bakeoff.records import MetricInfo, Purpose, TrialRecord
+
+
+class KeptWeights:
+    """A folder with one file per arm: of the confirmation run with the best validation score.
+
+    Args:
+        directory: Made by the first run that writes its weights.
+        metric: By which runs are compared.
+    """
+
+    def __init__(self, directory: Path, metric: MetricInfo) -> None:
+        self._directory = directory
+        self._metric = metric
+        self._best: dict[str, TrialRecord] = {}
+
+    def path_of(self, run: str, purpose: Purpose) -> str:
+        """Where a run is to write its weights; empty if it is no confirmation run."""
+        return str(self._directory / f"{run}.safetensors") if purpose == "confirm" else ""
+
+    def ended(self, record: TrialRecord) -> None:
+        """Keep the weights of this run if it is the best of its arm so far, else remove them."""
+        if record.purpose != "confirm":
+            return
+        before = self._best.get(record.arm)
+        runs = [record] if before is None else [before, record]
+        best = best_run(runs, self._metric)
+        for run in runs:
+            if run is not best:
+                weights_path(self._directory, run).unlink(missing_ok=True)
+        if best is not None:
+            self._best[record.arm] = best
+
+
+def best_run(runs: Iterable[TrialRecord], metric: MetricInfo) -> TrialRecord | None:
+    """The complete run with the best validation score, the earlier one on ties; None if none is."""
+    complete = [run for run in runs if run.outcome == "complete" and run.score is not None]
+    return min(
+        complete, key=lambda run: (-metric.sign * (run.score or 0.0), run.number), default=None
+    )
+
+
+def weights_path(directory: Path, run: TrialRecord) -> Path:
+    """Where a confirmation run's weights stand, if they are kept."""
+    return directory / f"confirm-{run.number}.safetensors"

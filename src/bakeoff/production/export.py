@@ -1,0 +1,115 @@
+"""Weights to take away: one safetensors file, what it is, and how to load it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.files import write_atomically, write_durably
+
+DESCRIPTION_KEY = "bakeoff"
+"""See `bakeoff.training.weights`."""
+SUFFIX = ".safetensors"
+
+LOADING_EXAMPLE = Template('''\
+"""Load the exported model and use it; needs torch, safetensors and `$module`."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from $module import $function as build
+
+FOLDER = Path(__file__).parent
+ABOUT = json.loads((FOLDER / "$about").read_text())
+
+
+def load_model():
+    model = build(**ABOUT["arguments"])
+    model.load_state_dict(load_file(FOLDER / "$weights"))
+    return model.eval()
+
+
+def prepare(samples):
+    """Samples as the data set has them, [N, $shape] $dtype, as the model wants them."""
+    mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
+    return (torch.as_tensor(samples) - mean) * scale
+
+
+if __name__ == "__main__":
+    samples = torch.zeros(2, *ABOUT["inputs"]["shape"])
+    with torch.no_grad():
+        logits = load_model()(prepare(samples))
+    print([ABOUT["class_names"][best] for best in logits.argmax(1)])
+''')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPaths:
+    """The files of an export."""
+
+    weights: Path
+    about: Path
+    """JSON: configuration, class names, how inputs are prepared, scores."""
+    example: Path
+    """Python that loads the model."""
+
+
+def read_description(weights: Path) -> dict[str, Any]:
+    """What a weights file says of itself.
+
+    Raises:
+        BakeoffError: It is damaged, or was not written by bakeoff.
+    """
+    try:
+        with safe_open(str(weights), framework="np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise BakeoffError(f"{weights} cannot be read ({error})") from None
+    if DESCRIPTION_KEY not in metadata:
+        raise BakeoffError(f"{weights} was not written by bakeoff: it does not say what it is")
+    description: dict[str, Any] = json.loads(metadata[DESCRIPTION_KEY])
+    return description
+
+
+def write_export(weights: Path, target: Path) -> ExportPaths:
+    """Copy `weights` to `target`, and put its description and a loading example beside it.
+
+    Raises:
+        UsageError: `target` is no name for such a file, or its folder cannot be written.
+        BakeoffError: `weights` cannot be read.
+    """
+    if target.suffix != SUFFIX:
+        raise UsageError(f"-o {target}: give a file name that ends with {SUFFIX}")
+    about = read_description(weights)
+    paths = ExportPaths(
+        weights=target,
+        about=target.with_suffix(".json"),
+        example=target.with_name(f"load_{target.stem}.py"),
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(paths.example, _loading_example(paths, about))
+        write_atomically(paths.about, json.dumps(about, indent=2) + "\n")
+        write_durably(paths.weights, weights.read_bytes())
+    except OSError as error:
+        raise UsageError(f"-o {target}: cannot be written ({error.strerror})") from None
+    return paths
+
+
+def _loading_example(paths: ExportPaths, about: dict[str, Any]) -> str:
+    module, _, function = about["build"].partition(":")
+    return LOADING_EXAMPLE.substitute(
+        module=module,
+        function=function,
+        about=paths.about.name,
+        weights=paths.weights.name,
+        shape=", ".join(map(str, about["inputs"]["shape"])),
+        dtype=about["inputs"]["dtype"],
+    )

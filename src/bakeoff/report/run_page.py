@@ -1,0 +1,78 @@
+"""One training run as a page of its own: metrics, learning curves, what the curves suggest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from bakeoff.analysis.diagnosis import diagnose_runs
+from bakeoff.analysis.figures.run_curves import compute_run_curves, draw_run_curves
+from bakeoff.analysis.figures.style import ARM_COLORS, DARK
+from bakeoff.records import Diagnosis, EpochResult, MetricInfo
+from bakeoff.report.html import (
+    content_security_policy,
+    embedded_figure,
+    embedded_json,
+    html_environment,
+    template_text,
+)
+from bakeoff.report.page import DIAGNOSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPage:
+    """What is shown of a run."""
+
+    study: str
+    run: str
+    objective: MetricInfo
+    outcome: str
+    history: Sequence[EpochResult]
+    scored_epoch: int | None
+    validation_metrics: Mapping[str, float]
+    """Of the scored epoch."""
+    test_metrics: Mapping[str, float]
+    settings: Mapping[str, object]
+    note: str = ""
+
+    @property
+    def diagnoses(self) -> list[tuple[str, Diagnosis]]:
+        """What the curves show, each with its name."""
+        found = diagnose_runs([self.history], self.objective)
+        return [(DIAGNOSES[one.kind], one) for one in found]
+
+    @property
+    def scores(self) -> list[tuple[str, str, str]]:
+        """Metric, validation and test, the objective first; empty where nothing was measured."""
+        names = dict.fromkeys([self.objective.name, *self.validation_metrics])
+        return [
+            (name, _score(self.validation_metrics, name), _score(self.test_metrics, name))
+            for name in names
+        ]
+
+
+def _score(metrics: Mapping[str, float], name: str) -> str:
+    value = metrics.get(name)
+    return f"{value:.6g}" if isinstance(value, (int, float)) else ""
+
+
+def render_run_page(page: RunPage) -> str:
+    """The whole page as one file that needs nothing else."""
+    from plotly.offline import get_plotlyjs
+
+    scripts = [get_plotlyjs(), template_text("report.js")]
+    rows = compute_run_curves(page.history, page.objective)
+    drawing = embedded_figure(draw_run_curves(rows, page.scored_epoch)) if rows else None
+    return (
+        html_environment()
+        .get_template("run.html.j2")
+        .render(
+            page=page,
+            drawing=drawing,
+            policy=content_security_policy(scripts),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
+            style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet
+            dark_colors=embedded_json(dict(DARK)),
+            arm_colors=ARM_COLORS,
+        )
+    )

@@ -1,0 +1,85 @@
+"""Weights of a finished run as one safetensors file, with all that is needed to use them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from bakeoff import __version__
+from bakeoff.components.datasets import load_dataset
+from bakeoff.components.metrics import scored_epoch
+from bakeoff.components.models import find_model
+from bakeoff.components.parameters import complete_params
+from bakeoff.errors import CheckpointWriteError
+from bakeoff.files import write_durably
+from bakeoff.records import as_plain
+from bakeoff.training.state import TrainingState, Weights, copy_weights
+
+WEIGHTS_FORMAT = 1
+DESCRIPTION_KEY = "bakeoff"
+"""Name of the description, JSON, among the metadata of the file."""
+
+
+def write_weights(state: TrainingState, path: Path) -> None:
+    """Write the weights of the scored epoch and their description; the old file or the new stays.
+
+    Raises:
+        CheckpointWriteError: The file cannot be written.
+    """
+    # safetensors takes neither shared memory nor strides.
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in scored_weights(state).items()}
+    metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(describe_weights(state))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, save(tensors, metadata))
+    except OSError as error:
+        raise CheckpointWriteError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def scored_weights(state: TrainingState) -> Weights:
+    """The weights that the run's score is of."""
+    if state.config.score_rule == "best_epoch" and state.best_weights is not None:
+        return state.best_weights
+    return copy_weights(state.model)
+
+
+def describe_weights(state: TrainingState) -> dict[str, Any]:
+    """Configuration, score, how the model is built and how its inputs are prepared, as JSON."""
+    config, splits = state.config, state.splits
+    scored = scored_epoch(state.history, state.objective, config.score_rule)
+    return {
+        "format": WEIGHTS_FORMAT,
+        "bakeoff": __version__,
+        "build": find_model(config.model).build,
+        "arguments": _model_arguments(state),
+        "class_names": list(load_dataset(config.data.dataset).class_names),
+        "inputs": {
+            "shape": list(splits.input_shape),
+            "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
+            "mean": _numbers(splits.train.normalisation.mean),
+            "scale": _numbers(splits.train.normalisation.scale),
+        },
+        "epoch": None if scored is None else scored.epoch,
+        "validation_metrics": {} if scored is None else dict(scored.metrics),
+        "configuration": as_plain(config),
+    }
+
+
+def _model_arguments(state: TrainingState) -> Mapping[str, Any]:
+    """What the model's function is called with."""
+    config, spec = state.config, find_model(state.config.model)
+    params = config.model_params
+    if spec.parameters is not None:
+        params = complete_params(f"model {spec.name!r}", spec.parameters, params)
+    return {
+        "input_shape": list(state.splits.input_shape),
+        "num_classes": state.splits.num_classes,
+        **params,
+    }
+
+
+def _numbers(values: Tensor) -> Any:
+    return values.cpu().tolist()
