@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 ParamValue = float | int | bool | str
 """A value a parameter may take; all four survive JSON, TOML and Optuna unchanged."""
@@ -80,6 +81,13 @@ class Choice:
 
 
 Range = FloatRange | IntRange | Choice
+
+
+def is_searched(setting: object) -> TypeGuard[Range]:
+    """Whether a setting is a range with more than one value, so that it is searched."""
+    if isinstance(setting, Choice):
+        return len(setting.choices) > 1
+    return isinstance(setting, FloatRange | IntRange) and setting.low < setting.high
 
 
 def describe_range(setting: Range) -> str:

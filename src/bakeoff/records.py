@@ -414,6 +414,23 @@ class BudgetEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Importance:
+    """How much one parameter mattered among the search trials of an arm, in the searched ranges."""
+
+    arm: str
+    parameter: str
+    whole: tuple[float, float, float]
+    """Share in what moves the score over the whole space: median, least and greatest of five
+    random forests."""
+    top: tuple[float, float, float] | None
+    """Share in what leads to the best tenth of the trials; None with fewer than 50."""
+    n: int
+    """Trials with a known score."""
+    n_with: int
+    """Of those, the ones that have the parameter at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmSummary:
     """All that is said of one arm."""
 
@@ -526,6 +543,8 @@ class Comparison:
     """What k trials may be expected to find; arms first, then pairs."""
     effort: tuple[str, ...] = ()
     """Which of two arms the search favours at which budget, a sentence for each pair."""
+    importances: tuple[Importance, ...] = ()
+    """Of the searched parameters, arm by arm; none for arms with fewer than 30 scored trials."""
 
 
 def as_plain(value: Any) -> Any:

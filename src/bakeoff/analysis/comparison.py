@@ -7,6 +7,7 @@ from bakeoff.analysis.budget import budget_estimates
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
+from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
@@ -43,5 +44,6 @@ def compare(record: StudyRecord) -> Comparison:
         test_standard_error=findings.test_standard_error,
         diagnoses=diagnose_study(findings),
         budget=budget_estimates(findings.record),
+        importances=parameter_importances(findings.record),
         effort=effort_sentences(findings.record),
     )

@@ -17,7 +17,7 @@ from bakeoff.analysis.wording import (
     plural,
     two_digits,
 )
-from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.ranges import is_searched
 from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Verdict
 
 HEADLINES = {
@@ -178,7 +178,7 @@ def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
     ]
     yield f"Divergence of random trials: {join(rates)}."
     spaces = {arm.name: arm.space for arm in findings.record.arms}
-    tuned = [f"{arm.arm} {sum(map(_is_tuned, spaces[arm.arm].values()))}" for arm in arms]
+    tuned = [f"{arm.arm} {sum(map(is_searched, spaces[arm.arm].values()))}" for arm in arms]
     yield f"Tuned parameters: {join(tuned)}."
 
 
@@ -213,9 +213,3 @@ def _rate_tolerance(arms: Sequence[ArmSummary]) -> Iterator[str]:
             "Tolerance of the learning rate, in decades within delta of the best: "
             f"{join(tolerances)}."
         )
-
-
-def _is_tuned(value: object) -> bool:
-    if isinstance(value, Choice):
-        return len(value.choices) > 1
-    return isinstance(value, FloatRange | IntRange) and value.low < value.high

@@ -1,6 +1,7 @@
 """All tables of a report, in reading order."""
 
 from bakeoff.records import Comparison
+from bakeoff.report.importance_table import importance_table
 from bakeoff.report.study_tables import configurations_table, effort_table, protocol_table
 from bakeoff.report.table import Table
 from bakeoff.report.tuning_tables import budget_table, robustness_table
@@ -8,7 +9,10 @@ from bakeoff.report.verdict_tables import pairs_table, results_table, verdict_ta
 
 
 def build_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Tables T1 to T8: verdict, results, pairs, budget, effort, robustness, protocol, settings."""
+    """Tables T1 to T9.
+
+    Verdict, results, pairs, budget, effort, robustness, protocol, settings, importances.
+    """
     return (
         verdict_table(comparison),
         results_table(comparison),
@@ -18,4 +22,5 @@ def build_tables(comparison: Comparison) -> tuple[Table, ...]:
         robustness_table(comparison),
         protocol_table(comparison),
         configurations_table(comparison),
+        importance_table(comparison),
     )

@@ -18,7 +18,7 @@ from bakeoff.report.table import csv_text
 
 COMPARISON_PARTS = (
     "level", "verdict", "arms", "pairs", "flags", "delta", "delta_source", "min_seeds",
-    "test_standard_error", "diagnoses", "budget", "effort",
+    "test_standard_error", "diagnoses", "budget", "effort", "importances",
 )  # fmt: skip
 STUDY_PARTS = (
     "name", "question", "objective", "score_rule", "epochs", "trials_per_arm", "sampler", "pruner",

@@ -10,6 +10,7 @@ from bakeoff.analysis.figures.confirmed_scores import CONFIRMED_SCORES
 from bakeoff.analysis.figures.learning_curves import LEARNING_CURVES
 from bakeoff.analysis.figures.learning_rates import LEARNING_RATES
 from bakeoff.analysis.figures.pair_differences import PAIR_DIFFERENCES
+from bakeoff.analysis.figures.parameters import PARAMETERS
 from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
 from bakeoff.analysis.figures.spec import FigureSpec
@@ -23,6 +24,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     LEARNING_RATES,
     SCORE_DISTRIBUTION,
     LEARNING_CURVES,
+    PARAMETERS,
 )
 
 __all__ = ["FIGURES", "FigureSpec"]

@@ -1,0 +1,189 @@
+"""What mattered inside an arm: which parameters moved the score, which lead to the best trials.
+
+Axes: n trials of one arm, P parameters of its space. Both answers are relative to the ranges that
+were searched, and describe the trials of the search, not every trial there could be.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.confirmation import finite_or_nan
+from bakeoff.analysis.statistics import Scores
+from bakeoff.ranges import Choice, ParamValue, Range, is_searched
+from bakeoff.records import ArmRecord, Importance, StudyRecord, TrialRecord
+
+MIN_TRIALS = 30
+"""Fewer complete trials than this tell nothing about their parameters."""
+MIN_TRIALS_FOR_TOP = 50
+"""Fewer leave fewer than five trials in the top tenth."""
+TOP_SHARE = 0.1
+REPEATS = 5
+"""Forests, or resamples: an importance is given with its range over them."""
+MAX_TRIALS = 300
+"""Of more trials a seeded sample is taken, so that a report stays quick."""
+TREES, FOLDS, LEAF = 30, 2, 3
+GRID = 50
+"""Points of a unit range at which densities are compared."""
+ABSENT = -1.0
+"""Place of a conditional parameter in trials that do not have it; its range is 0 to 1."""
+
+Places = npt.NDArray[np.float64]
+
+
+def parameter_importances(record: StudyRecord) -> tuple[Importance, ...]:
+    """Importances of the searched parameters of every arm with at least 30 scored trials.
+
+    Scored are trials that completed, and diverged ones that carry the score of an untrained model;
+    pruned ones are left out, because their final score is unknown.
+    """
+    return tuple(
+        found for arm in record.arms for found in _arm_importances(record, arm) if found is not None
+    )
+
+
+def _arm_importances(record: StudyRecord, arm: ArmRecord) -> Iterator[Importance]:
+    trials = _sampled(_scored_trials(record, arm.name))
+    searched = {name: one for name, one in arm.space.items() if is_searched(one)}
+    if len(trials) < MIN_TRIALS or not searched:
+        return
+    scores = record.objective.sign * np.array([trial.score for trial in trials], dtype=np.float64)
+    places = np.array(
+        [
+            [place_of(trial.params.get(name), one) for trial in trials]
+            for name, one in searched.items()
+        ]
+    )
+    whole = variance_shares(places, scores)
+    top = top_shares(places, scores) if len(trials) >= MIN_TRIALS_FOR_TOP else None
+    for index, name in enumerate(searched):
+        yield Importance(
+            arm=arm.name,
+            parameter=name,
+            whole=_summary(whole[:, index]),
+            top=None if top is None else _summary(top[:, index]),
+            n=len(trials),
+            n_with=int(np.count_nonzero(places[index] != ABSENT)),
+        )
+
+
+def variance_shares(places: Places, scores: Scores) -> Scores:
+    """Share of each parameter in what moves the score over the whole space, [REPEATS, P].
+
+    Random forests predict the score of trials they were not fitted to; a parameter's part is how
+    much their squared error grows when its values are shuffled. For independent parameters that is
+    twice the variance lost without it (its total Sobol index), so the parts are given as shares of
+    their sum: .9, .1 and 0 for y = 3 x1 + x2 + 0 x3. Zero where nothing can be predicted.
+
+    Args:
+        places: Parameters [P, n] in 0..1, -1 where a trial does not have one.
+        scores: Scores [n], finite.
+
+    Source: Breiman 2001, section 10 (permutation importance); Gregorutti, Michel and Saint-Pierre
+    2017, proposition 1 (its expectation); `sklearn.inspection.permutation_importance`.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import KFold
+
+    shares = np.zeros((REPEATS, len(places)))
+    for seed in range(REPEATS):
+        parts = np.zeros(len(places))
+        for fitted, held_out in KFold(FOLDS, shuffle=True, random_state=seed).split(places.T):
+            forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
+            forest.fit(places.T[fitted], scores[fitted])
+            parts += permutation_importance(
+                forest, places.T[held_out], scores[held_out], n_repeats=1, random_state=seed,
+                scoring="neg_mean_squared_error",
+            ).importances_mean  # fmt: skip
+        shares[seed] = _shares(parts)
+    return shares
+
+
+def top_shares(places: Places, scores: Scores) -> Scores:
+    """Share of each parameter in what leads to the best tenth of trials, [REPEATS, P].
+
+    A parameter matters as much as its values among the best trials are distributed differently from
+    those of all trials: Pearson's divergence of their densities, given as shares of their sum. The
+    range is over bootstrap resamples of the trials.
+
+    Args:
+        places: Parameters [P, n] in 0..1, -1 where a trial does not have one.
+        scores: Scores [n], higher is better, at least 50.
+
+    Source: Watanabe, Bansal and Hutter 2023, "PED-ANOVA", equation 12.
+    """
+    rng = np.random.default_rng(0)
+    shares = np.zeros((REPEATS, len(places)))
+    for repeat in range(REPEATS):
+        # the first one is the trials themselves
+        drawn = rng.integers(len(scores), size=len(scores)) if repeat else np.arange(len(scores))
+        is_top = np.zeros(len(scores), dtype=bool)
+        is_top[np.argsort(-scores[drawn], kind="stable")[: int(TOP_SHARE * len(scores))]] = True
+        shares[repeat] = _shares(np.array([_divergence(own[drawn], is_top) for own in places]))
+    return shares
+
+
+def _divergence(places: Places, is_top: npt.NDArray[np.bool_]) -> float:
+    """Pearson's divergence of the top trials' density from that of all that have the parameter."""
+    has = places != ABSENT
+    if np.count_nonzero(has & is_top) < 2:  # noqa: PLR2004 - one value has no density
+        return 0.0
+    top, everybody = _density(places[has & is_top]), _density(places[has])
+    return float(np.sum(everybody * (top / everybody - 1) ** 2))
+
+
+def _density(places: Places) -> Scores:
+    """Density of values in 0..1 on `GRID` points, sum 1; nowhere zero."""
+    grid = np.linspace(0, 1, GRID)
+    # Scott's rule
+    width = 1.06 * max(float(np.std(places)), 1e-3) * len(places) ** -0.2
+    kernel = stats.norm.pdf((grid[:, None] - places[None, :]) / width).sum(axis=1)
+    # one more trial, spread over the whole range, so that no density is zero
+    density = kernel / max(kernel.sum(), 1e-300) * len(places) + 1 / GRID
+    return np.asarray(density / density.sum(), dtype=np.float64)
+
+
+def place_of(value: ParamValue | None, searched: Range) -> float:
+    """Where `value` lies in its range, 0 to 1 in the scale it was drawn in; -1 if it is missing.
+
+    Of a choice, the place among the choices.
+    """
+    if isinstance(searched, Choice):
+        found = searched.choices.index(value) if value in searched else -1
+        return ABSENT if found < 0 else found / max(1, len(searched.choices) - 1)
+    if isinstance(value, bool | str | None):
+        return ABSENT
+    low, high, at = float(searched.low), float(searched.high), float(value)
+    if searched.log and at > 0:
+        low, high, at = np.log([low, high, at]).tolist()
+    return float(np.clip((at - low) / (high - low), 0.0, 1.0))
+
+
+def _scored_trials(record: StudyRecord, arm: str) -> list[TrialRecord]:
+    return [
+        trial
+        for trial in searched_trials(record, arm)
+        if trial.outcome in {"complete", "diverged"} and np.isfinite(finite_or_nan(trial.score))
+    ]
+
+
+def _sampled(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    if len(trials) <= MAX_TRIALS:
+        return trials
+    kept = np.random.default_rng(0).choice(len(trials), MAX_TRIALS, replace=False)
+    return [trials[index] for index in np.sort(kept)]
+
+
+def _shares(parts: Scores) -> Scores:
+    """Parts that are not negative, as shares of their sum; zeros if there is nothing to share."""
+    kept = np.maximum(parts, 0.0)
+    return kept / kept.sum() if kept.sum() > 0 else kept
+
+
+def _summary(shares: Scores) -> tuple[float, float, float]:
+    """Median, least and greatest of a parameter's shares [REPEATS]."""
+    return float(np.median(shares)), float(np.min(shares)), float(np.max(shares))
