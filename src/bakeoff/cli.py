@@ -344,6 +344,17 @@ def models(as_json: Json = False) -> None:
 
 
 @app.command()
+def metrics(as_json: Json = False) -> None:
+    """List the metrics of each task, which a study may be judged by.
+
+    Example: study metrics
+    """
+    from bakeoff.commands.catalog import list_metrics
+
+    list_metrics(as_json=as_json)
+
+
+@app.command()
 def datasets(as_json: Json = False) -> None:
     """List the data sets; your own goes in as npz:PATH or package.module:function.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.package_models import check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.confirm import Confirmation
 from bakeoff.database import choose_storage_url, parse_storage_url
@@ -184,7 +185,7 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
 
 
 def check_packages(config: StudyConfig) -> None:
-    """Make sure that the packages of the study's optimizers are installed, importing none.
+    """Make sure that the packages of optimizers and model are installed, importing none.
 
     Raises:
         MissingDependencyError: One is not; the message names the extra that brings it.
@@ -192,6 +193,7 @@ def check_packages(config: StudyConfig) -> None:
     """
     for name in config.search.optimizers:
         check_installed(name, find_optimizer(name).package)
+    check_model_installed(config.model)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:
@@ -259,7 +261,7 @@ def _measure(
         precision=probed.precision,
         threads=settings.threads,
         protocol=describe_protocol(config, summary),
-        environment={**describe_environment(settings, probed), **_optimizer_packages(config)},
+        environment={**describe_environment(settings, probed), **_component_packages(config)},
     )
 
 
@@ -388,9 +390,12 @@ def _installed(package: str) -> str:
         return "not installed"
 
 
-def _optimizer_packages(config: StudyConfig) -> dict[str, str]:
-    """Versions of the packages that the study's optimizers come from, torch's own aside."""
+def _component_packages(config: StudyConfig) -> dict[str, str]:
+    """Versions of the packages that optimizers and model come from, torch's own aside."""
     packages = {find_optimizer(name).package for name in config.search.optimizers}
+    model_package = find_package(config.model)
+    if model_package is not None:
+        packages.add(model_package.name)
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 

@@ -1,10 +1,13 @@
-"""`study optimizers`, `schedulers`, `models`, `datasets`: what can be named in a study file."""
+"""`study optimizers`, `schedulers`, `models`, ...: what can be named in a study file."""
 
+import math
 from collections.abc import Mapping
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.components.compatibility import allowed_schedulers
 from bakeoff.components.datasets import DATASETS
+from bakeoff.components.inputs import describe_kinds
+from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS, MetricSpec
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
 from bakeoff.components.package_optimizers import EXTRA, PACKAGE_PREFIX
@@ -21,7 +24,14 @@ leaves norms and biases alone. Also: any optimizer of the package pytorch_optimi
 "{PACKAGE_PREFIX}Name". Its package and schedulefree come with: pip install 'bakeoff[{EXTRA}]'
 """
 YOUR_MODEL = """
-your own: model = "package.module:function", called with input_shape= and num_outputs="""
+Tokens are what language models read. Also: "torchvision:NAME" and "timm:NAME", classifiers of these
+packages with fresh weights, whose own parameters may be given too (timm comes with: pip install
+'bakeoff[timm]'); and your own, "package.module:function", called with input_shape= and num_outputs=
+"""
+ABOUT_METRICS = """
+All metrics of the task are recorded after every epoch; objective = "NAME" under [study] says by
+which one the runs are judged. [data] task = "NAME" says what the labels are; where the data set does
+not tell, it is classification."""
 YOUR_DATA = """
 your own: dataset = "npz:PATH" with arrays x, y or x_train, y_train, x_test, y_test,
 or dataset = "package.module:function" that returns such arrays by these names"""
@@ -71,17 +81,60 @@ def list_schedulers(*, as_json: bool) -> None:
 
 
 def list_models(*, as_json: bool) -> None:
-    """Print the models, a line per parameter."""
-    rows = [
-        row
+    """Print the models with what they take, and under them a line per parameter."""
+    rows: list[Row] = [
+        {
+            "model": spec.name,
+            "takes": describe_kinds(spec.inputs),
+            "description": spec.description,
+        }
         for spec in MODELS
-        for row in _parameter_rows(
-            {"model": spec.name, "description": spec.description}, spec.parameters or {}
+    ]
+    if as_json:
+        parameters = [_parameter_rows({}, spec.parameters or {}) for spec in MODELS]
+        print_json(
+            as_plain(
+                [{**row, "parameters": own} for row, own in zip(rows, parameters, strict=True)]
+            )
         )
+        return
+    _print(rows, as_json=False)
+    print(YOUR_MODEL)
+    _print(
+        [
+            row
+            for spec in MODELS
+            for row in _parameter_rows({"model": spec.name}, spec.parameters or {})
+        ],
+        as_json=False,
+    )
+
+
+def list_metrics(*, as_json: bool) -> None:
+    """Print the metrics of each task, its default objective marked."""
+    rows: list[Row] = [
+        {
+            "task": task,
+            "metric": spec.name,
+            "title": spec.info.title,
+            "better": "higher" if spec.info.sign > 0 else "lower",
+            "range": _metric_range(spec),
+            "default": "yes" if DEFAULT_OBJECTIVES[task] == spec.name else "",
+            "computed as": spec.source,
+        }
+        for task, specs in METRICS.items()
+        for spec in specs
     ]
     _print(rows, as_json=as_json)
     if not as_json:
-        print(YOUR_MODEL)
+        print(ABOUT_METRICS)
+
+
+def _metric_range(spec: MetricSpec) -> str:
+    info = spec.info
+    low = "" if info.low == -math.inf else f"from {info.low:g}"
+    high = "" if info.high == math.inf else f"to {info.high:g}"
+    return " ".join(filter(None, (low, high, info.unit)))
 
 
 def list_datasets(*, as_json: bool) -> None:

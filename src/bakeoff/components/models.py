@@ -1,12 +1,13 @@
 """The models that can be trained, and how a study names its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bakeoff.components.inputs import InputKind
+from bakeoff.components.package_models import check_offered, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.errors import UsageError, describe_unknown
-from bakeoff.ranges import FloatRange, IntRange
+from bakeoff.ranges import FloatRange, IntRange, Params
 from bakeoff.registry import Registry, is_reference
 
 
@@ -24,18 +25,34 @@ class ModelSpec:
     """None: the function is the user's, and what it takes is known to it alone."""
     channels_last: bool = False
     """Whether weights and batches are stored channels last, where that was measured to pay."""
+    fixed: Params = field(default_factory=dict)
+    """Arguments that are always given to `build`."""
 
 
 def find_model(name: str) -> ModelSpec:
-    """The registered model, or the user's own if `name` has the form `package.module:function`.
+    """The registered model, one of a package, or the user's own.
 
-    Nothing is imported; a wrong reference shows when a trial builds the model.
+    `torchvision:NAME` and `timm:NAME` are classifiers of these packages, and any other name of the
+    form `package.module:function` is the user's. Nothing is imported; a wrong reference shows when
+    a trial builds the model.
 
     Raises:
-        UsageError: `name` is neither.
+        UsageError: `name` is none of these.
     """
     if name in MODELS:
         return MODELS[name]
+    package = find_package(name)
+    if package is not None:
+        check_offered(name)
+        return ModelSpec(
+            name=name,
+            description=f"a classifier of {package.name}, with fresh weights",
+            build=package.build,
+            inputs=("image",),
+            parameters=None,
+            channels_last=True,
+            fixed={"architecture": name.partition(":")[2]},
+        )
     if is_reference(name):
         return ModelSpec(
             name=name,
@@ -45,7 +62,8 @@ def find_model(name: str) -> ModelSpec:
             parameters=None,
         )
     raise UsageError(
-        f"{describe_unknown('model', name, MODELS.names)}, or a function as package.module:function"
+        f"{describe_unknown('model', name, MODELS.names)}, torchvision:NAME, timm:NAME,"
+        " or a function as package.module:function"
     )
 
 
@@ -55,6 +73,23 @@ _DROPOUT = ParameterSpec(
     source="Srivastava et al. 2014: up to one half for hidden units",
     searched=False,
 )
+
+_SEQUENCES: tuple[InputKind, ...] = ("rows", "image", "tokens")
+_RECURRENT = {
+    "width": ParameterSpec(
+        range=IntRange(low=16, high=512, log=True),
+        default=64,
+        source="small enough for one CPU core",
+        searched=False,
+    ),
+    "depth": ParameterSpec(
+        range=IntRange(low=1, high=3),
+        default=1,
+        source="deeper recurrent networks train slowly on one CPU core",
+        searched=False,
+    ),
+    "dropout": _DROPOUT,
+}
 
 MODELS: Registry[ModelSpec] = Registry(
     "model",
@@ -95,6 +130,63 @@ MODELS: Registry[ModelSpec] = Registry(
                 "dropout": _DROPOUT,
             },
             channels_last=True,
+        ),
+        ModelSpec(
+            name="resnet8",
+            description="Residual network of eight layers in three stages, for small images",
+            build="bakeoff.components.networks:build_resnet8",
+            inputs=("image",),
+            parameters={
+                "width": ParameterSpec(
+                    range=IntRange(low=8, high=64, log=True),
+                    default=16,
+                    source="He et al. 2015, arXiv:1512.03385, section 4.2: 16 channels at first",
+                    searched=False,
+                ),
+                "dropout": _DROPOUT,
+            },
+            channels_last=True,
+        ),
+        ModelSpec(
+            name="lstm",
+            description="LSTM over rows of numbers or of an image, or over text",
+            build="bakeoff.components.sequence_networks:build_lstm",
+            inputs=_SEQUENCES,
+            parameters=_RECURRENT,
+        ),
+        ModelSpec(
+            name="gru",
+            description="GRU over rows of numbers or of an image, or over text",
+            build="bakeoff.components.sequence_networks:build_gru",
+            inputs=_SEQUENCES,
+            parameters=_RECURRENT,
+        ),
+        ModelSpec(
+            name="transformer",
+            description="Pre-norm transformer over rows or an image's rows; causal over text",
+            build="bakeoff.components.sequence_networks:build_transformer",
+            inputs=_SEQUENCES,
+            parameters={
+                "width": ParameterSpec(
+                    range=IntRange(low=32, high=512, step=32),
+                    default=64,
+                    source="small enough for one CPU core; a multiple of the heads",
+                    searched=False,
+                ),
+                "depth": ParameterSpec(
+                    range=IntRange(low=1, high=6),
+                    default=2,
+                    source="up to half of GPT-2's 12 blocks",
+                    searched=False,
+                ),
+                "heads": ParameterSpec(
+                    range=IntRange(low=1, high=8),
+                    default=4,
+                    source="Vaswani et al. 2017, arXiv:1706.03762: 8 heads",
+                    searched=False,
+                ),
+                "dropout": _DROPOUT,
+            },
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def build_mlp(
@@ -37,6 +37,55 @@ def build_cnn(
         *_dropout(dropout),
         nn.Linear(4 * width, num_outputs),
     )
+
+
+def build_resnet8(
+    input_shape: Sequence[int], num_outputs: int, width: int, dropout: float
+) -> nn.Module:
+    """A residual network of eight layers: [N, C, H, W] -> [N, num_outputs].
+
+    A 3x3 convolution, three stages of one block of two 3x3 convolutions with `width`, `2 * width`
+    and `4 * width` channels, the last two halving the sides, an average over what is left, and a
+    linear layer. Where a block changes the shape, a 1x1 convolution does so beside it.
+
+    Source: He et al. 2015, arXiv:1512.03385, section 4.2, with n = 1 and shortcuts of kind B
+    """
+    return nn.Sequential(
+        *_convolution(input_shape[0], width),
+        ResidualBlock(width, width),
+        ResidualBlock(width, 2 * width, stride=2),
+        ResidualBlock(2 * width, 4 * width, stride=2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        *_dropout(dropout),
+        nn.Linear(4 * width, num_outputs),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, added to what came in: [N, C, H, W] -> [N, D, H / stride, ...]."""
+
+    def __init__(self, num_inputs: int, num_outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            *_convolution(num_inputs, num_outputs, stride),
+            *_convolution(num_outputs, num_outputs)[:-1],
+        )
+        is_same = num_inputs == num_outputs and stride == 1
+        self.shortcut = (
+            nn.Identity()
+            if is_same
+            else nn.Sequential(
+                nn.Conv2d(num_inputs, num_outputs, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(num_outputs),
+            )
+        )
+        self.activation = nn.ReLU()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, D, H / stride, W / stride], rounded up."""
+        summed: Tensor = self.activation(self.convolutions(images) + self.shortcut(images))
+        return summed
 
 
 def _convolution(num_inputs: int, num_outputs: int, stride: int = 1) -> list[nn.Module]:

@@ -76,6 +76,7 @@ LIMITS: Mapping[str, Limits] = {
     "dropout": _SHARE_BELOW_ONE,
     "width": _COUNT,
     "depth": _COUNT,
+    "heads": _COUNT,
 }
 """By name: a parameter of a name means the same wherever it stands."""
 

@@ -54,7 +54,9 @@ def build_model(
     if not callable(build):
         raise UsageError(f"model {name!r} is not a function")
     try:
-        model = build(input_shape=tuple(input_shape), num_outputs=num_outputs, **params)
+        model = build(
+            input_shape=tuple(input_shape), num_outputs=num_outputs, **spec.fixed, **params
+        )
     except BakeoffError:
         raise
     except Exception as error:  # the user's function may raise anything at all

@@ -95,7 +95,7 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "constant", "linear", "step", "multi_step", "exponential", "polynomial", "cosine",
         "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
     )  # fmt: skip
-    assert MODELS.names == ("mlp", "cnn")
+    assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer")
     assert DATASETS.names == ("digits", "fashion-mnist")
     assert {task: specs.names for task, specs in METRICS.items()} == {
         "classification": ("accuracy", "loss", "macro_f1"),

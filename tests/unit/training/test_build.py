@@ -10,7 +10,6 @@ from bakeoff.errors import UsageError
 from bakeoff.registry import resolve
 from bakeoff.training.build import (
     build_augment,
-    build_model,
     build_optimizer,
     check_augment,
     hidden_weights,
@@ -209,82 +208,6 @@ def test_hidden_weights_lie_between_embedding_and_output_layer() -> None:
 def test_model_without_hidden_weights_is_refused_where_they_are_needed() -> None:
     with pytest.raises(UsageError, match="'muon' is for hidden weights of two or more dimensions"):
         build_optimizer("muon", nn.Linear(4, 2), {}, CPU)
-
-
-# ---------------------------------------------------------------- models
-
-
-@pytest.mark.parametrize(
-    ("name", "shape"), [("mlp", (1, 8, 8)), ("mlp", (5,)), ("cnn", (1, 8, 8)), ("cnn", (3, 32, 20))]
-)
-def test_registered_model_gives_logits_and_every_weight_a_gradient(
-    name: str, shape: tuple[int, ...]
-) -> None:
-    model = build_model(name, {}, input_shape=shape, num_outputs=7)
-    logits = model(torch.randn(4, *shape))
-    logits.square().sum().backward()  # type: ignore[no-untyped-call]
-    assert logits.shape == (4, 7)
-    assert all(weights.grad is not None for weights in model.parameters())
-
-
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_same_seed_gives_the_same_weights(name: str) -> None:
-    models = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        models.append(build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10))
-    first, again, other = (
-        torch.cat([weights.flatten() for weights in model.parameters()]) for model in models
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_model_parameters_shape_the_network() -> None:
-    params = {"width": 24, "depth": 3, "dropout": 0.25}
-    model = build_model("mlp", params, input_shape=(64,), num_outputs=10)
-    widths = [layer.out_features for layer in model if isinstance(layer, nn.Linear)]  # type: ignore[attr-defined]
-    drops = [layer.p for layer in model if isinstance(layer, nn.Dropout)]  # type: ignore[attr-defined]
-    assert (widths, drops) == ([24, 24, 24, 10], [0.25] * 3)
-
-
-def test_trying_a_model_leaves_its_statistics_alone() -> None:
-    model = build_model("cnn", {}, input_shape=(1, 8, 8), num_outputs=10)
-    assert int(model[1].num_batches_tracked) == 0  # type: ignore[index,union-attr,arg-type]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("own_models:build_frozen", "has no trainable parameters"),
-        ("own_models:build_wrong_shape", r"gives \[2, 11\], not outputs of shape \[2, 10\]"),
-        ("own_models:build_wrong_input", r"does not take inputs of shape \[2, 1, 8, 8\]"),
-        ("own_models:build_number", "is int, not a torch.nn.Module"),
-        ("own_models:build_failing", "KeyError: 'own fault'"),
-        ("own_models:not_a_function", "is not a function"),
-        ("own_models:build_nothing", "has no attribute 'build_nothing'"),
-        ("no_such_models:build", "cannot import 'no_such_models'"),
-    ],
-)
-def test_unusable_model_of_the_user_is_refused_by_name(name: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
-        build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10)
-    assert name.partition(":")[0] in str(caught.value)
-
-
-def test_parameter_that_the_users_function_does_not_take_is_refused() -> None:
-    with pytest.raises(UsageError, match="unexpected keyword argument 'width'"):
-        build_model("own_models:build_noisy", {"width": 3}, input_shape=(64,), num_outputs=10)
-
-
-def test_running_out_of_memory_is_not_taken_for_a_wrong_model() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
-        build_model("own_models:build_out_of_memory", {}, input_shape=(64,), num_outputs=10)
-
-
-def test_model_for_images_refuses_rows() -> None:
-    with pytest.raises(UsageError, match=r"'cnn' cannot take features \[F\]; it takes image"):
-        build_model("cnn", {}, input_shape=(64,), num_outputs=10)
 
 
 # ---------------------------------------------------------------- augmentation

@@ -1,0 +1,96 @@
+"""Models of torchvision and timm: which there are, read without importing either.
+
+They are always built with fresh weights: nothing is ever downloaded.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from bakeoff.errors import MissingDependencyError, UsageError, describe_unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPackage:
+    """A package whose models a study may name as `package:NAME`."""
+
+    name: str
+    build: str
+    """Reference to a function `(architecture=, input_shape=, num_outputs=, **parameters)`."""
+    extra: str | None
+    """The extra of this package that brings it; None if it always comes along."""
+
+
+PACKAGES: Mapping[str, ModelPackage] = {
+    "torchvision": ModelPackage(
+        name="torchvision",
+        build="bakeoff.components.package_networks:build_torchvision",
+        extra=None,
+    ),
+    "timm": ModelPackage(
+        name="timm", build="bakeoff.components.package_networks:build_timm", extra="timm"
+    ),
+}
+
+DEFINITION = re.compile(
+    r"^@register_model(?:\((?:name=)?\"?(?P<given>\w*)\"?\))?\s*?$(?:\n@.*|\n\s.*|\n\).*)*?"
+    r"\ndef (?P<function>\w+)\(",
+    re.MULTILINE,
+)
+"""How both packages register a model, possibly under another name than its function's."""
+
+
+def find_package(model: str) -> ModelPackage | None:
+    """The package that a model named `package:NAME` is of; None if it is named otherwise."""
+    package, separator, _ = model.partition(":")
+    return PACKAGES.get(package) if separator else None
+
+
+def check_offered(model: str) -> None:
+    """Make sure that the package of `package:NAME` has such a model, if it is installed.
+
+    Raises:
+        UsageError: It has none; the nearest names are offered.
+    """
+    package, _, architecture = model.partition(":")
+    offered = package_models(package)
+    if offered and architecture not in offered:
+        problem = describe_unknown(f"{package} model", architecture, offered)
+        raise UsageError(problem.partition(" allowed: ")[0].rstrip(";"))
+
+
+def check_model_installed(model: str) -> None:
+    """Make sure that the package of a model is there.
+
+    Raises:
+        MissingDependencyError: It is not; the message names the extra.
+    """
+    package = find_package(model)
+    if package is not None and find_spec(package.name) is None:
+        what = f"bakeoff[{package.extra}]" if package.extra else package.name
+        raise MissingDependencyError(
+            f"model {model!r} needs the package {package.name}, which is not installed;"
+            f" get it with: pip install '{what}'"
+        )
+
+
+@cache
+def package_models(package: str) -> tuple[str, ...]:
+    """Names of the classifiers that an installed package registers; empty if it is not installed.
+
+    Read from the files of its folder `models`; those of its subfolders detect or segment.
+    """
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        return ()
+    files = sorted((Path(found.origin).parent / "models").glob("*.py"))
+    return tuple(
+        sorted(
+            match["given"] or match["function"]
+            for file in files
+            for match in DEFINITION.finditer(file.read_text(encoding="utf-8"))
+        )
+    )

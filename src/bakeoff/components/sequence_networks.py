@@ -1,0 +1,214 @@
+"""The networks that read samples in order; imported only where one is built.
+
+Rows [N, T, F] are read as they are, images [N, C, H, W] as H rows of C * W numbers, and one answer
+is given for the sample. Tokens [N, L] are embedded, and the next token is told after each of them.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from bakeoff.errors import UsageError
+
+IMAGE_NDIM = 3
+
+
+def build_lstm(
+    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
+) -> nn.Module:
+    """`depth` layers of `width` LSTM cells: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K]."""
+    return Recurrent(nn.LSTM, input_shape, num_outputs, width, depth, dropout)
+
+
+def build_gru(
+    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
+) -> nn.Module:
+    """`depth` layers of `width` GRU cells: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K]."""
+    return Recurrent(nn.GRU, input_shape, num_outputs, width, depth, dropout)
+
+
+def build_transformer(
+    input_shape: Sequence[int],
+    num_outputs: int,
+    width: int,
+    depth: int,
+    heads: int,
+    dropout: float,
+) -> nn.Module:
+    """`depth` pre-norm blocks of `width`: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K].
+
+    Raises:
+        UsageError: `width` is no multiple of `heads`.
+    """
+    if width % heads:
+        raise UsageError(f"model.width = {width} must be a multiple of model.heads = {heads}")
+    return Transformer(input_shape, num_outputs, width, depth, heads, dropout)
+
+
+def reads_tokens(input_shape: Sequence[int]) -> bool:
+    """Whether samples of this shape are tokens: nothing else that is read in order is flat."""
+    return len(input_shape) == 1
+
+
+def as_rows(inputs: Tensor) -> Tensor:
+    """Rows [N, T, F] as they are; images [N, C, H, W] as rows [N, H, C * W]."""
+    return inputs if inputs.ndim == IMAGE_NDIM else inputs.transpose(1, 2).flatten(2)
+
+
+def row_shape(input_shape: Sequence[int]) -> tuple[int, int]:
+    """Rows of one sample, and numbers in each: (T, F)."""
+    if len(input_shape) == IMAGE_NDIM:
+        channels, height, width = input_shape
+        return height, channels * width
+    return input_shape[0], prod(input_shape[1:])
+
+
+class Recurrent(nn.Module):
+    """Recurrent layers, then a linear one: on the last step, or on every token's."""
+
+    def __init__(
+        self,
+        layers: type[nn.LSTM | nn.GRU],
+        input_shape: Sequence[int],
+        num_outputs: int,
+        width: int,
+        depth: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_outputs, width) if reads_tokens(input_shape) else None
+        self.layers = layers(
+            width if self.embedding else row_shape(input_shape)[1],
+            width,
+            num_layers=depth,
+            batch_first=True,
+            dropout=dropout if depth > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.output = nn.Linear(width, num_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L] -> [N, L, K]."""
+        if self.embedding is not None:
+            states, _ = self.layers(self.embedding(inputs))
+        else:
+            states, _ = self.layers(as_rows(inputs))
+            states = states[:, -1]
+        logits: Tensor = self.output(self.dropout(states))
+        return logits
+
+
+class Transformer(nn.Module):
+    """Pre-norm blocks over learned positions, causal over tokens, else averaged over the rows.
+
+    Source: Radford et al. 2019 (GPT-2) for the blocks, and for initial weights that are the smaller
+    the deeper the network where they end in the residual stream; LeCun et al. 1998 for one over
+    the root of the inputs as their deviation, because GPT-2's 0.02 is made for a width of 768 and
+    learns slowly at 32.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        num_outputs: int,
+        width: int,
+        depth: int,
+        heads: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.is_causal = reads_tokens(input_shape)
+        length, num_features = row_shape(input_shape)
+        self.embedding: nn.Module = (
+            nn.Embedding(num_outputs, width) if self.is_causal else nn.Linear(num_features, width)
+        )
+        self.positions = nn.Embedding(length, width)
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.blocks = nn.Sequential(
+            *(Block(width, heads, dropout, is_causal=self.is_causal) for _ in range(depth))
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, num_outputs)
+        self.apply(_initialise)
+        with torch.no_grad():
+            for name, weights in self.named_parameters():
+                if name.endswith("into_stream.weight"):
+                    weights.div_((2 * depth) ** 0.5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L], L at most as built -> [N, L, K]."""
+        states = self.embedding(inputs if self.is_causal else as_rows(inputs))
+        states = states + self.positions.weight[: states.shape[1]]
+        states = self.norm(self.blocks(self.dropout(states)))
+        logits: Tensor = self.output(states if self.is_causal else states.mean(1))
+        return logits
+
+
+class Block(nn.Module):
+    """Attention, then two linear layers, each added to what came in: [N, L, D] -> [N, L, D]."""
+
+    def __init__(self, width: int, heads: int, dropout: float, *, is_causal: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout, is_causal=is_causal)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[N, L, D] -> [N, L, D]."""
+        states = states + self.dropout(self.attention(self.norm(states)))
+        result: Tensor = states + self.dropout(self.feed_forward(self.feed_norm(states)))
+        return result
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with GELU between, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inside = nn.Linear(width, 4 * width)
+        self.activation = nn.GELU()
+        self.into_stream = nn.Linear(4 * width, width)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[N, L, D] -> [N, L, D]."""
+        result: Tensor = self.into_stream(self.activation(self.inside(states)))
+        return result
+
+
+class Attention(nn.Module):
+    """Self-attention of several heads by torch's `scaled_dot_product_attention`."""
+
+    def __init__(self, width: int, heads: int, dropout: float, *, is_causal: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.is_causal = is_causal
+        self.projections = nn.Linear(width, 3 * width)
+        self.into_stream = nn.Linear(width, width)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[N, L, D] -> [N, L, D]."""
+        num, length, width = states.shape
+        parts = self.projections(states).view(num, length, 3, self.heads, width // self.heads)
+        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+        mixed = scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=self.is_causal,
+        )
+        result: Tensor = self.into_stream(mixed.transpose(1, 2).reshape(num, length, width))
+        return result
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, std=module.weight.shape[1] ** -0.5)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
