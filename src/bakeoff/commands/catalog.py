@@ -30,8 +30,8 @@ packages with fresh weights, whose own parameters may be given too (timm comes w
 """
 ABOUT_METRICS = """
 All metrics of the task are recorded after every epoch; objective = "NAME" under [study] says by
-which one the runs are judged. [data] task = "NAME" says what the labels are; where the data set does
-not tell, it is classification."""
+which one the runs are judged. [data] task = "NAME" says what the labels are; where the data set
+does not tell, it is classification."""
 YOUR_DATA = """
 your own: dataset = "npz:PATH" with arrays x, y or x_train, y_train, x_test, y_test,
 or dataset = "package.module:function" that returns such arrays by these names"""
