@@ -73,6 +73,29 @@ DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where runs train.", envvar="BAKEOFF_DEVICE")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option("--optimizer", help="One of `study optimizers`; default: the file's first."),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="One of `study schedulers`; default: the file's only one, or constant.",
+    ),
+]
+LearningRate = Annotated[float | None, typer.Option(help="Default: the library's.")]
+WeightDecay = Annotated[float | None, typer.Option(help="Default: the library's.")]
+BatchSize = Annotated[int | None, typer.Option(help="Default: the file's.")]
+OtherSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Any other setting, as in adamw.beta2=0.99; may be given again.",
+        metavar="OWNER.PARAMETER=VALUE",
+    ),
+]
+Threads = Annotated[int | None, typer.Option(help="Default: one per core.")]
 RESULTS = Path("results")
 
 
@@ -96,31 +119,19 @@ def run(
 @app.command()
 def train(
     file: StudyFileArgument,
-    optimizer: Annotated[
-        str | None, typer.Option(help="One of `study optimizers`; default: the file's first.")
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="One of `study schedulers`; default: the file's only one, or constant."),
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: the library's.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Default: the library's.")] = None,
+    optimizer: OptimizerOption = None,
+    scheduler: SchedulerOption = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the file's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default: the file's.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Any other setting, as in adamw.beta2=0.99; may be given again.",
-            metavar="OWNER.PARAMETER=VALUE",
-        ),
-    ] = None,
+    batch_size: BatchSize = None,
+    settings: OtherSettings = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run; default: one made of its settings.")
     ] = None,
     output: Output = RESULTS,
     device: DeviceOption = Device.CPU,
-    threads: Annotated[int | None, typer.Option(help="Default: one per core.")] = None,
+    threads: Threads = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Training seed: that of a trial repeats it.", envvar="BAKEOFF_SEED"),
@@ -293,6 +304,40 @@ def export(
     from bakeoff.commands.export import export_weights
 
     export_weights(name, target, arm=arm, output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command("verify-resume")
+def verify_resume(
+    file: StudyFileArgument,
+    optimizer: OptimizerOption = None,
+    scheduler: SchedulerOption = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 4,
+    batch_size: BatchSize = None,
+    settings: OtherSettings = None,
+    kills: Annotated[int, typer.Option(help="How often the worker is killed.")] = 5,
+    device: DeviceOption = Device.CPU,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Kill and continue a short run of your model, and prove that it ends with the same bits.
+
+    Example: study verify-resume studies/digits.toml --kills 10
+    """
+    from bakeoff.commands.verify import verify_file
+    from bakeoff.production.settings import Chosen
+
+    chosen = Chosen(
+        optimizer=optimizer,
+        scheduler=scheduler,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        epochs=epochs,
+        batch_size=batch_size,
+        others=tuple(settings or ()),
+    )
+    verify_file(file, chosen, kills=kills, device=device.value, threads=threads, as_json=as_json)
 
 
 @app.command()

@@ -160,7 +160,7 @@ def study(arguments, capsys):
         (["--set", "model.widht=3"], "did you mean 'width'"),
         (["--set", "adam.beta1=0.9"], "unknown optimizer or scheduler of this study 'adam'"),
         (["--seed", "-1"], "--seed = -1"),
-        (["--threads", "0"], "--threads = 0"),
+        (["--threads", "0"], "--threads = 0: allowed are 1 to 1024"),
         (["--name", "../x"], "--name = '../x'"),
         (["--optimizer", "schedule_free_adamw", "--scheduler", "cosine"], "schedule_free_adamw"),
     ],

@@ -10,22 +10,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.components.metrics import METRICS
-from bakeoff.engines.local import num_cores
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.production.folder import check_run_name
-from bakeoff.production.run import RunReport, default_seed, run_folder, train_run
+from bakeoff.production.run import RunReport, default_seed, one_worker, run_folder, train_run
 from bakeoff.production.settings import Chosen, fix_settings, params_of
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, as_plain
 from bakeoff.report.run_page import RunPage, render_run_page
 from bakeoff.seeding import MAX_SEED
-from bakeoff.session import RunSettings
 from bakeoff.studyfile import load_study_file
 
 LINE_SECONDS = 1.0
 """Where stderr is no terminal, a line is written at most this often."""
-MAX_THREADS = 1024
 
 
 def train_file(
@@ -46,13 +43,11 @@ def train_file(
         BakeoffError: See `bakeoff.production.run.train_run`.
     """
     config = fix_settings(load_study_file(file), chosen)
-    seed = _check("--seed", seed, 0, MAX_SEED)
-    threads = _check("--threads", threads, 1, MAX_THREADS)
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"--seed = {seed}: allowed are 0 to {MAX_SEED}")
     seed = default_seed(config) if seed is None else seed
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
-    settings = RunSettings(
-        output=output, storage_url="", workers=1, threads=threads or num_cores(), device=device
-    )
+    settings = one_worker(output, device, threads)
     typer.echo(f"{folder.path}: {describe_params(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(config, folder, seed=seed, settings=settings, observer=progress)
@@ -63,12 +58,6 @@ def train_file(
         _print_report(report)
     if report.result.outcome != "complete":
         raise NothingCompletedError(f"the run {report.result.outcome}; {folder.page} shows how")
-
-
-def _check(flag: str, value: int | None, low: int, high: int) -> int | None:
-    if value is not None and not low <= value <= high:
-        raise UsageError(f"{flag} = {value}: allowed are {low} to {high}")
-    return value
 
 
 def describe_params(params: Params) -> str:

@@ -146,6 +146,12 @@ class LocalEngine:
                 except (BrokenPipeError, ConnectionResetError):
                     return  # it died; `events` tells
 
+    def kill(self, run: str) -> None:
+        """Kill the worker of a run, as a crash would; `events` tells that it died."""
+        for worker in self._workers:
+            if worker.run == run:
+                worker.process.kill()
+
     def close(self) -> None:
         """End all workers now; runs under way can be submitted again later."""
         for worker in self._workers:

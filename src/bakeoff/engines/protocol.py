@@ -27,6 +27,8 @@ class Job:
     attempt: int = 1
     weights_path: str = ""
     """Where the scored epoch's weights are written once the run is complete; empty for nowhere."""
+    saves_every_epoch: bool = False
+    """Save a checkpoint after every epoch, whatever that costs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -129,13 +130,14 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> None:
-    from bakeoff.training.checkpoint import Checkpoints
+    from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
     from bakeoff.training.loop import prepare, test, train
     from bakeoff.training.weights import write_weights
 
     try:
         state = prepare(job.config, device)
-        checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run)
+        share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
+        checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run, max_share=share)
         last: EpochResult | None = None
         with _Pulse(pulse, state):
             for result in train(state, checkpoints):

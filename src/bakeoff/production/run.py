@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.metrics import METRICS, scored_epoch
 from bakeoff.driver import MAX_ATTEMPTS, POLL_SECONDS, InterruptedStudyError, StopRequest
-from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.local import LocalEngine, num_cores
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job, Paused
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
 from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
@@ -30,6 +30,8 @@ from bakeoff.session import (
     probe,
 )
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
+
+MAX_THREADS = 1024
 
 
 class RunObserver(Protocol):
@@ -71,6 +73,19 @@ def run_name(config: StudyConfig, seed: int) -> str:
 def default_seed(config: StudyConfig) -> int:
     """The training seed where none is given."""
     return derive_seed(config.seed, "train")
+
+
+def one_worker(output: Path, device: str, threads: int | None) -> RunSettings:
+    """Settings of one worker that has all cores, unless told otherwise.
+
+    Raises:
+        UsageError: The number of threads is not in 1 to 1024.
+    """
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"--threads = {threads}: allowed are 1 to {MAX_THREADS}")
+    return RunSettings(
+        output=output, storage_url="", workers=1, threads=threads or num_cores(), device=device
+    )
 
 
 def train_run(

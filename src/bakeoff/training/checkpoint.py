@@ -28,8 +28,8 @@ CHECKPOINT_FORMAT = 1
 NUM_KEPT = 2
 """The newest one, and the one before in case the newest is damaged."""
 
-MAX_SAVE_SHARE = 0.02
-"""A save may cost this share of the training time since the last one."""
+MAX_SAVE_SHARE = 0.01
+"""A save may cost this share of the training time since the last one, unless told otherwise."""
 FIRST_SAVE_SECONDS = 0.05
 """What a save is taken to cost before one was measured."""
 
@@ -40,17 +40,21 @@ class Checkpoints:
     Args:
         directory: Made when the first checkpoint is saved.
         identity: Names the run (configuration and trial); checkpoints of another are refused.
+        max_share: A save may cost this share of the training time since the last one.
     """
 
-    def __init__(self, directory: Path, identity: str) -> None:
+    def __init__(
+        self, directory: Path, identity: str, *, max_share: float = MAX_SAVE_SHARE
+    ) -> None:
         self._directory = directory
         self._identity = identity
+        self._max_share = max_share
         self._seconds_per_save = FIRST_SAVE_SECONDS
         self._newest_epoch: int | None = None
 
     def is_due(self, train_seconds: float) -> bool:
         """Whether saving costs little against the training time since the last save."""
-        return self._seconds_per_save <= MAX_SAVE_SHARE * train_seconds
+        return self._seconds_per_save <= self._max_share * train_seconds
 
     def save(self, state: TrainingState) -> None:
         """Write the state after its last epoch; nothing happens if that was done already.

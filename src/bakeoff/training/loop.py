@@ -32,7 +32,7 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
 
     If `checkpoints` holds a checkpoint, the epochs it covers are yielded again as recorded, and
     training continues with the bits it would have had. An epoch is saved before it is yielded,
-    unless saving would cost more than 2 % of the training time since the last save; the last
+    unless saving would cost more than 1 % of the training time since the last save; the last
     epoch always is. `checkpoints.save(state)` may be called at any yield.
 
     Raises:
