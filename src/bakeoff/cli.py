@@ -293,7 +293,9 @@ def export(
     arm: Annotated[
         str | None, typer.Option(help="Another arm of the study than the leading one.")
     ] = None,
-    output: Output = RESULTS,
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder of results.", envvar="BAKEOFF_OUTPUT")
+    ] = RESULTS,  # without -o, which names the file here
     storage: StorageOption = None,
     as_json: Json = False,
 ) -> None:

@@ -189,7 +189,8 @@ import numpy as np, torch
 sys.path.insert(0, sys.argv[1])
 from load_model import ABOUT, load_model, prepare
 from bakeoff.components.datasets import load_dataset
-data = load_dataset("digits")
+from bakeoff.records import DataConfig
+data = load_dataset(DataConfig(dataset="digits"))
 labels = torch.as_tensor(np.array(data.test_labels))
 with torch.no_grad():
     logits = load_model()(prepare(np.array(data.test_inputs)))

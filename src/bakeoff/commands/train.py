@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bakeoff.commands.output import print_json, print_table
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.metrics import find_metric
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.production.folder import check_run_name
@@ -73,7 +73,7 @@ def _page(report: RunReport) -> RunPage:
     return RunPage(
         study=report.config.name,
         run=report.folder.path.name,
-        objective=METRICS[report.config.objective].info,
+        objective=find_metric(report.config.objective, report.config.data.task).info,
         outcome=report.result.outcome,
         history=report.history,
         scored_epoch=report.result.scored_epoch,

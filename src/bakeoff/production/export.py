@@ -1,6 +1,7 @@
 """Weights to take away: one safetensors file, what it is, and how to load it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -10,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.files import write_atomically, write_durably
+from bakeoff.records import Task
 
 DESCRIPTION_KEY = "bakeoff"
 """See `bakeoff.training.weights`."""
@@ -38,16 +40,36 @@ def load_model():
 
 def prepare(samples):
     """Samples as the data set has them, [N, $shape] $dtype, as the model wants them."""
-    mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
-    return (torch.as_tensor(samples) - mean) * scale
+$prepare
+
+
+def predict(samples):
+    """$answer"""
+    with torch.no_grad():
+        outputs = load_model()(prepare(samples))
+$predict
 
 
 if __name__ == "__main__":
-    samples = torch.zeros(2, *ABOUT["inputs"]["shape"])
-    with torch.no_grad():
-        logits = load_model()(prepare(samples))
-    print([ABOUT["class_names"][best] for best in logits.argmax(1)])
+    print(predict(torch.zeros(2, *ABOUT["inputs"]["shape"])))
 ''')
+NORMALISE = """\
+    mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
+    return (torch.as_tensor(samples) - mean) * scale"""
+TO_TOKENS = """\
+    return torch.as_tensor(samples).long()"""
+TO_NAMES = """\
+    return [ABOUT["class_names"][best] for best in outputs.argmax(1)]"""
+TO_NEXT_TOKENS = """\
+    return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
+TO_TARGETS = """\
+    return outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]"""
+USES: Mapping[Task, tuple[str, str, str]] = {
+    "classification": (NORMALISE, "Name of the likeliest class of each sample.", TO_NAMES),
+    "regression": (NORMALISE, "Predicted target of each sample, in its own unit.", TO_TARGETS),
+    "language": (TO_TOKENS, "Likeliest token after each sample.", TO_NEXT_TOKENS),
+}
+"""By task: how inputs are prepared, what is predicted, and how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +127,7 @@ def write_export(weights: Path, target: Path) -> ExportPaths:
 
 def _loading_example(paths: ExportPaths, about: dict[str, Any]) -> str:
     module, _, function = about["build"].partition(":")
+    prepare, answer, predict = USES[about["task"]]
     return LOADING_EXAMPLE.substitute(
         module=module,
         function=function,
@@ -112,4 +135,7 @@ def _loading_example(paths: ExportPaths, about: dict[str, Any]) -> str:
         weights=paths.weights.name,
         shape=", ".join(map(str, about["inputs"]["shape"])),
         dtype=about["inputs"]["dtype"],
+        prepare=prepare,
+        answer=answer,
+        predict=predict,
     )

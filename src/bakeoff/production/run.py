@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from bakeoff.components.datasets import DatasetSummary
-from bakeoff.components.metrics import METRICS, scored_epoch
+from bakeoff.components.metrics import find_metric, scored_epoch
 from bakeoff.driver import MAX_ATTEMPTS, POLL_SECONDS, InterruptedStudyError, StopRequest
 from bakeoff.engines.local import LocalEngine, num_cores
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job, Paused
@@ -291,7 +291,7 @@ class _SingleRun:
         self._submit()
 
     def _result(self, event: Finished) -> RunResult:
-        metric = METRICS[self._config.objective].info
+        metric = find_metric(self._config.objective, self._config.data.task).info
         scored = scored_epoch(self._told, metric, self._config.score_rule)
         differs = self._log.differs_from
         return RunResult(

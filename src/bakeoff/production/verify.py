@@ -76,16 +76,17 @@ def verify_resume(
         job = _job(config, cast("Precision", precision), seed)
 
         def train(name: str, moments: Sequence[float] = ()) -> tuple[Path, tuple[float, ...]]:
-            engine.close()  # a worker of its own: nothing of an earlier run is in it
             own = folder / name
             attempt = _Attempt(replace(job, checkpoint_dir=str(own)), engine, stop, moments)
             return own, attempt.train()
 
         calm, _ = train("calm")
+        engine.close()  # a new worker: nothing of an earlier run is in it
         killed, done = train("killed", kills)
         difference = compare_final_states(calm, killed, IDENTITY)
         is_repeatable = difference.is_identical
         if not is_repeatable:
+            engine.close()
             again, _ = train("again")
             is_repeatable = compare_final_states(calm, again, IDENTITY).is_identical
     return Verification(

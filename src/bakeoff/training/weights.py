@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
-from torch import Tensor
 
 from bakeoff import __version__
 from bakeoff.components.datasets import load_dataset
@@ -16,6 +15,7 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
 from bakeoff.records import as_plain
+from bakeoff.training.batches import Normalisation
 from bakeoff.training.state import TrainingState, Weights, copy_weights
 
 WEIGHTS_FORMAT = 1
@@ -50,21 +50,35 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
     """Configuration, score, how the model is built and how its inputs are prepared, as JSON."""
     config, splits = state.config, state.splits
     scored = scored_epoch(state.history, state.objective, config.score_rule)
+    scale = splits.target_scale
     return {
         "format": WEIGHTS_FORMAT,
         "bakeoff": __version__,
+        "task": splits.task,
         "build": find_model(config.model).build,
         "arguments": _model_arguments(state),
-        "class_names": list(load_dataset(config.data.dataset).class_names),
+        # Names of the classes; of a language model, its vocabulary; none in regression.
+        "class_names": list(load_dataset(config.data).class_names),
         "inputs": {
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
-            "mean": _numbers(splits.train.normalisation.mean),
-            "scale": _numbers(splits.train.normalisation.scale),
+            **_normalisation(state),
         },
+        "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
         "validation_metrics": {} if scored is None else dict(scored.metrics),
         "configuration": as_plain(config),
+    }
+
+
+def _normalisation(state: TrainingState) -> dict[str, Any]:
+    """What is subtracted from inputs as stored, and what the rest is multiplied by."""
+    normalisation = state.splits.train.normalisation
+    if not isinstance(normalisation, Normalisation):
+        return {"mean": None, "scale": None}
+    return {
+        "mean": normalisation.mean.cpu().tolist(),
+        "scale": normalisation.scale.cpu().tolist(),
     }
 
 
@@ -76,10 +90,6 @@ def _model_arguments(state: TrainingState) -> Mapping[str, Any]:
         params = complete_params(f"model {spec.name!r}", spec.parameters, params)
     return {
         "input_shape": list(state.splits.input_shape),
-        "num_classes": state.splits.num_classes,
+        "num_outputs": state.splits.num_outputs,
         **params,
     }
-
-
-def _numbers(values: Tensor) -> Any:
-    return values.cpu().tolist()

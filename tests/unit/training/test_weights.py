@@ -27,40 +27,74 @@ def trained(config: TrialConfig) -> TrainingState:
     return state
 
 
-ANSWER = """
-import sys
+USE = """
+import importlib.util, json, sys
 import numpy as np, torch
-sys.path[:0] = sys.argv[1:3]
-from load_model import load_model, prepare
-with torch.no_grad():
-    np.save(sys.argv[1] + "/logits.npy", load_model()(prepare(np.load(sys.argv[1] + "/raw.npy"))))
+sys.path += sys.argv[1:3]
+for name in sys.argv[3:]:
+    spec = importlib.util.spec_from_file_location(name, f"{name}/load_model.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    raw = np.load(f"{name}/raw.npy")
+    with torch.no_grad():
+        np.save(f"{name}/outputs.npy", module.load_model()(module.prepare(raw)))
+    predicted = module.predict(raw)
+    print(json.dumps(predicted.tolist() if isinstance(predicted, torch.Tensor) else predicted))
 """
 
+CELLS: dict[str, dict[str, object]] = {
+    "mlp": {"model_params": {"width": 8, "depth": 1}},
+    "cnn": {"model": "cnn", "model_params": {"width": 4}},
+    "own": {"model": "own_models:build_noisy", "model_params": {}},
+    "regression": {"dataset": "toy_tasks:regression", "task": "regression", "loss": "mse",
+                   "objective": "rmse"},
+    "language": {"dataset": "toy_tasks:language", "task": "language", "objective": "loss",
+                 "model": "toy_tasks:build_bigrams", "model_params": {}},
+}  # fmt: skip
 
-@pytest.mark.parametrize(
-    ("model", "params"),
-    [
-        ("mlp", {"width": 8, "depth": 1}),
-        ("cnn", {"width": 4}),
-        ("own_models:build_noisy", {}),
-    ],
-    ids=["mlp", "cnn", "own"],
-)
-def test_loaded_in_a_fresh_process_they_give_the_models_own_logits(
-    make_config: MakeConfig, tmp_path: Path, model: str, params: dict[str, object]
-) -> None:
-    state = trained(make_config(model=model, model_params=params, epochs=2))
-    write_weights(state, tmp_path / "kept.safetensors")
-    write_export(tmp_path / "kept.safetensors", tmp_path / "model.safetensors")
-    split = state.splits.validation
-    np.save(tmp_path / "raw.npy", split.inputs[split.rows[:16]].numpy())
-    own_folder = str(Path(sys.modules["own_models"].__file__ or "").parent) if params == {} else "."
-    subprocess.run([sys.executable, "-c", ANSWER, str(tmp_path), own_folder], check=True)
+
+def expected_outputs(state: TrainingState) -> torch.Tensor:
+    """What the trained model says of the first validation samples."""
     state.model.load_state_dict(scored_weights(state))
     state.model.eval()
     with torch.no_grad():
-        expected = state.model(next(iter(split.batches(16)))[0])
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-5)
+        outputs: torch.Tensor = state.model(next(iter(state.splits.validation.batches(16)))[0])
+    return outputs
+
+
+def expected_predictions(state: TrainingState, outputs: torch.Tensor) -> list[object]:
+    if state.splits.target_scale is not None:
+        scale = state.splits.target_scale
+        return (outputs[:, 0] * scale.deviation + scale.mean).tolist()
+    last = outputs[:, -1] if outputs.ndim == 3 else outputs
+    return [str(int(best)) for best in last.argmax(1)]
+
+
+def test_loaded_in_a_fresh_process_they_answer_as_the_trained_model_does(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    states = {name: trained(make_config(epochs=2, **cell)) for name, cell in CELLS.items()}
+    for name, state in states.items():
+        write_weights(state, tmp_path / f"{name}.safetensors")
+        write_export(tmp_path / f"{name}.safetensors", tmp_path / name / "model.safetensors")
+        split = state.splits.validation
+        np.save(tmp_path / name / "raw.npy", split.inputs[split.rows[:16]].numpy())
+    own = [
+        str(Path(sys.modules[module].__file__ or "").parent)
+        for module in ("own_models", "toy_tasks")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", USE, *own, *CELLS],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for (name, state), printed in zip(states.items(), done.stdout.splitlines(), strict=True):
+        outputs = expected_outputs(state)
+        found = np.load(tmp_path / name / "outputs.npy")
+        np.testing.assert_allclose(found, outputs, rtol=1e-4, atol=1e-5, err_msg=name)
+        predicted = expected_predictions(state, outputs)
+        assert json.loads(printed) == (
+            pytest.approx(predicted) if name == "regression" else predicted
+        )
 
 
 def test_they_are_those_of_the_best_epoch(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -120,7 +154,7 @@ def test_what_they_are_is_plain_json(make_config: MakeConfig, tmp_path: Path) ->
     paths = write_export(tmp_path / "w.safetensors", tmp_path / "out" / "m.safetensors")
     about = json.loads(paths.about.read_text())
     assert about["arguments"] == {
-        "input_shape": [1, 8, 8], "num_classes": 10, "width": 16, "depth": 1, "dropout": 0.0,
+        "input_shape": [1, 8, 8], "num_outputs": 10, "width": 16, "depth": 1, "dropout": 0.0,
     }  # fmt: skip
     assert about["inputs"]["dtype"] == "uint8"
     assert about["configuration"]["seed"] == 1
