@@ -23,7 +23,7 @@ Task = Literal["classification", "regression", "language"]
 Loss = Literal["cross_entropy", "mse", "l1", "huber"]
 """The last three are for regression, and the first is for everything else."""
 Direction = Literal["maximize", "minimize"]
-Phase = Literal["random", "model", "default", "user"]
+Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm"]
 Outcome = Literal["running", "complete", "pruned", "diverged", "infeasible", "failed"]
 ScoreRule = Literal["best_epoch", "last_epoch"]
@@ -96,6 +96,10 @@ class SearchConfig:
     """The first trials of an arm, drawn at random and independently."""
     pruner_startup_trials: int
     """Complete trials a cohort needs before one of its trials may be pruned."""
+    pruner_params: Params = field(default_factory=dict)
+    """The pruner's own settings."""
+    grid_points: int = 3
+    """Values per range of the grid sampler."""
     defaults: bool = True
     """Run each arm's library defaults once, outside the budget."""
 

@@ -31,6 +31,7 @@ from bakeoff.lock import study_lock
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
 from bakeoff.search.arms import Search
+from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
 from bakeoff.storage import Storage, StudyFacts
@@ -185,7 +186,7 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
 
 
 def check_packages(config: StudyConfig) -> None:
-    """Make sure that the packages of optimizers and model are installed, importing none.
+    """Make sure that the packages of optimizers, model and sampler are installed, importing none.
 
     Raises:
         MissingDependencyError: One is not; the message names the extra that brings it.
@@ -194,6 +195,7 @@ def check_packages(config: StudyConfig) -> None:
     for name in config.search.optimizers:
         check_installed(name, find_optimizer(name).package)
     check_model_installed(config.model)
+    check_sampler(config.search.sampler)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:

@@ -28,9 +28,9 @@ from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Ran
 from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import arm_names, describe_settings
+from bakeoff.studyfile.arms import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
-SHARED_OWNERS = ("model", "training")
 MAY_CHANGE = ("study.question",)
 """Settings that may differ between the file and the stored study: they change no result."""
 
@@ -42,38 +42,8 @@ def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
     return tuple(
         ArmRecord(name=name, space=space, contains=_contained_arms(space, config))
         for name in names
-        for space in (_arm_space(name, config),)
+        for space in (arm_space(name, config),)
     )
-
-
-def _arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
-    optimizers, schedulers = config.search.optimizers, config.search.schedulers
-    if "optimizer" in config.compare:
-        optimizers = (arm.partition("+")[0],)
-    if "scheduler" in config.compare:
-        schedulers = (arm.rpartition("+")[2],)
-    scheduler = _one_or_choice(schedulers)
-    if len(optimizers) == 1:
-        scheduler = config.space.get(f"{optimizers[0]}.scheduler", scheduler)
-        schedulers = _names(scheduler)
-    owners = {*optimizers, *schedulers, *SHARED_OWNERS}
-    return {
-        "optimizer": _one_or_choice(optimizers),
-        "scheduler": scheduler,
-        **{
-            name: setting
-            for name, setting in config.space.items()
-            if name.partition(".")[0] in owners and not name.endswith(".scheduler")
-        },
-    }
-
-
-def _names(setting: Setting) -> tuple[str, ...]:
-    return tuple(map(str, setting.choices)) if isinstance(setting, Choice) else (str(setting),)
-
-
-def _one_or_choice(names: tuple[str, ...]) -> Setting:
-    return names[0] if len(names) == 1 else Choice(choices=names)
 
 
 def _contained_arms(space: Mapping[str, Setting], config: StudyConfig) -> tuple[str, ...]:
@@ -90,14 +60,23 @@ def suggest(trial: BaseTrial, arm: ArmRecord) -> Params:
     """Sample one configuration of the arm; only parameters of the chosen owners appear."""
     params: dict[str, ParamValue] = {}
     for name, setting in arm.space.items():
-        if _is_active(name, params):
+        if is_active(name, params):
             params[name] = _suggest_one(trial, name, setting)
     return params
 
 
-def _is_active(name: str, params: Params) -> bool:
-    owner, dot, _ = name.partition(".")
-    return not dot or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}
+def suggest_jointly(trial: BaseTrial, arm: ArmRecord) -> Params:
+    """Sample every parameter of the arm, and keep those of the chosen owners.
+
+    For samplers that need the same parameters in every trial.
+    """
+    drawn = {name: _suggest_one(trial, name, setting) for name, setting in arm.space.items()}
+    return {name: value for name, value in drawn.items() if is_active(name, drawn)}
+
+
+def complete(params: Params, arm: ArmRecord) -> Params:
+    """`params` with the arm's other parameters in the middle of their ranges."""
+    return {name: params.get(name, _middle(setting)) for name, setting in arm.space.items()}
 
 
 def _suggest_one(trial: BaseTrial, name: str, setting: Setting) -> ParamValue:
@@ -127,14 +106,14 @@ def default_params(arm: ArmRecord, model: str) -> Params:
             params[name] = setting.choices[0] if isinstance(setting, Choice) else str(setting)
         elif name == "scheduler":
             params[name] = "constant" if isinstance(setting, Choice) else str(setting)
-        elif _is_active(name, params):
+        elif is_active(name, params):
             params[name] = declared[name].default if name in declared else _middle(setting)
     return params
 
 
 def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]:
     """What the arm's optimizers and schedules and the model declare, by full parameter name."""
-    owners = [*map(find_optimizer, _names(arm.space["optimizer"])), *SCHEDULERS]
+    owners = [*map(find_optimizer, names_of(arm.space["optimizer"])), *SCHEDULERS]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
         **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},

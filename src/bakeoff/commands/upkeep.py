@@ -46,8 +46,8 @@ clip_grad_norm = 1.0
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
 trials_per_arm = 20               # every arm gets the same number
-sampler = "tpe"                   # or random
-pruner = "halving"                # or median, none
+sampler = "tpe"                   # or random, sobol, gp, cmaes, grid
+pruner = "halving"                # or none, median, percentile, hyperband, patient, threshold
 
 [space.sgd]                       # only to differ from the ranges that `study optimizers` prints
 learning_rate = { low = 1e-3, high = 1.0, log = true }

@@ -4,11 +4,8 @@ An arm's sampler sees only the arm's own trials, so it cannot starve an arm that
 next trial goes to the arm with the largest part of its budget left.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-import optuna
-from optuna.trial import FixedTrial, FrozenTrial, create_trial
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bakeoff.ranges import Params
 from bakeoff.records import (
@@ -22,17 +19,11 @@ from bakeoff.records import (
 )
 from bakeoff.search.cohorts import Cohorts, Decision, Standing, cohort_key
 from bakeoff.search.halving import HalvedCohorts
-from bakeoff.search.pruners import PrunedCohorts, decision_epochs
-from bakeoff.search.samplers import SAMPLERS
+from bakeoff.search.ledger import Ledger
+from bakeoff.search.proposals import ArmSampler
+from bakeoff.search.pruners import PrunedCohorts, PrunerSettings, decision_epochs
 from bakeoff.seeding import derive_seed
-from bakeoff.space import build_trial_config, default_params, suggest
-
-EXPLORE_EVERY = 3
-"""Under halving every third proposal after the start is random: early ranks can mislead a model."""
-
-TOLD_BEST = 100
-TOLD_LATEST = 200
-"""A proposal has to stay quick in a study of ten thousand trials; TPE takes at most 25 for good."""
+from bakeoff.space import build_trial_config, default_params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,108 +39,6 @@ class TrialPlan:
     """The search trial whose configuration a confirmation run repeats."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which the run waits to hear whether it goes on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Charges:
-    """What an arm has been charged so far: every trial, whatever became of it."""
-
-    trials: int = 0
-    epochs: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class Ledger:
-    """The budget of every arm in trials, and what has been charged against it."""
-
-    budget: int
-    charges: dict[str, Charges] = field(default_factory=dict)
-    dealt: dict[str, int] = field(default_factory=dict)
-    """Trials handed out, running ones included."""
-
-    @classmethod
-    def open(cls, arms: Sequence[str], budget: int) -> "Ledger":
-        """A ledger in which nothing has been charged."""
-        return cls(
-            budget=budget, charges=dict.fromkeys(arms, Charges()), dealt=dict.fromkeys(arms, 0)
-        )
-
-    def next_arm(self) -> str | None:
-        """The arm with the largest deficit, first in order on ties; None if all are spent."""
-        arm = max(self.dealt, key=lambda name: self.budget - self.dealt[name])
-        return arm if self.dealt[arm] < self.budget else None
-
-    def deals(self, arm: str) -> bool:
-        """Whether the arm still draws new trials."""
-        return self.dealt[arm] < self.budget
-
-    def charge(self, arm: str, record: TrialRecord) -> None:
-        """Book a finished trial."""
-        before = self.charges[arm]
-        self.charges[arm] = Charges(
-            trials=before.trials + 1,
-            epochs=before.epochs + record.epochs_run,
-            seconds=before.seconds + record.train_seconds + record.evaluate_seconds,
-        )
-
-
-class ArmSampler:
-    """One arm's sampler: it proposes, and learns from its own trials only.
-
-    Each proposal is made in a new in-memory Optuna study that holds what is known by then, because
-    a paused trial's standing changes while others train. Only the order of the trials is told, so
-    trials that ended and trials of different rungs and schedules can stand in one list.
-    """
-
-    def __init__(self, arm: ArmRecord, config: StudyConfig) -> None:
-        self._arm = arm
-        self._seed = config.seed
-        self._search = config.search
-        self._trials: dict[int, FixedTrial] = {}
-
-    def propose(self, index: int, standings: Mapping[int, Standing]) -> tuple[Params, Phase]:
-        """The configuration of the arm's trial `index` (from 0), and how it was drawn.
-
-        Args:
-            index: Of the proposal; its random numbers follow from it.
-            standings: What is known of the arm's trials, by number.
-        """
-        is_random = self._is_random(index)
-        seed = derive_seed(self._seed, "sampler", self._arm.name, index)
-        sampler = SAMPLERS["random" if is_random else self._search.sampler].build(seed)
-        study = optuna.create_study(direction="minimize", sampler=sampler)
-        if not is_random:
-            study.add_trials(self._known(standings))
-        return suggest(study.ask(), self._arm), "random" if is_random else "model"
-
-    def _is_random(self, index: int) -> bool:
-        since_startup = index - self._search.startup_trials
-        explores = self._search.pruner == "halving" and (since_startup + 1) % EXPLORE_EVERY == 0
-        is_model_based = SAMPLERS[self._search.sampler].is_model_based
-        return since_startup < 0 or explores or not is_model_based
-
-    def _known(self, standings: Mapping[int, Standing]) -> list[FrozenTrial]:
-        """The trials with a standing, in the order they began, each with its place as its value.
-
-        Of many, only the best and the latest.
-        """
-        order = sorted(standings, key=lambda number: (standings[number], number))
-        told = {*order[:TOLD_BEST], *sorted(order)[-TOLD_LATEST:]}
-        places = {number: place for place, number in enumerate(order) if number in told}
-        return [
-            create_trial(
-                params=trial.params, distributions=trial.distributions, value=places[number]
-            )
-            for number, trial in self._trials.items()
-            if number in places
-        ]
-
-    def started(self, number: int, params: Params) -> None:
-        """Trial `number` trains with these parameters, proposed or not."""
-        trial = FixedTrial(dict(params))
-        suggest(trial, self._arm)
-        self._trials[number] = trial
 
 
 class Search:
@@ -172,7 +61,12 @@ class Search:
         search, objective = self._config.search, self._config.objective
         if search.pruner == "halving":
             return HalvedCohorts(objective, self._sign, self.ledger.deals)
-        return PrunedCohorts(search.pruner, objective, direction, search.pruner_startup_trials)
+        settings = PrunerSettings(
+            startup_trials=search.pruner_startup_trials,
+            epochs=self._config.training.epochs,
+            params=search.pruner_params,
+        )
+        return PrunedCohorts(search.pruner, objective, direction, settings)
 
     @property
     def num_left(self) -> int:
@@ -217,7 +111,7 @@ class Search:
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""
         if plan.phase != "default":
-            self._samplers[plan.arm].started(number, plan.params)
+            self._samplers[plan.arm].started(number, plan.params, plan.phase)
             self._cohorts.start(cohort_key(plan.arm, plan.params), number)
 
     def restore(self, record: TrialRecord) -> TrialPlan:

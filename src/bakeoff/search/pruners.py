@@ -5,16 +5,37 @@ Every cohort is an in-memory Optuna study of its own.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import optuna
-from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PatientPruner,
+    PercentilePruner,
+    ThresholdPruner,
+)
 from optuna.trial import TrialState
 
+from bakeoff.ranges import Params
 from bakeoff.records import Direction, EpochResult, TrialConfig, TrialRecord
 from bakeoff.registry import Registry
 from bakeoff.search.cohorts import CohortKey, Decision, Standing
-from bakeoff.search.halving import rung_epochs
+from bakeoff.search.experimental import experimental_accepted
+from bakeoff.search.halving import FIRST_RUNG, rung_epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrunerSettings:
+    """What a pruner is built from."""
+
+    startup_trials: int
+    """Complete trials that a cohort needs first."""
+    epochs: int
+    params: Params = field(default_factory=dict)
+    """Its own settings by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +44,43 @@ class PrunerSpec:
 
     name: str
     description: str
-    build: Callable[[int], BasePruner] | None
-    """From the number of complete trials a cohort needs first; None for our own halving."""
+    build: Callable[[PrunerSettings], BasePruner] | None
+    """None for our own halving."""
+    remembers: bool = False
+    """Whether it notes what it saw at each decision, so that it must see all of them again after
+    a restart."""
 
 
-def _build_median(startup_trials: int) -> BasePruner:
-    return MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=0)
+def _build_median(settings: PrunerSettings) -> BasePruner:
+    return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=0)
+
+
+def _build_percentile(settings: PrunerSettings) -> BasePruner:
+    return PercentilePruner(
+        float(settings.params["percentile"]), n_startup_trials=settings.startup_trials
+    )
+
+
+def _build_hyperband(settings: PrunerSettings) -> BasePruner:
+    return HyperbandPruner(
+        min_resource=FIRST_RUNG,
+        max_resource=max(FIRST_RUNG, settings.epochs),
+        reduction_factor=int(settings.params["reduction"]),
+    )
+
+
+def _build_patient(settings: PrunerSettings) -> BasePruner:
+    with experimental_accepted():
+        return PatientPruner(
+            _build_median(settings),
+            patience=int(settings.params["patience"]),
+            min_delta=float(settings.params["min_delta"]),
+        )
+
+
+def _build_threshold(settings: PrunerSettings) -> BasePruner:
+    bounds = {name: float(value) for name, value in settings.params.items()}
+    return ThresholdPruner(lower=bounds.get("lower"), upper=bounds.get("upper"))
 
 
 PRUNERS = Registry(
@@ -38,15 +90,40 @@ PRUNERS = Registry(
             name="none", description="every trial runs to the end", build=lambda _: NopPruner()
         ),
         PrunerSpec(
+            name="halving",
+            description="pause a trial at 1/27, 1/9 and 1/3 of its schedule, until it is in its"
+            " cohort's best quarter",
+            build=None,
+        ),
+        PrunerSpec(
             name="median",
             description="stop a trial whose best value is below its cohort's median at that epoch",
             build=_build_median,
         ),
         PrunerSpec(
-            name="halving",
-            description="pause a trial at 1/27, 1/9 and 1/3 of its schedule, until it is in its"
-            " cohort's best quarter",
-            build=None,
+            name="percentile",
+            description="stop a trial whose best value is not in its cohort's best `percentile` %"
+            " (default 25) at that epoch",
+            build=_build_percentile,
+        ),
+        PrunerSpec(
+            name="hyperband",
+            description="successive halving by `reduction` (default 3) without promotion, in"
+            " brackets that begin later and later",
+            build=_build_hyperband,
+            remembers=True,
+        ),
+        PrunerSpec(
+            name="patient",
+            description="as median, once a trial has not improved by `min_delta` (default 0) for"
+            " `patience` epochs (default 3)",
+            build=_build_patient,
+        ),
+        PrunerSpec(
+            name="threshold",
+            description="stop a trial that is below `lower` or above `upper`; trials stay"
+            " independent of each other",
+            build=_build_threshold,
         ),
     ),
 )
@@ -70,13 +147,16 @@ def decision_epochs(pruner: str, config: TrialConfig) -> tuple[int, ...]:
 class Cohort:
     """The trials of one arm and one schedule, and the pruner that compares them."""
 
-    def __init__(self, pruner: str, direction: Direction, startup_trials: int) -> None:
+    def __init__(
+        self, pruner: str, direction: Direction, settings: PrunerSettings, name: str = "cohort"
+    ) -> None:
         """Start without trials.
 
         Args:
             pruner: Name of one of Optuna's.
             direction: Of the objective.
-            startup_trials: Complete trials needed before one may be stopped.
+            settings: Of the pruner.
+            name: Decides, with the order of the trials, their brackets under hyperband.
 
         Raises:
             ValueError: The pruner is none of Optuna's.
@@ -85,30 +165,45 @@ class Cohort:
         if build is None:
             raise ValueError(f"pruner {pruner!r} is none of Optuna's")
         self._study = optuna.create_study(
+            study_name=name,
             direction=direction,
             sampler=optuna.samplers.RandomSampler(seed=0),
-            pruner=build(startup_trials),
+            pruner=build(settings),
         )
         self._trials: dict[int, optuna.Trial] = {}
-        self._noted: set[tuple[int, int]] = set()
+        self._noted: dict[int, int] = {}
+        """Last epoch of each trial that was reported."""
+        self._judged: dict[int, tuple[int, bool]] = {}
+        """The epoch at which each trial was last judged, and the answer."""
+
+    def start(self, number: int) -> None:
+        """A new trial joins."""
+        self._trials[number] = self._study.ask()
+        self._noted[number] = 0
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Note a trial's objective after `epoch`; a value already noted stays as it is."""
-        if number not in self._trials:
-            self._trials[number] = self._study.ask()
-        if (number, epoch) not in self._noted:
-            self._noted.add((number, epoch))
+        """Note a trial's objective after `epoch`; an epoch that is told again changes nothing."""
+        if epoch > self._noted[number]:
+            self._noted[number] = epoch
             self._trials[number].report(value, epoch)
 
     def should_prune(self, number: int) -> bool:
-        """Whether the trial, as last reported, falls behind its cohort; never before it reports."""
-        return number in self._trials and bool(self._trials[number].should_prune())
+        """Whether the trial, as last reported, falls behind its cohort; never before it reports.
+
+        Optuna is asked once at an epoch, because hyperband takes a second question for one at the
+        next rung.
+        """
+        epoch = self._noted[number]
+        if epoch == 0:
+            return False
+        if self._judged.get(number, (0, False))[0] < epoch:
+            self._judged[number] = epoch, bool(self._trials[number].should_prune())
+        return self._judged[number][1]
 
     def finish(self, number: int, value: float | None, *, pruned: bool) -> None:
         """The trial has ended: with a final value, pruned, or (None) without a result."""
-        trial = self._trials.pop(number, None)
-        if trial is None:
-            return  # it never reported, so nobody is compared with it
+        trial = self._trials.pop(number)
+        self._judged.pop(number, None)
         if pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         elif value is None:
@@ -121,37 +216,36 @@ class PrunedCohorts:
     """One of Optuna's pruners in every cohort of a study: a trial is stopped for good."""
 
     def __init__(
-        self, pruner: str, objective: str, direction: Direction, startup_trials: int
+        self, pruner: str, objective: str, direction: Direction, settings: PrunerSettings
     ) -> None:
-        self._pruner = pruner
+        self._pruner = PRUNERS[pruner]
         self._direction: Direction = direction
-        self._startup_trials = startup_trials
+        self._settings = settings
         self._objective = objective
         self._cohorts: dict[CohortKey, Cohort] = {}
 
-    def _cohort(self, key: CohortKey) -> Cohort:
-        if key not in self._cohorts:
-            self._cohorts[key] = Cohort(self._pruner, self._direction, self._startup_trials)
-        return self._cohorts[key]
-
     def start(self, key: CohortKey, number: int) -> None:
-        """See `Cohorts`; a trial counts from its first report."""
+        """See `Cohorts`."""
+        if key not in self._cohorts:
+            self._cohorts[key] = Cohort(
+                self._pruner.name, self._direction, self._settings, "/".join(key)
+            )
+        self._cohorts[key].start(number)
 
     def report(
-        self,
-        key: CohortKey,
-        number: int,
-        rungs: Sequence[int],  # noqa: ARG002 - Optuna's pruners compare at every epoch
-        result: EpochResult,
+        self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
         """See `Cohorts`; a value that is not a number is no report."""
         value = result.metrics.get(self._objective, math.nan)
-        if not math.isnan(value):
-            self._cohort(key).report(number, result.epoch, value)
+        if math.isnan(value):
+            return
+        self._cohorts[key].report(number, result.epoch, value)
+        if self._pruner.remembers and result.epoch in rungs:
+            self._cohorts[key].should_prune(number)
 
     def decide(self, key: CohortKey, number: int) -> Decision:
         """See `Cohorts`."""
-        return "stop" if self._cohort(key).should_prune(number) else "continue"
+        return "stop" if self._cohorts[key].should_prune(number) else "continue"
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`; a study whose trials pause has another pruner."""
@@ -164,7 +258,7 @@ class PrunedCohorts:
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:  # noqa: ARG002
         """See `Cohorts`; a diverged trial sets no pace for others."""
         is_measure = record.outcome == "complete"
-        self._cohort(key).finish(
+        self._cohorts[key].finish(
             record.number,
             record.score if is_measure else None,
             pruned=record.outcome == "pruned",

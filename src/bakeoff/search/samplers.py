@@ -1,17 +1,48 @@
-"""Optuna's samplers by name, made anew for each proposal with a seed of its own.
+"""Optuna's samplers by name, each proposal made anew with a seed of its own.
 
-A sampler that lives through a study has a random state that a crash loses. One whose seed follows
-from (study, arm, index) proposes the same again from the same history.
+A sampler that lives through a study has a state that a crash loses. One that is made for a
+proposal, with a seed from (study, arm, index), proposes the same again from the same history.
 """
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from bakeoff.errors import MissingDependencyError
+from bakeoff.ranges import Params
+from bakeoff.records import ArmRecord, Phase
 from bakeoff.registry import Registry
+from bakeoff.search.experimental import experimental_accepted
+from bakeoff.space import suggest, suggest_jointly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A trial as a sampler knows it."""
+
+    params: Params
+    distributions: Mapping[str, BaseDistribution]
+    phase: Phase
+    value: float
+    """The smaller, the better."""
+
+    def as_trial(self, state: dict[str, object] | None = None) -> FrozenTrial:
+        """As a complete trial of Optuna, with what its sampler noted with it."""
+        return create_trial(
+            params=dict(self.params),
+            distributions=dict(self.distributions),
+            value=self.value,
+            system_attrs=state,
+        )
+
+
+Propose = Callable[[ArmRecord, int, Sequence[Told]], Params]
+"""From the arm, a seed and what is known of its trials, to the next configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,21 +51,83 @@ class SamplerSpec:
 
     name: str
     description: str
-    build: Callable[[int], BaseSampler]
-    """From a seed."""
-    is_model_based: bool
+    propose: Propose | None = None
+    """None where the configurations are fixed before the first trial (`designs`)."""
+    package: str | None = None
+    """The optional package it needs; the extra `samplers` brings it."""
+    is_joint: bool = False
+    """Whether every trial must have every parameter: those that it does not have are told as the
+    middle of their ranges."""
 
 
-def _build_random(seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
+def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Params:  # noqa: ARG001
+    """An independent draw."""
+    return suggest(_study(RandomSampler(seed=seed)).ask(), arm)
 
 
-def _build_tpe(seed: int) -> BaseSampler:
-    # The random first trials are dealt by `arms`, so TPE's own start-up is off; `group` models
-    # the parameters of one schedule jointly although other schedules do not have them.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+    study = _study(_tpe(seed))
+    study.add_trials([one.as_trial() for one in told])
+    return suggest(study.ask(), arm)
+
+
+def _propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+    # The random first trials are dealt by `proposals`, so the sampler's own start-up is off here
+    # and below.
+    sampler = GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
+    study = _study(sampler)
+    study.add_trials([one.as_trial() for one in told])
+    return suggest_jointly(study.ask(), arm)
+
+
+def _propose_cmaes(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+    """Live through the trials that a model proposed once more, and propose the next.
+
+    Optuna keeps the state of CMA-ES with the trials it proposed. So each of those is asked for
+    anew, and what was told of it is stored with the state that it was asked with.
+    """
+    study = _study(_cmaes(seed, choices=RandomSampler(seed=seed)))
+    study.add_trials([one.as_trial() for one in told if one.phase != "model"])
+    for one in told:
+        if one.phase == "model":
+            asked = study.ask()
+            suggest_jointly(asked, arm)  # only then does the sampler note its state
+            study.tell(asked, state=TrialState.FAIL)
+            state = study.get_trials(deepcopy=False)[-1].system_attrs
+            study.add_trial(one.as_trial(state))
+    study.sampler = _cmaes(seed, choices=_tpe(seed))
+    return suggest_jointly(study.ask(), arm)
+
+
+def _cmaes(seed: int, *, choices: BaseSampler) -> BaseSampler:
+    return CmaEsSampler(
+        seed=seed, n_startup_trials=0, independent_sampler=choices, warn_independent_sampling=False
+    )
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # `group` models the parameters of one schedule jointly although other schedules do not have
+    # them.
+    with experimental_accepted():
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
+
+
+def _study(sampler: BaseSampler) -> optuna.Study:
+    return optuna.create_study(direction="minimize", sampler=sampler)
+
+
+def check_sampler(name: str) -> None:
+    """Make sure that the sampler's optional package is installed, without importing it.
+
+    Raises:
+        MissingDependencyError: It is not; the message names the extra that brings it.
+    """
+    package = SAMPLERS[name].package
+    if package is not None and find_spec(package) is None:
+        raise MissingDependencyError(
+            f"search.sampler = {name!r} needs the package {package!r};"
+            " install it with `pip install 'bakeoff[samplers]'`"
+        )
 
 
 SAMPLERS = Registry(
@@ -43,14 +136,38 @@ SAMPLERS = Registry(
         SamplerSpec(
             name="random",
             description="independent draws; every estimator of the report is valid",
-            build=_build_random,
-            is_model_based=False,
+            propose=propose_randomly,
+        ),
+        SamplerSpec(
+            name="sobol",
+            description="a scrambled Sobol sequence over all parameters of the arm: random, but"
+            " evenly spread",
         ),
         SamplerSpec(
             name="tpe",
-            description="tree-structured Parzen estimator after random first trials",
-            build=_build_tpe,
-            is_model_based=True,
+            description="tree-structured Parzen estimator after random first trials; the"
+            " parameters of each schedule are modelled jointly",
+            propose=_propose_tpe,
+        ),
+        SamplerSpec(
+            name="gp",
+            description="Gaussian process after random first trials; a parameter that a trial"
+            " does not have counts as the middle of its range (a proposal takes about a second)",
+            propose=_propose_gp,
+            is_joint=True,
+        ),
+        SamplerSpec(
+            name="cmaes",
+            description="CMA-ES over the numbers, from the middle of the space on, for budgets of a"
+            " hundred trials and more; choices are left to TPE",
+            propose=_propose_cmaes,
+            package="cmaes",
+            is_joint=True,
+        ),
+        SamplerSpec(
+            name="grid",
+            description="every combination of `grid_points` values per range, in a random order;"
+            " at most one trial per point",
         ),
     ),
 )

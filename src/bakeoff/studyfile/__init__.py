@@ -65,6 +65,9 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
 def format_study(config: StudyConfig) -> str:
     """The study as a TOML file that loads back to the same `StudyConfig`."""
     search = as_plain(config.search)
+    pruner_params = search.pop("pruner_params")
+    if pruner_params:
+        search["pruner"] = {"name": config.search.pruner, **pruner_params}
     training = {
         **as_plain(config.training),
         **{
@@ -128,7 +131,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
     """The first problem as one line: key, value, what is allowed."""
-    problem = min(error.errors(), key=lambda item: _rank(item["type"]))
+    problem = min(error.errors(), key=lambda item: (_rank(item["type"]), -len(item["loc"])))
     place = _place(document, problem["loc"])
     key = ".".join(str(part) for part in place)
     if problem["type"] == "extra_forbidden":
@@ -141,7 +144,10 @@ def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
 
 
 def _rank(kind: str) -> int:
-    """Unknown keys first: a misspelt key also makes the right one look missing."""
+    """Unknown keys first: a misspelt key also makes the right one look missing.
+
+    Then what lies deepest: a wrong value in a table also makes the table look wrong.
+    """
     return {"extra_forbidden": 0}.get(kind, 1)
 
 

@@ -21,7 +21,6 @@ from bakeoff.records import (
     ConfirmConfig,
     DataConfig,
     Loss,
-    SearchConfig,
     StudyConfig,
     Task,
     TrainingConfig,
@@ -31,10 +30,10 @@ from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile.schema import (
     ModelSection,
     RangeTable,
-    SearchSection,
     StudyFile,
     TrainingSection,
 )
+from bakeoff.studyfile.search import fit_to_grid, resolve_search
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 RESERVED_NAMES = ("published", "studies.db")
@@ -85,7 +84,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         raise StudyFileError(f"study.reference: {problem}")
     model_values, model_ranges = _resolve_model(file.model)
     training, training_ranges = _resolve_training(file.training, task)
-    return StudyConfig(
+    config = StudyConfig(
         name=file.study.name,
         question=file.study.question or _default_question(compare, file),
         seed=file.study.seed,
@@ -105,7 +104,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         model=file.model.model,
         model_params=model_values,
         training=training,
-        search=_resolve_search(file.search),
+        search=resolve_search(file.search),
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=ConfirmConfig(
             seeds=(
@@ -117,6 +116,11 @@ def resolve(file: StudyFile) -> StudyConfig:
             shortlist_seeds=file.confirm.shortlist_seeds,
         ),
     )
+    if file.search.sampler == "grid":
+        return fit_to_grid(
+            config, arms, is_budget_given="trials_per_arm" in file.search.model_fields_set
+        )
+    return config
 
 
 def _default_question(compare: tuple[str, ...], file: StudyFile) -> str:
@@ -227,20 +231,6 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
             problem = describe_unknown("scheduler of this study", name, file.search.schedulers)
             raise StudyFileError(f"{key}: {problem}")
     return tuple(map(str, names))
-
-
-def _resolve_search(section: SearchSection) -> SearchConfig:
-    startup = section.startup_trials or min(10, max(1, section.trials_per_arm // 2))
-    return SearchConfig(
-        optimizers=tuple(section.optimizers),
-        schedulers=tuple(section.schedulers),
-        trials_per_arm=section.trials_per_arm,
-        sampler=section.sampler,
-        pruner=section.pruner,
-        startup_trials=section.trials_per_arm if section.sampler == "random" else startup,
-        pruner_startup_trials=section.pruner_startup_trials,
-        defaults=section.defaults,
-    )
 
 
 def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[str, Setting]]:

@@ -12,6 +12,9 @@ from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.seeding import MAX_SEED
 
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
+PrunerName = Literal[
+    "none", "halving", "median", "percentile", "hyperband", "patient", "threshold", "wilcoxon"
+]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OPTIMIZER_NAMES: list[JsonValue] = [
     {"enum": [*OPTIMIZERS.names]},
@@ -81,6 +84,18 @@ class TrainingSection(_Section):
     early_stopping_patience: PositiveInt | None = None
 
 
+class PrunerTable(_Section):
+    """`{ name = "percentile", percentile = 25 }`: a pruner with settings of its own."""
+
+    name: PrunerName
+    percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
+    reduction: Annotated[int, Field(ge=2, le=100)] | None = None
+    patience: PositiveInt | None = None
+    min_delta: Annotated[float, Field(ge=0)] | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
 class SearchSection(_Section):
     """What is searched, with which budget."""
 
@@ -93,8 +108,9 @@ class SearchSection(_Section):
         Field(min_length=1),
     ] = ["constant"]
     trials_per_arm: PositiveInt = 20
-    sampler: Literal["random", "tpe"] = "tpe"
-    pruner: Literal["none", "median", "halving"] = "halving"
+    sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
+    pruner: PrunerName | PrunerTable = "halving"
+    grid_points: Annotated[int, Field(ge=1, le=1000)] = 3
     startup_trials: PositiveInt | None = None
     pruner_startup_trials: PositiveInt = 3
     defaults: bool = True

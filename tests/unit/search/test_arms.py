@@ -1,7 +1,8 @@
 import pytest
 
 from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import Charges, Ledger, Search
+from bakeoff.search.arms import Search
+from bakeoff.search.ledger import Charges, Ledger
 from bakeoff.space import build_arms
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document

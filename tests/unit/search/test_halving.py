@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from bakeoff.ranges import FloatRange
 from bakeoff.records import ArmRecord, EpochResult, TrialRecord
-from bakeoff.search.arms import TOLD_BEST, TOLD_LATEST, ArmSampler, Search
+from bakeoff.search.arms import Search
 from bakeoff.search.halving import REDUCTION, Halving, rung_epochs
+from bakeoff.search.proposals import TOLD_BEST, TOLD_LATEST, ArmSampler
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
@@ -395,7 +396,7 @@ def test_of_many_trials_the_sampler_is_told_the_best_and_the_latest():
     sampler = ArmSampler(RATE_ONLY, config)
     for number in range(TOLD_BEST + TOLD_LATEST + 100):
         rate = 10 ** -(1 + number % 97 / 97)
-        sampler.started(number, {**RATE_ONLY.space, "sgd.learning_rate": rate})
+        sampler.started(number, {**RATE_ONLY.space, "sgd.learning_rate": rate}, "random")
     places = {number: (1.0, 0.0, number * 37 % 401 / 401) for number in range(number + 1)}
     best = sorted(places, key=places.__getitem__)[:TOLD_BEST]
     told = {*best, *list(places)[-TOLD_LATEST:]}

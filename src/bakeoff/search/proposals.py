@@ -1,0 +1,99 @@
+"""Proposals: what an arm tries next, from what is known of its own trials only.
+
+Each proposal is made anew from the trials known by then, because a paused trial's standing changes
+while others train. Only the order of the trials is told, so that trials that ended and trials of
+different rungs and schedules can stand in one list. A proposal follows from the study's seed, the
+arm, the index and this list: after a restart it is the same again.
+"""
+
+from collections.abc import Mapping
+from statistics import NormalDist
+
+from optuna.trial import FixedTrial
+
+from bakeoff.ranges import Params
+from bakeoff.records import ArmRecord, Phase, StudyConfig
+from bakeoff.search.cohorts import Standing
+from bakeoff.search.designs import DESIGNS, Design
+from bakeoff.search.samplers import SAMPLERS, Told, propose_randomly
+from bakeoff.seeding import derive_seed
+from bakeoff.space import complete, suggest, suggest_jointly
+
+EXPLORE_EVERY = 3
+"""Under halving every third proposal after the start is random: early ranks can mislead a model."""
+
+TOLD_BEST = 100
+TOLD_LATEST = 200
+"""A proposal has to stay quick in a study of ten thousand trials; TPE takes at most 25 for good."""
+
+
+class ArmSampler:
+    """One arm's sampler: it proposes, and learns from its own trials only."""
+
+    def __init__(self, arm: ArmRecord, config: StudyConfig) -> None:
+        self._arm = arm
+        self._seed = config.seed
+        self._search = config.search
+        self._design: Design | None = None
+        self._spec = SAMPLERS[config.search.sampler]
+        self._started: dict[int, tuple[FixedTrial, Phase]] = {}
+
+    def propose(self, index: int, standings: Mapping[int, Standing]) -> tuple[Params, Phase]:
+        """The configuration of the arm's trial `index` (from 0), and how it was drawn.
+
+        Args:
+            index: Of the proposal; its random numbers follow from it.
+            standings: What is known of the arm's trials, by number.
+        """
+        if self._spec.propose is None:
+            return self._designed()(index), "design"
+        seed = derive_seed(self._seed, "sampler", self._arm.name, index)
+        if self._is_random(index):
+            return propose_randomly(self._arm, seed), "random"
+        return self._spec.propose(self._arm, seed, self._told(standings)), "model"
+
+    def _designed(self) -> Design:
+        if self._design is None:
+            seed = derive_seed(self._seed, "design", self._arm.name)
+            self._design = DESIGNS[self._search.sampler](self._arm, seed, self._search)
+        return self._design
+
+    def _is_random(self, index: int) -> bool:
+        since_startup = index - self._search.startup_trials
+        explores = self._search.pruner == "halving" and (since_startup + 1) % EXPLORE_EVERY == 0
+        return since_startup < 0 or explores or self._search.sampler == "random"
+
+    def _told(self, standings: Mapping[int, Standing]) -> list[Told]:
+        """The trials with a standing, in the order they began; of many, the best and the latest.
+
+        Each is told its place among all as a normal score, so that models of values are not led
+        by a few extreme ones.
+
+        Source: Salinas et al., "A Quantile-based Approach for Hyperparameter Transfer Learning"
+        (2020), section 3: the Gaussian copula of the values.
+        """
+        order = sorted(standings, key=lambda number: (standings[number], number))
+        chosen = {*order[:TOLD_BEST], *sorted(order)[-TOLD_LATEST:]}
+        normal = NormalDist()
+        places = {
+            number: normal.inv_cdf((place + 0.5) / len(order))
+            for place, number in enumerate(order)
+            if number in chosen
+        }
+        return [
+            Told(
+                params=trial.params,
+                distributions=trial.distributions,
+                phase=phase,
+                value=places[number],
+            )
+            for number, (trial, phase) in self._started.items()
+            if number in places
+        ]
+
+    def started(self, number: int, params: Params, phase: Phase) -> None:
+        """Trial `number` trains with these parameters, proposed or not."""
+        is_joint = self._spec.is_joint
+        trial = FixedTrial(dict(complete(params, self._arm) if is_joint else params))
+        (suggest_jointly if is_joint else suggest)(trial, self._arm)
+        self._started[number] = trial, phase

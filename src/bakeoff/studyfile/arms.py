@@ -1,0 +1,45 @@
+"""The parameters of each arm: whose they are, and when one exists."""
+
+from bakeoff.ranges import Choice, Params, ParamValue, Range
+from bakeoff.records import StudyConfig
+
+Setting = Range | ParamValue
+SHARED_OWNERS = ("model", "training")
+
+
+def arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
+    """Range or fixed value of each parameter of the arm, in the order they are sampled."""
+    optimizers, schedulers = config.search.optimizers, config.search.schedulers
+    if "optimizer" in config.compare:
+        optimizers = (arm.partition("+")[0],)
+    if "scheduler" in config.compare:
+        schedulers = (arm.rpartition("+")[2],)
+    scheduler = _one_or_choice(schedulers)
+    if len(optimizers) == 1:
+        scheduler = config.space.get(f"{optimizers[0]}.scheduler", scheduler)
+        schedulers = names_of(scheduler)
+    owners = {*optimizers, *schedulers, *SHARED_OWNERS}
+    return {
+        "optimizer": _one_or_choice(optimizers),
+        "scheduler": scheduler,
+        **{
+            name: setting
+            for name, setting in config.space.items()
+            if name.partition(".")[0] in owners and not name.endswith(".scheduler")
+        },
+    }
+
+
+def names_of(setting: Setting) -> tuple[str, ...]:
+    """The optimizers or schedules that a setting allows."""
+    return tuple(map(str, setting.choices)) if isinstance(setting, Choice) else (str(setting),)
+
+
+def _one_or_choice(names: tuple[str, ...]) -> Setting:
+    return names[0] if len(names) == 1 else Choice(choices=names)
+
+
+def is_active(name: str, params: Params) -> bool:
+    """Whether a parameter exists beside `params`: its owner was chosen, or is shared by all."""
+    owner, dot, _ = name.partition(".")
+    return not dot or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}

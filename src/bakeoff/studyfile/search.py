@@ -1,0 +1,103 @@
+"""What `[search]` means: the sampler, the pruner with its settings, the budget."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bakeoff.errors import StudyFileError
+from bakeoff.ranges import ParamValue
+from bakeoff.records import SearchConfig, StudyConfig
+from bakeoff.studyfile.arms import arm_space
+from bakeoff.studyfile.grid import Grid
+from bakeoff.studyfile.schema import PrunerTable, SearchSection
+
+PRUNER_PARAMS: Mapping[str, Mapping[str, ParamValue | None]] = {
+    "none": {},
+    "halving": {},
+    "median": {},
+    "percentile": {"percentile": 25.0},
+    "hyperband": {"reduction": 3},
+    "patient": {"patience": 3, "min_delta": 0.0},
+    "threshold": {"lower": None, "upper": None},
+}
+"""The settings each pruner has, with their defaults; None is no limit."""
+WILCOXON = (
+    "is for trials that report scores of the same independent instances (folds, problems);"
+    " the epochs of one training run depend on each other, so its test says nothing here;"
+    ' "median" compares trials epoch by epoch'
+)
+DESIGNED = ("random", "sobol", "grid")
+"""Samplers that learn nothing, so that no trial is a first one."""
+
+
+def resolve_search(section: SearchSection) -> SearchConfig:
+    """The section with every default written out.
+
+    Raises:
+        StudyFileError: The pruner does not apply, or has no such setting.
+    """
+    startup = section.startup_trials or min(10, max(1, section.trials_per_arm // 2))
+    pruner, pruner_params = _resolve_pruner(section.pruner)
+    return SearchConfig(
+        optimizers=tuple(section.optimizers),
+        schedulers=tuple(section.schedulers),
+        trials_per_arm=section.trials_per_arm,
+        sampler=section.sampler,
+        pruner=pruner,
+        startup_trials=section.trials_per_arm if section.sampler in DESIGNED else startup,
+        pruner_startup_trials=section.pruner_startup_trials,
+        pruner_params=pruner_params,
+        grid_points=section.grid_points,
+        defaults=section.defaults,
+    )
+
+
+def _resolve_pruner(given: str | PrunerTable) -> tuple[str, dict[str, ParamValue]]:
+    table = given if isinstance(given, PrunerTable) else PrunerTable.model_validate({"name": given})
+    if table.name == "wilcoxon":
+        raise StudyFileError(f'search.pruner = "wilcoxon": {WILCOXON}')
+    known = PRUNER_PARAMS[table.name]
+    named = {key: getattr(table, key) for key in table.model_fields_set - {"name"}}
+    for key, value in named.items():
+        if key not in known:
+            allowed = ", ".join(known) or "none"
+            raise StudyFileError(
+                f"search.pruner.{key} = {json.dumps(value)}: not a setting of {table.name!r};"
+                f" allowed: {allowed}"
+            )
+    params = {key: value for key, value in {**known, **named}.items() if value is not None}
+    if table.name == "threshold":
+        _check_thresholds(params)
+    return table.name, params
+
+
+def _check_thresholds(params: Mapping[str, ParamValue]) -> None:
+    if not params:
+        raise StudyFileError(
+            'search.pruner = "threshold": needs lower or upper, in units of the objective:'
+            ' { name = "threshold", lower = 0.2 }'
+        )
+    if len(params) > 1 and float(params["lower"]) >= float(params["upper"]):
+        raise StudyFileError(
+            f"search.pruner.lower = {params['lower']}: must be below upper = {params['upper']}"
+        )
+
+
+def fit_to_grid(config: StudyConfig, arms: Sequence[str], *, is_budget_given: bool) -> StudyConfig:
+    """The study with as many trials per arm as the smallest grid has points, unless it says.
+
+    Raises:
+        StudyFileError: An arm's grid has fewer points than the arm has trials.
+    """
+    points = config.search.grid_points
+    sizes = {arm: Grid(arm_space(arm, config), points).size for arm in arms}
+    smallest = min(sizes, key=lambda arm: sizes[arm])
+    trials = config.search.trials_per_arm if is_budget_given else sizes[smallest]
+    if trials > sizes[smallest]:
+        raise StudyFileError(
+            f"search.trials_per_arm = {trials}: the grid of {smallest!r} has {sizes[smallest]}"
+            f" points ({points} per range); allowed are 1 to {sizes[smallest]}, or a larger"
+            " search.grid_points"
+        )
+    search = replace(config.search, trials_per_arm=trials, startup_trials=trials)
+    return replace(config, search=search)
