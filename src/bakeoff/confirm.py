@@ -118,9 +118,12 @@ class Confirmation:
             configuration=record.configuration,
         )
 
-    def promote(self) -> int | None:
+    def promote(self) -> None:
         """Confirmation runs are never paused."""
-        return None
+
+    def take_notes(self) -> tuple[str, ...]:
+        """Nothing happens here that is not stored with the runs."""
+        return ()
 
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:  # noqa: ARG002
         """Confirmation runs are never pruned."""

@@ -33,7 +33,7 @@ from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.kept_weights import KeptWeights
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
-from bakeoff.search.cohorts import Decision
+from bakeoff.search.cohorts import Decision, Promotion
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
@@ -62,7 +62,7 @@ class Source(Protocol):
         """Take up a stored run, in the order of the numbers."""
         ...
 
-    def promote(self) -> int | None:
+    def promote(self) -> Promotion | None:
         """The paused run that continues now, or None; asked before `next`."""
         ...
 
@@ -72,6 +72,10 @@ class Source(Protocol):
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
         """Note how a run ended."""
+        ...
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What should be told and stored since the last call."""
         ...
 
 
@@ -150,6 +154,8 @@ class _Run:
     note: str = ""
     is_held: bool = False
     """Whether the source decided that it pauses until it is promoted."""
+    spared_at: int | None = None
+    """Epoch after which it would have been pruned."""
 
     def remember(self, objective: str) -> None:
         """Take what was told for stored, because the epochs will be told again."""
@@ -222,6 +228,7 @@ class Driver:
             plan = source.restore(record)
             if record.outcome == "running":
                 run = _Run(name, plan, record.number, trial_id, {}, list(record.history))
+                run.spared_at = record.spared_at
                 run.remember(self._config.objective)
                 if record.is_paused:
                     self._paused[record.number] = run
@@ -233,6 +240,7 @@ class Driver:
                 self._weights.ended(record)
                 source.finish(plan, record)
                 self._observer.ended(name, plan, record, restored=True)
+        self._note(source)
         return len(self._waiting)
 
     def _fill(self, source: Source, group: str) -> int:
@@ -241,8 +249,8 @@ class Driver:
         while self._engine.num_free > 0 and not self._stop.count:
             if self._waiting:
                 run = self._waiting.popleft()
-            elif (number := source.promote()) is not None:
-                run = self._continue(number)
+            elif (promotion := source.promote()) is not None:
+                run = self._continue(promotion)
             elif (plan := source.next()) is not None:
                 run = self._begin(plan, source, group)
                 num_begun += 1
@@ -251,9 +259,11 @@ class Driver:
             self._submit(run, source)
         return num_begun
 
-    def _continue(self, number: int) -> _Run:
+    def _continue(self, promotion: Promotion) -> _Run:
         """A paused run that has been promoted."""
-        run = self._paused.pop(number)
+        run = self._paused.pop(promotion.number)
+        if promotion.is_spared:
+            self._spare(run)
         self._storage.unpause(run.trial_id)
         run.remember(self._config.objective)
         return run
@@ -317,11 +327,21 @@ class Driver:
         was_decided = result.epoch < max(run.stored, default=0)
         decision = "continue" if was_decided else source.decide(run.number, run.plan, result)
         run.is_held = decision == "pause"
+        if decision == "spare":
+            self._spare(run)
         if event.waits:
             self._engine.reply(run.name, self._answer(decision))
 
     def _answer(self, decision: Decision) -> Reply:
-        return "pause" if decision == "continue" and self._stop.count else decision
+        if decision == "stop" or decision == "pause":  # noqa: PLR1714 - so mypy can follow
+            return decision
+        return "pause" if self._stop.count else "continue"
+
+    def _spare(self, run: _Run) -> None:
+        """Note the first time that a run would have been pruned."""
+        if run.spared_at is None:
+            run.spared_at = run.history[-1].epoch
+            self._storage.spare(run.trial_id, run.spared_at)
 
     def _on_pause(self, run: _Run) -> None:
         """Held at its rung, or stopped with the whole study."""
@@ -372,6 +392,9 @@ class Driver:
                 filter(None, (reason, self._stop_reason(run, outcome), run.note))
             ),
             attempts=run.attempt,
+            audited=run.plan.audited,
+            spared_at=run.spared_at,
+            decision_epochs=run.plan.decision_epochs,
         )
         self._storage.finish(run.trial_id, record)
         self._discard(run.name)
@@ -379,6 +402,13 @@ class Driver:
         self._runs.pop(run.name, None)
         source.finish(run.plan, record)
         self._observer.ended(run.name, run.plan, record, restored=False)
+        self._note(source)
+
+    def _note(self, source: Source) -> None:
+        """Tell and store what the source has to say, each thing once."""
+        for text in source.take_notes():
+            if self._storage.note(self._config.name, text):
+                self._observer.note(text)
 
     def _prune_paused(self, source: Source) -> None:
         """Nothing is left to do, so nothing can be promoted any more."""

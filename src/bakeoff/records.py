@@ -98,6 +98,8 @@ class SearchConfig:
     """Complete trials a cohort needs before one of its trials may be pruned."""
     pruner_params: Params = field(default_factory=dict)
     """The pruner's own settings."""
+    audit: float = 0.1
+    """Share of an arm's trials, at least one, that is never pruned; 0 is none."""
     grid_points: int = 3
     """Values per range of the grid sampler."""
     defaults: bool = True
@@ -207,6 +209,12 @@ class TrialRecord:
     attempts: int = 1
     is_paused: bool = False
     """Running, but waiting at a rung with its checkpoint; it continues if it is promoted."""
+    audited: bool = False
+    """Never pruned, whatever its values: chosen before it began, to see what pruning is worth."""
+    spared_at: int | None = None
+    """Epoch after which pruning would have ended it, had it not been audited (or off)."""
+    decision_epochs: tuple[int, ...] = ()
+    """Epochs after which it may have been stopped; the first is its first rung."""
 
     @property
     def epochs_run(self) -> int:
@@ -293,6 +301,9 @@ class StudyRecord:
     """Versions, machine, threads and precision."""
     config_hash: str = ""
     finished: bool = False
+    notes: tuple[str, ...] = ()
+    """What happened on the way that a reader should know: pruning switched off, a search extended
+    or ended by a timeout."""
     foreign: bool = False
     """Whether another program made it; no budget was promised to its arms then."""
     caveats: tuple[str, ...] = ()

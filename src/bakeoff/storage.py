@@ -186,6 +186,20 @@ class Storage:
         """Note that search and confirmation are complete."""
         _guard(lambda: self._rdb.set_study_user_attr(self._id(name), "finished", True))
 
+    def notes(self, name: str) -> tuple[str, ...]:
+        """What was noted of the study, oldest first."""
+        attrs = _guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
+        return tuple(attrs.get("notes", ()))
+
+    def note(self, name: str, text: str) -> bool:
+        """Store what a reader of the study should know; whether it was not known before."""
+        known = self.notes(name)
+        if text in known:
+            return False
+        notes = [*known, text]
+        self._persist(lambda: self._rdb.set_study_user_attr(self._id(name), "notes", notes))
+        return True
+
     def delete(self, name: str) -> None:
         """Remove a study and its confirmation runs."""
         self._content(name)
@@ -214,13 +228,15 @@ class Storage:
             params={key: value for key, value in plan.params.items() if key in known},
             distributions=known,
             user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": plan.seed}
-            | ({} if plan.purpose == "search" else {"purpose": plan.purpose}),
+            | ({} if plan.purpose == "search" else {"purpose": plan.purpose})
+            | ({"audited": True} if plan.audited else {}),
             system_attrs={
                 PLAN_KEY: {
                     "purpose": plan.purpose,
                     "configuration": plan.configuration,
                     "params": dict(plan.params),
                     "epochs": config.training.epochs,
+                    "decisions": list(plan.decision_epochs),
                 }
             },
         )
@@ -250,6 +266,10 @@ class Storage:
         """Note that a paused run continues."""
         self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, {}))
         self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", ""))
+
+    def spare(self, trial_id: int, epoch: int) -> None:
+        """Note that pruning would have ended a run after `epoch`."""
+        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "spared_at", epoch))
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended; its state is changed last, so that a crash before repeats it."""
@@ -340,6 +360,7 @@ class Storage:
             environment=facts.environment,
             config_hash=fingerprint(config),
             finished=self.is_finished(name),
+            notes=self.notes(name),
         )
 
 
@@ -367,6 +388,9 @@ def _to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", 1),
         is_paused=bool(paused),
+        audited=trial.user_attrs.get("audited", False),
+        spared_at=trial.user_attrs.get("spared_at"),
+        decision_epochs=tuple(plan.get("decisions", ())),
     )
 
 

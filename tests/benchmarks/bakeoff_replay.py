@@ -114,7 +114,7 @@ class NoStorage:
     def report(self, *args: object) -> None:
         pass
 
-    pause = unpause = finish = report
+    pause = unpause = spare = note = finish = report
 
 
 class NoObserver:

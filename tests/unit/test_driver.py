@@ -410,3 +410,44 @@ def test_a_run_whose_worker_dies_while_it_pauses_is_paused(session, tmp_path):
     assert [result_of(trial) for trial in one.trials()] == [
         result_of(trial) for trial in calm.trials()
     ]
+
+
+def test_what_was_audited_and_what_it_was_spared_are_stored_and_survive_a_restart(session):
+    rng = random.Random(1)
+    for _ in range(6):
+        stop = StopRequest()
+        engine = InterruptedEngine(stop, rng.randint(3, 12), rng.choice([1, 2]))
+        with pytest.raises(InterruptedStudyError):
+            session(engine=engine, stop=stop, config=HALVING).search()
+    last = session(config=HALVING)
+    last.search()
+    audited = [trial for trial in last.trials() if trial.audited]
+    assert [trial.arm for trial in audited] == ["sgd", "adam"]
+    assert {trial.outcome for trial in audited} == {"complete"}
+    assert all(2 <= min(trial.decision_epochs) < 12 for trial in last.trials())
+    spared = [trial for trial in last.trials() if trial.spared_at is not None]
+    assert spared
+    assert {trial.audited for trial in spared} == {True}
+    assert all(trial.spared_at in trial.decision_epochs for trial in spared)
+
+
+def test_a_note_of_the_search_is_stored_once_and_shown(session, storage_url, tmp_path, capsys):
+    misleading = SimulatedEngine(
+        curve=lambda trial, epoch: (
+            0.3 * (trial.seed % 97) / 97 + (1 - (trial.seed % 97) / 97) * epoch / 12
+        )
+    )
+    document = study_document(
+        training={"epochs": 12},
+        search={"pruner": "median", "sampler": "random", "schedulers": ["constant"],
+                "optimizers": ["sgd"], "trials_per_arm": 20, "audit": 0.5, "defaults": False},
+    )  # fmt: skip
+    config = resolve_study(document)
+    one = session(engine=misleading, config=config)
+    one.search()
+    session(config=config).search()
+    (note,) = one.storage.load_record("toy").notes
+    assert one.observer.notes == [note]
+    assert note.startswith("pruning is off for sgd, constant")
+    show_status("toy", output=tmp_path, storage_url=storage_url, as_json=False)
+    assert f"note: {note}" in " ".join(capsys.readouterr().out.split())

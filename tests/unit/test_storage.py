@@ -77,6 +77,7 @@ def test_settings_and_facts_come_back_as_they_were_stored(storage, config):
         {"outcome": "diverged", "score": 0.1},
         {"outcome": "failed", "score": None, "history": (), "stop_reason": "ValueError: no"},
         {"outcome": "infeasible", "score": None, "attempts": 3},
+        {"audited": True, "decision_epochs": (2, 3)},
         {"purpose": "confirm", "configuration": 4, "phase": "user",
          "test_metrics": {"accuracy": 0.7, "loss": math.nan}},
         {"history": (EpochResult(epoch=1, metrics={"accuracy": math.nan, "loss": math.inf},
@@ -86,8 +87,9 @@ def test_settings_and_facts_come_back_as_they_were_stored(storage, config):
 def test_a_run_comes_back_as_it_was_stored(storage, config, changes):
     record = record_of(0, **changes)
     plan = replace(
-        PLAN, purpose=record.purpose, configuration=record.configuration, phase=record.phase
-    )
+        PLAN, purpose=record.purpose, configuration=record.configuration, phase=record.phase,
+        audited=record.audited, decision_epochs=record.decision_epochs,
+    )  # fmt: skip
     number, trial_id = storage.begin(config, plan)
     storage.finish(trial_id, record)
     ((_, loaded),) = storage.load_runs("toy", record.purpose)

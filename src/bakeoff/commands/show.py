@@ -27,10 +27,13 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
         if trial.outcome == "running" and not trial.is_paused
     ]
     if as_json:
-        print_json({"study": name, "finished": record.finished, "arms": arms, "running": running})
+        known = {"study": name, "finished": record.finished, "notes": list(record.notes)}
+        print_json({**known, "arms": arms, "running": running})
         return
     state = "finished" if record.finished else "unfinished; `study run` continues it"
     print_table(list(arms[0]), [list(arm.values()) for arm in arms], title=f"{name}: {state}\n")
+    for note in record.notes:
+        typer.echo(f"note: {note}")
     for run in running:
         typer.echo(
             f"running: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
@@ -47,6 +50,7 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
         "budget": record.trials_per_arm,
         "charged": len(trials) - counts["running"],
         "paused": sum(trial.is_paused for trial in trials),
+        "audited": sum(trial.audited for trial in trials),
         **{outcome: counts[outcome] for outcome in OUTCOMES if outcome != "running"},
         "epochs": sum(trial.epochs_run for trial in trials),
         "seconds": round(sum(one.train_seconds + one.evaluate_seconds for one in trials), 1),

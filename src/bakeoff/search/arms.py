@@ -5,7 +5,7 @@ next trial goes to the arm with the largest part of its budget left.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bakeoff.ranges import Params
 from bakeoff.records import (
@@ -17,7 +17,8 @@ from bakeoff.records import (
     StudyConfig,
     TrialRecord,
 )
-from bakeoff.search.cohorts import Cohorts, Decision, Standing, cohort_key
+from bakeoff.search.audit import PruningAudit, is_audited
+from bakeoff.search.cohorts import Cohorts, Decision, Promotion, Standing, cohort_key
 from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
@@ -39,6 +40,8 @@ class TrialPlan:
     """The search trial whose configuration a confirmation run repeats."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which the run waits to hear whether it goes on."""
+    audited: bool = False
+    """Whether it is never pruned, to see what pruning is worth."""
 
 
 class Search:
@@ -55,18 +58,20 @@ class Search:
         """Standings of trials that have ended, by arm and number."""
         self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
         self.ledger = Ledger.open([arm.name for arm in arms], config.search.trials_per_arm)
+        self._audit = PruningAudit(config.objective)
         self._cohorts = self._build_cohorts(direction)
+        self._notes: list[str] = []
 
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
         if search.pruner == "halving":
-            return HalvedCohorts(objective, self._sign, self.ledger.deals)
+            return HalvedCohorts(objective, self._sign, self.ledger.deals, self._audit.is_off)
         settings = PrunerSettings(
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
             params=search.pruner_params,
         )
-        return PrunedCohorts(search.pruner, objective, direction, settings)
+        return PrunedCohorts(search.pruner, objective, direction, settings, self._audit.is_off)
 
     @property
     def num_left(self) -> int:
@@ -74,7 +79,7 @@ class Search:
         spent = sum(self.ledger.dealt.values())
         return len(self._defaults_left) + self.ledger.budget * len(self._arms) - spent
 
-    def promote(self) -> int | None:
+    def promote(self) -> Promotion | None:
         """The paused trial that continues now, or None; asked before a new one is begun."""
         return self._cohorts.promote()
 
@@ -100,19 +105,22 @@ class Search:
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)
         trial_config = build_trial_config(self._config, params, seed)
+        search = self._config.search
         return TrialPlan(
             arm=arm,
             params=params,
             seed=seed,
             phase=phase,
-            decision_epochs=decision_epochs(self._config.search.pruner, trial_config),
+            decision_epochs=decision_epochs(search.pruner, trial_config),
+            audited=is_audited(index, search.trials_per_arm, search.audit),
         )
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""
         if plan.phase != "default":
             self._samplers[plan.arm].started(number, plan.params, plan.phase)
-            self._cohorts.start(cohort_key(plan.arm, plan.params), number)
+            key = cohort_key(plan.arm, plan.params)
+            self._cohorts.start(key, number, audited=plan.audited)
 
     def restore(self, record: TrialRecord) -> TrialPlan:
         """Take up a stored trial, in the order of the numbers; its plan, should it still run."""
@@ -124,6 +132,7 @@ class Search:
         index = self.ledger.dealt[record.arm]
         self.ledger.dealt[record.arm] += 1
         plan = self._plan(record.arm, index, record.params, record.phase)
+        plan = replace(plan, audited=record.audited)
         self.started(record.number, plan)
         for result in record.history:
             self._report(plan, record.number, result)
@@ -149,10 +158,21 @@ class Search:
             return
         key = cohort_key(plan.arm, plan.params)
         self._cohorts.finish(key, record, plan.decision_epochs)
+        if plan.audited:
+            self._note(self._audit.finish(key, record, plan.decision_epochs))
         standing = self._standing(record)
         if standing is not None:
             self._final[record.arm][record.number] = standing
         self.ledger.charge(record.arm, record)
+
+    def _note(self, text: str | None) -> None:
+        if text is not None:
+            self._notes.append(text)
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What should be told and stored since the last call."""
+        notes, self._notes = tuple(self._notes), []
+        return notes
 
     def _standing(self, record: TrialRecord) -> Standing | None:
         """Complete before pruned before diverged; None says nothing to the sampler.

@@ -5,14 +5,15 @@ rate has come down, so the two are never compared halfway.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, TrialRecord
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
-Decision = Literal["continue", "stop", "pause"]
+Decision = Literal["continue", "spare", "stop", "pause"]
+"""To spare is to continue what pruning would have ended."""
 Standing = tuple[float, float, float]
 """Orders the trials of an arm for its sampler: the smallest is the best."""
 
@@ -22,11 +23,19 @@ def cohort_key(arm: str, params: Params) -> CohortKey:
     return arm, str(params["scheduler"])
 
 
+class Promotion(NamedTuple):
+    """A paused trial continues."""
+
+    number: int
+    is_spared: bool = False
+    """Pruning would have ended it; it continues because it is audited, or pruning is off."""
+
+
 class Cohorts(Protocol):
     """Decides, cohort by cohort, which trials of a study go on."""
 
-    def start(self, key: CohortKey, number: int) -> None:
-        """A new trial joins its cohort."""
+    def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
+        """A new trial joins its cohort; an audited one is never ended by it."""
         ...
 
     def report(
@@ -43,7 +52,7 @@ class Cohorts(Protocol):
         """A trial that an earlier session reported is paused."""
         ...
 
-    def promote(self) -> int | None:
+    def promote(self) -> Promotion | None:
         """The paused trial that continues now, if any."""
         ...
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bakeoff.records import EpochResult, TrialConfig, TrialRecord
-from bakeoff.search.cohorts import CohortKey, Decision, Standing
+from bakeoff.search.cohorts import CohortKey, Decision, Promotion, Standing
 
 REDUCTION = 4
 """One in so many trials of a rung is promoted (eta)."""
@@ -186,22 +186,33 @@ def level_of(epoch: int, rungs: Sequence[int]) -> int:
 class HalvedCohorts:
     """Successive halving in every cohort of a study; see `bakeoff.search.cohorts.Cohorts`."""
 
-    def __init__(self, objective: str, sign: int, draws: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        objective: str,
+        sign: int,
+        draws: Callable[[str], bool],
+        is_off: Callable[[CohortKey], bool] = lambda _: False,
+    ) -> None:
         """Start without trials.
 
         Args:
             objective: The metric that is compared.
             sign: +1 where higher is better, -1 where lower is.
             draws: Whether an arm will still draw new trials.
+            is_off: Whether a cohort's trials are no longer pruned.
         """
+        self._is_off = is_off
+        self._audited: set[int] = set()
         self._objective = objective
         self._sign = sign
         self._draws = draws
         self._cohorts: dict[CohortKey, Halving] = defaultdict(Halving)
 
-    def start(self, key: CohortKey, number: int) -> None:
+    def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """A new trial joins its cohort."""
         self._cohorts[key].start(number)
+        if audited:
+            self._audited.add(number)
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
@@ -211,28 +222,52 @@ class HalvedCohorts:
         self._cohorts[key].report(number, result.epoch, rungs, value)
 
     def decide(self, key: CohortKey, number: int) -> Decision:
-        """Pause the trial at its rung, unless it is the one that would be promoted next."""
+        """Pause the trial at its rung, unless it is the one that would be promoted next.
+
+        An audited trial pauses too while its arm draws, so that it costs the search nothing until
+        then.
+        """
         cohort = self._cohorts[key]
         if not cohort.is_held(number):
             return "continue"
         cohort.pause(number)
-        if self._promotable() != (key, number):
-            return "pause"
-        cohort.promote(number)
-        return "continue"
+        if self._promotable() == (key, number):
+            cohort.promote(number)
+            return "continue"
+        if self._spares(key, number):
+            cohort.promote(number)
+            return "spare"
+        return "pause"
+
+    def _spares(self, key: CohortKey, number: int) -> bool:
+        """Whether a trial that nothing else would promote goes on all the same."""
+        return not self._draws(key[0]) and (number in self._audited or self._is_off(key))
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """A stored trial is paused."""
         self._cohorts[key].pause(number)
 
-    def promote(self) -> int | None:
-        """The paused trial that continues now, if any."""
-        found = self._promotable()
+    def promote(self) -> Promotion | None:
+        """The paused trial that continues now, if any; spared ones come last."""
+        found, is_spared = self._promotable(), False
+        if found is None:
+            found, is_spared = self._spared(), True
         if found is None:
             return None
         key, number = found
         self._cohorts[key].promote(number)
-        return number
+        return Promotion(number, is_spared)
+
+    def _spared(self) -> tuple[CohortKey, int] | None:
+        return next(
+            (
+                (key, number)
+                for key in sorted(self._cohorts)
+                for number in self._cohorts[key].paused
+                if self._spares(key, number)
+            ),
+            None,
+        )
 
     def _promotable(self) -> tuple[CohortKey, int] | None:
         for key in sorted(self._cohorts):

@@ -216,16 +216,34 @@ class PrunedCohorts:
     """One of Optuna's pruners in every cohort of a study: a trial is stopped for good."""
 
     def __init__(
-        self, pruner: str, objective: str, direction: Direction, settings: PrunerSettings
+        self,
+        pruner: str,
+        objective: str,
+        direction: Direction,
+        settings: PrunerSettings,
+        is_off: Callable[[CohortKey], bool] = lambda _: False,
     ) -> None:
+        """Start without trials.
+
+        Args:
+            pruner: Name of one of Optuna's.
+            objective: The metric that is compared.
+            direction: Of the objective.
+            settings: Of the pruner.
+            is_off: Whether a cohort's trials are no longer pruned.
+        """
         self._pruner = PRUNERS[pruner]
+        self._is_off = is_off
+        self._audited: set[int] = set()
         self._direction: Direction = direction
         self._settings = settings
         self._objective = objective
         self._cohorts: dict[CohortKey, Cohort] = {}
 
-    def start(self, key: CohortKey, number: int) -> None:
+    def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """See `Cohorts`."""
+        if audited:
+            self._audited.add(number)
         if key not in self._cohorts:
             self._cohorts[key] = Cohort(
                 self._pruner.name, self._direction, self._settings, "/".join(key)
@@ -245,15 +263,16 @@ class PrunedCohorts:
 
     def decide(self, key: CohortKey, number: int) -> Decision:
         """See `Cohorts`."""
-        return "stop" if self._cohorts[key].should_prune(number) else "continue"
+        if not self._cohorts[key].should_prune(number):
+            return "continue"
+        return "spare" if number in self._audited or self._is_off(key) else "stop"
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`; a study whose trials pause has another pruner."""
         raise ValueError(f"trial {number} of {key} is paused, but this pruner pauses none")
 
-    def promote(self) -> int | None:
+    def promote(self) -> None:
         """See `Cohorts`; nothing is ever paused."""
-        return None
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:  # noqa: ARG002
         """See `Cohorts`; a diverged trial sets no pace for others."""

@@ -110,6 +110,7 @@ class SearchSection(_Section):
     trials_per_arm: PositiveInt = 20
     sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
     pruner: PrunerName | PrunerTable = "halving"
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.1
     grid_points: Annotated[int, Field(ge=1, le=1000)] = 3
     startup_trials: PositiveInt | None = None
     pruner_startup_trials: PositiveInt = 3

@@ -47,6 +47,7 @@ def resolve_search(section: SearchSection) -> SearchConfig:
         startup_trials=section.trials_per_arm if section.sampler in DESIGNED else startup,
         pruner_startup_trials=section.pruner_startup_trials,
         pruner_params=pruner_params,
+        audit=float(section.audit) if pruner != "none" else 0.0,
         grid_points=section.grid_points,
         defaults=section.defaults,
     )

@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff.ranges import FloatRange
-from bakeoff.records import ArmRecord, EpochResult, TrialRecord
+from bakeoff.records import ArmRecord, TrialRecord
 from bakeoff.search.arms import Search
 from bakeoff.search.halving import REDUCTION, Halving, rung_epochs
 from bakeoff.search.proposals import TOLD_BEST, TOLD_LATEST, ArmSampler
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
+from search_simulation import EPOCHS, Simulation, search_of
 from study_examples import study_document
 
 RUNGS = (2, 6)
-EPOCHS = 18
 
 
 # ---------------------------------------------------------------- rungs
@@ -143,89 +143,6 @@ def test_standings_rank_within_the_highest_rung():
 # ---------------------------------------------------------------- any interleaving
 
 
-class Simulation:
-    """Workers that advance in any order, asked and told as the driver does."""
-
-    def __init__(self, search, curve):
-        self.search = search
-        self.curve = curve
-        self.plans, self.epochs, self.records = {}, {}, {}
-        self.running, self.paused = [], set()
-
-    def fill(self):
-        number = self.search.promote()
-        if number is not None:
-            assert number in self.paused
-            self.paused.remove(number)
-            self.running.append(number)
-            return True
-        plan = self.search.next()
-        if plan is None:
-            return False
-        number = len(self.plans)
-        self.search.started(number, plan)
-        self.plans[number], self.epochs[number] = plan, 0
-        self.running.append(number)
-        return True
-
-    def advance(self, worker):
-        number = self.running[worker % len(self.running)]
-        self.epochs[number] += 1
-        epoch = self.epochs[number]
-        value = self.curve(self.plans[number], number, epoch)
-        status = "diverged" if math.isnan(value) else "finished" if epoch == EPOCHS else "running"
-        result = EpochResult(epoch=epoch, metrics={"accuracy": value}, status=status)
-        decision = self.search.decide(number, self.plans[number], result)
-        if status != "running":
-            assert decision == "continue"
-            self.end(number, {"diverged": "diverged", "finished": "complete"}[status])
-        elif decision == "pause":
-            assert epoch in self.plans[number].decision_epochs
-            self.running.remove(number)
-            self.paused.add(number)
-
-    def end(self, number, outcome):
-        assert number not in self.records
-        self.records[number] = self.record(number, outcome)
-        if number in self.running:
-            self.running.remove(number)
-        self.search.finish(self.plans[number], self.records[number])
-
-    def record(self, number, outcome):
-        plan = self.plans[number]
-        history = [
-            EpochResult(epoch=epoch, metrics={"accuracy": self.curve(plan, number, epoch)})
-            for epoch in range(1, self.epochs[number] + 1)
-        ]
-        score = {"complete": history[-1].metrics["accuracy"] if history else 0, "diverged": 0.1}
-        return TrialRecord(
-            number=number, arm=plan.arm, params=plan.params, outcome=outcome,
-            score=score.get(outcome, 0.2), seed=plan.seed, phase=plan.phase,
-            history=tuple(history), epochs_planned=EPOCHS, is_paused=number in self.paused,
-        )  # fmt: skip
-
-    def run(self, num_workers, turns):
-        turn = iter(turns)
-        while True:
-            while len(self.running) < num_workers and self.fill():
-                pass
-            if not self.running:
-                break
-            self.advance(next(turn, 0))
-        for number in sorted(self.paused):
-            self.end(number, "pruned")
-
-
-def halving_search(trials_per_arm=6, **search):
-    document = study_document(
-        training={"epochs": EPOCHS},
-        search={"pruner": "halving", "defaults": False, "sampler": "random",
-                "trials_per_arm": trials_per_arm, **search},
-    )  # fmt: skip
-    config = resolve_study(document)
-    return Search(config, build_arms(config), "maximize")
-
-
 def rung_population(simulation, key, level):
     """Trials of a cohort that reached a rung or diverged on the way, with their values.
 
@@ -252,7 +169,7 @@ def test_any_interleaving_keeps_budgets_and_promotes_what_synchronous_halving_wo
     values, num_workers, turns
 ):
     simulation = Simulation(
-        halving_search(trials_per_arm=12),
+        search_of(trials_per_arm=12),
         lambda plan, number, epoch: values[number] + epoch * (number % 3) / 7,
     )
     simulation.run(num_workers, turns)
@@ -286,13 +203,13 @@ def test_a_search_taken_up_anywhere_ends_as_if_never_interrupted(values, num_bef
     def curve(plan, number, epoch):
         return values[number] + epoch * (number % 3) / 7
 
-    whole, first = Simulation(halving_search(), curve), Simulation(halving_search(), curve)
+    whole, first = Simulation(search_of(), curve), Simulation(search_of(), curve)
     whole.run(1, [])
     for _ in range(num_before):
         if not first.running and not first.fill():
             break
         first.advance(0)
-    second = Simulation(halving_search(), curve)
+    second = Simulation(search_of(), curve)
     second.plans, second.epochs = first.plans, dict(first.epochs)
     second.running, second.paused = first.running, first.paused
     for number in sorted(second.plans):
@@ -326,7 +243,7 @@ def crossing_winners(schedulers, is_cosine, num_studies=40):
         document = study_document(
             study={"seed": seed},
             training={"epochs": EPOCHS},
-            search={"pruner": "halving", "defaults": False, "sampler": "random",
+            search={"pruner": "halving", "defaults": False, "sampler": "random", "audit": 0,
                     "optimizers": ["sgd"], "schedulers": schedulers, "trials_per_arm": 16},
         )  # fmt: skip
         config = resolve_study(document)
@@ -370,7 +287,7 @@ def test_the_sampler_sees_paused_trials_by_their_place_in_their_rung():
     """Two arms whose paused trials differ only in the units of their losses propose the same."""
 
     def proposals(scale):
-        search = halving_search(trials_per_arm=20, sampler="tpe", startup_trials=8,
+        search = search_of(trials_per_arm=20, sampler="tpe", startup_trials=8,
                                 schedulers=["constant"])  # fmt: skip
         simulation = Simulation(
             search, lambda plan, number, epoch: scale * (1 + number * 7 % 11) / epoch
@@ -383,7 +300,7 @@ def test_the_sampler_sees_paused_trials_by_their_place_in_their_rung():
 
 def test_every_third_proposal_after_the_start_is_random_under_halving():
     simulation = Simulation(
-        halving_search(trials_per_arm=8, sampler="tpe", startup_trials=2, optimizers=["sgd"]),
+        search_of(trials_per_arm=8, sampler="tpe", startup_trials=2, optimizers=["sgd"]),
         lambda plan, number, epoch: number,
     )
     simulation.run(1, [])
