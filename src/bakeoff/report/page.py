@@ -11,7 +11,7 @@ from bakeoff.report.configurations import PastableConfiguration, pastable_config
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
 from bakeoff.report.tuning_tables import KNOWN
-from bakeoff.report.verdict_tables import LEVELS
+from bakeoff.report.verdict_tables import LEVELS, results_table
 
 SEVERITIES: dict[Severity, str] = {
     "blocks": "No claim can be made",
@@ -31,6 +31,13 @@ DIAGNOSES: dict[DiagnosisKind, str] = {
     "plateaued_early": "Plateaued early",
 }
 """What a diagnosis is called."""
+
+
+OBSERVED_COLUMNS = ("arm", "search_best", "default_score")
+CONFIRMED_COLUMNS = (
+    "arm", "num_seeds", "test_mean", "test_ci", "worst", "search_best", "selection_gap"
+)  # fmt: skip
+"""Columns of T2 at a glance, before and after confirmation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +101,8 @@ class Page:
 
     @property
     def glance(self) -> Table:
-        """The columns of T2 that answer the question; without confirmation, what was observed."""
-        if not any(arm.confirmed for arm in self.comparison.arms):
-            return self.table("T2").shown("arm", "search_best", "default_score")
-        return self.table("T2").shown(
-            "arm", "num_seeds", "test_mean", "test_ci", "worst", "search_best", "selection_gap"
-        )
+        """The columns of T2 that answer the question."""
+        return glance_table(self.comparison)
 
     @property
     def known_budget(self) -> Table:
@@ -109,6 +112,15 @@ class Page:
     def table(self, identity: str) -> Table:
         """The table called `identity`, such as `T2`."""
         return next(table for table in self.tables if table.id == identity)
+
+
+def glance_table(comparison: Comparison) -> Table:
+    """The columns of T2 that answer the question; without confirmation, what was observed."""
+    results = results_table(comparison)
+    if not any(arm.confirmed for arm in comparison.arms):
+        observed = ("arm", "search_best") if comparison.study.foreign else OBSERVED_COLUMNS
+        return results.shown(*observed)
+    return results.shown(*CONFIRMED_COLUMNS)
 
 
 def build_page(comparison: Comparison, *, generated_at: str) -> Page:

@@ -13,6 +13,7 @@ from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
+import bakeoff
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import main
 from bakeoff.commands.report import folder_name
@@ -382,3 +383,10 @@ def test_wrong_flags_end_in_one_line(
 )
 def test_any_name_makes_a_folder_of_its_own(study: str, folder: str):
     assert folder_name(study) == folder
+
+
+def test_the_notebook_opens_it_too(database: Path):
+    found = bakeoff.load_optuna_study(f"sqlite:///{database}", "random", arm="optimizer")
+    assert found.comparison.level == "L0"
+    assert "F6" in found.figures
+    assert len(found.to_frame()) == 100

@@ -1,0 +1,192 @@
+"""A stored study in a notebook: its verdict, tables and figures as Python objects.
+
+>>> import bakeoff
+>>> study = bakeoff.load_study("digits")
+>>> study  # the verdict and the arms
+<digits: adam wins here on test accuracy, for this model, data, search space and budget.>
+>>> figure = study.figures["F1"]  # a plotly figure, which a notebook shows as one
+>>> len(study.to_frame())  # every run, as a pandas data frame
+14
+"""
+
+import html
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.analysis.figures.style import printable
+from bakeoff.errors import describe_unknown
+from bakeoff.records import Comparison, StudyRecord
+from bakeoff.report import ReportPaths, write_report
+from bakeoff.report.page import glance_table
+from bakeoff.report.study_tables import trials_table
+from bakeoff.report.table import Table
+from bakeoff.report.tables import build_tables
+from bakeoff.report.verdict_tables import LEVELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+class Figures(Mapping[str, "go.Figure"]):
+    """The figures of a comparison by id, `F1` and so on; those without data are missing.
+
+    Each is drawn when it is asked for.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def __getitem__(self, identity: str) -> "go.Figure":
+        """The plotly figure called `identity`.
+
+        Raises:
+            KeyError: There is no such figure, or nothing to draw; the message says what is missing.
+        """
+        spec = next((one for one in FIGURES if one.id == identity), None)
+        if spec is None:
+            raise KeyError(describe_unknown("figure", identity, [one.id for one in FIGURES]))
+        rows = spec.compute(self._comparison)
+        if not rows:
+            raise KeyError(f"{identity} is not drawn: {spec.needs}")
+        drawn = spec.draw(rows, self._comparison)
+        # on the page the question stands above the figure
+        drawn.update_layout(title={"text": spec.question, "x": 0}, margin_t=80)
+        return drawn
+
+    def __iter__(self) -> Iterator[str]:
+        return (spec.id for spec in self._drawn)
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    def __repr__(self) -> str:
+        lines = (f"{spec.id}  {spec.question}" for spec in self._drawn)
+        return "\n".join(lines) or "no figures: there is nothing to draw yet"
+
+    @cached_property
+    def _drawn(self) -> tuple[FigureSpec, ...]:
+        return tuple(spec for spec in FIGURES if spec.compute(self._comparison))
+
+
+class LoadedStudy:
+    """A stored study and what can be said of it; shown in a notebook as its verdict."""
+
+    def __init__(self, record: StudyRecord) -> None:
+        self.record = record
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Everything that was computed: verdict, arms, pairs, flags, estimates."""
+        return compare(self.record)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The report's figures by id, as plotly figures."""
+        return Figures(self.comparison)
+
+    @cached_property
+    def tables(self) -> "dict[str, pd.DataFrame]":
+        """The report's tables by id, `T1` and so on, in full precision."""
+        return {table.id: _frame(table) for table in build_tables(self.comparison)}
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Every run as a row: search trials, then shortlist and confirmation runs."""
+        return _frame(trials_table(self.record))
+
+    def write_report(self, directory: str | Path) -> ReportPaths:
+        """Write the whole report into `directory`."""
+        return write_report(self.comparison, Path(directory))
+
+    def __repr__(self) -> str:
+        verdict = self.comparison.verdict
+        return f"<{self.record.name}: {printable(verdict.headline)}>"
+
+    def _repr_html_(self) -> str:
+        """Headline, level and arms; every text is escaped."""
+        comparison = self.comparison
+        sentences = "".join(f"<li>{_text(one)}</li>" for one in comparison.verdict.sentences)
+        return (
+            f"<h3>{_text(comparison.verdict.headline)}</h3>"
+            f"<p><strong>{comparison.level}</strong> {LEVELS[comparison.level]}.</p>"
+            f"{_html_table(glance_table(comparison))}<ul>{sentences}</ul>"
+        )
+
+
+def load_study(
+    name: str, *, storage: str | None = None, output: str | Path = "results"
+) -> LoadedStudy:
+    """The study called `name`, as it is stored now.
+
+    Args:
+        name: The study's name.
+        storage: Storage URL; None takes `sqlite:///<output>/studies.db`.
+        output: Folder of the default storage.
+
+    Raises:
+        UsageError: There is no such study.
+        StorageError: The storage cannot be read.
+    """
+    from bakeoff.database import choose_storage_url
+    from bakeoff.storage import Storage
+
+    return LoadedStudy(Storage(choose_storage_url(storage, Path(output))).load_record(name))
+
+
+def load_optuna_study(
+    storage: str,
+    study: str | None = None,
+    *,
+    arm: str | tuple[str, ...],
+    metric_name: str | None = None,
+    epochs: int | None = None,
+    sampler: str | None = None,
+    delta: float | None = None,
+) -> LoadedStudy:
+    """A study that another program made with Optuna; it is only read.
+
+    The arguments are the flags of `study report --storage URL --study NAME --arm PARAM`.
+
+    Raises:
+        UsageError: There is no such study, parameter or metric.
+        StorageError: The storage cannot be read.
+    """
+    from bakeoff.foreign import ForeignStudy, load_foreign_study
+
+    wanted = ForeignStudy(
+        location=storage,
+        name=study,
+        arms=(arm,) if isinstance(arm, str) else tuple(arm),
+        metric_name=metric_name,
+        epochs=epochs,
+        sampler=sampler,
+        delta=delta,
+    )
+    return LoadedStudy(load_foreign_study(wanted))
+
+
+def _frame(table: Table) -> "pd.DataFrame":
+    import pandas as pd
+
+    kept = [index for index, column in enumerate(table.columns) if column.stored]
+    return pd.DataFrame(
+        [[row[index].value for index in kept] for row in table.rows],
+        columns=[table.columns[index].key for index in kept],
+    )
+
+
+def _html_table(table: Table) -> str:
+    head = "".join(f"<th>{_text(column.heading)}</th>" for column in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_text(cell.text)}</td>" for cell in row) + "</tr>"
+        for row in table.rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _text(text: str) -> str:
+    return html.escape(printable(text))
