@@ -76,7 +76,7 @@ def test_the_example_of_the_documentation_runs(
     """The example in `bakeoff.notebook`, where such a study is stored, gives what it says."""
     monkeypatch.chdir(folder)
     result = doctest.testmod(notebook)
-    assert (result.attempted, result.failed) == (4, 0)
+    assert (result.attempted, result.failed) == (5, 0)
 
 
 def test_the_comparison_is_that_of_the_report(loaded: LoadedStudy, tmp_path: Path) -> None:
