@@ -33,6 +33,13 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class ImageFormat(StrEnum):
+    """Files a figure may be drawn as."""
+
+    PNG = "png"
+    SVG = "svg"
+
+
 class ForeignSampler(StrEnum):
     """What may have drawn the trials of another program."""
 
@@ -253,6 +260,9 @@ def report(
     delta: Annotated[
         float | None, typer.Option(min=0, help="Its smallest difference that matters.")
     ] = None,
+    image: Annotated[
+        list[ImageFormat] | None, typer.Option(help="Draw the figures as such files, too.")
+    ] = None,
 ) -> None:
     """Write a study's report anew: HTML, Markdown, CSV and JSON.
 
@@ -264,8 +274,9 @@ def report(
     """
     from bakeoff.commands.report import report_foreign, report_own
 
+    formats = [kind.value for kind in image or ()]
     if study is None and not arm:
-        report_own(names or [], output=output, storage_url=storage)
+        report_own(names or [], output=output, storage_url=storage, image_formats=formats)
         return
     report_foreign(
         names or [],
@@ -277,6 +288,7 @@ def report(
         epochs=epochs,
         sampler=None if sampler is None else sampler.value,
         delta=delta,
+        image_formats=formats,
     )
 
 

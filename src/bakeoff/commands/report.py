@@ -15,7 +15,13 @@ from bakeoff.report import write_report
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def report_own(names: Sequence[str], *, output: Path, storage_url: str | None) -> None:
+def report_own(
+    names: Sequence[str],
+    *,
+    output: Path,
+    storage_url: str | None,
+    image_formats: Sequence[str] = (),
+) -> None:
     """Write the report of a study of ours.
 
     Raises:
@@ -25,7 +31,7 @@ def report_own(names: Sequence[str], *, output: Path, storage_url: str | None) -
     if not names:
         raise UsageError("name a study (`study list` shows them), or another program's by --study")
     for name in names:
-        report_study(name, output=output, storage_url=storage_url)
+        report_study(name, output=output, storage_url=storage_url, image_formats=image_formats)
 
 
 def report_foreign(
@@ -39,6 +45,7 @@ def report_foreign(
     epochs: int | None,
     sampler: str | None,
     delta: float | None,
+    image_formats: Sequence[str] = (),
 ) -> Comparison:
     """Write the report of a study of another program, and say what was found.
 
@@ -64,7 +71,8 @@ def report_foreign(
         )
     )
     comparison = compare(record)
-    paths = write_report(comparison, output / folder_name(record.name))
+    folder = output / folder_name(record.name)
+    paths = write_report(comparison, folder, image_formats=image_formats)
     print_comparison(comparison)
     for caveat in record.caveats:
         typer.echo(one_line(caveat))

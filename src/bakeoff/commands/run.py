@@ -1,6 +1,7 @@
 """`study run`, `study plan`, `study report`: from a study file to a report."""
 
 import math
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,18 +52,21 @@ def run_and_report(
         )
 
 
-def report_study(name: str, *, output: Path, storage_url: str | None) -> Comparison:
+def report_study(
+    name: str, *, output: Path, storage_url: str | None, image_formats: Sequence[str] = ()
+) -> Comparison:
     """Write a stored study's report, and print the verdict, the arms and where the report is.
 
     Raises:
-        BakeoffError: The storage cannot be read, or holds no such study.
+        BakeoffError: The storage cannot be read, or holds no such study; or images are wanted and
+            cannot be drawn.
     """
     from bakeoff.database import choose_storage_url
     from bakeoff.storage import Storage
 
     storage = Storage(choose_storage_url(storage_url, output))
     comparison = compare(storage.load_record(name))
-    paths = write_report(comparison, output / name)
+    paths = write_report(comparison, output / name, image_formats=image_formats)
     print_comparison(comparison)
     print_diagnoses(comparison)
     typer.echo(f"\nreport: {paths.html}")

@@ -51,7 +51,12 @@ class ReportFigure:
     @property
     def file_name(self) -> str:
         """Name of the CSV with the figure's rows."""
-        return f"{self.spec.id}-{self.spec.slug}.csv"
+        return f"{self.name}.csv"
+
+    @property
+    def name(self) -> str:
+        """Name of the figure's files, without their kind."""
+        return f"{self.spec.id}-{self.spec.slug}"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Page:
     tables: tuple[Table, ...]
     figures: tuple[ReportFigure, ...]
     configurations: tuple[PastableConfiguration, ...]
+    image_formats: tuple[str, ...] = ()
+    """In which the figures stand beside their data, too."""
 
     @property
     def title(self) -> str:
@@ -123,7 +130,9 @@ def glance_table(comparison: Comparison) -> Table:
     return results.shown(*CONFIRMED_COLUMNS)
 
 
-def build_page(comparison: Comparison, *, generated_at: str) -> Page:
+def build_page(
+    comparison: Comparison, *, generated_at: str, image_formats: Sequence[str] = ()
+) -> Page:
     """Compute everything the report shows."""
     return Page(
         comparison=comparison,
@@ -131,6 +140,7 @@ def build_page(comparison: Comparison, *, generated_at: str) -> Page:
         tables=build_tables(comparison),
         figures=tuple(_build_figure(spec, comparison) for spec in FIGURES),
         configurations=pastable_configurations(comparison),
+        image_formats=tuple(image_formats),
     )
 
 

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from bakeoff.files import remove_others, write_atomically
 from bakeoff.records import Comparison, as_plain
 from bakeoff.report.html import render_html
+from bakeoff.report.images import check_image_export, remove_images, write_images
 from bakeoff.report.markdown import render_markdown
 from bakeoff.report.page import Page, build_page
 from bakeoff.report.study_tables import trials_table
@@ -37,10 +38,15 @@ class ReportPaths:
     environment: Path
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    images: tuple[Path, ...] = ()
 
 
 def write_report(
-    comparison: Comparison, directory: Path, *, generated_at: str | None = None
+    comparison: Comparison,
+    directory: Path,
+    *,
+    generated_at: str | None = None,
+    image_formats: Sequence[str] = (),
 ) -> ReportPaths:
     """Write the whole report into `directory`, and remove tables and figures of an earlier one.
 
@@ -51,9 +57,17 @@ def write_report(
         comparison: What the report says.
         directory: Made if it does not exist.
         generated_at: Shown as the report's time; None takes the present, in UTC.
+        image_formats: `png` and `svg` draw every figure as such a file beside its data, too.
+
+    Raises:
+        MissingDependencyError: Images are wanted, and kaleido or a browser is missing; nothing was
+            written.
+        ImageError: The browser failed; everything but the images was written.
     """
+    if image_formats:
+        check_image_export()
     now = generated_at or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = build_page(comparison, generated_at=now)
+    page = build_page(comparison, generated_at=now, image_formats=image_formats)
     paths = ReportPaths(
         html=directory / "index.html",
         markdown=directory / "report.md",
@@ -66,7 +80,10 @@ def write_report(
     write_atomically(paths.environment, json_text(environment_of(comparison)))
     write_atomically(paths.markdown, render_markdown(page))
     write_atomically(paths.html, render_html(page))
-    return paths
+    folder = directory / "figures"
+    images = write_images(page, folder, image_formats) if image_formats else ()
+    remove_images(folder, images)
+    return replace(paths, images=images)
 
 
 def _write_tables(page: Page, directory: Path) -> tuple[Path, ...]:
