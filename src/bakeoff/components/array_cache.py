@@ -1,16 +1,19 @@
 """Decoded arrays on disk, mapped into memory so that all workers share the pages."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
 from bakeoff.components.arrays import Arrays
@@ -53,18 +56,80 @@ def load_cached(
     Raises:
         DataError: The cache folder cannot be written, or `decode` raises it.
     """
-    entry = data_folder() / "arrays" / f"{name}-{_key(sources)}"
+    entry = _entries() / f"{name}-{_key(sources)}"
     with contextlib.suppress(*DAMAGE):
         return _open_entry(entry)
     arrays = decode()
-    try:
+    with _naming_folder(entry.parent):
         _write_entry(entry, arrays)
         return _open_entry(entry)
+
+
+def load_filled(name: str, fill: Callable[[Path], None]) -> tuple[Arrays, str]:
+    """As `load_cached`, for data that is decoded array by array and may take long.
+
+    `fill` writes an .npy file for every array into a folder, in which it finds what a call that was
+    killed had written. One process at a time fills it; others wait, and open what it made.
+
+    Args:
+        name: Name of the entry, another one for each state of the source.
+        fill: Called only where the entry is missing or damaged.
+
+    Raises:
+        DataError: The cache folder cannot be written, or `fill` raises it.
+    """
+    entry = _entries() / name
+    with contextlib.suppress(*DAMAGE):
+        return _open_entry(entry)
+    with (
+        _naming_folder(entry.parent),
+        _locked_folder(entry.with_name(f".filling-{name}")) as folder,
+    ):
+        with contextlib.suppress(*DAMAGE):
+            filled = _open_entry(entry)  # by another process, while this one waited
+            shutil.rmtree(folder, ignore_errors=True)
+            return filled
+        fill(folder)
+        _finish(folder, entry)
+        return _open_entry(entry)
+
+
+def _entries() -> Path:
+    return data_folder() / "arrays"
+
+
+@contextlib.contextmanager
+def _naming_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(
-            f"cannot write decoded data to {entry.parent} ({error.strerror or error}); "
+            f"cannot write decoded data to {folder} ({error.strerror or error}); "
             "set BAKEOFF_DATA to a folder with room"
         ) from None
+
+
+@contextlib.contextmanager
+def _locked_folder(folder: Path) -> Iterator[Path]:
+    """The folder, made where it is missing, for this process alone."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_same(folder, descriptor):
+                yield folder
+                return
+            # Whoever held it before has renamed it, and the next one is another folder.
+        finally:
+            os.close(descriptor)
+
+
+def _is_same(folder: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _key(sources: Sequence[Path]) -> str:
@@ -85,15 +150,26 @@ def _write_entry(entry: Path, arrays: Arrays) -> None:
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
     try:
         for name in NAMES:
-            with (partial / f"{name}.npy").open("wb") as file:
-                np.save(file, getattr(arrays, name), allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-        manifest = json.dumps({"format": CACHE_FORMAT, "fingerprint": fingerprint(arrays)})
-        (partial / "manifest.json").write_text(manifest, encoding="utf-8")
-        _publish(partial, entry)
+            write_array(partial, name, getattr(arrays, name))
+        _finish(partial, entry)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
+    """Write one array of an entry, and wait until it is on disk."""
+    with (folder / f"{name}.npy").open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _finish(folder: Path, entry: Path) -> None:
+    """Make an entry of a folder that holds all arrays."""
+    arrays = Arrays(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES})
+    manifest = json.dumps({"format": CACHE_FORMAT, "fingerprint": fingerprint(arrays)})
+    (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    _publish(folder, entry)
 
 
 def _publish(partial: Path, entry: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading data files: gzipped IDX, .npz, and scikit-learn's digits."""
+"""Reading data files: gzipped IDX, .npz, scikit-learn's digits, and text."""
 
 import gzip
 import struct
@@ -22,6 +22,10 @@ UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, Not
 IDX_UINT8 = 0x08
 """Type code of unsigned bytes. Source: the format's description at yann.lecun.com/exdb/mnist"""
 
+MAX_TEXT_BYTES = 1 << 30
+"""Text and tables are read whole, so a file may unpack to this much and no more."""
+GZIP_MAGIC = b"\x1f\x8b"
+
 
 def check_file(path: Path) -> None:
     """Make sure that `path` is a file with something in it.
@@ -37,6 +41,28 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path}: is a folder, not a data file") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def read_bounded(path: Path) -> bytes:
+    """The content of a file, unpacked if it is gzipped, of at most 1 GiB.
+
+    Raises:
+        DataError: The file is missing, damaged, empty or larger.
+    """
+    check_file(path)
+    try:
+        with path.open("rb") as raw:
+            is_packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            raw.seek(0)
+            with gzip.open(raw) if is_packed else raw as file:
+                content = file.read(MAX_TEXT_BYTES + 1)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    if not content:
+        raise DataError(f"{path}: is empty")
+    if len(content) > MAX_TEXT_BYTES:
+        raise DataError(f"{path}: holds more than {MAX_TEXT_BYTES:,} bytes")
+    return content
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
