@@ -64,6 +64,12 @@ class DataConfig:
     """Make the training samples long-tailed: those of the largest class to those of the smallest.
 
     None leaves them as they are. `train_samples` counts what is left then."""
+    image_size: int | None = None
+    """Pixels per side that images of a folder are brought to; None takes them as they are."""
+    target: str | None = None
+    """Column of a table to predict; None takes the last one."""
+    sequence_length: int | None = None
+    """Tokens in a sample of text; None where there is no text."""
     augment: tuple[str, ...] = ()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.components.compatibility import allowed_schedulers
-from bakeoff.components.datasets import DATASETS
+from bakeoff.components.datasets import DATASETS, FORMS
 from bakeoff.components.inputs import describe_kinds
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS, MetricSpec
 from bakeoff.components.models import MODELS
@@ -32,9 +32,10 @@ ABOUT_METRICS = """
 All metrics of the task are recorded after every epoch; objective = "NAME" under [study] says by
 which one the runs are judged. [data] task = "NAME" says what the labels are; where the data set
 does not tell, it is classification."""
-YOUR_DATA = """
-your own: dataset = "npz:PATH" with arrays x, y or x_train, y_train, x_test, y_test,
-or dataset = "package.module:function" that returns such arrays by these names"""
+YOUR_FUNCTION = (
+    "a function of yours that returns arrays by the names of npz:PATH, or a torch Dataset, a pair "
+    "of them or a mapping with the keys train and test"
+)
 
 
 def list_optimizers(*, as_json: bool) -> None:
@@ -138,21 +139,35 @@ def _metric_range(spec: MetricSpec) -> str:
 
 
 def list_datasets(*, as_json: bool) -> None:
-    """Print the data sets."""
+    """Print the registered data sets, and the forms that your own can have."""
     rows: list[Row] = [
         {
             "dataset": spec.name,
             "task": spec.task,
-            "classes": len(spec.class_names),
+            "classes": len(spec.class_names) or None,
             "description": spec.description,
             "source": spec.source,
             "licence": spec.licence,
         }
         for spec in DATASETS
     ]
+    rows += [
+        _own_data_row(f"{form.name}:PATH", ", ".join(form.tasks), form.description)
+        for form in FORMS
+    ]
+    rows.append(_own_data_row("package.module:function", "any", YOUR_FUNCTION))
     _print(rows, as_json=as_json)
-    if not as_json:
-        print(YOUR_DATA)
+
+
+def _own_data_row(name: str, task: str, description: str) -> Row:
+    return {
+        "dataset": name,
+        "task": task,
+        "classes": None,
+        "description": description,
+        "source": "your own",
+        "licence": "your own",
+    }
 
 
 def _parameter_rows(head: Row, parameters: Mapping[str, ParameterSpec]) -> list[Row]:

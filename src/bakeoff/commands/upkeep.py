@@ -172,9 +172,10 @@ def _datasets() -> tuple[str, ...]:
 
 
 def _dataset(name: str) -> str:
-    from bakeoff.components.datasets import has_fashion_files, load_dataset
+    from bakeoff.components.dataset_table import has_fashion_files
+    from bakeoff.components.datasets import load_dataset
 
-    if name == "fashion-mnist" and not has_fashion_files():
+    if name.startswith("fashion-") and not has_fashion_files():
         return "missing: apt-get install dataset-fashion-mnist, or let a study download it"
     dataset = load_dataset(DataConfig(dataset=name))
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"

@@ -26,7 +26,8 @@ FINGERPRINT_DIGITS = 32
 DAMAGE = (OSError, ValueError, KeyError, EOFError)
 """What opening a missing or damaged entry raises."""
 
-NAMES = tuple(part.name for part in fields(Arrays))
+NAMES = tuple(part.name for part in fields(Arrays) if part.name != "class_names")
+"""Of the arrays."""
 
 
 def data_folder() -> Path:
@@ -35,8 +36,8 @@ def data_folder() -> Path:
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """32 hexadecimal digits that depend on every value, shape and type of the data set."""
-    digest = hashlib.sha256()
+    """32 hexadecimal digits that depend on every value, shape, type and name of the data set."""
+    digest = hashlib.sha256(json.dumps(arrays.class_names).encode() if arrays.class_names else b"")
     for name in NAMES:
         array = getattr(arrays, name)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -65,7 +66,9 @@ def load_cached(
         return _open_entry(entry)
 
 
-def load_filled(name: str, fill: Callable[[Path], None]) -> tuple[Arrays, str]:
+def load_filled(
+    name: str, fill: Callable[[Path], None], class_names: tuple[str, ...] = ()
+) -> tuple[Arrays, str]:
     """As `load_cached`, for data that is decoded array by array and may take long.
 
     `fill` writes an .npy file for every array into a folder, in which it finds what a call that was
@@ -74,6 +77,7 @@ def load_filled(name: str, fill: Callable[[Path], None]) -> tuple[Arrays, str]:
     Args:
         name: Name of the entry, another one for each state of the source.
         fill: Called only where the entry is missing or damaged.
+        class_names: Kept with the arrays.
 
     Raises:
         DataError: The cache folder cannot be written, or `fill` raises it.
@@ -90,8 +94,26 @@ def load_filled(name: str, fill: Callable[[Path], None]) -> tuple[Arrays, str]:
             shutil.rmtree(folder, ignore_errors=True)
             return filled
         fill(folder)
-        _finish(folder, entry)
+        _finish(folder, entry, class_names)
         return _open_entry(entry)
+
+
+def load_labels(name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """An array that `read` gives, kept for the next call.
+
+    Raises:
+        DataError: The cache folder cannot be written, or `read` raises it.
+    """
+    folder = data_folder() / "labels"
+    with contextlib.suppress(*DAMAGE):
+        return np.asarray(np.load(folder / f"{name}.npy"))
+    labels = read()
+    with _naming_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = f".partial-{name}-{os.getpid()}"
+        write_array(folder, partial, labels)
+        (folder / f"{partial}.npy").replace(folder / f"{name}.npy")
+    return labels
 
 
 def _entries() -> Path:
@@ -142,7 +164,8 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
     # Copy-on-write: torch wants writable memory, and nobody writes, so the pages stay shared.
     mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
-    return Arrays(**mapped), str(manifest["fingerprint"])
+    names = tuple(map(str, manifest["class_names"]))
+    return Arrays(**mapped, class_names=names), str(manifest["fingerprint"])
 
 
 def _write_entry(entry: Path, arrays: Arrays) -> None:
@@ -151,7 +174,7 @@ def _write_entry(entry: Path, arrays: Arrays) -> None:
     try:
         for name in NAMES:
             write_array(partial, name, getattr(arrays, name))
-        _finish(partial, entry)
+        _finish(partial, entry, arrays.class_names)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -164,11 +187,15 @@ def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _finish(folder: Path, entry: Path) -> None:
+def _finish(folder: Path, entry: Path, class_names: tuple[str, ...]) -> None:
     """Make an entry of a folder that holds all arrays."""
-    arrays = Arrays(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES})
-    manifest = json.dumps({"format": CACHE_FORMAT, "fingerprint": fingerprint(arrays)})
-    (folder / "manifest.json").write_text(manifest, encoding="utf-8")
+    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
+    manifest = {
+        "format": CACHE_FORMAT,
+        "fingerprint": fingerprint(Arrays(**mapped, class_names=class_names)),
+        "class_names": class_names,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     _publish(folder, entry)
 
 

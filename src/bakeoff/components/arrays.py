@@ -38,6 +38,8 @@ class Arrays:
     train_labels: Inputs
     test_inputs: Inputs
     test_labels: Inputs
+    class_names: tuple[str, ...] = ()
+    """Of classes or tokens, where what was read names them."""
 
 
 def check_arrays(
@@ -62,7 +64,7 @@ def check_arrays(
     _check_keys(named, raw, where)
     inputs, labels = _check_part(named, "train", where, task)
     if task == "classification":
-        _check_classes(labels, f"{where}: y_train")
+        check_classes(labels, f"{where}: y_train")
     if "x_test" not in named:
         return _lock_test_set(inputs, labels, where, task)
     test_inputs, test_labels = _check_part(named, "test", where, task)
@@ -111,8 +113,7 @@ def _check_part(
         kind = np.promote_types(inputs.dtype, labels.dtype)
         return inputs.astype(kind, copy=False), labels.astype(kind, copy=False)
     inputs = _check_inputs(raw_inputs, x)
-    check = _check_targets if task == "regression" else _check_labels
-    labels = check(raw_labels, y)
+    labels = check_labels(raw_labels, y, task)
     _check_lengths(inputs, labels, f"{x} and y_{part}")
     return inputs, labels
 
@@ -171,7 +172,17 @@ def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:
     return floats
 
 
-def _check_labels(values: NDArray[Any], where: str) -> Labels:
+def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
+    """Labels [N] as they are kept: class numbers as int64, targets of regression as float32.
+
+    Raises:
+        DataError: They are none.
+    """
+    check = _check_targets if task == "regression" else _check_class_numbers
+    return check(values, where)
+
+
+def _check_class_numbers(values: NDArray[Any], where: str) -> Labels:
     if values.ndim != 1:
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]")
     if not np.issubdtype(values.dtype, np.integer):
@@ -213,7 +224,12 @@ def _check_lengths(inputs: Inputs, labels: Inputs, where: str) -> None:
         raise DataError(f"{where} differ in length: {len(inputs)} and {len(labels)}")
 
 
-def _check_classes(labels: Labels, where: str) -> None:
+def check_classes(labels: Labels, where: str) -> None:
+    """Make sure that there are several classes, and samples of all of them.
+
+    Raises:
+        DataError: There is only one class, or a number without a sample.
+    """
     classes = np.unique(labels)
     if len(classes) == 1:
         raise DataError(f"{where} has one class only (label {int(classes[0])})")

@@ -1,17 +1,19 @@
 """Tables in CSV files: a row is a sample, one column the target, all others features."""
 
 import csv
+import hashlib
 import io
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.components.readers import read_bounded
+from bakeoff.components.array_cache import load_cached
+from bakeoff.components.arrays import Arrays, check_arrays
+from bakeoff.components.readers import check_file, read_bounded
 from bakeoff.errors import DataError, describe_unknown, one_line
 from bakeoff.records import Task
 
@@ -190,6 +192,20 @@ def _classes(column: "pd.Series[Any]", where: str) -> tuple[NDArray[np.int64], t
     return numbers.astype(np.int64), tuple(map(str, names))
 
 
-def as_arrays(table: Table) -> Mapping[str, NDArray[Any]]:
-    """The table as `check_arrays` takes it."""
-    return {"x": table.features, "y": table.labels}
+def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
+    """The table at `path` as a data set, read once and then mapped, and its fingerprint.
+
+    Without a test set of its own, a fifth of the rows is locked away.
+
+    Raises:
+        DataError: As `read_csv`, or the table is too small.
+    """
+    check_file(path)
+
+    def decode() -> Arrays:
+        table = read_csv(path, target, task)
+        arrays = check_arrays({"x": table.features, "y": table.labels}, str(path), task)
+        return replace(arrays, class_names=table.class_names)
+
+    column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
+    return load_cached(f"csv-{task}-{column}", (path,), decode)

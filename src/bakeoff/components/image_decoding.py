@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bakeoff.child_process import ignore_interrupts, num_cores
 from bakeoff.components.array_cache import load_filled, write_array
 from bakeoff.components.arrays import Arrays
-from bakeoff.components.image_folder import ImageFolder, list_images
+from bakeoff.components.image_folder import list_images
 from bakeoff.errors import DataError
 
 MAX_PROCESSES = 8
@@ -104,7 +104,7 @@ def decode_images(
         _decode_as(colour, parts, folder, advance)
 
 
-def load_image_folder(root: Path, image_size: int | None) -> tuple[ImageFolder, Arrays, str]:
+def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
     """The images below `root`, decoded once and then mapped into memory, and their fingerprint.
 
     Raises:
@@ -121,8 +121,7 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[ImageFolder, 
         (folder / PROGRESS_FILE).unlink()
 
     size = "" if image_size is None else f"-{image_size}"
-    arrays, digest = load_filled(f"folder-{images.state}{size}", fill)
-    return images, arrays, digest
+    return load_filled(f"folder-{images.state}{size}", fill, images.class_names)
 
 
 @contextlib.contextmanager

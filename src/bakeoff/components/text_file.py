@@ -1,34 +1,40 @@
 """Text for character models: windows of tokens, each labelled with the characters that follow."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.components.arrays import TEST_FRACTION
-from bakeoff.components.readers import read_bounded
+from bakeoff.components.array_cache import load_cached
+from bakeoff.components.arrays import TEST_FRACTION, Arrays
+from bakeoff.components.readers import check_file, read_bounded
 from bakeoff.errors import DataError
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Name of the one token for all characters that are rare or unseen in the training text."""
 MIN_COUNT = 5
 """A character must occur this often in the training text to have a token of its own."""
+TOKEN_TYPES = (np.uint8, np.int16, np.int32)
+"""No uint16: torch cannot index with it."""
 MIN_WINDOWS = 10
 """Fewer could not be split into training, validation and test samples that say anything."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextWindows:
-    """A text as samples of one length; inputs and labels are [N, L]."""
+def load_text(path: Path, sequence_length: int) -> tuple[Arrays, str]:
+    """The text at `path` as windows, cut once and then mapped into memory, and its fingerprint.
 
-    arrays: Mapping[str, NDArray[Any]]
-    """`x_train`, `y_train`, `x_test`, `y_test`."""
-    vocabulary: tuple[str, ...]
-    """The character of each token; the first stands for all that are unknown."""
+    Raises:
+        DataError: As `read_text` and `make_windows`.
+    """
+    check_file(path)
+    return load_cached(
+        f"text-{sequence_length}",
+        (path,),
+        lambda: make_windows(read_text(path), sequence_length, str(path)),
+    )
 
 
 def read_text(path: Path) -> str:
@@ -45,12 +51,13 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def make_windows(text: str, sequence_length: int, where: str) -> TextWindows:
+def make_windows(text: str, sequence_length: int, where: str) -> Arrays:
     """Cut a text into windows of `sequence_length` + 1 characters that do not overlap.
 
     The last fifth of the text is the test set; the vocabulary is made from the rest. A window's
     characters but the last are its inputs, those but the first its labels. What does not fill a
-    window at the end of either part is left out.
+    window at the end of either part is left out. The names of the classes are the characters of
+    the tokens, the first standing for all that are unknown.
 
     Args:
         text: The text.
@@ -68,16 +75,15 @@ def make_windows(text: str, sequence_length: int, where: str) -> TextWindows:
             f"{round(MIN_WINDOWS * (sequence_length + 1) / TEST_FRACTION)} or more"
         )
     vocabulary = build_vocabulary(text[:start])
-    tokens = encode(text, vocabulary)
+    kind = next(one for one in TOKEN_TYPES if len(vocabulary) <= np.iinfo(one).max + 1)
+    tokens = encode(text, vocabulary).astype(kind)
     train, test = (_cut(part, sequence_length + 1) for part in (tokens[:start], tokens[start:]))
-    return TextWindows(
-        arrays={
-            "x_train": train[:, :-1],
-            "y_train": train[:, 1:],
-            "x_test": test[:, :-1],
-            "y_test": test[:, 1:],
-        },
-        vocabulary=vocabulary,
+    return Arrays(
+        train_inputs=np.ascontiguousarray(train[:, :-1]),
+        train_labels=np.ascontiguousarray(train[:, 1:]),
+        test_inputs=np.ascontiguousarray(test[:, :-1]),
+        test_labels=np.ascontiguousarray(test[:, 1:]),
+        class_names=vocabulary,
     )
 
 
@@ -104,6 +110,6 @@ def decode(tokens: Sequence[int], vocabulary: Sequence[str]) -> str:
     return "".join(vocabulary[token] for token in tokens)
 
 
-def _cut(tokens: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+def _cut(tokens: NDArray[Any], length: int) -> NDArray[Any]:
     num_windows = len(tokens) // length
     return tokens[: num_windows * length].reshape(num_windows, length)

@@ -4,7 +4,7 @@ Nothing heavy is imported before the process has been set up, because the number
 when torch is first imported.
 """
 
-import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -18,6 +18,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
     Epoch,
     Event,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 PULSE_SECONDS = 1.0
 PULSE_UNIT = 1 << 50
 """Fine enough that a single step of any run changes the whole number."""
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +108,10 @@ class _Driver:
 
 
 def _set_up(settings: WorkerSettings) -> None:
-    _die_with_parent(settings.parent)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the driver decides
+    ignore_interrupts(settings.parent)
+    # The driver starts it as a daemon, so that it ends with it; yet it may have children of its
+    # own, which load data and end with it too.
+    multiprocessing.current_process().daemon = False
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
@@ -119,14 +119,6 @@ def _set_up(settings: WorkerSettings) -> None:
     import torch
 
     torch.set_num_threads(settings.threads)
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process with the driver; elsewhere the closed pipe ends it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
 
 
 def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
-from bakeoff.components.datasets import DATASETS, NPZ_PREFIX, choose_task, known_inputs
+from bakeoff.components.datasets import known_inputs
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
@@ -25,8 +24,9 @@ from bakeoff.records import (
     Task,
     TrainingConfig,
 )
-from bakeoff.registry import Registry, is_reference
+from bakeoff.registry import Registry
 from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.schema import (
     ModelSection,
     RangeTable,
@@ -75,7 +75,9 @@ def resolve(file: StudyFile) -> StudyConfig:
         StudyFileError: A name is unknown, or a range or value is not allowed.
     """
     _check_names(file)
-    task = _resolve_task(file)
+    data = resolve_data(file.data)
+    task = data.task
+    _check_fit(file, data)
     optimizers, schedulers = tuple(file.search.optimizers), tuple(file.search.schedulers)
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, optimizers, schedulers)
@@ -93,14 +95,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         compare=compare,
         delta=file.study.delta,
         reference=file.study.reference,
-        data=DataConfig(
-            dataset=file.data.dataset,
-            task=task,
-            validation_fraction=file.data.validation_fraction,
-            train_samples=file.data.train_samples,
-            imbalance=file.data.imbalance,
-            augment=tuple(file.data.augment),
-        ),
+        data=data,
         model=file.model.model,
         model_params=model_values,
         training=training,
@@ -140,8 +135,6 @@ def _check_names(file: StudyFile) -> None:
         )
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
-    _check_dataset(file.data.dataset)
-    _check_known("data.augment", file.data.augment, AUGMENTATIONS)
     _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
     _check_optimizers(file)
     try:
@@ -150,31 +143,13 @@ def _check_names(file: StudyFile) -> None:
         raise StudyFileError(f"model.model: {error}") from None
 
 
-def _resolve_task(file: StudyFile) -> Task:
-    """The task, after making sure that objective and model are for it."""
-    name, asked = file.data.dataset, file.data.task
-    try:
-        task = choose_task(name, asked)
-    except UsageError as error:
-        raise StudyFileError(f"data.task: {error}") from None
+def _check_fit(file: StudyFile, data: DataConfig) -> None:
+    """Objective and model must be for the task and the data."""
     if file.study.objective is not None:
-        _check_known("study.objective", [file.study.objective], METRICS[task])
-    if file.data.imbalance is not None and task != "classification":
-        raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
-    conflict = find_model_conflict(file.model.model, known_inputs(name, task))
+        _check_known("study.objective", [file.study.objective], METRICS[data.task])
+    conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
-        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(name)})")
-    return task
-
-
-def _check_dataset(name: str) -> None:
-    if name.startswith(NPZ_PREFIX) and name != NPZ_PREFIX:
-        return
-    if name not in DATASETS and not is_reference(name):
-        problem = describe_unknown("dataset", name, DATASETS.names)
-        raise StudyFileError(
-            f"data.dataset: {problem}, npz:PATH, or a function as package.module:function"
-        )
+        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
 
 
 def _check_known(key: str, names: list[str], registry: Registry[Any]) -> None:

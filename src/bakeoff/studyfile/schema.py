@@ -60,6 +60,9 @@ class DataSection(_Section):
     validation_fraction: Fraction = 0.2
     train_samples: PositiveInt | None = None
     imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None
+    image_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    target: Annotated[str, Field(min_length=1)] | None = None
+    sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     augment: list[str] = []
 
 

@@ -1,12 +1,13 @@
-"""Batches as index selections from arrays in memory.
+"""Batches: index selections from arrays in memory, or samples that a loader fetches.
 
 Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N]; of a language model tokens and next
 tokens [N, L]. A split is a list of rows of the arrays it
 shares with the other splits; a position is a sample's place in its split.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bakeoff.components.datasets import Dataset, load_dataset, split_indices
+from bakeoff.components.sample_source import SampleInputs
 from bakeoff.components.targets import TargetScale, measure_targets, standardise
 from bakeoff.records import DataConfig, Task
 from bakeoff.seeding import derive_seed
+from bakeoff.training.loading import LoadedInputs, open_loader
 
 CHUNK_BYTES = 1 << 20
 """Samples are fetched and normalised this many bytes at a time: several small batches at once,
@@ -53,7 +56,7 @@ def token_ids(inputs: Tensor) -> Tensor:
 class Split:
     """Samples to train on, to validate on, or to test on."""
 
-    inputs: Tensor
+    inputs: Tensor | LoadedInputs
     """All rows, as stored; shared with other splits."""
     labels: Tensor
     """Classes as int64, standardised targets as float32, or tokens as they are stored."""
@@ -67,7 +70,12 @@ class Split:
         return len(self.rows)
 
     def batches(
-        self, batch_size: int, order: Tensor | None = None, augment: Augment | None = None
+        self,
+        batch_size: int,
+        order: Tensor | None = None,
+        augment: Augment | None = None,
+        *,
+        seed: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised inputs and labels, batch by batch.
 
@@ -75,12 +83,15 @@ class Split:
             batch_size: Samples in a batch; the last one may be smaller.
             order: Positions in the order they are wanted; None takes all as they come.
             augment: Applied before normalisation.
+            seed: Of the random numbers that a data set of the user's own draws for its samples.
         """
         positions = torch.arange(len(self.rows)) if order is None else order
         num_chunk = max(1, CHUNK_BYTES // self.sample_bytes // batch_size) * batch_size
-        for chunk in torch.split(positions, num_chunk):
+        if isinstance(self.inputs, LoadedInputs):
+            num_chunk = batch_size
+        chunks = torch.split(positions, num_chunk)
+        for chunk, raw in zip(chunks, self._fetch(chunks, seed, order is not None), strict=True):
             rows = self.rows[chunk]
-            raw = self.inputs.index_select(0, rows)
             inputs = self.normalisation(raw if augment is None else augment(raw, chunk))
             if self.memory_format is not torch.contiguous_format:
                 inputs = inputs.contiguous(memory_format=self.memory_format)
@@ -91,10 +102,17 @@ class Split:
                 torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True
             )
 
+    def _fetch(self, chunks: Sequence[Tensor], seed: int, tunes: bool) -> Iterator[Tensor]:
+        """Raw inputs of each chunk of positions."""
+        if isinstance(self.inputs, LoadedInputs):
+            return self.inputs.fetch([self.rows[chunk] for chunk in chunks], seed, tunes=tunes)
+        inputs = self.inputs
+        return (inputs.index_select(0, self.rows[chunk]) for chunk in chunks)
+
     @property
     def sample_bytes(self) -> int:
         """Memory of one normalised sample."""
-        return self.inputs[0].numel() * torch.float32.itemsize
+        return prod(self.inputs.shape[1:]) * torch.float32.itemsize
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,9 +152,11 @@ def load_splits(
     is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
-    def split(inputs: NDArray[Any], labels: NDArray[Any], rows: NDArray[np.int64]) -> Split:
+    def split(
+        inputs: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
+    ) -> Split:
         return Split(
-            inputs=torch.from_numpy(inputs).to(device),
+            inputs=_place_inputs(inputs, dataset.fingerprint, device),
             labels=torch.from_numpy(labels).to(device),
             rows=torch.from_numpy(rows).to(device),
             normalisation=normalisation,
@@ -163,6 +183,14 @@ def load_splits(
     )
 
 
+def _place_inputs(
+    inputs: NDArray[Any] | SampleInputs, fingerprint: str, device: torch.device
+) -> Tensor | LoadedInputs:
+    if isinstance(inputs, SampleInputs):
+        return LoadedInputs(inputs, open_loader(inputs.source, fingerprint), device)
+    return torch.from_numpy(inputs).to(device)
+
+
 def _standardise_targets(
     dataset: Dataset, train_rows: NDArray[np.int64]
 ) -> tuple[NDArray[Any], NDArray[Any], TargetScale | None]:
@@ -175,21 +203,22 @@ def _standardise_targets(
 
 
 def measure_normalisation(
-    inputs: NDArray[Any], rows: NDArray[np.int64], seed: int, device: torch.device
+    inputs: NDArray[Any] | SampleInputs, rows: NDArray[np.int64], seed: int, device: torch.device
 ) -> Normalisation:
     """Mean and scale of the training rows, computed in float64 by NumPy.
 
-    Per channel for images, per feature for numbers and for rows in order. Where the data are
-    large, a random sample that depends only on `seed` stands for all.
+    Per channel for images, per feature for numbers and for rows in order, all alike for rows of
+    pixels. Where the data are large, or fetched sample by sample, a random sample that depends only
+    on `seed` stands for all.
     """
-    sample_bytes = int(np.prod(inputs.shape[1:])) * 8
-    num_samples = max(MIN_STATISTICS_SAMPLES, STATISTICS_BYTES // sample_bytes)
+    num_samples = MIN_STATISTICS_SAMPLES
+    if not isinstance(inputs, SampleInputs):
+        num_samples = max(num_samples, STATISTICS_BYTES // (8 * prod(inputs.shape[1:])))
     if len(rows) > num_samples:
         generator = np.random.default_rng(derive_seed(seed, "normalisation"))
         rows = np.sort(generator.choice(rows, num_samples, replace=False))
     sample = np.asarray(inputs[rows], dtype=np.float64)
-    is_image = sample.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
-    axes = (0, 2, 3) if is_image else tuple(range(sample.ndim - 1))
+    axes = _statistics_axes(inputs.ndim, inputs.dtype)
     mean = sample.mean(axis=axes, keepdims=True)[0]
     deviation = sample.std(axis=axes, keepdims=True)[0]
     scale = 1 / np.where(deviation > 0, deviation, 1.0)
@@ -197,6 +226,14 @@ def measure_normalisation(
         mean=torch.from_numpy(mean.astype(np.float32)).to(device),
         scale=torch.from_numpy(scale.astype(np.float32)).to(device),
     )
+
+
+def _statistics_axes(ndim: int, dtype: "np.dtype[Any]") -> tuple[int, ...]:
+    if ndim == 4:  # noqa: PLR2004 - [N, C, H, W]
+        return 0, 2, 3
+    if ndim == 3 and dtype == np.uint8:  # noqa: PLR2004 - [N, T, F] of pixels
+        return 0, 1, 2
+    return tuple(range(ndim - 1))
 
 
 def epoch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Tensor:
@@ -208,6 +245,11 @@ def epoch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Ten
     generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
     order = torch.randperm(num_samples, generator=generator)
     return order[: num_samples - _num_left_out(num_samples, batch_size)]
+
+
+def fetch_seed(seed: int, epoch: int) -> int:
+    """Seed of the random numbers that a data set of the user's own draws in one epoch."""
+    return derive_seed(seed, "fetch", epoch)
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:

@@ -12,7 +12,7 @@ from bakeoff.training.averaging import (
     measuring_statistics,
     switch_to_evaluation,
 )
-from bakeoff.training.batches import Split, epoch_order
+from bakeoff.training.batches import Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment
 from bakeoff.training.state import TrainingState
 
@@ -52,7 +52,9 @@ def settle(state: TrainingState) -> None:
         device=state.device,
     )
     with measuring_statistics(norms), torch.no_grad(), state.autocast():
-        for inputs, _ in split.batches(batch_size, order, augment):
+        for inputs, _ in split.batches(
+            batch_size, order, augment, seed=fetch_seed(config.seed, epoch)
+        ):
             state.model(inputs)
 
 

@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from bakeoff.records import EpochResult
 from bakeoff.training.averaging import switch_to_training
-from bakeoff.training.batches import epoch_order
+from bakeoff.training.batches import epoch_order, fetch_seed
 from bakeoff.training.build import build_augment
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.evaluation import evaluate, settle, test
@@ -92,7 +92,9 @@ def train_epoch(state: TrainingState) -> EpochTotals:
     totals = EpochTotals()
     state.model.train()
     switch_to_training(state.optimizer)
-    for inputs, labels in state.splits.train.batches(batch_size, order, augment):
+    for inputs, labels in state.splits.train.batches(
+        batch_size, order, augment, seed=fetch_seed(config.seed, epoch)
+    ):
         learning_rate = state.schedule.learning_rate
         totals.add(train_step(state, inputs, labels), len(labels), learning_rate)
     return totals

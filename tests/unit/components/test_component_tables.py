@@ -96,7 +96,7 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
     )  # fmt: skip
     assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer")
-    assert DATASETS.names == ("digits", "fashion-mnist")
+    assert DATASETS.names == ("digits", "fashion-mnist", "fashion-rows", "jargon")
     assert {task: specs.names for task, specs in METRICS.items()} == {
         "classification": ("accuracy", "loss", "macro_f1"),
         "regression": ("rmse", "mae", "r2", "loss"),

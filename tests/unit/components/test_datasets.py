@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bakeoff.components import datasets, readers
+from bakeoff.components import dataset_table, datasets, readers
 from bakeoff.components.array_cache import NAMES
+from bakeoff.components.dataset_table import FASHION_FILES
 from bakeoff.components.datasets import (
-    FASHION_FILES,
     Dataset,
     check_batch_size,
     describe_dataset,
@@ -321,7 +321,7 @@ def test_missing_fashion_mnist_says_how_to_get_it(
     from torchvision.datasets import FashionMNIST
 
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
-    monkeypatch.setattr(datasets, "DEBIAN_FASHION_FOLDER", tmp_path / "absent")
+    monkeypatch.setattr(dataset_table, "DEBIAN_FASHION_FOLDER", tmp_path / "absent")
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(DataError, match="apt-get install dataset-fashion-mnist"):
         load_dataset("fashion-mnist")
@@ -339,7 +339,9 @@ def test_damaged_fashion_mnist_names_the_file(
 
 @pytest.mark.parametrize("name", ["digit", "npx", "fashion mnist"])
 def test_unknown_data_set_is_refused_listing_the_known(name: str) -> None:
-    with pytest.raises(UsageError, match="allowed: digits, fashion-mnist, or npz:PATH"):
+    with pytest.raises(
+        UsageError, match="allowed: digits, fashion-mnist, fashion-rows, jargon, or npz:"
+    ):
         load_dataset(name)
 
 

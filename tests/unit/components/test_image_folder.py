@@ -44,8 +44,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_train_and_test_folders_are_decoded_in_order_with_their_classes(tmp_path: Path) -> None:
     write_images(tmp_path / "set" / "train")
     write_images(tmp_path / "set" / "test", each=2)
-    images, arrays, _ = load_image_folder(tmp_path / "set", None)
-    assert images.class_names == CLASSES
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert arrays.class_names == CLASSES
     assert arrays.train_labels.tolist() == [0] * 10 + [1] * 10 + [2] * 10
     assert arrays.test_labels.tolist() == [0, 0, 1, 1, 2, 2]
     expected = [pixels(seed=100 * label + number) for label in range(3) for number in range(10)]
@@ -55,7 +55,7 @@ def test_train_and_test_folders_are_decoded_in_order_with_their_classes(tmp_path
 
 def test_without_a_test_folder_a_stratified_fifth_is_locked_away(tmp_path: Path) -> None:
     write_images(tmp_path / "set")
-    _, arrays, _ = load_image_folder(tmp_path / "set", None)
+    arrays, _ = load_image_folder(tmp_path / "set", None)
     assert np.bincount(arrays.train_labels).tolist() == [8, 8, 8]
     assert np.bincount(arrays.test_labels).tolist() == [2, 2, 2]
     both = np.concatenate([arrays.train_inputs, arrays.test_inputs]).reshape(30, -1)
@@ -66,7 +66,8 @@ def test_colour_images_have_three_channels_and_grey_ones_among_them_too(tmp_path
     write_images(tmp_path / "set")
     colour = pixels((6, 5, 3))
     Image.fromarray(colour).save(tmp_path / "set" / "shirt" / "colour.png")  # after all grey ones
-    images, arrays, _ = load_image_folder(tmp_path / "set", None)
+    images = list_images(tmp_path / "set")
+    arrays, _ = load_image_folder(tmp_path / "set", None)
     assert arrays.train_inputs.shape[1:] == (3, 6, 5)
     files = [*images.train.files, *images.test.files]
     both = np.concatenate([arrays.train_inputs, arrays.test_inputs])
@@ -80,7 +81,8 @@ def test_images_of_all_sizes_are_cropped_and_scaled_to_the_size_asked_for(tmp_pa
     wide = np.zeros((8, 24), dtype=np.uint8)
     wide[:, 8:16] = 200  # what a square crop at the centre keeps
     Image.fromarray(wide).save(tmp_path / "set" / "boot" / "000.png")
-    images, arrays, _ = load_image_folder(tmp_path / "set", 4)
+    images = list_images(tmp_path / "set")
+    arrays, _ = load_image_folder(tmp_path / "set", 4)
     files = [*images.train.files, *images.test.files]
     both = np.concatenate([arrays.train_inputs, arrays.test_inputs])
     assert both.shape[1:] == (1, 4, 4)
@@ -105,19 +107,19 @@ def test_folders_within_a_class_count_and_other_files_do_not(tmp_path: Path) -> 
 
 def test_second_start_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "set")
-    _, _, digest = load_image_folder(tmp_path / "set", None)
+    _, digest = load_image_folder(tmp_path / "set", None)
     monkeypatch.setattr(image_decoding, "decode_images", None)
-    assert load_image_folder(tmp_path / "set", None)[2] == digest
+    assert load_image_folder(tmp_path / "set", None)[1] == digest
 
 
 def test_every_pixel_changes_the_fingerprint(tmp_path: Path) -> None:
     write_images(tmp_path / "set")
-    digests = {load_image_folder(tmp_path / "set", None)[2]}
+    digests = {load_image_folder(tmp_path / "set", None)[1]}
     for place in ((0, 0), (5, 4)):
         changed = pixels(seed=107)
         changed[place] ^= 1
         Image.fromarray(changed).save(tmp_path / "set" / "coat" / "007.png")
-        digests.add(load_image_folder(tmp_path / "set", None)[2])
+        digests.add(load_image_folder(tmp_path / "set", None)[1])
     assert len(digests) == 3
 
 
@@ -125,11 +127,11 @@ def test_several_processes_decode_the_same_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_images(tmp_path / "set", each=8)
-    expected = load_image_folder(tmp_path / "set", None)[2]
+    expected = load_image_folder(tmp_path / "set", None)[1]
     monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 5)
     monkeypatch.setattr(image_decoding, "num_cores", lambda: 2)
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "other"))
-    assert load_image_folder(tmp_path / "set", None)[2] == expected
+    assert load_image_folder(tmp_path / "set", None)[1] == expected
 
 
 SLOW_DECODER = """
@@ -171,10 +173,10 @@ def test_killed_decoding_goes_on_where_it_was(
     monkeypatch.setattr(
         image_decoding, "decode_image", lambda *args: (decoded.append(args[0]), decode(*args))[1]
     )
-    _, _, digest = load_image_folder(tmp_path / "set", None)
+    _, digest = load_image_folder(tmp_path / "set", None)
     assert len(decoded) == 36 - 12
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "other"))
-    assert load_image_folder(tmp_path / "set", None)[2] == digest
+    assert load_image_folder(tmp_path / "set", None)[1] == digest
     assert sorted(path.name for path in next(cache.iterdir()).iterdir()) == sorted(
         ["manifest.json", *(f"{name}.npy" for name in NAMES)]
     )
@@ -208,7 +210,7 @@ def test_two_processes_that_begin_at_once_decode_once(tmp_path: Path, cache: Pat
     code = (
         "import sys; from pathlib import Path\n"
         "from bakeoff.components.image_decoding import load_image_folder\n"
-        "print(load_image_folder(Path(sys.argv[1]), None)[2])"
+        "print(load_image_folder(Path(sys.argv[1]), None)[1])"
     )
     children = [
         subprocess.Popen(

@@ -23,23 +23,23 @@ TEXT = "the quick brown fox jumps over the lazy dog. " * 40
 def test_labels_are_the_characters_that_follow() -> None:
     windows = make_windows(TEXT, 9, "text")
     for part, start in (("train", 0), ("test", 1440)):
-        inputs, labels = windows.arrays[f"x_{part}"], windows.arrays[f"y_{part}"]
+        inputs, labels = getattr(windows, f"{part}_inputs"), getattr(windows, f"{part}_labels")
         assert inputs.shape == labels.shape
         for row in (0, len(inputs) - 1):
             at = start + 10 * row
-            assert decode(inputs[row], windows.vocabulary) == TEXT[at : at + 9]
-            assert decode(labels[row], windows.vocabulary) == TEXT[at + 1 : at + 10]
+            assert decode(inputs[row], windows.class_names) == TEXT[at : at + 9]
+            assert decode(labels[row], windows.class_names) == TEXT[at + 1 : at + 10]
 
 
 def test_test_windows_are_the_end_of_the_text_and_share_nothing_with_the_rest() -> None:
     windows = make_windows(TEXT, 9, "text")
-    assert (len(windows.arrays["x_train"]), len(windows.arrays["x_test"])) == (144, 36)
+    assert (len(windows.train_inputs), len(windows.test_inputs)) == (144, 36)
 
 
 def test_vocabulary_is_made_of_the_training_text_alone() -> None:
     windows = make_windows("ab" * 400 + "cd" * 100, 9, "text")
-    assert windows.vocabulary == (UNKNOWN, "a", "b")
-    assert np.unique(windows.arrays["x_test"]).tolist() == [0]
+    assert windows.class_names == (UNKNOWN, "a", "b")
+    assert np.unique(windows.test_inputs).tolist() == [0]
 
 
 def test_rare_characters_have_one_token_in_common() -> None:
