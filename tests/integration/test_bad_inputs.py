@@ -2,13 +2,17 @@
 
 import gzip
 import io
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tomli_w
+from PIL import Image
 
 from bakeoff.cli import main
+from bakeoff.components import dataset_table
 from study_examples import study_document
 
 RNG = np.random.default_rng(0)
@@ -176,6 +180,132 @@ def test_bad_data_is_exit_4_and_one_line(tmp_path, folder, capsys, content, mess
     assert str(data) in lines[0]
     assert message in lines[0]
     assert list(folder.iterdir()) == []
+
+
+TABLE = "size,colour,kind\n" + "".join(f"{n},red,{n % 3}\n" for n in range(60))
+
+
+def png(folder: Path, name: str, content: bytes | None = None, size: tuple[int, int] = (8, 8)):
+    """An image, or bytes that are none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        Image.fromarray(RNG.integers(0, 255, size).astype(np.uint8)).save(folder / name)
+    else:
+        (folder / name).write_bytes(content)
+
+
+def image_folder(root: Path, **last: Any):
+    for label in "abc":
+        for number in range(10):
+            png(root / label, f"{number}.png")
+    png(root / "b", "last.png", **last)
+
+
+OWN_DATA = """
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+
+class Broken(Dataset):
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        if index == 7:
+            raise OSError("cannot read it")
+        return torch.zeros(3), index % 3
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(())
+
+
+class Unlike(Broken):
+    def __getitem__(self, index):
+        return torch.zeros(4 if index == 59 else 3), index % 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "make", "message"),
+    [
+        ("folder:{}", lambda path: None, "no such folder"),
+        ("folder:{}", Path.mkdir, "has 0 class folders"),
+        ("folder:{}", lambda path: image_folder(path, content=b"text"), "last.png: damaged, or not an image"),
+        ("folder:{}", lambda path: image_folder(path, size=(8, 9)), "last.png: is 9x8, others are 8x8"),
+        ("csv:{}", lambda path: None, "No such file"),
+        ("csv:{}", lambda path: path.write_text(TABLE.replace("7,red", "7,")), "column 'colour' has no value in row 8"),
+        ("csv:{}", lambda path: path.write_text(TABLE.replace("9,red,", "9,red,9,")), "Expected 3 fields in line 11, saw 4"),
+        ("csv:{}", lambda path: path.write_text(TABLE.replace("size", "colour")), "the header names 'colour' twice"),
+        ("csv:{}", lambda path: path.write_text(TABLE.replace("8,red", "eight,red")), "column 'size' holds 'eight' in row 9"),
+        ("text:{}", lambda path: None, "No such file"),
+        ("text:{}", lambda path: path.write_text("short"), "sequence_length = 64 needs 3250 or more"),
+        ("text:{}", lambda path: path.write_bytes(b"\xff\xfe\x00"), "is not UTF-8 text (byte 0)"),
+        ("own_bad_data:Broken", None, "train sample 7: OSError: cannot read it"),
+        ("own_bad_data:Stream", None, "train: Stream has no length"),
+        ("own_bad_data:Unlike", None, "train sample 59: is float32 [4], sample 0 is float32 [3]"),
+    ],
+    ids=[
+        "no folder", "empty folder", "damaged image", "image size", "no table", "missing cell", "ragged row",
+        "duplicate header", "text in a numeric column", "no text", "short text", "not UTF-8", "sample raises",
+        "stream", "sample shape",
+    ],
+)  # fmt: skip
+def test_bad_data_of_any_form_is_exit_4_and_one_line(
+    tmp_path, folder, capsys, monkeypatch, form, make, message
+):
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_bad_data.py").write_text(OWN_DATA)
+    data = tmp_path / "data"
+    if make is not None:
+        make(data)
+    document = study_document(data={"dataset": form.format(data)})
+    if form.startswith("text"):
+        document["model"] = {"model": "gru"}
+    code, lines = study(["run", write(tmp_path / "study.toml", document)], capsys)
+    assert code == 4
+    assert message in lines[-1]
+    assert [line for line in lines if line.startswith("study: ")] == lines[-1:]
+    assert list(folder.iterdir()) == []
+    sys.modules.pop("own_bad_data", None)
+
+
+def test_a_missing_package_of_data_says_how_to_get_it(tmp_path, folder, capsys, monkeypatch):
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(dataset_table, "DEBIAN_JARGON_FILE", tmp_path / "jargon.txt.gz")
+    document = {**study_document(data={"dataset": "jargon"}), "model": {"model": "gru"}}
+    code, lines = study(["run", write(tmp_path / "study.toml", document)], capsys)
+    assert (code, len(lines)) == (4, 1)
+    assert "get it with: apt-get install jargon-text" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"dataset": "folder:"}, "unknown dataset 'folder:'"),
+        ({"dataset": "digits", "image_size": 32}, "data.image_size = 32: goes only with folder:PATH"),
+        ({"dataset": "npz:x", "target": "y"}, 'data.target = "y": goes only with csv:PATH'),
+        ({"dataset": "csv:x", "sequence_length": 9}, "data.sequence_length = 9: goes only with text:PATH"),
+        ({"dataset": "folder:x", "task": "regression"}, "data.task: 'regression' does not go with 'folder:x', which is for classification"),
+        ({"dataset": "text:x", "task": "classification"}, "which is for language"),
+        ({"dataset": "csv:x", "task": "regression", "imbalance": 9}, "data.imbalance: is for classes"),
+        ({"dataset": "digits", "imbalance": 0.5}, "data.imbalance = 0.5: input should be greater than or equal to 1"),
+        ({"dataset": "folder:x", "image_size": 0}, "data.image_size = 0"),
+        ({"dataset": "jargon"}, "model.model: model 'mlp' cannot take tokens"),
+        ({"dataset": "csv:x"}, None),
+    ],
+)  # fmt: skip
+def test_keys_that_do_not_go_with_the_data_are_refused_without_reading_it(
+    tmp_path, folder, capsys, data, message
+):
+    code, lines = study(
+        ["validate", write(tmp_path / "study.toml", study_document(data=data))], capsys
+    )
+    assert code == (0 if message is None else 2)
+    assert len(lines) == (0 if message is None else 1)
+    assert all(message in line for line in lines)
 
 
 def test_a_data_set_smaller_than_a_batch_is_refused(tmp_path, folder, capsys):

@@ -16,6 +16,7 @@ from bakeoff.components.dataset_table import FASHION_FILES
 from bakeoff.components.datasets import (
     Dataset,
     check_batch_size,
+    choose_task,
     describe_dataset,
     split_indices,
 )
@@ -136,6 +137,79 @@ def test_fashion_mnist_is_read_from_the_data_folder(
     assert dataset.train_inputs.shape == (40, 1, 28, 28)
     assert dataset.test_labels.tolist() == [i % 10 for i in range(20)]
     assert dataset.class_names[9] == "Ankle boot"
+
+
+def test_fashion_rows_are_the_same_pixels_as_sequences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    write_fashion(tmp_path / "fashion-mnist")
+    rows, images = load_dataset("fashion-rows"), load_dataset("fashion-mnist")
+    assert rows.train_inputs.shape == (40, 28, 28)
+    assert np.array_equal(rows.test_inputs, images.test_inputs[:, 0])
+    assert rows.fingerprint != images.fingerprint
+    assert len(list((tmp_path / "arrays").iterdir())) == 1  # they share the file
+
+
+def test_the_jargon_file_is_cut_into_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    text = "foo: the first metasyntactic variable. " * 50
+    (tmp_path / "jargon.txt.gz").write_bytes(gzip.compress(text.encode()))
+    config = DataConfig(dataset="jargon", task="language", sequence_length=12)
+    dataset = datasets.load_dataset(config)
+    assert dataset.train_inputs.shape == (120, 12)
+    assert dataset.train_inputs.dtype == np.uint8
+    first = "".join(dataset.class_names[token] for token in dataset.train_inputs[0])
+    assert first == text[:12]
+    assert "".join(dataset.class_names[token] for token in dataset.train_labels[0]) == text[1:13]
+
+
+def test_validation_windows_come_after_those_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("some text of mine, over and over. " * 50)
+    config = DataConfig(dataset=f"text:{tmp_path / 'text'}", task="language", sequence_length=9)
+    train, validation = split_indices(datasets.load_dataset(config), config, 0)
+    assert (train.min(), train.max() + 1) == (0, validation.min())
+    assert len(validation) == 27
+
+
+def test_a_table_has_the_classes_of_its_target_and_a_fifth_locked_away(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{('rose', 'tulip')[n % 2]},{n / 3}\n" for n in range(50))
+    (tmp_path / "table.csv").write_text("size,kind,weight\n" + rows)
+    by_kind, by_weight = (
+        datasets.load_dataset(
+            DataConfig(dataset=f"csv:{tmp_path / 'table.csv'}", task=task, target=target)
+        )
+        for task, target in (("classification", "kind"), ("regression", None))
+    )
+    assert by_kind.class_names == ("rose", "tulip")
+    assert (by_kind.train_inputs.shape, by_kind.test_inputs.shape) == ((40, 2), (10, 2))
+    assert by_weight.class_names == ()
+    assert by_weight.train_inputs.shape == (40, 3)
+    assert max(by_weight.train_labels.max(), by_weight.test_labels.max()) == pytest.approx(49 / 3)
+
+
+def test_names_of_classes_are_kept_with_the_arrays(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n" + "1,x\n2,y\n" * 10)
+    config = DataConfig(dataset=f"csv:{tmp_path / 'table.csv'}")
+    assert [datasets.load_dataset(config).class_names for _ in range(2)] == [("x", "y")] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "task"),
+    [
+        ("digits", None, "classification"),
+        ("jargon", None, "language"),
+        ("text:x", None, "language"),
+        ("csv:x", None, "classification"),
+        ("csv:x", "regression", "regression"),
+        ("npz:x", "language", "language"),
+        ("mine.data:build", "regression", "regression"),
+    ],
+)
+def test_task_is_known_without_reading_the_data(name: str, asked: Any, task: str) -> None:
+    assert choose_task(name, asked) == task
 
 
 # ---------------------------------------------------------------- how it is kept

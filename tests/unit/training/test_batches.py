@@ -104,6 +104,15 @@ def test_normalisation_goes_by_channel() -> None:
     assert normalisation.scale.flatten().tolist() == [1.0, 0.5]
 
 
+def test_normalisation_of_rows_goes_by_feature_but_of_pixels_by_none() -> None:
+    rows = np.zeros((4, 5, 2), dtype=np.float32)
+    rows[:2, :, 1] = 4
+    assert measure_normalisation(rows, np.arange(4), 0, CPU).mean.flatten().tolist() == [0, 2]
+    pixels = measure_normalisation(rows.astype(np.uint8), np.arange(4), 0, CPU)
+    assert pixels.mean.flatten().tolist() == [1]
+    assert pixels.scale.item() == pytest.approx(1 / 3**0.5)
+
+
 def test_normalisation_of_large_data_is_sampled_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bakeoff.training.batches.STATISTICS_BYTES", 1)
     inputs = np.random.default_rng(0).normal(5, 2, (5000, 3)).astype(np.float32)
