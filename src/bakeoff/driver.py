@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from bakeoff.components.divergence import describe_divergence
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.engines.protocol import (
     Died,
@@ -427,7 +428,7 @@ class Driver:
         if outcome == "pruned":
             return f"behind its cohort at epoch {run.history[-1].epoch}"
         if outcome == "diverged":
-            return f"not finite in epoch {run.history[-1].epoch}"
+            return describe_divergence(run.history[-1])
         if run.history and run.history[-1].status == "early_stopped":
             return f"no better epoch for {self._config.training.early_stopping_patience} epochs"
         return ""

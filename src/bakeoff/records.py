@@ -28,6 +28,8 @@ Purpose = Literal["search", "shortlist", "confirm"]
 Outcome = Literal["running", "complete", "pruned", "diverged", "infeasible", "failed"]
 ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
+ClassWeights = Literal["none", "balanced"]
+Sampling = Literal["shuffled", "weighted"]
 EpochStatus = Literal["running", "finished", "early_stopped", "diverged"]
 Level = Literal["L0", "L1"]
 Status = Literal[
@@ -84,7 +86,23 @@ class TrainingConfig:
     """Between standardised targets and predictions in regression."""
     clip_grad_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
+    clip_grad_value: float | None = None
+    """Largest absolute value in the gradient, after its norm was clipped; None does not clip."""
+    accumulation_steps: int = 1
+    """Batches whose gradients make one optimizer step; batch normalisation sees each alone."""
     label_smoothing: float = 0.0
+    class_weights: ClassWeights = "none"
+    """`balanced`: a sample counts in the loss by how rare its class is."""
+    sampling: Sampling = "shuffled"
+    """`weighted`: every class is drawn equally often, with replacement."""
+    focal_gamma: float = 0.0
+    """Exponent of the focal loss; 0 is cross-entropy."""
+    mixup_alpha: float = 0.0
+    """Batches are mixed with themselves, in shares drawn from Beta(alpha, alpha); 0 does not."""
+    cutmix_alpha: float = 0.0
+    """A rectangle of each image comes from another one, its share drawn likewise; 0: none does."""
+    ema_decay: float = 0.0
+    """An exponential moving average of the weights is evaluated and kept; 0 keeps none."""
     early_stopping_patience: int | None = None
     """Stop after this many epochs without a better validation objective; None never stops."""
 

@@ -45,6 +45,20 @@ HOW_SPLIT: Mapping[Task, str] = {
     "language": "the last part",
 }
 """How validation samples are chosen."""
+TRAINING_TITLES: Mapping[str, str] = {
+    "clip_grad_norm": "gradient clipping, norm at most",
+    "clip_grad_value": "gradient clipping, values at most",
+    "accumulation_steps": "batches per optimizer step",
+    "label_smoothing": "label smoothing",
+    "class_weights": "class weights",
+    "sampling": "sampling",
+    "focal_gamma": "focal loss, gamma",
+    "mixup_alpha": "mixup, alpha",
+    "cutmix_alpha": "cutmix, alpha",
+    "ema_decay": "moving average of weights, decay",
+    "early_stopping_patience": "early stopping, epochs without a better one",
+}
+"""What the report calls the keys of `[training]` that every run shares."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +129,8 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
     )
     with StopRequest().listening() as stop, closing(engine):
         facts = known or _measure(config, settings, summary, engine, stop)
+        if config.training.precision == "auto" and not known:
+            observer.note(f"precision {facts.environment['precision']}")
         storage = Storage(settings.storage_url, create=True)
         storage.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):
@@ -329,9 +345,7 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         "loss": training.loss,
         "epochs": str(training.epochs),
         "batch size": _setting(config, "batch_size"),
-        "gradient clipping, norm at most": _setting(config, "clip_grad_norm"),
-        "label smoothing": _setting(config, "label_smoothing"),
-        "early stopping, epochs without a better one": _setting(config, "early_stopping_patience"),
+        **{title: _setting(config, name) for name, title in TRAINING_TITLES.items()},
         "optimizers": ", ".join(search.optimizers),
         "schedulers": ", ".join(search.schedulers),
         "study seed": str(config.seed),

@@ -3,8 +3,15 @@
 Shapes: images [N, C, H, W] of any number type, draws [N, k] uniform in [0, 1).
 """
 
+from math import log
+
 import torch
-from torch.nn.functional import pad
+from torch.nn.functional import affine_grid, grid_sample, pad
+
+SMALLEST_CROP = 0.5
+"""Share of the area that a crop has at least."""
+LARGEST_STRETCH = 4 / 3
+"""Ratio of a crop's sides, in shares of the image's, at most."""
 
 
 def flip(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
@@ -28,3 +35,41 @@ def translate(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     samples = torch.arange(num, device=images.device)[:, None, None, None]
     planes = torch.arange(channels, device=images.device)[None, :, None, None]
     return padded[samples, planes, rows, columns]
+
+
+def crop(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """A random part of each image, stretched to the whole by linear interpolation.
+
+    Its area is uniform between half and all, the ratio of its sides log-uniform between 3/4 and
+    4/3 (less where it would not fit), its place uniform.
+    """
+    area = SMALLEST_CROP + (1 - SMALLEST_CROP) * draws[:, 0]
+    stretch = torch.exp((draws[:, 1] - 0.5) * log(LARGEST_STRETCH))
+    sides = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp_max(1.0)
+    # Coordinates run from -1 to 1; each side leaves that much room for the centre.
+    centres = (2 * draws[:, 2:4] - 1) * (1 - sides)
+    placed = torch.cat([torch.diag_embed(sides), centres[:, :, None]], 2)
+    grid = affine_grid(placed, list(images.shape), align_corners=False)
+    parts = grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return parts if images.is_floating_point() else parts.round_().to(images.dtype)
+
+
+def cutout(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Images with a square of half the side (a rectangle if they are none) set to their mean.
+
+    Its centre is uniform over the image, so that part of it may lie outside. Each channel takes
+    its own mean, so that normalised images keep theirs.
+    """
+    height, width = images.shape[2:]
+    rows = _covered(draws[:, 0], height)[:, None, :, None]
+    columns = _covered(draws[:, 1], width)[:, None, None, :]
+    means = images.mean((2, 3), keepdim=True, dtype=torch.float32).to(images.dtype)
+    return torch.where(rows & columns, means, images)
+
+
+def _covered(draws: torch.Tensor, size: int) -> torch.Tensor:
+    """Whether each of `size` places lies in a half around a random centre, [N, size]."""
+    half = max(1, size // 2)
+    starts = (draws * size).long() - half // 2
+    places = torch.arange(size, device=draws.device)
+    return (places >= starts[:, None]) & (places < starts[:, None] + half)

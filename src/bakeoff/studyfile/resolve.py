@@ -13,6 +13,7 @@ from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import LIMITS, ParameterSpec
+from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
@@ -42,7 +43,13 @@ _REAL = ParameterSpec(range=FloatRange(low=0.0, high=1.0), default=0.0, source="
 TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
     "batch_size": None,
     "clip_grad_norm": _REAL,
+    "clip_grad_value": _REAL,
+    "accumulation_steps": None,
     "label_smoothing": _REAL,
+    "focal_gamma": _REAL,
+    "mixup_alpha": _REAL,
+    "cutmix_alpha": _REAL,
+    "ema_decay": _REAL,
 }
 """Keys of `[training]` that may be ranges; with a specification, whole bounds are real numbers."""
 LOSSES: Mapping[Task, tuple[Loss, ...]] = {
@@ -84,6 +91,7 @@ def resolve(file: StudyFile) -> StudyConfig:
     if file.study.reference is not None and file.study.reference not in arms:
         problem = describe_unknown("arm", file.study.reference, arms)
         raise StudyFileError(f"study.reference: {problem}")
+    _check_remedies(file, task)
     model_values, model_ranges = _resolve_model(file.model)
     training, training_ranges = _resolve_training(file.training, task)
     config = StudyConfig(
@@ -246,9 +254,27 @@ def _resolve_loss(section: TrainingSection, task: Task) -> Loss:
         raise StudyFileError(
             f"training.loss = {json.dumps(section.loss)}: of {task}; allowed: {', '.join(allowed)}"
         )
-    if task == "regression" and section.label_smoothing != 0:
-        raise StudyFileError("training.label_smoothing: is for classes and tokens, not regression")
     return section.loss or allowed[0]
+
+
+def _check_remedies(file: StudyFile, task: Task) -> None:
+    """Every remedy in use must go with the task, the optimizers and the other remedies."""
+    used = [name for name in REMEDIES.names if is_used(name, getattr(file.training, name))]
+    for name in used:
+        conflict = find_task_conflict(name, task)
+        if conflict is not None:
+            raise StudyFileError(f"{_shown(file.training, name)} {conflict}")
+    clash = find_clash(used, file.search.optimizers)
+    if clash is not None:
+        name, reason = clash
+        raise StudyFileError(f"{_shown(file.training, name)}: {reason}")
+
+
+def _shown(section: TrainingSection, name: str) -> str:
+    """`training.name = value`, or the name alone where the value is a range."""
+    value = getattr(section, name)
+    is_range = isinstance(value, RangeTable)
+    return f"training.{name}" if is_range else f"training.{name} = {json.dumps(value)}"
 
 
 def _check_training_range(key: str, setting: Setting) -> None:

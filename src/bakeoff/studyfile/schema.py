@@ -9,6 +9,7 @@ from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.records import ClassWeights, Sampling
 from bakeoff.seeding import MAX_SEED
 
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -83,7 +84,15 @@ class TrainingSection(_Section):
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
     loss: Literal["cross_entropy", "mse", "l1", "huber"] | None = None
     clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
+    clip_grad_value: Annotated[float, Field(gt=0)] | RangeTable | None = None
+    accumulation_steps: PositiveInt | RangeTable = 1
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
+    class_weights: ClassWeights = "none"
+    sampling: Sampling = "shuffled"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] | RangeTable = 0.0
+    mixup_alpha: Annotated[float, Field(ge=0, le=100)] | RangeTable = 0.0
+    cutmix_alpha: Annotated[float, Field(ge=0, le=100)] | RangeTable = 0.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
     early_stopping_patience: PositiveInt | None = None
 
 

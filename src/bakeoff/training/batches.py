@@ -31,7 +31,7 @@ STATISTICS_BYTES = 1 << 26
 MIN_STATISTICS_SAMPLES = 256
 
 Augment = Callable[[Tensor, Tensor], Tensor]
-"""Raw inputs and the positions of their samples -> changed inputs."""
+"""Raw inputs and, for each, whose random numbers it takes -> changed inputs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +74,7 @@ class Split:
         batch_size: int,
         order: Tensor | None = None,
         augment: Augment | None = None,
+        draws: Tensor | None = None,
         *,
         seed: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -83,6 +84,8 @@ class Split:
             batch_size: Samples in a batch; the last one may be smaller.
             order: Positions in the order they are wanted; None takes all as they come.
             augment: Applied before normalisation.
+            draws: For each position in `order`, whose random numbers its augmentation takes; None
+                takes those of the position itself.
             seed: Of the random numbers that a data set of the user's own draws for its samples.
         """
         positions = torch.arange(len(self.rows)) if order is None else order
@@ -90,9 +93,11 @@ class Split:
         if isinstance(self.inputs, LoadedInputs):
             num_chunk = batch_size
         chunks = torch.split(positions, num_chunk)
-        for chunk, raw in zip(chunks, self._fetch(chunks, seed, order is not None), strict=True):
+        chunk_draws = chunks if draws is None else torch.split(draws, num_chunk)
+        fetched = self._fetch(chunks, seed, order is not None)
+        for chunk, numbers, raw in zip(chunks, chunk_draws, fetched, strict=True):
             rows = self.rows[chunk]
-            inputs = self.normalisation(raw if augment is None else augment(raw, chunk))
+            inputs = self.normalisation(raw if augment is None else augment(raw, numbers))
             if self.memory_format is not torch.contiguous_format:
                 inputs = inputs.contiguous(memory_format=self.memory_format)
             labels = self.labels.index_select(0, rows)
@@ -243,8 +248,7 @@ def epoch_order(num_samples: int, batch_size: int, seed: int, epoch: int) -> Ten
     sample that is changes from epoch to epoch.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-    order = torch.randperm(num_samples, generator=generator)
-    return order[: num_samples - _num_left_out(num_samples, batch_size)]
+    return torch.randperm(num_samples, generator=generator)[: num_drawn(num_samples, batch_size)]
 
 
 def fetch_seed(seed: int, epoch: int) -> int:
@@ -252,10 +256,11 @@ def fetch_seed(seed: int, epoch: int) -> int:
     return derive_seed(seed, "fetch", epoch)
 
 
-def steps_per_epoch(num_samples: int, batch_size: int) -> int:
-    """Batches in one epoch of `epoch_order`."""
-    return -(-(num_samples - _num_left_out(num_samples, batch_size)) // batch_size)
+def steps_per_epoch(num_samples: int, batch_size: int, accumulation_steps: int = 1) -> int:
+    """Optimizer steps in one epoch of `epoch_order`, each on so many batches but for the last."""
+    return -(-num_drawn(num_samples, batch_size) // (batch_size * accumulation_steps))
 
 
-def _num_left_out(num_samples: int, batch_size: int) -> int:
-    return 1 if batch_size > 1 and num_samples % batch_size == 1 else 0
+def num_drawn(num_samples: int, batch_size: int) -> int:
+    """Samples in one epoch of `epoch_order`."""
+    return num_samples - (1 if batch_size > 1 and num_samples % batch_size == 1 else 0)

@@ -12,8 +12,8 @@ from bakeoff.training.averaging import (
     measuring_statistics,
     switch_to_evaluation,
 )
-from bakeoff.training.batches import Split, epoch_order, fetch_seed
-from bakeoff.training.build import build_augment
+from bakeoff.training.batches import Split
+from bakeoff.training.epoch_batches import plain_batches
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 22
@@ -28,10 +28,13 @@ averages its weights. Source: README of the package schedulefree."""
 def settle(state: TrainingState) -> None:
     """Put the weights where the epoch is evaluated, recorded and saved; call it after its steps.
 
-    Only an optimizer that averages its weights moves them. Batch normalisation saw the weights that
-    were trained, so its statistics are measured anew, on this epoch's first batches and without
-    dropout; no random number is drawn.
+    A moving average takes the place of the weights, with the averaged statistics of batch
+    normalisation. An optimizer that averages them itself moves them; batch normalisation saw the
+    weights that were trained, so its statistics are measured anew, on this epoch's first batches
+    and without dropout; no random number is drawn.
     """
+    if state.average is not None:
+        state.average.put_in_place()
     if not averages_weights(state.optimizer):
         return
     switch_to_evaluation(state.optimizer)
@@ -39,22 +42,8 @@ def settle(state: TrainingState) -> None:
     norms = find_batch_norms(state.model)
     if not norms:
         return
-    config, split, epoch = state.config, state.splits.train, state.epoch + 1
-    batch_size = config.training.batch_size
-    order = epoch_order(len(split), batch_size, config.seed, epoch)[
-        : MAX_STATISTICS_BATCHES * batch_size
-    ].to(state.device)
-    augment = build_augment(
-        config.data.augment,
-        num_samples=len(split),
-        seed=config.seed,
-        epoch=epoch,
-        device=state.device,
-    )
     with measuring_statistics(norms), torch.no_grad(), state.autocast():
-        for inputs, _ in split.batches(
-            batch_size, order, augment, seed=fetch_seed(config.seed, epoch)
-        ):
+        for inputs, _ in plain_batches(state, MAX_STATISTICS_BATCHES):
             state.model(inputs)
 
 

@@ -7,18 +7,19 @@
 Whoever wants to stop a run stops iterating.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from math import isfinite, nan
 from time import perf_counter
 
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from bakeoff.records import EpochResult
 from bakeoff.training.averaging import switch_to_training
-from bakeoff.training.batches import epoch_order, fetch_seed
-from bakeoff.training.build import build_augment
+from bakeoff.training.batches import num_drawn
 from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.epoch_batches import Batch, training_batches
 from bakeoff.training.evaluation import evaluate, settle, test
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
@@ -79,45 +80,65 @@ def run_epoch(state: TrainingState) -> EpochResult:
 
 def train_epoch(state: TrainingState) -> EpochTotals:
     """One pass over the training samples, in the order of this epoch."""
-    config, epoch = state.config, state.epoch + 1
-    num_samples, batch_size = len(state.splits.train), config.training.batch_size
-    order = epoch_order(num_samples, batch_size, config.seed, epoch).to(state.device)
-    augment = build_augment(
-        config.data.augment,
-        num_samples=num_samples,
-        seed=config.seed,
-        epoch=epoch,
-        device=state.device,
-    )
+    training = state.config.training
     totals = EpochTotals()
     state.model.train()
     switch_to_training(state.optimizer)
-    for inputs, labels in state.splits.train.batches(
-        batch_size, order, augment, seed=fetch_seed(config.seed, epoch)
-    ):
+    if state.average is not None:
+        state.average.put_away()
+    batches = training_batches(state)
+    left = num_drawn(len(state.splits.train), training.batch_size)
+    while left:
+        num_samples = min(left, training.batch_size * training.accumulation_steps)
         learning_rate = state.schedule.learning_rate
-        totals.add(train_step(state, inputs, labels), len(labels), learning_rate)
+        step = train_step(state, islice(batches, training.accumulation_steps), num_samples)
+        totals.add(step, num_samples, learning_rate)
+        left -= num_samples
+    next(batches, None)  # none is left; it lets those who fetch them come to their end
     return totals
 
 
-def train_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> Step:
-    """Forward, backward, clip, step; the schedule advances only if the optimizer stepped."""
-    with state.autocast():
-        loss = state.criterion(state.model(inputs), labels)
-    state.scaler.scale(loss).backward()
+def train_step(state: TrainingState, batches: Iterable[Batch], num_samples: int) -> Step:
+    """One optimizer step on all samples of `batches`; the schedule advances only if it was made.
+
+    Forward and backward for each batch, then clip and step.
+    """
+    loss = accumulate_gradients(state, batches, num_samples)
     state.scaler.unscale_(state.optimizer)
     grad_norm = clip_gradients(state)
     stepped = step_optimizer(state)
     if stepped:
         state.schedule.advance()
-    return Step(loss.detach(), grad_norm, stepped)
+        if state.average is not None:
+            state.average.update()
+    return Step(loss, grad_norm, stepped)
+
+
+def accumulate_gradients(
+    state: TrainingState, batches: Iterable[Batch], num_samples: int
+) -> Tensor:
+    """Add up the gradients of the mean loss over all `num_samples` of the batches; that loss."""
+    total: Tensor | None = None
+    for inputs, labels in batches:
+        with state.autocast():
+            loss = state.criterion(state.model(inputs), labels)
+        if len(labels) < num_samples:
+            loss = loss * (len(labels) / num_samples)
+        state.scaler.scale(loss).backward()
+        total = loss.detach() if total is None else total + loss.detach()
+    if total is None:
+        raise ValueError("a step needs at least one batch")
+    return total
 
 
 def clip_gradients(state: TrainingState) -> Tensor:
-    """Clip the whole gradient if the run clips at all; its norm before."""
+    """Clip the whole gradient, then its values, if the run clips at all; its norm before."""
+    training = state.config.training
     norm = get_total_norm([weights.grad for weights in state.trainable if weights.grad is not None])
-    if state.config.training.clip_grad_norm is not None:
-        clip_grads_with_norm_(state.trainable, state.config.training.clip_grad_norm, norm)
+    if training.clip_grad_norm is not None:
+        clip_grads_with_norm_(state.trainable, training.clip_grad_norm, norm)
+    if training.clip_grad_value is not None:
+        clip_grad_value_(state.trainable, training.clip_grad_value)
     return norm
 
 

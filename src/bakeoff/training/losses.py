@@ -10,6 +10,7 @@ from bakeoff.components.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrialConfig
 from bakeoff.training.batches import Splits
+from bakeoff.training.class_loss import build_class_loss
 
 
 class TokenCrossEntropy(nn.CrossEntropyLoss):
@@ -58,5 +59,6 @@ def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.
         raise UsageError(f"training.loss = {loss!r} is no loss for {splits.task}")
     if splits.task == "regression":
         return TargetLoss(TARGET_LOSSES[loss]).to(device)
-    criterion = TokenCrossEntropy if splits.task == "language" else nn.CrossEntropyLoss
-    return criterion(label_smoothing=smoothing).to(device)
+    if splits.task == "language":
+        return TokenCrossEntropy(label_smoothing=smoothing).to(device)
+    return build_class_loss(config.training, splits.train, splits.num_outputs).to(device)

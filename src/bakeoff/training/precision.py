@@ -120,7 +120,7 @@ def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | 
     state.model.train()
     started = time.perf_counter()
     try:
-        train_step(state, inputs, labels)
+        train_step(state, [(inputs, labels)], len(labels))
     except RuntimeError as error:
         if state.config.training.precision == "fp32" or is_out_of_memory(error):
             raise

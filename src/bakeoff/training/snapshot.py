@@ -25,6 +25,7 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
         "scaler": state.scaler.state_dict(),
+        "average": None if state.average is None else state.average.state_dict(),
         "history": [as_plain(result) for result in state.history],
         "best_weights": state.best_weights,
         "epochs_without_improvement": state.epochs_without_improvement,
@@ -49,6 +50,8 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.optimizer.load_state_dict(payload["optimizer"])
     state.schedule.load_state_dict(payload["schedule"])
     state.scaler.load_state_dict(payload["scaler"])
+    if state.average is not None:
+        state.average.load_state_dict(payload["average"])
     state.history = [EpochResult(**result) for result in payload["history"]]
     state.best_weights = payload["best_weights"]
     state.epochs_without_improvement = payload["epochs_without_improvement"]

@@ -1,6 +1,6 @@
 """The state of one training run, and how it is prepared from its configuration."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -12,17 +12,24 @@ from torch import Tensor, nn
 from bakeoff.components.datasets import check_batch_size
 from bakeoff.components.metrics import METRICS, find_metric, scored_epoch
 from bakeoff.components.models import find_model
+from bakeoff.components.remedies import REMEDIES, find_clash, is_used
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, EpochStatus, MetricInfo, Precision, TrialConfig
 from bakeoff.registry import resolve
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
-from bakeoff.training.build import build_model, build_optimizer, check_augment
+from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
+from bakeoff.training.ema import WeightAverage
 from bakeoff.training.losses import build_loss
+from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.randomness import seed_everything
 from bakeoff.training.schedule import Schedule
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """fp32 runs without autocast."""
+
+SMALLEST_SCALE = 1.0
+"""A gradient scaler that fell below it found gradients of more than 65,504, fp16's largest number,
+again and again: it started at 65,536 and halves with each. Source: torch.amp.GradScaler"""
 
 Weights = dict[str, Tensor]
 MetricFunction = Callable[[Any], Tensor]
@@ -47,6 +54,8 @@ class TrainingState:
     trainable: list[nn.Parameter]
     """The weights that training changes."""
     history: list[EpochResult] = field(default_factory=list)
+    average: WeightAverage | None = None
+    """A moving average of the weights; after each epoch it stands in the model."""
     best_weights: Weights | None = None
     """Of the epoch with the best validation objective; None before there is one."""
     epochs_without_improvement: int = 0
@@ -70,10 +79,22 @@ class TrainingState:
         """Whether the last epoch ended the run."""
         return bool(self.history) and self.history[-1].status != "running"
 
+    @property
+    def has_collapsed(self) -> bool:
+        """Whether gradients overflow fp16 even where the loss is not scaled up at all."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_SCALE
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
         dtype = AUTOCAST_TYPES.get(self.config.training.precision)
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+    def evaluated_weights(self) -> Weights:
+        """A copy of what is evaluated, kept as best and exported; call it between epochs.
+
+        Where weights are averaged this is the average, which stands in the model after each epoch.
+        """
+        return copy_weights(self.model)
 
     def record(self, result: EpochResult) -> EpochResult:
         """Add an epoch to the history, with its status, and keep the best weights.
@@ -87,7 +108,7 @@ class TrainingState:
             self.epochs_without_improvement += 1
         else:
             self.epochs_without_improvement = 0
-            self.best_weights = copy_weights(self.model)
+            self.best_weights = self.evaluated_weights()
         result = replace(result, status=self._status(result))
         self.history.append(result)
         self.seconds_since_save += result.train_seconds
@@ -97,7 +118,7 @@ class TrainingState:
         training = self.config.training
         names = ("loss", self.objective.name)
         values = (result.train_loss, *(result.metrics[name] for name in names))
-        if not all(map(isfinite, values)):
+        if not all(map(isfinite, values)) or self.has_collapsed:
             return "diverged"
         if result.epoch >= training.epochs:
             return "finished"
@@ -110,7 +131,8 @@ class TrainingState:
 def prepare(config: TrialConfig, device: str) -> TrainingState:
     """Seed all generators and build everything a run needs, before its first step.
 
-    Equal configurations give equal weights and batches, whatever the optimizer.
+    Equal configurations give equal weights and batches, whatever the optimizer. The process keeps
+    memory that training frees from here on, instead of giving it back to the system.
 
     Raises:
         DataError: The data is missing or unusable.
@@ -119,13 +141,15 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     training = config.training
     if training.precision == "auto":
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
+    keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
     splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
     check_batch_size(config.data.dataset, len(splits.train), training.batch_size)
     check_augment(config.data.augment, splits.input_shape)
+    check_remedies(config, splits.input_shape)
     model = _build_seeded_model(config, splits, place)
     optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
-    steps = steps_per_epoch(len(splits.train), training.batch_size)
+    steps = steps_per_epoch(len(splits.train), training.batch_size, training.accumulation_steps)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -148,6 +172,7 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             for spec in METRICS[splits.task]
         },
         trainable=[weights for weights in model.parameters() if weights.requires_grad],
+        average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
 
 
@@ -163,6 +188,24 @@ def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.devic
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model
+
+
+def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
+    """Make sure that the remedies go with each other, the optimizer and samples of this shape.
+
+    Raises:
+        UsageError: They do not.
+    """
+    training = config.training
+    used = [name for name in REMEDIES.names if is_used(name, getattr(training, name))]
+    clash = find_clash(used, [config.optimizer])
+    if clash is not None:
+        raise UsageError(f"training.{clash[0]}: {clash[1]}")
+    if training.cutmix_alpha and len(input_shape) != IMAGE_NDIM:
+        raise UsageError(
+            f"training.cutmix_alpha = {training.cutmix_alpha:g} needs images of shape [C, H, W], "
+            f"not samples of shape {list(input_shape)}"
+        )
 
 
 def build_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:

@@ -10,6 +10,7 @@ from torch import nn
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.averaging import find_batch_norms, measuring_statistics
+from bakeoff.training.batches import epoch_order
 from bakeoff.training.evaluation import MAX_STATISTICS_BATCHES, evaluate, settle
 from bakeoff.training.state import TrainingState
 
@@ -90,7 +91,7 @@ def test_statistics_are_those_of_the_average_on_training_batches(make_config: Ma
     state = trained(config)
     [first, *_] = find_batch_norms(state.model)
     convolution = state.model[0]  # type: ignore[index]
-    order = loop.epoch_order(len(state.splits.train), 32, config.seed, 1)
+    order = epoch_order(len(state.splits.train), 32, config.seed, 1)
     with torch.no_grad():
         means = [
             convolution(inputs).mean((0, 2, 3))

@@ -220,6 +220,32 @@ def test_epoch_of_skipped_steps_only_has_diverged(make_config: MakeConfig) -> No
     assert (result.steps, result.skipped_steps, result.status) == (0, 5, "diverged")
 
 
+@pytest.mark.parametrize(("scale", "status"), [(1.0, "running"), (0.5, "diverged")])
+def test_run_whose_scale_collapsed_has_diverged(
+    make_config: MakeConfig, scale: float, status: str
+) -> None:
+    state = loop.prepare(make_config(precision="fp16"), "cpu")
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    result = next(loop.train(state))
+    assert math.isfinite(result.metrics["loss"])
+    assert (result.steps, result.status) == (5, status)
+
+
+def test_scale_collapses_where_gradients_overflow_again_and_again(make_config: MakeConfig) -> None:
+    state = loop.prepare(make_config(precision="fp16", batch_size=8), "cpu")
+    plain, calls = state.criterion, iter(range(1000))
+
+    def overflowing(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = plain(logits, labels)
+        return loss * 1e9 if next(calls) >= 2 else loss
+
+    state.criterion = overflowing  # type: ignore[assignment]
+    [result] = loop.train(state)
+    assert (result.steps, result.skipped_steps) == (2, 18)
+    assert state.scaler.get_scale() == 65536 / 2**18
+    assert result.status == "diverged"
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_every_precision_learns(make_config: MakeConfig, precision: str) -> None:
     config = make_config(

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.precision import choose_precision, measure_precision
@@ -31,3 +33,21 @@ def test_choice_follows_from_what_was_measured(make_config: MakeConfig) -> None:
     assert min(choice.seconds_per_step.values()) > 0
     assert choice.precision == choose_precision(choice.seconds_per_step)
     assert "ms" in choice.reason
+
+
+@given(
+    fp32=st.floats(1e-6, 1e3),
+    bf16=st.none() | st.floats(1e-6, 1e3),
+    fp16=st.none() | st.floats(1e-6, 1e3),
+)
+def test_precision_chosen_is_never_slower_than_fp32(
+    fp32: float, bf16: float | None, fp16: float | None
+) -> None:
+    given_seconds = {"fp32": fp32, "bf16": bf16, "fp16": fp16}
+    seconds: dict[Precision, float] = {
+        name: value  # type: ignore[misc]
+        for name, value in given_seconds.items()
+        if value is not None
+    }
+    chosen = choose_precision(seconds)
+    assert chosen == "fp32" or seconds[chosen] <= 0.9 * fp32

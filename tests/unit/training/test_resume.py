@@ -71,7 +71,7 @@ def killed_after(config: TrialConfig, epoch: int, folder: Path, steps: int = 0) 
             break
     switch_to_training(state.optimizer)
     for inputs, labels in islice(state.splits.train.batches(32), steps):
-        loop.train_step(state, inputs, labels)
+        loop.train_step(state, [(inputs, labels)], len(labels))
     seed_everything("something else entirely")
     resumed = loop.prepare(config, "cpu")
     epochs = [result.epoch for result in loop.train(resumed, Checkpoints(folder, "run"))]
@@ -243,6 +243,12 @@ def test_optimizer_of_two_parts_or_two_points_needs_each_piece_of_its_state(
     assert everything(resumed_without(config, path)) != everything(train_through(config))
 
 
+@pytest.mark.parametrize("path", ["average.other", "average.num_updates", "average.in_place"])
+def test_moving_average_needs_each_piece_of_its_state(make_config: MakeConfig, path: str) -> None:
+    config = make_config(ema_decay=0.9, epochs=6)
+    assert everything(resumed_without(config, path)) != everything(train_through(config))
+
+
 @pytest.mark.parametrize("path", ["best_weights", "epochs_without_improvement"])
 def test_run_that_stopped_improving_needs_to_know_its_best(
     make_config: MakeConfig, path: str
@@ -265,6 +271,7 @@ def test_snapshot_holds_nothing_that_the_tests_above_leave_unproved(
         "optimizer",
         "schedule",
         "scaler",
+        "average",
         "history",
         "best_weights",
         "epochs_without_improvement",
