@@ -12,8 +12,8 @@ into JSON and TOML. Scores are stored as measured; `MetricInfo.sign` turns them 
 better".
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from bakeoff.ranges import Params, Range
@@ -206,6 +206,30 @@ class EpochResult:
     train_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     status: EpochStatus = "running"
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Validation samples by class and predicted class, [C, C]; of the scored epoch, where there
+    are at most 100 classes, and empty otherwise."""
+
+    def __post_init__(self) -> None:
+        # Read back from JSON the rows are lists.
+        object.__setattr__(self, "confusion", tuple(map(tuple, self.confusion)))
+
+    @property
+    def class_recall(self) -> tuple[float, ...]:
+        """Share of each class that was recognised, [C]; NaN of a class without samples."""
+        return tuple(
+            row[label] / sum(row) if any(row) else float("nan")
+            for label, row in enumerate(self.confusion)
+        )
+
+
+def keep_last_confusion(history: Sequence[EpochResult]) -> tuple[EpochResult, ...]:
+    """`history` with one confusion matrix at most: the latest, which is the scored epoch's."""
+    last = max((place for place, result in enumerate(history) if result.confusion), default=-1)
+    return tuple(
+        replace(result, confusion=()) if result.confusion and place < last else result
+        for place, result in enumerate(history)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from bakeoff.records import (
     StudyRecord,
     TrialRecord,
     as_plain,
+    keep_last_confusion,
 )
 from bakeoff.search.arms import TrialPlan
 from bakeoff.space import build_arms, distributions, fingerprint
@@ -257,7 +258,7 @@ class Storage:
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Note that a run waits with its checkpoint, and what it measured so far."""
-        content = {"history": _without_nan(as_plain(history))}
+        content = {"history": _without_nan(as_plain(keep_last_confusion(history)))}
         self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, content))
         text = f"after epoch {history[-1].epoch}"
         self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", text))
@@ -279,7 +280,7 @@ class Storage:
             "stop_reason": record.stop_reason,
             "attempts": record.attempts,
             "test_metrics": dict(record.test_metrics),
-            "history": as_plain(record.history),
+            "history": as_plain(keep_last_confusion(record.history)),
         }
         facts: dict[str, Any] = {
             "outcome": record.outcome,

@@ -10,10 +10,15 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, nll_loss
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from bakeoff.records import Task
+
+NUM_BINS = 15
+"""Of confidence, for the calibration error. Source: Guo et al. 2017, arXiv:1706.04599, section 5"""
+MAX_RANK = 5
+"""Of `top5_accuracy`."""
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """Outputs and labels, as the model gives and takes them -> mean loss."""
@@ -40,6 +45,16 @@ class ClassPredictions:
     def labels(self) -> Tensor:
         """[N]."""
         return torch.cat(self._labels)
+
+    @cached_property
+    def log_probabilities(self) -> Tensor:
+        """[N, C], in nats."""
+        return self.logits.log_softmax(1)
+
+    @cached_property
+    def class_counts(self) -> Tensor:
+        """Samples of each class, [C], as float64."""
+        return self.confusion.sum(1)
 
     @cached_property
     def confusion(self) -> Tensor:
@@ -134,7 +149,7 @@ def loss(found: Predictions) -> Tensor:
     """
     match found:
         case ClassPredictions():
-            return cross_entropy(found.logits, found.labels)
+            return nll_loss(found.log_probabilities, found.labels)
         case TargetPredictions():
             return found.criterion(found.predictions, found.targets)
         case TokenPredictions():
@@ -157,6 +172,78 @@ def macro_f1(found: ClassPredictions) -> Tensor:
     counted = found.confusion.sum(0) + found.confusion.sum(1)
     scores = 2 * found.confusion.diagonal() / counted.clamp(min=1)
     return scores.sum() / (counted > 0).sum()
+
+
+def top5_accuracy(found: ClassPredictions) -> Tensor:
+    """Share of samples whose label is among the five largest logits; 1 with up to five classes.
+
+    Source: as `torchmetrics.functional.classification.multiclass_accuracy` with `top_k=5`.
+    """
+    rank = min(MAX_RANK, found.logits.shape[1])
+    best = found.logits.topk(rank, dim=1, sorted=False).indices
+    return (best == found.labels[:, None]).any(1).double().mean()
+
+
+def balanced_accuracy(found: ClassPredictions) -> Tensor:
+    """Mean over the classes that are present of the share of their samples that is recognised.
+
+    Source: as `sklearn.metrics.balanced_accuracy_score`.
+    """
+    recalls = found.confusion.diagonal() / found.class_counts
+    return recalls.nanmean()
+
+
+def auroc(found: ClassPredictions) -> Tensor:
+    """Mean over classes of the area under the ROC curve of one class against the rest.
+
+    It is the probability that a sample of the class is given a larger probability of it than one
+    of another class, ties counting one half. Classes that no sample has, or every one, are left
+    out; NaN if that leaves none, or if a logit is.
+
+    Source: as `torchmetrics.functional.classification.multiclass_auroc`, macro average, by the
+    ranks of Mann and Whitney 1947, because it takes a tenth of the time
+    """
+    scores, labels = found.log_probabilities, found.labels
+    counts = found.class_counts.long()
+    ordered = scores.T.contiguous().sort(1).values
+    own, padding = _by_class(scores.gather(1, labels[:, None])[:, 0], labels, counts)
+    places = torch.searchsorted(ordered, own) + torch.searchsorted(ordered, own, right=True)
+    # Each place is counted from both sides, so that ties count one half; padding comes last.
+    twice = (places.sum(1) - 2 * len(labels) * padding).double()
+    positives = counts.double()
+    pairs = positives * (len(labels) - positives)
+    areas = (twice - positives.square()) / (2 * pairs)
+    mean = torch.where(pairs > 0, areas, torch.nan).nanmean()
+    return torch.where(scores.isnan().any(), torch.nan, mean)
+
+
+def _by_class(values: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Values [N] in a row for each class, filled up with infinity, and how many were filled."""
+    order = labels.argsort(stable=True)
+    rows = labels[order]
+    starts = counts.cumsum(0) - counts
+    columns = torch.arange(len(labels), device=labels.device) - starts[rows]
+    longest = int(counts.max())
+    table = values.new_full((len(counts), longest), torch.inf)
+    table[rows, columns] = values[order]
+    return table, longest - counts
+
+
+def calibration_error(found: ClassPredictions) -> Tensor:
+    """Expected calibration error: by how much confidence and accuracy differ, in 15 equal bins.
+
+    The confidence of a sample is the largest of its probabilities; bins count by their samples.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, equation 3; as
+    `torchmetrics.functional.classification.multiclass_calibration_error` with 15 bins, which puts
+    confidences of exactly 1 into a bin of their own
+    """
+    highest, guessed = found.log_probabilities.max(1)
+    confidence = highest.exp().double()
+    gaps = (guessed == found.labels).double() - confidence
+    bins = (confidence * NUM_BINS).long().clamp(0, NUM_BINS - 1)
+    sums = torch.zeros(NUM_BINS, dtype=torch.float64, device=gaps.device)
+    return sums.index_add_(0, bins, gaps).abs().sum() / len(gaps)
 
 
 def rmse(found: TargetPredictions) -> Tensor:

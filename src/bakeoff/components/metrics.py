@@ -52,7 +52,8 @@ def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
     """Score of a model that knows nothing; a run that diverged gets it.
 
     With C balanced classes or tokens it gives each the same probability and decides by a fair
-    draw: accuracies are 1/C, the cross-entropy is ln C. In regression it predicts the mean of the
+    draw: accuracies are 1/C, the cross-entropy is ln C. (Its calibration error would be perfect, so
+    that the worst one stands in for it.) In regression it predicts the mean of the
     training targets: R2 is 0, and the errors are how far the validation targets lie from it.
 
     Raises:
@@ -142,6 +143,19 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             chance=_one_of_all,
             is_mean_over_samples=True,
         ),
+        _share(
+            "top5_accuracy",
+            "Top-5 accuracy",
+            "torchmetrics.functional.classification.multiclass_accuracy, micro average, top_k=5",
+            chance=lambda one: min(5, one.num_outputs) / one.num_outputs,
+            is_mean_over_samples=True,
+        ),
+        _share(
+            "balanced_accuracy",
+            "Balanced accuracy",
+            "sklearn.metrics.balanced_accuracy_score: mean recall of the classes present",
+            chance=_one_of_all,
+        ),
         _error(
             "loss",
             "Cross-entropy",
@@ -154,6 +168,20 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             "Macro F1",
             "torchmetrics.functional.classification.multiclass_f1_score, macro average",
             chance=_one_of_all,
+        ),
+        _share(
+            "auroc",
+            "AUROC",
+            "torchmetrics.functional.classification.multiclass_auroc, one against the rest, macro",
+            chance=lambda _: 0.5,
+        ),
+        _error(
+            "calibration_error",
+            "Expected calibration error",
+            "torchmetrics.functional.classification.multiclass_calibration_error, 15 bins",
+            high=1.0,
+            # Guessing without knowing is perfectly calibrated; a run that diverged gets the worst.
+            chance=lambda _: 1.0,
         ),
     ),
 )

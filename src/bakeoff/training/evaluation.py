@@ -1,10 +1,11 @@
 """Measuring a model: on validation samples after each epoch, on test samples once."""
 
 from math import nan
+from typing import NamedTuple
 
 import torch
 
-from bakeoff.components.metric_functions import gather
+from bakeoff.components.metric_functions import ClassPredictions, Predictions, gather
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.training.averaging import (
     averages_weights,
@@ -23,6 +24,17 @@ MAX_EVALUATED = 1024
 MAX_STATISTICS_BATCHES = 50
 """Training batches that batch normalisation's statistics are measured on where an optimizer
 averages its weights. Source: README of the package schedulefree."""
+
+MAX_CONFUSION = 100
+"""Classes up to which confusion matrices are kept."""
+
+
+class Measured(NamedTuple):
+    """What one evaluation found."""
+
+    metrics: dict[str, float]
+    confusion: tuple[tuple[int, ...], ...]
+    """Samples by class and predicted class, [C, C]; empty where there are none or too many."""
 
 
 def settle(state: TrainingState) -> None:
@@ -49,16 +61,30 @@ def settle(state: TrainingState) -> None:
 
 def evaluate(state: TrainingState, split: Split) -> dict[str, float]:
     """Every registered metric on one split, with the weights as they are."""
+    return measure(state, split).metrics
+
+
+def measure(state: TrainingState, split: Split) -> Measured:
+    """Every registered metric on one split, and the confusion matrix if there are classes."""
+    found = _predict(state, split)
+    values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
+    metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
+    if not isinstance(found, ClassPredictions) or len(found.confusion) > MAX_CONFUSION:
+        return Measured(metrics, ())
+    rows: list[list[float]] = found.confusion.tolist()
+    return Measured(metrics, tuple(tuple(map(int, row)) for row in rows))
+
+
+def _predict(state: TrainingState, split: Split) -> Predictions:
     batch_size = state.config.training.batch_size
     batch_size = max(batch_size, min(MAX_EVALUATED, EVALUATION_BYTES // split.sample_bytes))
-    state.model.eval()
     scale = state.splits.target_scale
     found = gather(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
+    state.model.eval()
     with torch.no_grad(), state.autocast():
         for batch, batch_labels in split.batches(batch_size):
             found.add(state.model(batch), batch_labels)
-    values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
-    return dict(zip(state.metric_functions, values.tolist(), strict=True))
+    return found
 
 
 def test(state: TrainingState) -> dict[str, float]:

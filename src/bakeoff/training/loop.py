@@ -20,7 +20,7 @@ from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import num_drawn
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.epoch_batches import Batch, training_batches
-from bakeoff.training.evaluation import evaluate, settle, test
+from bakeoff.training.evaluation import measure, settle, test
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
 from bakeoff.training.totals import EpochTotals, Step
@@ -61,10 +61,10 @@ def run_epoch(state: TrainingState) -> EpochResult:
     trained = perf_counter()
     if isfinite(train_loss):
         settle(state)
-        metrics = evaluate(state, state.splits.validation)
+        metrics, confusion = measure(state, state.splits.validation)
         state.schedule.end_epoch(metrics[state.objective.name])
     else:
-        metrics = dict.fromkeys(state.metric_functions, nan)
+        metrics, confusion = dict.fromkeys(state.metric_functions, nan), ()
     return EpochResult(
         epoch=state.epoch + 1,
         metrics=metrics,
@@ -75,6 +75,7 @@ def run_epoch(state: TrainingState) -> EpochResult:
         skipped_steps=totals.skipped_steps,
         train_seconds=trained - started,
         evaluate_seconds=perf_counter() - trained,
+        confusion=confusion,
     )
 
 

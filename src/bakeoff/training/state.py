@@ -14,7 +14,14 @@ from bakeoff.components.metrics import METRICS, find_metric, scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.remedies import REMEDIES, find_clash, is_used
 from bakeoff.errors import UsageError
-from bakeoff.records import EpochResult, EpochStatus, MetricInfo, Precision, TrialConfig
+from bakeoff.records import (
+    EpochResult,
+    EpochStatus,
+    MetricInfo,
+    Precision,
+    TrialConfig,
+    keep_last_confusion,
+)
 from bakeoff.registry import resolve
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
@@ -109,8 +116,13 @@ class TrainingState:
         else:
             self.epochs_without_improvement = 0
             self.best_weights = self.evaluated_weights()
-        result = replace(result, status=self._status(result))
-        self.history.append(result)
+        is_scored = best is not before or self.config.score_rule == "last_epoch"
+        result = replace(
+            result,
+            status=self._status(result),
+            confusion=result.confusion if is_scored else (),
+        )
+        self.history = list(keep_last_confusion([*self.history, result]))
         self.seconds_since_save += result.train_seconds
         return result
 

@@ -98,10 +98,13 @@ def test_registries_hold_what_the_documentation_lists() -> None:
     assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer")
     assert DATASETS.names == ("digits", "fashion-mnist", "fashion-rows", "jargon")
     assert {task: specs.names for task, specs in METRICS.items()} == {
-        "classification": ("accuracy", "loss", "macro_f1"),
+        "classification": (
+            "accuracy", "top5_accuracy", "balanced_accuracy", "loss", "macro_f1", "auroc",
+            "calibration_error",
+        ),
         "regression": ("rmse", "mae", "r2", "loss"),
         "language": ("loss", "perplexity", "token_accuracy"),
-    }
+    }  # fmt: skip
     assert AUGMENTATIONS.names == ("flip", "translate")
 
 

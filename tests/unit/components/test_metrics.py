@@ -7,16 +7,21 @@ import pytest
 import torch
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
     f1_score,
     log_loss,
     mean_absolute_error,
     r2_score,
+    roc_auc_score,
     root_mean_squared_error,
+    top_k_accuracy_score,
 )
 from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss, one_hot
+from torchmetrics.functional.classification import multiclass_calibration_error
 
-from bakeoff.components.metric_functions import Predictions, gather
+from bakeoff.components.metric_functions import ClassPredictions, Predictions, gather
 from bakeoff.components.metrics import (
     DEFAULT_OBJECTIVES,
     METRICS,
@@ -96,11 +101,84 @@ def test_metrics_of_classes_equal_those_of_scikit_learn(seed: int) -> None:
     guessed, shares = logits.argmax(1), logits.double().softmax(1).numpy()
     expected = {
         "accuracy": accuracy_score(labels, guessed),
+        "top5_accuracy": 1.0,
+        "balanced_accuracy": balanced_accuracy_score(labels, guessed),
         "macro_f1": f1_score(labels, guessed, average="macro"),
+        "auroc": roc_auc_score(labels, shares, multi_class="ovr"),
         "loss": log_loss(labels, shares, labels=range(5)),
     }
     found = {name: compute("classification", name, (logits, labels)) for name in expected}
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@SEEDS
+def test_top5_accuracy_of_many_classes_is_that_of_scikit_learn(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 12, (200,), generator=generator)
+    logits = torch.randn(200, 12, generator=generator)
+    expected = top_k_accuracy_score(labels, logits.numpy(), k=5, labels=range(12))
+    assert compute("classification", "top5_accuracy", (logits, labels)) == pytest.approx(expected)
+
+
+@SEEDS
+def test_auroc_counts_ties_one_half_and_leaves_out_absent_classes(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (80,), generator=generator)  # of five classes
+    some_rows = torch.randn(6, 5, generator=generator)
+    logits = some_rows[torch.randint(0, 6, (80,), generator=generator)]
+    shares = logits.double().softmax(1)
+    expected = [roc_auc_score(labels == one, shares[:, one]) for one in range(3)]
+    value = compute("classification", "auroc", (logits, labels))
+    assert value == pytest.approx(sum(expected) / 3, abs=1e-6)
+
+
+@SEEDS
+def test_calibration_error_is_that_of_torchmetrics_and_of_its_definition(seed: int) -> None:
+    logits, labels = classes(seed)
+    value = compute("classification", "calibration_error", (logits, labels))
+    shares = logits.softmax(1)
+    assert value == pytest.approx(
+        float(multiclass_calibration_error(shares, labels, num_classes=5, n_bins=15)), abs=1e-6
+    )
+    confidence, guessed = (part.numpy() for part in shares.max(1))
+    bins = [(confidence >= low / 15) & (confidence < (low + 1) / 15) for low in range(15)]
+    right = guessed == labels.numpy()
+    gaps = [
+        abs(right[one].mean() - confidence[one].mean()) * one.sum() for one in bins if one.any()
+    ]
+    assert value == pytest.approx(sum(gaps) / 90, abs=1e-6)
+
+
+def test_certain_and_right_is_perfectly_calibrated_and_certain_and_wrong_is_not() -> None:
+    labels = torch.arange(5)
+    certain = 1000.0 * one_hot(labels, 5)
+    assert compute("classification", "calibration_error", (certain, labels)) == 0.0
+    wrong = certain.roll(1, 0)
+    assert compute("classification", "calibration_error", (wrong, labels)) == 1.0
+
+
+ONE_CLASS = {
+    "accuracy": 0.75, "top5_accuracy": 1.0, "balanced_accuracy": 0.75, "macro_f1": 3 / 7,
+}  # fmt: skip
+
+
+def test_validation_samples_of_one_class_leave_auroc_undefined_and_the_rest_finite() -> None:
+    labels = torch.zeros(4, dtype=torch.int64)
+    guesses = 3.0 * one_hot(torch.tensor([0, 0, 0, 1]), 5)
+    batch = (guesses, labels)
+    assert math.isnan(compute("classification", "auroc", batch))
+    assert {name: compute("classification", name, batch) for name in ONE_CLASS} == pytest.approx(
+        ONE_CLASS
+    )
+    assert math.isfinite(compute("classification", "calibration_error", batch))
+
+
+@SEEDS
+def test_confusion_counts_samples_by_class_and_predicted_class(seed: int) -> None:
+    logits, labels = classes(seed)
+    found = ClassPredictions()
+    found.add(logits, labels)
+    assert found.confusion.tolist() == confusion_matrix(labels, logits.argmax(1)).tolist()
 
 
 @SEEDS
@@ -138,8 +216,9 @@ def test_metrics_of_tokens_are_those_of_all_tokens_together(seed: int) -> None:
 def test_perfect_predictions_beat_noisy_ones(task: Task, metric: str) -> None:
     outputs, labels = BATCHES[task](0)
     sign = find_metric(metric, task).info.sign
-    best = compute(task, metric, (perfect(task, labels), labels))
-    assert sign * best > sign * compute(task, metric, (outputs, labels))
+    best = sign * compute(task, metric, (perfect(task, labels), labels))
+    noisy = sign * compute(task, metric, (outputs, labels))
+    assert best > noisy or (metric == "top5_accuracy" and best == noisy == 1)  # of five classes
 
 
 @EVERY
@@ -162,7 +241,8 @@ def test_outputs_that_are_not_finite_never_look_good(task: Task, metric: str) ->
     outputs, labels = BATCHES[task](0)
     value = compute(task, metric, (torch.full_like(outputs, math.nan), labels))
     sign = find_metric(metric, task).info.sign
-    assert math.isnan(value) or sign * value < sign * compute(task, metric, (outputs, labels))
+    good = compute(task, metric, (outputs, labels))
+    assert math.isnan(value) or sign * value < sign * good or metric == "top5_accuracy"
 
 
 @pytest.mark.parametrize("task", METRICS)
@@ -197,7 +277,10 @@ def test_classes_neither_present_nor_predicted_do_not_count_in_macro_f1() -> Non
 
 CHANCE = {
     ("classification", "accuracy"): 0.1,
+    ("classification", "top5_accuracy"): 0.5,
+    ("classification", "balanced_accuracy"): 0.1,
     ("classification", "macro_f1"): 0.1,
+    ("classification", "auroc"): 0.5,
     ("classification", "loss"): math.log(10),
     ("language", "loss"): math.log(10),
     ("language", "perplexity"): 10.0,
@@ -220,6 +303,12 @@ def test_chance_score_is_what_fair_guesses_get(task: Task, metric: str) -> None:
         labels, guesses = labels.view(200, 100), guesses.view(200, 100, 10)
     expected = chance_score(metric, task, Untrained(num_outputs=10))
     assert compute(task, metric, (guesses, labels)) == pytest.approx(expected, abs=0.01)
+
+
+def test_calibration_error_of_a_run_that_diverged_is_the_worst_not_the_perfect_one_of_guessing() -> (
+    None
+):
+    assert chance_score("calibration_error", "classification", Untrained(num_outputs=10)) == 1.0
 
 
 @pytest.mark.parametrize("metric", METRICS["regression"].names)

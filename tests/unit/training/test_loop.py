@@ -1,15 +1,18 @@
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from bakeoff.components.metrics import METRICS, scored_epoch
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import DataError, UsageError
-from bakeoff.records import EpochResult, TrialConfig
+from bakeoff.records import EpochResult, TrialConfig, as_plain
 from bakeoff.training import loop
 from bakeoff.training.evaluation import evaluate
 from bakeoff.training.state import TrainingState, copy_weights
@@ -42,7 +45,7 @@ def test_each_epoch_is_yielded_and_the_last_one_is_finished(make_config: MakeCon
 
 def test_every_registered_metric_is_measured(make_config: MakeConfig) -> None:
     _, results = run(make_config(epochs=1))
-    assert set(results[0].metrics) == {"accuracy", "loss", "macro_f1"}
+    assert set(results[0].metrics) == set(METRICS["classification"].names)
     assert all(map(math.isfinite, results[0].metrics.values()))
 
 
@@ -326,3 +329,32 @@ def test_batch_larger_than_the_data_is_refused(make_config: MakeConfig) -> None:
 def test_unknown_component_is_refused(make_config: MakeConfig, changed: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"unknown .* did you mean"):
         loop.prepare(make_config(**changed), "cpu")
+
+
+# ---------------------------------------------------------------- confusion matrix
+
+
+@pytest.mark.parametrize("rule", ["best_epoch", "last_epoch"])
+def test_confusion_is_kept_for_the_scored_epoch_alone(make_config: MakeConfig, rule: str) -> None:
+    state, results = run(make_config(epochs=6, score_rule=rule))
+    scored = scored_epoch(results, state.objective, rule)  # type: ignore[arg-type]
+    assert scored is not None
+    kept = [result for result in state.history if result.confusion]
+    assert [result.epoch for result in kept] == [scored.epoch]
+    confusion = np.array(kept[0].confusion)
+    assert confusion.shape == (10, 10)
+    assert confusion.sum() == len(state.splits.validation)
+    assert confusion.trace() / confusion.sum() == pytest.approx(scored.metrics["accuracy"])
+    assert np.mean(kept[0].class_recall) == pytest.approx(scored.metrics["balanced_accuracy"])
+
+
+def test_recall_of_a_class_without_samples_is_nan() -> None:
+    result = EpochResult(epoch=1, metrics={}, confusion=((3, 1), (0, 0)))
+    assert result.class_recall[0] == 0.75
+    assert math.isnan(result.class_recall[1])
+
+
+def test_confusion_read_from_json_is_the_one_that_was_written() -> None:
+    numbers = {"train_loss": 0.5, "learning_rate": 0.1, "grad_norm": 2.0}
+    result = EpochResult(epoch=1, metrics={}, confusion=((3, 1), (0, 2)), **numbers)  # type: ignore[arg-type]
+    assert EpochResult(**json.loads(json.dumps(as_plain(result)))) == result
