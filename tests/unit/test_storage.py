@@ -69,6 +69,18 @@ def test_settings_and_facts_come_back_as_they_were_stored(storage, config):
     assert storage.names() == ("toy",)
 
 
+def test_confusion_is_stored_for_the_latest_epoch_that_has_one(storage, config):
+    matrices = (((1, 2), (3, 4)), ((2, 1), (3, 4)), ())
+    history = tuple(
+        EpochResult(epoch=epoch, metrics={"accuracy": 0.5}, confusion=confusion)
+        for epoch, confusion in enumerate(matrices, 1)
+    )
+    number, trial_id = storage.begin(config, PLAN)
+    storage.finish(trial_id, record_of(number, history=history))
+    [(_, loaded)] = storage.load_runs("toy", "search")
+    assert [result.confusion for result in loaded.history] == [(), matrices[1], ()]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -91,5 +91,6 @@ def _model_arguments(state: TrainingState) -> Mapping[str, Any]:
     return {
         "input_shape": list(state.splits.input_shape),
         "num_outputs": state.splits.num_outputs,
+        **spec.fixed,
         **params,
     }
