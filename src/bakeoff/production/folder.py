@@ -13,7 +13,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class RunResult:
     """Of the scored epoch."""
     test_metrics: Mapping[str, float]
     """Of the scored epoch's weights, read once; empty unless the run is complete."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Validation samples by class and predicted class, [C, C], at the scored epoch."""
     note: str = ""
 
 
@@ -110,6 +112,7 @@ class RunFolder:
         content = json.loads(path.read_text("utf-8"))
         for key in ("validation_metrics", "test_metrics"):
             content[key] = _numbers(content[key])
+        content["confusion"] = tuple(map(tuple, content.get("confusion", ())))
         return RunResult(**content)
 
 
@@ -142,6 +145,8 @@ class EpochLog:
             if self.differs_from is None and _measured(known) != _measured(result):
                 self.differs_from = result.epoch
             return False
+        # The scored epoch's matrix stands in the result; a repeated epoch has none any more.
+        result = replace(result, confusion=())
         self.history[result.epoch] = result
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(_plain(as_plain(result))) + "\n")

@@ -299,6 +299,7 @@ class _SingleRun:
             scored_epoch=None if scored is None else scored.epoch,
             validation_metrics={} if scored is None else scored.metrics,
             test_metrics=event.test_metrics,
+            confusion=() if scored is None else scored.confusion,
             note="" if differs is None else f"resumed, not bit-identical from epoch {differs}",
         )
 

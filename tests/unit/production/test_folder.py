@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,23 @@ def test_a_run_that_has_begun_is_known_with_its_settings(
 
 def test_a_result_read_back_is_the_one_written(tmp_path: Path) -> None:
     result = RunResult(
-        outcome="complete", scored_epoch=2, validation_metrics={"loss": 0.5}, test_metrics={}
+        outcome="complete",
+        scored_epoch=2,
+        validation_metrics={"loss": 0.5},
+        test_metrics={},
+        confusion=((3, 1), (0, 4)),
     )
     RunFolder(tmp_path).finish(result)
     assert RunFolder(tmp_path).load_result() == result
+
+
+def test_a_line_of_the_log_does_not_depend_on_whether_its_epoch_was_repeated(
+    tmp_path: Path,
+) -> None:
+    repeated = epoch(1)
+    for name, one in (("a", repeated), ("b", replace(repeated, confusion=((3, 1), (0, 4))))):
+        EpochLog(tmp_path / name).add(one)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_run_of_a_newer_release_is_refused(tmp_path: Path, config: StudyConfig) -> None:
