@@ -140,6 +140,15 @@ class ConfirmConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where else runs are shown."""
+
+    tensorboard: bool = False
+    wandb: str | None = None
+    """Project of Weights & Biases; None is not told."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """A study file, checked and with every default written out."""
 
@@ -161,6 +170,7 @@ class StudyConfig:
     space: Mapping[str, Range | float | int | bool | str]
     """Range or fixed value by full parameter name: `adamw.learning_rate`, `model.dropout`."""
     confirm: ConfirmConfig
+    tracking: TrackingConfig = TrackingConfig()
 
 
 # ---------------------------------------------------------------- one run

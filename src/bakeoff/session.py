@@ -36,6 +36,8 @@ from bakeoff.seeding import derive_seed
 from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.studyfile import format_study
+from bakeoff.tracking import build_tracking, check_trackers
+from bakeoff.tracking.observer import TrackedObserver
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 
@@ -142,7 +144,10 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             _check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
                 probe(config, engine, stop)  # model and device still work
-            return _drive(stored, settings, storage, engine, observer, stop)
+            folder = study_folder(settings.output, config.name)
+            with closing(build_tracking(config, folder, observer.note)) as tracking:
+                tracked = TrackedObserver(observer, tracking)
+                return _drive(stored, settings, storage, engine, tracked, stop)
 
 
 def _on_wait(observer: Observer, stop: StopRequest, reason: str) -> None:
@@ -202,7 +207,9 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
 
 
 def check_packages(config: StudyConfig) -> None:
-    """Make sure that the packages of optimizers, model and sampler are installed, importing none.
+    """Make sure that packages of optimizers, model, sampler and trackers are installed.
+
+    None is imported.
 
     Raises:
         MissingDependencyError: One is not; the message names the extra that brings it.
@@ -212,6 +219,7 @@ def check_packages(config: StudyConfig) -> None:
         check_installed(name, find_optimizer(name).package)
     check_model_installed(config.model)
     check_sampler(config.search.sampler)
+    check_trackers(config.tracking)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:

@@ -31,7 +31,7 @@ from bakeoff.studyfile import arm_names, describe_settings
 from bakeoff.studyfile.arms import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
-MAY_CHANGE = ("study.question",)
+MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")
 """Settings that may differ between the file and the stored study: they change no result."""
 
 

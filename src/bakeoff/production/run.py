@@ -30,6 +30,8 @@ from bakeoff.session import (
     probe,
 )
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
+from bakeoff.tracking import Tracking, build_tracking
+from bakeoff.tracking.observer import scores_of
 
 MAX_THREADS = 1024
 
@@ -130,7 +132,10 @@ def train_run(
                 folder.begin(config, measured)
             facts = folder.load_facts()
             _check_data_unchanged(facts, summary)
-            result = _SingleRun(config, facts, folder, engine, observer, stop).drive()
+            study_folder = folder.path.parents[1]
+            with closing(build_tracking(config, study_folder, observer.note)) as tracking:
+                run = _SingleRun(config, facts, folder, engine, observer, stop, tracking)
+                result = run.drive()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
     return _report(folder, config, result, was_finished=False)
 
@@ -218,7 +223,11 @@ class _SingleRun:
         engine: LocalEngine,
         observer: RunObserver,
         stop: StopRequest,
+        tracking: Tracking,
     ) -> None:
+        self._tracking = tracking
+        self._tracked_name = f"train-{folder.path.name}"
+        self._values = {**params_of(config), "seed": facts.seed}
         self._name = folder.path.name
         self._config = trial_config(config, facts)
         self._folder = folder
@@ -245,6 +254,7 @@ class _SingleRun:
 
     def _submit(self) -> None:
         self._told.clear()
+        self._tracking.begin(self._tracked_name, self._values)
         self._engine.submit(
             Job(
                 run=self._name,
@@ -274,6 +284,7 @@ class _SingleRun:
 
     def _on_epoch(self, result: EpochResult) -> None:
         self._told.append(result)
+        self._tracking.epoch(self._tracked_name, result)
         is_new = self._log.add(result)
         self._attempt = 1 if is_new else self._attempt
         self._observer.epoch(result, is_new=is_new)
@@ -293,6 +304,9 @@ class _SingleRun:
     def _result(self, event: Finished) -> RunResult:
         metric = find_metric(self._config.objective, self._config.data.task).info
         scored = scored_epoch(self._told, metric, self._config.score_rule)
+        score = None if scored is None else scored.metrics[metric.name]
+        scores = scores_of(score, event.test_metrics)
+        self._tracking.end(self._tracked_name, event.outcome, scores)
         differs = self._log.differs_from
         return RunResult(
             outcome=event.outcome,

@@ -101,6 +101,7 @@ def format_study(config: StudyConfig) -> str:
         "search": search,
         "space": space,
         "confirm": as_plain(config.confirm),
+        "tracking": as_plain(config.tracking),
     }
     return tomli_w.dumps(_without_none(document))
 

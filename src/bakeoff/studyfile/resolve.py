@@ -23,6 +23,7 @@ from bakeoff.records import (
     Loss,
     StudyConfig,
     Task,
+    TrackingConfig,
     TrainingConfig,
 )
 from bakeoff.registry import Registry
@@ -118,6 +119,7 @@ def resolve(file: StudyFile) -> StudyConfig:
             shortlist=file.confirm.shortlist,
             shortlist_seeds=file.confirm.shortlist_seeds,
         ),
+        tracking=TrackingConfig(tensorboard=file.tracking.tensorboard, wandb=file.tracking.wandb),
     )
     if file.search.sampler == "grid":
         return fit_to_grid(

@@ -137,6 +137,13 @@ class ConfirmSection(_Section):
     shortlist_seeds: PositiveInt = 3
 
 
+class TrackingSection(_Section):
+    """Where else runs are shown; nowhere unless asked."""
+
+    tensorboard: bool = False
+    wandb: Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")] | None = None
+
+
 class StudyFile(_Section):
     """A study file, as written."""
 
@@ -147,6 +154,7 @@ class StudyFile(_Section):
     search: SearchSection
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     confirm: ConfirmSection = ConfirmSection()
+    tracking: TrackingSection = TrackingSection()
 
 
 def study_schema() -> str:

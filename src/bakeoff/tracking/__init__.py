@@ -1,0 +1,181 @@
+"""What runs measure, also told to TensorBoard and Weights & Biases where the study file asks.
+
+Trackers work in a thread of their own behind a queue, in the driver's process: one that raises,
+hangs or finds the disk full is noted once and left alone from then on, and no trial is touched.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from bakeoff.errors import MissingDependencyError, one_line
+from bakeoff.records import EpochResult, Outcome, StudyConfig, TrackingConfig
+
+CLOSE_SECONDS = 10.0
+"""How long the end of a session waits for what was not yet told."""
+
+Values = Mapping[str, float | int | bool | str]
+
+
+class Tracker(Protocol):
+    """Somewhere that runs are shown; any method may raise."""
+
+    name: str
+
+    def has(self, run: str) -> bool:
+        """Whether anything of this run was told in an earlier session."""
+        ...
+
+    def begin(self, run: str, values: Values) -> None:
+        """A run begins, or continues: all its epochs follow, those told before included."""
+        ...
+
+    def epoch(self, run: str, result: EpochResult) -> None:
+        """A run has completed an epoch."""
+        ...
+
+    def pause(self, run: str) -> None:
+        """A run waits; `begin` continues it."""
+        ...
+
+    def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """A run has ended; `scores` are single values, such as test metrics."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes in this session."""
+        ...
+
+
+Call = Callable[[Tracker], None]
+
+
+class Tracking:
+    """Hands everything to every tracker, in order, without making anybody wait.
+
+    Args:
+        trackers: None of them is called from the caller's thread.
+        note: Told once of each tracker that fails.
+    """
+
+    def __init__(self, trackers: Sequence[Tracker], note: Callable[[str], None]) -> None:
+        self._trackers = list(trackers)
+        self._note = note
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="tracking")
+        if self._trackers:
+            self._thread.start()
+
+    def begin(self, run: str, values: Values) -> None:
+        """See `Tracker`."""
+        self._put(lambda tracker: tracker.begin(run, values))
+
+    def epoch(self, run: str, result: EpochResult) -> None:
+        """See `Tracker`."""
+        self._put(lambda tracker: tracker.epoch(run, result))
+
+    def pause(self, run: str) -> None:
+        """See `Tracker`."""
+        self._put(lambda tracker: tracker.pause(run))
+
+    def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """See `Tracker`."""
+        self._put(lambda tracker: tracker.end(run, outcome, scores))
+
+    def restore(
+        self,
+        run: str,
+        values: Values,
+        history: Sequence[EpochResult],
+        outcome: Outcome,
+        scores: Mapping[str, float],
+    ) -> None:
+        """Tell a run that ended in an earlier session to trackers that never heard of it."""
+
+        def tell(tracker: Tracker) -> None:
+            if tracker.has(run):
+                return
+            tracker.begin(run, values)
+            for result in history:
+                tracker.epoch(run, result)
+            tracker.end(run, outcome, scores)
+
+        self._put(tell)
+
+    def close(self) -> None:
+        """Wait for what was not yet told, but not for ever."""
+        if not self._trackers or not self._thread.is_alive():
+            return
+        self._put(lambda tracker: tracker.close())
+        self._calls.put(None)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            names = " and ".join(tracker.name for tracker in self._trackers)
+            self._note(f"tracking: {names} did not take everything within {CLOSE_SECONDS:.0f} s")
+
+    def _put(self, call: Call) -> None:
+        if self._trackers:
+            self._calls.put(call)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            for tracker in list(self._trackers):
+                try:
+                    call(tracker)
+                except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                    self._trackers.remove(tracker)
+                    reason = one_line(f"{type(error).__name__}: {error}")[:300]
+                    self._note(f"tracking: {tracker.name} is off from here on ({reason})")
+
+
+def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None]) -> Tracking:
+    """What the study file asks for; nothing where it asks for nothing.
+
+    Args:
+        config: The study.
+        folder: Of its results; TensorBoard and W&B get folders of their own in it.
+        note: Told once of each tracker that fails.
+    """
+    trackers: list[Tracker] = []
+    try:
+        if config.tracking.tensorboard:
+            from bakeoff.tracking.tensorboard_writer import TensorBoardTracker
+
+            trackers.append(TensorBoardTracker(folder / "tensorboard"))
+        if config.tracking.wandb is not None:
+            from bakeoff.tracking.wandb_client import WandbTracker
+
+            trackers.append(WandbTracker(folder, config.tracking.wandb, group=config.name))
+    except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
+        note(f"tracking: {one_line(f'{type(error).__name__}: {error}')[:300]}")
+    return Tracking(trackers, note)
+
+
+def check_trackers(config: TrackingConfig) -> None:
+    """Make sure that the packages of the trackers are installed, importing none.
+
+    Raises:
+        MissingDependencyError: One is not; the message names the extra that brings it.
+    """
+    asked = {"tensorboard": config.tensorboard, "wandb": config.wandb is not None}
+    for package, is_asked in asked.items():
+        if is_asked and find_spec(package) is None:
+            raise MissingDependencyError(
+                f"tracking.{package}: the package {package} is not installed; get it with"
+                f" pip install 'bakeoff[{package}]'"
+            )
+
+
+def scalars_of(result: EpochResult) -> dict[str, float]:
+    """What is shown of an epoch, by name."""
+    return {
+        **{f"validation/{name}": value for name, value in result.metrics.items()},
+        "train/loss": result.train_loss,
+        "train/learning_rate": result.learning_rate,
+        "train/grad_norm": result.grad_norm,
+        "seconds/train": result.train_seconds,
+        "seconds/evaluate": result.evaluate_seconds,
+    }

@@ -1,0 +1,99 @@
+"""Weights & Biases: a run per run, in one group per study; offline where nobody has logged in."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import wandb
+
+from bakeoff.records import EpochResult, Outcome
+from bakeoff.tracking import Values, scalars_of
+
+IDENTITY_FILE = ".tracking"
+
+
+class WandbTracker:
+    """Runs of one study in one project.
+
+    Args:
+        directory: Of the study's results; W&B keeps its files in `wandb` below it.
+        project: Where the runs are shown.
+        group: The study.
+    """
+
+    name = "Weights & Biases"
+
+    def __init__(self, directory: Path, project: str, group: str) -> None:
+        self._directory = directory
+        self._project = project
+        self._group = group
+        self._runs: dict[str, wandb.Run] = {}
+
+    def has(self, run: str) -> bool:
+        """See `Tracker`."""
+        return any((self._directory / "wandb").glob(f"*run-*-{self._id(run)}"))
+
+    def begin(self, run: str, values: Values) -> None:
+        """See `Tracker`. Files that wait to be sent are replaced; what was sent is continued."""
+        self.pause(run)
+        for path in (self._directory / "wandb").glob(f"offline-run-*-{self._id(run)}"):
+            shutil.rmtree(path)
+        self._runs[run] = wandb.init(
+            project=self._project,
+            group=self._group,
+            name=run,
+            id=self._id(run),
+            dir=str(self._directory),
+            config=dict(values),
+            mode=_mode(),
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", disable_git=True),
+        )
+
+    def epoch(self, run: str, result: EpochResult) -> None:
+        """See `Tracker`. Epochs that the server has are not sent again."""
+        if result.epoch >= self._runs[run].starting_step:
+            self._runs[run].log(scalars_of(result), step=result.epoch)
+
+    def pause(self, run: str) -> None:
+        """See `Tracker`."""
+        active = self._runs.pop(run, None)
+        if active is not None:
+            active.finish()
+
+    def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
+        """See `Tracker`."""
+        active = self._runs.pop(run, None)
+        if active is None:  # it ended while it waited
+            return
+        active.summary.update({"outcome": outcome, **scores})
+        active.finish(exit_code=1 if outcome in ("failed", "infeasible") else 0)
+
+    def close(self) -> None:
+        """See `Tracker`."""
+        for run in list(self._runs):
+            self.pause(run)
+
+    def _id(self, run: str) -> str:
+        """The run's own name at W&B: the same whenever it continues, another in another study."""
+        return hashlib.sha256(f"{self._identity()}/{run}".encode()).hexdigest()[:16]
+
+    def _identity(self) -> str:
+        """Drawn once for a study, because one that is begun anew is not the old one."""
+        path = self._directory / IDENTITY_FILE
+        if not path.exists():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path.write_text(secrets.token_hex(16))
+        return path.read_text()
+
+
+def _mode() -> Literal["online", "offline"] | None:
+    """As WANDB_MODE says; else offline unless somebody has logged in, so that nobody is asked."""
+    if os.environ.get("WANDB_MODE"):
+        return None
+    return "online" if wandb.api.api_key else "offline"
