@@ -14,6 +14,8 @@ from bakeoff.records import EpochResult, Outcome
 from bakeoff.tracking import Values, scalars_of
 
 IDENTITY_FILE = ".tracking"
+INIT_SECONDS = 30.0
+"""How long the server may take to answer; the study does not wait for it until its end."""
 
 
 class WandbTracker:
@@ -52,7 +54,9 @@ class WandbTracker:
             mode=_mode(),
             resume="allow",
             reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off", disable_git=True),
+            settings=wandb.Settings(
+                silent=True, console="off", disable_git=True, init_timeout=INIT_SECONDS
+            ),
         )
 
     def epoch(self, run: str, result: EpochResult) -> None:
