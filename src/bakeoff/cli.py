@@ -266,7 +266,8 @@ def report(
 ) -> None:
     """Write a study's report anew: HTML, Markdown, CSV and JSON.
 
-    Also of any other Optuna study, which is only read: SQLite, PostgreSQL or journal file.
+    Of several studies also one report across them, with a verdict from six workloads on. Of any
+    other Optuna study too, which is only read: SQLite, PostgreSQL or journal file.
 
     Example: study report digits
 

@@ -69,7 +69,7 @@ class Figures(Mapping[str, "go.Figure"]):
         return "\n".join(lines) or "no figures: there is nothing to draw yet"
 
     @cached_property
-    def _drawn(self) -> tuple[FigureSpec, ...]:
+    def _drawn(self) -> tuple[FigureSpec[Comparison], ...]:
         return tuple(spec for spec in FIGURES if spec.compute(self._comparison))
 
 

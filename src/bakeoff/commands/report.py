@@ -7,10 +7,13 @@ from pathlib import Path
 import typer
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.workloads import compare_workloads
+from bakeoff.commands.output import print_table
 from bakeoff.commands.run import print_comparison, print_diagnoses, report_study
 from bakeoff.errors import UsageError, one_line
 from bakeoff.records import Comparison
 from bakeoff.report import write_report
+from bakeoff.report.workloads import write_workloads_report
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -22,7 +25,7 @@ def report_own(
     storage_url: str | None,
     image_formats: Sequence[str] = (),
 ) -> None:
-    """Write the report of a study of ours.
+    """Write the report of a study of ours; of several, also one across them.
 
     Raises:
         UsageError: No study is named.
@@ -30,8 +33,24 @@ def report_own(
     """
     if not names:
         raise UsageError("name a study (`study list` shows them), or another program's by --study")
-    for name in names:
+    comparisons = [
         report_study(name, output=output, storage_url=storage_url, image_formats=image_formats)
+        for name in dict.fromkeys(names)
+    ]
+    if len(comparisons) > 1:
+        _report_across(comparisons, output)
+
+
+def _report_across(comparisons: Sequence[Comparison], output: Path) -> None:
+    found = compare_workloads(comparisons)
+    folder = folder_name("-and-".join(one.study.name for one in comparisons))
+    page = write_workloads_report(found, output / folder)
+    typer.echo(f"\nacross {len(comparisons)} studies, {found.level}: {found.headline}\n")
+    print_table(
+        ["arm", "mean rank", "best on", "profile score"],
+        [[arm.arm, arm.mean_rank, arm.wins, arm.profile_score] for arm in found.arms],
+    )
+    typer.echo(f"\nreport: {page}")
 
 
 def report_foreign(

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
-from bakeoff.records import OUTCOMES, ArmSummary, Outcome
+from bakeoff.records import OUTCOMES, ArmSummary, Outcome, StudyRecord
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from bakeoff.report.workloads import AcrossPage
 
 MAX_INLINE_ROWS = 150
 """A figure's data stands in the page up to this many rows; beyond, only in its CSV."""
@@ -28,8 +31,45 @@ JSON_ESCAPES = str.maketrans(
 
 def render_html(page: Page) -> str:
     """The whole page. Scripts other than the two inlined here are refused by its own policy."""
+    study = page.comparison.study
+    return _render(
+        "report.html.j2",
+        page.figures,
+        study,
+        page.comparison,
+        page=page,
+        comparison=page.comparison,
+        study=study,
+        verdict=page.comparison.verdict,
+    )
+
+
+def render_workloads_html(page: "AcrossPage") -> str:
+    """The page on several studies, with the same policy; colours are those of the first study."""
+    found = page.found
+    return _render(
+        "workloads.html.j2", page.figures, found.comparisons[0].study, found, page=page, found=found
+    )
+
+
+def _render(
+    template: str,
+    figures: Sequence[ReportFigure],
+    colored_by: StudyRecord,
+    subject: object,
+    **words: object,
+) -> str:
+    """A template with its figures drawn, its scripts inlined and everything escaped.
+
+    Args:
+        template: Its name.
+        figures: All figures of the page.
+        colored_by: The study whose order of arms decides their colours.
+        subject: What the figures are about.
+        **words: What else the template shows.
+    """
     scripts = [template_text("report.js")]
-    drawings = {figure.spec.id: _drawing(figure, page) for figure in page.figures if figure.rows}
+    drawings = {figure.spec.id: _drawing(figure, subject) for figure in figures if figure.rows}
     if drawings:
         from plotly.offline import get_plotlyjs
 
@@ -37,19 +77,16 @@ def render_html(page: Page) -> str:
     environment = html_environment()
     environment.filters["code"] = _code
     environment.filters["outcomes"] = _outcomes
-    environment.filters["arm_class"] = lambda arm: _arm_class(page, arm)
-    return environment.get_template("report.html.j2").render(
-        page=page,
-        comparison=page.comparison,
-        study=page.comparison.study,
-        verdict=page.comparison.verdict,
+    environment.filters["arm_class"] = lambda arm: _arm_class(colored_by, arm)
+    return environment.get_template(template).render(
         policy=content_security_policy(scripts),
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
         drawings=drawings,
-        figure_tables={figure.spec.id: _figure_table(figure) for figure in page.figures},
+        figure_tables={figure.spec.id: _figure_table(figure) for figure in figures},
         dark_colors=embedded_json(dict(DARK)),
         style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet
         arm_colors=ARM_COLORS,
+        **words,
     )
 
 
@@ -90,8 +127,8 @@ def embedded_figure(figure: "go.Figure") -> Markup:
     return Markup(figure.to_json().translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
 
 
-def _drawing(figure: ReportFigure, page: Page) -> Markup:
-    return embedded_figure(figure.spec.draw(figure.rows, page.comparison))
+def _drawing(figure: ReportFigure, subject: object) -> Markup:
+    return embedded_figure(figure.spec.draw(figure.rows, subject))
 
 
 def _figure_table(figure: ReportFigure) -> Table | None:
@@ -113,8 +150,8 @@ def _figure_cell(value: CellValue) -> Cell:
     return text_cell(None if value is None else str(value))
 
 
-def _arm_class(page: Page, arm: str) -> str:
-    return f"arm-{arm_position(page.comparison.study, arm) % len(ARM_COLORS)}"
+def _arm_class(study: StudyRecord, arm: str) -> str:
+    return f"arm-{arm_position(study, arm) % len(ARM_COLORS)}"
 
 
 def _outcomes(arm: ArmSummary) -> list[tuple[Outcome, int]]:

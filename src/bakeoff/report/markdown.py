@@ -1,6 +1,7 @@
 """The report as Markdown: the same sentences, tables and numbers."""
 
 import re
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -8,6 +9,9 @@ from bakeoff.analysis.figures.style import printable
 from bakeoff.report.numbers import MISSING
 from bakeoff.report.page import Page
 from bakeoff.report.table import Table
+
+if TYPE_CHECKING:
+    from bakeoff.report.workloads import AcrossPage
 
 SPECIAL = re.compile(
     r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|^[#=]|^[+-](?=[\s-]|$)|(?<=^\d)[.)](?=\s|$)"
@@ -24,6 +28,21 @@ class Verbatim(str):
 
 def render_markdown(page: Page) -> str:
     """The whole report; every text in it is escaped unless it is `Verbatim`."""
+    return _render(
+        "report.md.j2",
+        page=page,
+        comparison=page.comparison,
+        study=page.comparison.study,
+        verdict=page.comparison.verdict,
+    )
+
+
+def render_workloads_markdown(page: "AcrossPage") -> str:
+    """The report on several studies."""
+    return _render("workloads.md.j2", page=page, found=page.found)
+
+
+def _render(template: str, **words: object) -> str:
     environment = Environment(  # noqa: S701 - not HTML: finalize escapes for Markdown
         loader=PackageLoader("bakeoff.report"),
         undefined=StrictUndefined,
@@ -33,12 +52,7 @@ def render_markdown(page: Page) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"markdown_table": markdown_table, "code_block": code_block}
-    return environment.get_template("report.md.j2").render(
-        page=page,
-        comparison=page.comparison,
-        study=page.comparison.study,
-        verdict=page.comparison.verdict,
-    )
+    return environment.get_template(template).render(**words)
 
 
 def escape(text: str) -> str:

@@ -44,7 +44,7 @@ CONFIRMED_COLUMNS = (
 class ReportFigure:
     """A figure with its rows; without rows it is not drawn."""
 
-    spec: FigureSpec
+    spec: FigureSpec[Any]
     rows: tuple[Any, ...]
     caption: str
 
@@ -144,7 +144,7 @@ def build_page(
     )
 
 
-def _build_figure(spec: FigureSpec, comparison: Comparison) -> ReportFigure:
+def _build_figure(spec: FigureSpec[Comparison], comparison: Comparison) -> ReportFigure:
     rows: Sequence[Any] = spec.compute(comparison)
     caption = spec.caption(comparison) if rows else ""
     return ReportFigure(spec=spec, rows=tuple(rows), caption=caption)

@@ -14,8 +14,9 @@ from bakeoff.analysis.figures.parameters import PARAMETERS
 from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
 from bakeoff.analysis.figures.spec import FigureSpec
+from bakeoff.records import Comparison
 
-FIGURES: tuple[FigureSpec, ...] = (
+FIGURES: tuple[FigureSpec[Comparison], ...] = (
     CONFIRMED_SCORES,
     PAIR_DIFFERENCES,
     BEST_OF_K,

@@ -116,7 +116,7 @@ def caption_best_arm(comparison: Comparison) -> str:
     )
 
 
-BEST_ARM = FigureSpec(
+BEST_ARM = FigureSpec[Comparison](
     id="F5",
     slug="best-arm",
     question="Which arm would I bet on with k trials?",

@@ -192,7 +192,7 @@ def caption_best_of_k(comparison: Comparison) -> str:
     )
 
 
-BEST_OF_K = FigureSpec(
+BEST_OF_K = FigureSpec[Comparison](
     id="F3",
     slug="best-of-k",
     question="How good is each arm for a given tuning effort; do the curves cross?",

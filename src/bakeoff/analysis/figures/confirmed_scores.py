@@ -207,7 +207,7 @@ def caption_confirmed_scores(comparison: Comparison) -> str:
     return caption
 
 
-CONFIRMED_SCORES = FigureSpec(
+CONFIRMED_SCORES = FigureSpec[Comparison](
     id="F1",
     slug="confirmed-scores",
     question="Which tuned arm is better, by how much, how sure?",

@@ -189,7 +189,7 @@ def caption_learning_curves(comparison: Comparison) -> str:
     )
 
 
-LEARNING_CURVES = FigureSpec(
+LEARNING_CURVES = FigureSpec[Comparison](
     id="F8",
     slug="learning-curves",
     question="Who gets there sooner, and does anybody overfit?",

@@ -168,7 +168,7 @@ def caption_learning_rates(comparison: Comparison) -> str:
     )
 
 
-LEARNING_RATES = FigureSpec(
+LEARNING_RATES = FigureSpec[Comparison](
     id="F6",
     slug="learning-rates",
     question="How sensitive is each arm to its learning rate; was the range wide enough?",

@@ -116,7 +116,7 @@ def caption_pair_differences(comparison: Comparison) -> str:
     )
 
 
-PAIR_DIFFERENCES = FigureSpec(
+PAIR_DIFFERENCES = FigureSpec[Comparison](
     id="F2",
     slug="pair-differences",
     question="Which differences are real, which matter?",

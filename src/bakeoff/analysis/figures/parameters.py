@@ -208,7 +208,7 @@ def caption_parameters(comparison: Comparison) -> str:
     )
 
 
-PARAMETERS = FigureSpec(
+PARAMETERS = FigureSpec[Comparison](
     id="F9",
     slug="parameters",
     question="What mattered inside each arm; where are the good values?",

@@ -192,7 +192,7 @@ def caption_score_distribution(comparison: Comparison) -> str:
     )
 
 
-SCORE_DISTRIBUTION = FigureSpec(
+SCORE_DISTRIBUTION = FigureSpec[Comparison](
     id="F7",
     slug="score-distribution",
     question="What does a careless choice cost; how often does it diverge?",

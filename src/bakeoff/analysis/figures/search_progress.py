@@ -206,7 +206,7 @@ def caption_search_progress(comparison: Comparison) -> str:
     )
 
 
-SEARCH_PROGRESS = FigureSpec(
+SEARCH_PROGRESS = FigureSpec[Comparison](
     id="F4",
     slug="search-progress",
     question="What does more search bring, at equal cost?",

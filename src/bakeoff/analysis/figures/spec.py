@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, MetricInfo, StudyRecord, TrialRecord
 
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Row = tuple[Any, ...]
+Subject = TypeVar("Subject")
+"""What a figure is about: one comparison, or several studies together."""
 
 MAX_SPREAD = 10
 """Where a metric is unbounded, an axis ends this many median distances below the best score."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FigureSpec:
+class FigureSpec(Generic[Subject]):
     """One figure: the question it answers, its rows, its drawing and its caption.
 
     The rows are named tuples. They are also the figure's CSV, so nothing is drawn that is not
@@ -30,9 +32,9 @@ class FigureSpec:
     """Short name in file names."""
     question: str
     row_type: type[Row]
-    compute: Callable[[Comparison], Sequence[Any]]
-    draw: Callable[[Sequence[Any], Comparison], "go.Figure"]
-    caption: Callable[[Comparison], str]
+    compute: Callable[[Subject], Sequence[Any]]
+    draw: Callable[[Sequence[Any], Subject], "go.Figure"]
+    caption: Callable[[Subject], str]
     needs: str
 
     @property
