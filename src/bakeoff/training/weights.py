@@ -16,7 +16,7 @@ from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
 from bakeoff.records import as_plain
 from bakeoff.training.batches import Normalisation
-from bakeoff.training.state import TrainingState, Weights, copy_weights
+from bakeoff.training.state import TrainingState, Weights
 
 WEIGHTS_FORMAT = 1
 DESCRIPTION_KEY = "bakeoff"
@@ -43,7 +43,7 @@ def scored_weights(state: TrainingState) -> Weights:
     """The weights that the run's score is of."""
     if state.config.score_rule == "best_epoch" and state.best_weights is not None:
         return state.best_weights
-    return copy_weights(state.model)
+    return state.evaluated_weights()
 
 
 def describe_weights(state: TrainingState) -> dict[str, Any]:
