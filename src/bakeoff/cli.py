@@ -112,6 +112,10 @@ def run(
     output: Output = RESULTS,
     storage: StorageOption = None,
     workers: Workers = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Of each worker; default 1 on a CPU. A begun study keeps its own."),
+    ] = None,
     device: DeviceOption = Device.CPU,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
@@ -120,7 +124,14 @@ def run(
     """
     from bakeoff.commands.run import run_and_report
 
-    run_and_report(file, output=output, storage_url=storage, workers=workers, device=device.value)
+    run_and_report(
+        file,
+        output=output,
+        storage_url=storage,
+        workers=workers,
+        threads=threads,
+        device=device.value,
+    )
 
 
 @app.command()
@@ -319,6 +330,27 @@ def export(
     from bakeoff.commands.export import export_weights
 
     export_weights(name, target, arm=arm, output=output, storage_url=storage, as_json=as_json)
+
+
+@app.command()
+def profile(
+    file: StudyFileArgument,
+    optimizer: OptimizerOption = None,
+    batch_size: BatchSize = None,
+    settings: OtherSettings = None,
+    seconds: Annotated[float, typer.Option(help="How long each measurement takes.")] = 2.0,
+    device: DeviceOption = Device.CPU,
+    as_json: Json = False,
+) -> None:
+    """Measure where a step's time goes and which workers and threads are fastest, and say why.
+
+    Example: study profile studies/fashion-cnn.toml
+    """
+    from bakeoff.commands.profile import profile_file
+    from bakeoff.production.settings import Chosen
+
+    chosen = Chosen(optimizer=optimizer, batch_size=batch_size, others=tuple(settings or ()))
+    profile_file(file, chosen, seconds=seconds, device=device.value, as_json=as_json)
 
 
 @app.command("verify-resume")

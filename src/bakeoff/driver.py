@@ -28,6 +28,7 @@ from bakeoff.engines.protocol import (
     Job,
     Paused,
     Probed,
+    Profiled,
     Reply,
 )
 from bakeoff.errors import BakeoffError, StorageError
@@ -312,8 +313,8 @@ class Driver:
             case Halted():
                 self._engine.close()
                 raise StorageError(f"{event.reason}; make room and run the same command again")
-            case Probed():
-                raise BakeoffError(f"unexpected answer to a probe: {event}")
+            case Probed() | Profiled():
+                raise BakeoffError(f"unexpected answer to a measurement: {event}")
 
     def _on_epoch(self, event: Epoch, run: _Run, source: Source) -> None:
         result = event.result

@@ -75,25 +75,42 @@ class RunSettings:
 
     @classmethod
     def choose(
-        cls, *, output: Path, storage_url: str | None, workers: int | None, device: str
+        cls,
+        *,
+        output: Path,
+        storage_url: str | None,
+        workers: int | None,
+        device: str,
+        threads: int | None = None,
     ) -> "RunSettings":
         """Fill in what was not given: SQLite in the output folder, one worker per core.
 
         Raises:
-            UsageError: The number of workers is not in 1 to 1024, or the storage URL is wrong.
+            UsageError: The number of workers or threads is not in 1 to 1024, or the storage URL is
+                wrong.
         """
         default_workers, default_threads = default_layout(device)
-        if workers is not None and not 1 <= workers <= 1024:  # noqa: PLR2004 - said in the message
-            raise UsageError(f"--workers = {workers}: allowed are 1 to 1024")
+        check_count("--workers", workers)
+        check_count("--threads", threads)
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
         return cls(
             output=output,
             storage_url=url,
             workers=workers or default_workers,
-            threads=default_threads,
+            threads=threads or default_threads,
             device=device,
         )
+
+
+def check_count(flag: str, value: int | None) -> None:
+    """Refuse a number of workers or threads that no machine has.
+
+    Raises:
+        UsageError: It is given, and not in 1 to 1024.
+    """
+    if value is not None and not 1 <= value <= 1024:  # noqa: PLR2004 - said in the message
+        raise UsageError(f"{flag} = {value}: allowed are 1 to 1024")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,13 @@ from bakeoff.studyfile import load_study_file
 
 
 def run_and_report(
-    file: Path, *, output: Path, storage_url: str | None, workers: int | None, device: str
+    file: Path,
+    *,
+    output: Path,
+    storage_url: str | None,
+    workers: int | None,
+    threads: int | None,
+    device: str,
 ) -> None:
     """Run the study of a file to its end, write the report and say what was found.
 
@@ -33,7 +39,7 @@ def run_and_report(
 
     config = load_study_file(file)
     settings = RunSettings.choose(
-        output=output, storage_url=storage_url, workers=workers, device=device
+        output=output, storage_url=storage_url, workers=workers, threads=threads, device=device
     )
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
     metric = find_metric(config.objective, config.data.task).info

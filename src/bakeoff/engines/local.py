@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
-from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Reply
+from bakeoff.child_process import num_cores
+from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Profile, Reply
 from bakeoff.engines.worker import WorkerSettings, import_path, work
 
 HANG_SECONDS = 1800.0
@@ -63,7 +64,7 @@ class LocalEngine:
         """Names of the runs under way."""
         return tuple(worker.run for worker in self._workers if worker.run is not None)
 
-    def submit(self, job: Job | Probe) -> None:
+    def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker.
 
         Raises:
@@ -176,9 +177,3 @@ def default_layout(device: str) -> tuple[int, int]:
     Small networks gain little from a second thread, so trials side by side finish sooner.
     """
     return (num_cores(), 1) if device == "cpu" else (1, num_cores())
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, cores or 1)

@@ -40,6 +40,16 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Train for a while, and measure where the time of a step goes."""
+
+    run: str
+    config: TrialConfig
+    seconds: float
+    """How long, about; a step is finished that has begun."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Epoch:
     """An epoch has ended; with `waits`, the worker holds until it hears `reply`."""
 
@@ -100,7 +110,33 @@ class Probed:
     reason: str
 
 
-Event = Epoch | Finished | Paused | Failed | Halted | Died | Probed
+@dataclass(frozen=True, kw_only=True)
+class Profiled:
+    """What a profile measured, in seconds per optimizer step unless said otherwise."""
+
+    run: str
+    parts: Mapping[str, float]
+    """By part: data, forward, backward, optimizer, rest. They add up to the whole step."""
+    num_steps: int
+    """Steps that were measured."""
+    steps_per_epoch: int
+    evaluate_seconds: float
+    """Of the whole validation set."""
+    peak_memory_bytes: int
+    """Of the process since it began; on a GPU, of the tensors on it."""
+
+    @property
+    def step_seconds(self) -> float:
+        """Of one optimizer step."""
+        return sum(self.parts.values())
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Of one epoch with its evaluation."""
+        return self.steps_per_epoch * self.step_seconds + self.evaluate_seconds
+
+
+Event = Epoch | Finished | Paused | Failed | Halted | Died | Probed | Profiled
 
 
 class Engine(Protocol):
@@ -116,7 +152,7 @@ class Engine(Protocol):
         """Names of the runs under way."""
         ...
 
-    def submit(self, job: Job | Probe) -> None:
+    def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker."""
         ...
 

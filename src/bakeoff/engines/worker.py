@@ -29,6 +29,8 @@ from bakeoff.engines.protocol import (
     Paused,
     Probe,
     Probed,
+    Profile,
+    Profiled,
     Reply,
 )
 from bakeoff.errors import BakeoffError, CheckpointWriteError
@@ -68,6 +70,8 @@ def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSet
             job = driver.receive()
             if isinstance(job, Probe):
                 _probe(driver, job, settings.device)
+            elif isinstance(job, Profile):
+                _profile(driver, job, settings.device)
             elif isinstance(job, Job):
                 _train(driver, pulse, job, settings.device)
             # anything else is a reply that crossed the end of its run
@@ -185,6 +189,16 @@ def _probe(driver: _Driver, job: Probe, device: str) -> None:
             reason=choice.reason,
         )
     )
+
+
+def _profile(driver: _Driver, job: Profile, device: str) -> None:
+    from bakeoff.training.profile import profile
+
+    try:
+        measured = profile(job.config, device, job.seconds)
+        driver.tell(Profiled(run=job.run, **vars(measured)))
+    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        driver.tell(_describe_failure(job.run, error))
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:

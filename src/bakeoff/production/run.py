@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
+from bakeoff.child_process import num_cores
 from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.metrics import find_metric, scored_epoch
 from bakeoff.driver import MAX_ATTEMPTS, POLL_SECONDS, InterruptedStudyError, StopRequest
-from bakeoff.engines.local import LocalEngine, num_cores
+from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job, Paused
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
 from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
@@ -22,6 +23,7 @@ from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session import (
     RunSettings,
+    check_count,
     check_data,
     check_output,
     check_packages,
@@ -32,8 +34,6 @@ from bakeoff.session import (
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
 from bakeoff.tracking import Tracking, build_tracking
 from bakeoff.tracking.observer import scores_of
-
-MAX_THREADS = 1024
 
 
 class RunObserver(Protocol):
@@ -83,8 +83,7 @@ def one_worker(output: Path, device: str, threads: int | None) -> RunSettings:
     Raises:
         UsageError: The number of threads is not in 1 to 1024.
     """
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise UsageError(f"--threads = {threads}: allowed are 1 to {MAX_THREADS}")
+    check_count("--threads", threads)
     return RunSettings(
         output=output, storage_url="", workers=1, threads=threads or num_cores(), device=device
     )
