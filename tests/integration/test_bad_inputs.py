@@ -266,8 +266,8 @@ def test_bad_data_of_any_form_is_exit_4_and_one_line(
         document["model"] = {"model": "gru"}
     code, lines = study(["run", write(tmp_path / "study.toml", document)], capsys)
     assert code == 4
-    assert message in lines[-1]
-    assert [line for line in lines if line.startswith("study: ")] == lines[-1:]
+    assert len(lines) == 1
+    assert message in lines[0]
     assert list(folder.iterdir()) == []
     sys.modules.pop("own_bad_data", None)
 

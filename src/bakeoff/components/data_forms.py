@@ -25,6 +25,7 @@ from bakeoff.components.csv_file import load_csv
 from bakeoff.components.dataset_table import SEQUENCE_LENGTH, Dataset, name_arrays
 from bakeoff.components.inputs import InputKind
 from bakeoff.components.readers import check_file, read_npz
+from bakeoff.components.reading_progress import showing_progress
 from bakeoff.components.sample_source import (
     Part,
     SampleInputs,
@@ -155,7 +156,12 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
 
 def _read_labels(source: SampleSource, part: Part, digest: str, task: Task) -> NDArray[Any]:
     where = f"{source.reference}: {part}"
-    labels = load_labels(f"{digest}-{part}", lambda: read_labels(source.parts[part], where))
+
+    def read() -> NDArray[Any]:
+        with showing_progress(f"reading labels of {where}") as advance:
+            return read_labels(source.parts[part], where, advance)
+
+    labels = load_labels(f"{digest}-{part}", read)
     return check_labels(labels, f"{where} labels", task)
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bakeoff.child_process import ignore_interrupts, num_cores
 from bakeoff.components.array_cache import load_filled, write_array
 from bakeoff.components.arrays import Arrays
 from bakeoff.components.image_folder import list_images
+from bakeoff.components.reading_progress import Advance, showing_progress
 from bakeoff.errors import DataError
 
 MAX_PROCESSES = 8
@@ -36,9 +35,6 @@ CHUNK_IMAGES = 256
 PROGRESS_FILE = "progress.jsonl"
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's names for pixels of more than 8 bits, which it cuts off instead of scaling them."""
-
-Advance = Callable[[int, int], None]
-"""Images decoded so far, and how many there are -> nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +110,7 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
 
     def fill(folder: Path) -> None:
         parts = {"train_inputs": images.train.files, "test_inputs": images.test.files}
-        with _showing_progress(f"decoding {root.name}") as advance:
+        with showing_progress(f"decoding {root.name}") as advance:
             decode_images(parts, folder, image_size, advance)
         write_array(folder, "train_labels", images.train.labels)
         write_array(folder, "test_labels", images.test.labels)
@@ -122,20 +118,6 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
 
     size = "" if image_size is None else f"-{image_size}"
     return load_filled(f"folder-{images.state}{size}", fill, images.class_names)
-
-
-@contextlib.contextmanager
-def _showing_progress(title: str) -> Iterator[Advance]:
-    """A bar on stderr; where that is no terminal, its last state only."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def read_form(path: str, image_size: int | None) -> ImageForm:

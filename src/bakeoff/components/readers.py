@@ -1,6 +1,7 @@
 """Reading data files: gzipped IDX, .npz, scikit-learn's digits, and text."""
 
 import gzip
+import os
 import struct
 import zipfile
 import zlib
@@ -71,11 +72,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is missing, damaged, or not of this format.
     """
-    check_file(path)
-    try:
-        data = gzip.decompress(path.read_bytes())
-    except UNREADABLE as error:
-        raise DataError(f"{path}: damaged gzip file ({error})") from None
+    data = read_bounded(path)
     if len(data) < 4 or data[:3] != bytes((0, 0, IDX_UINT8)):  # noqa: PLR2004 - the magic number
         raise DataError(f"{path}: not an IDX file of unsigned bytes")
     start = 4 + 4 * data[3]
@@ -97,12 +94,25 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}: damaged, or not an .npz file (write one with numpy.savez)")
     try:
+        _check_unpacked(path)
         with np.load(path, allow_pickle=False) as archive:
             if not set(archive.files) & {"x", "y", *KEYS}:
                 return dict.fromkeys(archive.files, np.empty(0))
             return {key: archive[key] for key in archive.files if key in ("x", "y", *KEYS)}
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+def _check_unpacked(path: Path) -> None:
+    """Make sure that what an .npz file unpacks to fits the memory of this machine."""
+    with zipfile.ZipFile(path) as archive:
+        needed = sum(member.file_size for member in archive.infolist())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise DataError(
+            f"{path}: unpacks to {needed / 1e9:.1f} GB, more than the {memory / 1e9:.1f} GB of "
+            "memory there are"
+        )
 
 
 def digits_file() -> Path:

@@ -211,7 +211,7 @@ class LoadedInputs:
 
     def __init__(self, inputs: SampleInputs, loader: BatchLoader, device: torch.device) -> None:
         self._inputs = inputs
-        self._loader = loader
+        self.loader = loader
         self._device = device
 
     @property
@@ -242,7 +242,7 @@ class LoadedInputs:
             )
             for index in indices
         ]
-        batches = self._loader.fetch(requests, tunes=tunes)
+        batches = self.loader.fetch(requests, tunes=tunes)
         for request, index, fetched in zip(requests, indices, batches, strict=True):
             self._check(request, self._inputs.labels[index], fetched)
             yield torch.from_numpy(fetched.inputs).to(self._device)

@@ -358,6 +358,15 @@ def test_truncated_npz_is_refused(tmp_path: Path, kept: float) -> None:
         load_dataset(f"npz:{tmp_path / 'mine.npz'}")
 
 
+def test_npz_that_unpacks_to_more_than_there_is_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = save(tmp_path, x=X, y=Y)
+    monkeypatch.setattr(os, "sysconf", lambda _: 16)
+    with pytest.raises(DataError, match=r"mine\.npz: unpacks to 0\.0 GB, more than the 0\.0 GB of"):
+        load_dataset(name)
+
+
 @pytest.mark.parametrize("position", range(60, 300, 40))
 def test_npz_with_a_flipped_bit_in_its_numbers_is_refused(tmp_path: Path, position: int) -> None:
     save(tmp_path, x=X, y=Y)
@@ -374,8 +383,8 @@ def test_npz_with_a_flipped_bit_in_its_numbers_is_refused(tmp_path: Path, positi
     ("data", "message"),
     [
         (b"", "is empty"),
-        (b"plain", "damaged gzip file"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x09" + bytes(9))[:-12], "damaged gzip file"),
+        (b"plain", "not an IDX file"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x09" + bytes(9))[:-12], "cannot be read"),
         (gzip.compress(b"\0\0\x0d\x01\0\0\0\x01" + bytes(4)), "not an IDX file"),
         (gzip.compress(b"\0\0"), "not an IDX file"),
         (gzip.compress(b"\0\0\x08\x03\0\0"), "does not fit its shape"),

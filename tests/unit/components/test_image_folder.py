@@ -209,6 +209,8 @@ def test_two_processes_that_begin_at_once_decode_once(tmp_path: Path, cache: Pat
     write_images(tmp_path / "set", each=30)
     code = (
         "import sys; from pathlib import Path\n"
+        "from bakeoff.components import reading_progress\n"
+        "reading_progress.DELAY_SECONDS = 0\n"
         "from bakeoff.components.image_decoding import load_image_folder\n"
         "print(load_image_folder(Path(sys.argv[1]), None)[1])"
     )

@@ -140,7 +140,7 @@ def test_bits_do_not_depend_on_the_number_of_processes() -> None:
 def run(config: TrialConfig, num_workers: int, checkpoints: Any = None, until: int = 9) -> Any:
     """Weights and losses of a run, or of its beginning."""
     state = loop.prepare(config, "cpu")
-    tuning = state.splits.train.inputs._loader.tuning  # type: ignore[union-attr]  # noqa: SLF001
+    tuning = state.splits.train.inputs.loader.tuning
     tuning.best, tuning.candidate = num_workers, None
     for result in loop.train(state, checkpoints):
         if result.epoch == until:
