@@ -247,25 +247,31 @@ def check_data(config: StudyConfig) -> DatasetSummary:
     """
     sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
-    check_batch_size(config.data.dataset, summary.num_train, _batch_sizes(config)[1])
+    check_batch_size(
+        config.data.dataset,
+        summary.num_train,
+        _extremes(config, "batch_size")[1],
+        _extremes(config, "accumulation_steps")[1],
+    )
     return summary
 
 
-def _batch_sizes(config: StudyConfig) -> tuple[int, int]:
-    """The smallest and the largest batch size of the study."""
-    match config.space.get("training.batch_size"):
+def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:
+    """The smallest and the largest value in the study of a whole number of `[training]`."""
+    match config.space.get(f"training.{name}"):
         case IntRange() as setting:
             return setting.low, setting.high
         case Choice() as setting:
             sizes = [int(choice) for choice in setting.choices]
             return min(sizes), max(sizes)
         case _:
-            return config.training.batch_size, config.training.batch_size
+            value = int(getattr(config.training, name))
+            return value, value
 
 
 def smallest_batch(config: StudyConfig) -> int:
     """The smallest batch size of the study: what an epoch of most steps takes."""
-    return _batch_sizes(config)[0]
+    return _extremes(config, "batch_size")[0]
 
 
 def _check_unchanged_facts(

@@ -14,7 +14,7 @@ from loop_contenders import CNN
 
 from bakeoff.engines.local import LocalEngine, default_layout
 from bakeoff.engines.protocol import Epoch, Finished, Job
-from bakeoff.records import TrialConfig
+from bakeoff.records import DataConfig, TrialConfig
 
 LAYOUTS = {"two workers of one thread": (2, 1), "one worker of two threads": (1, 2)}
 TRIALS = 4
@@ -24,6 +24,8 @@ ROUNDS_PER_LAYOUT = 5
 TRIAL = replace(CNN, training=replace(CNN.training, epochs=5))
 NUM_SHARING = 4
 """Workers whose memory is looked at."""
+TOUCHING_SAMPLES = 12_800
+"""With as many validation samples they touch nearly every page of the training pictures."""
 MAX_GROWTH_MB = 60
 
 
@@ -75,10 +77,13 @@ def measure_memory(_: int) -> dict[str, Any]:
     get back if the worker ended (private pages), `proportional` adds its share of shared ones.
     """
     training = replace(CNN.training, epochs=2)
-    digits = replace(CNN, training=training, data=replace(CNN.data, dataset="digits"))
-    digits = replace(digits, data=replace(digits.data, train_samples=None))
-    fashion = replace(CNN, training=training, data=replace(CNN.data, train_samples=None))
-    before, after = (measure_workers(config) for config in (digits, fashion))
+    before, after = (
+        measure_workers(replace(CNN, training=training, data=data))
+        for data in (
+            DataConfig(dataset="digits"),
+            DataConfig(dataset="fashion-mnist", train_samples=TOUCHING_SAMPLES),
+        )
+    )
     growth = {name: after[name] - before[name] for name in after}
     return {
         **{f"{name}_mb_before": round(value) for name, value in before.items()},

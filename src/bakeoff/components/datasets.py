@@ -186,15 +186,19 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
     )
 
 
-def check_batch_size(dataset: str, num_train: int, batch_size: int) -> None:
-    """Make sure that a batch can be filled.
+def check_batch_size(
+    dataset: str, num_train: int, batch_size: int, accumulation_steps: int = 1
+) -> None:
+    """Make sure that a batch, and an optimizer step's worth of batches, can be filled.
 
     Raises:
-        DataError: There are fewer training samples than `batch_size`.
+        DataError: There are fewer training samples than that.
     """
-    if num_train < batch_size:
+    if num_train < batch_size * accumulation_steps:
+        group = f" with accumulation_steps = {accumulation_steps}" if accumulation_steps > 1 else ""
         raise DataError(
-            f"{dataset}: {num_train} training samples are fewer than batch_size = {batch_size}"
+            f"{dataset}: {num_train} training samples are fewer than"
+            f" batch_size = {batch_size}{group}"
         )
 
 

@@ -17,8 +17,9 @@ from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
 from bakeoff.training.state import TrainingState
 
-EVALUATION_BYTES = 1 << 22
-"""Inputs evaluated at once: more than a training batch where samples are small."""
+EVALUATION_BYTES = 1 << 19
+"""Inputs evaluated at once: more than a training batch where samples are small. What a network
+makes of them can be fifty times as much, which no other memory should have to wait for."""
 MAX_EVALUATED = 1024
 """Samples evaluated at once, at most."""
 MAX_STATISTICS_BATCHES = 50

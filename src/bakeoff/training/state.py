@@ -156,7 +156,12 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
     splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
-    check_batch_size(config.data.dataset, len(splits.train), training.batch_size)
+    check_batch_size(
+        config.data.dataset,
+        len(splits.train),
+        training.batch_size,
+        training.accumulation_steps,
+    )
     check_augment(config.data.augment, splits.input_shape)
     check_remedies(config, splits.input_shape)
     model = _build_seeded_model(config, splits, place)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.errors import UsageError
+from bakeoff.errors import DataError, UsageError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.batches import steps_per_epoch
@@ -70,6 +70,14 @@ def test_skipped_group_is_one_skipped_step(make_config: MakeConfig) -> None:
     state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100)
     [result] = loop.train(state)
     assert (result.steps, result.skipped_steps) == (0, 3)
+
+
+def test_more_accumulated_than_there_is_data_is_refused(make_config: MakeConfig) -> None:
+    config = make_config(batch_size=32, accumulation_steps=6)
+    with pytest.raises(
+        DataError, match=r"161 .* fewer than batch_size = 32 with accumulation_steps = 6"
+    ):
+        loop.prepare(config, "cpu")
 
 
 def test_step_without_a_batch_is_an_error(make_config: MakeConfig) -> None:
