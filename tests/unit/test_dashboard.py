@@ -1,27 +1,55 @@
+import contextlib
 import json
+import shutil
 import threading
+from dataclasses import replace
 from http.client import HTTPConnection
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from bakeoff.dashboard import build_server, note_verdict
-from bakeoff.errors import UsageError
+from bakeoff.analysis.comparison import compare
+from bakeoff.commands.refresh import RefreshingObserver
+from bakeoff.dashboard import build_server, note_verdict, publish
+from bakeoff.dashboard import server as dashboard_server
+from bakeoff.dashboard.access import Access
+from bakeoff.dashboard.artifacts import StudyArtifacts, curve_svg
+from bakeoff.errors import StorageError, UsageError
+from bakeoff.records import EpochResult, MetricInfo, TrialRecord
+from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import Storage
-from study_examples import study_facts
+from bakeoff.studyfile import resolve_study
+from study_examples import study_document, study_facts
 
 
-@pytest.fixture
-def server(tmp_path, config):
-    url = f"sqlite:///{tmp_path / 'studies.db'}"
-    Storage(url, create=True).create(config, study_facts())
-    report = tmp_path / "toy"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An output folder with a stored study and its report."""
+    folder = tmp_path_factory.mktemp("output")
+    config = resolve_study(study_document())
+    Storage(f"sqlite:///{folder / 'studies.db'}", create=True).create(config, study_facts())
+    report = folder / "toy"
     report.mkdir()
     (report / "index.html").write_text("<!doctype html><title>toy</title>the report")
     (report / "checkpoints").mkdir()
     (report / "checkpoints" / "weights.pt").write_bytes(b"weights")
-    (tmp_path / "secret.txt").write_text("secret")
-    (report / "link.txt").symlink_to(tmp_path / "secret.txt")
-    server = build_server(output=tmp_path, storage_url=url, port=0)
+    (folder / "secret.txt").write_text("secret")
+    (report / "link.txt").symlink_to(folder / "secret.txt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with served(folder, Access()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def served(folder, access):
+    server = build_server(
+        output=folder, storage_url=f"sqlite:///{folder / 'studies.db'}", port=0, access=access
+    )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -30,10 +58,12 @@ def server(tmp_path, config):
     server.server_close()
 
 
-def answer(server, path, method="GET", host=None):
+def answer(server, path, method="GET", host=None, headers=None):
     connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     connection.putrequest(method, path, skip_host=True)
     connection.putheader("Host", host or f"127.0.0.1:{server.server_port}")
+    for name, value in (headers or {}).items():
+        connection.putheader(name, value)
     connection.endheaders()
     response = connection.getresponse()
     body = response.read().decode(errors="replace")
@@ -113,11 +143,11 @@ def test_a_report_asked_for_without_its_page_is_redirected(server):
     assert (status, headers["Location"]) == (302, "/reports/toy/index.html")
 
 
-def test_a_port_that_is_taken_is_said_so(server, tmp_path):
+def test_a_port_that_is_taken_is_said_so(server, folder):
     with pytest.raises(UsageError, match="--port"):
         build_server(
-            output=tmp_path,
-            storage_url=f"sqlite:///{tmp_path / 'studies.db'}",
+            output=folder,
+            storage_url=f"sqlite:///{folder / 'studies.db'}",
             port=server.server_port,
         )
 
@@ -129,10 +159,222 @@ def test_the_dashboards_own_pages_are_guarded_too(server):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, tmp_path):
-    url = f"sqlite:///{tmp_path / 'studies.db'}"
+def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, folder):
+    url = f"sqlite:///{folder / 'studies.db'}"
     note_verdict(url, "toy", "adam wins here.")
     (study,) = [one for one in json.loads(answer(server, "/api/studies")[1])["study_summaries"]
                 if one["study_name"] == "toy"]  # fmt: skip
     note = json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])["note"]["body"]
     assert note == "adam wins here.\n\n[The report](/reports/toy/index.html)"
+
+
+# ---------------------------------------------------------------- who may ask
+
+TOKEN = "a-token-of-some-length"  # noqa: S105 - of a test
+
+
+def test_with_a_token_only_those_who_showed_it_are_answered(folder):
+    with served(folder, Access(token=TOKEN)) as guarded:
+        assert answer(guarded, "/api/studies")[0] == 403
+        assert answer(guarded, "/api/studies?token=wrong")[0] == 403
+        assert answer(guarded, "/reports/toy/index.html")[0] == 403
+        status, _, headers = answer(guarded, f"/dashboard/?a=1&token={TOKEN}")
+        assert (status, headers["Location"]) == (302, "/dashboard/?a=1")
+        assert {"HttpOnly", "SameSite=Strict"} <= set(headers["Set-Cookie"].split("; "))
+        cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+        assert answer(guarded, "/api/studies", headers=cookie)[0] == 200
+        assert answer(guarded, "/api/studies", headers={"Cookie": "bakeoff-token=x"})[0] == 403
+        assert answer(guarded, f"//evil.example/?token={TOKEN}")[2]["Location"] == "/evil.example/"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"host": "0.0.0.0"}, "--host 0.0.0.0: other machines are answered only with --token"),  # noqa: S104
+        ({"token": "short"}, "--token: give at least 16"),
+        ({"token": "with spaces and; more"}, "--token: give at least 16"),
+    ],
+)
+def test_an_open_door_is_refused(settings, message):
+    with pytest.raises(UsageError, match=message):
+        Access(**settings)
+
+
+def test_an_address_of_another_machine_is_refused(folder):
+    with pytest.raises(UsageError, match=r"--host 192\.0\.2\.1"):
+        build_server(
+            output=folder, storage_url=f"sqlite:///{folder / 'studies.db'}", port=0,
+            access=Access(host="192.0.2.1", token=TOKEN),
+        )  # fmt: skip
+
+
+def test_writes_are_allowed_from_the_dashboards_own_pages_only(folder, tmp_path):
+    for file in folder.glob("studies.db*"):
+        shutil.copy(file, tmp_path)
+    with served(tmp_path, Access(allow_writes=True)) as open_server:
+        own = f"http://127.0.0.1:{open_server.server_port}"
+        foreign = {"Origin": "http://evil.example"}
+        assert answer(open_server, "/api/studies/1", "DELETE", headers=foreign)[0] == 403
+        assert '"toy"' in answer(open_server, "/api/studies")[1]
+        for number in (1, 2):
+            deleted = answer(
+                open_server, f"/api/studies/{number}", "DELETE", headers={"Origin": own}
+            )
+            assert deleted[0] == 204
+        assert '"toy"' not in answer(open_server, "/api/studies")[1]
+
+
+def test_a_browser_is_opened_where_there_is_a_display_unless_told_not_to(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(dashboard_server.webbrowser, "open", opened.append)
+    stopped = SimpleNamespace(server_port=1, serve_forever=lambda: None, server_close=lambda: None)
+    monkeypatch.setattr(dashboard_server, "build_server", lambda **_: stopped)
+    monkeypatch.setattr(dashboard_server.sys, "platform", "linux")
+    for display in ("", ":0"):
+        monkeypatch.setenv("DISPLAY", display)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        for wanted in (True, False):
+            dashboard_server.serve_dashboard(
+                output=tmp_path, storage_url=None, port=0, access=Access(token=TOKEN),
+                open_browser=wanted,
+            )  # fmt: skip
+    assert opened == [f"http://127.0.0.1:1/?token={TOKEN}"]
+
+
+# ---------------------------------------------------------------- what is shown
+
+HISTORY = tuple(
+    EpochResult(epoch=epoch, metrics={"accuracy": 0.5 + 0.1 * epoch}) for epoch in (1, 2, 3)
+)
+ACCURACY = MetricInfo(name="accuracy", direction="maximize", low=0.0, high=1.0)
+
+
+@pytest.fixture(scope="module")
+def published(server, folder):
+    """The same server after a trial has been stored and published, twice."""
+    config = resolve_study(study_document())
+    url = f"sqlite:///{folder / 'studies.db'}"
+    storage = Storage(url, create=True)
+    plan = TrialPlan(
+        arm="sgd", seed=1, phase="random",
+        params={"optimizer": "sgd", "scheduler": "constant", "sgd.learning_rate": 0.01},
+    )  # fmt: skip
+    _, trial_id = storage.begin(config, plan)
+    storage.finish(
+        trial_id,
+        TrialRecord(
+            number=0, arm="sgd", params=plan.params, outcome="complete", score=0.8,
+            history=HISTORY, epochs_planned=3,
+        ),
+    )  # fmt: skip
+    for _ in range(2):
+        publish(url, compare(storage.load_record("toy")), folder)
+    return server
+
+
+def study_details(server):
+    studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
+    (study,) = [one for one in studies if one["study_name"] == "toy"]
+    return study, json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])
+
+
+def test_the_key_figures_stand_in_the_dashboard(published):
+    _, details = study_details(published)
+    shown = {
+        plot["id"]: json.loads(plot["graph_object"]) for plot in details["plotly_graph_objects"]
+    }
+    assert {"F4-search-progress", "F6-learning-rates"} <= set(shown)
+    assert all(plot["layout"]["title"]["text"].startswith(name[:2]) for name, plot in shown.items())
+
+
+def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):
+    study, details = study_details(published)
+    (trial,) = details["trials"]
+    names = [artifact["filename"] for artifact in trial["artifacts"]]
+    assert sorted(names) == ["learning-curve.csv", "learning-curve.svg"]
+    for artifact in trial["artifacts"]:
+        path = f"/artifacts/{study['study_id']}/{trial['trial_id']}/{artifact['artifact_id']}"
+        status, body, headers = answer(published, path)
+        assert status == 200
+        assert headers["Content-Disposition"] == "attachment"
+        assert headers["Content-Security-Policy"].startswith("sandbox")
+        assert "accuracy" in body
+
+
+def test_metrics_are_named_and_facts_are_numbers(published):
+    _, details = study_details(published)
+    assert details["objective_names"] == ["accuracy"]
+    facts = {fact["key"]: fact["value"] for fact in details["trials"][0]["user_attrs"]}
+    assert float(facts["epochs"]) == 3
+    assert float(facts["train_seconds"]) == 0
+
+
+@pytest.mark.parametrize("name", ["../../secret.txt", "*", "none", "0" * 36])
+def test_only_artifacts_are_read(name, tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    with pytest.raises(Exception, match="no artifact"):
+        StudyArtifacts(tmp_path).open_reader(name)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [(), HISTORY[:1], HISTORY, (replace(HISTORY[0], metrics={"accuracy": float("nan")}),)],
+    ids=["none", "one", "three", "nan"],
+)
+def test_a_curve_is_drawn_from_whatever_there_is(history):
+    hostile = replace(ACCURACY, title="<script>&")
+    drawn = ET.fromstring(curve_svg(history, hostile))  # noqa: S314 - our own text
+    assert len(drawn.findall("{*}circle")) == sum(
+        one.metrics["accuracy"] == one.metrics["accuracy"] for one in history
+    )
+
+
+# ---------------------------------------------------------------- while a study runs
+
+
+class Told:
+    """An observer that remembers what it was told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def ended(self, run, plan, record, *, restored):
+        self.notes.append(run)
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_figures_are_refreshed_now_and_then_and_cheaply():
+    now, refreshed = [0.0], []
+
+    def refresh():
+        refreshed.append(now[0])
+        now[0] += 1.0
+
+    observer = RefreshingObserver(Told(), refresh, clock=lambda: now[0])
+    for _ in range(200):
+        observer.ended("search-0", None, None, restored=False)
+        now[0] += 1.0
+    # after 20 seconds; a refresh of one second may come again after fifty
+    assert refreshed == [20.0, 71.0, 122.0, 173.0]
+
+
+def test_a_refresh_that_fails_is_told_and_given_up():
+    def fail():
+        raise StorageError("gone")
+
+    now, told = [0.0], Told()
+    observer = RefreshingObserver(told, fail, clock=lambda: now[0])
+    for _ in range(10):
+        now[0] += 100.0
+        observer.ended("search-0", None, None, restored=False)
+    assert sum("no longer refreshed: gone" in note for note in told.notes) == 1
+
+
+def test_runs_of_an_earlier_session_refresh_nothing():
+    now, refreshed = [0.0], []
+    observer = RefreshingObserver(Told(), lambda: refreshed.append(1), clock=lambda: now[0])
+    now[0] = 100.0
+    observer.ended("search-0", None, None, restored=True)
+    assert not refreshed

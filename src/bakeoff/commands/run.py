@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -31,8 +32,9 @@ def run_and_report(
         NothingCompletedError: No trial completed; the report says what happened.
         BakeoffError: See `bakeoff.session.run_study`.
     """
+    from bakeoff.commands.refresh import RefreshingObserver
     from bakeoff.components.metrics import find_metric
-    from bakeoff.dashboard import note_verdict
+    from bakeoff.dashboard import publish
     from bakeoff.progress import build_progress
     from bakeoff.session import RunSettings, run_study
     from bakeoff.studyfile import arm_names
@@ -44,18 +46,28 @@ def run_and_report(
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
     metric = find_metric(config.objective, config.data.task).info
     with build_progress(config, arms, metric, settings.workers) as progress:
-        result = run_study(config, settings, progress)
+        refresh = partial(_refresh, config.name, settings.storage_url)
+        observer = RefreshingObserver(progress, refresh)
+        result = run_study(config, settings, observer)
     if result.num_trained == 0:
         typer.echo(
             f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
             f" confirmation runs of {config.name!r} are done"
         )
     comparison = report_study(config.name, output=output, storage_url=storage_url)
-    note_verdict(settings.storage_url, config.name, comparison.verdict.headline)
+    publish(settings.storage_url, comparison, output)
     if not any(trial.outcome == "complete" for trial in comparison.study.trials):
         raise NothingCompletedError(
             f"study {config.name!r} finished, but no trial completed; the report says why"
         )
+
+
+def _refresh(name: str, storage_url: str) -> None:
+    """Put the key figures of a running study into the dashboard."""
+    from bakeoff.dashboard import publish_figures
+    from bakeoff.storage import Storage
+
+    publish_figures(storage_url, compare(Storage(storage_url).load_record(name)))
 
 
 def report_study(

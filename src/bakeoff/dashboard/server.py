@@ -1,34 +1,31 @@
-"""`study dashboard`: optuna-dashboard on the same storage, and the reports under `/reports/`.
-
-optuna-dashboard has no login, and a page elsewhere may send requests to a server on this machine.
-So it is bound to the loopback address, answers only requests addressed to that name, and lets
-nobody change anything.
-"""
+"""`study dashboard`: optuna-dashboard on the same storage, and the reports under `/reports/`."""
 
 import html
 import mimetypes
+import os
 import re
 import socketserver
+import sys
+import webbrowser
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-import optuna
 import optuna_dashboard
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
+from bakeoff.dashboard.access import Access
+from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.database import choose_storage_url
-from bakeoff.errors import StorageError, UsageError
+from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
 from bakeoff.studyfile import STUDY_NAME
 
-HOST = "127.0.0.1"
-OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
-READING = ("GET", "HEAD")
 REPORT_PATH = re.compile(r"/reports/(?P<name>[^/]+)(?:/(?P<file>.*))?")
 REPORT_POLICY = "frame-ancestors 'none'"
+ARTIFACTS = "/artifacts/"
 
 StartResponse = Callable[..., Any]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -43,16 +40,23 @@ class _QuietHandler(WSGIRequestHandler):
         """Requests are not worth a line each."""
 
 
-def serve_dashboard(*, output: Path, storage_url: str | None, port: int) -> None:
+def serve_dashboard(
+    *, output: Path, storage_url: str | None, port: int, access: Access, open_browser: bool
+) -> None:
     """Serve until Ctrl-C.
 
     Raises:
-        UsageError: The port is taken.
+        UsageError: The port is taken, or the address is none of this machine's.
         BakeoffError: The storage cannot be read.
     """
-    server = build_server(output=output, storage_url=storage_url, port=port)
-    address = f"http://{HOST}:{server.server_port}"
-    typer.echo(f"dashboard: {address}/\nreports:   {address}/reports/\nCtrl-C ends it")
+    server = build_server(output=output, storage_url=storage_url, port=port, access=access)
+    address = f"http://{access.host}:{server.server_port}"
+    token = "" if access.token is None else f"?token={access.token}"
+    typer.echo(
+        f"dashboard: {address}/{token}\nreports:   {address}/reports/{token}\nCtrl-C ends it"
+    )
+    if open_browser and _has_display():
+        webbrowser.open(f"{address}/{token}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -61,44 +65,52 @@ def serve_dashboard(*, output: Path, storage_url: str | None, port: int) -> None
         server.server_close()
 
 
-def build_server(*, output: Path, storage_url: str | None, port: int) -> WSGIServer:
-    """A server on the loopback address; port 0 takes a free one.
+def _has_display() -> bool:
+    """Whether a browser has somewhere to appear; a terminal's own browser would take it over."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def build_server(
+    *, output: Path, storage_url: str | None, port: int, access: Access | None = None
+) -> WSGIServer:
+    """A server on the address of `access`, by default the loopback one; port 0 takes a free one.
 
     Raises:
-        UsageError: The port is taken.
+        UsageError: The port is taken, or the address is none of this machine's.
         BakeoffError: The storage cannot be read.
     """
-    storage = Storage(choose_storage_url(storage_url, output))
-    app = build_app(optuna_dashboard.wsgi(storage.optuna_storage), output)
+    access = access or Access()
+    url = choose_storage_url(storage_url, output)
+    if access.allow_writes:
+        Storage(url)  # refuses what is not there, instead of making it
+    storage = Storage(url, create=access.allow_writes).optuna_storage
+    dashboard = optuna_dashboard.wsgi(storage, artifact_store=StudyArtifacts(output))
+    app = build_app(dashboard, output, access)
     try:
-        return make_server(HOST, port, app, server_class=_Server, handler_class=_QuietHandler)
+        return make_server(
+            access.host, port, app, server_class=_Server, handler_class=_QuietHandler
+        )
     except OSError as error:
-        raise UsageError(f"--port {port}: {error.strerror}; choose another, or 0") from None
+        raise UsageError(
+            f"--host {access.host} --port {port}: {error.strerror or error}; choose another"
+        ) from None
 
 
-def note_verdict(storage_url: str, name: str, headline: str) -> None:
-    """Make the verdict and a link to the report the note that the dashboard shows of a study.
-
-    Raises:
-        BakeoffError: The storage cannot be written.
-    """
-    storage = Storage(storage_url, create=True)
-    try:
-        study = optuna.load_study(study_name=name, storage=storage.optuna_storage)
-        optuna_dashboard.save_note(study, f"{headline}\n\n[The report](/reports/{name}/index.html)")
-    except (KeyError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(f"the verdict cannot be noted in {storage}: {error}") from None
-
-
-def build_app(dashboard: App, output: Path) -> App:
+def build_app(dashboard: App, output: Path, access: Access) -> App:
     """The dashboard with its guards, and the reports beside it."""
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if not OWN_HOST.fullmatch(environ.get("HTTP_HOST", "")):
-            return _answer(start_response, "403 Forbidden", "this server answers localhost only")
-        if environ["REQUEST_METHOD"] not in READING:
-            return _answer(start_response, "403 Forbidden", "this dashboard is read-only")
+        refusal = access.refusal(environ)
+        if refusal is not None:
+            return _answer(start_response, "403 Forbidden", refusal)
         path = environ.get("PATH_INFO", "/")
+        cookie = access.cookie_for(environ)
+        if cookie is not None:
+            place = "/" + path.lstrip("/") + _without_token(environ.get("QUERY_STRING", ""))
+            start_response("302 Found", [("Location", place), ("Set-Cookie", cookie)])
+            return []
         if path in ("/reports", "/reports/"):
             return _answer(start_response, "200 OK", _index(output), "text/html; charset=utf-8")
         found = REPORT_PATH.fullmatch(path)
@@ -107,18 +119,26 @@ def build_app(dashboard: App, output: Path) -> App:
             return []
         if found:
             return _serve_report(output, found["name"], found["file"] or "", start_response)
-        return dashboard(environ, _with_guards(start_response))
+        return dashboard(environ, _with_guards(start_response, path))
 
     return app
 
 
-def _with_guards(start_response: StartResponse) -> StartResponse:
-    """No page of another origin may read or frame what is served here."""
+def _without_token(query: str) -> str:
+    kept = [(key, value) for key, value in parse_qsl(query) if key != "token"]
+    return f"?{urlencode(kept)}" if kept else ""
+
+
+def _with_guards(start_response: StartResponse, path: str) -> StartResponse:
+    """No page of another origin may read or frame what is served here; artifacts are not opened."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         kept = [item for item in headers if item[0].lower() != "access-control-allow-origin"]
         kept.append(("X-Content-Type-Options", "nosniff"))
         kept.append(("X-Frame-Options", "DENY"))
+        if path.startswith(ARTIFACTS):
+            kept.append(("Content-Disposition", "attachment"))
+            kept.append(("Content-Security-Policy", "sandbox; default-src 'none'"))
         return start_response(status, kept, *rest)
 
     return start

@@ -1,0 +1,138 @@
+"""Learning curves of the chosen trials, as files that optuna-dashboard shows beside a trial.
+
+They stand in `<output>/<study>/artifacts`, so that they go when the study is deleted.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import BinaryIO
+from uuid import NAMESPACE_URL, uuid5
+
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.storages import BaseStorage
+
+from bakeoff.files import write_atomically
+from bakeoff.records import EpochResult, MetricInfo, TrialRecord
+
+FOLDER = "artifacts"
+ARTIFACT_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
+WIDTH, HEIGHT, MARGIN = 480, 300, 54
+
+
+class StudyArtifacts:
+    """Optuna's artifact store over the artifacts of all studies of an output folder; read only."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """The artifact's content.
+
+        Raises:
+            ArtifactNotFound: There is no such artifact.
+        """
+        found = (
+            next(self._output.glob(f"*/{FOLDER}/{artifact_id}"), None)
+            if ARTIFACT_ID.fullmatch(artifact_id)
+            else None
+        )
+        if found is None or not found.is_file():
+            raise ArtifactNotFound(f"no artifact {artifact_id!r}")
+        return found.open("rb")
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Nothing is uploaded through the dashboard."""
+        content_body.close()
+        raise PermissionError(f"artifact {artifact_id!r} is not stored: they are read only")
+
+    def remove(self, artifact_id: str) -> None:
+        """Nothing is removed through the dashboard."""
+        raise PermissionError(f"artifact {artifact_id!r} stays: they are read only")
+
+
+def attach_curves(
+    storage: BaseStorage, study_id: int, trial_id: int, run: TrialRecord, metric: MetricInfo,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Attach a run's learning curves to its stored trial, as a picture and as a table.
+
+    Again, it replaces them. Optuna lets nobody add attributes to a trial that has ended, so they
+    are listed where optuna-dashboard keeps those of its own: among the study's attributes.
+
+    Args:
+        storage: Where the trial is stored; it is written to.
+        study_id: The storage's id of the study.
+        trial_id: The storage's id of the trial.
+        run: The trial as a record.
+        metric: The objective.
+        folder: The study's folder of artifacts; made if it does not exist.
+    """
+    files = {
+        "learning-curve.svg": (curve_svg(run.history, metric), "image/svg+xml"),
+        "learning-curve.csv": (curve_csv(run.history), "text/csv"),
+    }
+    for name, (content, kind) in files.items():
+        identity = str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
+        write_atomically(folder / identity, content)
+        listed = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
+        storage.set_study_system_attr(
+            study_id, f"dashboard:artifacts:{trial_id}:{identity}", json.dumps(listed)
+        )
+
+
+def curve_csv(history: Sequence[EpochResult]) -> str:
+    """A row for each epoch: every metric, training loss and learning rate."""
+    names = list(dict.fromkeys(name for result in history for name in result.metrics))
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["epoch", *names, "train_loss", "learning_rate"])
+    for result in history:
+        values = (result.metrics.get(name, math.nan) for name in names)
+        writer.writerow([result.epoch, *values, result.train_loss, result.learning_rate])
+    return file.getvalue()
+
+
+def curve_svg(history: Sequence[EpochResult], metric: MetricInfo) -> str:
+    """The objective by epoch as a line; epochs without a finite value are left out."""
+    points = [
+        (result.epoch, result.metrics[metric.name])
+        for result in history
+        if math.isfinite(result.metrics.get(metric.name, math.nan))
+    ]
+    title = escape(f"validation {metric.title or metric.name} by epoch")
+    body = _line(points) if points else ""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+        f' font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
+        f'<text x="{MARGIN}" y="24" font-weight="bold">{title}</text>{body}</svg>\n'
+    )
+
+
+def _line(points: Sequence[tuple[int, float]]) -> str:
+    first, last = points[0][0], points[-1][0]
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    wide, tall = max(last - first, 1), (high - low) or 1.0
+    placed = [
+        (
+            MARGIN + (epoch - first) / wide * (WIDTH - 1.5 * MARGIN),
+            HEIGHT - MARGIN - (value - low) / tall * (HEIGHT - 2 * MARGIN),
+        )
+        for epoch, value in points
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#0072b2"/>' for x, y in placed)
+    bottom, right = HEIGHT - MARGIN, WIDTH - 0.5 * MARGIN
+    return (
+        f'<polyline points="{line}" fill="none" stroke="#0072b2" stroke-width="2"/>{dots}'
+        f'<path d="M{MARGIN} {MARGIN}V{bottom}H{right}" fill="none" stroke="#5d646d"/>'
+        f'<text x="{MARGIN - 6}" y="{bottom}" text-anchor="end">{low:.4g}</text>'
+        f'<text x="{MARGIN - 6}" y="{MARGIN + 4}" text-anchor="end">{high:.4g}</text>'
+        f'<text x="{MARGIN}" y="{bottom + 18}">epoch {first}</text>'
+        f'<text x="{right}" y="{bottom + 18}" text-anchor="end">{last}</text>'
+    )
