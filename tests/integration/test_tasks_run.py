@@ -70,7 +70,7 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
         | {"model": {"model": "mine:build_bigrams"}},
     )
     record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
-    assert (record.objective.name, record.objective.unit) == ("loss", "nats per token")
+    assert (record.objective.name, record.objective.unit) == ("loss", "nats/token")
     scores = [run.test_metrics["loss"] for run in record.confirmations if run.test_metrics]
     assert min(scores) < np.log(toy_tasks.NUM_TOKENS)
     assert record.protocol["data"] == "mine:language, one of 6 tokens, samples of 16"

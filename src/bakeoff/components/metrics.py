@@ -191,16 +191,16 @@ _REGRESSION: Registry[MetricSpec] = Registry(
     (
         _error(
             "rmse",
-            "Root mean squared error",
+            "RMSE",
             "torchmetrics.functional.mean_squared_error, squared=False",
-            unit="units of the target",
+            unit="target units",
             chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
         ),
         _error(
             "mae",
-            "Mean absolute error",
+            "MAE",
             "torchmetrics.functional.mean_absolute_error",
-            unit="units of the target",
+            unit="target units",
             chance=lambda one: one.target_deviation * one.mean_losses["l1"],
         ),
         MetricSpec(
@@ -213,7 +213,7 @@ _REGRESSION: Registry[MetricSpec] = Registry(
             "loss",
             "Loss",
             "torch.nn.functional: mse_loss, l1_loss or huber_loss of standardised targets",
-            unit="of standardised targets",
+            unit="standardised targets",
             chance=lambda one: one.mean_losses[one.loss],
         ),
     ),
@@ -226,7 +226,7 @@ _LANGUAGE: Registry[MetricSpec] = Registry(
             "loss",
             "Cross-entropy",
             "torch.nn.functional.cross_entropy, mean over tokens, no label smoothing",
-            unit="nats per token",
+            unit="nats/token",
             chance=_entropy,
         ),
         _error(

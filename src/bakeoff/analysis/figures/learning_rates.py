@@ -13,7 +13,6 @@ from bakeoff.analysis.figures.style import (
     draw,
     label,
     line_shape,
-    metric_name,
     panel_domain,
     panel_title,
 )
@@ -80,7 +79,7 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
         domain = panel_domain(place, len(arms))
         traces.append(_trial_dots(own, axis_name("y", place), edge, study))
         axes[axis_name("yaxis", place)] = axis(
-            metric_name(study.objective), domain=domain, range=limits, nticks=5
+            label(study.objective.name.replace("_", " ")), domain=domain, range=limits, nticks=5
         )
         shapes += [
             line_shape(x0=bound, x1=bound, y0=domain[0], y1=domain[1], yref="paper")
