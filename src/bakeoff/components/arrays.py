@@ -146,10 +146,11 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
         raise DataError(f"{where} has shape {shape}; allowed: [N, F], [N, T, F], [N, C, H, W]")
     if values.size == 0:
         raise DataError(f"{where} is empty (shape {shape})")
+    values = _as_uint8_or_float32(values, where)
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004 - grey images
         values = values[:, None]
     # Writable, because torch complains of memory that is not.
-    return np.require(_as_uint8_or_float32(values, where), requirements=("C", "W"))
+    return np.require(values, requirements=("C", "W"))
 
 
 def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:

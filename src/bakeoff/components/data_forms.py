@@ -220,7 +220,9 @@ FORMS: Registry[DataForm] = Registry(
     (
         DataForm(
             name="npz",
-            description="arrays x, y or x_train, y_train, x_test, y_test in an .npz file",
+            description="arrays x, y or x_train, y_train, x_test, y_test in an .npz file: features"
+            " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
+            " or tokens and next tokens [N, L]",
             tasks=("classification", "regression", "language"),
             load=_load_npz,
         ),

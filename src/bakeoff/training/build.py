@@ -47,7 +47,8 @@ def build_model(
     kind = input_kind(task, input_shape)
     conflict = find_model_conflict(name, kind)
     if conflict is not None:
-        raise UsageError(f"{conflict} (a sample has shape {list(input_shape)})")
+        hint = "; grey images need their channel: [N, 1, H, W]" if kind == "rows" else ""
+        raise UsageError(f"{conflict} (a sample has shape {list(input_shape)}{hint})")
     if spec.parameters is not None:
         params = complete_params(f"model {name!r}", spec.parameters, params)
     build = resolve(spec.build)

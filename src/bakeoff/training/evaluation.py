@@ -77,8 +77,7 @@ def measure(state: TrainingState, split: Split) -> Measured:
 
 
 def _predict(state: TrainingState, split: Split) -> Predictions:
-    batch_size = state.config.training.batch_size
-    batch_size = max(batch_size, min(MAX_EVALUATED, EVALUATION_BYTES // split.sample_bytes))
+    batch_size = _evaluated_at_once(state, split)
     scale = state.splits.target_scale
     found = gather(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
     state.model.eval()
@@ -86,6 +85,14 @@ def _predict(state: TrainingState, split: Split) -> Predictions:
         for batch, batch_labels in split.batches(batch_size):
             found.add(state.model(batch), batch_labels)
     return found
+
+
+def _evaluated_at_once(state: TrainingState, split: Split) -> int:
+    """Samples in a batch; of text the logits of every token decide, which weigh more."""
+    is_language = state.splits.task == "language"
+    sample_bytes = split.sample_bytes * (state.splits.num_outputs if is_language else 1)
+    most = min(MAX_EVALUATED, EVALUATION_BYTES // sample_bytes)
+    return max(state.config.training.batch_size, most)
 
 
 def test(state: TrainingState) -> dict[str, float]:

@@ -103,6 +103,7 @@ def test_own_arrays_are_read_and_kept_as_they_are(tmp_path: Path) -> None:
         (X > 5, ((40, 3), np.uint8)),
         (X.reshape(40, 1, 3), ((40, 1, 3), np.float32)),
         (X.astype(np.uint8).reshape(40, 1, 3), ((40, 1, 1, 3), np.uint8)),
+        ((X > 5).reshape(40, 1, 3), ((40, 1, 1, 3), np.uint8)),
         (X.reshape(40, 3, 1, 1), ((40, 3, 1, 1), np.float32)),
         (np.asfortranarray(X), ((40, 3), np.float32)),
     ],

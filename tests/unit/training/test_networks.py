@@ -151,6 +151,11 @@ def test_running_out_of_memory_is_not_taken_for_a_wrong_model() -> None:
         build_model("own_models:build_out_of_memory", {}, input_shape=(64,), num_outputs=10)
 
 
+def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -> None:
+    with pytest.raises(UsageError, match=r"cannot take rows \[T, F\]; .* need their channel"):
+        build_model("cnn", {}, input_shape=(28, 28), num_outputs=10)
+
+
 def test_model_for_images_refuses_rows() -> None:
     with pytest.raises(UsageError, match=r"'cnn' cannot take features \[F\]; it takes image"):
         build_model("cnn", {}, input_shape=(64,), num_outputs=10)
