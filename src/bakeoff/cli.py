@@ -468,7 +468,7 @@ def metrics(as_json: Json = False) -> None:
 
 @app.command()
 def datasets(as_json: Json = False) -> None:
-    """List the data sets; your own goes in as npz:PATH or package.module:function.
+    """List the data sets, and the forms that your own can have: npz, folder, csv, text, function.
 
     Example: study datasets
     """
