@@ -36,6 +36,11 @@ class RunPage:
     note: str = ""
 
     @property
+    def title(self) -> str:
+        """Run and study."""
+        return f"{self.run}, {self.study}"
+
+    @property
     def diagnoses(self) -> list[tuple[str, Diagnosis]]:
         """What the curves show, each with its name."""
         found = diagnose_runs([self.history], self.objective)

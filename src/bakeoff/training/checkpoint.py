@@ -50,11 +50,14 @@ class Checkpoints:
         self._identity = identity
         self._max_share = max_share
         self._seconds_per_save = FIRST_SAVE_SECONDS
+        self._overspent = 0.0
+        """Seconds by which earlier saves cost more than they were allowed to."""
         self._newest_epoch: int | None = None
 
     def is_due(self, train_seconds: float) -> bool:
         """Whether saving costs little against the training time since the last save."""
-        return self._seconds_per_save <= self._max_share * train_seconds
+        allowed = self._max_share * train_seconds - self._overspent
+        return self._seconds_per_save <= allowed
 
     def save(self, state: TrainingState) -> None:
         """Write the state after its last epoch; nothing happens if that was done already.
@@ -76,6 +79,8 @@ class Checkpoints:
                 f"{self._directory}: a checkpoint cannot be written ({error.strerror})"
             ) from error
         self._seconds_per_save = time.perf_counter() - started
+        allowed = self._max_share * state.seconds_since_save - self._overspent
+        self._overspent = max(0.0, self._seconds_per_save - allowed)
         state.seconds_since_save = 0.0
 
     def load(self) -> dict[str, Any] | None:

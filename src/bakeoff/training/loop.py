@@ -33,8 +33,8 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
 
     If `checkpoints` holds a checkpoint, the epochs it covers are yielded again as recorded, and
     training continues with the bits it would have had. An epoch is saved before it is yielded,
-    unless saving would cost more than 1 % of the training time since the last save; the last
-    epoch always is. `checkpoints.save(state)` may be called at any yield.
+    unless saving would cost more than 1 % of the training time since the last save.
+    `checkpoints.save(state)` may be called at any yield.
 
     Raises:
         CheckpointError: The checkpoint belongs to another run, other data or another model.
@@ -46,9 +46,7 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
     yield from tuple(state.history)
     while not state.is_over:
         result = state.record(run_epoch(state))
-        if checkpoints is not None and (
-            state.is_over or checkpoints.is_due(state.seconds_since_save)
-        ):
+        if checkpoints is not None and checkpoints.is_due(state.seconds_since_save):
             checkpoints.save(state)
         yield result
 

@@ -2,6 +2,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,26 @@ def test_cost_is_measured_at_each_save(state: TrainingState, checkpoint_folder: 
     assert checkpoints.is_due(1e6)
 
 
-def test_quick_run_saves_its_last_epoch_only(state: TrainingState, checkpoint_folder: Path) -> None:
+def test_quick_run_saves_nothing(state: TrainingState, checkpoint_folder: Path) -> None:
     list(loop.train(state, Checkpoints(checkpoint_folder, "run")))
-    assert names(checkpoint_folder) == ["epoch-0000005.json", "epoch-0000005.pt"]
+    assert not checkpoint_folder.exists()
+
+
+def test_saves_that_cost_more_than_expected_are_made_up_for(
+    state: TrainingState, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a save takes, all together take 1 % of the training time at most."""
+    clock = iter(range(1000))  # every look at it takes a second, so a save takes one
+    monkeypatch.setattr("bakeoff.training.checkpoint.time.perf_counter", lambda: next(clock))
+    checkpoints, num_saves = Checkpoints(checkpoint_folder, "run"), 0
+    next(iter(loop.train(state)))
+    for epoch in range(1, 1001):
+        state.history[-1] = replace(state.history[-1], epoch=epoch)
+        state.seconds_since_save += 0.9
+        if checkpoints.is_due(state.seconds_since_save):
+            checkpoints.save(state)
+            num_saves += 1
+    assert num_saves == 8  # of a second each, in 900 s
 
 
 def test_epoch_is_saved_before_it_is_yielded(state: TrainingState, checkpoint_folder: Path) -> None:
@@ -182,7 +200,7 @@ def test_checkpoint_of_a_newer_release_is_refused(
     state: TrainingState, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bakeoff.training.checkpoint.CHECKPOINT_FORMAT", 99)
-    list(loop.train(state, Checkpoints(saved, "run")))
+    list(loop.train(state, Checkpoints(saved, "run", max_share=math.inf)))
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="written by a newer release"):
         Checkpoints(saved, "run").load()

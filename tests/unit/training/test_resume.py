@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,7 @@ def test_recorded_epochs_are_yielded_again_as_they_were(
 ) -> None:
     config = make_config()
     state = loop.prepare(config, "cpu")
-    list(loop.train(state, Checkpoints(checkpoint_folder, "run")))
+    list(loop.train(state, Checkpoints(checkpoint_folder, "run", max_share=inf)))
     again = loop.prepare(config, "cpu")
     assert list(loop.train(again, Checkpoints(checkpoint_folder, "run"))) == state.history
 
