@@ -78,11 +78,24 @@ def draw_run_curves(rows: Sequence[RunValue], scored_epoch: int | None) -> "go.F
             panel_title(_panel_text(panel), domain[1], INK)
             for panel, domain in zip(panels, domains, strict=True)
         ],
-        shapes=[]
-        if scored_epoch is None
-        else [line_shape(x0=scored_epoch, x1=scored_epoch, y0=0, y1=1, yref="paper")],
-        **{axis_name("yaxis", place): axis(domain=one) for place, one in enumerate(domains)},
+        shapes=_scored_line(scored_epoch, domains),
+        **{
+            axis_name("yaxis", place): axis(domain=domain, **_range_of(panel))
+            for place, (panel, domain) in enumerate(zip(panels, domains, strict=True))
+        },
     )
+
+
+def _scored_line(scored_epoch: int | None, domains: Sequence[Sequence[float]]) -> list[Trace]:
+    if scored_epoch is None or not domains:
+        return []
+    low, high = domains[-1][0], domains[0][1]
+    return [line_shape(x0=scored_epoch, x1=scored_epoch, y0=low, y1=high, yref="paper")]
+
+
+def _range_of(panel: str) -> dict[str, str]:
+    """A learning rate is never negative, and a constant one has no range of its own."""
+    return {"rangemode": "tozero"} if panel == LEARNING_RATE else {}
 
 
 def _panel_text(panel: str) -> str:
