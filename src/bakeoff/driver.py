@@ -156,6 +156,8 @@ class _Run:
     note: str = ""
     is_held: bool = False
     """Whether the source decided that it pauses until it is promoted."""
+    is_promoted: bool = False
+    """Whether it was promoted while its worker was still about to pause."""
     spared_at: int | None = None
     """Epoch after which it would have been pruned."""
 
@@ -252,7 +254,8 @@ class Driver:
             if self._waiting:
                 run = self._waiting.popleft()
             elif (promotion := source.promote()) is not None:
-                run = self._continue(promotion)
+                self._continue(promotion)
+                continue
             elif (plan := source.next()) is not None:
                 run = self._begin(plan, source, group)
                 num_begun += 1
@@ -261,14 +264,21 @@ class Driver:
             self._submit(run, source)
         return num_begun
 
-    def _continue(self, promotion: Promotion) -> _Run:
-        """A paused run that has been promoted."""
-        run = self._paused.pop(promotion.number)
+    def _continue(self, promotion: Promotion) -> None:
+        """A run that has been promoted waits for a worker, once its own has let go of it."""
+        run = self._paused.pop(promotion.number, None)
+        if run is None:
+            run = next(one for one in self._runs.values() if one.number == promotion.number)
+            run.is_held, run.is_promoted = False, True
+        else:
+            self._storage.unpause(run.trial_id)
+            self._wait_again(run)
         if promotion.is_spared:
             self._spare(run)
-        self._storage.unpause(run.trial_id)
+
+    def _wait_again(self, run: _Run) -> None:
         run.remember(self._config.objective)
-        return run
+        self._waiting.append(run)
 
     def _begin(self, plan: TrialPlan, source: Source, group: str) -> _Run:
         number, trial_id = self._storage.begin(self._config, plan)
@@ -277,7 +287,7 @@ class Driver:
 
     def _submit(self, run: _Run, source: Source) -> None:
         run.history.clear()
-        run.is_held = False
+        run.is_held = run.is_promoted = False
         self._runs[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
         trial_config = build_trial_config(self._config, run.plan.params, run.plan.seed)
@@ -352,6 +362,8 @@ class Driver:
             self._storage.pause(run.trial_id, run.history)
             self._paused[run.number] = run
             self._observer.paused(run.name, run.plan, run.history[-1].epoch)
+        elif run.is_promoted and not self._stop.count:
+            self._wait_again(run)
 
     def _on_death(self, event: Died, run: _Run, source: Source) -> None:
         """Continue elsewhere from the checkpoint, unless this run keeps killing its workers."""

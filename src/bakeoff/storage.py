@@ -10,8 +10,10 @@ attributes.
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
 import optuna
@@ -96,6 +98,8 @@ class Storage:
         self.path = sqlite_path(self.url)
         self._rdb = open_database(self.url, create=create)
         self._ids: dict[str, int] = {}
+        self._num_trials: dict[int, int] = {}
+        """Trials stored, by study; known once one has been counted."""
         self.on_wait: Callable[[str], None] = lambda _: None
         """Told why, each time a write has to wait for a storage that is away; may raise."""
 
@@ -242,15 +246,28 @@ class Storage:
             },
         )
         study_id = self._group_id(config.name, plan.purpose)
-        number = self._persist(partial(self._rdb.get_n_trials, study_id))
+        trial_id = self._create(study_id, template)
+        number = self._persist(lambda: self._rdb.get_trial_number_from_id(trial_id))
+        self._num_trials[study_id] = number + 1
+        return number, trial_id
 
-        def create_once() -> int:
-            """The driver alone writes: a trial of this number is this one, acknowledged or not."""
-            if self._rdb.get_n_trials(study_id) > number:
-                return self._rdb.get_trial_id_from_study_id_trial_number(study_id, number)
+    def _create(self, study_id: int, template: FrozenTrial) -> int:
+        """Store a trial once, even where the storage went away before it could say so.
+
+        The driver alone writes, so that the number it will have is known: Optuna would read all
+        trials to count them.
+        """
+        if study_id not in self._num_trials:
+            self._num_trials[study_id] = self._persist(partial(self._rdb.get_n_trials, study_id))
+        number, attempts = self._num_trials[study_id], count()
+
+        def create() -> int:
+            if next(attempts):
+                with suppress(KeyError):  # it was stored, but not acknowledged
+                    return self._rdb.get_trial_id_from_study_id_trial_number(study_id, number)
             return self._rdb.create_new_trial(study_id, template)
 
-        return number, self._persist(create_once)
+        return self._persist(create)
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""

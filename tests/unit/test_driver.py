@@ -1,6 +1,7 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -451,3 +452,25 @@ def test_a_note_of_the_search_is_stored_once_and_shown(session, storage_url, tmp
     assert note.startswith("pruning is off for sgd, constant")
     show_status("toy", output=tmp_path, storage_url=storage_url, as_json=False)
     assert f"note: {note}" in " ".join(capsys.readouterr().out.split())
+
+
+class SlowlyPausingEngine(SimulatedEngine):
+    """A worker that is told to pause lets go of its run only when no other run can go on."""
+
+    def events(self, timeout):
+        for _ in range(len(self._turns)):
+            if self._replies.get(self._turns[0]) != "pause":
+                break
+            self._turns.rotate(-1)
+        return super().events(timeout)
+
+
+@pytest.mark.parametrize("num_workers", [2, 4])
+def test_a_run_may_be_promoted_while_its_worker_is_about_to_pause(session, num_workers):
+    many = replace(HALVING, search=replace(HALVING.search, trials_per_arm=12))
+    one = session(engine=SlowlyPausingEngine(num_workers), config=many)
+    one.search()
+    assert Counter(trial.arm for trial in one.trials()) == {"sgd": 12, "adam": 12}
+    assert {trial.outcome for trial in one.trials()} == {"complete", "pruned"}
+    assert not any(trial.is_paused for trial in one.trials())
+    assert {trial.epochs_run for trial in one.trials() if trial.outcome == "complete"} == {12}
