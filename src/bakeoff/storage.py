@@ -247,8 +247,8 @@ class Storage:
         )
         study_id = self._group_id(config.name, plan.purpose)
         trial_id = self._create(study_id, template)
-        number = self._persist(lambda: self._rdb.get_trial_number_from_id(trial_id))
-        self._num_trials[study_id] = number + 1
+        number = self._num_trials[study_id]
+        self._num_trials[study_id] += 1
         return number, trial_id
 
     def _create(self, study_id: int, template: FrozenTrial) -> int:
@@ -317,11 +317,14 @@ class Storage:
         state = STATES[record.outcome]
         values = None if state is TrialState.FAIL or record.score is None else [record.score]
 
-        def end_once() -> None:
-            if self._rdb.get_trial(trial_id).state is not state:
-                self._rdb.set_trial_state_values(trial_id, state, values)
+        attempts = count()
 
-        self._persist(end_once)
+        def end() -> None:
+            if next(attempts) and self._rdb.get_trial(trial_id).state is state:
+                return  # it was stored, but not acknowledged
+            self._rdb.set_trial_state_values(trial_id, state, values)
+
+        self._persist(end)
 
     def _persist(self, write: Callable[[], Answer]) -> Answer:
         """Write, and wait with growing pauses while the storage is away; nothing is dropped.

@@ -9,7 +9,7 @@ arm, the index and this list: after a restart it is the same again.
 from collections.abc import Mapping
 from statistics import NormalDist
 
-from optuna.trial import FixedTrial
+from optuna.trial import FixedTrial, create_trial
 
 from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase, StudyConfig
@@ -36,7 +36,8 @@ class ArmSampler:
         self._search = config.search
         self._design: Design | None = None
         self._spec = SAMPLERS[config.search.sampler]
-        self._started: dict[int, tuple[FixedTrial, Phase]] = {}
+        self._started: dict[int, Told] = {}
+        """By number; the value is the place it had when it was last told."""
 
     def propose(self, index: int, standings: Mapping[int, Standing]) -> tuple[Params, Phase]:
         """The configuration of the arm's trial `index` (from 0), and how it was drawn.
@@ -80,20 +81,17 @@ class ArmSampler:
             for place, number in enumerate(order)
             if number in chosen
         }
-        return [
-            Told(
-                params=trial.params,
-                distributions=trial.distributions,
-                phase=phase,
-                value=places[number],
-            )
-            for number, (trial, phase) in self._started.items()
-            if number in places
-        ]
+        told = [known for number, known in self._started.items() if number in places]
+        for number, place in places.items():
+            self._started[number].trial.value = place
+        return told
 
     def started(self, number: int, params: Params, phase: Phase) -> None:
         """Trial `number` trains with these parameters, proposed or not."""
         is_joint = self._spec.is_joint
         trial = FixedTrial(dict(complete(params, self._arm) if is_joint else params))
         (suggest_jointly if is_joint else suggest)(trial, self._arm)
-        self._started[number] = trial, phase
+        known = create_trial(params=trial.params, distributions=trial.distributions, value=0.0)
+        # TPE weighs trials by their age; the one that it proposes has the number 0
+        known.number = 1 + len(self._started)
+        self._started[number] = Told(trial=known, phase=phase)

@@ -4,13 +4,13 @@ A sampler that lives through a study has a state that a crash loses. One that is
 proposal, with a seed from (study, arm, index), proposes the same again from the same history.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bakeoff.errors import MissingDependencyError
@@ -25,20 +25,40 @@ from bakeoff.space import suggest, suggest_jointly
 class Told:
     """A trial as a sampler knows it."""
 
-    params: Params
-    distributions: Mapping[str, BaseDistribution]
+    trial: FrozenTrial
+    """Complete; the smaller its value, the better it is."""
     phase: Phase
-    value: float
-    """The smaller, the better."""
 
-    def as_trial(self, state: dict[str, object] | None = None) -> FrozenTrial:
-        """As a complete trial of Optuna, with what its sampler noted with it."""
+    def with_state(self, state: dict[str, object]) -> FrozenTrial:
+        """With what its sampler noted when it proposed the trial."""
         return create_trial(
-            params=dict(self.params),
-            distributions=dict(self.distributions),
-            value=self.value,
+            params=self.trial.params,
+            distributions=self.trial.distributions,
+            value=self.trial.value,
             system_attrs=state,
         )
+
+
+class KnownTrials(InMemoryStorage):
+    """An in-memory storage that holds trials without copying them.
+
+    A proposal reads hundreds of trials; to add them to a study, copied and checked each time,
+    would take most of its time.
+    """
+
+    def __init__(self, known: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._known = known
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The known trials, then those asked for."""
+        known = self._known if states is None or TrialState.COMPLETE in states else ()
+        return [*known, *super().get_all_trials(study_id, deepcopy, states)]
 
 
 Propose = Callable[[ArmRecord, int, Sequence[Told]], Params]
@@ -66,8 +86,7 @@ def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Pa
 
 
 def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
-    study = _study(_tpe(seed))
-    study.add_trials([one.as_trial() for one in told])
+    study = _study(_tpe(seed), KnownTrials([one.trial for one in told]))
     return suggest(study.ask(), arm)
 
 
@@ -76,7 +95,7 @@ def _propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     # and below.
     sampler = GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
     study = _study(sampler)
-    study.add_trials([one.as_trial() for one in told])
+    study.add_trials([one.trial for one in told])
     return suggest_jointly(study.ask(), arm)
 
 
@@ -87,14 +106,14 @@ def _propose_cmaes(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     anew, and what was told of it is stored with the state that it was asked with.
     """
     study = _study(_cmaes(seed, choices=RandomSampler(seed=seed)))
-    study.add_trials([one.as_trial() for one in told if one.phase != "model"])
+    study.add_trials([one.trial for one in told if one.phase != "model"])
     for one in told:
         if one.phase == "model":
             asked = study.ask()
             suggest_jointly(asked, arm)  # only then does the sampler note its state
             study.tell(asked, state=TrialState.FAIL)
             state = study.get_trials(deepcopy=False)[-1].system_attrs
-            study.add_trial(one.as_trial(state))
+            study.add_trial(one.with_state(state))
     study.sampler = _cmaes(seed, choices=_tpe(seed))
     return suggest_jointly(study.ask(), arm)
 
@@ -112,8 +131,8 @@ def _tpe(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
 
 
-def _study(sampler: BaseSampler) -> optuna.Study:
-    return optuna.create_study(direction="minimize", sampler=sampler)
+def _study(sampler: BaseSampler, storage: InMemoryStorage | None = None) -> optuna.Study:
+    return optuna.create_study(direction="minimize", sampler=sampler, storage=storage)
 
 
 def check_sampler(name: str) -> None:

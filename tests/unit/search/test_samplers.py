@@ -5,14 +5,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.samplers import TPESampler
 
 from bakeoff.errors import MissingDependencyError, StudyFileError
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import ArmRecord
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.samplers import SAMPLERS, check_sampler
-from bakeoff.space import build_arms
+from bakeoff.space import build_arms, suggest
 from bakeoff.studyfile import resolve_study
 from bakeoff.studyfile.grid import Grid, grid_values
 from study_examples import study_document
@@ -234,3 +236,16 @@ def test_a_sampler_whose_package_is_missing_says_which_extra_brings_it(monkeypat
     check_sampler("tpe")
     with pytest.raises(MissingDependencyError, match=r"bakeoff\[samplers\]"):
         check_sampler("cmaes")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_tpe_proposes_what_it_would_in_an_ordinary_study_of_the_same_trials():
+    """Trials that are known without being copied count as those that were added."""
+    sampler, standings, _ = search("tpe", num_trials=30)
+    told = sampler._told(standings)  # noqa: SLF001
+    for seed in range(5):
+        study = optuna.create_study(sampler=TPESampler(seed=seed, n_startup_trials=0,
+                                                       multivariate=True, group=True))  # fmt: skip
+        study.add_trials([one.trial for one in told])
+        expected = suggest(study.ask(), ARM)
+        assert SAMPLERS["tpe"].propose(ARM, seed, told) == expected
