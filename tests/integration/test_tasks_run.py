@@ -107,6 +107,14 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
             {"data": {"dataset": "npz:x.npz", "task": "language"}},
             "model.model: model 'mlp' cannot take tokens [L]",
         ),
+        (
+            {"model": {"model": "cnn"}, "data": {"dataset": "jargon"}},
+            "model 'cnn' cannot take tokens [L]; it takes image [C, H, W]",
+        ),
+        (
+            {"model": {"model": "torchvision:resnet18", "weights": "DEFAULT"}},
+            "model.weights: model 'torchvision:resnet18' is always built with fresh weights",
+        ),
     ],
 )
 def test_what_does_not_go_with_the_task_is_exit_2_before_anything_is_read(

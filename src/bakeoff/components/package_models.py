@@ -4,7 +4,7 @@ They are always built with fresh weights: nothing is ever downloaded.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -35,6 +35,9 @@ PACKAGES: Mapping[str, ModelPackage] = {
     ),
 }
 
+FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
+"""Parameters that would load weights that others trained."""
+
 DEFINITION = re.compile(
     r"^@register_model(?:\((?:name=)?\"?(?P<given>\w*)\"?\))?\s*?$(?:\n@.*|\n\s.*|\n\).*)*?"
     r"\ndef (?P<function>\w+)\(",
@@ -60,6 +63,17 @@ def check_offered(model: str) -> None:
     if offered and architecture not in offered:
         problem = describe_unknown(f"{package} model", architecture, offered)
         raise UsageError(problem.partition(" allowed: ")[0].rstrip(";"))
+
+
+def check_fresh(model: str, params: Iterable[str]) -> None:
+    """Make sure that none of the parameters of `package:NAME` asks for trained weights.
+
+    Raises:
+        UsageError: One does.
+    """
+    for name in params:
+        if name in FETCHING:
+            raise UsageError(f"model.{name}: model {model!r} is always built with fresh weights")
 
 
 def check_model_installed(model: str) -> None:

@@ -5,11 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from bakeoff.components.package_models import check_model_installed
-from bakeoff.errors import UsageError
+from bakeoff.components.package_models import check_fresh, check_model_installed
 
-FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
-"""Parameters that would load weights that others trained."""
 RGB = 3
 WITH_HELPERS = ("googlenet", "inception_v3")
 """They have extra outputs while they train, which no other model has."""
@@ -28,7 +25,7 @@ def build_torchvision(
     """
     from torchvision.models import get_model
 
-    _check_fresh(f"torchvision:{architecture}", params)
+    check_fresh(f"torchvision:{architecture}", params)
     channels, height, width = input_shape
     if architecture.startswith("vit_") and height == width:
         params.setdefault("image_size", height)
@@ -53,7 +50,7 @@ def build_timm(
     """
     name = f"timm:{architecture}"
     check_model_installed(name)
-    _check_fresh(name, params)
+    check_fresh(name, params)
     import timm
 
     channels, height, width = input_shape
@@ -64,12 +61,6 @@ def build_timm(
         architecture, pretrained=False, in_chans=channels, num_classes=num_outputs, **params
     )
     return model
-
-
-def _check_fresh(name: str, params: dict[str, Any]) -> None:
-    for key in FETCHING:
-        if key in params:
-            raise UsageError(f"model.{key}: model {name!r} is always built with fresh weights")
 
 
 def _replace_first_convolution(model: nn.Module, channels: int) -> None:

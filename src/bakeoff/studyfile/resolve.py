@@ -12,6 +12,7 @@ from bakeoff.components.datasets import known_inputs
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import LIMITS, ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.schedulers import SCHEDULERS
@@ -220,6 +221,7 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
 
 def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[str, Setting]]:
     declared = find_model(section.model).parameters
+    _check_package_model(section)
     known = declared or {}
     values: dict[str, ParamValue] = {name: spec.default for name, spec in known.items()}
     ranges: dict[str, Setting] = {}
@@ -234,6 +236,15 @@ def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[s
         else:
             values[name] = setting  # type: ignore[assignment]
     return values, ranges
+
+
+def _check_package_model(section: ModelSection) -> None:
+    """A model of a package takes parameters that only it knows, but none that would download."""
+    if find_package(section.model) is not None:
+        try:
+            check_fresh(section.model, section.__pydantic_extra__ or {})
+        except UsageError as error:
+            raise StudyFileError(str(error)) from None
 
 
 def _resolve_training(

@@ -42,6 +42,7 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("data", {"validation_fraction": 1.0}, "data.validation_fraction = 1.0"),
         ("data", {"augment": ["flp"]}, "data.augment: unknown augmentation 'flp'; did you mean 'flip'"),
         ("model", {"model": "mpl"}, "model.model: unknown model 'mpl'; did you mean 'mlp'"),
+        ("model", {"model": "torchvision:resnet19"}, "model.model: unknown torchvision model 'resnet19'; did you mean"),
         ("model", {"widht": 3}, "model.widht: unknown key 'widht'; did you mean 'width'"),
         ("model", {"width": "wide"}, 'model.width = "wide": must be a whole number'),
         ("model", {"dropout": "much"}, 'model.dropout = "much": must be a number'),
