@@ -13,11 +13,11 @@ from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, find_package
-from bakeoff.components.parameters import LIMITS, ParameterSpec
+from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
-from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
+from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
     ConfirmConfig,
     DataConfig,
@@ -29,6 +29,7 @@ from bakeoff.records import (
 )
 from bakeoff.registry import Registry
 from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.studyfile.arms import Setting
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.schema import (
     ModelSection,
@@ -37,6 +38,7 @@ from bakeoff.studyfile.schema import (
     TrainingSection,
 )
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
+from bakeoff.studyfile.settings import extremes, read_setting
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 RESERVED_NAMES = ("published", "studies.db")
@@ -62,8 +64,6 @@ LOSSES: Mapping[Task, tuple[Loss, ...]] = {
 """That a task can train with, its default first."""
 SCHEDULER = "scheduler"
 """Under `[space.<optimizer>]`: the schedules of its arm, where they are fewer than the study's."""
-
-Setting = Range | ParamValue
 
 
 def arm_names(
@@ -210,7 +210,7 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
     key = f"space.{optimizer}.{SCHEDULER}"
     if {*file.study.compare} != {"optimizer"}:
         raise StudyFileError(f'{key}: goes only with study.compare = ["optimizer"]')
-    setting = _setting(key, given, None)
+    setting = read_setting(key, given, None)
     names = setting.choices if isinstance(setting, Choice) else (setting,)
     for name in names:
         if name not in file.search.schedulers:
@@ -229,7 +229,7 @@ def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[s
         key = f"model.{name}"
         if declared is not None and name not in known:
             raise StudyFileError(f"{key}: {describe_unknown('key', name, ['model', *known])}")
-        setting = _setting(key, given, known.get(name))
+        setting = read_setting(key, given, known.get(name))
         if isinstance(given, RangeTable):
             ranges[key] = setting
             values.pop(name, None)
@@ -256,7 +256,7 @@ def _resolve_training(
     for name in TRAINING_RANGES:
         if isinstance(given[name], RangeTable):
             key = f"training.{name}"
-            ranges[key] = _setting(key, given.pop(name), TRAINING_RANGES[name])
+            ranges[key] = read_setting(key, given.pop(name), TRAINING_RANGES[name])
             _check_training_range(key, ranges[key])
     return TrainingConfig(**given), ranges
 
@@ -293,7 +293,7 @@ def _shown(section: TrainingSection, name: str) -> str:
 def _check_training_range(key: str, setting: Setting) -> None:
     """Every value of the range must be one the field itself would accept."""
     name = key.partition(".")[2]
-    for value in _extremes(setting):
+    for value in extremes(setting):
         try:
             TrainingSection.model_validate({"epochs": 1, name: value})
         except ValidationError as error:
@@ -323,81 +323,5 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
             ):
                 problem = describe_unknown("parameter", name, owners[owner])
                 raise StudyFileError(f"space.{key}: {problem}")
-            space[key] = _setting(f"space.{key}", given, owners[owner].get(name))
+            space[key] = read_setting(f"space.{key}", given, owners[owner].get(name))
     return space
-
-
-def _setting(key: str, given: ParamValue | RangeTable, spec: ParameterSpec | None) -> Setting:
-    """A fixed value or a range; whole bounds make a whole-number range unless `spec` is real."""
-    try:
-        setting = _range(given, spec) if isinstance(given, RangeTable) else given
-        for value in _extremes(setting):
-            _check_value(key, value, spec)
-    except StudyFileError:
-        raise
-    except (ValueError, OverflowError) as error:
-        raise StudyFileError(f"{key}: {error}") from None
-    if isinstance(setting, int) and not isinstance(setting, bool) and _is_real(spec):
-        return float(setting)
-    return setting
-
-
-def _extremes(setting: Setting) -> tuple[ParamValue, ...]:
-    """Values that decide whether all are allowed: both bounds, all choices, or the value."""
-    if isinstance(setting, Choice):
-        return setting.choices
-    if isinstance(setting, (FloatRange, IntRange)):
-        return setting.low, setting.high
-    return (setting,)
-
-
-def _is_real(spec: ParameterSpec | None) -> bool:
-    return spec is not None and isinstance(spec.range, FloatRange)
-
-
-def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> None:
-    """Whether a parameter can have this value at all; a model of the user's own says so itself."""
-    if spec is None:
-        return
-    named = f"{key} = {json.dumps(value)}"
-    if isinstance(spec.range, Choice):
-        if value not in spec.range:
-            allowed = ", ".join(map(repr, spec.range.choices))
-            raise StudyFileError(f"{named}: allowed: {allowed}")
-        return
-    if isinstance(value, (bool, str)):
-        kind = "a number" if _is_real(spec) else "a whole number"
-        raise StudyFileError(f"{named}: must be {kind} or a range")
-    if isinstance(spec.range, IntRange) and not isinstance(value, int):
-        raise StudyFileError(f"{named}: must be a whole number or a range")
-    limits = spec.limits or LIMITS.get(key.rpartition(".")[2])
-    if limits is not None and float(value) not in limits:
-        raise StudyFileError(f"{named}: must be {limits}")
-
-
-def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
-    if table.choices is not None:
-        if {"low", "high", "log", "step"} & table.model_fields_set:
-            raise ValueError("give either choices, or low and high")
-        return Choice(choices=tuple(table.choices))
-    if table.low is None or table.high is None:
-        raise ValueError("a range needs low and high, or choices")
-    known = spec.range if spec is not None and not isinstance(spec.range, Choice) else None
-    natural = {
-        "natural_low": known is not None and known.natural_low and table.low == known.low,
-        "natural_high": known is not None and known.natural_high and table.high == known.high,
-    }
-    whole = isinstance(table.low, int) and isinstance(table.high, int)
-    if whole and not isinstance(known, FloatRange):
-        return IntRange(
-            low=int(table.low),
-            high=int(table.high),
-            log=table.log,
-            step=1 if table.step is None else table.step,
-            **natural,
-        )
-    if table.step is not None:
-        raise ValueError(f"step = {table.step} goes only with whole-number low and high")
-    if isinstance(known, IntRange):
-        raise ValueError("low and high must be whole numbers")
-    return FloatRange(low=float(table.low), high=float(table.high), log=table.log, **natural)
