@@ -9,7 +9,7 @@ import typer
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError
-from bakeoff.records import OUTCOMES, StudyRecord, TrialRecord, as_plain
+from bakeoff.records import OUTCOMES, EpochResult, StudyRecord, TrialRecord, as_plain
 from bakeoff.storage import Storage
 
 
@@ -183,6 +183,24 @@ def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
             for result in trial.history
         ],
         title="",
+    )
+    for result in trial.history:
+        if result.confusion:
+            _show_classes(result)
+
+
+def _show_classes(result: EpochResult) -> None:
+    """How well each class was recognised in the scored epoch, and what it was taken for."""
+    rows = []
+    for label, counts in enumerate(result.confusion):
+        others = [(count, other) for other, count in enumerate(counts) if other != label]
+        count, other = max(others, key=lambda one: one[0])
+        confused = f"class {other}, {count} times" if count else ""
+        rows.append([label, sum(counts), result.class_recall[label], confused])
+    print_table(
+        ["class", "validation samples", "recognised", "most often taken for"],
+        rows,
+        title=f"epoch {result.epoch}",
     )
 
 

@@ -1,9 +1,18 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakeoff.components.splits import hold_out, long_tail, long_tail_counts, stratified_order
+from bakeoff.components.splits import (
+    hold_out,
+    hold_out_any,
+    hold_out_last,
+    long_tail,
+    long_tail_counts,
+    stratified_order,
+)
 
 LABELS = np.repeat(np.arange(4), (100, 50, 30, 20))
 
@@ -68,3 +77,31 @@ def test_long_tail_depends_on_its_seed() -> None:
 def test_long_tail_without_a_sample_of_some_class_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no sample of class 3 would be left \(60 of class 0\)"):
         long_tail(np.repeat(np.arange(4), 60), 200, 0)
+
+
+# ---------------------------------------------------------------- samples without classes
+
+
+def test_any_samples_are_held_out_by_seed() -> None:
+    kept, held = hold_out_any(50, 0.2, 3)
+    assert sorted([*kept, *held]) == list(range(50))
+    assert len(held) == 10
+    assert not np.array_equal(held, np.arange(40, 50))
+    assert np.array_equal(held, hold_out_any(50, 0.2, 3)[1])
+    assert not np.array_equal(held, hold_out_any(50, 0.2, 4)[1])
+
+
+def test_last_samples_are_held_out_where_their_order_matters() -> None:
+    kept, held = hold_out_last(50, 0.1)
+    assert (kept.tolist(), held.tolist()) == (list(range(45)), list(range(45, 50)))
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda n: hold_out_any(n, 0.6, 0), lambda n: hold_out_last(n, 0.6)],
+    ids=["any", "last"],
+)
+def test_one_sample_at_least_is_on_each_side(hold: Callable[[int], object]) -> None:
+    assert [len(part) for part in hold(2)] == [1, 1]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"too few samples \(1\)"):
+        hold(1)
