@@ -116,6 +116,8 @@ def load_function(config: DataConfig) -> Dataset:
             raw = build()
     except (Exception, SystemExit) as error:  # the user's function may raise anything
         raise DataError(f"{name}: {type(error).__name__}: {error}") from error
+    if _is_pair_of_arrays(raw):
+        raw = {"x": raw[0], "y": raw[1]}
     if is_samples(raw):
         return _load_samples(as_parts(raw, name), config)
     if not isinstance(raw, Mapping):
@@ -126,6 +128,12 @@ def load_function(config: DataConfig) -> Dataset:
     named = {str(key): np.asarray(value) for key, value in raw.items()}
     arrays = check_arrays(named, name, config.task)
     return name_arrays(arrays, name=name, task=config.task, digest=fingerprint(arrays), source=name)
+
+
+def _is_pair_of_arrays(raw: Any) -> bool:
+    """Whether these are inputs and labels, as scikit-learn returns them with `return_X_y`."""
+    is_pair = isinstance(raw, (tuple, list)) and len(raw) == 2  # noqa: PLR2004 - a pair
+    return is_pair and all(hasattr(part, "dtype") for part in raw)
 
 
 def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:

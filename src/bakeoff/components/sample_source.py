@@ -3,6 +3,9 @@
 Nothing is kept in memory but the labels. Each sample is fetched with the global random generators
 seeded for it alone, so that a transform's random numbers depend on nothing but seed and sample:
 not on the order, nor on the process that fetches, nor on where a run was resumed.
+
+Samples that are the same every time and fit memory train faster as arrays: let the function return
+`numpy.stack` of all inputs and of all labels instead.
 """
 
 import hashlib

@@ -156,6 +156,12 @@ def test_samples_become_bytes_or_floats_as_arrays_do(sample: Any, expected: Any)
     assert inputs[np.array([0, 3])].shape == (2, *expected[0])
 
 
+def test_a_pair_of_arrays_is_no_pair_of_data_sets_but_inputs_and_labels() -> None:
+    dataset = load((FIRST, torch.arange(20) % 2))
+    assert isinstance(dataset.train_inputs, np.ndarray)
+    assert (dataset.train_inputs.shape, dataset.test_inputs.shape) == ((16, 3), (4, 3))
+
+
 # ---------------------------------------------------------------- labels
 
 
