@@ -105,7 +105,7 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "regression": ("rmse", "mae", "r2", "loss"),
         "language": ("loss", "perplexity", "token_accuracy"),
     }  # fmt: skip
-    assert AUGMENTATIONS.names == ("flip", "translate")
+    assert AUGMENTATIONS.names == ("flip", "translate", "crop", "cutout")
 
 
 def test_missing_parameters_take_their_defaults_in_declared_order() -> None:
