@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bakeoff.components import image_decoding
 from bakeoff.components.array_cache import NAMES
@@ -89,6 +89,18 @@ def test_images_of_all_sizes_are_cropped_and_scaled_to_the_size_asked_for(tmp_pa
     place = next(i for i, file in enumerate(files) if file.endswith("boot/000.png"))
     assert (both[place, 0, :, 1:3] == 200).all()
     assert (both[place] > 150).all()
+
+
+def test_large_photographs_are_scaled_as_if_decoded_in_full(tmp_path: Path) -> None:
+    row, column = np.mgrid[0:300, 0:400]
+    photograph = np.stack([column * 0.6, row * 0.8, (row + column) * 0.3], axis=-1)
+    Image.fromarray(photograph.astype(np.uint8)).save(tmp_path / "photograph.jpg", quality=95)
+    form = image_decoding.ImageForm(channels=3, height=32, width=32, resized=True)
+    with Image.open(tmp_path / "photograph.jpg") as image:
+        fitted = ImageOps.fit(image.convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
+    expected = np.asarray(fitted).transpose(2, 0, 1).astype(int)
+    decoded = image_decoding.decode_image(str(tmp_path / "photograph.jpg"), form)
+    assert np.abs(decoded - expected).max() <= 3
 
 
 def test_folders_within_a_class_count_and_other_files_do_not(tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ def test_vocabulary_is_made_of_the_training_text_alone() -> None:
     assert np.unique(windows.test_inputs).tolist() == [0]
 
 
+@pytest.mark.parametrize(("num_characters", "kind"), [(255, np.uint8), (256, np.int16)])
+def test_tokens_take_as_little_room_as_the_vocabulary_allows(
+    num_characters: int, kind: type
+) -> None:
+    text = "".join(chr(0x4E00 + number) for number in range(num_characters)) * 10
+    windows = make_windows(text, 9, "text")
+    assert len(windows.class_names) == num_characters + 1
+    for part in (windows.train_inputs, windows.test_labels):
+        assert part.dtype == kind
+    assert decode(windows.train_inputs[3], windows.class_names) == text[30:39]
+
+
 def test_rare_characters_have_one_token_in_common() -> None:
     vocabulary = build_vocabulary("aaaaa" + "bbbb" + "c" + "€" * 5)
     assert vocabulary == (UNKNOWN, "a", "€")
