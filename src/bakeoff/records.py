@@ -39,7 +39,7 @@ Severity = Literal["blocks", "provisional", "withholds", "note"]
 BudgetQuantity = Literal["median_best", "expected_best", "probability_better"]
 DiagnosisKind = Literal[
     "overfitting", "underfitting", "still_improving", "unstable", "diverging_above",
-    "slow_to_converge", "plateaued_early",
+    "slow_to_converge", "plateaued_early", "waiting_for_data",
 ]  # fmt: skip
 
 OUTCOMES: tuple[Outcome, ...] = (
@@ -214,6 +214,8 @@ class EpochResult:
     skipped_steps: int = 0
     """Steps that the gradient scaler skipped."""
     train_seconds: float = 0.0
+    data_seconds: float = 0.0
+    """Of `train_seconds`, those that the steps waited for their batches; 0 if not measured."""
     evaluate_seconds: float = 0.0
     status: EpochStatus = "running"
     confusion: tuple[tuple[int, ...], ...] = ()

@@ -28,6 +28,8 @@ class Curve:
     """[E], NaN where it was not measured."""
     validation_loss: Scores
     """[E], NaN where it was not measured."""
+    data_share: float = 0.0
+    """Share of the training time spent waiting for data; 0 if that was not measured."""
 
     @property
     def signed(self) -> Scores:
@@ -56,6 +58,8 @@ def curve_of(
     ]
     if len(seen) < at_least:
         return None
+    train_seconds = sum(result.train_seconds for result in history)
+    data_seconds = sum(result.data_seconds for result in history)
     return Curve(
         objective=objective,
         floor=0.0 if math.isnan(floor) else floor,
@@ -63,4 +67,5 @@ def curve_of(
         scores=np.array([result.metrics[objective.name] for result in seen]),
         train_loss=np.array([result.train_loss for result in seen]),
         validation_loss=np.array([result.metrics.get(LOSS, math.nan) for result in seen]),
+        data_share=data_seconds / train_seconds if train_seconds > 0 else 0.0,
     )

@@ -43,6 +43,8 @@ PLATEAU = 0.02
 PLATEAU_BEGINS = 0.4
 """Plateaued: it begins before this share of the run."""
 MIN_EPOCHS_ON_PLATEAU = 6
+WAITING = 0.25
+"""Waiting for data: share of the training time."""
 MIN_DIVERGED = 2
 MOSTLY, RARELY = 0.5, 0.1
 """Diverging above a learning rate: shares of trials that diverge above and below it."""
@@ -223,6 +225,13 @@ def find_plateau(curve: Curve) -> str | None:
     )
 
 
+def find_waiting_for_data(curve: Curve) -> str | None:
+    """The steps wait for their batches."""
+    if not curve.data_share > WAITING:
+        return None
+    return f"{100 * curve.data_share:.0f} % of the training time went into waiting for data"
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         kind="overfitting",
@@ -253,6 +262,12 @@ RULES: tuple[Rule, ...] = (
         kind="plateaued_early",
         advice="Plan fewer epochs, or a schedule that lowers the learning rate sooner.",
         find=find_plateau,
+    ),
+    Rule(
+        kind="waiting_for_data",
+        advice="Use fewer augmentations, or keep decoded samples as arrays (npz:PATH, folder:PATH);"
+        " `study profile` shows where a step's time goes.",
+        find=find_waiting_for_data,
     ),
 )
 

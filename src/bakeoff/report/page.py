@@ -29,6 +29,7 @@ DIAGNOSES: dict[DiagnosisKind, str] = {
     "diverging_above": "Diverging above a learning rate",
     "slow_to_converge": "Slow to converge",
     "plateaued_early": "Plateaued early",
+    "waiting_for_data": "Waiting for data",
 }
 """What a diagnosis is called."""
 

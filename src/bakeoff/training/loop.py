@@ -72,6 +72,7 @@ def run_epoch(state: TrainingState) -> EpochResult:
         steps=totals.steps,
         skipped_steps=totals.skipped_steps,
         train_seconds=trained - started,
+        data_seconds=totals.data_seconds,
         evaluate_seconds=perf_counter() - trained,
         confusion=confusion,
     )
@@ -85,7 +86,7 @@ def train_epoch(state: TrainingState) -> EpochTotals:
     switch_to_training(state.optimizer)
     if state.average is not None:
         state.average.put_away()
-    batches = training_batches(state)
+    batches = totals.timed(training_batches(state))
     left = num_drawn(len(state.splits.train), training.batch_size)
     while left:
         num_samples = min(left, training.batch_size * training.accumulation_steps)

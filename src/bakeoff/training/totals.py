@@ -1,11 +1,15 @@
 """What one epoch's steps add up to."""
 
+from collections.abc import Iterator
 from math import nan
 from operator import mul
-from typing import NamedTuple
+from time import perf_counter
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+Item = TypeVar("Item")
 
 MAX_WAITING = 1024
 """Steps whose numbers are collected at once."""
@@ -32,6 +36,7 @@ class EpochTotals:
         self.steps = 0
         self.skipped_steps = 0
         self.learning_rate = nan
+        self.data_seconds = 0.0
 
     def add(self, step: Step, num_samples: int, learning_rate: float) -> None:
         """Count a step; one that was skipped had no finite gradient and only counts as that."""
@@ -44,6 +49,16 @@ class EpochTotals:
         self.learning_rate = learning_rate
         if len(self._waiting) == MAX_WAITING:
             self._collect()
+
+    def timed(self, batches: Iterator[Item]) -> Iterator[Item]:
+        """`batches`, the time spent waiting for each added to `data_seconds`."""
+        while True:
+            started = perf_counter()
+            batch = next(batches, None)
+            self.data_seconds += perf_counter() - started
+            if batch is None:
+                return
+            yield batch
 
     def means(self) -> tuple[float, float]:
         """Mean loss over samples and mean gradient norm over steps; NaN if no step was made."""

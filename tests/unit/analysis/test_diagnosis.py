@@ -53,6 +53,10 @@ CURVES: dict[str, tuple[EpochResult, ...]] = {
     "plateaued_early": history(
         saturating(0.1, 0.93, 1.0), saturating(2.0, 0.12, 1.0), saturating(2.0, 0.2, 1.0)
     ),
+    "waiting_for_data": tuple(
+        replace(result, train_seconds=2.0, data_seconds=0.8)
+        for result in history(HEALTHY_SCORE, HEALTHY_TRAIN, HEALTHY_LOSS)
+    ),
 }  # fmt: skip
 
 

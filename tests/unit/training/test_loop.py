@@ -31,7 +31,10 @@ def bits(state: TrainingState) -> dict[str, bytes]:
 
 def measured(results: list[EpochResult]) -> list[EpochResult]:
     """Without the clock."""
-    return [replace(result, train_seconds=0.0, evaluate_seconds=0.0) for result in results]
+    return [
+        replace(result, train_seconds=0.0, data_seconds=0.0, evaluate_seconds=0.0)
+        for result in results
+    ]
 
 
 # ---------------------------------------------------------------- what a run yields
@@ -55,6 +58,7 @@ def test_epoch_reports_what_its_steps_did(make_config: MakeConfig) -> None:
     assert result.learning_rate == 1e-3
     assert result.train_seconds > 0
     assert result.evaluate_seconds > 0
+    assert 0 < result.data_seconds < result.train_seconds
 
 
 def test_train_loss_and_gradient_norm_are_those_of_a_loop_written_out(

@@ -46,7 +46,8 @@ def everything(state: TrainingState) -> Any:
     """A run's whole state in comparable form, without the clock."""
     content = snapshot(state)
     content["history"] = [
-        replace(result, train_seconds=0.0, evaluate_seconds=0.0) for result in state.history
+        replace(result, train_seconds=0.0, data_seconds=0.0, evaluate_seconds=0.0)
+        for result in state.history
     ]
     return comparable(content)
 
