@@ -50,7 +50,14 @@ def test_a_command_that_trains_nothing_never_imports_torch(arguments):
     assert "torch" not in modules_after(RUN.format(arguments=arguments))
 
 
-@pytest.mark.parametrize("module", ["bakeoff.session", "bakeoff.driver", "bakeoff.storage"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "bakeoff.session", "bakeoff.driver", "bakeoff.storage", "bakeoff.commands.train",
+        "bakeoff.commands.export", "bakeoff.commands.profile",
+        "bakeoff.tracking.tensorboard_writer", "bakeoff.tracking.wandb_client",
+    ],
+)  # fmt: skip
 def test_the_driver_never_imports_torch(module):
     assert "torch" not in modules_after(f"import {module}")
 

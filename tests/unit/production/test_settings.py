@@ -5,6 +5,7 @@ import pytest
 from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.production.settings import Chosen, fix_settings, params_of
 from bakeoff.records import StudyConfig
+from bakeoff.report.configurations import study_file_toml
 from bakeoff.studyfile import format_study, resolve_study
 from study_examples import study_document
 
@@ -66,6 +67,31 @@ def test_it_is_a_study_file_that_fixes_to_itself(compare: list[str]) -> None:
     config = fixed(Chosen(learning_rate=0.3), study={"compare": compare, "reference": None})
     assert resolve_study(tomllib.loads(format_study(config))) == config
     assert fix_settings(config, Chosen()) == config
+
+
+def test_a_chosen_configuration_pasted_from_a_report_is_that_configuration() -> None:
+    params = {
+        "optimizer": "adamw",
+        "adamw.learning_rate": 0.02,
+        "adamw.weight_decay": 0.3,
+        "adamw.beta1": 0.8,
+        "scheduler": "one_cycle",
+        "one_cycle.warmup_fraction": 0.2,
+        "model.dropout": 0.25,
+        "training.clip_grad_norm": 0.5,
+    }
+    document = study_document(space=SPACE, model={"dropout": {"low": 0.0, "high": 0.5}})
+    pasted = tomllib.loads(study_file_toml(params))
+    for section in ("search", "model", "training"):
+        document[section] = {**document[section], **pasted[section]}
+    document["space"] = pasted["space"]
+    config = fix_settings(resolve_study(document), Chosen())
+    found = {
+        **params_of(config),
+        "model.dropout": config.model_params["dropout"],
+        "training.clip_grad_norm": config.training.clip_grad_norm,
+    }
+    assert {name: found[name] for name in params} == params
 
 
 @pytest.mark.parametrize("written", ["beta2=0.9", "adam.beta2", "adam.=1", "=1"])
