@@ -244,8 +244,18 @@ def test_a_browser_is_opened_where_there_is_a_display_unless_told_not_to(tmp_pat
 # ---------------------------------------------------------------- what is shown
 
 HISTORY = tuple(
-    EpochResult(epoch=epoch, metrics={"accuracy": 0.5 + 0.1 * epoch}) for epoch in (1, 2, 3)
+    EpochResult(
+        epoch=epoch,
+        metrics={"accuracy": 0.5 + 0.1 * epoch},
+        confusion=((3, 1), (0, 0)) if epoch == 3 else (),
+    )
+    for epoch in (1, 2, 3)
 )
+CONTENT = {
+    "confusion-matrix.csv": "class,predicted 0,predicted 1,recall\n0,3,1,0.75\n1,0,0,\n",
+    "learning-curve.csv": "epoch,accuracy,train_loss,learning_rate\n1,0.6,",
+    "learning-curve.svg": "validation accuracy by epoch",
+}
 ACCURACY = MetricInfo(name="accuracy", direction="maximize", low=0.0, high=1.0)
 
 
@@ -291,14 +301,14 @@ def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):
     study, details = study_details(published)
     (trial,) = details["trials"]
     names = [artifact["filename"] for artifact in trial["artifacts"]]
-    assert sorted(names) == ["learning-curve.csv", "learning-curve.svg"]
+    assert sorted(names) == ["confusion-matrix.csv", "learning-curve.csv", "learning-curve.svg"]
     for artifact in trial["artifacts"]:
         path = f"/artifacts/{study['study_id']}/{trial['trial_id']}/{artifact['artifact_id']}"
         status, body, headers = answer(published, path)
         assert status == 200
         assert headers["Content-Disposition"] == "attachment"
         assert headers["Content-Security-Policy"].startswith("sandbox")
-        assert "accuracy" in body
+        assert CONTENT[artifact["filename"]] in body
 
 
 def test_metrics_are_named_and_facts_are_numbers(published):

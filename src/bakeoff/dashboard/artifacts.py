@@ -1,4 +1,4 @@
-"""Learning curves of the chosen trials, as files that optuna-dashboard shows beside a trial.
+"""Curves and confusion matrix of the chosen trials, as files that the dashboard shows beside them.
 
 They stand in `<output>/<study>/artifacts`, so that they go when the study is deleted.
 """
@@ -60,7 +60,7 @@ def attach_curves(
     storage: BaseStorage, study_id: int, trial_id: int, run: TrialRecord, metric: MetricInfo,
     folder: Path,
 ) -> None:  # fmt: skip
-    """Attach a run's learning curves to its stored trial, as a picture and as a table.
+    """Attach a run's learning curves, as a picture and a table, and its confusion matrix.
 
     Again, it replaces them. Optuna lets nobody add attributes to a trial that has ended, so they
     are listed where optuna-dashboard keeps those of its own: among the study's attributes.
@@ -77,6 +77,9 @@ def attach_curves(
         "learning-curve.svg": (curve_svg(run.history, metric), "image/svg+xml"),
         "learning-curve.csv": (curve_csv(run.history), "text/csv"),
     }
+    counts = next((one.confusion for one in reversed(run.history) if one.confusion), ())
+    if counts:
+        files["confusion-matrix.csv"] = (confusion_csv(counts), "text/csv")
     for name, (content, kind) in files.items():
         identity = str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
         write_atomically(folder / identity, content)
@@ -95,6 +98,20 @@ def curve_csv(history: Sequence[EpochResult]) -> str:
     for result in history:
         values = (result.metrics.get(name, math.nan) for name in names)
         writer.writerow([result.epoch, *values, result.train_loss, result.learning_rate])
+    return file.getvalue()
+
+
+def confusion_csv(counts: Sequence[Sequence[int]]) -> str:
+    """Validation samples by class (rows) and predicted class (columns), with each class's recall.
+
+    The recall of a class without samples is empty.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["class", *(f"predicted {label}" for label in range(len(counts))), "recall"])
+    for label, row in enumerate(counts):
+        recall = f"{row[label] / sum(row):.4g}" if any(row) else ""
+        writer.writerow([label, *row, recall])
     return file.getvalue()
 
 
