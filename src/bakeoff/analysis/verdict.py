@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
+from bakeoff.analysis.outlook import outlook_sentences
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
 from bakeoff.analysis.wording import (
@@ -53,6 +54,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
         sentences=(
             *([] if findings.record.finished else [unfinished]),
             *claims,
+            *outlook_sentences(findings),
             *findings.record.caveats,
             *notes,
         ),

@@ -8,6 +8,7 @@ from typing import Any
 from bakeoff.analysis.figures import FIGURES, FigureSpec
 from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
+from bakeoff.report.fairness_table import fairness_facts, fairness_table
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
 from bakeoff.report.tuning_tables import KNOWN
@@ -111,6 +112,16 @@ class Page:
     def glance(self) -> Table:
         """The columns of T2 that answer the question."""
         return glance_table(self.comparison)
+
+    @cached_property
+    def fairness(self) -> Table:
+        """What each arm got."""
+        return fairness_table(self.comparison)
+
+    @property
+    def fairness_facts(self) -> tuple[str, ...]:
+        """What was the same for all arms, as sentences."""
+        return fairness_facts(self.comparison)
 
     @property
     def known_budget(self) -> Table:

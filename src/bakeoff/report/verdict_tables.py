@@ -24,7 +24,7 @@ Row = tuple[Cell, ...]
 
 
 def verdict_table(comparison: Comparison) -> Table:
-    """The answer, sentence by sentence, and every flag with what to do about it."""
+    """The answer, sentence by sentence; hints and flags with what to do about them."""
     columns = (
         Column(key="item", heading="Item"),
         Column(key="text", heading="Statement"),
@@ -48,6 +48,10 @@ def _verdict_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
     for tie_breaker in verdict.tie_breakers:
         yield "tie-breaker", tie_breaker, ""
     yield "scope", verdict.scope, ""
+    for sentence in comparison.effort:
+        yield "search", sentence, ""
+    for found in comparison.diagnoses:
+        yield f"hint on {found.arm} ({found.kind})", found.evidence, found.advice
     for flag in comparison.flags:
         yield f"flag {flag.id} ({flag.severity})", f"{flag.title}: {flag.detail}", flag.advice
 

@@ -89,7 +89,7 @@ def write_report(
 def _write_tables(page: Page, directory: Path) -> tuple[Path, ...]:
     texts = {
         directory / table.file_name: table.csv()
-        for table in (*page.tables, trials_table(page.comparison.study))
+        for table in (*page.tables, page.fairness, trials_table(page.comparison.study))
     }
     return _write_csv(texts, directory)
 

@@ -1,0 +1,74 @@
+"""What it would take to tell two arms apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bakeoff.analysis.findings import find
+from bakeoff.analysis.outlook import outlook_sentences
+from bakeoff.analysis.statistics import paired_difference, seeds_to_decide
+from bakeoff.analysis.wording import duration
+from bakeoff.records import StudyRecord
+from record_examples import example_record
+
+SD = 0.002
+
+
+def record_of(gap: float, num_seeds: int = 8) -> StudyRecord:
+    """Two arms whose mean difference is exactly `gap`, with a known spread."""
+    spread = np.resize([1.0, -1.0], num_seeds) * SD
+    scores = {"sgd": (0.9 + gap + spread).tolist(), "adam": [0.9] * num_seeds}
+    record = example_record(num_arms=2, trials_per_arm=5, test_scores=scores)
+    return replace(record, delta=1e-6)  # so that no difference is too small to matter
+
+
+def sentences(record: StudyRecord) -> list[str]:
+    return list(outlook_sentences(find(record)))
+
+
+def test_seeds_and_time_are_those_of_the_estimate() -> None:
+    record = record_of(gap=0.0012)
+    runs = [run for run in record.confirmations if run.purpose == "confirm"]
+    sgd, adam = (np.array([r.test_metrics["accuracy"] for r in runs if r.arm == arm])
+                 for arm in ("sgd", "adam"))  # fmt: skip
+    found = paired_difference(sgd, adam, 0.95)
+    needed = seeds_to_decide(found.mean, found.sd, 0.05, 6)
+    assert needed is not None
+    assert needed > 8
+    seconds = sum(
+        np.median([r.train_seconds + r.evaluate_seconds for r in runs if r.arm == arm])
+        for arm in ("sgd", "adam")
+    )
+    (sentence,) = sentences(record)
+    assert f"about {needed} seeds for each, {needed - 8} more" in sentence
+    assert f"(about {duration((needed - 8) * seconds)} here, one run after the other)" in sentence
+
+
+def test_too_few_seeds_ask_for_the_missing_ones() -> None:
+    (sentence,) = sentences(record_of(gap=0.0012, num_seeds=4))
+    assert sentence.startswith("A verdict on sgd and adam takes 2 more seeds for each (about ")
+
+
+@pytest.mark.parametrize("gap", [0.02, 0.0])
+def test_nothing_is_said_where_it_is_decided_or_there_is_no_difference(gap: float) -> None:
+    assert sentences(record_of(gap=gap)) == []
+
+
+def test_a_hopeless_difference_is_called_so() -> None:
+    (sentence,) = sentences(record_of(gap=1e-7))
+    assert sentence.startswith("No affordable number of seeds would tell sgd and adam apart")
+
+
+def test_without_confirmation_or_with_a_shared_sampler_nothing_is_said() -> None:
+    record = record_of(gap=0.0012)
+    assert sentences(replace(record, confirmations=())) == []
+    assert sentences(replace(record, shared_sampler=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.25, "4.2 s"), (40.0, "40 s"), (600.0, "10 min"), (7199.0, "120 min"), (12_600.0, "3.5 h")],
+)
+def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
