@@ -100,6 +100,16 @@ def test_a_model_that_looks_at_the_clock_is_not_repeatable_at_all(tmp_path, monk
     assert "two runs without a kill differ too" in out
 
 
+@pytest.mark.slow
+def test_a_run_that_ends_at_once_proves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.toml").write_text(tomli_w.dumps(study_document()))
+    with pytest.raises(SystemExit) as caught:
+        main(["verify-resume", "toy.toml", "--threads", "1", "--learning-rate", "1e30"])
+    assert caught.value.code == 1
+    assert "the run ended before it could be killed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--kills", "0"], "--kills = 0"), (["--epochs", "1"], "--epochs = 1: needs at least 2")],

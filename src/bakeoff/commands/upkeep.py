@@ -54,6 +54,10 @@ learning_rate = { low = 1e-3, high = 1.0, log = true }
 
 [confirm]
 seeds = "auto"                    # the fewest that can support a verdict for this many arms
+
+# [tracking]                      # show every trial elsewhere too
+# tensorboard = true              # pip install 'bakeoff[tensorboard]'
+# wandb = "my-project"            # pip install 'bakeoff[wandb]'
 """
 
 

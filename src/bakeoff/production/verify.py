@@ -83,6 +83,11 @@ def verify_resume(
         calm, _ = train("calm")
         engine.close()  # a new worker: nothing of an earlier run is in it
         killed, done = train("killed", kills)
+        if not done:
+            raise BakeoffError(
+                "the run ended before it could be killed: it diverged, or stopped early; choose"
+                " other settings, such as a lower --learning-rate"
+            )
         difference = compare_final_states(calm, killed, IDENTITY)
         is_repeatable = difference.is_identical
         if not is_repeatable:
