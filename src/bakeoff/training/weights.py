@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bakeoff.training.state import TrainingState, Weights
 WEIGHTS_FORMAT = 1
 DESCRIPTION_KEY = "bakeoff"
 """Name of the description, JSON, among the metadata of the file."""
+LENGTH_BYTES = 8
 
 
 def write_weights(state: TrainingState, path: Path) -> None:
@@ -34,9 +36,21 @@ def write_weights(state: TrainingState, path: Path) -> None:
     metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(describe_weights(state))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, save(tensors, metadata))
+        write_durably(path, _with_sorted_header(save(tensors, metadata)))
     except OSError as error:
         raise CheckpointWriteError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same file with its header in a fixed order, so that equal runs give equal bytes.
+
+    Source: https://huggingface.co/docs/safetensors, "Format": the header's length as 8 bytes, then
+    the header as JSON, which spaces may follow, then the tensors.
+    """
+    start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
+    header = json.dumps(json.loads(content[LENGTH_BYTES:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % LENGTH_BYTES)
+    return len(header).to_bytes(LENGTH_BYTES, "little") + header + content[start:]
 
 
 def scored_weights(state: TrainingState) -> Weights:
@@ -66,7 +80,11 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
         },
         "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
-        "validation_metrics": {} if scored is None else dict(scored.metrics),
+        "validation_metrics": {
+            # NaN is no JSON.
+            name: value if isfinite(value) else None
+            for name, value in ({} if scored is None else scored.metrics).items()
+        },
         "configuration": as_plain(config),
     }
 

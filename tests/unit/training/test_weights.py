@@ -126,6 +126,14 @@ def test_they_are_those_of_the_last_epoch_where_that_is_scored(
     assert all(torch.equal(loaded[key], one) for key, one in state.model.state_dict().items())
 
 
+def test_equal_runs_give_equal_bytes(make_config: MakeConfig, tmp_path: Path) -> None:
+    state = trained(make_config(epochs=1))
+    for index in range(8):  # the library's own order of the header is drawn anew each time
+        write_weights(state, tmp_path / f"{index}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert load_file(tmp_path / "0.safetensors").keys() == state.model.state_dict().keys()
+
+
 def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
