@@ -14,8 +14,9 @@ EPOCHS = 18
 class Simulation:
     """Workers that advance in any order, asked and told as the driver does."""
 
-    def __init__(self, search, curve):
+    def __init__(self, search, curve, train_seconds=0.0):
         self.search = search
+        self.train_seconds = train_seconds
         self.curve = curve
         self.plans, self.epochs, self.records = {}, {}, {}
         self.running, self.paused, self.spared = [], set(), set()
@@ -43,7 +44,12 @@ class Simulation:
         epoch = self.epochs[number]
         value = self.curve(self.plans[number], number, epoch)
         status = "diverged" if math.isnan(value) else "finished" if epoch == EPOCHS else "running"
-        result = EpochResult(epoch=epoch, metrics={"accuracy": value}, status=status)
+        result = EpochResult(
+            epoch=epoch,
+            metrics={"accuracy": value},
+            status=status,
+            train_seconds=self.train_seconds,
+        )
         decision = self.search.decide(number, self.plans[number], result)
         if status != "running":
             assert decision == "continue"
@@ -54,7 +60,7 @@ class Simulation:
             self.paused.add(number)
         elif decision == "spare":
             self.spared.add(number)
-        elif decision == "stop":
+        elif decision in ("stop", "time_up"):
             self.end(number, "pruned")
 
     def end(self, number, outcome):
@@ -90,7 +96,7 @@ class Simulation:
             self.end(number, "pruned")
 
 
-def search_of(trials_per_arm=6, **search):
+def search_of(trials_per_arm=6, deadline=None, **search):
     """A search of two arms in random draws, with halving unless told otherwise."""
     document = study_document(
         training={"epochs": EPOCHS},
@@ -98,4 +104,4 @@ def search_of(trials_per_arm=6, **search):
                 "trials_per_arm": trials_per_arm, **search},
     )  # fmt: skip
     config = resolve_study(document)
-    return Search(config, build_arms(config), "maximize")
+    return Search(config, build_arms(config), "maximize", deadline)

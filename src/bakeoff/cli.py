@@ -117,6 +117,19 @@ def run(
         typer.Option(help="Of each worker; default 1 on a CPU. A begun study keeps its own."),
     ] = None,
     device: DeviceOption = Device.CPU,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="Time for search and confirmation together, such as 2h or 90m; the search ends"
+            " early enough to confirm.",
+            envvar="BAKEOFF_TIMEOUT",
+            metavar="DURATION",
+        ),
+    ] = None,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="Let the file add trials or arms to the stored study."),
+    ] = False,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
 
@@ -131,6 +144,8 @@ def run(
         workers=workers,
         threads=threads,
         device=device.value,
+        timeout=timeout,
+        extends=extend,
     )
 
 

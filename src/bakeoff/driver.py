@@ -156,6 +156,8 @@ class _Run:
     note: str = ""
     is_held: bool = False
     """Whether the source decided that it pauses until it is promoted."""
+    is_out_of_time: bool = False
+    """Whether it stops because the time for the search is up."""
     is_promoted: bool = False
     """Whether it was promoted while its worker was still about to pause."""
     spared_at: int | None = None
@@ -220,6 +222,7 @@ class Driver:
         if self._stop.count:
             raise InterruptedStudyError(self._stop.exit_code)
         self._prune_paused(source)
+        self._note(source)
         return num_trained
 
     # ------------------------------------------------------------ starting
@@ -341,12 +344,15 @@ class Driver:
         run.is_held = decision == "pause"
         if decision == "spare":
             self._spare(run)
-        if event.waits:
+        run.is_out_of_time = decision == "time_up"
+        if event.waits or run.is_out_of_time:
             self._engine.reply(run.name, self._answer(decision))
 
     def _answer(self, decision: Decision) -> Reply:
-        if decision == "stop" or decision == "pause":  # noqa: PLR1714 - so mypy can follow
-            return decision
+        if decision == "pause":
+            return "pause"
+        if decision in ("stop", "time_up"):
+            return "stop"
         return "pause" if self._stop.count else "continue"
 
     def _spare(self, run: _Run) -> None:
@@ -438,6 +444,8 @@ class Driver:
         return scored.metrics[self._config.objective] if scored is not None else None
 
     def _stop_reason(self, run: _Run, outcome: Outcome) -> str:
+        if outcome == "pruned" and run.is_out_of_time:
+            return f"the time for the search was up after epoch {run.history[-1].epoch}"
         if outcome == "pruned":
             return f"behind its cohort at epoch {run.history[-1].epoch}"
         if outcome == "diverged":

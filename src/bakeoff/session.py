@@ -31,9 +31,16 @@ from bakeoff.lock import study_lock
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
 from bakeoff.search.arms import Search
+from bakeoff.search.deadline import Deadline
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
-from bakeoff.space import build_arms, build_trial_config, check_unchanged, default_params
+from bakeoff.space import (
+    build_arms,
+    build_trial_config,
+    check_extension,
+    check_unchanged,
+    default_params,
+)
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.studyfile import format_study
 from bakeoff.tracking import build_tracking, check_trackers
@@ -72,6 +79,10 @@ class RunSettings:
     workers: int
     threads: int
     device: str = "cpu"
+    timeout: float | None = None
+    """Seconds for search and confirmation together; None is no limit."""
+    extends: bool = False
+    """Whether the study file may add trials or arms to the stored study."""
 
     @classmethod
     def choose(
@@ -82,6 +93,8 @@ class RunSettings:
         workers: int | None,
         device: str,
         threads: int | None = None,
+        timeout: float | None = None,
+        extends: bool = False,
     ) -> "RunSettings":
         """Fill in what was not given: SQLite in the output folder, one worker per core.
 
@@ -100,6 +113,8 @@ class RunSettings:
             workers=workers or default_workers,
             threads=threads or default_threads,
             device=device,
+            timeout=timeout,
+            extends=extends,
         )
 
 
@@ -156,8 +171,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             storage.remove_half_made(config.name)
             if not storage.has(config.name):
                 storage.create(config, facts)
-            stored = storage.load_config(config.name)
-            check_unchanged(stored, config)
+            stored = _take_up(storage, config, extends=settings.extends)
             _check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
                 probe(config, engine, stop)  # model and device still work
@@ -165,6 +179,31 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop)
+
+
+def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyConfig:
+    """The stored study's settings, unchanged or extended as asked for."""
+    stored = storage.load_config(config.name)
+    if not extends:
+        check_unchanged(stored, config)
+        return stored
+    changes = check_extension(stored, config)
+    if changes or storage.has_search_ended(config.name):
+        storage.extend(config, changes or ["the search that a timeout ended goes on"])
+    return storage.load_config(config.name)
+
+
+def _deadline(config: StudyConfig, settings: RunSettings, num_arms: int) -> Deadline | None:
+    if settings.timeout is None:
+        return None
+    confirm = config.confirm
+    runs = num_arms * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
+    return Deadline(
+        seconds=settings.timeout,
+        num_workers=settings.workers,
+        confirmation_epochs=runs * config.training.epochs if confirm.seeds else 0,
+        run_epochs=config.training.epochs,
+    )
 
 
 def _on_wait(observer: Observer, stop: StopRequest, reason: str) -> None:
@@ -198,7 +237,13 @@ def _drive(
         checkpoints=folder / "checkpoints",
     )
     arms = build_arms(config)
-    num_trained = driver.drive(Search(config, arms, facts.metric.direction), "search")
+    deadline = _deadline(config, settings, len(arms))
+    search = Search(config, arms, facts.metric.direction, deadline)
+    if storage.has_search_ended(config.name):
+        search.close()
+    num_trained = driver.drive(search, "search")
+    if search.is_closed:
+        storage.end_search(config.name)
     trials = [record for _, record in storage.load_runs(config.name, "search")]
     num_confirmations = 0
     if config.confirm.seeds:

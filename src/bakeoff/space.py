@@ -231,6 +231,46 @@ def check_unchanged(stored: StudyConfig, given: StudyConfig) -> None:
         )
 
 
+def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
+    """What `given` adds to a stored study, as `key: before -> after`.
+
+    More trials per arm, more arms and more confirmation seeds may be added; every arm that is
+    there keeps its space, so that its trials still count.
+
+    Raises:
+        SpaceChangedError: Something else differs; the message prints each difference.
+    """
+    same_otherwise = replace(
+        given,
+        search=replace(
+            given.search,
+            optimizers=stored.search.optimizers,
+            schedulers=stored.search.schedulers,
+            trials_per_arm=stored.search.trials_per_arm,
+            startup_trials=stored.search.startup_trials,
+        ),
+        space=stored.space,
+        confirm=replace(given.confirm, seeds=stored.confirm.seeds),
+    )
+    refused = describe_changes(stored, same_otherwise)
+    spaces = {arm.name: arm.space for arm in build_arms(given)}
+    refused += [
+        f"the space of {arm.name}: another one, or none"
+        for arm in build_arms(stored)
+        if spaces.get(arm.name) != arm.space
+    ]
+    if given.search.trials_per_arm < stored.search.trials_per_arm:
+        refused.append("search.trials_per_arm: fewer")
+    if given.confirm.seeds < stored.confirm.seeds:
+        refused.append("confirm.seeds: fewer")
+    if refused:
+        raise SpaceChangedError(
+            f"study {stored.name!r} can be extended by trials, arms and confirmation seeds only"
+            f" ({'; '.join(refused)})"
+        )
+    return describe_changes(stored, given)
+
+
 def describe_changes(stored: StudyConfig, given: StudyConfig) -> list[str]:
     """Every setting that can change a result and differs, as `key: before -> after`."""
     before, after = dict(_decisive(stored)), dict(_decisive(given))

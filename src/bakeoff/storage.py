@@ -11,7 +11,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
@@ -100,6 +100,7 @@ class Storage:
         self._ids: dict[str, int] = {}
         self._num_trials: dict[int, int] = {}
         """Trials stored, by study; known once one has been counted."""
+        self._begun_with: dict[str, dict[str, list[str]]] = {}
         self.on_wait: Callable[[str], None] = lambda _: None
         """Told why, each time a write has to wait for a storage that is away; may raise."""
 
@@ -205,6 +206,40 @@ class Storage:
         self._persist(lambda: self._rdb.set_study_user_attr(self._id(name), "notes", notes))
         return True
 
+    def extend(self, config: StudyConfig, changes: Sequence[str]) -> None:
+        """Give a stored study more trials or arms; what it was begun with is kept beside.
+
+        Optuna lets no choice grow, so the parameters `optimizer` and `scheduler` keep theirs: new
+        arms are known by their attribute `arm`.
+        """
+        content, study_id = self._content(config.name), self._id(config.name)
+        begun = {"optimizers": self.load_config(config.name).search.optimizers,
+                 "schedulers": self.load_config(config.name).search.schedulers}  # fmt: skip
+        extended = {"begun_with": begun, **content, "config": format_study(config)}
+        for key in ("finished", "search_ended"):
+            self._persist(partial(self._rdb.set_study_user_attr, study_id, key, False))
+        self._persist(
+            lambda: self._rdb.set_study_system_attr(study_id, STUDY_KEY, as_plain(extended))
+        )
+        self.note(config.name, f"extended: {'; '.join(changes)}")
+
+    def _as_begun(self, config: StudyConfig) -> StudyConfig:
+        """With the choices that Optuna knows of `optimizer` and `scheduler`."""
+        if config.name not in self._begun_with:
+            self._begun_with[config.name] = self._content(config.name).get("begun_with", {})
+        begun = {key: tuple(names) for key, names in self._begun_with[config.name].items()}
+        return replace(config, search=replace(config.search, **begun))  # type: ignore[arg-type]
+
+    def has_search_ended(self, name: str) -> bool:
+        """Whether the search was ended before its budget."""
+        attrs = _guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
+        return bool(attrs.get("search_ended", False))
+
+    def end_search(self, name: str) -> None:
+        """Note that the search was ended before its budget, so that it is not taken up again."""
+        study_id = self._id(name)
+        self._persist(lambda: self._rdb.set_study_user_attr(study_id, "search_ended", True))
+
     def delete(self, name: str) -> None:
         """Remove a study and its confirmation runs."""
         self._content(name)
@@ -227,7 +262,7 @@ class Storage:
         Returns:
             Its number, and the storage's id for `report` and `finish`.
         """
-        known = distributions(config, plan.params)
+        known = distributions(self._as_begun(config), plan.params)
         template = create_trial(
             state=TrialState.RUNNING,
             params={key: value for key, value in plan.params.items() if key in known},

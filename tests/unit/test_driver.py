@@ -3,15 +3,17 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import optuna
 import pytest
 
 from bakeoff.commands.show import show_status
 from bakeoff.confirm import Confirmation
 from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
 from bakeoff.engines.protocol import Died, Halted
-from bakeoff.errors import StorageError
+from bakeoff.errors import SpaceChangedError, StorageError
 from bakeoff.search.arms import Search
-from bakeoff.space import build_arms
+from bakeoff.search.deadline import Deadline
+from bakeoff.space import build_arms, check_extension
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from study_examples import (
@@ -28,10 +30,12 @@ CONFIG = resolve_study(study_document())
 class Session:
     """One driver on a storage; a second one on the same storage continues."""
 
-    def __init__(self, url, folder, engine=None, config=CONFIG, stop=None):
+    def __init__(self, url, folder, engine=None, config=CONFIG, stop=None, extends=False):
         self.storage = Storage(url, create=True)
         if not self.storage.has(config.name):
             self.storage.create(config, study_facts())
+        elif extends:
+            self.storage.extend(config, check_extension(self.storage.load_config("toy"), config))
         self.config = config
         self.engine = engine or SimulatedEngine()
         self.observer = SilentObserver()
@@ -474,3 +478,84 @@ def test_a_run_may_be_promoted_while_its_worker_is_about_to_pause(session, num_w
     assert {trial.outcome for trial in one.trials()} == {"complete", "pruned"}
     assert not any(trial.is_paused for trial in one.trials())
     assert {trial.epochs_run for trial in one.trials() if trial.outcome == "complete"} == {12}
+
+
+# ---------------------------------------------------------------- extension
+
+
+def larger(trials_per_arm=9, optimizers=("sgd", "adam", "rmsprop"), **changes):
+    search = {"optimizers": list(optimizers), "trials_per_arm": trials_per_arm}
+    return resolve_study(study_document(search=search, confirm={"seeds": 3}, **changes))
+
+
+def test_an_extended_study_keeps_its_trials_and_gives_every_arm_the_new_budget(session):
+    session().search()
+    before = session().trials()
+    more = session(config=larger(), extends=True)
+    more.search()
+    trials = more.trials()
+    assert repr(trials[: len(before)]) == repr(before)
+    counts = Counter(trial.arm for trial in trials if trial.phase != "default")
+    assert counts == {"sgd": 9, "adam": 9, "rmsprop": 9}
+    assert [trial.arm for trial in trials if trial.phase == "default"] == ["sgd", "adam", "rmsprop"]
+    assert len({trial.seed for trial in trials if trial.arm == "sgd"}) == 10
+    record = more.storage.load_record("toy")
+    assert record.trials_per_arm == 9
+    assert "search.trials_per_arm: 6 -> 9" in record.notes[0]
+    assert session(config=larger()).search() == 0
+
+
+def test_an_extended_study_is_still_one_that_optuna_can_load(session, storage_url):
+    """Optuna lets no choice grow: a new arm is known by its attribute."""
+    session().search()
+    session(config=larger(), extends=True).search()
+    frame = optuna.load_study(study_name="toy", storage=storage_url).trials_dataframe()
+    added = frame[frame["user_attrs_arm"] == "rmsprop"]
+    assert len(added) == 10
+    assert added["params_optimizer"].isna().all()
+    assert added["params_rmsprop.learning_rate"].notna().sum() >= 9
+
+
+def test_an_extended_study_confirms_again_what_was_found_and_new_arms(session):
+    one = session()
+    one.search()
+    one.confirm()
+    more = session(config=larger(), extends=True)
+    more.search()
+    before = len(more.confirmations())
+    more.confirm()
+    runs = [(run.arm, run.purpose, run.configuration, run.seed) for run in more.confirmations()]
+    assert len(runs) == len(set(runs)) > before
+    assert {run[0] for run in runs if run[1] == "confirm"} == {"sgd", "adam", "rmsprop"}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (larger(trials_per_arm=5), "search.trials_per_arm: fewer"),
+        (larger(optimizers=("sgd", "rmsprop")), "the space of adam: another one, or none"),
+        (larger(training={"epochs": 9}), "training.epochs: 4 -> 9"),
+        (larger(space={"sgd": {"momentum": 0.5}}), "the space of sgd: another one"),
+    ],
+    ids=["fewer trials", "fewer arms", "epochs", "space"],
+)
+def test_what_is_no_extension_is_refused(config, message):
+    with pytest.raises(SpaceChangedError, match="can be extended by trials, arms") as caught:
+        check_extension(CONFIG, config)
+    assert message in str(caught.value)
+
+
+def test_a_run_that_is_stopped_because_the_time_is_up_says_so(session):
+    one = session(engine=SimulatedEngine(2), config=HALVING)
+    deadline = Deadline(
+        seconds=30,
+        num_workers=1,
+        confirmation_epochs=0,
+        run_epochs=12,
+        clock=lambda: float(sum(one.engine._epochs.values())),  # noqa: SLF001
+    )
+    deadline.is_near = lambda owed: False
+    one.source = Search(HALVING, build_arms(HALVING), "maximize", deadline)
+    one.driver.drive(one.source, "search")
+    reasons = {trial.stop_reason for trial in one.trials() if trial.outcome == "pruned"}
+    assert any(reason.startswith("the time for the search was up after") for reason in reasons)

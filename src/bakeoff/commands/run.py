@@ -25,6 +25,8 @@ def run_and_report(
     workers: int | None,
     threads: int | None,
     device: str,
+    timeout: str | None = None,
+    extends: bool = False,
 ) -> None:
     """Run the study of a file to its end, write the report and say what was found.
 
@@ -36,12 +38,19 @@ def run_and_report(
     from bakeoff.components.metrics import find_metric
     from bakeoff.dashboard import publish
     from bakeoff.progress import build_progress
+    from bakeoff.search.deadline import parse_duration
     from bakeoff.session import RunSettings, run_study
     from bakeoff.studyfile import arm_names
 
     config = load_study_file(file)
     settings = RunSettings.choose(
-        output=output, storage_url=storage_url, workers=workers, threads=threads, device=device
+        output=output,
+        storage_url=storage_url,
+        workers=workers,
+        threads=threads,
+        device=device,
+        timeout=None if timeout is None else parse_duration(timeout),
+        extends=extends,
     )
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
     metric = find_metric(config.objective, config.data.task).info

@@ -19,6 +19,7 @@ from bakeoff.records import (
 )
 from bakeoff.search.audit import PruningAudit, is_audited
 from bakeoff.search.cohorts import Cohorts, Decision, Promotion, Standing, cohort_key
+from bakeoff.search.deadline import Deadline
 from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
@@ -48,7 +49,11 @@ class Search:
     """The search of a study: deals trials to arms, holds back the ones that fall behind."""
 
     def __init__(
-        self, config: StudyConfig, arms: Sequence[ArmRecord], direction: Direction
+        self,
+        config: StudyConfig,
+        arms: Sequence[ArmRecord],
+        direction: Direction,
+        deadline: Deadline | None = None,
     ) -> None:
         self._config = config
         self._sign = 1 if direction == "maximize" else -1
@@ -61,6 +66,7 @@ class Search:
         self._audit = PruningAudit(config.objective)
         self._cohorts = self._build_cohorts(direction)
         self._notes: list[str] = []
+        self._deadline = deadline
 
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
@@ -76,16 +82,41 @@ class Search:
     @property
     def num_left(self) -> int:
         """Trials not yet handed out."""
+        if self.is_closed:
+            return 0
         spent = sum(self.ledger.dealt.values())
         return len(self._defaults_left) + self.ledger.budget * len(self._arms) - spent
 
+    def close(self) -> None:
+        """Draw no more trials; those begun may end."""
+        self.ledger.is_closed = True
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the search ended, or is about to end, before its budget."""
+        return self.ledger.is_closed
+
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, or None; asked before a new one is begun."""
-        return self._cohorts.promote()
+        self._watch_the_clock()
+        return None if self._is_time_up() else self._cohorts.promote()
+
+    def _is_time_up(self) -> bool:
+        return self._deadline is not None and self._deadline.has_come()
+
+    def _watch_the_clock(self) -> None:
+        """Close the search once what was begun will take the time that is left."""
+        if self._deadline is None or self.is_closed:
+            return
+        if self._deadline.is_near(self._cohorts.owed_epochs(self._config.training.epochs)):
+            dealt = sum(self.ledger.dealt.values())
+            whole = self.ledger.budget * len(self._arms)
+            self._note(f"the search was ended by its timeout after {dealt} of {whole} trials")
+            self.close()
 
     def next(self) -> TrialPlan | None:
-        """The next trial to run, or None when every budget is handed out."""
-        if self._defaults_left:
+        """The next trial to run, or None when every budget is handed out or the time is up."""
+        if self._defaults_left and not self.is_closed:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
                 arm=arm.name,
@@ -143,6 +174,10 @@ class Search:
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
         """Whether the trial goes on after this epoch."""
         self._report(plan, number, result)
+        if self._deadline is not None:
+            self._deadline.note(result)
+            if result.status == "running" and self._is_time_up():
+                return "time_up"
         if result.epoch not in plan.decision_epochs or result.status != "running":
             return "continue"
         return self._cohorts.decide(cohort_key(plan.arm, plan.params), number)

@@ -12,8 +12,9 @@ from bakeoff.records import EpochResult, TrialRecord
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
-Decision = Literal["continue", "spare", "stop", "pause"]
-"""To spare is to continue what pruning would have ended."""
+Decision = Literal["continue", "spare", "stop", "pause", "time_up"]
+"""To spare is to continue what pruning would have ended; `time_up` stops without a reason of the
+trial's own."""
 Standing = tuple[float, float, float]
 """Orders the trials of an arm for its sampler: the smallest is the best."""
 
@@ -54,6 +55,14 @@ class Cohorts(Protocol):
 
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, if any."""
+        ...
+
+    def owed_epochs(self, epochs: int) -> float:
+        """About how many epochs are left of what was begun, if nothing new begins.
+
+        Args:
+            epochs: Of a whole run.
+        """
         ...
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:

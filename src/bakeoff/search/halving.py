@@ -14,8 +14,8 @@ top 1/eta are promoted as trials arrive. The end, the first evaluation and warm-
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bakeoff.records import EpochResult, TrialConfig, TrialRecord
@@ -74,11 +74,18 @@ class Halving:
         """Last epoch of each trial that is paused."""
         self._levels: dict[int, int] = {}
         """Highest level at which each trial was measured."""
+        self._stops: dict[int, int] = {}
+        """Latest epoch at which a trial was measured at each level; warm-up delays them."""
 
     @property
     def paused(self) -> tuple[int, ...]:
         """Numbers of the paused trials, ascending."""
         return tuple(sorted(self._paused))
+
+    @property
+    def num_promoted(self) -> int:
+        """Promotions so far, at all rungs."""
+        return sum(len(rung.promoted) for rung in self._rungs.values())
 
     def start(self, number: int) -> None:
         """A new trial begins to train."""
@@ -101,7 +108,9 @@ class Halving:
             self._rungs[level].promoted.add(number)
         self._running[number] = epoch
         if epoch in rungs:
-            self._measure(number, level_of(epoch, rungs), value)
+            level = level_of(epoch, rungs)
+            self._stops[level] = max(epoch, self._stops.get(level, 0))
+            self._measure(number, level, value)
 
     def _measure(self, number: int, level: int, value: float) -> None:
         worth = -math.inf if math.isnan(value) else value
@@ -164,6 +173,32 @@ class Halving:
             if number in self._paused and self._levels[number] == level:
                 yield number
 
+    def owed_epochs(self, epochs: int, spared: Container[int]) -> int:
+        """About how many epochs are left if no trial joins any more.
+
+        Args:
+            epochs: Of a whole run.
+            spared: Trials that continue even where nothing promotes them.
+        """
+        stops = [self._stops.get(level) for level in range(NUM_RUNGS + 1)]
+        running = Counter(self._levels[number] for number in self._running)
+        going_on = [number for number in self._paused if number in spared]
+        passing = [
+            sum(self._levels[number] < level for number in going_on)
+            for level in range(NUM_RUNGS + 1)
+        ]
+        return sum(epochs - self._paused[number] for number in going_on) + ladder_epochs(
+            [0, *stops[1:], epochs],
+            arriving=[running[level] for level in range(NUM_RUNGS + 1)],
+            arrived=[
+                len(self._rung(level).values) + passing[level] for level in range(NUM_RUNGS + 1)
+            ],
+            promoted=[len(self._rung(level).promoted) for level in range(NUM_RUNGS + 1)],
+        )
+
+    def _rung(self, level: int) -> Rung:
+        return self._rungs.get(level, Rung())
+
     def standings(self) -> dict[int, tuple[int, float]]:
         """How far each measured trial came, and where it stands among those that came as far.
 
@@ -181,6 +216,32 @@ class Halving:
 def level_of(epoch: int, rungs: Sequence[int]) -> int:
     """Level of the rung at `epoch`; a trial with fewer rungs than others lacks the lowest."""
     return NUM_RUNGS - len(rungs) + 1 + rungs.index(epoch)
+
+
+def ladder_epochs(
+    stops: Sequence[int | None],
+    arriving: Sequence[int],
+    arrived: Sequence[int],
+    promoted: Sequence[int],
+) -> int:
+    """Epochs that halving still takes when no trial joins any more.
+
+    Args:
+        stops: The epoch of each level: 0, the rungs, the end; None where there is no such rung.
+        arriving: Trials that train, by the level they were last measured at; 0 is below all rungs.
+        arrived: Trials measured at each level.
+        promoted: How many of those were promoted.
+    """
+    owed, climbing, last = 0, arriving[0], 0
+    for level, stop in enumerate(stops[1:], start=1):
+        if stop is None:
+            continue
+        owed += climbing * (stop - last)
+        last = stop
+        if level <= NUM_RUNGS:
+            due = math.ceil((arrived[level] + climbing) / REDUCTION) - promoted[level]
+            climbing = arriving[level] + max(0, due)
+    return owed
 
 
 class HalvedCohorts:
@@ -262,19 +323,33 @@ class HalvedCohorts:
         return next(
             (
                 (key, number)
-                for key in sorted(self._cohorts)
+                for key in self._in_turn()
                 for number in self._cohorts[key].paused
                 if self._spares(key, number)
             ),
             None,
         )
 
+    def _in_turn(self) -> list[CohortKey]:
+        """Cohorts of the arm with the fewest promotions first, so that arms advance together."""
+        promotions = Counter[str]()
+        for (arm, _), cohort in self._cohorts.items():
+            promotions[arm] += cohort.num_promoted
+        return sorted(self._cohorts, key=lambda key: (promotions[key[0]], key))
+
     def _promotable(self) -> tuple[CohortKey, int] | None:
-        for key in sorted(self._cohorts):
+        for key in self._in_turn():
             number = self._cohorts[key].promotable(draws=self._draws(key[0]))
             if number is not None:
                 return key, number
         return None
+
+    def owed_epochs(self, epochs: int) -> float:
+        """See `Cohorts`."""
+        return sum(
+            cohort.owed_epochs(epochs, cohort.paused if self._is_off(key) else self._audited)
+            for key, cohort in self._cohorts.items()
+        )
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
         """Note how a trial ended."""

@@ -23,6 +23,8 @@ class Ledger:
     charges: dict[str, Charges] = field(default_factory=dict)
     dealt: dict[str, int] = field(default_factory=dict)
     """Trials handed out, running ones included."""
+    is_closed: bool = False
+    """Whether no more are handed out, although budget is left."""
 
     @classmethod
     def open(cls, arms: Sequence[str], budget: int) -> "Ledger":
@@ -34,11 +36,11 @@ class Ledger:
     def next_arm(self) -> str | None:
         """The arm with the largest deficit, first in order on ties; None if all are spent."""
         arm = max(self.dealt, key=lambda name: self.budget - self.dealt[name])
-        return arm if self.dealt[arm] < self.budget else None
+        return arm if self.deals(arm) else None
 
     def deals(self, arm: str) -> bool:
         """Whether the arm still draws new trials."""
-        return self.dealt[arm] < self.budget
+        return not self.is_closed and self.dealt[arm] < self.budget
 
     def charge(self, arm: str, record: TrialRecord) -> None:
         """Book a finished trial."""

@@ -200,6 +200,10 @@ class Cohort:
             self._judged[number] = epoch, bool(self._trials[number].should_prune())
         return self._judged[number][1]
 
+    def owed_epochs(self, epochs: int) -> int:
+        """Epochs that its running trials have left."""
+        return sum(epochs - self._noted[number] for number in self._trials)
+
     def finish(self, number: int, value: float | None, *, pruned: bool) -> None:
         """The trial has ended: with a final value, pruned, or (None) without a result."""
         trial = self._trials.pop(number)
@@ -273,6 +277,10 @@ class PrunedCohorts:
 
     def promote(self) -> None:
         """See `Cohorts`; nothing is ever paused."""
+
+    def owed_epochs(self, epochs: int) -> float:
+        """See `Cohorts`; as if none were pruned."""
+        return sum(cohort.owed_epochs(epochs) for cohort in self._cohorts.values())
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:  # noqa: ARG002
         """See `Cohorts`; a diverged trial sets no pace for others."""

@@ -1,0 +1,73 @@
+"""A time limit for a study: the search ends early enough that the confirmation is not cut short."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bakeoff.errors import UsageError
+from bakeoff.records import EpochResult
+
+SAFETY = 1.2
+"""What is estimated to take so long gets this much more time: runs differ, and workers idle."""
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`.
+
+    Raises:
+        UsageError: It is none, or zero.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UsageError(f"--timeout {text!r}: is no duration; allowed are 2h, 90m, 1h30m, 45s")
+    return seconds
+
+
+@dataclass
+class Deadline:
+    """When the search has to be over."""
+
+    seconds: float
+    """For search and confirmation together, from now on."""
+    num_workers: int
+    confirmation_epochs: int
+    """Of all confirmation runs together."""
+    run_epochs: int
+    """Of one run; a confirmation takes at least as long as one of each kind, one after another."""
+    clock: Callable[[], float] = time.monotonic
+    _end: float = field(init=False)
+    _epochs: int = 0
+    _spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._end = self.clock() + self.seconds
+
+    def note(self, result: EpochResult) -> None:
+        """Learn how long an epoch takes."""
+        self._epochs += 1
+        self._spent += result.train_seconds + result.evaluate_seconds
+
+    def is_near(self, owed_epochs: float) -> bool:
+        """Whether nothing new should begin: what was begun still takes so many epochs."""
+        return self._search_seconds_left() <= SAFETY * self._seconds_for(owed_epochs)
+
+    def has_come(self) -> bool:
+        """Whether the search must stop here, so that the confirmation has its time."""
+        return self._search_seconds_left() <= 0
+
+    def _search_seconds_left(self) -> float:
+        confirmation = max(
+            self._seconds_for(self.confirmation_epochs),
+            2 * self.run_epochs * self._seconds_per_epoch if self.confirmation_epochs else 0.0,
+        )
+        return self._end - SAFETY * confirmation - self.clock()
+
+    def _seconds_for(self, epochs: float) -> float:
+        return epochs * self._seconds_per_epoch / self.num_workers
+
+    @property
+    def _seconds_per_epoch(self) -> float:
+        return self._spent / self._epochs if self._epochs else 0.0

@@ -1,0 +1,123 @@
+import pytest
+
+from bakeoff.errors import UsageError
+from bakeoff.records import EpochResult
+from bakeoff.search.deadline import SAFETY, Deadline, parse_duration
+from bakeoff.search.halving import ladder_epochs
+from search_simulation import Simulation, search_of
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("90m", 5400), ("45s", 45), ("1h30m", 5400), ("1.5h", 5400), ("1h2m3s", 3723)],
+)
+def test_a_duration_is_hours_minutes_and_seconds(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2 h", "0m", "2d", "2h30", "1e3s"])
+def test_what_is_no_duration_is_refused_with_what_is_allowed(text):
+    with pytest.raises(UsageError, match="is no duration; allowed are 2h, 90m"):
+        parse_duration(text)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_search_leaves_the_time_that_its_runs_and_the_confirmation_need():
+    clock = Clock()
+    deadline = Deadline(
+        seconds=100, num_workers=2, confirmation_epochs=40, run_epochs=5, clock=clock
+    )
+    assert not deadline.is_near(1000), "nothing is known before the first epoch"
+    for _ in range(3):
+        deadline.note(EpochResult(epoch=1, metrics={}, train_seconds=0.75, evaluate_seconds=0.25))
+    left = 100 - SAFETY * 40 / 2
+    assert not deadline.is_near(2 * (left - 1) / SAFETY)
+    assert deadline.is_near(2 * (left + 1) / SAFETY)
+    clock.now = left - 1
+    assert not deadline.has_come()
+    clock.now = left + 1
+    assert deadline.has_come()
+
+
+def test_a_confirmation_on_many_workers_still_takes_two_runs_one_after_the_other():
+    clock = Clock()
+    deadline = Deadline(
+        seconds=100, num_workers=50, confirmation_epochs=100, run_epochs=10, clock=clock
+    )
+    deadline.note(EpochResult(epoch=1, metrics={}, train_seconds=1.0))
+    clock.now = 100 - SAFETY * 20 + 0.5
+    assert deadline.has_come()
+
+
+@pytest.mark.parametrize(
+    ("arriving", "arrived", "promoted", "expected"),
+    [
+        ([16, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], 16 * 2 + 4 * 4 + 1 * 12 + 1 * 36),
+        ([0, 0, 0, 0], [0, 16, 0, 0], [0, 0, 0, 0], 4 * 4 + 1 * 12 + 1 * 36),
+        ([0, 4, 0, 0], [0, 16, 0, 0], [0, 4, 0, 0], 4 * 4 + 1 * 12 + 1 * 36),
+        ([0, 0, 0, 1], [0, 16, 4, 1], [0, 4, 1, 1], 36),
+        ([0, 0, 0, 0], [0, 16, 4, 1], [0, 4, 1, 1], 0),
+    ],
+)
+def test_what_a_ladder_still_takes(arriving, arrived, promoted, expected):
+    assert ladder_epochs([0, 2, 6, 18, 54], arriving, arrived, promoted) == expected
+
+
+def test_a_ladder_may_lack_its_lowest_rungs():
+    begun = ([16, 0, 0, 0], [0] * 4, [0] * 4)
+    assert ladder_epochs([0, None, 2, 6, 18], *begun) == 16 * 2 + 4 * 4 + 1 * 12
+    assert ladder_epochs([0, None, None, None, 2], *begun) == 16 * 2
+
+
+class CountingClock:
+    """A second for every epoch that was told."""
+
+    def __init__(self):
+        self.simulation = None
+
+    def __call__(self):
+        return float(sum(self.simulation.epochs.values())) if self.simulation else 0.0
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median", "none"])
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_a_search_that_runs_out_of_time_has_equal_arms_and_something_to_confirm(
+    pruner, num_workers
+):
+    clock = CountingClock()
+    deadline = Deadline(
+        seconds=400, num_workers=1, confirmation_epochs=36, run_epochs=18, clock=clock
+    )
+    search = search_of(trials_per_arm=500, pruner=pruner, deadline=deadline, audit=0.1)
+    simulation = clock.simulation = Simulation(
+        search, lambda plan, number, epoch: number * 7 % 23 + epoch / 100, train_seconds=1.0
+    )
+    simulation.run(num_workers, [])
+    assert sum(simulation.epochs.values()) <= 400 - 36
+    trials = [charges.trials for charges in search.ledger.charges.values()]
+    assert max(trials) - min(trials) <= 1
+    assert min(trials) >= 5
+    complete = {one.arm for one in simulation.records.values() if one.outcome == "complete"}
+    assert complete == {"sgd", "adam"}
+    (note,) = search.take_notes()
+    assert note == f"the search was ended by its timeout after {sum(trials)} of 1000 trials"
+
+
+def test_a_closed_search_draws_no_more_but_ends_what_was_begun():
+    search = search_of(trials_per_arm=40)
+    simulation = Simulation(search, lambda plan, number, epoch: number % 7)
+    for _ in range(30):
+        simulation.fill()
+        simulation.advance(0)
+    search.close()
+    begun = len(simulation.plans)
+    assert search.next() is None
+    assert search.num_left == 0
+    simulation.run(1, [])
+    assert len(simulation.records) == len(simulation.plans) == begun
