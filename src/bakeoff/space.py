@@ -227,8 +227,17 @@ def check_unchanged(stored: StudyConfig, given: StudyConfig) -> None:
     if changes:
         raise SpaceChangedError(
             f"study {stored.name!r} was begun with other settings ({'; '.join(changes)}); restore"
-            " them, give the study a new name, or remove the old one with `study delete`"
+            f" them, {'add them with --extend, ' if _is_extension(stored, given) else ''}give the"
+            " study a new name, or remove the old one with `study delete`"
         )
+
+
+def _is_extension(stored: StudyConfig, given: StudyConfig) -> bool:
+    try:
+        check_extension(stored, given)
+    except SpaceChangedError:
+        return False
+    return True
 
 
 def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:

@@ -13,7 +13,7 @@ from bakeoff.engines.protocol import Died, Halted
 from bakeoff.errors import SpaceChangedError, StorageError
 from bakeoff.search.arms import Search
 from bakeoff.search.deadline import Deadline
-from bakeoff.space import build_arms, check_extension
+from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from study_examples import (
@@ -543,6 +543,14 @@ def test_what_is_no_extension_is_refused(config, message):
     with pytest.raises(SpaceChangedError, match="can be extended by trials, arms") as caught:
         check_extension(CONFIG, config)
     assert message in str(caught.value)
+
+
+def test_whoever_adds_trials_is_told_how():
+    with pytest.raises(SpaceChangedError, match="add them with --extend"):
+        check_unchanged(CONFIG, larger())
+    with pytest.raises(SpaceChangedError) as caught:
+        check_unchanged(CONFIG, larger(trials_per_arm=5))
+    assert "--extend" not in str(caught.value)
 
 
 def test_a_run_that_is_stopped_because_the_time_is_up_says_so(session):
