@@ -130,6 +130,14 @@ def run(
         bool,
         typer.Option("--extend", help="Let the file add trials or arms to the stored study."),
     ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Begin each arm of a new study with the best configurations of this stored one.",
+            metavar="STUDY",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
 
@@ -146,6 +154,7 @@ def run(
         device=device.value,
         timeout=timeout,
         extends=extend,
+        source=source,
     )
 
 

@@ -33,6 +33,7 @@ from bakeoff.records import StudyConfig, Task
 from bakeoff.search.arms import Search
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.samplers import check_sampler
+from bakeoff.search.warm_start import choose_warm_starts
 from bakeoff.seeding import derive_seed
 from bakeoff.space import (
     build_arms,
@@ -83,6 +84,8 @@ class RunSettings:
     """Seconds for search and confirmation together; None is no limit."""
     extends: bool = False
     """Whether the study file may add trials or arms to the stored study."""
+    source: str | None = None
+    """Name of a stored study whose best configurations a new one begins with."""
 
     @classmethod
     def choose(
@@ -95,6 +98,7 @@ class RunSettings:
         threads: int | None = None,
         timeout: float | None = None,
         extends: bool = False,
+        source: str | None = None,
     ) -> "RunSettings":
         """Fill in what was not given: SQLite in the output folder, one worker per core.
 
@@ -115,6 +119,7 @@ class RunSettings:
             device=device,
             timeout=timeout,
             extends=extends,
+            source=source,
         )
 
 
@@ -170,7 +175,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         with study_lock(storage, config.name):
             storage.remove_half_made(config.name)
             if not storage.has(config.name):
-                storage.create(config, facts)
+                _create(storage, config, facts, settings.source, observer)
             stored = _take_up(storage, config, extends=settings.extends)
             _check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
@@ -179,6 +184,26 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop)
+
+
+def _create(
+    storage: Storage,
+    config: StudyConfig,
+    facts: StudyFacts,
+    source: str | None,
+    observer: Observer,
+) -> None:
+    """Store the new study, with what it begins with."""
+    if source is None:
+        storage.create(config, facts)
+        return
+    arms = build_arms(config)
+    found = choose_warm_starts(storage.load_record(source), arms, config.search.trials_per_arm)
+    storage.create(config, facts, found)
+    counts = ", ".join(f"{arm} {len(params)}" for arm, params in found.items())
+    text = f"begun with the best configurations of {source} that fit: {counts}"
+    storage.note(config.name, text)
+    observer.note(text)
 
 
 def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyConfig:
@@ -238,7 +263,8 @@ def _drive(
     )
     arms = build_arms(config)
     deadline = _deadline(config, settings, len(arms))
-    search = Search(config, arms, facts.metric.direction, deadline)
+    warm_starts = storage.warm_starts(config.name)
+    search = Search(config, arms, facts.metric.direction, deadline, warm_starts)
     if storage.has_search_ended(config.name):
         search.close()
     num_trained = driver.drive(search, "search")

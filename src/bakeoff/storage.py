@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bakeoff.database import first_line, open_database, parse_storage_url, shown, sqlite_path
 from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.ranges import Params
 from bakeoff.records import (
     EpochResult,
     MetricInfo,
@@ -36,6 +37,7 @@ from bakeoff.records import (
     keep_last_confusion,
 )
 from bakeoff.search.arms import TrialPlan
+from bakeoff.search.warm_start import WarmStarts
 from bakeoff.space import build_arms, distributions, fingerprint
 from bakeoff.studyfile import format_study, resolve_study
 
@@ -149,12 +151,19 @@ class Storage:
                 _guard(partial(self._rdb.delete_study, self._id(one)))
         self._ids.clear()
 
-    def create(self, config: StudyConfig, facts: StudyFacts) -> None:
-        """Store a new study."""
+    def create(
+        self,
+        config: StudyConfig,
+        facts: StudyFacts,
+        warm_starts: WarmStarts | None = None,
+    ) -> None:
+        """Store a new study; its warm starts are kept with it, for when it is continued."""
         direction = StudyDirection.MAXIMIZE if facts.metric.sign > 0 else StudyDirection.MINIMIZE
         for name in (config.name + CONFIRM_SUFFIX, config.name):
             study_id = _guard(partial(self._rdb.create_new_study, [direction], name))
             content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
+            if warm_starts:
+                content["warm_starts"] = as_plain(warm_starts)
             for key, value in (("study:metric_names", [facts.metric.name]), (STUDY_KEY, content)):
                 _guard(partial(self._rdb.set_study_system_attr, study_id, key, value))
 
@@ -229,6 +238,11 @@ class Storage:
             self._begun_with[config.name] = self._content(config.name).get("begun_with", {})
         begun = {key: tuple(names) for key, names in self._begun_with[config.name].items()}
         return replace(config, search=replace(config.search, **begun))  # type: ignore[arg-type]
+
+    def warm_starts(self, name: str) -> dict[str, list[Params]]:
+        """Configurations that the arms begin with, by arm; see `bakeoff.search.warm_start`."""
+        found: dict[str, list[Params]] = self._content(name).get("warm_starts", {})
+        return found
 
     def has_search_ended(self, name: str) -> bool:
         """Whether the search was ended before its budget."""

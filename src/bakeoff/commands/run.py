@@ -27,6 +27,7 @@ def run_and_report(
     device: str,
     timeout: str | None = None,
     extends: bool = False,
+    source: str | None = None,
 ) -> None:
     """Run the study of a file to its end, write the report and say what was found.
 
@@ -51,6 +52,7 @@ def run_and_report(
         device=device,
         timeout=None if timeout is None else parse_duration(timeout),
         extends=extends,
+        source=source,
     )
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
     metric = find_metric(config.objective, config.data.task).info

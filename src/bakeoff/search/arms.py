@@ -24,6 +24,7 @@ from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.pruners import PrunedCohorts, PrunerSettings, decision_epochs
+from bakeoff.search.warm_start import WarmStarts
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_trial_config, default_params
 
@@ -54,6 +55,7 @@ class Search:
         arms: Sequence[ArmRecord],
         direction: Direction,
         deadline: Deadline | None = None,
+        warm_starts: WarmStarts | None = None,
     ) -> None:
         self._config = config
         self._sign = 1 if direction == "maximize" else -1
@@ -67,6 +69,7 @@ class Search:
         self._cohorts = self._build_cohorts(direction)
         self._notes: list[str] = []
         self._deadline = deadline
+        self._warm_starts = warm_starts or {}
 
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
@@ -128,10 +131,17 @@ class Search:
         if name is None:
             return None
         index = self.ledger.dealt[name]
-        standings = self._cohorts.standings(name) | self._final[name]
-        params, phase = self._samplers[name].propose(index, standings)
+        params, phase = self._propose(name, index)
         self.ledger.dealt[name] += 1
         return self._plan(name, index, params, phase)
+
+    def _propose(self, arm: str, index: int) -> tuple[Params, Phase]:
+        """The warm starts first, then what the sampler proposes."""
+        given = self._warm_starts.get(arm, ())
+        if index < len(given):
+            return given[index], "user"
+        standings = self._cohorts.standings(arm) | self._final[arm]
+        return self._samplers[arm].propose(index, standings)
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)
