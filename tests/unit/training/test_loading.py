@@ -187,14 +187,14 @@ def test_inputs_are_normalised_as_arrays_are() -> None:
 @pytest.mark.parametrize(
     ("times", "waiting", "limit", "tried", "best"),
     [
-        ({0: 1.0, 1: 0.5, 2: 0.3, 4: 0.29}, 0.9, 8, [0, 1, 2, 4], 2),
-        ({0: 1.0, 1: 1.1, 2: 0.6, 4: 0.7}, 0.9, 8, [0, 1, 2, 4], 2),
-        ({0: 1.0, 1: 1.1, 2: 1.0}, 0.9, 8, [0, 1, 2], 0),
+        ({0: 1.0, 2: 0.5, 4: 0.3, 8: 0.29}, 0.9, 8, [0, 2, 4, 8], 4),
+        ({0: 1.0, 2: 0.5}, 0.9, 3, [0, 2], 2),
+        ({0: 1.0, 2: 0.95}, 0.9, 8, [0, 2], 0),
         ({0: 1.0, 1: 0.5}, 0.9, 1, [0, 1], 1),
         ({0: 1.0}, 0.05, 8, [0], 0),
         ({0: 0.001}, 0.9, 8, [0], 0),
     ],
-    ids=["two", "one alone is no help", "none helps", "one core", "no wait", "short epochs"],
+    ids=["four", "three cores", "none helps", "one core", "no wait", "short epochs"],
 )
 def test_processes_are_added_while_they_help(
     times: dict[int, float], waiting: float, limit: int, tried: list[int], best: int
@@ -206,15 +206,22 @@ def test_processes_are_added_while_they_help(
     assert tuning.best == best
 
 
-def test_times_are_taken_in_use_and_no_batch_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_taken_in_use_and_neither_batches_nor_processes_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watched").mkdir()
+    monkeypatch.setenv("WATCHED", str(tmp_path / "watched"))
     monkeypatch.setattr(loading, "START_SECONDS", 0.0)
     monkeypatch.setattr(loading, "MEASURED_BATCHES", 2)
-    source = open_source("own_samples:build")
+    monkeypatch.setattr(loading, "MIN_GAIN", -9.0)  # one process helps, whatever was timed
+    source = open_source("own_samples:build_watched")
     tuned = BatchLoader(source, WorkerTuning(limit=1))
-    got = np.concatenate([one.inputs for one in tuned.fetch(REQUESTS, tunes=True)])
-    assert np.array_equal(got, fetch(loader(source, 0)))
+    for _ in range(2):
+        got = np.concatenate([one.inputs for one in tuned.fetch(REQUESTS, tunes=True)])
+        assert np.array_equal(got, fetch(loader(source, 0)))
     assert list(tuned.tuning.seconds_per_batch) == [0, 1]
-    assert "loader processes (0: " in tuned.tuning.describe()
+    assert "1 loader processes (0: " in tuned.tuning.describe()
+    assert len(list((tmp_path / "watched").iterdir())) == 2  # this process, and one that was kept
 
 
 # ---------------------------------------------------------------- what goes wrong
