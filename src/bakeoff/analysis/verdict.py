@@ -56,6 +56,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
             *claims,
             *outlook_sentences(findings),
             *findings.record.caveats,
+            *(f"Noted while it ran: {note}." for note in findings.record.notes),
             *notes,
         ),
         leading=findings.leading,

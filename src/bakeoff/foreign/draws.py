@@ -36,6 +36,8 @@ TRACES: tuple[tuple[str, str], ...] = (
 
 FIXED_PLANS: frozenset[str] = frozenset({"random", "grid", "qmc"})
 """These look at no result, so they cannot favour an arm."""
+DESIGNS: frozenset[str] = frozenset({"grid", "qmc"})
+"""Their trials follow a plan: they are no independent draws."""
 STARTUP: Mapping[str, int] = {"tpe": 10, "gp": 10}
 """Trials that a sampler of Optuna draws at random before it learns, unless told otherwise."""
 SKIPPED = 10
@@ -60,8 +62,8 @@ class Sampling:
         """Whether `trial` was an independent random draw, as far as the sampler is known."""
         if "fixed_params" in trial.system_attrs:
             return "user"
-        if self.sampler == "grid":
-            return "user"
+        if self.sampler in DESIGNS:
+            return "design"
         if not self.learns or trial.number < STARTUP.get(self.sampler, 0):
             return "random"
         return "model"

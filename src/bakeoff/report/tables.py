@@ -2,6 +2,7 @@
 
 from bakeoff.records import Comparison
 from bakeoff.report.importance_table import importance_table
+from bakeoff.report.pruning_table import pruning_table
 from bakeoff.report.study_tables import configurations_table, effort_table, protocol_table
 from bakeoff.report.table import Table
 from bakeoff.report.tuning_tables import budget_table, robustness_table
@@ -9,9 +10,10 @@ from bakeoff.report.verdict_tables import pairs_table, results_table, verdict_ta
 
 
 def build_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Tables T1 to T9.
+    """Tables T1 to T10.
 
-    Verdict, results, pairs, budget, effort, robustness, protocol, settings, importances.
+    Verdict, results, pairs, budget, effort, robustness, protocol, settings, importances,
+    pruning.
     """
     return (
         verdict_table(comparison),
@@ -23,4 +25,5 @@ def build_tables(comparison: Comparison) -> tuple[Table, ...]:
         protocol_table(comparison),
         configurations_table(comparison),
         importance_table(comparison),
+        pruning_table(comparison),
     )

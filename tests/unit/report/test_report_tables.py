@@ -42,7 +42,7 @@ def table(comparison: Comparison, identity: str) -> Table:
 
 def test_tables_come_in_the_order_of_the_report(comparison: Comparison) -> None:
     ids = [table.id for table in build_tables(comparison)]
-    assert ids == ["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9"]
+    assert ids == ["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10"]
 
 
 # ---------------------------------------------------------------- the texts and the CSV agree

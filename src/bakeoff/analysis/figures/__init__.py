@@ -11,6 +11,7 @@ from bakeoff.analysis.figures.learning_curves import LEARNING_CURVES
 from bakeoff.analysis.figures.learning_rates import LEARNING_RATES
 from bakeoff.analysis.figures.pair_differences import PAIR_DIFFERENCES
 from bakeoff.analysis.figures.parameters import PARAMETERS
+from bakeoff.analysis.figures.pruning_audit import PRUNING_AUDIT
 from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
 from bakeoff.analysis.figures.spec import FigureSpec
@@ -26,6 +27,7 @@ FIGURES: tuple[FigureSpec[Comparison], ...] = (
     SCORE_DISTRIBUTION,
     LEARNING_CURVES,
     PARAMETERS,
+    PRUNING_AUDIT,
 )
 
 __all__ = ["FIGURES", "FigureSpec"]
