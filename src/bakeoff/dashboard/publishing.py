@@ -14,7 +14,7 @@ from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
 from bakeoff.storage import Storage
 
-SHOWN_FIGURES = ("F1", "F4", "F6", "F9")
+SHOWN_FIGURES = ("F1", "F3", "F4", "F6")
 """Of the report, those that say most beside optuna-dashboard's own plots."""
 MAX_CHARACTERS = 400_000
 """A figure whose JSON is longer is left out: it would be stored in hundreds of rows."""
@@ -72,7 +72,7 @@ def publish_figures(storage_url: str, comparison: Comparison) -> None:
             # the dashboard has a dark mode that these colours were not made for
             figure.update_layout(
                 paper_bgcolor=PAPER, plot_bgcolor=PAPER, margin={"t": 90},
-                title={"text": f"{spec.id}. {spec.question}", "x": 0.01},
+                title={"text": f"{spec.id}. {spec.question}", "x": 0.01, "font": {"size": 12}},
             )  # fmt: skip
             if len(figure.to_json()) <= MAX_CHARACTERS:
                 identity = f"{spec.id}-{spec.slug}"
