@@ -173,7 +173,7 @@ def without_time(text: str) -> str:
 
 def test_the_report_written_again_has_the_same_bytes(calm):
     folder = calm[0] / "toy"
-    files = [file for file in folder.rglob("*") if file.is_file()]
+    files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".safetensors"]
     before = {file: without_time(file.read_text()) for file in files}
     done = subprocess.run(
         [*STUDY, "report", "toy", "--output", str(calm[0])], capture_output=True, text=True,
