@@ -150,11 +150,17 @@ class Plan:
     num_runs: int
     max_epochs: int
     """If nothing is pruned."""
+    expected_epochs: int
+    """With the study's pruner, from a rehearsal on made-up scores; audited trials included."""
+    most_paused: int
+    """Trials that wait at one time, each with a checkpoint on disk."""
     train_samples: int
     steps_per_epoch: int
     seconds_per_step: float
     max_hours: float
     """On this machine with these workers, training only, if nothing is pruned."""
+    expected_hours: float
+    """The same for the expected epochs."""
     workers: int
     detectable_seed_sds: float | None
     """Smallest difference between two arms, in standard deviations over seeds of their paired
@@ -178,10 +184,11 @@ def plan_study(file: Path, *, workers: int | None, device: str, as_json: bool) -
         ["arms", ", ".join(plan.arms)],
         ["trials per arm", str(plan.trials_per_arm)],
         ["runs", _runs(plan)],
-        ["epochs", f"at most {plan.max_epochs:,}, fewer with pruning"],
+        ["epochs", f"about {plan.expected_epochs:,}, {plan.max_epochs:,} if nothing is pruned"],
         ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
         ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
-        ["training time", f"at most {_hours(plan.max_hours)} with {plan.workers} workers"],
+        ["training time", _training_time(plan)],
+        ["checkpoints", f"up to {plan.most_paused + plan.workers} at one time"],
         ["can detect", _detectable(plan)],
     ]
     print_table(["study", plan.study], rows)
@@ -196,6 +203,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     from bakeoff.analysis.statistics import ALPHA, detectable_difference
     from bakeoff.driver import StopRequest
     from bakeoff.engines.local import LocalEngine
+    from bakeoff.search.forecast import forecast
     from bakeoff.session import (
         RunSettings,
         check_data,
@@ -220,7 +228,12 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     num_runs = len(arms) * (config.search.trials_per_arm + confirm.seeds) + defaults + shortlist
     steps = math.ceil(summary.num_train / smallest_batch(config))
     seconds_per_step = probed.seconds_per_step[probed.precision]
-    max_epochs = num_runs * config.training.epochs
+    epochs = config.training.epochs
+    max_epochs = num_runs * epochs
+    expected = forecast(config)
+    others = num_runs - len(arms) * config.search.trials_per_arm
+    expected_epochs = expected.epochs + others * epochs
+    hours_per_epoch = steps * seconds_per_step / 3600 / settings.workers
     return Plan(
         study=config.name,
         arms=arms,
@@ -230,10 +243,13 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         confirmation_runs=len(arms) * confirm.seeds,
         num_runs=num_runs,
         max_epochs=max_epochs,
+        expected_epochs=expected_epochs,
+        most_paused=expected.most_paused,
         train_samples=summary.num_train,
         steps_per_epoch=steps,
         seconds_per_step=seconds_per_step,
-        max_hours=max_epochs * steps * seconds_per_step / 3600 / settings.workers,
+        max_hours=max_epochs * hours_per_epoch,
+        expected_hours=expected_epochs * hours_per_epoch,
         workers=settings.workers,
         detectable_seed_sds=(
             detectable_difference(1.0, confirm.seeds, ALPHA / num_pairs)
@@ -247,6 +263,13 @@ def _runs(plan: Plan) -> str:
     return (
         f"{plan.num_runs}: {plan.trials_per_arm * len(plan.arms)} trials, {plan.default_trials}"
         f" defaults, {plan.shortlist_runs} shortlist, {plan.confirmation_runs} confirmation"
+    )
+
+
+def _training_time(plan: Plan) -> str:
+    return (
+        f"about {_hours(plan.expected_hours)} with {plan.workers} workers,"
+        f" at most {_hours(plan.max_hours)}"
     )
 
 

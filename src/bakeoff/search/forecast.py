@@ -1,0 +1,102 @@
+"""What a search will probably cost: the search itself, run on made-up scores."""
+
+import random
+from dataclasses import dataclass, replace
+
+import optuna
+
+from bakeoff.records import EpochResult, StudyConfig, TrialRecord
+from bakeoff.search.arms import Search, TrialPlan
+from bakeoff.space import build_arms
+
+MOST_TRIALS = 100
+"""Simulated per arm; a longer search costs proportionally more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Of a whole search, the default configurations aside."""
+
+    epochs: int
+    most_paused: int
+    """Trials that wait with their checkpoints at one time."""
+
+
+def forecast(config: StudyConfig) -> Forecast:
+    """Epochs and paused trials of the search if nothing diverges, with random draws.
+
+    A trial has the same made-up score at every epoch, so that trials keep their order.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trials = min(config.search.trials_per_arm, MOST_TRIALS)
+    search_config = replace(config.search, trials_per_arm=trials, sampler="random", defaults=False)
+    rehearsal = _Rehearsal(replace(config, search=search_config))
+    rehearsal.run()
+    share = config.search.trials_per_arm / trials
+    return Forecast(
+        epochs=round(sum(rehearsal.epochs.values()) * share),
+        most_paused=round(rehearsal.most_paused * share),
+    )
+
+
+class _Rehearsal:
+    """One worker that trains nothing; a trial has the same score at every epoch."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        self._config = config
+        self._search = Search(config, build_arms(config), "maximize")
+        self._random = random.Random(config.seed)  # noqa: S311 - made-up scores, no secret
+        self._plans: dict[int, TrialPlan] = {}
+        self._scores: dict[int, float] = {}
+        self._paused: set[int] = set()
+        self.epochs: dict[int, int] = {}
+        self.most_paused = 0
+
+    def run(self) -> None:
+        """The whole search."""
+        while (number := self._next()) is not None:
+            self._train(number)
+            self.most_paused = max(self.most_paused, len(self._paused))
+
+    def _next(self) -> int | None:
+        promotion = self._search.promote()
+        if promotion is not None:
+            self._paused.remove(promotion.number)
+            return promotion.number
+        plan = self._search.next()
+        if plan is None:
+            return None
+        number = len(self._plans)
+        self._search.started(number, plan)
+        self._plans[number] = plan
+        self._scores[number], self.epochs[number] = self._random.random(), 0
+        return number
+
+    def _train(self, number: int) -> None:
+        """Until it pauses, is stopped, or ends."""
+        plan = self._plans[number]
+        for epoch in range(self.epochs[number] + 1, self._config.training.epochs + 1):
+            self.epochs[number] = epoch
+            metrics = {self._config.objective: self._scores[number]}
+            result = EpochResult(epoch=epoch, metrics=metrics)
+            decision = self._search.decide(number, plan, result)
+            if decision == "pause":
+                self._paused.add(number)
+                return
+            if decision == "stop":
+                break
+        self._search.finish(plan, self._record(number, is_pruned=decision == "stop"))
+
+    def _record(self, number: int, *, is_pruned: bool) -> TrialRecord:
+        plan, metrics = self._plans[number], {self._config.objective: self._scores[number]}
+        return TrialRecord(
+            number=number,
+            arm=plan.arm,
+            params=plan.params,
+            outcome="pruned" if is_pruned else "complete",
+            score=self._scores[number],
+            history=tuple(
+                EpochResult(epoch=epoch, metrics=metrics)
+                for epoch in range(1, self.epochs[number] + 1)
+            ),
+        )
