@@ -157,6 +157,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         InterruptedStudyError: It was asked to stop; calling again continues.
         BakeoffError: Data, model, storage or settings are unusable; nothing was created.
     """
+    deadline = _deadline(config, settings)  # from now on
     check_output(study_folder(settings.output, config.name))
     check_packages(config)
     summary = check_data(config)
@@ -183,7 +184,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             folder = study_folder(settings.output, config.name)
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
-                return _drive(stored, settings, storage, engine, tracked, stop)
+                return _drive(stored, settings, storage, engine, tracked, stop, deadline)
 
 
 def _create(
@@ -218,11 +219,11 @@ def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyCo
     return storage.load_config(config.name)
 
 
-def _deadline(config: StudyConfig, settings: RunSettings, num_arms: int) -> Deadline | None:
+def _deadline(config: StudyConfig, settings: RunSettings) -> Deadline | None:
     if settings.timeout is None:
         return None
     confirm = config.confirm
-    runs = num_arms * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
+    runs = len(build_arms(config)) * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
     return Deadline(
         seconds=settings.timeout,
         num_workers=settings.workers,
@@ -244,6 +245,7 @@ def _drive(
     engine: Engine,
     observer: Observer,
     stop: StopRequest,
+    deadline: Deadline | None,
 ) -> SessionResult:
     folder = study_folder(settings.output, config.name)
     try:
@@ -262,7 +264,6 @@ def _drive(
         checkpoints=folder / "checkpoints",
     )
     arms = build_arms(config)
-    deadline = _deadline(config, settings, len(arms))
     warm_starts = storage.warm_starts(config.name)
     search = Search(config, arms, facts.metric.direction, deadline, warm_starts)
     if storage.has_search_ended(config.name):

@@ -41,6 +41,8 @@ class Deadline:
     _end: float = field(init=False)
     _epochs: int = 0
     _spent: float = 0.0
+    _settled: float = 0.0
+    """When so many epochs had been told that all workers had started."""
 
     def __post_init__(self) -> None:
         self._end = self.clock() + self.seconds
@@ -48,6 +50,8 @@ class Deadline:
     def note(self, result: EpochResult) -> None:
         """Learn how long an epoch takes."""
         self._epochs += 1
+        if self._epochs == self._num_to_settle:
+            self._settled = self.clock()
         self._spent += result.train_seconds + result.evaluate_seconds
 
     def is_near(self, owed_epochs: float) -> bool:
@@ -69,5 +73,14 @@ class Deadline:
         return epochs * self._seconds_per_epoch / self.num_workers
 
     @property
+    def _num_to_settle(self) -> int:
+        return 2 * self.num_workers
+
+    @property
     def _seconds_per_epoch(self) -> float:
-        return self._spent / self._epochs if self._epochs else 0.0
+        """Of one worker, with what passes between epochs once there are enough to tell."""
+        trained = self._spent / self._epochs if self._epochs else 0.0
+        since = self._epochs - self._num_to_settle
+        if since < self._num_to_settle:
+            return trained
+        return max(trained, (self.clock() - self._settled) * self.num_workers / since)

@@ -75,6 +75,20 @@ def test_a_ladder_may_lack_its_lowest_rungs():
     assert ladder_epochs([0, None, None, None, 2], *begun) == 16 * 2
 
 
+def test_what_passes_between_epochs_counts_too():
+    """Workers that start, load and save take time that no epoch reports."""
+    clock = Clock()
+    deadline = Deadline(
+        seconds=100, num_workers=1, confirmation_epochs=10, run_epochs=1, clock=clock
+    )
+    for now in range(0, 20, 4):
+        clock.now = now
+        deadline.note(EpochResult(epoch=1, metrics={}, train_seconds=1.0))
+    left = 100 - SAFETY * 10 * 4 - 16
+    assert not deadline.is_near((left - 1) / SAFETY / 4)
+    assert deadline.is_near((left + 1) / SAFETY / 4)
+
+
 class CountingClock:
     """A second for every epoch that was told."""
 
