@@ -232,3 +232,9 @@ def all_outcomes(record: StudyRecord, outcome: Outcome) -> StudyRecord:
     score = {"complete": 0.9, "pruned": 0.5, "diverged": CHANCE}.get(outcome)
     trials = tuple(replace(t, outcome=outcome, score=score) for t in record.trials)
     return replace(record, trials=trials, confirmations=())
+
+
+def audited(record: StudyRecord) -> StudyRecord:
+    """The same study with every search trial audited, after two epochs and after four."""
+    trials = (replace(run, audited=True, decision_epochs=(2, 4)) for run in record.trials)
+    return replace(record, trials=tuple(trials))

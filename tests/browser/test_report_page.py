@@ -13,7 +13,7 @@ from bakeoff.analysis.figures import FIGURES
 from bakeoff.analysis.figures.style import ARM_COLORS
 from bakeoff.records import Flag
 from bakeoff.report import write_report
-from record_examples import example_record
+from record_examples import audited, example_record
 
 ATTACK = "</script><img src=x onerror=alert(1)><b>bold</b>\u2028<a href='javascript:alert(2)'>a</a>"
 DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
@@ -48,13 +48,13 @@ def _browser() -> Iterator[Browser]:
 @pytest.fixture(name="report", scope="module")
 def _report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("report")
-    record = example_record(sampler="random", pruner="none", trials_per_arm=30)
+    record = audited(example_record(sampler="random", pruner="none", trials_per_arm=30))
     return write_report(compare(record), directory, generated_at="now").html
 
 
 @pytest.fixture(name="hostile_report", scope="module")
 def _hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = example_record(num_arms=2, pruner="none")
+    study = audited(example_record(num_arms=2, pruner="none"))
     names = {arm.name: f"{ATTACK}{arm.name}" for arm in study.arms}
     record = replace(
         study,
