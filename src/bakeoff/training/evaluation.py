@@ -17,7 +17,7 @@ from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
 from bakeoff.training.state import TrainingState
 
-EVALUATION_BYTES = 1 << 19
+EVALUATION_BYTES = 1 << 18
 """Inputs evaluated at once: more than a training batch where samples are small. What a network
 makes of them can be fifty times as much, which no other memory should have to wait for."""
 MAX_EVALUATED = 1024
