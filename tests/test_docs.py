@@ -16,6 +16,7 @@ from bakeoff.studyfile import load_study_file, resolve_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DECISIONS = ROOT / "src" / "bakeoff" / "README.md"
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 COMMANDS = typer.main.get_command(app).commands
 
@@ -106,3 +107,25 @@ def test_a_published_report_belongs_to_the_study_file_that_is_shipped(name):
     """The settings it was made with are those the file gives today."""
     published = ROOT / "results" / "published" / name / "study.toml"
     assert load_study_file(published) == load_study_file(ROOT / "studies" / f"{name}.toml")
+
+
+def test_decisions_are_numbered_without_gaps_and_each_stands_once():
+    found = re.findall(r"^(\d+)\. \*\*(.*?)\*\*", DECISIONS.read_text(), re.DOTALL | re.MULTILINE)
+    assert [int(number) for number, _ in found] == list(range(1, len(found) + 1))
+    assert len({title for _, title in found}) == len(found) > 50
+
+
+def test_each_file_stands_once_in_the_map_of_the_files():
+    _, body = DECISIONS.read_text().split("## The files")
+    rows = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
+    names = re.findall(r"`([^`]+)`", " ".join(rows))
+    known = {p.name + "/" * p.is_dir() for p in DECISIONS.parent.iterdir() if p.name[:2] != "__"}
+    assert sorted(names) == sorted(known - {"README.md", "py.typed"})
+
+
+def test_a_decision_that_is_named_by_number_is_the_one_that_is_meant():
+    """A reference elsewhere does not move with the list."""
+    meant = {15: "The sampler is told an order, not values."}
+    titles = dict(re.findall(r"^(\d+)\. \*\*(.*?)\*\*", DECISIONS.read_text(), re.MULTILINE))
+    named = {int(number) for number in re.findall(r"\bdecision (\d+)", README)}
+    assert {number: titles[str(number)] for number in named} == meant
