@@ -2,6 +2,7 @@
 
 from bakeoff.records import Comparison
 from bakeoff.report.importance_table import importance_table
+from bakeoff.report.ledger_table import ledger_table
 from bakeoff.report.pruning_table import pruning_table
 from bakeoff.report.study_tables import configurations_table, effort_table, protocol_table
 from bakeoff.report.table import Table
@@ -10,10 +11,10 @@ from bakeoff.report.verdict_tables import pairs_table, results_table, verdict_ta
 
 
 def build_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Tables T1 to T10.
+    """Tables T1 to T11.
 
     Verdict, results, pairs, budget, effort, robustness, protocol, settings, importances,
-    pruning.
+    pruning, ledger.
     """
     return (
         verdict_table(comparison),
@@ -26,4 +27,5 @@ def build_tables(comparison: Comparison) -> tuple[Table, ...]:
         configurations_table(comparison),
         importance_table(comparison),
         pruning_table(comparison),
+        ledger_table(comparison),
     )

@@ -73,7 +73,7 @@ def test_report_has_every_file(comparison: Comparison, tmp_path: Path) -> None:
         "tables/T1-verdict.csv", "tables/T2-results.csv", "tables/T3-pairs.csv",
         "tables/T4-budget.csv", "tables/T5-effort.csv", "tables/T6-robustness.csv",
         "tables/T7-protocol.csv", "tables/T8-configurations.csv", "tables/T9-importances.csv",
-        "tables/T10-pruning.csv",
+        "tables/T10-pruning.csv", "tables/T11-ledger.csv",
         "tables/fairness.csv", "tables/trials.csv",
         "figures/F1-confirmed-scores.csv", "figures/F2-pair-differences.csv",
         "figures/F3-best-of-k.csv", "figures/F4-search-progress.csv", "figures/F5-best-arm.csv",

@@ -4,6 +4,7 @@ import csv
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -105,6 +106,16 @@ def test_every_number_of_a_smaller_report_stands_in_a_csv(kind: str, tmp_path: P
     record = example_record(num_arms=2)
     comparison = compare(unconfirmed(record) if kind == "unconfirmed" else record)
     assert unmatched(write_report(comparison, tmp_path, generated_at="now")) == []
+
+
+def test_what_was_noted_while_the_study_ran_is_shown_and_stands_in_a_csv(tmp_path: Path) -> None:
+    notes = ("sgd: pruning switched off after 8717 audited trials", "timeout of 41.5 s, extended")
+    record = replace(example_record(num_arms=2), notes=notes)
+    paths = write_report(compare(record), tmp_path, generated_at="now")
+    for text in visible_text(paths):
+        assert all(f"Noted while it ran: {note}." in text for note in notes)
+        assert {"8717", "41.5"} <= tokens(text)
+    assert unmatched(paths) == []
 
 
 def test_a_number_that_is_nowhere_else_is_found(paths: ReportPaths) -> None:

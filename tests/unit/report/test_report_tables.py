@@ -42,7 +42,7 @@ def table(comparison: Comparison, identity: str) -> Table:
 
 def test_tables_come_in_the_order_of_the_report(comparison: Comparison) -> None:
     ids = [table.id for table in build_tables(comparison)]
-    assert ids == ["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10"]
+    assert ids == ["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11"]
 
 
 # ---------------------------------------------------------------- the texts and the CSV agree
@@ -291,3 +291,44 @@ def test_hidden_columns_are_stored_and_composed_ones_are_not() -> None:
     )
     assert made.csv() == "low\n1.0\n"
     assert [cell.text for cell in made.shown().rows[0]] == ["[1, 2]"]
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def values_where(shown: Table, **wanted: str) -> list[dict[str, CellValue]]:
+    keys = [column.key for column in shown.columns]
+    rows = [dict(zip(keys, (cell.value for cell in row), strict=True)) for row in shown.rows]
+    return [row for row in rows if wanted.items() <= row.items()]
+
+
+def test_the_ledger_splits_what_the_search_cost_by_outcome(comparison: Comparison) -> None:
+    ledger = table(comparison, "T11")
+    for arm in comparison.arms:
+        rows = values_where(ledger, arm=arm.arm, part="search")
+        assert {row["outcome"]: row["num_runs"] for row in rows} == arm.num_by_outcome
+        assert len(rows) > 1
+        assert sum(row["epochs"] for row in rows) == arm.epochs
+        assert sum(row["train_seconds"] for row in rows) == pytest.approx(arm.train_seconds)
+        assert sum(row["evaluate_seconds"] for row in rows) == pytest.approx(arm.evaluate_seconds)
+
+
+def test_the_ledger_ends_each_arm_with_every_run_of_the_study(comparison: Comparison) -> None:
+    study = comparison.study
+    runs = [*study.trials, *study.confirmations]
+    assert {run.purpose for run in runs} >= {"search", "confirm"}
+    for arm in comparison.arms:
+        *parts, total = values_where(table(comparison, "T11"), arm=arm.arm)
+        assert total["part"] == "in all"
+        assert total["num_runs"] == sum(run.arm == arm.arm for run in runs)
+        for key in ("num_runs", "epochs", "train_seconds", "evaluate_seconds"):
+            assert total[key] == pytest.approx(sum(row[key] for row in parts))
+
+
+def test_the_ledger_keeps_the_default_apart_from_the_search(comparison: Comparison) -> None:
+    study, arm = comparison.study, comparison.arms[0].arm
+    first = next(run for run in study.trials if run.arm == arm)
+    trials = [replace(run, phase="default") if run is first else run for run in study.trials]
+    found = compare(replace(study, trials=tuple(trials)))
+    (row,) = values_where(table(found, "T11"), arm=arm, part="library default")
+    assert (row["num_runs"], row["epochs"]) == (1, first.epochs_run)
