@@ -153,6 +153,7 @@ class _Run:
     """Objective by epoch, as an earlier session stored it."""
     history: list[EpochResult] = field(default_factory=list)
     attempt: int = 1
+    """One more than the workers it has lost, those of earlier sessions included."""
     note: str = ""
     is_held: bool = False
     """Whether the source decided that it pauses until it is promoted."""
@@ -235,7 +236,7 @@ class Driver:
             plan = source.restore(record)
             if record.outcome == "running":
                 run = _Run(name, plan, record.number, trial_id, {}, list(record.history))
-                run.spared_at = record.spared_at
+                run.spared_at, run.attempt = record.spared_at, record.attempts
                 run.remember(self._config.objective)
                 if record.is_paused:
                     self._paused[record.number] = run
@@ -303,7 +304,6 @@ class Driver:
                 checkpoint_dir=str(self._checkpoints / run.name),
                 decision_epochs=run.plan.decision_epochs,
                 reads_test=run.plan.purpose == "confirm",
-                attempt=run.attempt,
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
@@ -372,13 +372,22 @@ class Driver:
             self._wait_again(run)
 
     def _on_death(self, event: Died, run: _Run, source: Source) -> None:
-        """Continue elsewhere from the checkpoint, unless this run keeps killing its workers."""
+        """Continue elsewhere from the checkpoint, unless this run keeps killing its workers.
+
+        A worker lost while the study is being stopped is no fault of its run: what ends the driver
+        often ends all its processes.
+        """
+        if self._stop.count:
+            self._observer.note(f"{run.name}: {event.reason}; to be continued from its checkpoint")
+            self._on_pause(run)
+            return
         if run.attempt >= MAX_ATTEMPTS:
             reason = f"{event.reason} (attempt {run.attempt} of {MAX_ATTEMPTS})"
             self._finish(run, source, "failed", reason=reason)
             return
         self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
         run.attempt += 1
+        self._storage.count_attempt(run.trial_id, run.attempt)
         if run.is_held:  # all it had left to do was to save
             self._on_pause(run)
             return

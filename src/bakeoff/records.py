@@ -267,6 +267,7 @@ class TrialRecord:
     """Read once, at the scored epoch, in confirmation runs only."""
     stop_reason: str = ""
     attempts: int = 1
+    """One more than the workers it has lost; bounded, however often the study is continued."""
     is_paused: bool = False
     """Running, but waiting at a rung with its checkpoint; it continues if it is promoted."""
     audited: bool = False

@@ -338,6 +338,10 @@ class Storage:
         """Note that pruning would have ended a run after `epoch`."""
         self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "spared_at", epoch))
 
+    def count_attempt(self, trial_id: int, attempt: int) -> None:
+        """Note that a run is begun for the `attempt`-th time, because it has lost its worker."""
+        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "attempts", attempt))
+
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended; its state is changed last, so that a crash before repeats it."""
         result = {
@@ -456,7 +460,7 @@ def _to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
         epochs_planned=plan["epochs"],
         test_metrics={key: _number(item) for key, item in result.get("test_metrics", {}).items()},
         stop_reason=result.get("stop_reason", ""),
-        attempts=result.get("attempts", 1),
+        attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
         is_paused=bool(paused),
         audited=trial.user_attrs.get("audited", False),
         spared_at=trial.user_attrs.get("spared_at"),

@@ -139,6 +139,60 @@ def test_a_run_that_keeps_killing_workers_is_given_up_and_charged(session):
     assert one.source.ledger.charges[failed.arm].trials == 6
 
 
+class LosingWorkersEngine(SimulatedEngine):
+    """The worker of one run dies so many times, then the study is stopped at once."""
+
+    def __init__(self, stop, run, deaths):
+        super().__init__(dies_at={run: deaths})
+        self._stop, self._run = stop, run
+
+    def events(self, timeout):
+        if not self._dies_at[self._run]:
+            self._stop.count = 2
+        return super().events(timeout)
+
+
+def test_attempts_are_counted_over_sessions(session):
+    stop = StopRequest()
+    first = session(engine=LosingWorkersEngine(stop, "search-3", MAX_ATTEMPTS - 1), stop=stop)
+    with pytest.raises(InterruptedStudyError):
+        first.search()
+    running = first.trials()[3]
+    assert (running.outcome, running.attempts) == ("running", MAX_ATTEMPTS)
+    deaths = {"search-3": 99}
+    again = session(engine=SimulatedEngine(dies_at=deaths))
+    again.search()
+    failed = again.trials()[3]
+    assert (failed.outcome, failed.attempts, deaths["search-3"]) == ("failed", MAX_ATTEMPTS, 98)
+    assert failed.stop_reason == "worker ended by SIGKILL (attempt 3 of 3)"
+
+
+class EndedTogetherEngine(SimulatedEngine):
+    """Whatever stops the study takes the workers with it."""
+
+    def __init__(self, stop, run):
+        super().__init__(dies_at={run: 1})
+        self._stop, self._run = stop, run
+
+    def events(self, timeout):
+        found = super().events(timeout)
+        self._stop.count = int(any(isinstance(event, Died) for event in found))
+        return found
+
+
+def test_a_worker_lost_while_the_study_stops_counts_as_no_attempt(session):
+    for _ in range(MAX_ATTEMPTS):
+        stop = StopRequest()
+        one = session(engine=EndedTogetherEngine(stop, "search-3"), stop=stop)
+        with pytest.raises(InterruptedStudyError):
+            one.search()
+        assert one.trials()[3].outcome == "running"
+    last = session()
+    last.search()
+    assert {trial.attempts for trial in last.trials()} == {1}
+    assert last.trials()[3].outcome in ("complete", "pruned")
+
+
 def test_dead_workers_change_no_result(session, storage_url, tmp_path):
     one = session(engine=SimulatedEngine(dies_at={"search-1": 1, "search-6": 2, "search-13": 1}))
     one.search()

@@ -24,7 +24,6 @@ class Job:
     checkpoint_dir: str
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
-    attempt: int = 1
     weights_path: str = ""
     """Where the scored epoch's weights are written once the run is complete; empty for nowhere."""
     saves_every_epoch: bool = False

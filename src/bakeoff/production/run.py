@@ -260,7 +260,6 @@ class _SingleRun:
                 config=self._config,
                 checkpoint_dir=str(self._folder.checkpoints),
                 reads_test=True,
-                attempt=self._attempt,
                 weights_path=str(self._folder.weights),
             )
         )
