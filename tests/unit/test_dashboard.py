@@ -1,5 +1,6 @@
 import contextlib
 import json
+import time
 import shutil
 import threading
 from dataclasses import replace
@@ -279,7 +280,16 @@ def published(server, folder):
     )  # fmt: skip
     for _ in range(2):
         publish(url, compare(storage.load_record("toy")), folder)
+    wait_for_trials(server)
     return server
+
+
+def wait_for_trials(server):
+    """The dashboard remembers for ten seconds which trials it saw."""
+    deadline = time.monotonic() + 20
+    while not study_details(server)[1]["trials"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def study_details(server):

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def test_a_continued_run_has_every_epoch_once_with_its_settings(tmp_path: Path) 
     first.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
     first.epoch("search-0", epoch(1))
     first.close()
+    time.sleep(1.1)  # W&B names files by the second; no run is continued within the same one
     again = WandbTracker(folder, "project", group="toy")
     assert again.has("search-0")
     again.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
