@@ -1,0 +1,269 @@
+"""What analysis found: `Comparison`, all that the report may say, and its parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bakeoff.ranges import Params
+from bakeoff.records.runs import CHARGED_OUTCOMES, Outcome
+from bakeoff.records.study import StudyRecord
+
+Level = Literal["L0", "L1"]
+Status = Literal[
+    "not_enough_data", "clearly_better", "better", "practically_equal", "no_difference_shown"
+]
+Severity = Literal["blocks", "provisional", "withholds", "note"]
+BudgetQuantity = Literal["median_best", "expected_best", "probability_better"]
+DiagnosisKind = Literal[
+    "overfitting", "underfitting", "still_improving", "unstable", "diverging_above",
+    "slow_to_converge", "plateaued_early", "waiting_for_data",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmedScores:
+    """Confirmation runs of one arm's chosen configuration; scores in the objective's units."""
+
+    seeds: tuple[int, ...]
+    test_scores: tuple[float, ...]
+    """By seed, in the order of `seeds`; an untrained model's score where the run diverged."""
+    num_diverged: int
+    test_mean: float
+    test_ci: tuple[float, float]
+    """95 % t interval of the mean over seeds; infinite with fewer than two."""
+    test_sd: float
+    worst: float
+    worst_seed: int
+    validation_mean: float
+    selection_gap: float
+    """Search score minus `validation_mean`, positive where the search was too optimistic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryMark:
+    """A chosen value close to a bound that somebody chose."""
+
+    parameter: str
+    value: float
+    side: Literal["low", "high"]
+    bound: float
+    raises_flag: bool
+    """Whether W10 is raised: at the bound, or most of the arm's top five crowd there too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeToTarget:
+    """How soon confirmation runs reach the target, for runs planned for H epochs."""
+
+    target: float
+    reached: int
+    num_runs: int
+    median_epochs: float
+    """Infinite if fewer than half reached it."""
+    median_seconds: float
+    search_cost_epochs: float
+    """Expected epochs of search per trial that reaches the target (ERT); infinite if none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How many of an arm's random trials have a property."""
+
+    at_least: int
+    at_most: int
+    """Differs from `at_least` where the unknown final scores of pruned trials leave it open."""
+    of: int
+    ci: tuple[float, float]
+    """Wilson, 95 %, from the smaller count's lower side to the larger one's upper side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearBest:
+    """Random trials whose score is at most delta below a reference."""
+
+    reference: float
+    share: Share
+    trials_needed: float
+    """Trials that find one with probability 0.95; infinite if none was found."""
+    trials_ci: tuple[float, float]
+    """From the interval of the share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateRobustness:
+    """How the score depends on the learning rate, one decade to each side of the best one."""
+
+    sensitivity: float | None
+    """Mean shortfall from the best half decade, in units of the objective."""
+    tolerance_decades: float | None
+    """Decades within delta of the best half decade."""
+    best_of: int | None
+    """Each half decade is represented by the expected best of this many of its trials."""
+    note: str
+    """Why there is no number; empty if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """What a careless choice costs, from the random trials of an arm."""
+
+    near_own: NearBest | None
+    """Reference: the arm's confirmed validation mean, without one its best search score."""
+    near_best: NearBest | None
+    """Reference: the best confirmed validation mean of all arms."""
+    diverged: Share
+    learning_rate: RateRobustness
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetEstimate:
+    """One number about the best of k random trials, in units of the objective or a probability."""
+
+    arm: str
+    other: str
+    """The arm it is compared with; empty if none."""
+    quantity: BudgetQuantity
+    k: int
+    estimate: float | None
+    """None where the unknown final scores of pruned trials could change it."""
+    bounds: tuple[float, float]
+    """Between which the estimate lies whatever those scores are; equal where it is known."""
+    ci: tuple[float, float]
+    """95 %, pointwise; infinite where unbounded, NaN where withheld."""
+    method: str
+    n: int
+    """Random trials it rests on, of the arm that has fewer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """How much one parameter mattered among the search trials of an arm, in the searched ranges."""
+
+    arm: str
+    parameter: str
+    whole: tuple[float, float, float]
+    """Share in what moves the score over the whole space: median, least and greatest of five
+    random forests."""
+    top: tuple[float, float, float] | None
+    """Share in what leads to the best tenth of the trials; None with fewer than 50."""
+    n: int
+    """Trials with a known score."""
+    n_with: int
+    """Of those, the ones that have the parameter at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary:
+    """All that is said of one arm."""
+
+    arm: str
+    num_by_outcome: Mapping[Outcome, int]
+    """Search trials within the budget; the default configuration is not among them."""
+    epochs: int
+    train_seconds: float
+    evaluate_seconds: float
+    seconds_per_epoch: float
+    """Median over all epochs of search trials, training only."""
+    search_best: float | None
+    search_best_trial: int | None
+    default_score: float | None
+    default_outcome: Outcome | None
+    chosen_trial: int | None
+    chosen_params: Params
+    confirmed: ConfirmedScores | None
+    time_to_target: TimeToTarget | None
+    boundaries: tuple[BoundaryMark, ...] = ()
+    robustness: Robustness | None = None
+
+    @property
+    def num_trials(self) -> int:
+        """Trials charged to the arm's budget, whatever became of them."""
+        return sum(self.num_by_outcome.get(outcome, 0) for outcome in CHARGED_OUTCOMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairResult:
+    """Arm `a` against arm `b` over paired seeds; differences are positive where `a` is better."""
+
+    a: str
+    b: str
+    num_pairs: int
+    status: Status
+    mean: float
+    ci: tuple[float, float]
+    """Simultaneous over all pairs: level 1 - 0.05/m. NaN where a run diverged."""
+    p: float
+    """Exact sign-flip test, two-sided."""
+    p_holm: float
+    win_share: float
+    """Share of seeds on which `a` is better; ties count one half."""
+    win_ci: tuple[float, float]
+    """Wilson, 95 %."""
+    detectable: float
+    """Difference found with probability 0.8 by this many seeds at this spread."""
+    equality_p: float
+    """TOST against +/- delta, Holm over all pairs."""
+    sentence: str
+    seeds_to_decide: int | None = None
+    """Estimated confirmation seeds at which this mean difference would be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A threat to the comparison, with what to do about it (`W01` to `W15`)."""
+
+    id: str
+    title: str
+    detail: str
+    advice: str
+    severity: Severity
+    arms: tuple[str, ...] = ()
+    """Arms it concerns; empty means all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What the curves of an arm show, and one thing to try; a hint, no part of the verdict."""
+
+    arm: str
+    kind: DiagnosisKind
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer, as sentences built from statuses."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    leading: tuple[str, ...]
+    """Arms no other arm was shown to beat, best mean first; empty below L1."""
+    tie_breakers: tuple[str, ...] = ()
+    scope: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What analysis computed: all that the report may say."""
+
+    study: StudyRecord
+    level: Level
+    arms: tuple[ArmSummary, ...]
+    """Best confirmed mean first; without confirmation, best search score first."""
+    pairs: tuple[PairResult, ...]
+    flags: tuple[Flag, ...]
+    verdict: Verdict
+    delta: float
+    delta_source: str
+    min_seeds: int
+    """Seeds below which no verdict is given for this many arms."""
+    test_standard_error: float | None
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """In the order of the arms."""
+    budget: tuple[BudgetEstimate, ...] = ()
+    """What k trials may be expected to find; arms first, then pairs."""
+    effort: tuple[str, ...] = ()
+    """Which of two arms the search favours at which budget, a sentence for each pair."""
+    importances: tuple[Importance, ...] = ()
+    """Of the searched parameters, arm by arm; none for arms with fewer than 30 scored trials."""
