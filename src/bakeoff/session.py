@@ -413,10 +413,18 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
                 case Probed():
                     return event
                 case Failed():
-                    raise UsageError(f"model.model = {config.model!r}: {event.reason}")
+                    raise UsageError(_blame_model(config.model, event.reason))
                 case Died():
-                    raise BakeoffError(f"model.model = {config.model!r}: {event.reason}")
+                    raise BakeoffError(_blame_model(config.model, event.reason))
     raise InterruptedStudyError(stop.exit_code)
+
+
+def _blame_model(model: str, reason: str) -> str:
+    """The key and the reason, without the model's name a second time."""
+    said = f"model {model!r}"
+    return f"model.model = {model!r}" + (
+        reason.removeprefix(said) if reason.startswith(said) else f": {reason}"
+    )
 
 
 def choose_precision(config: StudyConfig, probed: Probed) -> Probed:

@@ -131,7 +131,8 @@ class Storage:
         stored = {study.study_name for study in _guard(self._rdb.get_all_studies)}
         if name in stored:
             raise StorageError(
-                f"study {name!r} in {self} was not made by bakeoff; use another name"
+                f"study {name!r} in {self} was not made by bakeoff; give yours another name, or"
+                f" report on it: `study report --storage {self} --study {name} --arm PARAMETER`"
             )
         return False
 

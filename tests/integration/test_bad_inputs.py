@@ -327,3 +327,13 @@ def test_validate_imports_nothing_the_file_refers_to(tmp_path, folder, capsys):
     main_exit, lines = study(["validate", file], capsys)
     assert main_exit == 0
     assert lines == []
+
+
+def test_a_model_that_is_wrong_is_named_once(tmp_path, folder, capsys, monkeypatch):
+    (folder / "lone_model.py").write_text("def build(input_shape, num_outputs):\n    return 3\n")
+    monkeypatch.syspath_prepend(str(folder))
+    document = study_document()
+    document["model"] = {"model": "lone_model:build"}
+    code, lines = study(["plan", write(tmp_path / "study.toml", document)], capsys)
+    assert code == 2
+    assert lines == ["study: model.model = 'lone_model:build' is int, not a torch.nn.Module"]

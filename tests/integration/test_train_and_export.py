@@ -220,6 +220,7 @@ def test_the_loading_example_runs_as_it_stands(calm, tmp_path):
         [sys.executable, str(tmp_path / "load_m.py")], capture_output=True, text=True, check=True
     )
     assert re.fullmatch(r"\['\d', '\d'\]\n", done.stdout)
+    assert "import build_mlp as build\n" in (tmp_path / "load_m.py").read_text()
 
 
 def test_a_run_without_weights_says_how_to_get_them(file, calm, tmp_path, capsys):
@@ -230,6 +231,18 @@ def test_a_run_without_weights_says_how_to_get_them(file, calm, tmp_path, capsys
     code, lines = study(["export", "toy/half", "--output", str(tmp_path)], capsys)
     assert code == 1
     assert "study train" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [("toy", 5, "by toy/mine"), ("toy/mien", 2, "did you mean 'toy/mine'?")],
+)
+def test_what_is_no_stored_study_is_answered_with_the_runs_there_are(
+    calm, capsys, name, code, message
+):
+    answer, lines = study(["export", name, "--output", str(calm[0])], capsys)
+    assert answer == code
+    assert message in lines[-1]
 
 
 def test_a_file_that_is_no_safetensors_name_is_refused(calm, capsys):

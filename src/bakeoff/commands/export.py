@@ -6,11 +6,11 @@ import typer
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.output import print_json
-from bakeoff.errors import BakeoffError, UsageError, describe_unknown
+from bakeoff.errors import BakeoffError, StorageError, UsageError, describe_unknown
 from bakeoff.kept_weights import best_run, weights_path
 from bakeoff.production.export import write_export
 from bakeoff.production.folder import RunFolder
-from bakeoff.records import Comparison, as_plain
+from bakeoff.records import Comparison, StudyRecord, as_plain
 from bakeoff.storage import Storage
 
 
@@ -53,6 +53,12 @@ def find_run(name: str, output: Path) -> RunFolder | None:
     return None
 
 
+def _runs_of(study: str, output: Path) -> list[str]:
+    """The runs that `study train` made of a study file, as they are named here."""
+    folders = sorted((output / study / "train").glob("*"))
+    return [f"{study}/{one.name}" for one in folders if RunFolder(one).has_begun]
+
+
 def _weights_of_run(folder: RunFolder) -> Path:
     if not folder.weights.exists():
         raise BakeoffError(
@@ -66,9 +72,7 @@ def _weights_of_study(
     name: str, arm: str | None, output: Path, storage_url: str | None
 ) -> tuple[Path, str]:
     """Weights of the arm's best confirmation run, and whose they are as text."""
-    from bakeoff.database import choose_storage_url
-
-    comparison = compare(Storage(choose_storage_url(storage_url, output)).load_record(name))
+    comparison = compare(_load_record(name, output, storage_url))
     chosen = arm or leading_arm(comparison)
     study = comparison.study
     if chosen not in [one.name for one in study.arms]:
@@ -86,6 +90,21 @@ def _weights_of_study(
         f" validation {study.objective.name}, {best.score:.6g}\n{comparison.verdict.headline}"
     )
     return weights, source
+
+
+def _load_record(name: str, output: Path, storage_url: str | None) -> StudyRecord:
+    """The stored study; where there is none, the error names the runs that could be meant."""
+    from bakeoff.database import choose_storage_url
+
+    runs = _runs_of(name.partition("/")[0], output)
+    if "/" in name and runs:
+        raise UsageError(describe_unknown("run", name, runs))
+    try:
+        return Storage(choose_storage_url(storage_url, output)).load_record(name)
+    except (StorageError, UsageError) as error:
+        if not runs:
+            raise
+        raise type(error)(f"{error}; a run of `study train` goes by {' or '.join(runs)}") from None
 
 
 def leading_arm(comparison: Comparison) -> str:

@@ -12,6 +12,9 @@ from rich.text import Text
 PIPE_WIDTH = 200
 """Columns where stdout is no terminal: wide enough that a table keeps its lines whole."""
 
+PLAIN_FROM, PLAIN_BELOW = 1e4, 1e9
+"""Numbers of this size are written out: four digits alone would bring an exponent."""
+
 
 def print_json(value: Any) -> None:
     """One JSON document."""
@@ -19,8 +22,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table without frames; numbers stand right, names are shown as they are."""
-    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    """A table without frames; numbers stand right, names as they are; headings may all be empty."""
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(headings))
     if title:
         print(title)
     for column, heading in enumerate(headings):
@@ -39,4 +42,6 @@ def _is_number(cell: object) -> bool:
 def _show(cell: object) -> str:
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if PLAIN_FROM <= abs(cell) < PLAIN_BELOW else f"{cell:.4g}"
+    return str(cell)

@@ -1,5 +1,6 @@
 """`study report`: of our own studies, and of any other Optuna study."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,12 @@ def report_own(
     """
     if not names:
         raise UsageError("name a study (`study list` shows them), or another program's by --study")
+    from bakeoff.database import choose_storage_url
+    from bakeoff.storage import Storage
+
+    storage = Storage(choose_storage_url(storage_url, output))
+    for name in names:
+        storage.load_config(name)  # a wrong name is refused before anything is written
     comparisons = [
         report_study(name, output=output, storage_url=storage_url, image_formats=image_formats)
         for name in dict.fromkeys(names)
@@ -48,9 +55,17 @@ def _report_across(comparisons: Sequence[Comparison], output: Path) -> None:
     typer.echo(f"\nacross {len(comparisons)} studies, {found.level}: {found.headline}\n")
     print_table(
         ["arm", "mean rank", "best on", "profile score"],
-        [[arm.arm, arm.mean_rank, arm.wins, arm.profile_score] for arm in found.arms],
+        [
+            [arm.arm, _known(arm.mean_rank), arm.wins, _known(arm.profile_score)]
+            for arm in found.arms
+        ],
     )
     typer.echo(f"\nreport: {page}")
+
+
+def _known(value: float) -> float | None:
+    """The number, or nothing where no workload counted (NaN)."""
+    return None if math.isnan(value) else value
 
 
 def report_foreign(

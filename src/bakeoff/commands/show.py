@@ -14,7 +14,7 @@ from bakeoff.storage import Storage
 
 
 def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bool) -> None:
-    """Print a study's arms with what each was charged, its best score, and what is running.
+    """Print a study's arms with what each was charged, its best score, and what has not ended.
 
     Raises:
         BakeoffError: The storage cannot be read, or holds no such study.
@@ -30,13 +30,13 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
         known = {"study": name, "finished": record.finished, "notes": list(record.notes)}
         print_json({**known, "arms": arms, "running": running})
         return
-    state = "finished" if record.finished else "unfinished; `study run` continues it"
+    state = "finished" if record.finished else "unfinished; `study run FILE` continues it"
     print_table(list(arms[0]), [list(arm.values()) for arm in arms], title=f"{name}: {state}\n")
     for note in record.notes:
         typer.echo(f"note: {note}")
     for run in running:
         typer.echo(
-            f"running: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
+            f"not yet ended: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
         )
 
 
@@ -107,7 +107,9 @@ def show_trials(
         return
     trial = next((one for one in record.trials if one.number == number), None)
     if trial is None:
-        raise UsageError(f"study {name!r} has no trial {number}; it has {len(record.trials)}")
+        raise UsageError(
+            f"study {name!r} has no trial {number}; it has {len(record.trials)}, numbered from 0"
+        )
     _show_one(trial, as_json=as_json)
 
 
@@ -168,6 +170,7 @@ def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
     print_table(["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")])
     if not trial.history:
         return
+    typer.echo()
     metrics = list(trial.history[-1].metrics)
     print_table(
         ["epoch", *metrics, "train loss", "learning rate", "gradient norm", "seconds"],
@@ -182,7 +185,6 @@ def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
             ]
             for result in trial.history
         ],
-        title="",
     )
     for result in trial.history:
         if result.confusion:
@@ -197,8 +199,9 @@ def _show_classes(result: EpochResult) -> None:
         count, other = max(others, key=lambda one: one[0])
         confused = f"class {other}, {count} times" if count else ""
         rows.append([label, sum(counts), result.class_recall[label], confused])
+    typer.echo()
     print_table(
-        ["class", "validation samples", "recognised", "most often taken for"],
+        ["class", "validation samples", "share recognised", "most often taken for"],
         rows,
         title=f"epoch {result.epoch}",
     )

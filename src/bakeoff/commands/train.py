@@ -112,7 +112,7 @@ def _print_report(report: RunReport) -> None:
     if report.was_finished:
         typer.echo("nothing to train: this run is finished\n")
     if report.result.scored_epoch is not None:
-        epoch = f"epoch {report.result.scored_epoch} of {len(report.history)}"
+        epoch = f"weights of epoch {report.result.scored_epoch} of {len(report.history)}"
         print_table(
             ["metric", "validation", "test"],
             [

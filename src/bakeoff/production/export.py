@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from $module import $function as build
+from $module import $function
 
 FOLDER = Path(__file__).parent
 ABOUT = json.loads((FOLDER / "$about").read_text())
@@ -130,7 +130,7 @@ def _loading_example(paths: ExportPaths, about: dict[str, Any]) -> str:
     prepare, answer, predict = USES[about["task"]]
     return LOADING_EXAMPLE.substitute(
         module=module,
-        function=function,
+        function="build" if function == "build" else f"{function} as build",
         about=paths.about.name,
         weights=paths.weights.name,
         shape=", ".join(map(str, about["inputs"]["shape"])),
