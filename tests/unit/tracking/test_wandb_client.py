@@ -53,12 +53,23 @@ def records_in(folder: Path) -> Iterator[Record]:
             whole = b""
 
 
+def finished_records(folder: Path) -> list[Record]:
+    """All records of a run that has ended; a process of W&B's own writes them."""
+    deadline = time.monotonic() + 30
+    while True:
+        records = list(records_in(folder))
+        if any(one.WhichOneof("record_type") == "exit" for one in records):
+            return records
+        assert time.monotonic() < deadline, [one.WhichOneof("record_type") for one in records]
+        time.sleep(0.1)
+
+
 def rows_in(folder: Path) -> list[dict[str, Any]]:
     """Every point that was logged."""
     return [
         {item.key or ".".join(item.nested_key): json.loads(item.value_json)
          for item in record.history.item}
-        for record in records_in(folder)
+        for record in finished_records(folder)
         if record.WhichOneof("record_type") == "history"
     ]  # fmt: skip
 
@@ -79,7 +90,7 @@ def test_a_continued_run_has_every_epoch_once_with_its_settings(tmp_path: Path) 
     again.end("search-0", "complete", {"score": 0.2})
     rows = rows_in(folder)
     assert [(row["_step"], row["validation/accuracy"]) for row in rows] == [(1, 0.1), (2, 0.2)]
-    runs = [one.run for one in records_in(folder) if one.WhichOneof("record_type") == "run"]
+    runs = [one.run for one in finished_records(folder) if one.WhichOneof("record_type") == "run"]
     assert (runs[0].display_name, runs[0].run_group, runs[0].project) == (
         "search-0", "toy", "project",
     )  # fmt: skip
