@@ -27,6 +27,9 @@ TEST_SEED = 0
 MAX_VOCABULARY = 1 << 16
 """Token ids are below this."""
 
+CHANNELS = (1, 3, 4)
+"""Of pictures: grey, colour, colour with transparency."""
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -147,10 +150,28 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
     if values.size == 0:
         raise DataError(f"{where} is empty (shape {shape})")
     values = _as_uint8_or_float32(values, where)
+    check_channels_first(values.shape[1:], values.dtype, where)
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004 - grey images
         values = values[:, None]
     # Writable, because torch complains of memory that is not.
     return np.require(values, requirements=("C", "W"))
+
+
+def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str) -> None:
+    """Make sure that a sample of this shape is no image with its channels last.
+
+    Only bytes are doubted: other numbers [C, H, W] need not be pictures.
+
+    Raises:
+        DataError: It looks like one.
+    """
+    if dtype != np.uint8 or len(shape) != 3:  # noqa: PLR2004 - (C, H, W)
+        return
+    if shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS):
+        raise DataError(
+            f"{where} holds images of shape {list(shape)}, which looks like [H, W, C]; "
+            "channels come first: [C, H, W], as by numpy.moveaxis(x, -1, -3)"
+        )
 
 
 def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = (",", ";", "\t")
+MISSING = ("", "nan", "NaN")
+"""Cells without a value: empty, or as NumPy and pandas write them. "NA" and "None" are words in
+many tables."""
 MAX_LEVELS = 20
 """Different texts that a column may hold; each becomes a feature of its own."""
 MAX_CLASSES = 1000
@@ -114,9 +117,8 @@ def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> 
                 header=0,
                 names=names,
                 index_col=False,
-                # Only an empty cell is missing: "NA" and "None" are words in many tables.
                 keep_default_na=False,
-                na_values=[""],
+                na_values=MISSING,
                 low_memory=False,
                 encoding="utf-8-sig",
             )

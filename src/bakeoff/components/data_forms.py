@@ -131,9 +131,12 @@ def load_function(config: DataConfig) -> Dataset:
 
 
 def _is_pair_of_arrays(raw: Any) -> bool:
-    """Whether these are inputs and labels, as scikit-learn returns them with `return_X_y`."""
+    """Whether these are inputs and labels, as scikit-learn returns them with `return_X_y`.
+
+    Tensors and the frames of pandas are arrays too.
+    """
     is_pair = isinstance(raw, (tuple, list)) and len(raw) == 2  # noqa: PLR2004 - a pair
-    return is_pair and all(hasattr(part, "dtype") for part in raw)
+    return is_pair and all(hasattr(part, "__array__") for part in raw)
 
 
 def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:

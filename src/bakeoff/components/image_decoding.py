@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,11 +92,13 @@ def decode_images(
     """
     first = next(file for files in parts.values() for file in files)
     form = read_form(first, image_size)
+    colour = replace(form, channels=3)
+    if _done_before(colour, folder) is not None:  # it was killed after a colour image was found
+        form = colour
     try:
         _decode_as(form, parts, folder, advance)
     except _ColourFoundError:
         (folder / PROGRESS_FILE).unlink()
-        colour = ImageForm(channels=3, height=form.height, width=form.width, resized=form.resized)
         _decode_as(colour, parts, folder, advance)
 
 
@@ -198,21 +200,31 @@ def _decode_as(
 
 def _begin(form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Path) -> set[str]:
     """Make the arrays, unless they are there; the chunks that they hold already."""
-    header = json.dumps([form.shape, CHUNK_IMAGES])
-    with contextlib.suppress(OSError, ValueError):
-        lines = (folder / PROGRESS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        is_there = all((folder / f"{name}.npy").is_file() for name in parts)
-        if whole and json.dumps(whole[0]) == header and is_there:
-            return set(whole[1:])
+    done = _done_before(form, folder)
+    if done is not None and all((folder / f"{name}.npy").is_file() for name in parts):
+        return done
     _check_room(form, parts, folder)
     for name, files in parts.items():
         # Not filled: the system makes room when a chunk is written, and says so if there is none.
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(files), *form.shape)
         )
-    (folder / PROGRESS_FILE).write_text(header + "\n", encoding="utf-8")
+    (folder / PROGRESS_FILE).write_text(_header(form) + "\n", encoding="utf-8")
     return set()
+
+
+def _done_before(form: ImageForm, folder: Path) -> set[str] | None:
+    """Chunks that are noted as decoded to this form; None where none was begun."""
+    try:
+        lines = (folder / PROGRESS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError):
+        return None
+    return set(whole[1:]) if whole and json.dumps(whole[0]) == _header(form) else None
+
+
+def _header(form: ImageForm) -> str:
+    return json.dumps([form.shape, CHUNK_IMAGES])
 
 
 def _check_room(form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Path) -> None:

@@ -52,13 +52,33 @@ class ClassPredictions:
         return self.logits.log_softmax(1)
 
     @cached_property
+    def guesses(self) -> Tensor:
+        """Class with the largest logit, [N]."""
+        return self.logits.argmax(1)
+
+    @cached_property
     def class_counts(self) -> Tensor:
         """Samples of each class, [C], as float64."""
-        return self.confusion.sum(1)
+        return self._count(self.labels)
+
+    @cached_property
+    def guessed_counts(self) -> Tensor:
+        """Samples that are taken for each class, [C], as float64."""
+        return self._count(self.guesses)
+
+    @cached_property
+    def right_counts(self) -> Tensor:
+        """Samples of each class that are recognised, [C], as float64."""
+        return self._count(self.labels[self.guesses == self.labels])
+
+    def _count(self, classes: Tensor) -> Tensor:
+        return torch.bincount(classes, minlength=self.logits.shape[1]).double()
 
     @cached_property
     def confusion(self) -> Tensor:
         """Samples by label and predicted class, [C, C], as float64.
+
+        No metric reads it, because it is too large where there are very many classes.
 
         Source: `torchmetrics.functional.classification.multiclass_confusion_matrix`.
         """
@@ -161,7 +181,7 @@ def accuracy(found: ClassPredictions) -> Tensor:
 
     Source: as `torchmetrics.functional.classification.multiclass_accuracy`, micro average.
     """
-    return found.confusion.trace() / found.confusion.sum()
+    return found.right_counts.sum() / len(found.labels)
 
 
 def macro_f1(found: ClassPredictions) -> Tensor:
@@ -169,8 +189,8 @@ def macro_f1(found: ClassPredictions) -> Tensor:
 
     Source: as `torchmetrics.functional.classification.multiclass_f1_score`, macro average.
     """
-    counted = found.confusion.sum(0) + found.confusion.sum(1)
-    scores = 2 * found.confusion.diagonal() / counted.clamp(min=1)
+    counted = found.class_counts + found.guessed_counts
+    scores = 2 * found.right_counts / counted.clamp(min=1)
     return scores.sum() / (counted > 0).sum()
 
 
@@ -189,7 +209,7 @@ def balanced_accuracy(found: ClassPredictions) -> Tensor:
 
     Source: as `sklearn.metrics.balanced_accuracy_score`.
     """
-    recalls = found.confusion.diagonal() / found.class_counts
+    recalls = found.right_counts / found.class_counts
     return recalls.nanmean()
 
 

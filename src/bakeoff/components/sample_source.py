@@ -10,8 +10,9 @@ Samples that are the same every time and fit memory train faster as arrays: let 
 
 import hashlib
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components.array_cache import FINGERPRINT_DIGITS
+from bakeoff.components.arrays import check_channels_first
 from bakeoff.components.splits import Indices
 from bakeoff.errors import DataError
 from bakeoff.registry import resolve
@@ -114,7 +116,9 @@ def open_source(reference: str) -> SampleSource:
     """
     build = resolve(reference)
     try:
-        return SampleSource(reference=reference, parts=as_parts(build(), reference))  # type: ignore[operator]
+        with redirect_stdout(sys.stderr):
+            value = build()  # type: ignore[operator]
+        return SampleSource(reference=reference, parts=as_parts(value, reference))
     except DataError:
         raise
     except (Exception, SystemExit) as error:  # the user's function may raise anything
@@ -269,6 +273,7 @@ def _as_array(value: Any, where: str) -> NDArray[Any]:
         raise DataError(f"{where}: has shape {list(array.shape)}; allowed: [F], [T, F], [C, H, W]")
     if array.dtype in (np.uint8, np.bool_):
         array = array.astype(np.uint8, copy=False)
+        check_channels_first(array.shape, array.dtype, where)
         return array[None] if array.ndim == 2 else array  # noqa: PLR2004 - [H, W]
     if array.dtype.kind not in "iuf":
         raise DataError(f"{where}: has dtype {array.dtype}; it must hold numbers")

@@ -118,6 +118,7 @@ def train_run(
         _check_unchanged(folder, config, seed, settings.device)
         done = folder.load_result()
         if done is not None:
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)  # if it was killed before it did
             return _report(folder, config, done, was_finished=True)
     summary = check_data(config)
     threads = folder.load_facts().threads if folder.has_begun else settings.threads

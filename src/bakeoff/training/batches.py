@@ -132,6 +132,8 @@ class Splits:
     num_outputs: int
     """Classes, tokens of the vocabulary, or 1 in regression."""
     input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    """Of a language model the tokens; empty in regression."""
     fingerprint: str
     target_scale: TargetScale | None = None
     """By which regression targets were standardised."""
@@ -183,6 +185,7 @@ def load_splits(
         task=dataset.task,
         num_outputs=dataset.num_outputs,
         input_shape=tuple(dataset.train_inputs.shape[1:]),
+        class_names=dataset.class_names,
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
     )

@@ -104,14 +104,6 @@ class Checkpoints:
             return dict(payload)
         return None
 
-    def discard(self) -> None:
-        """Remove all checkpoints; the folder too, if nothing else is in it."""
-        for path in self._files():
-            path.unlink(missing_ok=True)
-        self._newest_epoch = None
-        if self._directory.is_dir() and not any(self._directory.iterdir()):
-            self._directory.rmdir()
-
     def _write(self, epoch: int, data: memoryview) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         manifest = {

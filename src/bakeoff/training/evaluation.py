@@ -70,7 +70,7 @@ def measure(state: TrainingState, split: Split) -> Measured:
     found = _predict(state, split)
     values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
     metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
-    if not isinstance(found, ClassPredictions) or len(found.confusion) > MAX_CONFUSION:
+    if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
         return Measured(metrics, ())
     rows: list[list[float]] = found.confusion.tolist()
     return Measured(metrics, tuple(tuple(map(int, row)) for row in rows))

@@ -131,9 +131,8 @@ def profile(config: TrialConfig, device: str, seconds: float) -> StepProfile:
     return StepProfile(
         parts={**parts, "rest": max(0.0, rest)},
         num_steps=clock.num_steps,
-        steps_per_epoch=-(
-            -steps_per_epoch(len(state.splits.train), training.batch_size)
-            // training.accumulation_steps
+        steps_per_epoch=steps_per_epoch(
+            len(state.splits.train), training.batch_size, training.accumulation_steps
         ),
         evaluate_seconds=clock.now() - started,
         peak_memory_bytes=peak_memory_bytes(state.device),

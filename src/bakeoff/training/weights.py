@@ -9,7 +9,6 @@ from typing import Any
 from safetensors.torch import save
 
 from bakeoff import __version__
-from bakeoff.components.datasets import load_dataset
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.parameters import complete_params
@@ -72,7 +71,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
         "build": find_model(config.model).build,
         "arguments": _model_arguments(state),
         # Names of the classes; of a language model, its vocabulary; none in regression.
-        "class_names": list(load_dataset(config.data).class_names),
+        "class_names": list(splits.class_names),
         "inputs": {
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),

@@ -94,6 +94,8 @@ def many(cell: str) -> str:
         ("a,b,a\n1,2,3\n", {}, "the header names 'a' twice"),
         (FLOWERS, {"target": "knd"}, "data.target: unknown column 'knd'; did you mean 'kind'"),
         (FLOWERS.replace("2.5", ""), {}, r"column 'length' has no value in row 2 \(1 cells"),
+        (FLOWERS.replace("2.5", "nan"), {}, "column 'length' has no value in row 2"),
+        ("a,b\n1,0\n2,NaN\n3,1\n", {}, "column 'b' has no value in row 2"),
         (FLOWERS.replace(",rose", ""), {}, "column 'kind' has no value in row 2"),
         (FLOWERS.replace("rose", "rose,9"), {}, "Expected 4 fields in line 3, saw 5"),
         (FLOWERS.replace("tulip", "tulip,9").replace("rose", "rose,8"), {}, "more cells than the header"),
@@ -111,7 +113,8 @@ def many(cell: str) -> str:
         (gzip.compress(FLOWERS.encode())[:-10], {}, "cannot be read"),
     ],
     ids=[
-        "empty", "no rows", "one column", "no name", "twice", "unknown target", "empty cell", "short row",
+        "empty", "no rows", "one column", "no name", "twice", "unknown target", "empty cell", "nan",
+        "nan target", "short row",
         "one long row", "long rows", "text", "NA", "too large", "infinite", "text target", "fractions",
         "many texts", "many classes", "latin-1", "latin-1 header", "open quote", "truncated",
     ],

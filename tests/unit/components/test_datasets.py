@@ -298,6 +298,10 @@ BAD_ARRAYS = {
         {"x": with_value(X.astype(float), (9, 0), 1e300), "y": Y},
         "infinite .* sample 9",
     ),
+    "channels_last": (
+        {"x": np.zeros((40, 8, 9, 3), np.uint8), "y": Y},
+        r"\[8, 9, 3\], which looks like \[H, W, C\]; channels come first",
+    ),
     "text": ({"x": X.astype(str), "y": Y}, "x_train has dtype <U.*; it must hold numbers"),
     "complex": ({"x": X.astype(complex), "y": Y}, "it must hold numbers"),
     "negative_label": ({"x": X, "y": with_value(Y, 2, -1)}, "has the label -1"),

@@ -194,6 +194,24 @@ def test_killed_decoding_goes_on_where_it_was(
     )
 
 
+def test_killed_decoding_goes_on_in_colour_where_the_first_image_is_grey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set")
+    Image.fromarray(pixels((6, 5, 3))).save(tmp_path / "set" / "shirt" / "colour.png")
+    files = {"train_inputs": [str(path) for path in sorted((tmp_path / "set").glob("*/*"))]}
+    monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 6)
+    monkeypatch.setattr(image_decoding, "num_cores", lambda: 1)
+    decode_images(files, tmp_path, None, lambda done, total: None)
+    expected = np.load(tmp_path / "train_inputs.npy")
+    lines = (tmp_path / PROGRESS_FILE).read_text().splitlines(keepends=True)
+    (tmp_path / PROGRESS_FILE).write_text("".join(lines[:-2]))
+    told: list[tuple[int, int]] = []
+    decode_images(files, tmp_path, None, lambda done, total: told.append((done, total)))
+    assert told == [(30, 31), (31, 31)]
+    assert np.array_equal(np.load(tmp_path / "train_inputs.npy"), expected)
+
+
 @pytest.mark.parametrize("torn", ['"train_inputs 6', '"train_inputs 6 6"', "\x00\x00"])
 def test_torn_last_line_of_the_progress_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str

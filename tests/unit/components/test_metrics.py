@@ -173,6 +173,19 @@ def test_validation_samples_of_one_class_leave_auroc_undefined_and_the_rest_fini
     assert math.isfinite(compute("classification", "calibration_error", batch))
 
 
+def test_metrics_of_very_many_classes_need_no_matrix_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ClassPredictions, "confusion", None)
+    labels = torch.tensor([0, 7, 49_999, 7])
+    guesses = torch.tensor([0, 7, 49_999, 3])
+    logits = torch.zeros(4, 50_000).scatter_(1, guesses[:, None], 30.0)
+    expected = {"accuracy": 3 / 4, "balanced_accuracy": 5 / 6, "macro_f1": 2 / 3}
+    for spec in METRICS["classification"]:
+        value = compute("classification", spec.name, (logits, labels))
+        assert value == pytest.approx(expected.get(spec.name, value))
+
+
 @SEEDS
 def test_confusion_counts_samples_by_class_and_predicted_class(seed: int) -> None:
     logits, labels = classes(seed)

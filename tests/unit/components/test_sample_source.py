@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -157,9 +158,12 @@ def test_samples_become_bytes_or_floats_as_arrays_do(sample: Any, expected: Any)
 
 
 def test_a_pair_of_arrays_is_no_pair_of_data_sets_but_inputs_and_labels() -> None:
-    dataset = load((FIRST, torch.arange(20) % 2))
-    assert isinstance(dataset.train_inputs, np.ndarray)
-    assert (dataset.train_inputs.shape, dataset.test_inputs.shape) == ((16, 3), (4, 3))
+    labels = torch.arange(20) % 2
+    frames = (pd.DataFrame(FIRST.numpy()), pd.Series(labels.numpy()))
+    for value in ((FIRST, labels), frames):
+        dataset = load(value)
+        assert isinstance(dataset.train_inputs, np.ndarray)
+        assert (dataset.train_inputs.shape, dataset.test_inputs.shape) == ((16, 3), (4, 3))
 
 
 # ---------------------------------------------------------------- labels
@@ -230,6 +234,16 @@ def test_source_travels_as_its_reference() -> None:
     assert copy.fetch("train", [3], 7)[1] == [0]
 
 
+def build_telling() -> Any:
+    print("Files already downloaded and verified")
+    return Noisy()
+
+
+def test_what_building_it_prints_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    open_source(f"{__name__}:build_telling")
+    assert capsys.readouterr() == ("", "Files already downloaded and verified\n")
+
+
 def test_fingerprint_changes_with_labels_and_with_samples() -> None:
     shifted = [(index + 1) % 4 for index in range(20)]
     digests = {
@@ -257,6 +271,7 @@ GOOD = (torch.zeros(3), None)
         (Returned(torch.zeros(3)), "train sample 0: is Tensor, not a pair of input and label"),
         (Returned((Image.new("L", (4, 4)), None)), r"its input is Image, not a tensor .*PILToTensor"),
         (Returned((torch.zeros(2, 2, 2, 2), None)), r"has shape \[2, 2, 2, 2\]; allowed"),
+        (Returned((np.zeros((8, 9, 3), np.uint8), None)), r"looks like \[H, W, C\]; channels come first"),
         (Returned((torch.zeros(3, dtype=torch.complex64), None)), "dtype complex64; it must hold"),
         (Returned(KeyError("no such file")), "train sample 0: KeyError: 'no such file'"),
         (Returned(GOOD, (torch.zeros(4), 1)), r"sample 7: is float32 \[4\], sample 0 is float32 \[3\]"),
@@ -269,7 +284,7 @@ GOOD = (torch.zeros(3), None)
         ((Noisy(60), Noisy(60, classes=5)), r"test has the label 4, train only 0\.\.2"),
     ],
     ids=[
-        "stream", "empty", "three", "no train", "number", "no pair", "picture", "shape", "complex", "raises",
+        "stream", "empty", "three", "no train", "number", "no pair", "picture", "shape", "channels last", "complex", "raises",
         "other shape", "nan", "text label", "fraction", "negative", "gap", "one class", "test label",
     ],
 )  # fmt: skip

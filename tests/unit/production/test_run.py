@@ -132,6 +132,13 @@ def test_an_epoch_that_comes_out_otherwise_is_told(tmp_path, train) -> None:
     assert report.result.note == "resumed, not bit-identical from epoch 1"
 
 
+def test_a_run_that_was_killed_when_all_was_done_leaves_no_checkpoints(train) -> None:
+    folder = train().folder
+    folder.checkpoints.mkdir()
+    assert train().was_finished
+    assert not folder.checkpoints.exists()
+
+
 def test_a_finished_run_submits_nothing(train) -> None:
     train()
     engine = SimulatedEngine()

@@ -67,22 +67,6 @@ def test_epoch_is_saved_once(state: TrainingState, saved: Path) -> None:
     assert (saved / f"{NEWEST}.pt").stat().st_mtime_ns == before
 
 
-def test_discard_leaves_nothing(saved: Path) -> None:
-    checkpoints = Checkpoints(saved, "run")
-    checkpoints.discard()
-    assert not saved.exists()
-    assert checkpoints.load() is None
-
-
-def test_discard_leaves_files_of_others_alone(saved: Path) -> None:
-    (saved / "notes.txt").write_text("mine")
-    Checkpoints(saved, "run").discard()
-    assert names(saved) == ["notes.txt"]
-
-
-# ---------------------------------------------------------------- when it is saved
-
-
 def test_save_is_due_when_it_costs_one_percent_of_the_training_time(
     checkpoint_folder: Path,
 ) -> None:
