@@ -1,8 +1,8 @@
 import contextlib
 import json
-import time
 import shutil
 import threading
+import time
 from dataclasses import replace
 from http.client import HTTPConnection
 from types import SimpleNamespace
