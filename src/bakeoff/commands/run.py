@@ -14,6 +14,7 @@ from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import Comparison, StudyConfig
 from bakeoff.report import write_report
+from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile import load_study_file
 
 
@@ -282,7 +283,10 @@ def _hours(hours: float) -> str:
 def _detectable(plan: Plan) -> str:
     if plan.detectable_seed_sds is None:
         return "nothing: no pair of arms is confirmed"
+    have, needed = plan.confirmation_runs // len(plan.arms), min_confirmation_seeds(len(plan.arms))
+    if have < needed:
+        return f"nothing: a verdict needs {needed} seeds per arm, [confirm] gives {have}"
     return (
         f"differences of about {plan.detectable_seed_sds:.2f} standard deviations over seeds,"
-        f" with {plan.confirmation_runs // len(plan.arms)} seeds per arm"
+        f" with {have} seeds per arm"
     )

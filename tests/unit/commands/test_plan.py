@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from bakeoff.commands import run
+
+
+@pytest.mark.parametrize(
+    ("seeds", "answer"),
+    [
+        (3, "nothing: a verdict needs 6 seeds per arm, [confirm] gives 3"),
+        (6, "differences of about 1.43 standard deviations over seeds, with 6 seeds per arm"),
+    ],
+)
+def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seeds: int, answer: str
+) -> None:
+    plan = run.Plan(
+        study="toy", arms=("sgd", "adam"), trials_per_arm=4, default_trials=2, shortlist_runs=0,
+        confirmation_runs=2 * seeds, num_runs=10, max_epochs=30, expected_epochs=30,
+        most_paused=0, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
+        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
+    )  # fmt: skip
+    monkeypatch.setattr(run, "load_study_file", lambda file: file)
+    monkeypatch.setattr(run, "make_plan", lambda config, **settings: plan)
+    run.plan_study(Path("toy.toml"), workers=None, device="cpu", as_json=False)
+    assert answer in capsys.readouterr().out
