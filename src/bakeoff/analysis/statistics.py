@@ -51,15 +51,6 @@ def num_pairs_of(num_arms: int) -> int:
     return max(1, math.comb(num_arms, 2))
 
 
-def sign_flip_floor(num_seeds: int) -> float:
-    """Smallest p that the two-sided sign-flip test can give with K seeds: `2 / 2**K`, at most 1.
-
-    Source: all `2**K` sign patterns are equally likely under the null hypothesis, and the two
-    extreme ones mirror each other.
-    """
-    return min(1.0, 2.0 / 2.0**num_seeds)
-
-
 def t_interval(values: Scores, level: float) -> Interval:
     """Student's t interval of the mean of `values` [K].
 

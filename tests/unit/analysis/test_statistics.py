@@ -17,7 +17,6 @@ from bakeoff.analysis.statistics import (
     holm,
     paired_difference,
     seeds_to_decide,
-    sign_flip_floor,
     sign_flip_p,
     standard_error_of_share,
     t_interval,
@@ -121,11 +120,8 @@ def test_min_seeds_grows_with_the_number_of_pairs(num_arms, seeds):
 @pytest.mark.parametrize("num_arms", range(2, 13))
 def test_min_seeds_is_the_smallest_number_that_can_pass_holm(num_arms):
     level = 0.05 / math.comb(num_arms, 2)
-    assert (
-        sign_flip_floor(min_confirmation_seeds(num_arms))
-        <= level
-        < sign_flip_floor(min_confirmation_seeds(num_arms) - 1)
-    )
+    least = min_confirmation_seeds(num_arms)
+    assert sign_flip_p(np.full(least, 0.1)) <= level < sign_flip_p(np.full(least - 1, 0.1))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +212,7 @@ def test_sign_flip_p_agrees_with_scipy(num_seeds):
 
 @pytest.mark.parametrize("num_seeds", [1, 6, 20, 40])
 def test_sign_flip_p_of_differences_with_one_sign_is_the_floor(num_seeds):
-    assert sign_flip_p(np.full(num_seeds, 0.1)) == sign_flip_floor(num_seeds)
+    assert sign_flip_p(np.full(num_seeds, 0.1)) == 2.0 / 2.0**num_seeds
 
 
 def test_sign_flip_p_above_40_seeds_is_close_to_the_t_test():
