@@ -6,17 +6,14 @@ dies is continued: a trial stays the same trial, on the same checkpoint, under t
 
 import math
 import shutil
-import signal
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
 
-from bakeoff.components.divergence import describe_divergence
-from bakeoff.components.metrics import scored_epoch
+from bakeoff.driver.roles import Observer, Source
+from bakeoff.driver.runs import Run, record_of
+from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
 from bakeoff.engines.protocol import (
     Died,
     Engine,
@@ -33,7 +30,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.kept_weights import KeptWeights
-from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
+from bakeoff.records import Outcome, StudyConfig
 from bakeoff.search.arms import TrialPlan
 from bakeoff.search.cohorts import Decision, Promotion
 from bakeoff.space import build_trial_config
@@ -42,133 +39,6 @@ from bakeoff.storage import Storage, StudyFacts
 POLL_SECONDS = 0.2
 MAX_ATTEMPTS = 3
 """Workers a run may lose before it is given up as failed."""
-
-
-class Source(Protocol):
-    """Decides what runs next and what may go on: the search, or the confirmation."""
-
-    @property
-    def num_left(self) -> int:
-        """Runs not yet handed out."""
-        ...
-
-    def next(self) -> TrialPlan | None:
-        """The next run, or None when none can start now."""
-        ...
-
-    def started(self, number: int, plan: TrialPlan) -> None:
-        """The plan has become run `number`."""
-        ...
-
-    def restore(self, record: TrialRecord) -> TrialPlan:
-        """Take up a stored run, in the order of the numbers."""
-        ...
-
-    def promote(self) -> Promotion | None:
-        """The paused run that continues now, or None; asked before `next`."""
-        ...
-
-    def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
-        """Whether the run goes on after this epoch, stops, or pauses until it is promoted."""
-        ...
-
-    def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
-        """Note how a run ended."""
-        ...
-
-    def take_notes(self) -> tuple[str, ...]:
-        """What should be told and stored since the last call."""
-        ...
-
-
-class Observer(Protocol):
-    """Is told what happens, and shows it."""
-
-    def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
-        """A run starts or continues."""
-        ...
-
-    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:
-        """A run has completed an epoch."""
-        ...
-
-    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:
-        """A run waits after `epoch`, now or since an earlier session, and may be promoted later."""
-        ...
-
-    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
-        """A run has ended, now or (restored) in an earlier session."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something else the user should know."""
-        ...
-
-
-class InterruptedStudyError(BakeoffError):
-    """The user or the system asked to stop; everything can be resumed."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("stopped; run the same command again to continue")
-        self.exit_code = exit_code
-
-
-@dataclass
-class StopRequest:
-    """How often, and by which signal, the driver was asked to stop."""
-
-    count: int = 0
-    exit_code: int = 130
-
-    def ask(self, signum: int, _frame: FrameType | None) -> None:
-        """Signal handler: once asks for a pause after the epoch, twice for an end now."""
-        self.count += 1
-        if signum != signal.SIGINT:
-            self.exit_code = 128 + signum
-
-    @contextmanager
-    def listening(self) -> Iterator["StopRequest"]:
-        """Handle Ctrl-C, termination and hang-up while the block runs.
-
-        After a stop was asked for the program is about to end, so later signals are ignored.
-        """
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {signum: signal.signal(signum, self.ask) for signum in signals}
-        try:
-            yield self
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, signal.SIG_IGN if self.count else handler)
-
-
-@dataclass
-class _Run:
-    """A run under way, or about to be."""
-
-    name: str
-    plan: TrialPlan
-    number: int
-    trial_id: int
-    stored: Mapping[int, float]
-    """Objective by epoch, as an earlier session stored it."""
-    history: list[EpochResult] = field(default_factory=list)
-    attempt: int = 1
-    """One more than the workers it has lost, those of earlier sessions included."""
-    note: str = ""
-    is_held: bool = False
-    """Whether the source decided that it pauses until it is promoted."""
-    is_out_of_time: bool = False
-    """Whether it stops because the time for the search is up."""
-    is_promoted: bool = False
-    """Whether it was promoted while its worker was still about to pause."""
-    spared_at: int | None = None
-    """Epoch after which it would have been pruned."""
-
-    def remember(self, objective: str) -> None:
-        """Take what was told for stored, because the epochs will be told again."""
-        told = {one.epoch: one.metrics.get(objective, math.nan) for one in self.history}
-        finite = {epoch: value for epoch, value in told.items() if math.isfinite(value)}
-        self.stored = {**self.stored, **finite}
 
 
 class Driver:
@@ -193,9 +63,9 @@ class Driver:
         self._stop = stop
         self._checkpoints = checkpoints
         self._weights = KeptWeights(checkpoints.parent / "weights", facts.metric)
-        self._waiting: deque[_Run] = deque()
-        self._runs: dict[str, _Run] = {}
-        self._paused: dict[int, _Run] = {}
+        self._waiting: deque[Run] = deque()
+        self._runs: dict[str, Run] = {}
+        self._paused: dict[int, Run] = {}
         """Runs that wait for their promotion, by number."""
         self._is_pausing = False
 
@@ -235,7 +105,7 @@ class Driver:
             name = f"{group}-{record.number}"
             plan = source.restore(record)
             if record.outcome == "running":
-                run = _Run(name, plan, record.number, trial_id, {}, list(record.history))
+                run = Run(name, plan, record.number, trial_id, {}, list(record.history))
                 run.spared_at, run.attempt = record.spared_at, record.attempts
                 run.remember(self._config.objective)
                 if record.is_paused:
@@ -280,16 +150,16 @@ class Driver:
         if promotion.is_spared:
             self._spare(run)
 
-    def _wait_again(self, run: _Run) -> None:
+    def _wait_again(self, run: Run) -> None:
         run.remember(self._config.objective)
         self._waiting.append(run)
 
-    def _begin(self, plan: TrialPlan, source: Source, group: str) -> _Run:
+    def _begin(self, plan: TrialPlan, source: Source, group: str) -> Run:
         number, trial_id = self._storage.begin(self._config, plan)
         source.started(number, plan)
-        return _Run(f"{group}-{number}", plan, number, trial_id, {})
+        return Run(f"{group}-{number}", plan, number, trial_id, {})
 
-    def _submit(self, run: _Run, source: Source) -> None:
+    def _submit(self, run: Run, source: Source) -> None:
         run.history.clear()
         run.is_held = run.is_promoted = False
         self._runs[run.name] = run
@@ -329,7 +199,7 @@ class Driver:
             case Probed() | Profiled():
                 raise BakeoffError(f"unexpected answer to a measurement: {event}")
 
-    def _on_epoch(self, event: Epoch, run: _Run, source: Source) -> None:
+    def _on_epoch(self, event: Epoch, run: Run, source: Source) -> None:
         result = event.result
         run.history.append(result)
         value = result.metrics.get(self._config.objective, math.nan)
@@ -355,13 +225,13 @@ class Driver:
             return "stop"
         return "pause" if self._stop.count else "continue"
 
-    def _spare(self, run: _Run) -> None:
+    def _spare(self, run: Run) -> None:
         """Note the first time that a run would have been pruned."""
         if run.spared_at is None:
             run.spared_at = run.history[-1].epoch
             self._storage.spare(run.trial_id, run.spared_at)
 
-    def _on_pause(self, run: _Run) -> None:
+    def _on_pause(self, run: Run) -> None:
         """Held at its rung, or stopped with the whole study."""
         del self._runs[run.name]
         if run.is_held:
@@ -371,7 +241,7 @@ class Driver:
         elif run.is_promoted and not self._stop.count:
             self._wait_again(run)
 
-    def _on_death(self, event: Died, run: _Run, source: Source) -> None:
+    def _on_death(self, event: Died, run: Run, source: Source) -> None:
         """Continue elsewhere from the checkpoint, unless this run keeps killing its workers.
 
         A worker lost while the study is being stopped is no fault of its run: what ends the driver
@@ -397,33 +267,15 @@ class Driver:
 
     def _finish(
         self,
-        run: _Run,
+        run: Run,
         source: Source,
         outcome: Outcome,
         *,
         reason: str = "",
         test_metrics: Mapping[str, float] | None = None,
     ) -> None:
-        record = TrialRecord(
-            number=run.number,
-            arm=run.plan.arm,
-            params=run.plan.params,
-            outcome=outcome,
-            score=self._score(run, outcome),
-            seed=run.plan.seed,
-            phase=run.plan.phase,
-            purpose=run.plan.purpose,
-            configuration=run.plan.configuration,
-            history=tuple(run.history),
-            epochs_planned=self._config.training.epochs,
-            test_metrics=test_metrics or {},
-            stop_reason="; ".join(
-                filter(None, (reason, self._stop_reason(run, outcome), run.note))
-            ),
-            attempts=run.attempt,
-            audited=run.plan.audited,
-            spared_at=run.spared_at,
-            decision_epochs=run.plan.decision_epochs,
+        record = record_of(
+            run, self._config, self._facts, outcome, reason=reason, test_metrics=test_metrics
         )
         self._storage.finish(run.trial_id, record)
         self._discard(run.name)
@@ -443,25 +295,6 @@ class Driver:
         """Nothing is left to do, so nothing can be promoted any more."""
         while self._paused:
             self._finish(self._paused.pop(min(self._paused)), source, "pruned")
-
-    def _score(self, run: _Run, outcome: Outcome) -> float | None:
-        if outcome == "diverged":
-            return self._facts.chance_score
-        if outcome not in ("complete", "pruned"):
-            return None
-        scored = scored_epoch(run.history, self._facts.metric, self._config.score_rule)
-        return scored.metrics[self._config.objective] if scored is not None else None
-
-    def _stop_reason(self, run: _Run, outcome: Outcome) -> str:
-        if outcome == "pruned" and run.is_out_of_time:
-            return f"the time for the search was up after epoch {run.history[-1].epoch}"
-        if outcome == "pruned":
-            return f"behind its cohort at epoch {run.history[-1].epoch}"
-        if outcome == "diverged":
-            return describe_divergence(run.history[-1])
-        if run.history and run.history[-1].status == "early_stopped":
-            return f"no better epoch for {self._config.training.early_stopping_patience} epochs"
-        return ""
 
     def _discard(self, name: str) -> None:
         shutil.rmtree(self._checkpoints / name, ignore_errors=True)

@@ -1,0 +1,21 @@
+"""Drives one study: search and confirmation go through the same loop.
+
+roles      whom the driver asks what runs next, and whom it tells what happens
+runs       a run under way, and what is stored of it when it has ended
+loop       next -> submit -> event -> report -> stop or finish
+stopping   how a study is asked to stop
+"""
+
+from bakeoff.driver.loop import MAX_ATTEMPTS, POLL_SECONDS, Driver
+from bakeoff.driver.roles import Observer, Source
+from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "POLL_SECONDS",
+    "Driver",
+    "InterruptedStudyError",
+    "Observer",
+    "Source",
+    "StopRequest",
+]

@@ -1,0 +1,188 @@
+"""From a study and where to run it, to a finished study: check, measure, search, confirm.
+
+Everything that can be wrong is found before anything is created: the data is read, and the model
+is built and trained for a few steps in a worker.
+"""
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bakeoff.confirm import Confirmation
+from bakeoff.database import parse_storage_url
+from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
+from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.protocol import Engine
+from bakeoff.errors import EmptyStorageError, StorageError
+from bakeoff.lock import study_lock
+from bakeoff.records import StudyConfig
+from bakeoff.search.arms import Search
+from bakeoff.search.deadline import Deadline
+from bakeoff.search.warm_start import choose_warm_starts
+from bakeoff.session.checks import check_data, check_packages, check_unchanged_facts
+from bakeoff.session.measuring import measure, probe
+from bakeoff.session.settings import RunSettings, check_output, study_folder
+from bakeoff.space import build_arms, check_extension, check_unchanged
+from bakeoff.storage import Storage, StudyFacts
+from bakeoff.studyfile import format_study
+from bakeoff.tracking import build_tracking
+from bakeoff.tracking.observer import TrackedObserver
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResult:
+    """What one call of `run_study` did."""
+
+    num_trained: int
+    """Runs trained, those continued included; 0 when the study was already complete."""
+    num_trials: int
+    num_confirmations: int
+
+
+def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) -> SessionResult:
+    """Begin or continue a study until it is complete.
+
+    Raises:
+        SpaceChangedError: The stored study has other settings.
+        StudyLockedError: Another driver is at work.
+        InterruptedStudyError: It was asked to stop; calling again continues.
+        BakeoffError: Data, model, storage or settings are unusable; nothing was created.
+    """
+    deadline = _deadline(config, settings)  # from now on
+    check_output(study_folder(settings.output, config.name))
+    check_packages(config)
+    summary = check_data(config)
+    known = _stored_facts(settings, config.name)
+    engine = LocalEngine(
+        num_workers=settings.workers,
+        threads=known.threads if known else settings.threads,
+        device=settings.device,
+    )
+    with StopRequest().listening() as stop, closing(engine):
+        facts = known or measure(config, settings, summary, engine, stop)
+        if config.training.precision == "auto" and not known:
+            observer.note(f"precision {facts.environment['precision']}")
+        storage = Storage(settings.storage_url, create=True)
+        storage.on_wait = partial(_on_wait, observer, stop)
+        with study_lock(storage, config.name):
+            storage.remove_half_made(config.name)
+            if not storage.has(config.name):
+                _create(storage, config, facts, settings.source, observer)
+            stored = _take_up(storage, config, extends=settings.extends)
+            check_unchanged_facts(storage.load_facts(config.name), summary, settings)
+            if known and not storage.is_finished(config.name):
+                probe(config, engine, stop)  # model and device still work
+            folder = study_folder(settings.output, config.name)
+            with closing(build_tracking(config, folder, observer.note)) as tracking:
+                tracked = TrackedObserver(observer, tracking)
+                return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _create(
+    storage: Storage,
+    config: StudyConfig,
+    facts: StudyFacts,
+    source: str | None,
+    observer: Observer,
+) -> None:
+    """Store the new study, with what it begins with."""
+    if source is None:
+        storage.create(config, facts)
+        return
+    arms = build_arms(config)
+    found = choose_warm_starts(storage.load_record(source), arms, config.search.trials_per_arm)
+    storage.create(config, facts, found)
+    counts = ", ".join(f"{arm} {len(params)}" for arm, params in found.items())
+    text = f"begun with the best configurations of {source} that fit: {counts}"
+    storage.note(config.name, text)
+    observer.note(text)
+
+
+def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyConfig:
+    """The stored study's settings, unchanged or extended as asked for."""
+    stored = storage.load_config(config.name)
+    if not extends:
+        check_unchanged(stored, config)
+        return stored
+    changes = check_extension(stored, config)
+    if changes or storage.has_search_ended(config.name):
+        storage.extend(config, changes or ["the search that a timeout ended goes on"])
+    return storage.load_config(config.name)
+
+
+def _deadline(config: StudyConfig, settings: RunSettings) -> Deadline | None:
+    if settings.timeout is None:
+        return None
+    confirm = config.confirm
+    runs = len(build_arms(config)) * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
+    return Deadline(
+        seconds=settings.timeout,
+        num_workers=settings.workers,
+        confirmation_epochs=runs * config.training.epochs if confirm.seeds else 0,
+        run_epochs=config.training.epochs,
+    )
+
+
+def _on_wait(observer: Observer, stop: StopRequest, reason: str) -> None:
+    observer.note(reason)
+    if stop.count > 1:
+        raise InterruptedStudyError(stop.exit_code)
+
+
+def _drive(
+    config: StudyConfig,
+    settings: RunSettings,
+    storage: Storage,
+    engine: Engine,
+    observer: Observer,
+    stop: StopRequest,
+    deadline: Deadline | None,
+) -> SessionResult:
+    folder = study_folder(settings.output, config.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "study.toml").write_text(format_study(config))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written ({error.strerror})") from None
+    facts = storage.load_facts(config.name)
+    driver = Driver(
+        config=config,
+        facts=facts,
+        storage=storage,
+        engine=engine,
+        observer=observer,
+        stop=stop,
+        checkpoints=folder / "checkpoints",
+    )
+    arms = build_arms(config)
+    warm_starts = storage.warm_starts(config.name)
+    search = Search(config, arms, facts.metric.direction, deadline, warm_starts)
+    if storage.has_search_ended(config.name):
+        search.close()
+    num_trained = driver.drive(search, "search")
+    if search.is_closed:
+        storage.end_search(config.name)
+    trials = [record for _, record in storage.load_runs(config.name, "search")]
+    num_confirmations = 0
+    if config.confirm.seeds:
+        num_trained += driver.drive(Confirmation(config, arms, trials, facts.metric), "confirm")
+        num_confirmations = len(storage.load_runs(config.name, "confirm"))
+    storage.mark_finished(config.name)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return SessionResult(
+        num_trained=num_trained, num_trials=len(trials), num_confirmations=num_confirmations
+    )
+
+
+def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
+    """What is stored of the study, without creating a storage."""
+    url = parse_storage_url(settings.storage_url)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return None
+    try:
+        storage = Storage(settings.storage_url)
+    except EmptyStorageError:
+        return None
+    return storage.load_facts(name) if name in storage.names() else None

@@ -1,0 +1,12 @@
+"""Optuna studies <-> records; nothing else knows the stored form.
+
+facts      what a study keeps from its beginning
+patience   reading and writing a database that may be away for a while
+trials     runs as Optuna stores them
+studies    all studies of one storage: written by the driver, read by everybody
+"""
+
+from bakeoff.storage.facts import StudyFacts
+from bakeoff.storage.studies import Storage
+
+__all__ = ["Storage", "StudyFacts"]

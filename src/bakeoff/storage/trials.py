@@ -1,0 +1,154 @@
+"""Runs as Optuna stores them: what each attribute holds.
+
+Small facts are user attributes, so that the dashboard's table shows them; bulky ones (per-epoch
+history) are system attributes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bakeoff.records import (
+    EpochResult,
+    Outcome,
+    StudyConfig,
+    TrialRecord,
+    as_plain,
+    keep_last_confusion,
+)
+from bakeoff.search.arms import TrialPlan
+from bakeoff.space import distributions
+
+PLAN_KEY = "bakeoff:plan"
+RESULT_KEY = "bakeoff:result"
+PAUSE_KEY = "bakeoff:paused"
+STATES: Mapping[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "diverged": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "infeasible": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+
+
+def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
+    """A run that begins: RUNNING, with its parameters."""
+    known = distributions(config, plan.params)
+    return create_trial(
+        state=TrialState.RUNNING,
+        params={key: value for key, value in plan.params.items() if key in known},
+        distributions=known,
+        user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": plan.seed}
+        | ({} if plan.purpose == "search" else {"purpose": plan.purpose})
+        | ({"audited": True} if plan.audited else {}),
+        system_attrs={
+            PLAN_KEY: {
+                "purpose": plan.purpose,
+                "configuration": plan.configuration,
+                "params": dict(plan.params),
+                "epochs": config.training.epochs,
+                "decisions": list(plan.decision_epochs),
+            }
+        },
+    )
+
+
+def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
+    """What a run that waits measured so far."""
+    return {"history": _without_nan(as_plain(keep_last_confusion(history)))}
+
+
+def result_of(record: TrialRecord) -> dict[str, Any]:
+    """All that is known of a run that has ended."""
+    content: dict[str, Any] = _without_nan(
+        {
+            "outcome": record.outcome,
+            "score": record.score,
+            "stop_reason": record.stop_reason,
+            "attempts": record.attempts,
+            "test_metrics": dict(record.test_metrics),
+            "history": as_plain(keep_last_confusion(record.history)),
+        }
+    )
+    return content
+
+
+def facts_of(record: TrialRecord) -> dict[str, Any]:
+    """What the dashboard's table shows of a run that has ended."""
+    facts: dict[str, Any] = {
+        "outcome": record.outcome,
+        "epochs": record.epochs_run,
+        "train_seconds": round(record.train_seconds, 3),
+    }
+    if record.stop_reason:
+        facts["stop_reason"] = record.stop_reason
+    return facts | {f"test_{name}": value for name, value in record.test_metrics.items()}
+
+
+def to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
+    """What is known of a stored run."""
+    plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
+    is_running = not trial.state.is_finished()
+    paused: dict[str, Any] = trial.system_attrs.get(PAUSE_KEY, {}) if is_running else {}
+    result: dict[str, Any] = paused if is_running else trial.system_attrs.get(RESULT_KEY, {})
+    return TrialRecord(
+        number=trial.number,
+        arm=trial.user_attrs["arm"],
+        params=plan["params"],
+        outcome="running" if is_running else result.get("outcome", "failed"),
+        score=result.get("score"),
+        seed=trial.user_attrs["seed"],
+        phase=trial.user_attrs["phase"],
+        purpose=plan["purpose"],
+        configuration=plan["configuration"],
+        history=_history(trial, result, objective),
+        epochs_planned=plan["epochs"],
+        test_metrics={key: _number(item) for key, item in result.get("test_metrics", {}).items()},
+        stop_reason=result.get("stop_reason", ""),
+        attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
+        is_paused=bool(paused),
+        audited=trial.user_attrs.get("audited", False),
+        spared_at=trial.user_attrs.get("spared_at"),
+        decision_epochs=tuple(plan.get("decisions", ())),
+    )
+
+
+def _history(
+    trial: FrozenTrial, result: Mapping[str, Any], objective: str
+) -> tuple[EpochResult, ...]:
+    """The recorded epochs; of a running trial only the objective is stored so far."""
+    if "history" not in result:
+        return tuple(
+            EpochResult(epoch=epoch, metrics={objective: value})
+            for epoch, value in sorted(trial.intermediate_values.items())
+        )
+    return tuple(
+        EpochResult(
+            **{
+                **item,
+                "metrics": {key: _number(value) for key, value in item["metrics"].items()},
+                "train_loss": _number(item["train_loss"]),
+                "learning_rate": _number(item["learning_rate"]),
+                "grad_norm": _number(item["grad_norm"]),
+            }
+        )
+        for item in result["history"]
+    )
+
+
+def _number(value: float | str | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """Non-finite numbers as text or null: PostgreSQL and strict JSON readers refuse NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is not equal to itself
+        return None
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    return value
