@@ -1,7 +1,13 @@
 """The errors a user can meet, each with the exit code of the command line."""
 
+import sysconfig
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+MAX_MESSAGE = 500
+"""Characters of a message that the user's code raised."""
 
 
 class BakeoffError(Exception):
@@ -68,6 +74,23 @@ def one_line(text: object) -> str:
     """`text` on one line, with nothing that a terminal would obey."""
     words = " ".join(str(text).split())
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in words)
+
+
+def describe_error(error: BaseException, *, names_own: bool = False) -> str:
+    """`ValueError: no such layer (my_models.py:12)`: what the user's code raised, and where.
+
+    The place is the last line of a file that is neither installed nor bakeoff's own. Where there is
+    none, nothing is said of it, or with `names_own` the last line of bakeoff's.
+    """
+    text = f"{type(error).__name__}: {one_line(error)[:MAX_MESSAGE]}"
+    folders = sysconfig.get_paths()
+    installed = (*(folders[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
+    package = str(Path(__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(package)]
+    users = [frame for frame in frames if not frame.filename.startswith((package, *installed))]
+    named = users or (ours if names_own else [])
+    return f"{text} ({Path(named[-1].filename).name}:{named[-1].lineno})" if named else text
 
 
 def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.errors import UsageError, describe_error, describe_unknown
 
 REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -84,8 +84,9 @@ def resolve(reference: str) -> object:
     try:
         found: object = importlib.import_module(module_name)
     except Exception as error:  # the user's module may raise anything at all
-        reason = f"{type(error).__name__}: {error}"
-        raise UsageError(f"cannot import {module_name!r} for {reference!r} ({reason})") from error
+        raise UsageError(
+            f"cannot import {module_name!r} for {reference!r}: {describe_error(error)}"
+        ) from error
     for attribute in path.split("."):
         try:
             found = getattr(found, attribute)

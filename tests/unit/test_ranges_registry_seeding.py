@@ -103,3 +103,21 @@ def test_text_and_number_in_a_seed_path_are_not_the_same():
 )
 def test_fewest_seeds_that_can_support_a_verdict(num_arms, expected):
     assert min_confirmation_seeds(num_arms) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import math\nmath.sqrt(-1)\n", "ValueError: math domain error (lone_fault.py:2)"),
+        ("import json\n\n\njson.loads('x')\n", "Expecting value: line 1 column 1 (char 0) (lone_fault.py:4)"),
+        ("def f(:\n", "SyntaxError: invalid syntax (lone_fault.py, line 1)"),
+    ],
+    ids=["own", "library", "syntax"],
+)  # fmt: skip
+def test_a_fault_of_the_users_code_names_their_file_and_line(tmp_path, monkeypatch, code, message):
+    (tmp_path / "lone_fault.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError) as caught:
+        resolve("lone_fault:build")
+    assert str(caught.value).endswith(message)
+    assert "\n" not in str(caught.value)

@@ -41,7 +41,8 @@ def export_weights(
         print_json({"source": source, **{key: str(path) for key, path in as_plain(paths).items()}})
         return
     typer.echo(f"{source}\n")
-    typer.echo(f"weights: {paths.weights}\nabout:   {paths.about}\nexample: {paths.example}")
+    for kind, path in vars(paths).items():
+        typer.echo(f"{kind + ':':<8} {path}")
 
 
 def find_run(name: str, output: Path) -> RunFolder | None:

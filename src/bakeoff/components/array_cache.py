@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
 from bakeoff.components.arrays import Arrays
+from bakeoff.components.inputs import Feature
 from bakeoff.errors import DataError
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 """Raised when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 
 DAMAGE = (OSError, ValueError, KeyError, EOFError)
 """What opening a missing or damaged entry raises."""
 
-NAMES = tuple(part.name for part in fields(Arrays) if part.name != "class_names")
+NAMES = tuple(part.name for part in fields(Arrays) if part.default is MISSING)
 """Of the arrays."""
 
 
@@ -36,7 +37,7 @@ def data_folder() -> Path:
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """32 hexadecimal digits that depend on every value, shape, type and name of the data set."""
+    """32 hexadecimal digits that depend on every value, shape, type and class of the data set."""
     digest = hashlib.sha256(json.dumps(arrays.class_names).encode() if arrays.class_names else b"")
     for name in NAMES:
         array = getattr(arrays, name)
@@ -165,7 +166,10 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     # Copy-on-write: torch wants writable memory, and nobody writes, so the pages stay shared.
     mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
     names = tuple(map(str, manifest["class_names"]))
-    return Arrays(**mapped, class_names=names), str(manifest["fingerprint"])
+    features = tuple(
+        Feature(column=one["column"], value=one["value"]) for one in manifest["features"]
+    )
+    return Arrays(**mapped, class_names=names, features=features), str(manifest["fingerprint"])
 
 
 def _write_entry(entry: Path, arrays: Arrays) -> None:
@@ -174,7 +178,7 @@ def _write_entry(entry: Path, arrays: Arrays) -> None:
     try:
         for name in NAMES:
             write_array(partial, name, getattr(arrays, name))
-        _finish(partial, entry, arrays.class_names)
+        _finish(partial, entry, arrays.class_names, arrays.features)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -187,13 +191,16 @@ def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _finish(folder: Path, entry: Path, class_names: tuple[str, ...]) -> None:
+def _finish(
+    folder: Path, entry: Path, class_names: tuple[str, ...], features: tuple[Feature, ...] = ()
+) -> None:
     """Make an entry of a folder that holds all arrays."""
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
     manifest = {
         "format": CACHE_FORMAT,
         "fingerprint": fingerprint(Arrays(**mapped, class_names=class_names)),
         "class_names": class_names,
+        "features": [asdict(feature) for feature in features],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     _publish(folder, entry)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.components.inputs import Feature
 from bakeoff.components.splits import Indices, Labels, hold_out, hold_out_any, hold_out_last
 from bakeoff.errors import DataError
 from bakeoff.records import Task
@@ -43,6 +44,8 @@ class Arrays:
     test_labels: Inputs
     class_names: tuple[str, ...] = ()
     """Of classes or tokens, where what was read names them."""
+    features: tuple[Feature, ...] = ()
+    """Of a table, in the order of the inputs."""
 
 
 def check_arrays(

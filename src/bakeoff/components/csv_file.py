@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from bakeoff.components.array_cache import load_cached
 from bakeoff.components.arrays import Arrays, check_arrays
+from bakeoff.components.inputs import Feature
 from bakeoff.components.readers import check_file, read_bounded
 from bakeoff.errors import DataError, describe_unknown, one_line
 from bakeoff.records import Task
@@ -28,6 +30,9 @@ MAX_LEVELS = 20
 """Different texts that a column may hold; each becomes a feature of its own."""
 MAX_CLASSES = 1000
 """More different numbers in the target are no classes."""
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:[, ']\d{3})+(?:\.\d+)?|(?:[. ']\d{3})+,\d+)")
+"""Digits in groups of three, as in 1,234.5 and 1.234,5."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +43,24 @@ class Table:
     """[N, F]"""
     labels: NDArray[Any]
     """[N], class numbers (int64) or targets (float32)."""
-    feature_names: tuple[str, ...]
-    """A text column `colour` gives `colour=blue`, `colour=red`, ..."""
+    columns: tuple[Feature, ...]
+    """Of the features; a text column gives one for each of its values."""
     class_names: tuple[str, ...]
     """Sorted; empty in regression."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """`length`, `colour=blue`, `colour=red`, ..."""
+        return tuple(feature.name for feature in self.columns)
 
 
 def read_csv(path: Path, target: str | None, task: Task) -> Table:
     """The table in the CSV file at `path`, which may be gzipped.
 
     The first line names the columns; the separator is the comma, semicolon or tab that is most
-    frequent in it. Columns of numbers are features as they are. A column of text with at most 20
-    different values gives a feature 0 or 1 for each of them. Nothing may be missing.
+    frequent in it. Columns of numbers are features as they are; where the separator is no comma,
+    they may have decimal commas. A column of text with at most 20 different values gives a feature
+    0 or 1 for each of them. Nothing may be missing.
 
     Args:
         path: The file.
@@ -67,10 +78,10 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
         raise DataError(f"{path}: data.target: {problem}")
     frame = _read_rows(content, path, names, separator)
     target = names[-1] if target is None else target
-    features: dict[str, NDArray[np.float32]] = {}
+    features: list[tuple[Feature, NDArray[np.float32]]] = []
     for name in names:
         if name != target:
-            features |= _features(frame[name], f"{path}: column {name!r}", name)
+            features += _features(frame[name], f"{path}: column {name!r}", name)
     where = f"{path}: target {target!r}"
     labels, class_names = (
         (_numbers(frame[target], where).astype(np.float32), ())
@@ -78,9 +89,9 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
         else _classes(frame[target], where)
     )
     return Table(
-        features=np.column_stack(list(features.values())),
+        features=np.column_stack([values for _, values in features]),
         labels=labels,
-        feature_names=tuple(features),
+        columns=tuple(feature for feature, _ in features),
         class_names=class_names,
     )
 
@@ -106,26 +117,9 @@ def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
 
 
 def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                io.BytesIO(content),
-                sep=separator,
-                header=0,
-                names=names,
-                index_col=False,
-                keep_default_na=False,
-                na_values=MISSING,
-                low_memory=False,
-                encoding="utf-8-sig",
-            )
-    except pd.errors.ParserWarning:
-        raise DataError(f"{path}: rows have more cells than the header ({len(names)})") from None
-    except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
-        raise DataError(f"{path}: cannot be read ({one_line(error)})") from None
+    frame = _parse(content, path, names, separator)
+    if separator != "," and any(map(_has_decimal_commas, _texts(frame))):
+        frame = _parse(content, path, names, separator, decimal=",")
     if frame.empty:
         raise DataError(f"{path}: has a header and no rows")
     missing = frame.isna()
@@ -138,18 +132,77 @@ def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> 
     return frame
 
 
-def _features(column: "pd.Series[Any]", where: str, name: str) -> dict[str, NDArray[np.float32]]:
+def _parse(
+    content: bytes, path: Path, names: list[str], separator: str, decimal: str = "."
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                io.BytesIO(content),
+                sep=separator,
+                decimal=decimal,
+                header=0,
+                names=names,
+                index_col=False,
+                keep_default_na=False,
+                na_values=MISSING,
+                low_memory=False,
+                encoding="utf-8-sig",
+            )
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path}: rows have more cells than the header ({len(names)})") from None
+    except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
+        raise DataError(f"{path}: cannot be read ({one_line(error)})") from None
+
+
+def _texts(frame: "pd.DataFrame") -> "list[pd.Series[Any]]":
+    """The columns that do not hold numbers, with what they hold as text."""
+    import pandas as pd
+
+    columns = [frame[name] for name in frame.columns]
+    return [one.astype(str) for one in columns if not pd.api.types.is_numeric_dtype(one)]
+
+
+def _has_decimal_commas(texts: "pd.Series[Any]") -> bool:
+    """Whether most cells are numbers, some of them with a decimal comma."""
+    with_comma = texts.str.strip().str.fullmatch(DECIMAL_COMMA)
+    whole = texts.str.strip().str.fullmatch(r"[+-]?\d+")
+    return bool(with_comma.any() and (with_comma | whole).mean() > 0.5)  # noqa: PLR2004 - most
+
+
+def _features(
+    column: "pd.Series[Any]", where: str, name: str
+) -> list[tuple[Feature, NDArray[np.float32]]]:
     """The features of a column: itself if it holds numbers, else one for each of its values."""
     if _is_numeric(column, where):
-        return {name: _numbers(column, where).astype(np.float32)}
+        return [(Feature(column=name), _numbers(column, where).astype(np.float32))]
     texts = column.astype(str)
+    _refuse_written_otherwise(texts, where)
     levels = sorted(texts.unique())
     if len(levels) > MAX_LEVELS:
         raise DataError(
             f"{where} holds text with {len(levels)} different values, {levels[0]!r} for one; "
             f"allowed are numbers, or at most {MAX_LEVELS} different values; drop it or encode it"
         )
-    return {f"{name}={level}": (texts == level).to_numpy(np.float32) for level in levels}
+    return [
+        (Feature(column=name, value=level), (texts == level).to_numpy(np.float32))
+        for level in levels
+    ]
+
+
+def _refuse_written_otherwise(texts: "pd.Series[Any]", where: str) -> None:
+    """Numbers with a decimal comma or in groups of digits are not to be taken for categories."""
+    stripped = texts.str.strip()
+    is_number = stripped.str.fullmatch(DECIMAL_COMMA) | stripped.str.fullmatch(GROUPED)
+    if is_number.mean() > 0.5:  # noqa: PLR2004 - most
+        row = int(np.argmax(is_number.to_numpy()))
+        raise DataError(
+            f"{where} holds {texts.iloc[row]!r} in row {row + 1}, which looks like a number;"
+            " write numbers as 1234.5"
+        )
 
 
 def _is_numeric(column: "pd.Series[Any]", where: str) -> bool:
@@ -161,6 +214,11 @@ def _is_numeric(column: "pd.Series[Any]", where: str) -> bool:
     is_number = pd.to_numeric(column, errors="coerce").notna()
     if is_number.mean() <= 0.5:  # noqa: PLR2004 - most
         return False
+    if is_number.all():
+        raise DataError(
+            f"{where} holds {str(column.iloc[0])!r} in row 1, which cannot be kept as a number: it"
+            " has too many digits, or a decimal point where other columns have commas"
+        )
     row = int(np.argmin(is_number.to_numpy()))
     raise DataError(f"{where} holds {str(column.iloc[row])!r} in row {row + 1}, else numbers")
 
@@ -207,7 +265,7 @@ def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
     def decode() -> Arrays:
         table = read_csv(path, target, task)
         arrays = check_arrays({"x": table.features, "y": table.labels}, str(path), task)
-        return replace(arrays, class_names=table.class_names)
+        return replace(arrays, class_names=table.class_names, features=table.columns)
 
     column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
     return load_cached(f"csv-{task}-{column}", (path,), decode)

@@ -37,7 +37,7 @@ from bakeoff.components.sample_source import (
     read_labels,
 )
 from bakeoff.components.text_file import load_text
-from bakeoff.errors import DataError, UsageError
+from bakeoff.errors import DataError, UsageError, describe_error
 from bakeoff.records import DataConfig, Task
 from bakeoff.registry import Registry, resolve
 
@@ -115,7 +115,7 @@ def load_function(config: DataConfig) -> Dataset:
         with redirect_stdout(sys.stderr):
             raw = build()
     except (Exception, SystemExit) as error:  # the user's function may raise anything
-        raise DataError(f"{name}: {type(error).__name__}: {error}") from error
+        raise DataError(f"{name}: {describe_error(error)}") from error
     if _is_pair_of_arrays(raw):
         raw = {"x": raw[0], "y": raw[1]}
     if is_samples(raw):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bakeoff.components.array_cache import FINGERPRINT_DIGITS, data_folder, load_cached
 from bakeoff.components.arrays import Arrays, Inputs, check_arrays
-from bakeoff.components.inputs import InputKind
+from bakeoff.components.inputs import Feature, InputKind
 from bakeoff.components.readers import check_file, digits_file, read_digits, read_idx
 from bakeoff.components.sample_source import SampleInputs
 from bakeoff.components.text_file import load_text
@@ -63,6 +63,8 @@ class Dataset:
     licence: str
     fingerprint: str
     """Depends on every value of every array; of samples that are fetched, on some only."""
+    features: tuple[Feature, ...] = ()
+    """Of a table, in the order of the inputs."""
 
     @property
     def num_outputs(self) -> int:
@@ -125,6 +127,7 @@ def name_arrays(
         source=source,
         licence=licence,
         fingerprint=digest,
+        features=arrays.features,
     )
 
 

@@ -1,6 +1,7 @@
 """What one sample can look like: kinds of input, told apart by task and shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from bakeoff.records import Task
@@ -14,6 +15,20 @@ SHAPES: Mapping[InputKind, str] = {
     "tokens": "[L]",
 }
 """Of one sample: F numbers; T rows of F numbers, in order; C channels of H x W; L token ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One number of a sample that was read from a table."""
+
+    column: str
+    value: str | None = None
+    """The text for which the feature is 1, else 0; None where the column holds numbers."""
+
+    @property
+    def name(self) -> str:
+        """`length`, or `colour=red`."""
+        return self.column if self.value is None else f"{self.column}={self.value}"
 
 
 def input_kind(task: Task, input_shape: Sequence[int]) -> InputKind:

@@ -1,4 +1,8 @@
-"""The networks behind the registered models; imported only where one is built."""
+"""The networks behind the registered models; imported only where one is built.
+
+Nothing of bakeoff is imported here: an export carries this source, so that weights can be used
+without it.
+"""
 
 from collections.abc import Sequence
 from math import prod

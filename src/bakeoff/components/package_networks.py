@@ -1,11 +1,12 @@
-"""Building models of torchvision and timm with fresh weights; imported only where one is built."""
+"""Building models of torchvision and timm with fresh weights; imported only where one is built.
+
+Nothing of bakeoff is imported here, as in `networks`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
-
-from bakeoff.components.package_models import check_fresh, check_model_installed
 
 RGB = 3
 WITH_HELPERS = ("googlenet", "inception_v3")
@@ -19,13 +20,9 @@ def build_torchvision(
 
     The first convolution is made anew where the images are not of three channels; vision
     transformers are built for the size of the images.
-
-    Raises:
-        UsageError: `params` asks for trained weights.
     """
     from torchvision.models import get_model
 
-    check_fresh(f"torchvision:{architecture}", params)
     channels, height, width = input_shape
     if architecture.startswith("vit_") and height == width:
         params.setdefault("image_size", height)
@@ -43,14 +40,7 @@ def build_timm(
     """A classifier of timm for images of any channels: [N, C, H, W] -> [N, num_outputs].
 
     Models that are made for one size of image are built for the size of these.
-
-    Raises:
-        MissingDependencyError: timm is not installed.
-        UsageError: `params` asks for trained weights.
     """
-    name = f"timm:{architecture}"
-    check_model_installed(name)
-    check_fresh(name, params)
     import timm
 
     channels, height, width = input_shape

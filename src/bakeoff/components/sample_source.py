@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bakeoff.components.array_cache import FINGERPRINT_DIGITS
 from bakeoff.components.arrays import check_channels_first
 from bakeoff.components.splits import Indices
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, describe_error
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 
@@ -122,7 +122,7 @@ def open_source(reference: str) -> SampleSource:
     except DataError:
         raise
     except (Exception, SystemExit) as error:  # the user's function may raise anything
-        raise DataError(f"{reference}: {type(error).__name__}: {error}") from error
+        raise DataError(f"{reference}: {describe_error(error)}") from error
 
 
 def is_samples(value: object) -> bool:
@@ -252,7 +252,7 @@ def _get(samples: Samples, row: int, where: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # the user's data set may raise anything
-        raise DataError(f"{where}: {type(error).__name__}: {error}") from error
+        raise DataError(f"{where}: {describe_error(error)}") from error
 
 
 def _as_pair(sample: Any, where: str) -> tuple[Any, Any]:

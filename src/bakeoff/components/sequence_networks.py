@@ -2,6 +2,8 @@
 
 Rows [N, T, F] are read as they are, images [N, C, H, W] as H rows of C * W numbers, and one answer
 is given for the sample. Tokens [N, L] are embedded, and the next token is told after each of them.
+
+Nothing of bakeoff is imported here, as in `networks`.
 """
 
 from collections.abc import Sequence
@@ -10,8 +12,6 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-
-from bakeoff.errors import UsageError
 
 IMAGE_NDIM = 3
 
@@ -41,10 +41,10 @@ def build_transformer(
     """`depth` pre-norm blocks of `width`: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K].
 
     Raises:
-        UsageError: `width` is no multiple of `heads`.
+        ValueError: `width` is no multiple of `heads`.
     """
     if width % heads:
-        raise UsageError(f"model.width = {width} must be a multiple of model.heads = {heads}")
+        raise ValueError(f"model.width = {width} must be a multiple of model.heads = {heads}")
     return Transformer(input_shape, num_outputs, width, depth, heads, dropout)
 
 

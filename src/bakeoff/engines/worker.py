@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -33,7 +32,7 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
-from bakeoff.errors import BakeoffError, CheckpointWriteError
+from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.records import EpochResult, Outcome
 
 if TYPE_CHECKING:
@@ -202,19 +201,15 @@ def _profile(driver: _Driver, job: Profile, device: str) -> None:
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
-    """The error as one line, with the place where it was raised, outside installed packages."""
+    """The error as one line, with the place in the user's files where it was raised."""
     from bakeoff.training.memory import is_out_of_memory
 
     if isinstance(error, BakeoffError):
         return Failed(run=run, outcome="failed", reason=str(error))
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
-    frame = (own or frames)[-1]
-    message = " ".join(str(error).split())[:500]
     return Failed(
         run=run,
         outcome="infeasible" if is_out_of_memory(error) else "failed",
-        reason=f"{type(error).__name__}: {message} ({Path(frame.filename).name}:{frame.lineno})",
+        reason=describe_error(error, names_own=True),
     )
 
 

@@ -1,75 +1,19 @@
 """Weights to take away: one safetensors file, what it is, and how to load it."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.files import write_atomically, write_durably
-from bakeoff.records import Task
+from bakeoff.production.loading_module import module_name, render_example, render_module
 
 DESCRIPTION_KEY = "bakeoff"
 """See `bakeoff.training.weights`."""
 SUFFIX = ".safetensors"
-
-LOADING_EXAMPLE = Template('''\
-"""Load the exported model and use it; needs torch, safetensors and `$module`."""
-
-import json
-from pathlib import Path
-
-import torch
-from safetensors.torch import load_file
-
-from $module import $function
-
-FOLDER = Path(__file__).parent
-ABOUT = json.loads((FOLDER / "$about").read_text())
-
-
-def load_model():
-    model = build(**ABOUT["arguments"])
-    model.load_state_dict(load_file(FOLDER / "$weights"))
-    return model.eval()
-
-
-def prepare(samples):
-    """Samples as the data set has them, [N, $shape] $dtype, as the model wants them."""
-$prepare
-
-
-def predict(samples):
-    """$answer"""
-    with torch.no_grad():
-        outputs = load_model()(prepare(samples))
-$predict
-
-
-if __name__ == "__main__":
-    print(predict(torch.zeros(2, *ABOUT["inputs"]["shape"])))
-''')
-NORMALISE = """\
-    mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
-    return (torch.as_tensor(samples) - mean) * scale"""
-TO_TOKENS = """\
-    return torch.as_tensor(samples).long()"""
-TO_NAMES = """\
-    return [ABOUT["class_names"][best] for best in outputs.argmax(1)]"""
-TO_NEXT_TOKENS = """\
-    return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
-TO_TARGETS = """\
-    return outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]"""
-USES: Mapping[Task, tuple[str, str, str]] = {
-    "classification": (NORMALISE, "Name of the likeliest class of each sample.", TO_NAMES),
-    "regression": (NORMALISE, "Predicted target of each sample, in its own unit.", TO_TARGETS),
-    "language": (TO_TOKENS, "Likeliest token after each sample.", TO_NEXT_TOKENS),
-}
-"""By task: how inputs are prepared, what is predicted, and how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +23,10 @@ class ExportPaths:
     weights: Path
     about: Path
     """JSON: configuration, class names, how inputs are prepared, scores."""
+    module: Path
+    """Python: the network, how inputs are prepared, what outputs mean."""
     example: Path
-    """Python that loads the model."""
+    """Ten lines that use the module."""
 
 
 def read_description(weights: Path) -> dict[str, Any]:
@@ -101,11 +47,13 @@ def read_description(weights: Path) -> dict[str, Any]:
 
 
 def write_export(weights: Path, target: Path) -> ExportPaths:
-    """Copy `weights` to `target`, and put its description and a loading example beside it.
+    """Copy `weights` to `target`, and put its description, a module and an example beside it.
+
+    Together they need torch and safetensors, but not bakeoff.
 
     Raises:
         UsageError: `target` is no name for such a file, or its folder cannot be written.
-        BakeoffError: `weights` cannot be read.
+        BakeoffError: `weights` cannot be read, or are of a network that this release has not.
     """
     if target.suffix != SUFFIX:
         raise UsageError(f"-o {target}: give a file name that ends with {SUFFIX}")
@@ -113,29 +61,19 @@ def write_export(weights: Path, target: Path) -> ExportPaths:
     paths = ExportPaths(
         weights=target,
         about=target.with_suffix(".json"),
-        example=target.with_name(f"load_{target.stem}.py"),
+        module=target.with_name(f"{module_name(target.stem)}.py"),
+        example=target.with_name(f"use_{target.stem}.py"),
     )
+    module = render_module(
+        about, about_name=paths.about.name, weights=paths.weights.name, example=paths.example.name
+    )
+    example = render_example(about, module=paths.module.stem, weights=paths.weights.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(paths.example, _loading_example(paths, about))
+        write_atomically(paths.module, module)
+        write_atomically(paths.example, example)
         write_atomically(paths.about, json.dumps(about, indent=2) + "\n")
         write_durably(paths.weights, weights.read_bytes())
     except OSError as error:
         raise UsageError(f"-o {target}: cannot be written ({error.strerror})") from None
     return paths
-
-
-def _loading_example(paths: ExportPaths, about: dict[str, Any]) -> str:
-    module, _, function = about["build"].partition(":")
-    prepare, answer, predict = USES[about["task"]]
-    return LOADING_EXAMPLE.substitute(
-        module=module,
-        function="build" if function == "build" else f"{function} as build",
-        about=paths.about.name,
-        weights=paths.weights.name,
-        shape=", ".join(map(str, about["inputs"]["shape"])),
-        dtype=about["inputs"]["dtype"],
-        prepare=prepare,
-        answer=answer,
-        predict=predict,
-    )

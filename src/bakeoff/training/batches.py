@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bakeoff.components.datasets import Dataset, load_dataset, split_indices
+from bakeoff.components.inputs import Feature
 from bakeoff.components.sample_source import SampleInputs
 from bakeoff.components.targets import TargetScale, measure_targets, standardise
 from bakeoff.records import DataConfig, Task
@@ -137,6 +138,8 @@ class Splits:
     fingerprint: str
     target_scale: TargetScale | None = None
     """By which regression targets were standardised."""
+    features: tuple[Feature, ...] = ()
+    """Of a table, in the order of the inputs."""
 
 
 def load_splits(
@@ -188,6 +191,7 @@ def load_splits(
         class_names=dataset.class_names,
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
+        features=dataset.features,
     )
 
 

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.inputs import input_kind
-from bakeoff.components.models import find_model
+from bakeoff.components.models import ModelSpec, find_model
 from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
-from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params, ParamValue
 from bakeoff.records import Task
 from bakeoff.registry import resolve
@@ -42,6 +43,7 @@ def build_model(
     Raises:
         UsageError: The model is unknown, does not take these parameters or this input, has
             nothing to train, or does not give [N, num_outputs], of text [N, L, num_outputs].
+        MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
     kind = input_kind(task, input_shape)
@@ -51,25 +53,35 @@ def build_model(
         raise UsageError(f"{conflict} (a sample has shape {list(input_shape)}{hint})")
     if spec.parameters is not None:
         params = complete_params(f"model {name!r}", spec.parameters, params)
+    if find_package(name) is not None:
+        check_model_installed(name)
+        check_fresh(name, params)
+    model = _call_build(spec, tuple(input_shape), num_outputs, params)
+    is_language = kind == "tokens"
+    samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
+    expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
+    _try_model(name, model, samples, expected)
+    return model
+
+
+def _call_build(
+    spec: ModelSpec, input_shape: tuple[int, ...], num_outputs: int, params: Params
+) -> nn.Module:
     build = resolve(spec.build)
     if not callable(build):
-        raise UsageError(f"model {name!r} is not a function")
+        raise UsageError(f"model {spec.name!r} is not a function")
     try:
-        model = build(
-            input_shape=tuple(input_shape), num_outputs=num_outputs, **spec.fixed, **params
-        )
+        model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **params)
     except BakeoffError:
         raise
     except Exception as error:  # the user's function may raise anything at all
         if is_out_of_memory(error):
             raise
-        raise UsageError(f"model {name!r}: {type(error).__name__}: {error}") from error
+        # What a model of ours refuses, it says itself.
+        reason = describe_error(error) if spec.parameters is None else str(error)
+        raise UsageError(f"model {spec.name!r}: {reason}") from error
     if not isinstance(model, nn.Module):
-        raise UsageError(f"model {name!r} is {type(model).__name__}, not a torch.nn.Module")
-    is_language = kind == "tokens"
-    samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
-    expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
-    _try_model(name, model, samples, expected)
+        raise UsageError(f"model {spec.name!r} is {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
@@ -85,7 +97,7 @@ def _try_model(name: str, model: nn.Module, samples: Tensor, expected: tuple[int
             raise
         raise UsageError(
             f"model {name!r} does not take inputs of shape {list(samples.shape)}"
-            f" ({type(error).__name__}: {error})"
+            f" ({describe_error(error)})"
         ) from error
     if not isinstance(output, Tensor) or output.shape != expected:
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__

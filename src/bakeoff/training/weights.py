@@ -1,7 +1,8 @@
 """Weights of a finished run as one safetensors file, with all that is needed to use them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from safetensors.torch import save
 
 from bakeoff import __version__
+from bakeoff.components.inputs import Feature
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.parameters import complete_params
@@ -76,6 +78,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
             **_normalisation(state),
+            **_table(splits.features, splits.train.normalisation),
         },
         "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
@@ -97,6 +100,18 @@ def _normalisation(state: TrainingState) -> dict[str, Any]:
         "mean": normalisation.mean.cpu().tolist(),
         "scale": normalisation.scale.cpu().tolist(),
     }
+
+
+def _table(features: Sequence[Feature], normalisation: object) -> dict[str, Any]:
+    """What the columns of a table have become, and a row of middling numbers and first texts."""
+    if not features or not isinstance(normalisation, Normalisation):
+        return {}
+    example: dict[str, str] = {}
+    for feature, mean in zip(features, normalisation.mean.tolist(), strict=True):
+        example.setdefault(
+            feature.column, f"{mean:.6g}" if feature.value is None else feature.value
+        )
+    return {"features": [asdict(feature) for feature in features], "example": example}
 
 
 def _model_arguments(state: TrainingState) -> Mapping[str, Any]:

@@ -126,3 +126,48 @@ def test_table_that_cannot_be_used_is_refused_naming_column_and_row(
         read(tmp_path, content, **changes)
     assert str(caught.value).startswith(f"{tmp_path / 'table.csv'}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_the_separator_is_no_comma(
+    tmp_path: Path, separator: str
+) -> None:
+    content = "size,price,kind\n1.5,-2,a\n2,3e2,b\n".replace(",", separator).replace(".", ",")
+    table = read(tmp_path, content)
+    assert table.feature_names == ("size", "price")
+    assert table.features.tolist() == [[1.5, -2], [2, 300]]
+
+
+def test_decimal_commas_can_be_the_target(tmp_path: Path) -> None:
+    assert read(tmp_path, "a;b\n1;0,5\n2;1,25\n", task="regression").labels.tolist() == [0.5, 1.25]
+
+
+def test_a_column_may_be_called_as_the_feature_of_another(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,a=x,kind\nx,7,u\nz,8,v\n")
+    assert table.features.tolist() == [[1, 0, 7], [0, 1, 8]]
+    assert [(one.column, one.value) for one in table.columns] == [
+        ("a", "x"),
+        ("a", "z"),
+        ("a=x", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('a,b\n"1,5",0\n"2,5",1\n', "'a' holds '1,5' in row 1, which looks like a number"),
+        ("a;b\n1.234,5;0\n2.345,5;1\n", "'a' holds '1.234,5' in row 1, which looks like a number"),
+        ('a,b\n"1,234.5",0\n"2,345.5",1\n', "holds '1,234.5' in row 1, which looks like a number"),
+        ("a;c;b\n1,5;2.5;0\n2,5;3.5;1\n", "'c' holds '2.5' in row 1, which cannot be kept as a nu"),
+    ],
+)
+def test_numbers_that_cannot_be_read_are_no_categories(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content)
+
+
+def test_addresses_and_dates_are_categories(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,c\n192.168.100.200,2026-01-02,0\n10.0.0.1,2026-01-03,1\n")
+    assert len(table.columns) == 4

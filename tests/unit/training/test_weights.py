@@ -30,6 +30,7 @@ def trained(config: TrialConfig) -> TrainingState:
 USE = """
 import importlib.util, json, sys
 import numpy as np, torch
+sys.modules["bakeoff"] = None  # as if it were not installed
 sys.path += sys.argv[1:3]
 for name in sys.argv[3:]:
     spec = importlib.util.spec_from_file_location(name, f"{name}/load_model.py")
@@ -37,14 +38,18 @@ for name in sys.argv[3:]:
     spec.loader.exec_module(module)
     raw = np.load(f"{name}/raw.npy")
     with torch.no_grad():
-        np.save(f"{name}/outputs.npy", module.load_model()(module.prepare(raw)))
-    predicted = module.predict(raw)
-    print(json.dumps(predicted.tolist() if isinstance(predicted, torch.Tensor) else predicted))
+        outputs = module.load_model()(module.prepare(raw))
+    np.save(f"{name}/outputs.npy", outputs)
+    print(json.dumps(module.interpret(outputs)))
 """
 
 CELLS: dict[str, dict[str, object]] = {
     "mlp": {"model_params": {"width": 8, "depth": 1}},
     "cnn": {"model": "cnn", "model_params": {"width": 4}},
+    "resnet8": {"model": "resnet8", "model_params": {"width": 4}},
+    "gru": {"model": "gru", "model_params": {"width": 8}},
+    "transformer": {"model": "transformer", "model_params": {"width": 32}},
+    "torchvision": {"model": "torchvision:shufflenet_v2_x0_5", "model_params": {}},
     "own": {"model": "own_models:build_noisy", "model_params": {}},
     "regression": {"dataset": "toy_tasks:regression", "task": "regression", "loss": "mse",
                    "objective": "rmse"},

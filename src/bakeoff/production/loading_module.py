@@ -1,0 +1,190 @@
+"""The Python files of an export: a module with the network, and ten lines that use it."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from string import Template
+from typing import Any
+
+from bakeoff.components.text_file import UNKNOWN
+from bakeoff.production.network_source import network_source
+
+IMPORTS = (
+    "import json",
+    "import torch",
+    "from pathlib import Path",
+    "from safetensors.torch import load_file",
+)
+MODULE = Template('''\
+"""A network trained with bakeoff, what goes into it, and what comes out.
+
+Needs torch and safetensors$needs, and the files $about and $weights
+beside this one. $example shows its use.
+"""
+
+$imports
+
+FOLDER = Path(__file__).parent
+ABOUT = json.loads((FOLDER / "$about").read_text(encoding="utf-8"))
+
+
+def load_model():
+    """The trained network: inputs [N, $inputs] as `prepare` gives them -> outputs [$outputs]."""
+    model = $function(**ABOUT["arguments"])
+    model.load_state_dict(load_file(FOLDER / "$weights"))
+    return model.eval()
+
+
+${encode}def prepare(samples):
+    """Samples [N, $inputs] as the data set has them ($dtype), as the network takes them."""
+$prepare
+
+
+def interpret(outputs):
+    """$meaning"""
+$interpret
+$definitions''')
+
+ENCODE_ROWS = '''\
+def encode(rows):
+    """Rows, mappings from column to cell as csv.DictReader reads them, as samples [N, $inputs]."""
+    features = ABOUT["inputs"]["features"]
+    return torch.tensor([[encode_cell(row, **feature) for feature in features] for row in rows])
+
+
+def encode_cell(row, column, value):
+    """A column's number; or, given one of the texts it may hold, whether that is what it holds."""
+    cell = str(row[column])
+    if value is None:
+        return float({"true": "1", "false": "0"}.get(cell.lower(), cell).replace(",", "."))
+    known = [one["value"] for one in ABOUT["inputs"]["features"] if one["column"] == column]
+    if cell not in known:
+        raise ValueError(f"column {column!r} holds {cell!r}; known are {known}")
+    return float(cell == value)
+
+
+'''
+ENCODE_TEXTS = '''\
+def encode(texts):
+    """Texts of one length L as tokens [N, L]; characters that are not known become the token 0."""
+    tokens = {character: token for token, character in enumerate(ABOUT["class_names"])}
+    return torch.tensor([[tokens.get(character, 0) for character in text] for text in texts])
+
+
+'''
+NORMALISE = """\
+    mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
+    return (torch.as_tensor(samples) - mean) * scale"""
+TO_TOKENS = """\
+    return torch.as_tensor(samples).long()"""
+TO_NAMES = """\
+    return [ABOUT["class_names"][best] for best in outputs.argmax(1)]"""
+TO_NEXT_TOKENS = """\
+    return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
+TO_TARGETS = """\
+    return (outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]).tolist()"""
+USES: Mapping[str, tuple[str, str, str, str]] = {
+    "classification": (NORMALISE, "Name of the likeliest class of each sample.", TO_NAMES, "N, {}"),
+    "regression": (
+        NORMALISE, "Predicted target of each sample, in its own unit.", TO_TARGETS, "N, 1",
+    ),
+    "language": (TO_TOKENS, "Likeliest token after each sample.", TO_NEXT_TOKENS, "N, L, {}"),
+}  # fmt: skip
+"""By task: how inputs are prepared, what outputs mean and how that is found, and their shape."""
+
+EXAMPLE = Template('''\
+"""Ask the network in $weights; needs torch and safetensors$needs."""
+import torch
+from $module import $names
+
+model = load_model()
+$samples
+with torch.no_grad():
+    outputs = model(prepare(samples))
+print(interpret(outputs))
+''')
+DRAWN = "samples = torch.zeros(2, {shape})  # yours: {dtype} [N, {shape}], as the data set has them"
+ROWS = 'samples = encode([ABOUT["inputs"]["example"]])  # yours: encode(csv.DictReader(file))'
+TEXTS = 'samples = encode(["The "])  # yours: texts of one length'
+
+
+def module_name(stem: str) -> str:
+    """What the module beside weights called `stem` is called: `load_model`."""
+    return "load_" + re.sub(r"\W", "_", stem)
+
+
+def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, example: str) -> str:
+    """The module: network, preparation of inputs, meaning of outputs."""
+    source = network_source(about["build"])
+    prepare, meaning, interpret, outputs = USES[about["task"]]
+    shape = ", ".join(map(str, about["inputs"]["shape"]))
+    return MODULE.substitute(
+        needs=_needs(about["build"], about["arguments"]),
+        imports=_sorted_imports({*IMPORTS, *source.imports.splitlines()}),
+        function=source.function,
+        about=about_name,
+        weights=weights,
+        example=example,
+        inputs="L" if about["task"] == "language" else shape,
+        dtype=about["inputs"]["dtype"],
+        encode=Template(_encoding(about)).substitute(inputs=shape),
+        prepare=prepare,
+        meaning=meaning,
+        interpret=interpret,
+        outputs=outputs.format(about["arguments"]["num_outputs"]),
+        definitions=f"\n\n{source.definitions}\n" if source.definitions else "",
+    )
+
+
+def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> str:
+    """Ten lines that load the network and use it on samples made up."""
+    encoding = _encoding(about)
+    names = ["encode"] * bool(encoding) + ["interpret", "load_model", "prepare"]
+    shape = ", ".join(map(str, about["inputs"]["shape"]))
+    samples = {
+        "": DRAWN.format(shape=shape, dtype=about["inputs"]["dtype"]),
+        ENCODE_ROWS: ROWS,
+        ENCODE_TEXTS: TEXTS,
+    }[encoding]
+    return EXAMPLE.substitute(
+        module=module,
+        weights=weights,
+        needs=_needs(about["build"], about["arguments"]),
+        names=", ".join(["ABOUT"] * (encoding == ENCODE_ROWS) + names),
+        samples=samples,
+    )
+
+
+def _encoding(about: Mapping[str, Any]) -> str:
+    """How samples are made of what people have: rows of a table, texts; nothing for arrays."""
+    if about["inputs"].get("features"):
+        return ENCODE_ROWS
+    return ENCODE_TEXTS if about["task"] == "language" and _is_text(about) else ""
+
+
+def _is_text(about: Mapping[str, Any]) -> bool:
+    """Whether tokens are characters, as those of a text file are."""
+    return bool(about["class_names"][0] == UNKNOWN)
+
+
+def _needs(build: str, arguments: Mapping[str, Any]) -> str:
+    """What it takes beside torch and safetensors to build the network."""
+    module = build.partition(":")[0]
+    if not module.startswith("bakeoff."):
+        return f", your own `{module}`"
+    packages = {"build_torchvision": ", torchvision", "build_timm": ", timm"}
+    return packages.get(build.partition(":")[2], "") if "architecture" in arguments else ""
+
+
+def _sorted_imports(statements: Iterable[str]) -> str:
+    """The standard library's first, then the others'."""
+    by_module = sorted(statements, key=lambda one: (one.startswith("from"), one.split()[1]))
+    groups = [
+        [one for one in by_module if (_package(one) in sys.stdlib_module_names) is is_standard]
+        for is_standard in (True, False)
+    ]
+    return "\n\n".join("\n".join(group) for group in groups)
+
+
+def _package(statement: str) -> str:
+    return statement.split()[1].partition(".")[0]
