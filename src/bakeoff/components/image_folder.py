@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -80,7 +83,8 @@ def list_images(root: Path) -> ImageFolder:
 
 
 def _class_names(part: Path) -> tuple[str, ...]:
-    names = tuple(entry.name for entry in _visible(str(part)) if entry.is_dir())
+    with _visible(str(part)) as entries:
+        names = tuple(entry.name for entry in entries if entry.is_dir())
     if len(names) < 2:  # noqa: PLR2004 - said in the message
         raise DataError(
             f"{part}: has {len(names)} class folders; allowed: two or more folders of images, "
@@ -90,9 +94,12 @@ def _class_names(part: Path) -> tuple[str, ...]:
 
 
 def _check_test_classes(part: Path, class_names: tuple[str, ...]) -> None:
-    for entry in _visible(str(part)):
-        if entry.is_dir() and entry.name not in class_names:
-            raise DataError(f"{entry.path}: the training data has no class {entry.name!r}")
+    with _visible(str(part)) as entries:
+        for entry in entries:
+            if entry.is_dir() and entry.name not in class_names:
+                raise DataError(
+                    f"{part / entry.name}: the training data has no class {entry.name!r}"
+                )
 
 
 def _list_part(part: Path, class_names: tuple[str, ...], digest: "hashlib._Hash") -> ImagePart:
@@ -119,32 +126,45 @@ def _list_folder(folder: str, digest: "hashlib._Hash") -> list[tuple[str, tuple[
 
     A second start does little else than this, so it is written to be quick.
     """
-    names: list[str] = []
-    states = [folder]
-    below = []
-    for entry in _visible(folder):
-        name = entry.name
-        if name.lower().endswith(IMAGE_SUFFIXES):
-            try:
-                stat = entry.stat()
-            except OSError as error:  # a link that leads nowhere
-                raise DataError(f"{entry.path}: {error.strerror}") from None
-            names.append(name)
-            states.append(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}")
-        elif entry.is_dir(follow_symlinks=False):
-            below.append(entry.path)
-    digest.update("\n".join(states).encode("utf-8", "surrogateescape"))
+    with _visible(folder) as entries:
+        images = [entry for entry in entries if _is_image(entry.name)]
+        try:
+            stats = [entry.stat() for entry in images]
+        except OSError as error:  # a link that leads nowhere
+            raise DataError(f"{folder}/{error.filename}: {error.strerror}") from None
+        below = [
+            f"{folder}/{entry.name}"
+            for entry in entries
+            if not _is_image(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
+    names = [entry.name for entry in images]
+    states = array("q", [number for one in stats for number in (one.st_size, one.st_mtime_ns)])
+    digest.update(json.dumps([folder, *names]).encode())
+    digest.update(states.tobytes())
     return [(folder, tuple(names)), *(one for path in below for one in _list_folder(path, digest))]
 
 
-def _visible(folder: str) -> list[os.DirEntry[str]]:
-    """What is in a folder, by name, without what begins with a dot."""
+def _is_image(name: str) -> bool:
+    return name.endswith(IMAGE_SUFFIXES) or name.lower().endswith(IMAGE_SUFFIXES)
+
+
+@contextmanager
+def _visible(folder: str) -> Iterator[list[os.DirEntry[str]]]:
+    """What is in a folder, by name, without what begins with a dot; `path` of each is its name.
+
+    The folder stays open, because asking for a file's size in an open folder takes half the time
+    that it takes by the whole path.
+    """
     try:
-        with os.scandir(folder) as entries:
-            listed = [entry for entry in entries if entry.name[0] != "."]
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}") from None
-    return sorted(listed, key=attrgetter("name"))
+    try:
+        with os.scandir(descriptor) as entries:
+            listed = [entry for entry in entries if entry.name[0] != "."]
+        yield sorted(listed, key=attrgetter("name"))
+    finally:
+        os.close(descriptor)
 
 
 def _lock_test_set(root: Path, part: ImagePart) -> tuple[ImagePart, ImagePart]:

@@ -40,6 +40,24 @@ def measured(results: list[EpochResult]) -> list[EpochResult]:
 # ---------------------------------------------------------------- what a run yields
 
 
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        [torch.linspace(-3, 5, 91).view(7, 13), torch.full((5,), 1e-4), torch.tensor(2.5)],
+        [torch.linspace(-3, 5, 96).view(2, 3, 4, 4).to(memory_format=torch.channels_last)],
+        [torch.ones(3, dtype=torch.bfloat16), torch.full((4,), 0.1)],
+        [torch.tensor([1.0, math.inf]), torch.ones(2)],
+        [torch.tensor([0.0, 3.0, 0.0, 4.0]).to_sparse()],
+        [],
+    ],
+    ids=["shapes", "channels last", "two types", "overflow", "sparse", "none"],
+)
+def test_gradient_norm_has_the_bits_of_torch(gradients: list[torch.Tensor]) -> None:
+    expected = torch.nn.utils.get_total_norm(gradients)
+    mine = loop.total_norm(gradients)
+    assert (mine.dtype, mine.item()) == (expected.dtype, expected.item())
+
+
 def test_each_epoch_is_yielded_and_the_last_one_is_finished(make_config: MakeConfig) -> None:
     _, results = run(make_config(epochs=3))
     assert [result.epoch for result in results] == [1, 2, 3]
