@@ -11,7 +11,7 @@ from bakeoff.analysis.arms import Runs, collect_runs, summarize_arms
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.statistics import standard_error_of_share
-from bakeoff.analysis.target import target_of, with_time_to_target
+from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
 from bakeoff.analysis.wording import scope_of
 from bakeoff.records import ArmSummary, Level, StudyRecord
 from bakeoff.seeding import min_confirmation_seeds
@@ -60,13 +60,12 @@ def find(record: StudyRecord) -> Findings:
     described = (
         replace(arm, robustness=robustness_of(record, arm, delta=delta, best=best)) for arm in arms
     )
+    timed = tuple(with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in described)
     return Findings(
         record=record,
         runs=runs,
-        arms=tuple(
-            with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in described
-        ),
-        pairs=pairs,
+        arms=timed,
+        pairs=with_arrival_tests(pairs, timed, record.epochs),
         leading=leading,
         level=reached_level(pairs, runs, needed=needed, num_arms=len(arms), blocked=blocked),
         delta=delta,

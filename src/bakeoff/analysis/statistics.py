@@ -249,6 +249,17 @@ def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int 
     return high
 
 
+def pairs_for_win_share(share: float, alpha: float = ALPHA, beta: float = ALPHA) -> int:
+    """Pairs after which a true win share this far from one half is told from it, one-sided.
+
+    29 for 0.75. With fewer, a win share supports a verdict but cannot make it.
+
+    Source: Noether 1987 (sample size of rank tests), as in Bouthillier et al. 2021, appendix C.3.
+    """
+    quantiles = float(stats.norm.isf(alpha)) - float(stats.norm.ppf(beta))
+    return math.ceil(quantiles**2 / (6 * (share - 0.5) ** 2))
+
+
 def standard_error_of_share(share: float, num_samples: int) -> float:
     """Standard error of a mean of yes/no over `num_samples` samples: `sqrt(p (1 - p) / n)`.
 

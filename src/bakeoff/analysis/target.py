@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from bakeoff.analysis.arms import Runs, searched_trials
+from bakeoff.analysis.arrivals import arrival_test
 from bakeoff.analysis.confirmation import ConfirmedRuns
-from bakeoff.analysis.statistics import Scores
+from bakeoff.analysis.pairs import Pair
+from bakeoff.analysis.statistics import Scores, holm
 from bakeoff.analysis.tuning import expected_cost_of_success, first_reaching, median_time
 from bakeoff.records import ArmSummary, StudyRecord, TimeToTarget, TrialRecord
 
@@ -52,11 +54,37 @@ def with_time_to_target(
             num_runs=len(times),
             median_epochs=median_time(epochs),
             median_seconds=median_time(seconds),
+            epochs=tuple(epochs.tolist()),
             search_cost_epochs=expected_cost_of_success(
                 np.array([trial.epochs_run for trial in searched], dtype=float),
                 np.array([np.isfinite(_arrival(t, record, target)[0]) for t in searched]),
             ),
         ),
+    )
+
+
+def with_arrival_tests(
+    pairs: Sequence[Pair], arms: Sequence[ArmSummary], epochs: int
+) -> tuple[Pair, ...]:
+    """`pairs` with the log-rank p of their epochs to the target, Holm over all pairs.
+
+    Runs that never reached it, diverged ones among them, count as watched to the planned end.
+
+    Args:
+        pairs: All pairs of `arms`.
+        arms: Every arm, with its time to target.
+        epochs: Planned epochs of every run.
+
+    Source: Mantel 1966; Holm 1979.
+    """
+    times = {
+        arm.arm: np.array(arm.time_to_target.epochs if arm.time_to_target else ()) for arm in arms
+    }
+    watched = {arm: (np.minimum(own, epochs), np.isfinite(own)) for arm, own in times.items()}
+    found = [arrival_test(*watched[a], *watched[b]).p for a, b in (pair.names for pair in pairs)]
+    return tuple(
+        replace(pair, result=replace(pair.result, arrival_p=float(p)))
+        for pair, p in zip(pairs, holm(np.array(found)), strict=True)
     )
 
 

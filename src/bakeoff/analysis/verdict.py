@@ -7,6 +7,7 @@ from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.outlook import outlook_sentences
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
+from bakeoff.analysis.statistics import ALPHA
 from bakeoff.analysis.wording import (
     SCOPE,
     count_range,
@@ -15,6 +16,7 @@ from bakeoff.analysis.wording import (
     metric_name,
     metric_phrase,
     number,
+    p_value,
     plural,
     two_digits,
 )
@@ -199,8 +201,20 @@ def _cost_to_target(
         yield (
             f"Median cost to reach validation {metric_name(findings.record.objective)} "
             f"{number(times[0][1].target)}, for runs planned for "
-            f"{plural(findings.record.epochs, 'epoch')}: {join(costs)}."
+            f"{plural(findings.record.epochs, 'epoch')}: {join(costs)}.{_arrivals(findings)}"
         )
+
+
+def _arrivals(findings: Findings) -> str:
+    """Whether the epochs to the target were shown to differ within the leading group."""
+    found = [
+        pair.result for pair in findings.pairs
+        if set(pair.names) <= set(findings.leading) and pair.result.arrival_p < ALPHA
+    ]  # fmt: skip
+    told = [f"{pair.a} and {pair.b} (log-rank, Holm {p_value(pair.arrival_p)})" for pair in found]
+    if not told:
+        return " No difference shown in epochs (log-rank)."
+    return f" A difference in epochs was shown between {join(told)}."
 
 
 def _rate_tolerance(arms: Sequence[ArmSummary]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What analysis found: `Comparison`, all that the report may say, and its parts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -61,6 +62,8 @@ class TimeToTarget:
     median_epochs: float
     """Infinite if fewer than half reached it."""
     median_seconds: float
+    epochs: tuple[float, ...]
+    """When each run reached it; infinite for those that did not."""
     search_cost_epochs: float
     """Expected epochs of search per trial that reaches the target (ERT); infinite if none."""
 
@@ -206,6 +209,8 @@ class PairResult:
     sentence: str
     seeds_to_decide: int | None = None
     """Estimated confirmation seeds at which this mean difference would be shown."""
+    arrival_p: float = math.nan
+    """Log-rank test of the epochs until the target is reached, Holm over all pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)

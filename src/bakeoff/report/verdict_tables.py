@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bakeoff.analysis.statistics import pairs_for_win_share
 from bakeoff.records import ArmSummary, Comparison, PairResult
 from bakeoff.report.numbers import (
     interval_text,
@@ -16,6 +17,10 @@ LEVELS = {
     "L0": "exploratory: observed in one search per arm; too few confirmation runs for a verdict",
     "L1": "confirmed configurations: each arm's choice was trained again on fresh seeds",
 }
+
+TELLING_SHARE = 0.75
+"""A win share from which on a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
+ENOUGH_PAIRS = pairs_for_win_share(TELLING_SHARE)
 
 Row = tuple[Cell, ...]
 
@@ -154,6 +159,7 @@ def pairs_table(comparison: Comparison) -> Table:
         Column(key="detectable", heading="Detectable", numeric=True),
         Column(key="equality_p", heading="p (equality)", numeric=True),
         Column(key="seeds_to_decide", heading="Seeds to decide", numeric=True),
+        Column(key="arrival_p", heading="p (time to target)", numeric=True, shown=False),
     )
     half_width = median_half_width(pair.ci for pair in comparison.pairs)
     return Table(
@@ -164,10 +170,12 @@ def pairs_table(comparison: Comparison) -> Table:
         rows=tuple(_pair_row(pair, half_width) for pair in comparison.pairs),
         note=(
             "Differences are positive where A is better. p: exact sign-flip test; Holm over all"
-            " pairs. A wins: share of seeds on which A is better. Detectable: the difference that"
-            " this many seeds usually show. p (equality): test that the difference lies within"
-            f" ± delta = {comparison.delta:.2g} ({comparison.delta_source}). Seeds to decide:"
-            " estimated seeds at which this mean difference would be shown."
+            " pairs. A wins: share of seeds on which A is better; it does not make the verdict,"
+            f" since it takes about {ENOUGH_PAIRS} seeds to show a share of {TELLING_SHARE}."
+            " Detectable: the difference that this many seeds usually show. p (equality): test that"
+            f" the difference lies within ± delta = {comparison.delta:.2g}"
+            f" ({comparison.delta_source}). Seeds to decide: estimated seeds at which this mean"
+            " difference would be shown."
         ),
     )
 
@@ -191,6 +199,7 @@ def _pair_row(pair: PairResult, half_width: float | None) -> Row:
         number_cell(pair.detectable, half_width),
         Cell(pair.equality_p, p_text(pair.equality_p)),
         count_cell(pair.seeds_to_decide),
+        number_cell(pair.arrival_p),
     )
 
 

@@ -1,5 +1,8 @@
 """Ranks over workloads, on classic printed data: known answers F, G and H."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -55,6 +58,20 @@ def test_known_answer_g_wilcoxon() -> None:
     assert found.critical_difference == np.inf
 
 
+@pytest.fixture(name="readme", scope="module")
+def _readme() -> np.ndarray:
+    """The example of autorank's README: six clipped normal populations of 50."""
+    rng = np.random.RandomState(42)
+    means = (0.2, 0.3, 0.5, 0.8, 0.85, 0.9)
+    return np.column_stack([rng.normal(mean, 0.3, 50).clip(0, 1) for mean in means])
+
+
+def test_known_answer_h_p_and_mean_ranks_of_the_autorank_example(readme: np.ndarray) -> None:
+    assert rank_test(readme).p == pytest.approx(2.3412212612346733e-28, rel=1e-9)
+    mean_ranks = ranks_of(readme).mean(axis=0)
+    assert mean_ranks == pytest.approx([5.40, 4.71, 3.95, 2.47, 2.29, 2.18], abs=6e-3)
+
+
 def test_known_answer_h_critical_difference_of_the_autorank_example() -> None:
     assert critical_difference(6, 50) == pytest.approx(1.0662484349869374, abs=1e-4)
 
@@ -88,6 +105,40 @@ def test_times_are_ratios_to_the_best_and_unreached_ones_infinite() -> None:
 def test_a_profile_is_the_share_within_each_limit() -> None:
     ratios = np.array([1.0, 2.0, np.inf, 5.0])
     assert profile(ratios, np.array([1.0, 1.9, 2.0, 4.0])).tolist() == [0.25, 0.25, 0.5, 0.5]
+
+
+def published_times() -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Submissions [S], published scores [S] and seconds to the target [W, S], NaN if not run."""
+    with Path(__file__).with_name("algoperf_times.csv").open(newline="") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    times = [[float(cell or "nan") for cell in list(row.values())[2:]] for row in rows]
+    return (
+        [row["submission"] for row in rows],
+        np.array([float(r["score"]) for r in rows]),
+        np.array(times).T,
+    )
+
+
+def test_known_answer_f_the_trapezoid_of_our_profile_is_the_published_score() -> None:
+    _, published, times = published_times()
+    ratios, limits = time_ratios(times), np.linspace(1, 4, 100)
+    areas = [np.trapezoid(profile(own, limits), limits) / 3 for own in ratios.T]
+    assert areas == pytest.approx(published, abs=1e-9)
+
+
+def test_known_answer_f_our_closed_form_ranks_submissions_as_published() -> None:
+    names, published, times = published_times()
+    scores = np.array([profile_score(own) for own in time_ratios(times).T])
+    assert scores == pytest.approx(published, abs=0.002)
+    assert np.argsort(-scores).tolist() == np.argsort(-published).tolist()
+    best = {name: score for name, score in zip(names, scores.tolist(), strict=True) if score > 0.43}
+    assert best == pytest.approx(
+        {
+            "schedule_free_adamw_v2": 0.567578, "ademamix": 0.506545,
+            "schedule_free_adamw": 0.465963, "nadamw_baselinev05": 0.435315,
+        },
+        abs=5e-7,
+    )  # fmt: skip
 
 
 def test_known_answer_f_the_closed_form_is_the_area_under_the_profile() -> None:

@@ -16,6 +16,7 @@ from bakeoff.analysis.statistics import (
     equality_p,
     holm,
     paired_difference,
+    pairs_for_win_share,
     seeds_to_decide,
     sign_flip_p,
     standard_error_of_share,
@@ -179,6 +180,20 @@ def test_seeds_to_decide_of_a_constant_difference_is_the_minimum():
 )
 def test_seeds_to_decide_is_undefined_without_a_difference_or_spread(mean, sd):
     assert seeds_to_decide(mean, sd, 0.05, at_least=6) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "errors", "expected"),
+    [(0.75, 0.05, 29), (0.25, 0.05, 29), (0.75, 0.01, 58), (0.95, 0.05, 9)],
+)
+def test_pairs_for_a_win_share_are_noethers(share, errors, expected):
+    assert pairs_for_win_share(share, errors, errors) == expected
+
+
+def test_interquartile_mean_that_the_specification_names_is_rliables():
+    # runs by tasks; Agarwal et al. 2021, tests of rliable. No report shows it: the oracle only
+    x, y = [[1, 2], [2, 2], [1, 1], [2, 1]], [[1, 1], [2, 2], [3, 3]]
+    assert [stats.trim_mean(np.ravel(runs), 0.25) for runs in (x, y)] == [1.5, 2.0]
 
 
 def test_standard_error_of_share_at_94_percent_of_10000_samples():

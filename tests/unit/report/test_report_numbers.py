@@ -20,7 +20,7 @@ SPLIT_DURATION = re.compile(r"\b(\d+) min (\d+) s\b")
 SKIPPED_TAGS = {"script", "style", "pre", "code", "title", "summary"}
 CONSTANTS = {
     "0", "1", "2", "3", "5", "10", "20", "30", "50", "95", "100", "0.8", "0.95", "5,000", "2024", "250", "2002",
-    "4", "60",
+    "4", "60", "29", "0.75",
 }  # fmt: skip
 """Of the notes that explain a table: levels, counts of resamples, years of sources."""
 SCALES = (1.0, 100.0, 1 / 60, 1 / 3600)

@@ -1,27 +1,28 @@
-"""F8: validation score and losses, epoch by epoch."""
+"""F8: validation score, arrivals at the target and losses, epoch by epoch."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+import numpy as np
+
+from bakeoff.analysis.arrivals import arrival_curve
 from bakeoff.analysis.figures.spec import FigureSpec, confirmation_runs, finite_mean, seeds_text
 from bakeoff.analysis.figures.style import (
     FAINT,
-    INK,
+    Panel,
     Trace,
     arm_color,
     arm_symbol,
-    axis,
     axis_name,
     draw,
     label,
     line_shape,
     metric_title,
-    panel_domain,
-    panel_title,
+    stacked_panels,
 )
 from bakeoff.records import ArmSummary, Comparison, StudyRecord, TrialRecord
 
@@ -33,17 +34,26 @@ LOSS = "loss"
 
 MAX_TICKS = 12
 
-Quantity = Literal["validation score", "mean validation score", "train loss", "validation loss"]
-SEARCH_QUANTITIES: tuple[Quantity, ...] = ("train loss", "validation loss")
+ARRIVED: Final = "share at the target"
+Quantity = Literal[
+    "validation score", "mean validation score", "share at the target", "train loss",
+    "validation loss",
+]  # fmt: skip
+PANELS = (
+    ("validation score", "mean validation score"),
+    (ARRIVED,),
+    ("train loss", "validation loss"),
+)
+"""Quantities that are drawn together, from the top."""
 
 
 class EpochValue(NamedTuple):
-    """A value after one epoch: of a confirmation run, their mean, or the best search trial."""
+    """A value after one epoch: of a confirmation run, of all of them, or of the best trial."""
 
     arm: str
     quantity: Quantity
     run: int | None
-    """Number of the confirmation run or search trial; None for the mean."""
+    """Number of the confirmation run or search trial; None for mean and share."""
     seed: int | None
     epoch: int
     estimate: float
@@ -54,7 +64,8 @@ def compute_learning_curves(comparison: Comparison) -> tuple[EpochValue, ...]:
     """Curves of each arm's confirmation runs with their mean, and of its best search trial.
 
     The mean at an epoch is over the runs that reached it with a finite value. Losses that were not
-    recorded (NaN) are left out.
+    recorded (NaN) are left out. The share of runs that have reached the target stands at each epoch
+    at which it grows, at 0 and at the planned end.
     """
     study = comparison.study
     rows: list[EpochValue] = []
@@ -64,7 +75,7 @@ def compute_learning_curves(comparison: Comparison) -> tuple[EpochValue, ...]:
             for run in confirmation_runs(study, summary.arm)
             for row in _run_values(run, "validation score", run.values(study.objective.name))
         ]
-        rows += [*scores, *_mean_values(scores)]
+        rows += [*scores, *_mean_values(scores), *_arrivals(summary, study.epochs)]
         rows += _loss_values(study, summary)
     return tuple(row for row in rows if math.isfinite(row.estimate))
 
@@ -86,6 +97,17 @@ def _mean_values(rows: Sequence[EpochValue]) -> Iterator[EpochValue]:
         yield EpochValue(rows[0].arm, "mean validation score", None, None, epoch, mean, len(values))
 
 
+def _arrivals(summary: ArmSummary, epochs: int) -> Iterator[EpochValue]:
+    found = summary.time_to_target
+    if found is None:
+        return
+    times = np.array(found.epochs)
+    curve = arrival_curve(np.minimum(times, epochs), np.isfinite(times))
+    shares = {0: 0.0, **dict(zip(curve.times.astype(int), curve.shares.tolist(), strict=True))}
+    for epoch, share in {**shares, epochs: max(shares.values())}.items():
+        yield EpochValue(summary.arm, ARRIVED, None, None, int(epoch), share, found.num_runs)
+
+
 def _loss_values(study: StudyRecord, summary: ArmSummary) -> Iterator[EpochValue]:
     for trial in study.trials:
         if (trial.arm, trial.number) == (summary.arm, summary.search_best_trial):
@@ -95,28 +117,24 @@ def _loss_values(study: StudyRecord, summary: ArmSummary) -> Iterator[EpochValue
 
 
 def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> "go.Figure":
-    """Scores of the confirmation runs above, losses of each arm's best search trial below."""
+    """Scores of the confirmation runs, their arrivals, losses of each arm's best search trial."""
     study = comparison.study
-    upper = [row for row in rows if row.quantity not in SEARCH_QUANTITIES]
-    lower = [row for row in rows if row.quantity in SEARCH_QUANTITIES]
-    panels = [panel for panel in (upper, lower) if panel]
-    score_title = "Validation " + metric_title(study.objective)
-    titles = [score_title, "Loss of the best trial (train dashed)"]
-    shown = [title for title, panel in zip(titles, (upper, lower), strict=True) if panel]
-    domains = [panel_domain(place, len(panels)) for place in range(len(panels))]
-    traces = [trace for place, panel in enumerate(panels) for trace in _curves(panel, place, study)]
+    titles = (
+        Panel("Validation " + metric_title(study.objective)),
+        Panel("Share of runs at the target", y_axis={"range": [-0.03, 1.03], "tickformat": ".0%"}),
+        Panel("Loss of the best trial (train dashed)"),
+    )
+    of_panels = [[row for row in rows if row.quantity in shown] for shown in PANELS]
+    drawn = [(title, own) for title, own in zip(titles, of_panels, strict=True) if own]
+    traces = [trace for at, (_, own) in enumerate(drawn) for trace in _curves(own, at, study)]
     return draw(
         _with_one_legend_entry_per_arm(traces),
-        height=110 + 280 * len(panels),
+        height=110 + 240 * len(drawn),
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.06, "yanchor": "bottom"},
         margin={"l": 8, "r": 12, "t": 66, "b": 8},
-        xaxis=axis("Epoch", anchor=axis_name("y", len(panels) - 1), **_whole_epochs(study.epochs)),
-        annotations=[
-            panel_title(title, domain[1], INK) for title, domain in zip(shown, domains, strict=True)
-        ],
-        shapes=_target_line(comparison) if upper else [],
-        **{axis_name("yaxis", place): axis(domain=d) for place, d in enumerate(domains)},
+        shapes=_target_line(comparison) if of_panels[0] else [],
+        **stacked_panels([title for title, _ in drawn], "Epoch", **_whole_epochs(study.epochs)),
     )
 
 
@@ -137,7 +155,7 @@ def _curve(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Trace:
     color = arm_color(study, arm)
     return {
         "type": "scatter",
-        "mode": "lines" if thin or quantity == "train loss" else "lines+markers",
+        "mode": "lines" if thin or quantity in {"train loss", ARRIVED} else "lines+markers",
         "name": label(arm),
         "legendgroup": label(arm),
         "yaxis": axis_name("y", place),
@@ -147,6 +165,7 @@ def _curve(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Trace:
             "color": color + FAINT if thin else color,
             "width": 1 if thin else 2,
             "dash": "dash" if quantity == "train loss" else "solid",
+            "shape": "hv" if quantity == ARRIVED else "linear",
         },
         "marker": {"color": color, "symbol": arm_symbol(study, arm), "size": 6},
         "hoverinfo": "skip" if thin else "text",
@@ -182,9 +201,10 @@ def caption_learning_curves(comparison: Comparison) -> str:
     """What the lines of F8 are."""
     return (
         f"Above: validation score of the confirmation runs ({seeds_text(comparison)}), thin per"
-        " seed and strong for their mean; the dotted line is the target of table T5. Below: losses"
-        " of each arm's best search trial; a solid line that rises while the dashed one falls is"
-        f" overfitting. All runs were planned for H = {comparison.study.epochs} epochs, so a curve"
+        " seed and strong for their mean; the dotted line is the target of table T5. Then the share"
+        " of these runs that have reached it; diverged runs never do. Below: losses of each arm's"
+        " best search trial; a solid line that rises while the dashed one falls is overfitting."
+        f" All runs were planned for H = {comparison.study.epochs} epochs, so a curve"
         " cut earlier is not the result of a shorter run."
     )
 

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bakeoff.analysis.figures.spec import FigureSpec, score_limits
 from bakeoff.analysis.figures.style import (
+    Panel,
     Trace,
     arm_color,
-    axis,
     axis_name,
     draw,
     label,
     line_shape,
+    metric_name,
     panel_domain,
-    panel_title,
+    stacked_panels,
 )
 from bakeoff.analysis.learning_rate import learning_rate_of, learning_rate_parameter
 from bakeoff.analysis.wording import trials_per_arm
@@ -73,34 +74,22 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
     study = comparison.study
     arms = list(dict.fromkeys(row.arm for row in rows))
     edge, limits = score_limits(_scored(rows), study.objective)
-    traces, axes, shapes, titles = [], {}, [], []
-    for place, arm in enumerate(arms):
-        own = [row for row in rows if row.arm == arm]
-        domain = panel_domain(place, len(arms))
-        traces.append(_trial_dots(own, axis_name("y", place), edge, study))
-        axes[axis_name("yaxis", place)] = axis(
-            label(study.objective.name.replace("_", " ")), domain=domain, range=limits, nticks=5
-        )
-        shapes += [
-            line_shape(x0=bound, x1=bound, y0=domain[0], y1=domain[1], yref="paper")
-            for bound in _drawn_bounds(own)
-        ]
-        titles.append(panel_title(label(arm), domain[1], arm_color(study, arm)))
-    rate_axis = axis(
-        "Learning rate (log scale)",
-        type="log",
-        dtick=1,
-        exponentformat="power",
-        anchor=axis_name("y", len(arms) - 1),
-    )
+    of_arms = [[row for row in rows if row.arm == arm] for arm in arms]
+    score = {"title": metric_name(study.objective), "range": limits, "nticks": 5}
+    panels = [Panel(label(arm), arm_color(study, arm), score) for arm in arms]
     return draw(
-        traces,
+        [_trial_dots(own, axis_name("y", at), edge, study) for at, own in enumerate(of_arms)],
         height=90 + PANEL_HEIGHT * len(arms),
         showlegend=False,
-        xaxis=rate_axis,
-        shapes=shapes,
-        annotations=titles,
-        **axes,
+        shapes=[
+            line_shape(x0=bound, x1=bound, y0=bottom, y1=top, yref="paper")
+            for place, own in enumerate(of_arms)
+            for bottom, top in [panel_domain(place, len(arms))]
+            for bound in _drawn_bounds(own)
+        ],
+        **stacked_panels(
+            panels, "Learning rate (log scale)", type="log", dtick=1, exponentformat="power"
+        ),
     )
 
 

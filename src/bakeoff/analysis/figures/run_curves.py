@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bakeoff.analysis.figures.style import (
     ARM_COLORS,
-    INK,
+    Panel,
     Trace,
-    axis,
     axis_name,
     draw,
     label,
     line_shape,
     metric_title,
     panel_domain,
-    panel_title,
+    stacked_panels,
 )
 from bakeoff.records import EpochResult, MetricInfo
 
@@ -68,28 +67,20 @@ def _metric(history: Sequence[EpochResult], name: str) -> list[float]:
 def draw_run_curves(rows: Sequence[RunValue], scored_epoch: int | None) -> "go.Figure":
     """A panel under the other; a dotted line marks the epoch whose weights are kept."""
     panels = list(dict.fromkeys(row.panel for row in rows))
-    domains = [panel_domain(place, len(panels)) for place in range(len(panels))]
+    shown = [Panel(_panel_text(panel), y_axis=_range_of(panel)) for panel in panels]
     return draw(
         list(_curves(rows, panels)),
         height=80 + 230 * len(panels),
         showlegend=False,
-        xaxis=axis("Epoch", anchor=axis_name("y", len(panels) - 1)),
-        annotations=[
-            panel_title(_panel_text(panel), domain[1], INK)
-            for panel, domain in zip(panels, domains, strict=True)
-        ],
-        shapes=_scored_line(scored_epoch, domains),
-        **{
-            axis_name("yaxis", place): axis(domain=domain, **_range_of(panel))
-            for place, (panel, domain) in enumerate(zip(panels, domains, strict=True))
-        },
+        shapes=_scored_line(scored_epoch, len(panels)),
+        **stacked_panels(shown, "Epoch"),
     )
 
 
-def _scored_line(scored_epoch: int | None, domains: Sequence[Sequence[float]]) -> list[Trace]:
-    if scored_epoch is None or not domains:
+def _scored_line(scored_epoch: int | None, num_panels: int) -> list[Trace]:
+    if scored_epoch is None or not num_panels:
         return []
-    low, high = domains[-1][0], domains[0][1]
+    low, high = panel_domain(num_panels - 1, num_panels)[0], panel_domain(0, num_panels)[1]
     return [line_shape(x0=scored_epoch, x1=scored_epoch, y0=low, y1=high, yref="paper")]
 
 

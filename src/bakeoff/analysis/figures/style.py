@@ -7,7 +7,7 @@ so that whoever shows a figure can follow the reader's colour scheme.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bakeoff.records import MetricInfo, StudyRecord
 
@@ -193,9 +193,34 @@ def panel_domain(place: int, num_panels: int) -> list[float]:
     return [max(0.0, top - (1 - PANEL_GAP) / num_panels), top - PANEL_GAP / num_panels / 4]
 
 
-def panel_title(text: str, top: float, color: str) -> Trace:
+class Panel(NamedTuple):
+    """One of several panels below each other."""
+
+    title: str
+    color: str = INK
+    """Of the title."""
+    y_axis: Mapping[str, Any] = {}
+    """Settings of its own axis."""
+
+
+def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict[str, Any]:
+    """Layout of panels from the top, `y`, `y2`, ... with one x axis under the lowest of them."""
+    domains = [panel_domain(place, len(panels)) for place in range(len(panels))]
+    return {
+        "xaxis": axis(x_title, anchor=axis_name("y", len(panels) - 1), **x_axis),
+        "annotations": [
+            _panel_title(panel, domain[1]) for panel, domain in zip(panels, domains, strict=True)
+        ],
+        **{
+            axis_name("yaxis", place): axis(**{"domain": domain, **panel.y_axis})
+            for place, (panel, domain) in enumerate(zip(panels, domains, strict=True))
+        },
+    }
+
+
+def _panel_title(panel: Panel, top: float) -> Trace:
     """An annotation: a bold title above a panel that ends at `top`."""
     return {
-        "text": f"<b>{text}</b>", "showarrow": False, "font": {"color": color},
+        "text": f"<b>{panel.title}</b>", "showarrow": False, "font": {"color": panel.color},
         "xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "bottom",
     }  # fmt: skip
