@@ -8,6 +8,8 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from bakeoff.components.objectives import further_objectives
+from bakeoff.pareto import front_of
 from bakeoff.ranges import Params
 from bakeoff.records import (
     ArmRecord,
@@ -26,27 +28,39 @@ Run = tuple[str, int, int]
 
 
 def shortlist(
-    trials: Sequence[TrialRecord], arms: Sequence[ArmRecord], metric: MetricInfo, size: int
+    trials: Sequence[TrialRecord],
+    arms: Sequence[ArmRecord],
+    objectives: Sequence[MetricInfo],
+    size: int,
 ) -> dict[str, tuple[TrialRecord, ...]]:
     """The best `size` complete search trials of each arm by validation score, best first.
 
-    The default configuration is no candidate: it was not found by the search. Ties go to the
-    earlier trial.
+    The default configuration is no candidate: it was not found by the search. Of several
+    objectives the first orders the arm's Pareto front, and only the front is chosen from. Ties go
+    to the earlier trial.
     """
-    candidates = [
-        trial
-        for trial in trials
-        if trial.outcome == "complete" and trial.phase != "default" and trial.score is not None
-    ]
+    sign = objectives[0].sign
     return {
         arm.name: tuple(
             sorted(
-                (trial for trial in candidates if trial.arm == arm.name),
-                key=lambda trial: (-metric.sign * (trial.score or 0.0), trial.number),
+                _candidates([trial for trial in trials if trial.arm == arm.name], objectives),
+                key=lambda trial: (-sign * (trial.score or 0.0), trial.number),
             )[:size]
         )
         for arm in arms
     }
+
+
+def _candidates(
+    trials: Sequence[TrialRecord], objectives: Sequence[MetricInfo]
+) -> Sequence[TrialRecord]:
+    if len(objectives) > 1:
+        return front_of(trials, objectives)
+    return [
+        trial
+        for trial in trials
+        if trial.outcome == "complete" and trial.phase != "default" and trial.score is not None
+    ]
 
 
 def choose(
@@ -83,7 +97,8 @@ class Confirmation:
         self._config = config
         self._metric = metric
         self._settings: ConfirmConfig = config.confirm
-        self._candidates = shortlist(trials, arms, metric, config.confirm.shortlist)
+        objectives = (metric, *further_objectives(config))
+        self._candidates = shortlist(trials, arms, objectives, config.confirm.shortlist)
         self._dealt: set[Run] = set()
         self._ended: dict[Run, TrialRecord] = {}
 

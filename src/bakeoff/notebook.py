@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.analysis.figures import FigureSpec, figures_of
 from bakeoff.analysis.figures.style import printable
 from bakeoff.errors import describe_unknown
 from bakeoff.records import Comparison, StudyRecord
@@ -47,9 +47,13 @@ class Figures(Mapping[str, "go.Figure"]):
         Raises:
             KeyError: There is no such figure, or nothing to draw; the message says what is missing.
         """
-        spec = next((one for one in FIGURES if one.id == identity), None)
+        spec = next((one for one in figures_of(self._comparison) if one.id == identity), None)
         if spec is None:
-            raise KeyError(describe_unknown("figure", identity, [one.id for one in FIGURES]))
+            raise KeyError(
+                describe_unknown(
+                    "figure", identity, [one.id for one in figures_of(self._comparison)]
+                )
+            )
         rows = spec.compute(self._comparison)
         if not rows:
             raise KeyError(f"{identity} is not drawn: {spec.needs}")
@@ -70,7 +74,9 @@ class Figures(Mapping[str, "go.Figure"]):
 
     @cached_property
     def _drawn(self) -> tuple[FigureSpec[Comparison], ...]:
-        return tuple(spec for spec in FIGURES if spec.compute(self._comparison))
+        return tuple(
+            spec for spec in figures_of(self._comparison) if spec.compute(self._comparison)
+        )
 
 
 class LoadedStudy:

@@ -60,14 +60,14 @@ def run_all(confirmation, score=lambda plan: 0.5):
 
 
 def test_the_shortlist_is_the_best_complete_trials_the_earlier_first_on_ties(config):
-    listed = shortlist(TRIALS, build_arms(config), ACCURACY, size=3)
+    listed = shortlist(TRIALS, build_arms(config), (ACCURACY,), size=3)
     assert [one.number for one in listed["sgd"]] == [2, 4, 1]
     assert [one.number for one in listed["adam"]] == [5]
 
 
 def test_the_shortlist_follows_the_metrics_direction(config):
     loss = type(ACCURACY)(name="loss", direction="minimize", low=0.0, high=9.0)
-    listed = shortlist(TRIALS, build_arms(config), loss, size=1)
+    listed = shortlist(TRIALS, build_arms(config), (loss,), size=1)
     assert [one.number for one in listed["sgd"]] == [1]
 
 

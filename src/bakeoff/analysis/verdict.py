@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
+from bakeoff.analysis.objectives import objective_sentences
 from bakeoff.analysis.outlook import outlook_sentences
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
@@ -56,6 +57,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
         sentences=(
             *([] if findings.record.finished else [unfinished]),
             *claims,
+            *objective_sentences(findings.record),
             *outlook_sentences(findings),
             *findings.record.caveats,
             *(f"Noted while it ran: {note}." for note in findings.record.notes),

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.objectives import objective_sentences
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import Comparison, StudyConfig
@@ -98,6 +99,7 @@ def report_study(
     comparison = compare(storage.load_record(name))
     paths = write_report(comparison, output / name, image_formats=image_formats)
     print_comparison(comparison)
+    print_objectives(comparison)
     print_diagnoses(comparison)
     typer.echo(f"\nreport: {paths.html}")
     return comparison
@@ -123,6 +125,12 @@ def print_comparison(comparison: Comparison) -> None:
     )
 
 
+def print_objectives(comparison: Comparison) -> None:
+    """What was sought beside the objective and who is on the front; nothing for one objective."""
+    for sentence in objective_sentences(comparison.study):
+        typer.echo(f"\n{sentence}")
+
+
 def print_diagnoses(comparison: Comparison) -> None:
     """What the curves of the arms suggest, and what to try; nothing where they are healthy."""
     if comparison.diagnoses:
@@ -144,6 +152,8 @@ class Plan:
 
     study: str
     arms: tuple[str, ...]
+    objectives: tuple[str, ...]
+    """With several nothing is pruned, and the first decides what is confirmed."""
     trials_per_arm: int
     default_trials: int
     shortlist_runs: int
@@ -183,6 +193,7 @@ def plan_study(file: Path, *, workers: int | None, device: str, as_json: bool) -
         return
     rows = [
         ["arms", ", ".join(plan.arms)],
+        ["objective", _objectives(plan)],
         ["trials per arm", str(plan.trials_per_arm)],
         ["runs", _runs(plan)],
         ["epochs", f"about {plan.expected_epochs:,}, {plan.max_epochs:,} if nothing is pruned"],
@@ -238,6 +249,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     return Plan(
         study=config.name,
         arms=arms,
+        objectives=(config.objective, *config.further_objectives),
         trials_per_arm=config.search.trials_per_arm,
         default_trials=defaults,
         shortlist_runs=shortlist,
@@ -257,6 +269,16 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
             if num_pairs and confirm.seeds > 1
             else None
         ),
+    )
+
+
+def _objectives(plan: Plan) -> str:
+    first, *further = plan.objectives
+    if not further:
+        return first
+    return (
+        f"{', '.join(plan.objectives)}: their Pareto front is searched and nothing pruned; of each"
+        f" arm's front the best by {first} are confirmed"
     )
 
 

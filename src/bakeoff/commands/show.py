@@ -9,6 +9,7 @@ import typer
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError
+from bakeoff.pareto import front_of
 from bakeoff.records import OUTCOMES, EpochResult, StudyRecord, TrialRecord, as_plain
 from bakeoff.storage import Storage
 
@@ -44,7 +45,7 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
     trials = [one for one in record.trials if one.arm == arm and one.phase != "default"]
     counts = Counter(trial.outcome for trial in trials)
     scores = [one.score for one in trials if one.outcome == "complete" and one.score is not None]
-    sign = record.objective.sign
+    sign, is_several = record.objective.sign, bool(record.further_objectives)
     return {
         "arm": arm,
         "budget": record.trials_per_arm,
@@ -57,6 +58,7 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
         f"best {record.objective.name}": (
             max(scores, key=lambda score: sign * score) if scores else None
         ),
+        **({"on its front": len(front_of(trials, record.objectives))} if is_several else {}),
         "confirmation runs": sum(
             one.arm == arm and one.outcome != "running" for one in record.confirmations
         ),
@@ -87,7 +89,7 @@ def _study_line(storage: Storage, name: str) -> dict[str, object]:
         "arms": ", ".join(arm.name for arm in record.arms),
         "trials": sum(trial.outcome != "running" for trial in record.trials),
         "confirmation runs": sum(run.outcome != "running" for run in record.confirmations),
-        "objective": record.objective.name,
+        "objective": ", ".join(metric.name for metric in record.objectives),
         "question": record.question,
     }
 
@@ -123,7 +125,7 @@ def _show_all(record: StudyRecord, *, as_json: bool) -> None:
             "arm",
             "phase",
             "outcome",
-            record.objective.name,
+            *(metric.name for metric in record.objectives),
             "epochs",
             "seconds",
             "settings",
@@ -135,6 +137,7 @@ def _show_all(record: StudyRecord, *, as_json: bool) -> None:
                 trial.phase,
                 trial.outcome,
                 trial.score,
+                *(trial.further_scores.get(metric.name) for metric in record.further_objectives),
                 trial.epochs_run,
                 round(trial.train_seconds + trial.evaluate_seconds, 2),
                 _settings(trial),
@@ -162,6 +165,7 @@ def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
         "phase": trial.phase,
         "outcome": trial.outcome,
         "score": trial.score,
+        **trial.further_scores,
         "seed": trial.seed,
         "attempts": trial.attempts,
         "stopped": trial.stop_reason,

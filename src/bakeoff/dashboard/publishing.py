@@ -8,13 +8,13 @@ import optuna
 import optuna_dashboard
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.analysis.figures import FIGURES
+from bakeoff.analysis.figures import figures_of
 from bakeoff.dashboard.artifacts import FOLDER, attach_curves
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
 from bakeoff.storage import Storage
 
-SHOWN_FIGURES = ("F1", "F3", "F4", "F6")
+SHOWN_FIGURES = ("F1", "F3", "F4", "F6", "F12")
 """Of the report, those that say most beside optuna-dashboard's own plots."""
 MAX_CHARACTERS = 400_000
 """A figure whose JSON is longer is left out: it would be stored in hundreds of rows."""
@@ -64,7 +64,7 @@ def publish_figures(storage_url: str, comparison: Comparison) -> None:
     storage = Storage(storage_url, create=True)
     with _writing(storage):
         study = _load(storage, comparison.study.name)
-        for spec in FIGURES:
+        for spec in figures_of(comparison):
             rows = spec.compute(comparison) if spec.id in SHOWN_FIGURES else ()
             if not rows:
                 continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bakeoff.components.divergence import describe_divergence
 from bakeoff.components.metrics import scored_epoch
+from bakeoff.components.objectives import further_scores
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import StudyFacts
@@ -58,6 +59,7 @@ def record_of(
         params=run.plan.params,
         outcome=outcome,
         score=_score(run, config, facts, outcome),
+        further_scores=_further_scores(run, config, facts, outcome),
         seed=run.plan.seed,
         phase=run.plan.phase,
         purpose=run.plan.purpose,
@@ -80,6 +82,15 @@ def _score(run: Run, config: StudyConfig, facts: StudyFacts, outcome: Outcome) -
         return None
     scored = scored_epoch(run.history, facts.metric, config.score_rule)
     return scored.metrics[config.objective] if scored is not None else None
+
+
+def _further_scores(
+    run: Run, config: StudyConfig, facts: StudyFacts, outcome: Outcome
+) -> dict[str, float]:
+    scored = scored_epoch(run.history, facts.metric, config.score_rule)
+    if outcome != "complete" or scored is None:
+        return dict.fromkeys(config.further_objectives, math.nan)
+    return further_scores(config.further_objectives, run.history, scored)
 
 
 def _stop_reason(run: Run, config: StudyConfig, outcome: Outcome) -> str:

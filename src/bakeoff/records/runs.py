@@ -97,6 +97,8 @@ class TrialRecord:
     outcome: Outcome
     score: float | None
     """By the score rule; best so far if pruned, an untrained model's if diverged."""
+    further_scores: Mapping[str, float] = field(default_factory=dict)
+    """By further objective, in their order; NaN unless the run is complete, empty without any."""
     seed: int | None = None
     phase: Phase = "random"
     purpose: Purpose = "search"

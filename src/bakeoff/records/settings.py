@@ -121,6 +121,7 @@ class StudyConfig:
     question: str
     seed: int
     objective: str
+    """A metric; the first one where there are several objectives."""
     score_rule: ScoreRule
     compare: tuple[str, ...]
     delta: float | None
@@ -136,3 +137,5 @@ class StudyConfig:
     """Range or fixed value by full parameter name: `adamw.learning_rate`, `model.dropout`."""
     confirm: ConfirmConfig
     tracking: TrackingConfig = TrackingConfig()
+    further_objectives: tuple[str, ...] = ()
+    """What is sought beside the objective: metrics, or costs of a run."""

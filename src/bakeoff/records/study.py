@@ -48,6 +48,7 @@ class StudyRecord:
     name: str
     question: str
     objective: MetricInfo
+    """What runs are scored and confirmed by; the first of several objectives."""
     score_rule: ScoreRule
     epochs: int
     """Planned epochs H of every run."""
@@ -60,6 +61,8 @@ class StudyRecord:
     sampler: str
     pruner: str
     confirm: ConfirmConfig
+    further_objectives: tuple[MetricInfo, ...] = ()
+    """What else the search sought."""
     startup_trials: int = 0
     delta: float | None = None
     reference: str | None = None
@@ -80,3 +83,8 @@ class StudyRecord:
     """Whether another program made it; no budget was promised to its arms then."""
     caveats: tuple[str, ...] = ()
     """What a reader must know of how it came about, as sentences beside the verdict."""
+
+    @property
+    def objectives(self) -> tuple[MetricInfo, ...]:
+        """All that the search sought, the objective first."""
+        return self.objective, *self.further_objectives

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bakeoff.analysis.figures import FIGURES, FigureSpec
+from bakeoff.analysis.figures import FigureSpec, figures_of
 from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.fairness_table import fairness_facts, fairness_table
@@ -150,7 +150,7 @@ def build_page(
         comparison=comparison,
         generated_at=generated_at,
         tables=build_tables(comparison),
-        figures=tuple(_build_figure(spec, comparison) for spec in FIGURES),
+        figures=tuple(_build_figure(spec, comparison) for spec in figures_of(comparison)),
         configurations=pastable_configurations(comparison),
         image_formats=tuple(image_formats),
     )

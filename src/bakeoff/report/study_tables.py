@@ -160,6 +160,8 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
     metric, confirm = study.objective, study.confirm
     yield "study", study.name
     yield "objective", f"{metric.name} ({metric.direction}), scored by {study.score_rule}"
+    for further in study.further_objectives:
+        yield "further objective", f"{further.name} ({further.direction})"
     yield "epochs per run", str(study.epochs) if study.epochs else "not recorded"
     yield (
         "trials per arm",
@@ -253,10 +255,17 @@ def trials_table(study: StudyRecord) -> Table:
     runs = [*study.trials, *study.confirmations]
     metrics = list(dict.fromkeys(name for run in runs for name in run.test_metrics))
     params = list(dict.fromkeys(name for run in runs for name in run.params))
-    names = [*RUN_COLUMNS, *(f"test_{m}" for m in metrics), *(f"params_{p}" for p in params)]
+    further = [metric.name for metric in study.further_objectives]
+    names = [
+        *RUN_COLUMNS,
+        *(f"objective_{one}" for one in further),
+        *(f"test_{m}" for m in metrics),
+        *(f"params_{p}" for p in params),
+    ]
     values = (
         [
             *_run_values(run),
+            *(run.further_scores.get(name) for name in further),
             *(run.test_metrics.get(name) for name in metrics),
             *(run.params.get(name) for name in params),
         ]

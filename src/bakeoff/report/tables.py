@@ -3,6 +3,7 @@
 from bakeoff.records import Comparison
 from bakeoff.report.importance_table import importance_table
 from bakeoff.report.ledger_table import ledger_table
+from bakeoff.report.objective_tables import objective_tables
 from bakeoff.report.pruning_table import pruning_table
 from bakeoff.report.study_tables import configurations_table, effort_table, protocol_table
 from bakeoff.report.table import Table
@@ -11,10 +12,10 @@ from bakeoff.report.verdict_tables import pairs_table, results_table, verdict_ta
 
 
 def build_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Tables T1 to T11.
+    """Tables T1 to T11, and T12 and T13 of studies with several objectives.
 
     Verdict, results, pairs, budget, effort, robustness, protocol, settings, importances,
-    pruning, ledger.
+    pruning, ledger; fronts, objectives.
     """
     return (
         verdict_table(comparison),
@@ -28,4 +29,5 @@ def build_tables(comparison: Comparison) -> tuple[Table, ...]:
         importance_table(comparison),
         pruning_table(comparison),
         ledger_table(comparison),
+        *objective_tables(comparison),
     )

@@ -22,9 +22,9 @@ COMPARISON_PARTS = (
     "test_standard_error", "diagnoses", "budget", "effort", "importances",
 )  # fmt: skip
 STUDY_PARTS = (
-    "name", "question", "objective", "score_rule", "epochs", "trials_per_arm", "sampler", "pruner",
-    "confirm", "startup_trials", "reference", "num_validation", "num_test", "shared_sampler",
-    "config_hash", "finished", "foreign", "caveats",
+    "name", "question", "objective", "further_objectives", "score_rule", "epochs",
+    "trials_per_arm", "sampler", "pruner", "confirm", "startup_trials", "reference",
+    "num_validation", "num_test", "shared_sampler", "config_hash", "finished", "foreign", "caveats",
 )  # fmt: skip
 
 

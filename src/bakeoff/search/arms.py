@@ -4,9 +4,11 @@ An arm's sampler sees only the arm's own trials, so it cannot starve an arm that
 next trial goes to the arm with the largest part of its budget left.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bakeoff.components.objectives import further_objectives
 from bakeoff.ranges import Params
 from bakeoff.records import (
     ArmRecord,
@@ -18,7 +20,7 @@ from bakeoff.records import (
     TrialRecord,
 )
 from bakeoff.search.audit import PruningAudit, is_audited
-from bakeoff.search.cohorts import Cohorts, Decision, Promotion, Standing, cohort_key
+from bakeoff.search.cohorts import Cohorts, Decision, Promotion, Standings, cohort_key
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
@@ -59,9 +61,10 @@ class Search:
     ) -> None:
         self._config = config
         self._sign = 1 if direction == "maximize" else -1
+        self._further = further_objectives(config)
         self._arms = {arm.name: arm for arm in arms}
         self._samplers = {arm.name: ArmSampler(arm, config) for arm in arms}
-        self._final: dict[str, dict[int, Standing]] = {arm.name: {} for arm in arms}
+        self._final: dict[str, dict[int, Standings]] = {arm.name: {} for arm in arms}
         """Standings of trials that have ended, by arm and number."""
         self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
         self.ledger = Ledger.open([arm.name for arm in arms], config.search.trials_per_arm)
@@ -140,8 +143,8 @@ class Search:
         given = self._warm_starts.get(arm, ())
         if index < len(given):
             return given[index], "user"
-        standings = self._cohorts.standings(arm) | self._final[arm]
-        return self._samplers[arm].propose(index, standings)
+        in_rungs = {number: (one,) for number, one in self._cohorts.standings(arm).items()}
+        return self._samplers[arm].propose(index, in_rungs | self._final[arm])
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)
@@ -219,18 +222,22 @@ class Search:
         notes, self._notes = tuple(self._notes), []
         return notes
 
-    def _standing(self, record: TrialRecord) -> Standing | None:
+    def _standing(self, record: TrialRecord) -> Standings | None:
         """Complete before pruned before diverged; None says nothing to the sampler.
 
-        A diverged trial is the worst there is, so that the sampler learns to stay away. Under
-        halving a pruned trial keeps the standing it had in its rung.
+        A diverged trial is the worst there is in every objective, so that the sampler learns to
+        stay away. Under halving a pruned trial keeps the standing it had in its rung.
         """
         if record.outcome == "diverged":
-            return 2.0, 0.0, 0.0
+            return ((2.0, 0.0, 0.0),) * (1 + len(self._further))
         if record.score is None:
             return None
         value = -self._sign * record.score
         if record.outcome == "complete":
-            return 0.0, 0.0, value
-        is_ranked = self._config.search.pruner == "halving"
-        return None if is_ranked else (1.0, -float(record.epochs_run), value)
+            further = [
+                -one.sign * record.further_scores.get(one.name, math.nan) for one in self._further
+            ]
+            known = all(map(math.isfinite, further))
+            return tuple((0.0, 0.0, worth) for worth in (value, *further)) if known else None
+        is_ranked = self._config.search.pruner == "halving" or self._further
+        return None if is_ranked else ((1.0, -float(record.epochs_run), value),)

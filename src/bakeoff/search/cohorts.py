@@ -17,6 +17,8 @@ Decision = Literal["continue", "spare", "stop", "pause", "time_up"]
 trial's own."""
 Standing = tuple[float, float, float]
 """Orders the trials of an arm for its sampler: the smallest is the best."""
+Standings = tuple[Standing, ...]
+"""One for each objective of the study."""
 
 
 def cohort_key(arm: str, params: Params) -> CohortKey:

@@ -6,14 +6,14 @@ different rungs and schedules can stand in one list. A proposal follows from the
 arm, the index and this list: after a restart it is the same again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 from optuna.trial import FixedTrial, create_trial
 
 from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase, StudyConfig
-from bakeoff.search.cohorts import Standing
+from bakeoff.search.cohorts import Standings
 from bakeoff.search.designs import DESIGNS, Design
 from bakeoff.search.samplers import SAMPLERS, Told, propose_randomly
 from bakeoff.seeding import derive_seed
@@ -39,12 +39,12 @@ class ArmSampler:
         self._started: dict[int, Told] = {}
         """By number; the value is the place it had when it was last told."""
 
-    def propose(self, index: int, standings: Mapping[int, Standing]) -> tuple[Params, Phase]:
+    def propose(self, index: int, standings: Mapping[int, Standings]) -> tuple[Params, Phase]:
         """The configuration of the arm's trial `index` (from 0), and how it was drawn.
 
         Args:
             index: Of the proposal; its random numbers follow from it.
-            standings: What is known of the arm's trials, by number.
+            standings: What is known of the arm's trials, by number: one standing per objective.
         """
         if self._spec.propose is None:
             return self._designed()(index), "design"
@@ -64,26 +64,26 @@ class ArmSampler:
         explores = self._search.pruner == "halving" and (since_startup + 1) % EXPLORE_EVERY == 0
         return since_startup < 0 or explores or self._search.sampler == "random"
 
-    def _told(self, standings: Mapping[int, Standing]) -> list[Told]:
+    def _told(self, standings: Mapping[int, Standings]) -> list[Told]:
         """The trials with a standing, in the order they began; of many, the best and the latest.
 
-        Each is told its place among all as a normal score, so that models of values are not led
-        by a few extreme ones.
+        Each is told its place among all as a normal score, objective by objective, so that models
+        of values are not led by a few extreme ones.
 
         Source: Salinas et al., "A Quantile-based Approach for Hyperparameter Transfer Learning"
         (2020), section 3: the Gaussian copula of the values.
         """
-        order = sorted(standings, key=lambda number: (standings[number], number))
-        chosen = {*order[:TOLD_BEST], *sorted(order)[-TOLD_LATEST:]}
-        normal = NormalDist()
-        places = {
-            number: normal.inv_cdf((place + 0.5) / len(order))
-            for place, number in enumerate(order)
-            if number in chosen
-        }
-        told = [known for number, known in self._started.items() if number in places]
-        for number, place in places.items():
-            self._started[number].trial.value = place
+        num_objectives = len(next(iter(standings.values()), ()))
+        orders = [
+            sorted(standings, key=lambda number: (standings[number][objective], number))
+            for objective in range(num_objectives)
+        ]
+        best = {number for order in orders for number in order[: TOLD_BEST // num_objectives]}
+        chosen = best.union(sorted(standings)[-TOLD_LATEST:])
+        scores = [_normal_scores(order) for order in orders]
+        told = [known for number, known in self._started.items() if number in chosen]
+        for number in chosen:
+            self._started[number].trial.values = [score[number] for score in scores]
         return told
 
     def started(self, number: int, params: Params, phase: Phase) -> None:
@@ -95,3 +95,11 @@ class ArmSampler:
         # TPE weighs trials by their age; the one that it proposes has the number 0
         known.number = 1 + len(self._started)
         self._started[number] = Told(trial=known, phase=phase)
+
+
+def _normal_scores(order: Sequence[int]) -> dict[int, float]:
+    """By number: the normal quantile of its place in `order`, the first being the lowest."""
+    normal = NormalDist()
+    return {
+        number: normal.inv_cdf((place + 0.5) / len(order)) for place, number in enumerate(order)
+    }

@@ -26,7 +26,7 @@ class Told:
     """A trial as a sampler knows it."""
 
     trial: FrozenTrial
-    """Complete; the smaller its value, the better it is."""
+    """Complete; the smaller its value of an objective, the better it is."""
     phase: Phase
 
     def with_state(self, state: dict[str, object]) -> FrozenTrial:
@@ -86,7 +86,7 @@ def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Pa
 
 
 def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
-    study = _study(_tpe(seed), KnownTrials([one.trial for one in told]))
+    study = _study(_tpe(seed), told, KnownTrials([one.trial for one in told]))
     return suggest(study.ask(), arm)
 
 
@@ -94,7 +94,7 @@ def _propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     # The random first trials are dealt by `proposals`, so the sampler's own start-up is off here
     # and below.
     sampler = GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
-    study = _study(sampler)
+    study = _study(sampler, told)
     study.add_trials([one.trial for one in told])
     return suggest_jointly(study.ask(), arm)
 
@@ -131,8 +131,14 @@ def _tpe(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
 
 
-def _study(sampler: BaseSampler, storage: InMemoryStorage | None = None) -> optuna.Study:
-    return optuna.create_study(direction="minimize", sampler=sampler, storage=storage)
+def _study(
+    sampler: BaseSampler, told: Sequence[Told] = (), storage: InMemoryStorage | None = None
+) -> optuna.Study:
+    """With as many objectives as the trials it will be told."""
+    num_objectives = len(told[0].trial.values) if told else 1
+    return optuna.create_study(
+        directions=["minimize"] * num_objectives, sampler=sampler, storage=storage
+    )
 
 
 def check_sampler(name: str) -> None:

@@ -6,7 +6,7 @@ transaction, receives one intermediate value per epoch, and is finished once.
 """
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,12 +15,14 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
+from bakeoff.components.objectives import further_objectives
 from bakeoff.database import open_database, parse_storage_url, shown, sqlite_path
 from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.ranges import Params
 from bakeoff.records import (
+    Direction,
     EpochResult,
     MetricInfo,
     Purpose,
@@ -38,7 +40,7 @@ from bakeoff.storage.trials import (
     PAUSE_KEY,
     PLAN_KEY,
     RESULT_KEY,
-    STATES,
+    end_of,
     facts_of,
     pause_of,
     result_of,
@@ -50,6 +52,10 @@ from bakeoff.studyfile import format_study, resolve_study
 FORMAT = 1
 STUDY_KEY = "bakeoff:study"
 CONFIRM_SUFFIX = ":confirm"
+DIRECTIONS: Mapping[Direction, StudyDirection] = {
+    "maximize": StudyDirection.MAXIMIZE,
+    "minimize": StudyDirection.MINIMIZE,
+}
 
 
 class Storage:
@@ -131,13 +137,15 @@ class Storage:
         warm_starts: WarmStarts | None = None,
     ) -> None:
         """Store a new study; its warm starts are kept with it, for when it is continued."""
-        direction = StudyDirection.MAXIMIZE if facts.metric.sign > 0 else StudyDirection.MINIMIZE
+        objectives = (facts.metric, *further_objectives(config))
+        directions = [DIRECTIONS[metric.direction] for metric in objectives]
+        names = [metric.name for metric in objectives]
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = guard(partial(self._rdb.create_new_study, [direction], name))
+            study_id = guard(partial(self._rdb.create_new_study, directions, name))
             content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
             if warm_starts:
                 content["warm_starts"] = as_plain(warm_starts)
-            for key, value in (("study:metric_names", [facts.metric.name]), (STUDY_KEY, content)):
+            for key, value in (("study:metric_names", names), (STUDY_KEY, content)):
                 guard(partial(self._rdb.set_study_system_attr, study_id, key, value))
 
     def load_config(self, name: str) -> StudyConfig:
@@ -308,8 +316,7 @@ class Storage:
         )
         for key, value in facts.items():
             self._persist(partial(self._rdb.set_trial_user_attr, trial_id, key, value))
-        state = STATES[record.outcome]
-        values = None if state is TrialState.FAIL or record.score is None else [record.score]
+        state, values = end_of(record)
 
         attempts = count()
 
@@ -341,6 +348,7 @@ class Storage:
             name=name,
             question=config.question,
             objective=facts.metric,
+            further_objectives=further_objectives(config),
             score_rule=config.score_rule,
             epochs=config.training.epochs,
             arms=build_arms(config),

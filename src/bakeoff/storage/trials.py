@@ -4,6 +4,7 @@ Small facts are user attributes, so that the dashboard's table shows them; bulky
 history) are system attributes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ STATES: Mapping[Outcome, TrialState] = {
     "infeasible": TrialState.FAIL,
     "failed": TrialState.FAIL,
 }
+"""A run that diverged is a complete one with an untrained model's score, where there is one
+objective; of several, such as time, it would have the best of some because it ended early."""
 
 
 def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
@@ -65,6 +68,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         {
             "outcome": record.outcome,
             "score": record.score,
+            "further_scores": dict(record.further_scores),
             "stop_reason": record.stop_reason,
             "attempts": record.attempts,
             "test_metrics": dict(record.test_metrics),
@@ -86,6 +90,17 @@ def facts_of(record: TrialRecord) -> dict[str, Any]:
     return facts | {f"test_{name}": value for name, value in record.test_metrics.items()}
 
 
+def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
+    """State and values of a run that has ended, as Optuna keeps them."""
+    state = STATES[record.outcome]
+    if state is TrialState.FAIL or record.score is None:
+        return state, None
+    further = list(record.further_scores.values())
+    if any(map(math.isnan, further)):
+        return TrialState.FAIL if state is TrialState.COMPLETE else state, None
+    return state, [record.score, *further]
+
+
 def to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
     """What is known of a stored run."""
     plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
@@ -98,6 +113,9 @@ def to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
         params=plan["params"],
         outcome="running" if is_running else result.get("outcome", "failed"),
         score=result.get("score"),
+        further_scores={
+            key: _number(item) for key, item in result.get("further_scores", {}).items()
+        },
         seed=trial.user_attrs["seed"],
         phase=trial.user_attrs["phase"],
         purpose=plan["purpose"],

@@ -90,7 +90,7 @@ def format_study(config: StudyConfig) -> str:
             "name": config.name,
             "question": config.question,
             "seed": config.seed,
-            "objective": config.objective,
+            "objective": _plain_objective(config),
             "score": config.score_rule,
             "compare": list(config.compare),
             "delta": config.delta,
@@ -105,6 +105,11 @@ def format_study(config: StudyConfig) -> str:
         "tracking": as_plain(config.tracking),
     }
     return tomli_w.dumps(_without_none(document))
+
+
+def _plain_objective(config: StudyConfig) -> str | list[str]:
+    further = list(config.further_objectives)
+    return [config.objective, *further] if further else config.objective
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
 from bakeoff.components.datasets import known_inputs
-from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, find_package
@@ -31,6 +30,7 @@ from bakeoff.registry import Registry
 from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile.arms import Setting
 from bakeoff.studyfile.data import resolve_data
+from bakeoff.studyfile.objectives import check_search, resolve_objectives
 from bakeoff.studyfile.schema import (
     ModelSection,
     RangeTable,
@@ -87,6 +87,8 @@ def resolve(file: StudyFile) -> StudyConfig:
     data = resolve_data(file.data)
     task = data.task
     _check_fit(file, data)
+    objective, *further = resolve_objectives(file.study.objective, task)
+    check_search(file.search, (objective, *further))
     optimizers, schedulers = tuple(file.search.optimizers), tuple(file.search.schedulers)
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, optimizers, schedulers)
@@ -100,7 +102,8 @@ def resolve(file: StudyFile) -> StudyConfig:
         name=file.study.name,
         question=file.study.question or _default_question(compare, file),
         seed=file.study.seed,
-        objective=file.study.objective or DEFAULT_OBJECTIVES[task],
+        objective=objective,
+        further_objectives=tuple(further),
         score_rule=file.study.score,
         compare=compare,
         delta=file.study.delta,
@@ -109,7 +112,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         model=file.model.model,
         model_params=model_values,
         training=training,
-        search=resolve_search(file.search),
+        search=resolve_search(file.search, prunes=not further),
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=ConfirmConfig(
             seeds=(
@@ -155,9 +158,7 @@ def _check_names(file: StudyFile) -> None:
 
 
 def _check_fit(file: StudyFile, data: DataConfig) -> None:
-    """Objective and model must be for the task and the data."""
-    if file.study.objective is not None:
-        _check_known("study.objective", [file.study.objective], METRICS[data.task])
+    """The model must be for the data."""
     conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from bakeoff.components.metrics import METRIC_NAMES
+from bakeoff.components.objectives import COSTS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.schedulers import SCHEDULERS
@@ -16,6 +17,10 @@ PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
 PrunerName = Literal[
     "none", "halving", "median", "percentile", "hyperband", "patient", "threshold", "wilcoxon"
 ]
+MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
+ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
+MAX_OBJECTIVES = 3
+"""Beyond that nearly every trial is on the front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OPTIMIZER_NAMES: list[JsonValue] = [
     {"enum": [*OPTIMIZERS.names]},
@@ -46,7 +51,14 @@ class StudySection(_Section):
     name: str
     question: str = ""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    objective: Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})] | None = None
+    objective: (
+        MetricName
+        | Annotated[
+            list[ObjectiveName],
+            Field(json_schema_extra={"minItems": 1, "maxItems": MAX_OBJECTIVES}),
+        ]
+        | None
+    ) = None
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
     delta: Annotated[float, Field(gt=0)] | None = None

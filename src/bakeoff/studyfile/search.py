@@ -30,14 +30,18 @@ DESIGNED = ("random", "sobol", "grid")
 """Samplers that learn nothing, so that no trial is a first one."""
 
 
-def resolve_search(section: SearchSection) -> SearchConfig:
+def resolve_search(section: SearchSection, *, prunes: bool = True) -> SearchConfig:
     """The section with every default written out.
+
+    Args:
+        section: As it stands in the file.
+        prunes: Whether the study's trials may be pruned at all; not with several objectives.
 
     Raises:
         StudyFileError: The pruner does not apply, or has no such setting.
     """
     startup = section.startup_trials or min(10, max(1, section.trials_per_arm // 2))
-    pruner, pruner_params = _resolve_pruner(section.pruner)
+    pruner, pruner_params = _resolve_pruner(section.pruner if prunes else "none")
     return SearchConfig(
         optimizers=tuple(section.optimizers),
         schedulers=tuple(section.schedulers),

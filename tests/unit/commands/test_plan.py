@@ -16,7 +16,7 @@ def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seeds: int, answer: str
 ) -> None:
     plan = run.Plan(
-        study="toy", arms=("sgd", "adam"), trials_per_arm=4, default_trials=2, shortlist_runs=0,
+        study="toy", arms=("sgd", "adam"), objectives=("accuracy",), trials_per_arm=4, default_trials=2, shortlist_runs=0,
         confirmation_runs=2 * seeds, num_runs=10, max_epochs=30, expected_epochs=30,
         most_paused=0, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
         max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,

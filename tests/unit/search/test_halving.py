@@ -314,7 +314,7 @@ def test_of_many_trials_the_sampler_is_told_the_best_and_the_latest():
     for number in range(TOLD_BEST + TOLD_LATEST + 100):
         rate = 10 ** -(1 + number % 97 / 97)
         sampler.started(number, {**RATE_ONLY.space, "sgd.learning_rate": rate}, "random")
-    places = {number: (1.0, 0.0, number * 37 % 401 / 401) for number in range(number + 1)}
+    places = {number: ((1.0, 0.0, number * 37 % 401 / 401),) for number in range(number + 1)}
     best = sorted(places, key=places.__getitem__)[:TOLD_BEST]
     told = {*best, *list(places)[-TOLD_LATEST:]}
     assert len(told) < len(places) - 20

@@ -49,7 +49,7 @@ def search(name, num_trials=18, seed=3, arm=ARM):
     for number in range(num_trials):
         params, phase = sampler.propose(number, standings)
         sampler.started(number, params, phase)
-        standings[number] = (0.0, 0.0, shortfall(params))
+        standings[number] = ((0.0, 0.0, shortfall(params)),)
         proposals.append((params, phase))
     return sampler, standings, proposals
 
@@ -119,7 +119,9 @@ def test_a_model_tells_good_from_bad(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_only_the_order_of_the_trials_counts(name):
     sampler, standings, _ = search(name, num_trials=12)
-    stretched = {number: (0.0, 0.0, math.exp(key[2])) for number, key in standings.items()}
+    stretched = {
+        number: ((0.0, 0.0, math.exp(standing[2])),) for number, (standing,) in standings.items()
+    }
     assert sampler.propose(12, stretched) == sampler.propose(12, standings)
 
 

@@ -11,6 +11,7 @@ from bakeoff.analysis.figures.learning_curves import LEARNING_CURVES
 from bakeoff.analysis.figures.learning_rates import LEARNING_RATES
 from bakeoff.analysis.figures.pair_differences import PAIR_DIFFERENCES
 from bakeoff.analysis.figures.parameters import PARAMETERS
+from bakeoff.analysis.figures.pareto_front import PARETO_FRONT
 from bakeoff.analysis.figures.pruning_audit import PRUNING_AUDIT
 from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS
@@ -30,4 +31,10 @@ FIGURES: tuple[FigureSpec[Comparison], ...] = (
     PRUNING_AUDIT,
 )
 
-__all__ = ["FIGURES", "FigureSpec"]
+
+def figures_of(comparison: Comparison) -> tuple[FigureSpec[Comparison], ...]:
+    """The figures of a report: one more where a study has several objectives."""
+    return (*FIGURES, PARETO_FRONT) if comparison.study.further_objectives else FIGURES
+
+
+__all__ = ["FIGURES", "FigureSpec", "figures_of"]

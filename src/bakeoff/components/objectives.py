@@ -1,0 +1,81 @@
+"""What a search may seek: the metrics of the task, and beside them what a run costs."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bakeoff.components.metrics import METRICS
+from bakeoff.records import EpochResult, MetricInfo, StudyConfig, Task
+from bakeoff.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostSpec:
+    """A cost of a whole run, measured while it trains."""
+
+    info: MetricInfo
+    measure: Callable[[Sequence[EpochResult]], float]
+
+    @property
+    def name(self) -> str:
+        """The cost's name."""
+        return self.info.name
+
+
+def _train_seconds(history: Sequence[EpochResult]) -> float:
+    return sum(result.train_seconds for result in history)
+
+
+COSTS: Registry[CostSpec] = Registry(
+    "cost",
+    (
+        CostSpec(
+            info=MetricInfo(
+                name="train_seconds",
+                direction="minimize",
+                low=0.0,
+                high=math.inf,
+                title="Training time",
+                unit="s",
+            ),
+            measure=_train_seconds,
+        ),
+    ),
+)
+"""Of the whole run, all its epochs; of two runs they say something only on the same machine."""
+
+
+def objective_names(task: Task) -> tuple[str, ...]:
+    """Everything that may be an objective of a task."""
+    return (*METRICS[task].names, *COSTS.names)
+
+
+def find_objective(name: str, task: Task) -> MetricInfo:
+    """What the objective called `name` means.
+
+    Raises:
+        UsageError: The task has no such metric, and no cost has this name.
+    """
+    return COSTS[name].info if name in COSTS else METRICS[task][name].info
+
+
+def further_objectives(config: StudyConfig) -> tuple[MetricInfo, ...]:
+    """The study's objectives after the first one; empty for most studies."""
+    return tuple(find_objective(name, config.data.task) for name in config.further_objectives)
+
+
+def further_scores(
+    names: Sequence[str], history: Sequence[EpochResult], scored: EpochResult
+) -> dict[str, float]:
+    """What a run is worth in its study's further objectives; NaN where it was not measured.
+
+    Args:
+        names: Of the objectives after the first.
+        history: All epochs of the run; a cost is that of them together.
+        scored: The epoch that gives the run's score, and so its other metrics too: they describe
+            one and the same model.
+    """
+    return {
+        name: COSTS[name].measure(history) if name in COSTS else scored.metrics.get(name, math.nan)
+        for name in names
+    }
