@@ -238,3 +238,21 @@ def audited(record: StudyRecord) -> StudyRecord:
     """The same study with every search trial audited, after two epochs and after four."""
     trials = (replace(run, audited=True, decision_epochs=(2, 4)) for run in record.trials)
     return replace(record, trials=tuple(trials))
+
+
+def with_seconds(record: StudyRecord) -> StudyRecord:
+    """The same study as if it had also sought short training."""
+
+    def on_run(run: TrialRecord) -> TrialRecord:
+        seconds = run.train_seconds if run.outcome == "complete" else math.nan
+        return replace(run, further_scores={"train_seconds": seconds})
+
+    seconds = MetricInfo(
+        name="train_seconds", direction="minimize", low=0.0, high=math.inf, unit="s"
+    )
+    return replace(
+        record,
+        further_objectives=(seconds,),
+        trials=tuple(map(on_run, record.trials)),
+        confirmations=tuple(map(on_run, record.confirmations)),
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.report import ReportPaths, write_report
-from record_examples import example_record, unconfirmed
+from record_examples import example_record, unconfirmed, with_seconds
 
 NUMBER = re.compile(r"(?<![\w.#-])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w]|\.\d)")
 SPLIT_DURATION = re.compile(r"\b(\d+) min (\d+) s\b")
@@ -98,6 +98,13 @@ def _paths(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
 
 def test_every_number_of_a_whole_report_stands_in_a_csv(paths: ReportPaths) -> None:
     assert all(len(tokens(text)) > 200 for text in visible_text(paths))
+    assert unmatched(paths) == []
+
+
+def test_every_number_of_a_report_on_several_objectives_stands_in_a_csv(tmp_path: Path) -> None:
+    record = with_seconds(example_record(num_arms=2, sampler="random", pruner="none"))
+    paths = write_report(compare(record), tmp_path, generated_at="now")
+    assert all("front of all arms" in text for text in visible_text(paths))
     assert unmatched(paths) == []
 
 
