@@ -1,48 +1,18 @@
 """The report in a real browser, from a file, without a network."""
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.figures import FIGURES
 from bakeoff.analysis.figures.style import ARM_COLORS
 from bakeoff.records import Flag
 from bakeoff.report import write_report
+from page_visits import ATTACK, DESKTOP, PHONE, Visit, open_page
 from record_examples import audited, example_record
-
-ATTACK = "</script><img src=x onerror=alert(1)><b>bold</b>\u2028<a href='javascript:alert(2)'>a</a>"
-DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
-
-
-@dataclass
-class Visit:
-    """An open page, and everything it did that a report must not do."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    dialogs: list[str] = field(default_factory=list)
-
-    def plots(self) -> int:
-        return self.page.locator(".plot .main-svg:first-child").count()
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(name="report", scope="module")
@@ -75,20 +45,10 @@ def _hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visit(
     browser: Browser, html: Path, *, scheme: str = "light", viewport: dict[str, int] | None = None
 ) -> Visit:
-    page = browser.new_page(color_scheme=scheme, viewport=viewport or DESKTOP)
-    seen = Visit(page)
-    page.on("console", lambda message: seen.complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-
-    def refuse(dialog: object) -> None:
-        seen.dialogs.append(dialog.message)  # type: ignore[attr-defined]
-        dialog.dismiss()  # type: ignore[attr-defined]
-
-    page.on("dialog", refuse)
-    page.goto(html.as_uri())
+    seen = open_page(browser, scheme=scheme, viewport=viewport)
+    seen.page.goto(html.as_uri())
     # Not `wait_for_function`: the page's own policy forbids the evaluation it does.
-    page.locator(".plot").last.locator(".main-svg").first.wait_for(state="attached")
+    seen.page.locator(".plot").last.locator(".main-svg").first.wait_for(state="attached")
     return seen
 
 

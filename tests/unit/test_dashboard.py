@@ -8,19 +8,25 @@ from http.client import HTTPConnection
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.figures.style import ARM_COLORS
 from bakeoff.commands.refresh import RefreshingObserver
-from bakeoff.dashboard import build_server, note_verdict, publish
+from bakeoff.dashboard import build_server, publish, publish_progress
 from bakeoff.dashboard import server as dashboard_server
 from bakeoff.dashboard.access import Access
-from bakeoff.dashboard.artifacts import StudyArtifacts, curve_svg
+from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
+from bakeoff.dashboard.either_scheme import DARK_CARD, EITHER, LIGHT_CARD
+from bakeoff.dashboard.publishing import CARD_HEIGHT
+from bakeoff.dashboard.reports import index_page
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, MetricInfo, TrialRecord
 from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
+from contrast import contrast
 from study_examples import study_document, study_facts
 
 
@@ -162,11 +168,40 @@ def test_the_dashboards_own_pages_are_guarded_too(server):
 
 def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, folder):
     url = f"sqlite:///{folder / 'studies.db'}"
-    note_verdict(url, "toy", "adam wins here.")
-    (study,) = [one for one in json.loads(answer(server, "/api/studies")[1])["study_summaries"]
-                if one["study_name"] == "toy"]  # fmt: skip
-    note = json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])["note"]["body"]
-    assert note == "adam wins here.\n\n[The report](/reports/toy/index.html)"
+    comparison = compare(Storage(url).load_record("toy"))
+    publish_progress(url, comparison, has_report=False)
+    assert "The study is running." in note_of(server, "toy")
+    verdict = replace(comparison.verdict, headline="a_b wins [here](http://evil.example).")
+    publish_progress(url, replace(comparison, verdict=verdict), has_report=True)
+    note = note_of(server, "toy")
+    assert note.startswith(r"**a_b wins \[here\](http://evil.example).**")
+    assert note.endswith("[The report](/reports/toy/index.html)")
+    assert "runs of study **toy**" in note_of(server, "toy:confirm")
+
+
+def note_of(server, name):
+    studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
+    (study_id,) = [one["study_id"] for one in studies if one["study_name"] == name]
+    return json.loads(answer(server, f"/api/studies/{study_id}")[1])["note"]["body"]
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ('{"study": {"question": "<b>?"}, "level": "L1", "verdict": {"headline": "a & b lead"}}',
+         ["&lt;b&gt;?</a>", "a &amp; b lead", "toy · L1"]),
+        ('{"level": "L3", "headline": "a ranks above b"}', ["toy</a>", "a ranks above b", ">L3<"]),
+        ("[]", ["toy</a>"]),
+        ("{", ["toy</a>"]),
+    ],
+    ids=["study", "several studies", "odd", "damaged"],
+)  # fmt: skip
+def test_the_index_says_what_each_report_found(tmp_path, summary, said):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "index.html").write_text("")
+    (tmp_path / "toy" / "summary.json").write_text(summary)
+    page = index_page(tmp_path)
+    assert all(text in page for text in said)
 
 
 # ---------------------------------------------------------------- who may ask
@@ -253,6 +288,7 @@ HISTORY = tuple(
     for epoch in (1, 2, 3)
 )
 CONTENT = {
+    "confusion-matrix.svg": 'fill-opacity="0.750"',
     "confusion-matrix.csv": "class,predicted 0,predicted 1,recall\n0,3,1,0.75\n1,0,0,\n",
     "learning-curve.csv": "epoch,accuracy,train_loss,learning_rate\n1,0.6,",
     "learning-curve.svg": "validation accuracy by epoch",
@@ -304,14 +340,22 @@ def test_the_key_figures_stand_in_the_dashboard(published):
         plot["id"]: json.loads(plot["graph_object"]) for plot in details["plotly_graph_objects"]
     }
     assert {"F4-search-progress", "F6-learning-rates"} <= set(shown)
-    assert all(plot["layout"]["title"]["text"].startswith(name[:2]) for name, plot in shown.items())
+    for name, plot in shown.items():
+        assert f">{name[:2]}. " in plot["layout"]["title"]["text"]
+        assert plot["layout"]["height"] == CARD_HEIGHT
+
+
+def test_figures_keep_their_colours_apart_from_light_and_dark_cards():
+    colors = [EITHER.get(light, light) for light, _ in ARM_COLORS]
+    assert len(set(colors)) == len(ARM_COLORS)
+    assert all(contrast(color, card) >= 3 for color in colors for card in (LIGHT_CARD, DARK_CARD))
 
 
 def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):
     study, details = study_details(published)
     (trial,) = details["trials"]
     names = [artifact["filename"] for artifact in trial["artifacts"]]
-    assert sorted(names) == ["confusion-matrix.csv", "learning-curve.csv", "learning-curve.svg"]
+    assert sorted(names) == sorted(CONTENT)
     for artifact in trial["artifacts"]:
         path = f"/artifacts/{study['study_id']}/{trial['trial_id']}/{artifact['artifact_id']}"
         status, body, headers = answer(published, path)
@@ -347,6 +391,15 @@ def test_a_curve_is_drawn_from_whatever_there_is(history):
     assert len(drawn.findall("{*}circle")) == sum(
         one.metrics["accuracy"] == one.metrics["accuracy"] for one in history
     )
+
+
+@pytest.mark.parametrize(("classes", "numbers"), [(1, 1), (3, 5), (40, 0)])
+def test_a_confusion_matrix_has_a_cell_for_each_pair_of_classes(classes, numbers):
+    counts = np.diag(range(1, classes + 1)) + np.eye(classes, k=1, dtype=int)
+    drawn = ET.fromstring(confusion_svg(counts.tolist()))  # noqa: S314 - our own text
+    assert len(drawn.findall("{*}rect")) == classes**2 + 1
+    shown = [text for text in drawn.findall("{*}text") if text.get("dominant-baseline")]
+    assert len(shown) == numbers
 
 
 # ---------------------------------------------------------------- while a study runs

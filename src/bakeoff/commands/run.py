@@ -76,11 +76,12 @@ def run_and_report(
 
 
 def _refresh(name: str, storage_url: str) -> None:
-    """Put the key figures of a running study into the dashboard."""
-    from bakeoff.dashboard import publish_figures
+    """Put the verdict so far and the key figures of a running study into the dashboard."""
+    from bakeoff.dashboard import publish_progress
     from bakeoff.storage import Storage
 
-    publish_figures(storage_url, compare(Storage(storage_url).load_record(name)))
+    comparison = compare(Storage(storage_url).load_record(name))
+    publish_progress(storage_url, comparison, has_report=False)
 
 
 def report_study(

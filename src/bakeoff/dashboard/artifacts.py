@@ -23,6 +23,10 @@ from bakeoff.records import EpochResult, MetricInfo, TrialRecord
 FOLDER = "artifacts"
 ARTIFACT_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 WIDTH, HEIGHT, MARGIN = 480, 300, 54
+SIDE = 480
+"""Width and height of the confusion matrix; its cells share what the margins leave."""
+MOST_LABELLED = 20
+"""With more classes, the cells are too small for numbers."""
 
 
 class StudyArtifacts:
@@ -80,6 +84,7 @@ def attach_curves(
     counts = next((one.confusion for one in reversed(run.history) if one.confusion), ())
     if counts:
         files["confusion-matrix.csv"] = (confusion_csv(counts), "text/csv")
+        files["confusion-matrix.svg"] = (confusion_svg(counts), "image/svg+xml")
     for name, (content, kind) in files.items():
         identity = str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
         write_atomically(folder / identity, content)
@@ -123,9 +128,46 @@ def curve_svg(history: Sequence[EpochResult], metric: MetricInfo) -> str:
         if math.isfinite(result.metrics.get(metric.name, math.nan))
     ]
     title = escape(f"validation {metric.title or metric.name} by epoch")
-    body = _line(points) if points else ""
+    return _svg(WIDTH, HEIGHT, title, _line(points) if points else "")
+
+
+def confusion_svg(counts: Sequence[Sequence[int]]) -> str:
+    """The confusion matrix as a picture: a cell is the darker, the more of its row it holds."""
+    size = (SIDE - 1.5 * MARGIN) / len(counts)
+    cells = "".join(
+        _cell(count, sum(row), MARGIN + column * size, MARGIN + line * size, size, len(counts))
+        for line, row in enumerate(counts)
+        for column, count in enumerate(row)
+    )
+    step = 1 + (len(counts) - 1) // MOST_LABELLED
+    labels = "".join(
+        f'<text x="{MARGIN - 8}" y="{middle + 4:.1f}" text-anchor="end">{label}</text>'
+        f'<text x="{middle:.1f}" y="{SIDE - 0.5 * MARGIN + 16}" text-anchor="middle">{label}</text>'
+        for label in range(0, len(counts), step)
+        for middle in [MARGIN + (label + 0.5) * size]
+    )
+    return _svg(SIDE, SIDE + 20, "class (rows) and predicted class (columns)", cells + labels)
+
+
+def _cell(count: int, total: int, x: float, y: float, size: float, num_classes: int) -> str:
+    share = count / total if total else 0.0
+    square = (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" height="{size:.1f}"'
+        f' fill="#0072b2" fill-opacity="{share:.3f}" stroke="#dedcd4" stroke-width="0.5"/>'
+    )
+    if not count or num_classes > MOST_LABELLED:
+        return square
+    ink = "#fff" if share > 0.5 else "#1f2328"  # noqa: PLR2004 - half way to the darkest
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+        f'{square}<text x="{x + size / 2:.1f}" y="{y + size / 2:.1f}" fill="{ink}"'
+        f' text-anchor="middle" dominant-baseline="central" font-size="{min(13, size / 3):.1f}">'
+        f"{count}</text>"
+    )
+
+
+def _svg(width: int, height: int, title: str, body: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
         f' font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
         f'<text x="{MARGIN}" y="24" font-weight="bold">{title}</text>{body}</svg>\n'
     )

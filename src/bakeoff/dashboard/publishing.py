@@ -3,22 +3,34 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 import optuna_dashboard
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.analysis.figures import figures_of
+from bakeoff.analysis.figures import FigureSpec, figures_of
 from bakeoff.dashboard.artifacts import FOLDER, attach_curves
+from bakeoff.dashboard.either_scheme import for_either_scheme
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
+from bakeoff.report.markdown import escape, markdown_table
+from bakeoff.report.page import glance_table
+from bakeoff.report.verdict_tables import LEVELS
 from bakeoff.storage import Storage
+from bakeoff.storage.studies import CONFIRM_SUFFIX
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SHOWN_FIGURES = ("F1", "F3", "F4", "F6", "F12")
 """Of the report, those that say most beside optuna-dashboard's own plots."""
 MAX_CHARACTERS = 400_000
 """A figure whose JSON is longer is left out: it would be stored in hundreds of rows."""
-PAPER = "#ffffff"
+CARD_HEIGHT = 450
+"""Pixels that optuna-dashboard gives a figure; what is higher would hide the figure below it."""
+MAX_SQUEEZE = 2.5
+"""A figure that would have to lose more of its height than this factor is left out."""
 
 
 def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
@@ -28,8 +40,7 @@ def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
         BakeoffError: The storage cannot be written.
     """
     name = comparison.study.name
-    note_verdict(storage_url, name, comparison.verdict.headline)
-    publish_figures(storage_url, comparison)
+    publish_progress(storage_url, comparison, has_report=True)
     storage = Storage(storage_url, create=True)
     chosen = {arm.chosen_trial for arm in comparison.arms}
     stored = {run.number: trial_id for trial_id, run in storage.load_runs(name, "search")}
@@ -43,40 +54,63 @@ def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
                 )  # fmt: skip
 
 
-def note_verdict(storage_url: str, name: str, headline: str) -> None:
-    """Make the verdict and a link to the report the note that the dashboard shows of a study.
+def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bool) -> None:
+    """Put what is known so far into the stored study: the verdict as its note, and the figures.
+
+    Args:
+        storage_url: Where the study is stored.
+        comparison: What is known of it.
+        has_report: Whether the note may link to the report.
 
     Raises:
         BakeoffError: The storage cannot be written.
     """
     storage = Storage(storage_url, create=True)
+    name = comparison.study.name
     with _writing(storage):
-        text = f"{headline}\n\n[The report](/reports/{name}/index.html)"
-        optuna_dashboard.save_note(_load(storage, name), text)
-
-
-def publish_figures(storage_url: str, comparison: Comparison) -> None:
-    """Put the key figures into the stored study; each replaces the one of the same name.
-
-    Raises:
-        BakeoffError: The storage cannot be written.
-    """
-    storage = Storage(storage_url, create=True)
-    with _writing(storage):
-        study = _load(storage, comparison.study.name)
+        study = _load(storage, name)
+        study.set_user_attr("verdict", comparison.verdict.headline)
+        optuna_dashboard.save_note(study, note_text(comparison, has_report=has_report))
+        optuna_dashboard.save_note(
+            _load(storage, name + CONFIRM_SUFFIX),
+            f"Shortlist and confirmation runs of study **{escape(name)}**, which has the verdict."
+            " Values are validation scores; the test scores stand in the report.",
+        )
         for spec in figures_of(comparison):
-            rows = spec.compute(comparison) if spec.id in SHOWN_FIGURES else ()
-            if not rows:
-                continue
-            figure = spec.draw(rows, comparison)
-            # the dashboard has a dark mode that these colours were not made for
-            figure.update_layout(
-                paper_bgcolor=PAPER, plot_bgcolor=PAPER, margin={"t": 90},
-                title={"text": f"{spec.id}. {spec.question}", "x": 0.01, "font": {"size": 12}},
-            )  # fmt: skip
-            if len(figure.to_json()) <= MAX_CHARACTERS:
+            figure = _figure(spec, comparison) if spec.id in SHOWN_FIGURES else None
+            if figure is not None:
                 identity = f"{spec.id}-{spec.slug}"
                 optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
+
+
+def note_text(comparison: Comparison, *, has_report: bool) -> str:
+    """The verdict and the arms as Markdown in which nothing but our own links is a link."""
+    name = comparison.study.name
+    parts = [
+        f"**{escape(comparison.verdict.headline)}**",
+        f"Evidence level {comparison.level}, {escape(LEVELS[comparison.level])}.",
+        markdown_table(glance_table(comparison)),
+        f"[The report](/reports/{name}/index.html)" if has_report else "The study is running.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "go.Figure | None":
+    """A figure as it is stored; None where there is nothing to draw or it cannot be shown well."""
+    rows = spec.compute(comparison)
+    if not rows:
+        return None
+    drawn = spec.draw(rows, comparison)
+    if drawn.layout.height > MAX_SQUEEZE * CARD_HEIGHT:
+        return None
+    drawn.update_yaxes(title_font_size=11)
+    drawn.update_layout(
+        height=CARD_HEIGHT,
+        margin={"t": 80},
+        title={"text": f"{spec.id}. {spec.question}", "x": 0.01, "y": 0.97, "font": {"size": 13}},
+    )
+    figure = for_either_scheme(drawn)
+    return figure if len(figure.to_json()) <= MAX_CHARACTERS else None
 
 
 def _load(storage: Storage, name: str) -> optuna.Study:

@@ -1,9 +1,7 @@
 """`study dashboard`: optuna-dashboard on the same storage, and the reports under `/reports/`."""
 
-import html
 import mimetypes
 import os
-import re
 import socketserver
 import sys
 import webbrowser
@@ -18,12 +16,11 @@ import typer
 
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
+from bakeoff.dashboard.reports import INDEX_POLICY, PLACE, index_page, read_file, report_names
 from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
-from bakeoff.studyfile import STUDY_NAME
 
-REPORT_PATH = re.compile(r"/reports/(?P<name>[^/]+)(?:/(?P<file>.*))?")
 REPORT_POLICY = "frame-ancestors 'none'"
 ARTIFACTS = "/artifacts/"
 
@@ -112,8 +109,9 @@ def build_app(dashboard: App, output: Path, access: Access) -> App:
             start_response("302 Found", [("Location", place), ("Set-Cookie", cookie)])
             return []
         if path in ("/reports", "/reports/"):
-            return _answer(start_response, "200 OK", _index(output), "text/html; charset=utf-8")
-        found = REPORT_PATH.fullmatch(path)
+            page, kind = index_page(output).encode(), "text/html; charset=utf-8"
+            return _answer_content(start_response, "200 OK", page, kind, INDEX_POLICY)
+        found = PLACE.fullmatch(path)
         if found and found["file"] is None and found["name"] in report_names(output):
             start_response("302 Found", [("Location", f"/reports/{found['name']}/index.html")])
             return []
@@ -144,71 +142,30 @@ def _with_guards(start_response: StartResponse, path: str) -> StartResponse:
     return start
 
 
-def _answer(
-    start_response: StartResponse, status: str, body: str, kind: str = "text/plain; charset=utf-8"
+def _answer(start_response: StartResponse, status: str, text: str) -> list[bytes]:
+    return _answer_content(start_response, status, text.encode(), "text/plain; charset=utf-8")
+
+
+def _answer_content(
+    start_response: StartResponse, status: str, content: bytes, kind: str, policy: str = ""
 ) -> list[bytes]:
-    content = body.encode()
-    start_response(
-        status,
-        [
-            ("Content-Type", kind),
-            ("Content-Length", str(len(content))),
-            ("X-Content-Type-Options", "nosniff"),
-        ],
-    )
+    headers = [
+        ("Content-Type", kind),
+        ("Content-Length", str(len(content))),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    start_response(status, headers + ([("Content-Security-Policy", policy)] if policy else []))
     return [content]
-
-
-def report_names(output: Path) -> list[str]:
-    """Names of the studies that have a report in this folder."""
-    return sorted(
-        page.parent.name
-        for page in output.glob("*/index.html")
-        if STUDY_NAME.fullmatch(page.parent.name)
-    )
-
-
-def _index(output: Path) -> str:
-    items = "".join(
-        f'<li><a href="/reports/{html.escape(name)}/index.html">{html.escape(name)}</a></li>'
-        for name in report_names(output)
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Reports</title>'
-        "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;"
-        "max-width:40rem;margin:3rem auto;padding:0 1rem}</style></head><body><h1>Reports</h1>"
-        f"<ul>{items or '<li>none yet: <code>study report NAME</code> writes one</li>'}</ul>"
-        '<p><a href="/dashboard">optuna-dashboard</a></p></body></html>'
-    )
-
-
-def _read_report(output: Path, name: str, file: str) -> bytes | None:
-    if name not in report_names(output):
-        return None
-    try:
-        folder = (output / name).resolve()
-        path = (folder / file).resolve()
-        is_ours = path.is_relative_to(folder) and path.relative_to(folder).parts[0] != "checkpoints"
-        return path.read_bytes() if is_ours and path.is_file() else None
-    except (OSError, ValueError, RuntimeError, IndexError):
-        return None  # no file can have such a name
 
 
 def _serve_report(
     output: Path, name: str, file: str, start_response: StartResponse
 ) -> Iterable[bytes]:
     """A file of a report; nothing outside the report's folder, whatever the path says."""
-    content = _read_report(output, name, file or "index.html")
+    content = read_file(output, name, file or "index.html")
     if content is None:
         return _answer(start_response, "404 Not Found", "no such report")
     kind = mimetypes.guess_type(file or "index.html")[0] or "application/octet-stream"
-    start_response(
-        "200 OK",
-        [
-            ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
-            ("Content-Length", str(len(content))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Content-Security-Policy", REPORT_POLICY),
-        ],
-    )
-    return [content]
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    return _answer_content(start_response, "200 OK", content, kind, REPORT_POLICY)

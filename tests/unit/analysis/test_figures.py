@@ -37,6 +37,7 @@ from bakeoff.records import (
     StudyRecord,
     TrialRecord,
 )
+from contrast import contrast
 from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed
 
 LIGHT_PAGE, DARK_PAGE = "#fbfaf7", "#15181d"
@@ -407,19 +408,6 @@ def colors(value: object, key: str = "") -> Iterator[str]:
 def test_arm_colours_stand_out_on_both_pages(light: str, dark: str) -> None:
     assert contrast(light, LIGHT_PAGE) >= MIN_CONTRAST
     assert contrast(dark, DARK_PAGE) >= MIN_CONTRAST
-
-
-def contrast(color: str, other: str) -> float:
-    """Contrast ratio of WCAG 2.2."""
-    darker, lighter = sorted((luminance(color), luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(color: str) -> float:
-    """Relative luminance of WCAG 2.2."""
-    parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize(

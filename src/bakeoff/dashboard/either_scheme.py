@@ -1,0 +1,76 @@
+"""A figure for a page whose colour scheme may change after the figure was stored.
+
+optuna-dashboard draws a stored figure as it is, on a light or a dark card. So paper is transparent,
+lines have colours that stand out from both, and text takes the colour of the text around it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.analysis.figures.style import (
+    ARM_COLORS,
+    BAND,
+    BAND_OPACITY,
+    FAINT,
+    FAINT_INK,
+    GRID,
+    INK,
+)
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+NEUTRAL = "#808080"
+"""A grey with a contrast of at least 3.9 to white and to the dashboard's dark cards."""
+LIGHT_CARD, DARK_CARD = "#ffffff", "#1e1e1e"
+"""What optuna-dashboard draws figures on."""
+
+_TWINS = {INK: NEUTRAL, FAINT_INK: NEUTRAL, ARM_COLORS[5][0]: NEUTRAL}
+EITHER: Mapping[str, str] = {
+    GRID: "rgba(128, 128, 128, 0.25)",
+    BAND: "rgba(128, 128, 128, 0.18)",
+    **_TWINS,
+    **{a + opacity: b + opacity for a, b in _TWINS.items() for opacity in (FAINT, BAND_OPACITY)},
+}
+"""Colours of our figures that do not stand out from both cards, and what replaces them."""
+
+BEFORE, AFTER = '<span style="color:currentColor">', "</span>"
+
+
+def for_either_scheme(figure: "go.Figure") -> "go.Figure":
+    """`figure` with colours that are legible on a light and on a dark page."""
+    import plotly.graph_objects as go
+
+    plain = _recolored(figure.to_plotly_json(), "")
+    for trace in plain["data"]:
+        if "name" in trace:
+            trace["name"] = inherited(trace["name"])
+    layout = plain["layout"]
+    titles = [axis["title"] for axis in _axes(layout) if axis.get("title", {}).get("text")]
+    for title in filter(None, [layout.get("title"), *titles]):
+        title["text"] = inherited(title["text"])
+    for axis in _axes(layout):
+        axis |= {"tickprefix": BEFORE, "ticksuffix": AFTER}
+        if "tickvals" in axis:  # these are drawn without what stands before and after others
+            texts = axis.get("ticktext", [f"{value:g}" for value in axis["tickvals"]])
+            axis["ticktext"] = [inherited(text) for text in texts]
+    return go.Figure(plain)
+
+
+def inherited(text: str) -> str:
+    """`text`, plotly's markup, in the colour of the page's own text."""
+    return f"{BEFORE}{text}{AFTER}"
+
+
+def _axes(layout: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [value for key, value in layout.items() if key.startswith(("xaxis", "yaxis"))]
+
+
+def _recolored(value: Any, key: str) -> Any:
+    """A copy in which every colour is replaced that has a replacement."""
+    if isinstance(value, Mapping):
+        return {name: _recolored(item, name) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_recolored(item, key) for item in value]
+    is_color = isinstance(value, str) and key.endswith("color")
+    return EITHER.get(value, value) if is_color else value
