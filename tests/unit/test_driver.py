@@ -556,6 +556,7 @@ def test_an_extended_study_keeps_its_trials_and_gives_every_arm_the_new_budget(s
     record = more.storage.load_record("toy")
     assert record.trials_per_arm == 9
     assert "search.trials_per_arm: 6 -> 9" in record.notes[0]
+    assert record.changed_after_results == ()
     assert session(config=larger()).search() == 0
 
 
@@ -581,6 +582,8 @@ def test_an_extended_study_confirms_again_what_was_found_and_new_arms(session):
     runs = [(run.arm, run.purpose, run.configuration, run.seed) for run in more.confirmations()]
     assert len(runs) == len(set(runs)) > before
     assert {run[0] for run in runs if run[1] == "confirm"} == {"sgd", "adam", "rmsprop"}
+    changes = more.storage.load_record("toy").changed_after_results
+    assert "search.trials_per_arm: 6 -> 9" in changes
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,7 @@ FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
 def audit(findings: Findings) -> tuple[Flag, ...]:
     """The flags that a study raises, by id; a flag may be raised more than once.
 
-    W15 (analysis settings changed after the search) needs a record of the change, which
-    `StudyRecord` does not hold; W03 and W14 are raised from what is visible in the runs.
+    W03 and W14 are raised from what is visible in the runs.
     """
     return tuple(flag for check in CHECKS for flag in check(findings))
 
@@ -243,6 +242,12 @@ def _check_seconds(findings: Findings) -> Iterator[Flag]:
         )
 
 
+def _check_changes(findings: Findings) -> Iterator[Flag]:
+    changes = findings.record.changed_after_results
+    if changes:
+        yield raise_flag("W15", f"When confirmation runs had been read: {'; '.join(changes)}.")
+
+
 CHECKS: Sequence[Callable[[Findings], Iterator[Flag]]] = (
     _check_shared_sampler,
     _check_pruning,
@@ -258,6 +263,7 @@ CHECKS: Sequence[Callable[[Findings], Iterator[Flag]]] = (
     _check_horizon,
     _check_evaluations,
     _check_seconds,
+    _check_changes,
 )
 
 Value = TypeVar("Value", int, str)

@@ -5,13 +5,13 @@ depend on earlier ones and are left out; a trial that was pruned because others 
 unknown final score, of which only bounds are known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bakeoff.analysis.arms import best_first, searched_trials
+from bakeoff.analysis.arms import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan, worst_known_score
 from bakeoff.analysis.statistics import Scores
 from bakeoff.records import CHARGED_OUTCOMES, StudyRecord, TrialRecord
@@ -70,17 +70,21 @@ def random_draws(record: StudyRecord, arm: str) -> Draws:
     trials = tuple(
         trial for trial in searched if trial.phase == "random" and trial.outcome in CHARGED_OUTCOMES
     )
-    best = best_first(searched, record.objective.sign)
-    top = _signed(record, best[0].score) if best else -np.inf
     scores = _or_worst(record, [_known_score(record, trial) for trial in trials])
     cut = np.array([_is_cut(record, trial) for trial in trials], dtype=bool)
     return Draws(
         arm=arm,
         trials=trials,
         scores=scores,
-        upper=np.where(cut, np.maximum(scores, top), scores),
+        upper=np.where(cut, np.maximum(scores, _top(record, searched)), scores),
         epochs=np.array([trial.epochs_run for trial in trials], dtype=float),
     )
+
+
+def _top(record: StudyRecord, searched: Sequence[TrialRecord]) -> float:
+    """The best complete score of an arm, signed; minus infinity without one."""
+    scores = (_signed(record, trial.score) for trial in searched if trial.outcome == "complete")
+    return max((score for score in scores if np.isfinite(score)), default=-np.inf)
 
 
 def is_random_search(record: StudyRecord, arm: str) -> bool:

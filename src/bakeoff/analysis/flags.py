@@ -45,7 +45,7 @@ FLAG_TEXTS: Mapping[str, FlagText] = {
     "W05": FlagText(
         "No confirmation runs",
         "blocks",
-        "Run the configurations found again on fresh seeds, the same in every arm.",
+        "Run the configurations found again on fresh seeds, one list of them for all arms.",
     ),
     "W06": FlagText(
         "The test set was read before confirmation",
@@ -91,6 +91,12 @@ FLAG_TEXTS: Mapping[str, FlagText] = {
         "Seconds cannot be compared",
         "note",
         "Compare epochs, or repeat the runs on one idle machine.",
+    ),
+    "W15": FlagText(
+        "Settings changed after results were seen",
+        "note",
+        "Adding until a difference shows makes p values too small: take them as optimistic, or"
+        " repeat the study under a new name with all seeds and trials from the start.",
     ),
 }
 

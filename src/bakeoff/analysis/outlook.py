@@ -29,6 +29,35 @@ def outlook_sentences(findings: Findings) -> Iterator[str]:
             yield sentence
 
 
+def step_to_verdict(findings: Findings) -> str:
+    """What brings a verdict where there is none yet; empty where more runs would not bring it.
+
+    They would not after a test set was read early or with one arm, and there is nothing to confirm
+    while no trial is complete.
+    """
+    record, need = findings.record, findings.min_seeds
+    is_open = findings.level == "L0" and findings.blocked_by != "test_set_read"
+    nothing_found = record.finished and all(arm.search_best is None for arm in findings.arms)
+    if not is_open or nothing_found or len(record.arms) < 2:  # noqa: PLR2004 - nothing to compare
+        return ""
+    if record.foreign:
+        return (
+            "What such a database holds cannot give a verdict. It takes a study that searches each"
+            f" arm on its own and trains its choice again on {need} fresh seeds: `study init`"
+            " begins one."
+        )
+    if findings.blocked_by is not None:
+        return ""
+    if record.confirm.seeds < need:
+        return (
+            f'To get a verdict, set seeds = "auto" in [confirm] of the study file ({need} for this'
+            " many arms) and continue with `study run FILE --extend`."
+        )
+    if not record.finished:
+        return "To get a verdict, continue with `study run FILE`: it confirms what it has found."
+    return ""
+
+
 def _outlook(pair: Pair, findings: Findings) -> str | None:
     a, b = pair.names
     have, status = pair.sample.num_seeds, pair.result.status

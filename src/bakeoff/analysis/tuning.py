@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import integrate, stats
 
 from bakeoff.analysis.statistics import ROUNDING, Interval, Scores
@@ -18,8 +19,8 @@ RESAMPLES, FEWEST_RESAMPLES = 2_000, 400
 """Bootstrap resamples; fewer, but never fewer than the second, where there are many trials."""
 RESAMPLED_VALUES = 1_000_000
 """Resamples times distinct scores, so that the memory needed has a bound."""
-COST_ORDERS, ORDERS_AT_ONCE = 5_000, 250
-"""Random orders of the trials, and how many of them are in memory at a time."""
+COST_ORDERS = 5_000
+"""Random orders of the trials."""
 
 
 def expected_best_of_k(scores: Scores, k: int) -> float:
@@ -158,14 +159,11 @@ def expected_best_by_cost(scores: Scores, costs: Scores, budgets: Scores) -> Sco
     Source: Dodge et al. 2019, "Show Your Work", section 3, with cost in place of trials.
     """
     rng = np.random.default_rng(0)
-    total = np.zeros(len(budgets))
-    for _ in range(COST_ORDERS // ORDERS_AT_ONCE):
-        order = rng.permuted(np.tile(np.arange(len(scores)), (ORDERS_AT_ONCE, 1)), axis=1)
-        spent = np.cumsum(costs[order], axis=1)
-        best = np.maximum.accumulate(scores[order], axis=1)
-        for place, budget in enumerate(budgets):
-            num_ended = np.count_nonzero(spent <= budget * (1 + ROUNDING), axis=1)
-            total[place] += np.sum(best[np.arange(len(order)), np.maximum(num_ended, 1) - 1])
+    total, limits = np.zeros(len(budgets)), budgets * (1 + ROUNDING)
+    for _ in range(COST_ORDERS):
+        order = rng.permutation(len(scores))
+        num_ended = np.searchsorted(np.cumsum(costs[order]), limits, side="right")
+        total += np.maximum.accumulate(scores[order])[np.maximum(num_ended, 1) - 1]
     possible = (budgets >= np.max(costs)) & (budgets <= np.sum(costs) * (1 + ROUNDING))
     return np.where(possible, total / COST_ORDERS, np.nan)
 
@@ -245,8 +243,14 @@ def _checked(scores: Scores, k: int) -> Scores:
 
 @lru_cache(maxsize=256)
 def _best_below(num: int, k: int) -> Scores:
-    """P(all k drawn from `num` are among the i lowest) for i = 0..num, [num + 1]; not writable."""
-    below = np.asarray(stats.hypergeom.pmf(k, num, np.arange(num + 1), k), dtype=np.float64)
+    """P(all k drawn from `num` are among the i lowest) for i = 0..num, [num + 1]; not writable.
+
+    The hypergeometric probability C(i, k) / C(num, k), as a product from the top: C(i - 1, k) is
+    C(i, k) times (i - k) / i.
+    """
+    i = np.arange(num, 0, -1)
+    factors = np.concatenate(([1.0], np.maximum(i - k, 0) / i))
+    below = np.asarray(np.cumprod(factors)[::-1], dtype=np.float64).copy()
     below.setflags(write=False)
     return below
 
@@ -256,15 +260,32 @@ def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Score
 
     `values` [V] are sorted and hold every score.
     """
-    num_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, RESAMPLED_VALUES // len(values)))
-    drawn = np.random.default_rng(seed).integers(len(scores), size=(num_resamples, len(scores)))
-    places = (
-        np.searchsorted(values, scores)[drawn] + len(values) * np.arange(num_resamples)[:, None]
-    )
-    counts = np.bincount(places.ravel(), minlength=num_resamples * len(values))
-    num_upto = np.cumsum(counts.reshape(num_resamples, len(values)), axis=1)
+    num_upto = _resampled_counts(scores.tobytes(), values.tobytes(), seed)
     upto = _best_below(len(scores), k)[num_upto]
-    return np.pad(upto[:, :-1], ((0, 0), (1, 0))), upto
+    below = np.zeros_like(upto)
+    below[:, 1:] = upto[:, :-1]
+    return below, upto
+
+
+@lru_cache(maxsize=2)
+def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np.int32]:
+    """Trials of each resample at or below each value [R, V]; kept, since no k changes them.
+
+    Args:
+        scores: Bytes of an array of floats [n].
+        values: Bytes of a sorted array of floats [V] that holds every score.
+        seed: Of the resamples.
+    """
+    own, sorted_values = np.frombuffer(scores), np.frombuffer(values)
+    num_values = len(sorted_values)
+    num_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, RESAMPLED_VALUES // num_values))
+    places = np.searchsorted(sorted_values, own).astype(np.int32)
+    drawn = np.random.default_rng(seed).integers(len(own), size=(num_resamples, len(own)))
+    counts = np.empty((num_resamples, num_values), dtype=np.int32)
+    for row, resample in enumerate(drawn):
+        np.cumsum(np.bincount(places[resample], minlength=num_values), out=counts[row])
+    counts.setflags(write=False)
+    return counts
 
 
 def _percentiles(values: Scores, level: float) -> Interval:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.objectives import objective_sentences
-from bakeoff.analysis.outlook import outlook_sentences
+from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
 from bakeoff.analysis.statistics import ALPHA
@@ -49,6 +49,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
     """The headline, the sentences that carry it, and the tie-breakers of a leading group."""
     unfinished = "The study is not finished; these numbers will change."
     claims = _claims(findings, flags) if findings.leading else _observations(findings)
+    next_step = step_to_verdict(findings)
     notes = (
         f"{flag.title} ({flag.id}): {flag.detail}" for flag in flags if flag.severity == "note"
     )
@@ -59,6 +60,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
             *claims,
             *objective_sentences(findings.record),
             *outlook_sentences(findings),
+            *([next_step] if next_step else []),
             *findings.record.caveats,
             *(f"Noted while it ran: {note}." for note in findings.record.notes),
             *notes,
@@ -66,6 +68,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
         leading=findings.leading,
         tie_breakers=tuple(_tie_breakers(findings, flags)),
         scope=findings.scope,
+        next_step=next_step,
     )
 
 

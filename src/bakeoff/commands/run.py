@@ -108,7 +108,10 @@ def report_study(
 
 def print_comparison(comparison: Comparison) -> None:
     """The verdict's headline and a table of the arms."""
-    typer.echo(f"\n{comparison.verdict.headline}\n")
+    typer.echo(f"\n{comparison.verdict.headline}")
+    if comparison.verdict.next_step:
+        typer.echo(comparison.verdict.next_step)
+    typer.echo()
     metric = comparison.study.objective.name
     print_table(
         ["arm", "trials", f"best {metric} in search", "seeds", f"test {metric}", "95 % interval"],

@@ -246,6 +246,8 @@ class Verdict:
     """Arms no other arm was shown to beat, best mean first; empty below L1."""
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
+    next_step: str = ""
+    """How to get a verdict; empty where there is one, or where more runs would not bring it."""
 
 
 @dataclass(frozen=True, kw_only=True)

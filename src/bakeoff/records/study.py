@@ -79,6 +79,8 @@ class StudyRecord:
     notes: tuple[str, ...] = ()
     """What happened on the way that a reader should know: pruning switched off, a search extended
     or ended by a timeout."""
+    changed_after_results: tuple[str, ...] = ()
+    """Settings changed when confirmation runs had been read, as `key: before -> after`."""
     foreign: bool = False
     """Whether another program made it; no budget was promised to its arms then."""
     caveats: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = 1
 STUDY_KEY = "bakeoff:study"
+CHANGED_KEY = "changed_after_results"
 CONFIRM_SUFFIX = ":confirm"
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
     "maximize": StudyDirection.MAXIMIZE,
@@ -206,6 +207,8 @@ class Storage:
         begun = {"optimizers": self.load_config(config.name).search.optimizers,
                  "schedulers": self.load_config(config.name).search.schedulers}  # fmt: skip
         extended = {"begun_with": begun, **content, "config": format_study(config)}
+        if any(run.test_metrics for _, run in self.load_runs(config.name, "confirm")):
+            extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes]
         for key in ("finished", "search_ended"):
             self._persist(partial(self._rdb.set_study_user_attr, study_id, key, False))
         self._persist(
@@ -368,4 +371,5 @@ class Storage:
             config_hash=fingerprint(config),
             finished=self.is_finished(name),
             notes=self.notes(name),
+            changed_after_results=tuple(self._content(name).get(CHANGED_KEY, ())),
         )

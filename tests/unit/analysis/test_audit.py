@@ -57,7 +57,7 @@ def test_every_flag_says_what_to_do(name):
         *[(name, "withholds") for name in ("W01", "W02", "W03")],
         *[(name, "provisional") for name in ("W04", "W09", "W10", "W11", "W12", "W13")],
         *[(name, "blocks") for name in ("W05", "W06", "W08")],
-        ("W07", "note"),
+        *[(name, "note") for name in ("W07", "W14", "W15")],
     ],
 )
 def test_severity_decides_what_the_verdict_may_say(name, severity):
@@ -255,3 +255,11 @@ def test_seconds_that_differ_for_one_configuration_are_flagged():
         ),
     )
     assert flag_of(record, "W14").arms == (slow.arm,)
+
+
+def test_settings_changed_after_results_were_read_are_listed_beside_the_verdict():
+    record = replace(CLEAN, changed_after_results=("confirm.seeds: 6 -> 12",))
+    assert flag_of(record, "W15").severity == "note"
+    (told,) = [s for s in compare(record).verdict.sentences if "(W15)" in s]
+    assert "confirm.seeds: 6 -> 12" in told
+    assert compare(record).verdict.headline == compare(CLEAN).verdict.headline

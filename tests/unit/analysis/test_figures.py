@@ -17,12 +17,14 @@ from bakeoff.analysis.figures.best_of_k import BEST_OF_K
 from bakeoff.analysis.figures.confirmed_scores import compute_confirmed_scores
 from bakeoff.analysis.figures.learning_curves import compute_learning_curves
 from bakeoff.analysis.figures.learning_rates import (
+    LEARNING_RATES,
     compute_learning_rates,
     draw_learning_rates,
 )
 from bakeoff.analysis.figures.pair_differences import compute_pair_differences
 from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS, compute_search_progress
+from bakeoff.analysis.figures.spec import MAX_DRAWN, thinned
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, label
 from bakeoff.analysis.learning_rate import learning_rate_parameter
 from bakeoff.analysis.tuning import median_best_of_k
@@ -422,3 +424,22 @@ def test_arm_colours_stand_out_on_both_pages(light: str, dark: str) -> None:
 )
 def test_label_is_shown_as_it_is_and_kept_short(name: str, expected: str) -> None:
     assert expected == label(name)
+
+
+def test_figures_of_many_trials_draw_some_and_store_all() -> None:
+    comparison = compare(
+        example_record(num_arms=2, trials_per_arm=600, sampler="random", pruner="none")
+    )
+    for spec in (LEARNING_RATES, SCORE_DISTRIBUTION, SEARCH_PROGRESS):
+        rows = spec.compute(comparison)
+        assert sum(row.arm == "sgd" for row in rows) >= 600
+        drawn = [len(trace.x) for trace in spec.draw(rows, comparison).data]
+        assert max(drawn) <= MAX_DRAWN
+    assert "600 trials of an arm, 500 are drawn" in SCORE_DISTRIBUTION.caption(comparison)
+
+
+def test_thinned_trials_are_evenly_spread_and_keep_both_ends() -> None:
+    assert thinned(range(10), 20) == list(range(10))
+    assert thinned(range(10), 4) == [0, 3, 6, 9]
+    kept = thinned(range(1_000), MAX_DRAWN)
+    assert (len(set(kept)), kept[0], kept[-1]) == (MAX_DRAWN, 0, 999)

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import find
-from bakeoff.analysis.outlook import outlook_sentences
+from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.statistics import paired_difference, seeds_to_decide
 from bakeoff.analysis.wording import duration
 from bakeoff.records import StudyRecord
-from record_examples import example_record
+from record_examples import all_outcomes, example_record
 
 SD = 0.002
 
@@ -64,6 +65,41 @@ def test_without_confirmation_or_with_a_shared_sampler_nothing_is_said() -> None
     record = record_of(gap=0.0012)
     assert sentences(replace(record, confirmations=())) == []
     assert sentences(replace(record, shared_sampler=True)) == []
+
+
+OPEN = example_record(num_arms=3, num_seeds=3)
+CONTINUE = "To get a verdict, continue with `study run FILE`: it confirms what it has found."
+
+
+@pytest.mark.parametrize(
+    ("record", "step"),
+    [
+        (OPEN, 'set seeds = "auto" in [confirm] of the study file (7 for this many arms)'),
+        (replace(OPEN, confirmations=()), "continue with `study run FILE --extend`."),
+        (replace(example_record(), confirmations=(), finished=False), CONTINUE),
+        (replace(example_record(), trials=(), confirmations=(), finished=False), CONTINUE),
+        (replace(OPEN, foreign=True, shared_sampler=True), "`study init` begins one."),
+    ],
+    ids=["few seeds", "no seeds", "running", "not begun", "foreign"],
+)
+def test_without_a_verdict_the_way_to_one_is_told(record: StudyRecord, step: str) -> None:
+    verdict = compare(record).verdict
+    assert step in verdict.next_step
+    assert verdict.next_step in verdict.sentences
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        example_record(),
+        example_record(num_arms=1, num_seeds=0),
+        all_outcomes(OPEN, "diverged"),
+        replace(OPEN, shared_sampler=True),
+    ],
+    ids=["decided", "one arm", "all diverged", "own but shared"],
+)
+def test_no_step_is_told_where_more_runs_would_not_help(record: StudyRecord) -> None:
+    assert step_to_verdict(find(record)) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.wording import SCOPE, interval, join, number, p_value, two_digits
+from claims import BANNED
 from record_examples import (
     all_outcomes,
     as_error_rate,
@@ -33,17 +34,6 @@ STUDIES = {
     "all pruned": all_outcomes(RECORD, "pruned"),
     "one arm": example_record(num_arms=1),
     **{f"damaged {seed}": damaged(example_record(num_seeds=9), seed) for seed in range(10)},
-}
-
-BANNED = {
-    "significance without its test": r"significan",
-    "proof": r"\bprove",
-    "equality without a test": r"\b(equivalent|same)\b",
-    "a winner without scope": r"best optimizer",
-    "a denial of difference": r"no difference(?! shown)",
-    "speed without a clock": r"\bfaster\b",
-    "robustness": r"\brobust",
-    "convergence": r"\bconverge",
 }
 
 

@@ -1,10 +1,11 @@
 """F6: score against learning rate, all trials, one panel per arm."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bakeoff.analysis.figures.spec import FigureSpec, score_limits
+from bakeoff.analysis.figures.spec import FigureSpec, score_limits, thinned, thinned_text
 from bakeoff.analysis.figures.style import (
     Panel,
     Trace,
@@ -74,7 +75,7 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
     study = comparison.study
     arms = list(dict.fromkeys(row.arm for row in rows))
     edge, limits = score_limits(_scored(rows), study.objective)
-    of_arms = [[row for row in rows if row.arm == arm] for arm in arms]
+    of_arms = [thinned([row for row in rows if row.arm == arm]) for arm in arms]
     score = {"title": metric_name(study.objective), "range": limits, "nticks": 5}
     panels = [Panel(label(arm), arm_color(study, arm), score) for arm in arms]
     return draw(
@@ -153,6 +154,7 @@ def caption_learning_rates(comparison: Comparison) -> str:
         f" cross at the {worse}: diverged; hash: out of memory; triangle: worse than the axis"
         " shows. Dotted lines are the bounds of the searched range: a good region that touches one"
         " asks for a wider range. Learning rates of different optimizers are different quantities."
+        f"{thinned_text(Counter(trial.arm for trial in study.trials).values())}"
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bakeoff.analysis.figures.spec import FigureSpec, score_limits, search_trials
+from bakeoff.analysis.figures.spec import FigureSpec, score_limits, search_trials, thinned
 from bakeoff.analysis.figures.style import (
     Trace,
     arm_color,
@@ -59,7 +59,7 @@ def compute_parameters(comparison: Comparison) -> tuple[ParameterDot, ...]:
         _dot(trial, name, known)
         for arm in study.arms
         for name, known in _chosen_parameters(arm, comparison.importances)
-        for trial in _thinned(search_trials(study, arm.name))
+        for trial in thinned(search_trials(study, arm.name), MAX_DOTS)
         if name in trial.params
     )
 
@@ -71,11 +71,6 @@ def _chosen_parameters(
     names = [name for name, searched in arm.space.items() if is_searched(searched)]
     ranked = sorted(names, key=lambda name: -known[name].whole[0] if name in known else 0.0)
     return [(name, known.get(name)) for name in ranked[:MAX_PANELS]]
-
-
-def _thinned(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    step = max(1.0, len(trials) / MAX_DOTS)
-    return [trials[int(place * step)] for place in range(min(len(trials), MAX_DOTS))]
 
 
 def _dot(trial: TrialRecord, name: str, known: Importance | None) -> ParameterDot:
@@ -193,7 +188,7 @@ def _title(row: ParameterDot, color: str, left: float, top: float, column: int) 
 def caption_parameters(comparison: Comparison) -> str:
     """What the panels and shares of F9 are."""
     study = comparison.study
-    drawn = {arm.name: _thinned(search_trials(study, arm.name)) for arm in study.arms}
+    drawn = {arm.name: thinned(search_trials(study, arm.name), MAX_DOTS) for arm in study.arms}
     counts = ", ".join(f"{len(trials)} for {label(arm)}" for arm, trials in drawn.items())
     shares = (
         "Percentages: share of the parameter in what moves the score over the whole space (random"

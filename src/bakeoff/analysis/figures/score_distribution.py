@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakeoff.analysis.draws import random_draws
-from bakeoff.analysis.figures.spec import FigureSpec, score_limits, search_trials
+from bakeoff.analysis.figures.spec import (
+    FigureSpec,
+    score_limits,
+    search_trials,
+    thinned,
+    thinned_text,
+)
 from bakeoff.analysis.figures.style import (
     FAINT,
     FAINT_INK,
@@ -93,7 +99,7 @@ def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison)
     _, limits = score_limits(shown, study.objective)
     return draw(
         [
-            *(_steps([row for row in rows if row.arm == arm], study) for arm in arms),
+            *(_steps(thinned([row for row in rows if row.arm == arm]), study) for arm in arms),
             *(_bars(rows, arms, outcome, study) for outcome in CHARGED_OUTCOMES),
         ],
         height=height,
@@ -188,7 +194,7 @@ def caption_score_distribution(comparison: Comparison) -> str:
         " of trials at least as good. An arm that stays high to the good end forgives a careless"
         " choice. Hollow dots are pruned trials with their best epoch so far. Diverged trials, with"
         " the score of an untrained model, may be worse than the axis shows. Below: how the same"
-        " trials ended."
+        f" trials ended.{thinned_text(row.n for row in rows)}"
     )
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
-from bakeoff.analysis.figures.spec import FigureSpec, search_trials
+from bakeoff.analysis.figures.spec import MAX_DRAWN, FigureSpec, search_trials
 from bakeoff.analysis.figures.style import (
     FAINT,
     LOG_TICKS,
@@ -104,13 +105,16 @@ def _expected_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
 
 
 def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison) -> "go.Figure":
-    """One line per arm: expected where it is known, with the observed steps faint behind it."""
+    """One line per arm: expected where it is known, with the observed steps faint behind it.
+
+    Of many trials, an observed line has those that were better than all before.
+    """
     study = comparison.study
     traces: list[Trace] = []
     for arm in dict.fromkeys(row.arm for row in rows):
         own = [row for row in rows if row.arm == arm]
         expected = [row for row in own if row.quantity == "expected"]
-        observed = [row for row in own if row.quantity == "observed"]
+        observed = _steps([row for row in own if row.quantity == "observed"])
         traces += [_step_line(observed, study, faint=bool(expected)), *_curves(expected, study)]
     return draw(
         traces,
@@ -124,6 +128,14 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         ),
         yaxis=axis("Best " + metric_title(study.objective), range=_score_range(rows, study)),
     )
+
+
+def _steps(rows: Sequence[SearchProgress]) -> list[SearchProgress]:
+    """All trials while they can be seen as dots; of more, where the line climbs and its end."""
+    if len(rows) <= MAX_DRAWN:
+        return list(rows)
+    climbs = [now for before, now in pairwise(rows) if now.estimate != before.estimate]
+    return [rows[0], *climbs, rows[-1]]
 
 
 def _score_range(rows: Sequence[SearchProgress], study: StudyRecord) -> list[float] | None:
@@ -196,7 +208,8 @@ def caption_search_progress(comparison: Comparison) -> str:
         " observed, the one order that was run"
         if is_expected
         else "Observed, not estimated: validation score of the best complete trial so far, in one"
-        " search per arm; every dot is a trial"
+        f" search per arm; every dot is a trial, of more than {MAX_DRAWN} one that was ahead of all"
+        " before"
     )
     return (
         f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {trials_per_arm(study)}"

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Row = tuple[Any, ...]
+Item = TypeVar("Item")
 Subject = TypeVar("Subject")
 """What a figure is about: one comparison, or several studies together."""
 
+MAX_DRAWN = 500
+"""Trials of an arm that a figure draws: more make the page heavy, and hide each other."""
 MAX_SPREAD = 10
 """Where a metric is unbounded, an axis ends this many median distances below the best score."""
 
@@ -55,6 +58,22 @@ def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
 def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
     """The arm's confirmation runs, without those of the shortlist."""
     return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
+
+
+def thinned(items: Sequence[Item], most: int = MAX_DRAWN) -> list[Item]:
+    """All of them, or `most` of them evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    step = (len(items) - 1) / (most - 1)
+    return [items[round(place * step)] for place in range(most)]
+
+
+def thinned_text(counts: Iterable[int]) -> str:
+    """What a caption says where not every trial is drawn; empty where all are."""
+    most = max(counts, default=0)
+    if most <= MAX_DRAWN:
+        return ""
+    return f" Of {most:,} trials of an arm, {MAX_DRAWN} are drawn, evenly spread; the CSV has all."
 
 
 def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, list[float]]:
