@@ -142,18 +142,26 @@ def list_studies(
 @app.command()
 def show(
     name: NameArgument,
-    number: Annotated[int | None, typer.Argument(help="One trial, epoch by epoch.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="One trial by its number, or a run such as confirm-3, epoch by epoch.",
+            metavar="RUN",
+        ),
+    ] = None,
     output: Output = RESULTS,
     storage: StorageOption = None,
     as_json: Json = False,
 ) -> None:
-    """Show a study's trials, or one of them epoch by epoch.
+    """Show a study's trials and confirmation runs, or one of them epoch by epoch.
 
     Example: study show digits 12
+
+    Example: study show digits confirm-3
     """
     from bakeoff.commands.show import show_trials
 
-    show_trials(name, number, output=output, storage_url=storage, as_json=as_json)
+    show_trials(name, run, output=output, storage_url=storage, as_json=as_json)
 
 
 @app.command()

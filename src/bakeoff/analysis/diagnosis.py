@@ -60,6 +60,8 @@ class Rule:
     advice: str
     find: Finder
     """The evidence in a run's curve, or None."""
+    advice_alone: str = ""
+    """Where a run stands alone and is compared with none; empty if the advice is the same."""
 
 
 def diagnose_study(findings: Findings) -> tuple[Diagnosis, ...]:
@@ -97,7 +99,7 @@ def diagnose_runs(
     Args:
         histories: The epochs of each run; one run is enough.
         objective: The metric by which runs are scored.
-        arm: Named in the diagnoses.
+        arm: Named in the diagnoses; empty for a run that stands alone.
         floor: Smallest difference of the objective that matters; NaN if unknown.
     """
     found = [curve_of(history, objective, floor, at_least=MIN_EPOCHS) for history in histories]
@@ -113,7 +115,8 @@ def _apply(rule: Rule, curves: Sequence[Curve], arm: str) -> Iterator[Diagnosis]
     if 2 * len(evidence) <= len(curves):
         return
     shown = f" (so in {len(evidence)} of {len(curves)} runs)" if len(curves) > 1 else ""
-    yield Diagnosis(arm=arm, kind=rule.kind, evidence=f"{evidence[0]}{shown}.", advice=rule.advice)
+    advice = rule.advice if arm else rule.advice_alone or rule.advice
+    yield Diagnosis(arm=arm, kind=rule.kind, evidence=f"{evidence[0]}{shown}.", advice=advice)
 
 
 def _runs_of(findings: Findings, arm: str) -> list[tuple[EpochResult, ...]]:
@@ -246,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         kind="still_improving",
         advice="Train longer: with more epochs the ranking may change, so run all arms anew.",
+        advice_alone="Train longer: give it more epochs.",
         find=find_still_improving,
     ),
     Rule(

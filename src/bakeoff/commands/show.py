@@ -8,7 +8,7 @@ import typer
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.database import choose_storage_url
-from bakeoff.errors import UsageError
+from bakeoff.errors import UsageError, one_line
 from bakeoff.pareto import front_of
 from bakeoff.records import OUTCOMES, EpochResult, StudyRecord, TrialRecord, as_plain
 from bakeoff.storage import Storage
@@ -23,7 +23,7 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
     record = Storage(choose_storage_url(storage_url, output)).load_record(name)
     arms = [_arm_status(record, arm.name) for arm in record.arms]
     running = [
-        {"run": f"{trial.purpose}-{trial.number}", "arm": trial.arm, "epochs": trial.epochs_run}
+        {"run": _run_name(trial), "arm": trial.arm, "epochs": trial.epochs_run}
         for trial in (*record.trials, *record.confirmations)
         if trial.outcome == "running" and not trial.is_paused
     ]
@@ -75,10 +75,15 @@ def show_studies(*, output: Path, storage_url: str | None, as_json: bool) -> Non
     studies = [_study_line(storage, name) for name in storage.names()]
     if as_json:
         print_json(studies)
-    elif not studies:
-        typer.echo(f"no studies in {storage}")
-    else:
+        return
+    foreign = storage.foreign_names()
+    if studies:
         print_table(list(studies[0]), [list(study.values()) for study in studies])
+    else:
+        typer.echo(f"no studies of bakeoff in {storage}")
+    if foreign:
+        typer.echo(one_line(f"of other programs: {', '.join(foreign)}"))
+        typer.echo(one_line(f"a report on one of them: {storage.report_command(foreign[0])}"))
 
 
 def _study_line(storage: Storage, name: str) -> dict[str, object]:
@@ -95,29 +100,44 @@ def _study_line(storage: Storage, name: str) -> dict[str, object]:
 
 
 def show_trials(
-    name: str, number: int | None, *, output: Path, storage_url: str | None, as_json: bool
+    name: str, run: str | None, *, output: Path, storage_url: str | None, as_json: bool
 ) -> None:
-    """Print a study's trials, or one of them epoch by epoch.
+    """Print a study's trials and confirmation runs, or one of them epoch by epoch.
+
+    Args:
+        name: Of the study.
+        run: The number of a trial, or `search-12`, `shortlist-3`, `confirm-3`; None prints all.
+        output: Folder of results.
+        storage_url: Where the study is stored; None takes the file in `output`.
+        as_json: Whether to print JSON.
 
     Raises:
-        UsageError: There is no such trial.
+        UsageError: There is no such trial or run.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
     record = Storage(choose_storage_url(storage_url, output)).load_record(name)
-    if number is None:
+    if run is None:
         _show_all(record, as_json=as_json)
         return
-    trial = next((one for one in record.trials if one.number == number), None)
-    if trial is None:
-        raise UsageError(
-            f"study {name!r} has no trial {number}; it has {len(record.trials)}, numbered from 0"
-        )
-    _show_one(trial, as_json=as_json)
+    runs = {_run_name(one): one for one in (*record.trials, *record.confirmations)}
+    chosen = runs.get(f"search-{run}" if run.isdecimal() else run)
+    if chosen is None:
+        known = f"it has {len(record.trials)} trials, numbered from 0"
+        if record.confirmations:
+            known += f", and runs such as {_run_name(record.confirmations[-1])}"
+        raise UsageError(f"study {name!r} has no trial or run {run!r}; {known}")
+    _show_one(chosen, as_json=as_json)
+
+
+def _run_name(run: TrialRecord) -> str:
+    """`search-12` or `confirm-3`, as while the study runs."""
+    return f"{run.purpose}-{run.number}"
 
 
 def _show_all(record: StudyRecord, *, as_json: bool) -> None:
     if as_json:
-        print_json([_finite(as_plain(trial)) for trial in record.trials])
+        runs = (*record.trials, *record.confirmations)
+        print_json([_finite(as_plain(run)) for run in runs])
         return
     print_table(
         [
@@ -145,6 +165,28 @@ def _show_all(record: StudyRecord, *, as_json: bool) -> None:
             for trial in record.trials
         ],
     )
+    if record.confirmations:
+        typer.echo()
+        _show_confirmations(record)
+
+
+def _show_confirmations(record: StudyRecord) -> None:
+    objective = record.objective.name
+    print_table(
+        ["run", "arm", "of trial", "outcome", objective, f"test {objective}", "seed"],
+        [
+            [
+                _run_name(run),
+                run.arm,
+                run.configuration,
+                run.outcome,
+                run.score,
+                run.test_metrics.get(objective),
+                run.seed,
+            ]
+            for run in record.confirmations
+        ],
+    )
 
 
 def _settings(trial: TrialRecord) -> str:
@@ -159,16 +201,19 @@ def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(_finite(as_plain(trial)))
         return
+    is_confirmation = trial.purpose != "search"
     facts = {
-        "trial": trial.number,
+        **({"run": _run_name(trial)} if is_confirmation else {"trial": trial.number}),
         "arm": trial.arm,
-        "phase": trial.phase,
+        "of trial": trial.configuration,
+        "phase": None if is_confirmation else trial.phase,
         "outcome": trial.outcome,
         "score": trial.score,
         **trial.further_scores,
         "seed": trial.seed,
         "attempts": trial.attempts,
         "stopped": trial.stop_reason,
+        **{f"test {metric}": value for metric, value in trial.test_metrics.items()},
         **trial.params,
     }
     print_table(["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")])

@@ -57,12 +57,24 @@ class DataForm:
     """What its samples look like; None where only reading it tells."""
     keys: tuple[str, ...] = ()
     """Keys of `[data]` that only some data sets have."""
+    suffixes: tuple[str, ...] = ()
+    """Of the names of its files."""
 
 
 def find_form(dataset: str) -> DataForm | None:
     """The form of a data set like `npz:PATH`; None where it is none."""
     name, colon, path = dataset.partition(":")
     return FORMS[name] if colon and path and name in FORMS else None
+
+
+def guess_form(dataset: str) -> str | None:
+    """`csv:houses.csv` for `houses.csv` or `cvs:houses.csv`; None where no form is likely."""
+    path = dataset.rpartition(":")[2]
+    plain = path.lower().removesuffix(".gz")
+    for form in FORMS:
+        if plain.endswith(form.suffixes or ("/",)):
+            return f"{form.name}:{path}"
+    return None
 
 
 def load_form(form: DataForm, config: DataConfig) -> Dataset:
@@ -236,6 +248,7 @@ FORMS: Registry[DataForm] = Registry(
             " or tokens and next tokens [N, L]",
             tasks=("classification", "regression", "language"),
             load=_load_npz,
+            suffixes=(".npz",),
         ),
         DataForm(
             name="folder",
@@ -254,6 +267,7 @@ FORMS: Registry[DataForm] = Registry(
             load=_load_csv,
             inputs="features",
             keys=("target",),
+            suffixes=(".csv", ".tsv"),
         ),
         DataForm(
             name="text",
@@ -262,6 +276,7 @@ FORMS: Registry[DataForm] = Registry(
             load=_load_text,
             inputs="tokens",
             keys=("sequence_length",),
+            suffixes=(".txt",),
         ),
     ),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bakeoff.components.arrays import hold_out_part
-from bakeoff.components.data_forms import FORMS, find_form, load_form, load_function
+from bakeoff.components.data_forms import FORMS, find_form, guess_form, load_form, load_function
 from bakeoff.components.dataset_table import DATASETS, Dataset, load_registered
 from bakeoff.components.inputs import InputKind
 from bakeoff.components.splits import Indices, long_tail, stratified_order
@@ -62,7 +62,12 @@ def check_dataset_name(name: str) -> None:
     Raises:
         UsageError: It is not; the message lists what is allowed.
     """
-    if name not in DATASETS and find_form(name) is None and not is_reference(name):
+    if name in DATASETS or find_form(name) is not None:
+        return
+    meant = guess_form(name)
+    if meant is not None:
+        raise UsageError(f"unknown dataset {name!r}; did you mean {meant!r}?")
+    if not is_reference(name):
         forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
         raise UsageError(
             f"{describe_unknown('dataset', name, DATASETS.names)}, or {forms}, "

@@ -32,6 +32,8 @@ class MetricSpec:
     chance: Callable[[Untrained], float]
     """Score of an untrained model."""
     source: str
+    min_outputs: int = 1
+    """With fewer classes it says nothing."""
 
     @property
     def name(self) -> str:
@@ -46,6 +48,16 @@ def find_metric(name: str, task: Task) -> MetricSpec:
         UsageError: The task has no such metric; the message offers the nearest one.
     """
     return METRICS[task][name]
+
+
+def recorded_metrics(task: Task, num_outputs: int, objective: str) -> tuple[MetricSpec, ...]:
+    """The metrics that are recorded of a run: all of its task, but for those that say nothing.
+
+    The objective is always among them.
+    """
+    return tuple(
+        spec for spec in METRICS[task] if num_outputs >= spec.min_outputs or spec.name == objective
+    )
 
 
 def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
@@ -87,6 +99,7 @@ def _share(
     *,
     chance: Callable[[Untrained], float],
     is_mean_over_samples: bool = False,
+    min_outputs: int = 1,
 ) -> MetricSpec:
     """A metric between 0 and 1, higher being better."""
     return MetricSpec(
@@ -101,6 +114,7 @@ def _share(
         compute=f"bakeoff.components.metric_functions:{name}",
         chance=chance,
         source=source,
+        min_outputs=min_outputs,
     )
 
 
@@ -149,6 +163,7 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             "torchmetrics.functional.classification.multiclass_accuracy, micro average, top_k=5",
             chance=lambda one: min(5, one.num_outputs) / one.num_outputs,
             is_mean_over_samples=True,
+            min_outputs=6,
         ),
         _share(
             "balanced_accuracy",

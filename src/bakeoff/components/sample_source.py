@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -57,8 +58,16 @@ class SampleSource:
         """Travel to another process as the reference: data sets often cannot be pickled."""
         return open_source, (self.reference,)
 
-    def fetch(self, part: Part, rows: Sequence[int], seed: int) -> tuple[NDArray[Any], list[Any]]:
+    def fetch(
+        self, part: Part, rows: Sequence[int], seed: int, repeats: Sequence[int] = ()
+    ) -> tuple[NDArray[Any], list[Any]]:
         """Inputs [n, ...] and labels of some samples; the random generators are as before then.
+
+        Args:
+            part: Of the data set.
+            rows: Which samples.
+            seed: Each sample's random numbers follow from it, the sample and its repeat.
+            repeats: For each row, how often it came before in the epoch; none did if empty.
 
         Raises:
             DataError: The data set raised, or a sample is no pair of an array and a label; the
@@ -66,9 +75,10 @@ class SampleSource:
         """
         inputs, labels = [], []
         with _preserving_generators():
-            for row in rows:
+            for row, repeat in zip_longest(rows, repeats, fillvalue=0):
                 where = f"{self.reference}: {part} sample {row}"
-                _seed_generators(derive_seed(seed, int(row)))
+                again = (int(repeat),) if repeat else ()
+                _seed_generators(derive_seed(seed, int(row), *again))
                 sample, label = _as_pair(_get(self.parts[part], int(row), where), where)
                 inputs.append(_as_array(sample, where))
                 labels.append(label)

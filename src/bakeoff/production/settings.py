@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
 from bakeoff.records import StudyConfig
@@ -35,8 +37,9 @@ class Chosen:
 def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
     """The study of the one configuration that `chosen` names.
 
-    What is not chosen has the study file's value, or where that has a range, the library's default;
-    several optimizers leave the first, several schedules the constant one.
+    What is not chosen has the study file's value. Where that has a range, it has the library's
+    default, or the value of the range that is nearest to it; several optimizers leave the first,
+    several schedules the constant one.
 
     Raises:
         StudyFileError: A setting is unknown, or a value is not allowed.
@@ -54,7 +57,7 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
         "defaults": False,
     }
     document["confirm"] = {"seeds": 0}
-    document["space"] = dict(_fixed_values(document["space"], (optimizer, scheduler)))
+    document["space"] = dict(_own_settings(document["space"], (optimizer, scheduler)))
     for name, value in _given(chosen, optimizer).items():
         _put(document, name, value)
     return _without_ranges(resolve_study(document))
@@ -77,18 +80,14 @@ def _scheduler_of(config: StudyConfig, optimizer: str) -> str:
     return str(schedulers[0]) if len(schedulers) == 1 else "constant"
 
 
-def _fixed_values(
+def _own_settings(
     space: Mapping[str, Mapping[str, Any]], owners: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the study file gives these owners as values; ranges are left to the defaults."""
+    """Values and ranges that the study file gives these owners."""
     for owner in owners:
-        values = {
-            name: value
-            for name, value in space.get(owner, {}).items()
-            if not isinstance(value, dict) and name != "scheduler"
-        }
-        if values:
-            yield owner, values
+        settings = {key: one for key, one in space.get(owner, {}).items() if key != "scheduler"}
+        if settings:
+            yield owner, settings
 
 
 def _given(chosen: Chosen, optimizer: str) -> dict[str, ParamValue]:
@@ -131,7 +130,9 @@ def _put(document: Document, name: str, value: ParamValue) -> None:
 def _without_ranges(config: StudyConfig) -> StudyConfig:
     (arm,) = build_arms(config)
     fixed = {name: value for name, value in arm.space.items() if _is_value(value)}
-    params = {**default_params(arm, config.model), **fixed}
+    defaults = default_params(arm, config.model)
+    params = {name: _take_in(name, value, arm.space[name]) for name, value in defaults.items()}
+    params |= fixed
     training = _owned("training", params)
     return replace(
         config,
@@ -143,6 +144,29 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
             if "." in name and not name.startswith(("model.", "training."))
         },
     )
+
+
+def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> ParamValue:
+    """The library's default, or what of the study file's own range is nearest to it.
+
+    Where the range is the library's, its default stands, as a weight decay of 0 does.
+    """
+    if name in {"optimizer", "scheduler"} or setting == _library_range(name):
+        return default
+    if isinstance(setting, Choice):
+        return default if default in setting else setting.choices[0]
+    if isinstance(setting, (FloatRange, IntRange)) and default not in setting:
+        return setting.low if float(default) < setting.low else setting.high
+    return default
+
+
+def _library_range(name: str) -> Range | None:
+    """Where a parameter is searched by default; None for what no optimizer or schedule has."""
+    owner, _, parameter = name.partition(".")
+    if owner in {"optimizer", "scheduler", "model", "training"}:
+        return None
+    found = SCHEDULERS[owner] if owner in SCHEDULERS else find_optimizer(owner)
+    return found.parameters[parameter].range
 
 
 def _is_value(setting: Range | ParamValue) -> TypeGuard[ParamValue]:

@@ -5,6 +5,7 @@ A study `x` is two Optuna studies in one storage: `x` holds the search trials of
 transaction, receives one intermediate value per epoch, and is finished once.
 """
 
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +54,8 @@ FORMAT = 1
 STUDY_KEY = "bakeoff:study"
 CHANGED_KEY = "changed_after_results"
 CONFIRM_SUFFIX = ":confirm"
+MAX_LISTED = 10
+"""Studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
     "maximize": StudyDirection.MAXIMIZE,
     "minimize": StudyDirection.MINIMIZE,
@@ -99,6 +102,11 @@ class Storage:
             if STUDY_KEY in study.system_attrs and not study.study_name.endswith(CONFIRM_SUFFIX)
         )
 
+    def foreign_names(self) -> tuple[str, ...]:
+        """Names of the studies that other programs stored here, oldest first."""
+        studies = _guard(self._rdb.get_all_studies)
+        return tuple(study.study_name for study in studies if STUDY_KEY not in study.system_attrs)
+
     def has(self, name: str) -> bool:
         """Whether a bakeoff study of this name is stored here.
 
@@ -111,9 +119,13 @@ class Storage:
         if name in stored:
             raise StorageError(
                 f"study {name!r} in {self} was not made by bakeoff; give yours another name, or"
-                f" report on it: `study report --storage {self} --study {name} --arm PARAMETER`"
+                f" report on it: {self.report_command(name)}"
             )
         return False
+
+    def report_command(self, name: str) -> str:
+        """How to report on a study that another program stored here."""
+        return f"`study report --storage {self} --study {shlex.quote(name)} --arm PARAMETER`"
 
     def __str__(self) -> str:
         return shown(self.url)
@@ -164,7 +176,9 @@ class Storage:
 
     def _content(self, name: str) -> dict[str, Any]:
         if not self.has(name):
-            raise UsageError(describe_unknown("study", name, self.names()))
+            foreign = self.foreign_names()
+            hint = f"; other programs' here: {', '.join(foreign[:MAX_LISTED])}" if foreign else ""
+            raise UsageError(describe_unknown("study", name, self.names()) + hint)
         attrs = guard(lambda: self._rdb.get_study_system_attrs(self._id(name)))
         content: dict[str, Any] = attrs[STUDY_KEY]
         if content["format"] > FORMAT:

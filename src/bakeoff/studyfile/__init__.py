@@ -5,6 +5,7 @@ Inside the package only the frozen `StudyConfig` travels, with every default wri
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 1_000_000
+MAX_QUOTED = 80
+"""Characters of a wrong line that are shown."""
 
 
 def load_study_file(path: Path) -> StudyConfig:
@@ -133,7 +136,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StudyFileError(f"is not valid TOML: {error}") from None
+        raise StudyFileError(f"is not valid TOML: {error}{_quote_line(text, error)}") from None
+
+
+def _quote_line(text: str, error: Exception) -> str:
+    """`: learning_rate = NaN`, the line that the error speaks of."""
+    found = re.search(r"at line (\d+)", str(error))
+    lines = text.splitlines()
+    if found is None or int(found[1]) > len(lines):
+        return ""
+    return f": {lines[int(found[1]) - 1].strip()[:MAX_QUOTED]}"
 
 
 def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
@@ -153,9 +165,10 @@ def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
 def _rank(kind: str) -> int:
     """Unknown keys first: a misspelt key also makes the right one look missing.
 
-    Then what lies deepest: a wrong value in a table also makes the table look wrong.
+    Then NaN and infinity, which are also no whole numbers and no ranges. Then what lies deepest: a
+    wrong value in a table also makes the table look wrong.
     """
-    return {"extra_forbidden": 0}.get(kind, 1)
+    return {"extra_forbidden": 0, "finite_number": 1}.get(kind, 2)
 
 
 def _place(document: Any, location: tuple[int | str, ...]) -> list[int | str]:

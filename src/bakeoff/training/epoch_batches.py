@@ -26,8 +26,7 @@ def plain_batches(state: TrainingState, max_batches: int | None = None) -> Itera
     order = epoch_order(len(split), batch_size, config.seed, epoch)
     draws = order
     if config.training.sampling == "weighted":
-        # A sample may come more than once, and then is augmented anew each time; what a data set
-        # of the user's own draws for it follows from sample and epoch alone, and is the same.
+        # A sample may come more than once, and then is augmented anew each time.
         draws = torch.arange(len(order))
         order = weighted_order(split, len(order), config.seed, epoch)
     augment = build_augment(

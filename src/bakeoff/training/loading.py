@@ -46,6 +46,8 @@ class Request:
     part: Part
     rows: tuple[int, ...]
     seed: int
+    repeats: tuple[int, ...] = ()
+    """For each row, how often it came before in the epoch; empty if none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,9 @@ class RequestedBatches(Dataset[Fetched]):
     def __getitem__(self, request: Request) -> Fetched:
         """Fetch the batch; an error is returned, because raising it here would wrap its message."""
         try:
-            inputs, labels = self._source.fetch(request.part, request.rows, request.seed)
+            inputs, labels = self._source.fetch(
+                request.part, request.rows, request.seed, request.repeats
+            )
         except DataError as error:
             return Fetched(inputs=NOTHING, problem=str(error))
         return Fetched(inputs=inputs, labels=tuple(labels))
@@ -230,7 +234,8 @@ class LoadedInputs:
 
         Args:
             chunks: Rows [n] of a batch each.
-            seed: Each sample's random numbers follow from it and the sample.
+            seed: Each sample's random numbers follow from it, the sample, and how often it came
+                before in these chunks.
             tunes: As in `BatchLoader.fetch`.
 
         Raises:
@@ -239,9 +244,12 @@ class LoadedInputs:
         indices = [chunk.cpu().numpy() for chunk in chunks]
         requests = [
             Request(
-                part=self._inputs.part, rows=tuple(self._inputs.rows[index].tolist()), seed=seed
+                part=self._inputs.part,
+                rows=tuple(self._inputs.rows[index].tolist()),
+                seed=seed,
+                repeats=tuple(earlier.tolist()),
             )
-            for index in indices
+            for index, earlier in zip(indices, count_repeats(indices), strict=True)
         ]
         batches = self.loader.fetch(requests, tunes=tunes)
         for request, index, fetched in zip(requests, indices, batches, strict=True):
@@ -264,6 +272,17 @@ class LoadedInputs:
                 f"{where} {request.rows[place]} has the label {got[place]}, which was read as "
                 f"{labels[place]}; labels must be those of its `targets`, and never change"
             )
+
+
+def count_repeats(chunks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """For each row of each chunk, how often it stands before that place."""
+    rows = np.concatenate(chunks) if chunks else np.empty(0, dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    places = np.arange(len(rows))
+    is_first = np.diff(rows[order], prepend=-1) != 0
+    repeats = np.empty_like(places)
+    repeats[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
+    return np.split(repeats, np.cumsum([len(chunk) for chunk in chunks])[:-1])
 
 
 @lru_cache(maxsize=1)

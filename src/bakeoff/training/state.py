@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.datasets import check_batch_size
-from bakeoff.components.metrics import METRICS, find_metric, scored_epoch
+from bakeoff.components.metrics import find_metric, recorded_metrics, scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.remedies import REMEDIES, find_clash, is_used
 from bakeoff.errors import UsageError
@@ -186,7 +186,7 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         criterion=build_loss(config, splits, place),
         metric_functions={
             spec.name: cast("MetricFunction", resolve(spec.compute))
-            for spec in METRICS[splits.task]
+            for spec in recorded_metrics(splits.task, splits.num_outputs, config.objective)
         },
         trainable=[weights for weights in model.parameters() if weights.requires_grad],
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,

@@ -186,3 +186,13 @@ def test_diagnoses_depend_neither_on_the_order_of_runs_nor_on_the_direction():
     expected = [(d.arm, d.kind) for d in compare(record).diagnoses]
     assert expected == [(d.arm, d.kind) for d in compare(shuffled(record)).diagnoses]
     assert expected == [(d.arm, d.kind) for d in compare(as_error_rate(record)).diagnoses]
+
+
+def test_a_run_that_stands_alone_is_advised_without_other_arms() -> None:
+    (alone,) = diagnose_runs([CURVES["still_improving"]], ACCURACY, floor=0.005)
+    (of_an_arm,) = diagnose_runs([CURVES["still_improving"]], ACCURACY, arm="sgd", floor=0.005)
+    assert (alone.evidence, alone.advice) == (
+        of_an_arm.evidence,
+        "Train longer: give it more epochs.",
+    )
+    assert "all arms" in of_an_arm.advice

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import optuna
 import pytest
 
 from bakeoff.commands.report import report_own
-from bakeoff.commands.show import show_status, show_trials
+from bakeoff.commands.show import show_status, show_studies, show_trials
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
@@ -38,10 +39,11 @@ def output(tmp_path: Path, config: StudyConfig) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("number", ["0", "search-0"])
 def test_trial_is_shown_with_each_class_of_its_scored_epoch(
-    output: Path, capsys: pytest.CaptureFixture[str]
+    output: Path, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
-    show_trials("toy", 0, output=output, storage_url=None, as_json=False)
+    show_trials("toy", number, output=output, storage_url=None, as_json=False)
     lines = capsys.readouterr().out.split("epoch 2\n")[1].splitlines()
     assert [line.split() for line in lines[1:]] == [
         ["0", "5", "1"],
@@ -50,8 +52,8 @@ def test_trial_is_shown_with_each_class_of_its_scored_epoch(
 
 
 def test_a_trial_that_is_not_there_is_answered_with_the_numbers_there_are(output: Path) -> None:
-    with pytest.raises(UsageError, match="has no trial 1; it has 1, numbered from 0"):
-        show_trials("toy", 1, output=output, storage_url=None, as_json=False)
+    with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trials, numbered from 0"):
+        show_trials("toy", "1", output=output, storage_url=None, as_json=False)
 
 
 def test_a_trial_that_was_stopped_midway_is_not_called_running(
@@ -69,3 +71,59 @@ def test_of_several_studies_a_wrong_name_is_refused_before_any_report(output: Pa
     with pytest.raises(UsageError, match="unknown study 'tou'; did you mean 'toy'"):
         report_own(["toy", "tou"], output=output, storage_url=None)
     assert not (output / "toy").exists()
+
+
+def test_a_confirmation_run_is_shown_by_its_name_with_its_test_score(
+    output: Path, config: StudyConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = Storage(f"sqlite:///{output / 'studies.db'}")
+    plan = TrialPlan(
+        arm="sgd", params=PARAMS, seed=7, phase="random", purpose="confirm", configuration=0
+    )
+    number, trial_id = storage.begin(config, plan)
+    record = TrialRecord(
+        number=number,
+        arm="sgd",
+        params=PARAMS,
+        outcome="complete",
+        score=0.8,
+        seed=7,
+        purpose="confirm",
+        configuration=0,
+        history=(EpochResult(epoch=1, metrics={"accuracy": 0.8}),),
+        test_metrics={"accuracy": 0.75},
+    )
+    storage.finish(trial_id, record)
+    show_trials("toy", None, output=output, storage_url=None, as_json=False)
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last == ["confirm-0", "sgd", "0", "complete", "0.8", "0.75", "7"]
+    show_trials("toy", "confirm-0", output=output, storage_url=None, as_json=False)
+    shown = capsys.readouterr().out
+    assert ["test", "accuracy", "0.75"] in [line.split() for line in shown.splitlines()]
+    with pytest.raises(UsageError, match="and runs such as confirm-0"):
+        show_trials("toy", "confirm-1", output=output, storage_url=None, as_json=False)
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A database of another program with one study."""
+    storage = f"sqlite:///{tmp_path / 'their.db'}"
+    optuna.create_study(study_name="their tuning", storage=storage)
+    return tmp_path / "their.db"
+
+
+def test_studies_of_other_programs_are_named_with_how_to_report_on_them(
+    theirs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{theirs}"
+    show_studies(output=theirs.parent, storage_url=url, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        f"no studies of bakeoff in {url}",
+        "of other programs: their tuning",
+        (
+            "a report on one of them: "
+            f"`study report --storage {url} --study 'their tuning' --arm PARAMETER`"
+        ),
+    ]
+    with pytest.raises(UsageError, match="allowed: none; other programs' here: their tuning"):
+        show_status("x", output=theirs.parent, storage_url=url, as_json=False)

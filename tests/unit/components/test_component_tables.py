@@ -5,7 +5,7 @@ import pytest
 
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.datasets import DATASETS
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.metrics import METRICS, recorded_metrics
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.parameters import LIMITS, ParameterSpec, complete_params
@@ -120,3 +120,12 @@ def test_missing_parameters_take_their_defaults_in_declared_order() -> None:
 def test_undeclared_parameter_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="did you mean 'learning_rate'"):
         complete_params("optimizer 'sgd'", OPTIMIZERS["sgd"].parameters, {"learning_rte": 0.1})
+
+
+def test_a_metric_that_says_nothing_of_so_few_classes_is_not_recorded() -> None:
+    names = [
+        [spec.name for spec in recorded_metrics("classification", num_classes, objective)]
+        for num_classes, objective in ((5, "loss"), (6, "loss"), (5, "top5_accuracy"))
+    ]
+    assert ["top5_accuracy" in recorded for recorded in names] == [False, True, True]
+    assert set(names[1]) - set(names[0]) == {"top5_accuracy"}

@@ -21,12 +21,38 @@ def test_what_is_not_chosen_is_the_files_value_then_the_librarys_default() -> No
     assert params_of(config) == {
         "optimizer": "sgd",
         "scheduler": "constant",
-        "sgd.learning_rate": 0.001,
+        "sgd.learning_rate": 0.01,
         "sgd.weight_decay": 0.0,
         "sgd.momentum": 0.9,
         "constant.warmup_fraction": 0.0,
     }
-    assert dict(config.model_params) == {"width": 16, "depth": 1, "dropout": 0.0}
+    assert dict(config.model_params) == {"width": 16, "depth": 1, "dropout": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({"learning_rate": {"low": 1e-5, "high": 1e-4, "log": True}}, 1e-4),
+        ({"learning_rate": {"low": 1e-2, "high": 1e-1, "log": True}}, 1e-2),
+        ({"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}, 1e-3),
+        ({"learning_rate": {"choices": [0.3, 0.1]}}, 0.3),
+        ({"learning_rate": {"choices": [0.3, 0.001]}}, 1e-3),
+        ({"weight_decay": {"low": 1e-4, "high": 1e-2, "log": True}}, 1e-4),
+        ({}, 1e-3),
+    ],
+)  # fmt: skip
+def test_a_library_default_is_taken_into_the_files_own_range(given: dict, taken: float) -> None:
+    (name,) = given or ["learning_rate"]
+    assert params_of(fixed(space={"sgd": given}))[f"sgd.{name}"] == taken
+
+
+def test_a_parameter_that_is_searched_by_the_file_alone_stays_in_its_range() -> None:
+    space = {"adam": {"beta2": {"low": 0.9, "high": 0.95}}}
+    assert params_of(fixed(Chosen(optimizer="adam"), space=space))["adam.beta2"] == 0.95
+
+
+def test_a_chosen_value_may_lie_outside_the_files_range() -> None:
+    assert params_of(fixed(Chosen(learning_rate=5.0), space=SPACE))["sgd.learning_rate"] == 5.0
 
 
 def test_what_is_chosen_replaces_both() -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -40,6 +41,14 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("data", {"dataset": "digts"}, "data.dataset: unknown dataset 'digts'; did you mean 'digits'"),
         ("data", {"dataset": "npz:"}, "data.dataset: unknown dataset 'npz:'"),
         ("data", {"validation_fraction": 1.0}, "data.validation_fraction = 1.0"),
+        ("data", {"dataset": "houses.csv"}, "data.dataset: unknown dataset 'houses.csv'; did you mean 'csv:houses.csv'?"),
+        ("data", {"dataset": "cvs:a/b.csv.gz"}, "did you mean 'csv:a/b.csv.gz'?"),
+        ("data", {"dataset": "arrays.npz"}, "did you mean 'npz:arrays.npz'?"),
+        ("data", {"dataset": "txt:poem.txt"}, "did you mean 'text:poem.txt'?"),
+        ("data", {"dataset": "pictures/"}, "did you mean 'folder:pictures/'?"),
+        ("training", {"clip_grad_norm": math.nan}, "training.clip_grad_norm = NaN: input should be a finite number"),
+        ("space", {"adam": {"learning_rate": math.nan}}, "space.adam.learning_rate = NaN: input should be a finite number"),
+        ("space", {"adam": {"learning_rate": {"low": 1e-3, "high": math.inf}}}, "space.adam.learning_rate.high = Infinity: input should be a finite number"),
         ("data", {"augment": ["flp"]}, "data.augment: unknown augmentation 'flp'; did you mean 'flip'"),
         ("model", {"model": "mpl"}, "model.model: unknown model 'mpl'; did you mean 'mlp'"),
         ("model", {"model": "torchvision:resnet19"}, "model.model: unknown torchvision model 'resnet19'; did you mean"),
@@ -111,7 +120,8 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(section, ch
         (b"[study\n", "is not valid TOML"),
         (b"[study]\nname = \"a\"\nname = \"b\"\n", "is not valid TOML"),
         (b"[study]\nname = \"a\x00\"\n", "is not valid TOML"),
-        (b"[data]\nvalidation_fraction = 0,1\n", "is not valid TOML"),
+        (b"[data]\nvalidation_fraction = 0,1\n", "(at line 2, column 24): validation_fraction = 0,1"),
+        (b"[space.sgd]\n  momentum = NaN\n", "Invalid value (at line 2, column 14): momentum = NaN"),
         (b"[study]\nname = \"a\"\n", "data: is missing"),
         (b"#" * 1_000_001, "is larger than"),
     ],

@@ -18,7 +18,13 @@ from bakeoff.records import DataConfig, TrialConfig
 from bakeoff.training import loading, loop
 from bakeoff.training.batches import load_splits
 from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.loading import BatchLoader, Request, WorkerTuning, open_loader
+from bakeoff.training.loading import (
+    BatchLoader,
+    Request,
+    WorkerTuning,
+    count_repeats,
+    open_loader,
+)
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -172,6 +178,23 @@ def test_samples_of_each_epoch_have_new_random_numbers_and_those_of_validation_n
     assert torch.equal(*validated)
 
 
+def test_a_sample_that_comes_twice_draws_new_random_numbers_the_second_time() -> None:
+    splits = load_splits(DataConfig(dataset="own_samples:build"), 0, torch.device("cpu"))
+    order = torch.tensor([3, 5, 3, 4, 3])
+    twice = torch.cat([x for x, _ in splits.train.batches(2, order, seed=1)])
+    once = torch.cat([x for x, _ in splits.train.batches(2, order[:2], seed=1)])
+    assert torch.equal(twice[:2], once)
+    assert len({tuple(row) for row in twice.tolist()}) == 5
+    again = torch.cat([x for x, _ in splits.train.batches(5, order, seed=1)])
+    assert torch.equal(twice, again)
+
+
+def test_repeats_are_counted_across_batches() -> None:
+    chunks = [np.array([7, 2, 7]), np.array([], dtype=np.int64), np.array([2, 7, 1])]
+    assert [part.tolist() for part in count_repeats(chunks)] == [[0, 0, 1], [], [1, 2, 0]]
+    assert count_repeats([np.array([4])])[0].tolist() == [0]
+
+
 def test_inputs_are_normalised_as_arrays_are() -> None:
     splits = load_splits(DataConfig(dataset="own_samples:build"), 0, torch.device("cpu"))
     inputs, labels = zip(*splits.train.batches(32), strict=True)
@@ -250,6 +273,7 @@ def test_what_a_sample_raises_is_told_in_one_line() -> None:
         fetch(loader(open_source("own_samples:build_broken"), 1))
     assert (
         str(caught.value) == "own_samples:build_broken: train sample 200: OSError: cannot read it"
+        " (own_samples.py:45)"
     )
 
 
