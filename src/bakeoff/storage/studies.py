@@ -104,7 +104,7 @@ class Storage:
 
     def foreign_names(self) -> tuple[str, ...]:
         """Names of the studies that other programs stored here, oldest first."""
-        studies = _guard(self._rdb.get_all_studies)
+        studies = guard(self._rdb.get_all_studies)
         return tuple(study.study_name for study in studies if STUDY_KEY not in study.system_attrs)
 
     def has(self, name: str) -> bool:
