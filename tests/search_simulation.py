@@ -16,7 +16,7 @@ class Simulation:
 
     def __init__(self, search, curve, train_seconds=0.0):
         self.search = search
-        self.train_seconds = train_seconds
+        self.seconds_of = lambda _: train_seconds
         self.curve = curve
         self.plans, self.epochs, self.records = {}, {}, {}
         self.running, self.paused, self.spared = [], set(), set()
@@ -48,7 +48,7 @@ class Simulation:
             epoch=epoch,
             metrics={"accuracy": value},
             status=status,
-            train_seconds=self.train_seconds,
+            train_seconds=self.seconds_of(self.plans[number]),
         )
         decision = self.search.decide(number, self.plans[number], result)
         if status != "running":
@@ -60,7 +60,7 @@ class Simulation:
             self.paused.add(number)
         elif decision == "spare":
             self.spared.add(number)
-        elif decision in ("stop", "time_up"):
+        elif decision in ("stop", "time_up", "spent"):
             self.end(number, "pruned")
 
     def end(self, number, outcome):
@@ -73,7 +73,11 @@ class Simulation:
     def record(self, number, outcome):
         plan = self.plans[number]
         history = [
-            EpochResult(epoch=epoch, metrics={"accuracy": self.curve(plan, number, epoch)})
+            EpochResult(
+                epoch=epoch,
+                metrics={"accuracy": self.curve(plan, number, epoch)},
+                train_seconds=self.seconds_of(plan),
+            )
             for epoch in range(1, self.epochs[number] + 1)
         ]
         score = {"complete": history[-1].metrics["accuracy"] if history else 0, "diverged": 0.1}

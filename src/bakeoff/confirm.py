@@ -144,6 +144,9 @@ class Confirmation:
         """Confirmation runs are never pruned."""
         return "continue"
 
+    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+        """Nothing more is to be learnt from it."""
+
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:  # noqa: ARG002
         """Note how a run ended."""
         self._ended[self._key(record)] = record

@@ -148,7 +148,8 @@ class PlainProgress:
 class LiveProgress:
     """A table that redraws itself: arms, trials done, best, what is running, time left."""
 
-    def __init__(self, tally: Tally, console: Console, budget: int) -> None:
+    def __init__(self, tally: Tally, console: Console, budget: int | None) -> None:
+        """Show `tally`; `budget` is how many trials each arm is dealt, None where that is open."""
         self._tally = tally
         self._budget = budget
         self._console = console
@@ -200,7 +201,9 @@ class LiveProgress:
             best = self._tally.best.get(arm)
             table.add_row(
                 arm,
-                f"{counts.total()} of {self._budget}",
+                str(counts.total())
+                if self._budget is None
+                else f"{counts.total()} of {self._budget}",
                 str(sum(paused == arm for paused in self._tally.paused.values())),
                 str(counts["pruned"]),
                 str(counts["diverged"]),
@@ -239,8 +242,9 @@ def build_progress(
     console = Console(stderr=True)
     if not console.is_terminal:
         return PlainProgress(tally)
-    budget = config.search.trials_per_arm + int(config.search.defaults)
-    return LiveProgress(tally, console, budget)
+    trials = config.search.trials_per_arm
+    most = None if trials is None else trials + int(config.search.defaults)
+    return LiveProgress(tally, console, most)
 
 
 def describe_outcome(record: TrialRecord, metric: MetricInfo) -> str:

@@ -243,7 +243,7 @@ def _is_extension(stored: StudyConfig, given: StudyConfig) -> bool:
 def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
     """What `given` adds to a stored study, as `key: before -> after`.
 
-    More trials per arm, more arms and more confirmation seeds may be added; every arm that is
+    A larger budget per arm, more arms and more confirmation seeds may be added; every arm that is
     there keeps its space, so that its trials still count.
 
     Raises:
@@ -256,6 +256,8 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
             optimizers=stored.search.optimizers,
             schedulers=stored.search.schedulers,
             trials_per_arm=stored.search.trials_per_arm,
+            epochs_per_arm=stored.search.epochs_per_arm,
+            seconds_per_arm=stored.search.seconds_per_arm,
             startup_trials=stored.search.startup_trials,
         ),
         space=stored.space,
@@ -268,14 +270,17 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
         for arm in build_arms(stored)
         if spaces.get(arm.name) != arm.space
     ]
-    if given.search.trials_per_arm < stored.search.trials_per_arm:
-        refused.append("search.trials_per_arm: fewer")
+    refused += [
+        f"search.{unit}_per_arm: fewer"
+        for unit, limit in given.search.budget.limits.items()
+        if limit < stored.search.budget.limits.get(unit, math.inf)
+    ]
     if given.confirm.seeds < stored.confirm.seeds:
         refused.append("confirm.seeds: fewer")
     if refused:
         raise SpaceChangedError(
-            f"study {stored.name!r} can be extended by trials, arms and confirmation seeds only"
-            f" ({'; '.join(refused)})"
+            f"study {stored.name!r} can be extended by a larger budget, arms and confirmation seeds"
+            f" only ({'; '.join(refused)})"
         )
     return describe_changes(stored, given)
 

@@ -597,7 +597,9 @@ def test_an_extended_study_confirms_again_what_was_found_and_new_arms(session):
     ids=["fewer trials", "fewer arms", "epochs", "space"],
 )
 def test_what_is_no_extension_is_refused(config, message):
-    with pytest.raises(SpaceChangedError, match="can be extended by trials, arms") as caught:
+    with pytest.raises(
+        SpaceChangedError, match="can be extended by a larger budget, arms"
+    ) as caught:
         check_extension(CONFIG, config)
     assert message in str(caught.value)
 

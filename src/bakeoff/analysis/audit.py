@@ -12,8 +12,8 @@ from bakeoff.analysis.arms import searched_trials
 from bakeoff.analysis.findings import Findings, peeked_at_test
 from bakeoff.analysis.flags import raise_flag
 from bakeoff.analysis.tuning import selection_gap_constant
-from bakeoff.analysis.wording import join, number, plural
-from bakeoff.records import CHARGED_OUTCOMES, ArmSummary, Flag, Outcome, TrialRecord
+from bakeoff.analysis.wording import join, number, plural, promised
+from bakeoff.records import CHARGED_OUTCOMES, ArmSummary, Budget, Flag, Outcome, TrialRecord
 
 MAX_TRIALS_RATIO = 1.1
 MAX_EPOCHS_RATIO = 1.2
@@ -74,6 +74,10 @@ def _check_budgets(findings: Findings) -> Iterator[Flag]:
     """Unequal offers weaken the claim; offers used up unequally are only told."""
     if len(findings.arms) < 2:  # noqa: PLR2004 - nothing to compare
         return
+    budget = findings.record.budget
+    if budget.epochs is not None or budget.seconds is not None:
+        yield from _check_spending(findings, budget)
+        return
     trials = {arm.arm: arm.num_trials for arm in findings.arms}
     planned = {arm.arm: _epochs_planned(findings, arm.arm) for arm in findings.arms}
     epochs = {arm.arm: arm.epochs for arm in findings.arms}
@@ -88,6 +92,38 @@ def _check_budgets(findings: Findings) -> Iterator[Flag]:
             f"unused; epochs run: {_listed(epochs)}.",
             severity="note",
         )
+
+
+def _check_spending(findings: Findings, budget: Budget) -> Iterator[Flag]:
+    """Where epochs or seconds were promised, trials may differ; an arm is short by its budget.
+
+    It is short if the part of the budget that it spent, in the unit that ran out first, is smaller
+    than another arm's as `MAX_TRIALS_RATIO` says for trials, by more than a whole run.
+    """
+    spent = {arm.arm: _spent_share(arm, budget) for arm in findings.arms}
+    with_a_run = {
+        arm.arm: _spent_share(arm, budget, findings.record.epochs) for arm in findings.arms
+    }
+    largest = max(spent.values())
+    short = [
+        arm
+        for arm, share in spent.items()
+        if largest > max(MAX_TRIALS_RATIO * share, with_a_run[arm])
+    ]
+    if short:
+        listed = {arm: f"{100 * share:.0f} %" for arm, share in spent.items()}
+        yield raise_flag("W04", f"Of {promised(budget)} each: {_listed(listed)}.", sorted(short))
+
+
+def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float:
+    """In the unit that ran out first; as if one more trial of so many epochs had been run."""
+    seconds = arm.train_seconds + arm.evaluate_seconds
+    spent = {
+        "trials": arm.num_trials + bool(more_epochs),
+        "epochs": arm.epochs + more_epochs,
+        "seconds": seconds * (1 + more_epochs / arm.epochs) if arm.epochs else 0.0,
+    }
+    return max(spent[unit] / limit for unit, limit in budget.limits.items())
 
 
 def _check_confirmation(findings: Findings) -> Iterator[Flag]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bakeoff.analysis.arms import searched_trials
-from bakeoff.records import CHARGED_OUTCOMES, MetricInfo, StudyRecord
+from bakeoff.records import CHARGED_OUTCOMES, Budget, MetricInfo, StudyRecord
 
 SAMPLER_TITLES = {
     "random": "random",
@@ -115,6 +115,17 @@ def trials_per_arm(record: StudyRecord) -> str:
             for arm in record.arms
         ]
     )
+
+
+def promised(budget: Budget) -> str:
+    """What every arm may spend: `20 trials`, `20 trials or 400 epochs, whichever comes first`."""
+    parts = [
+        None if budget.trials is None else plural(budget.trials, "trial"),
+        None if budget.epochs is None else plural(budget.epochs, "epoch"),
+        None if budget.seconds is None else f"{budget.seconds:,.0f} seconds of a worker",
+    ]
+    named = [part for part in parts if part is not None]
+    return " or ".join(named) + (", whichever comes first" if len(named) > 1 else "")
 
 
 def scope_of(record: StudyRecord) -> str:

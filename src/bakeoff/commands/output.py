@@ -35,6 +35,14 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
     Console(width=width).print(table)
 
 
+def format_bytes(size: float) -> str:
+    """`312 kB`, `1.2 MB`, `3.4 GB`: powers of a thousand."""
+    power = min(4, max(0, (len(str(round(size))) - 1) // 3))
+    scaled = size / 1000**power
+    digits = 1 if power and scaled < 10 else 0  # noqa: PLR2004 - two digits say enough
+    return f"{scaled:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
 def _is_number(cell: object) -> bool:
     return cell is None or (isinstance(cell, (int, float)) and not isinstance(cell, bool))
 

@@ -11,9 +11,10 @@ import typer
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.objectives import objective_sentences
-from bakeoff.commands.output import print_json, print_table
+from bakeoff.analysis.wording import promised
+from bakeoff.commands.output import format_bytes, print_json, print_table
 from bakeoff.errors import NothingCompletedError
-from bakeoff.records import Comparison, StudyConfig
+from bakeoff.records import Budget, Comparison, StudyConfig
 from bakeoff.report import write_report
 from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile import load_study_file
@@ -158,7 +159,10 @@ class Plan:
     arms: tuple[str, ...]
     objectives: tuple[str, ...]
     """With several nothing is pruned, and the first decides what is confirmed."""
-    trials_per_arm: int
+    budget: Budget
+    """Of every arm."""
+    search_trials: int
+    """Of all arms together; an estimate where the budget is not in trials."""
     default_trials: int
     shortlist_runs: int
     confirmation_runs: int
@@ -169,6 +173,10 @@ class Plan:
     """With the study's pruner, from a rehearsal on made-up scores; audited trials included."""
     most_paused: int
     """Trials that wait at one time, each with a checkpoint on disk."""
+    checkpoint_bytes: int
+    """Of one checkpoint, with the optimizer that keeps most; measured here with the first arm's."""
+    checkpoints_per_run: int
+    """The newest ones, that a run keeps while it waits or trains."""
     train_samples: int
     steps_per_epoch: int
     seconds_per_step: float
@@ -198,13 +206,13 @@ def plan_study(file: Path, *, workers: int | None, device: str, as_json: bool) -
     rows = [
         ["arms", ", ".join(plan.arms)],
         ["objective", _objectives(plan)],
-        ["trials per arm", str(plan.trials_per_arm)],
+        ["budget per arm", promised(plan.budget)],
         ["runs", _runs(plan)],
         ["epochs", f"about {plan.expected_epochs:,}, {plan.max_epochs:,} if nothing is pruned"],
         ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
         ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
         ["training time", _training_time(plan)],
-        ["checkpoints", f"up to {plan.most_paused + plan.workers} at one time"],
+        ["disk", _disk(plan)],
         ["can detect", _detectable(plan)],
     ]
     print_table(["study", plan.study], rows)
@@ -219,12 +227,13 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     from bakeoff.analysis.statistics import ALPHA, detectable_difference
     from bakeoff.driver import StopRequest
     from bakeoff.engines.local import LocalEngine
-    from bakeoff.search.forecast import forecast
+    from bakeoff.search.forecast import forecast, most_epochs_of
     from bakeoff.session import (
         RunSettings,
         check_data,
         check_packages,
         choose_precision,
+        largest_checkpoint,
         probe,
         smallest_batch,
     )
@@ -241,27 +250,32 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     defaults = len(arms) if config.search.defaults else 0
     confirm = config.confirm
     shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
-    num_runs = len(arms) * (config.search.trials_per_arm + confirm.seeds) + defaults + shortlist
+    others = len(arms) * confirm.seeds + defaults + shortlist
     steps = math.ceil(summary.num_train / smallest_batch(config))
     seconds_per_step = probed.seconds_per_step[probed.precision]
-    epochs = config.training.epochs
-    max_epochs = num_runs * epochs
-    expected = forecast(config)
-    others = num_runs - len(arms) * config.search.trials_per_arm
+    epochs, budget = config.training.epochs, config.search.budget
+    expected = forecast(config, steps * seconds_per_step)
+    most = most_epochs_of(budget, steps * seconds_per_step)
+    most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
+    max_epochs = len(arms) * min(one for one in most_per_arm if one is not None) + others * epochs
     expected_epochs = expected.epochs + others * epochs
     hours_per_epoch = steps * seconds_per_step / 3600 / settings.workers
+    checkpoint_bytes = largest_checkpoint(config, probed)
     return Plan(
         study=config.name,
         arms=arms,
         objectives=(config.objective, *config.further_objectives),
-        trials_per_arm=config.search.trials_per_arm,
+        budget=budget,
+        search_trials=expected.trials,
         default_trials=defaults,
         shortlist_runs=shortlist,
         confirmation_runs=len(arms) * confirm.seeds,
-        num_runs=num_runs,
+        num_runs=expected.trials + others,
         max_epochs=max_epochs,
         expected_epochs=expected_epochs,
         most_paused=expected.most_paused,
+        checkpoint_bytes=checkpoint_bytes,
+        checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
         steps_per_epoch=steps,
         seconds_per_step=seconds_per_step,
@@ -288,8 +302,21 @@ def _objectives(plan: Plan) -> str:
 
 def _runs(plan: Plan) -> str:
     return (
-        f"{plan.num_runs}: {plan.trials_per_arm * len(plan.arms)} trials, {plan.default_trials}"
+        f"{plan.num_runs}: {_about(plan)}{plan.search_trials} trials, {plan.default_trials}"
         f" defaults, {plan.shortlist_runs} shortlist, {plan.confirmation_runs} confirmation"
+    )
+
+
+def _about(plan: Plan) -> str:
+    return "" if plan.budget == Budget(trials=plan.budget.trials) else "about "
+
+
+def _disk(plan: Plan) -> str:
+    num_kept = plan.most_paused + plan.workers
+    size = plan.checkpoints_per_run * plan.checkpoint_bytes
+    return (
+        f"up to {format_bytes(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"
+        f" one time, each keeps {plan.checkpoints_per_run} of {format_bytes(plan.checkpoint_bytes)}"
     )
 
 

@@ -48,7 +48,7 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
     sign, is_several = record.objective.sign, bool(record.further_objectives)
     return {
         "arm": arm,
-        "budget": record.trials_per_arm,
+        **{f"budget in {unit}": limit for unit, limit in record.budget.limits.items()},
         "charged": len(trials) - counts["running"],
         "paused": sum(trial.is_paused for trial in trials),
         "audited": sum(trial.audited for trial in trials),

@@ -45,7 +45,7 @@ clip_grad_norm = 1.0
 [search]
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
-trials_per_arm = 20               # every arm gets the same number
+trials_per_arm = 20               # the same for every arm; or epochs_per_arm, seconds_per_arm
 sampler = "tpe"                   # or random, sobol, gp, cmaes, grid
 pruner = "halving"                # or none, median, percentile, hyperband, patient, threshold
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.driver.roles import Observer, Source
-from bakeoff.driver.runs import Run, record_of
+from bakeoff.driver.runs import CUTS, Run, record_of
 from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
 from bakeoff.engines.protocol import (
     Died,
@@ -209,19 +209,22 @@ class Driver:
         elif math.isfinite(value):
             self._storage.report(run.trial_id, result.epoch, value)
         self._observer.epoch(run.name, run.plan, result)
-        was_decided = result.epoch < max(run.stored, default=0)
-        decision = "continue" if was_decided else source.decide(run.number, run.plan, result)
+        decision: Decision = "continue"
+        if result.epoch < max(run.stored, default=0):
+            source.told_again(run.number, run.plan, result)
+        else:
+            decision = source.decide(run.number, run.plan, result)
         run.is_held = decision == "pause"
         if decision == "spare":
             self._spare(run)
-        run.is_out_of_time = decision == "time_up"
-        if event.waits or run.is_out_of_time:
+        run.cut_by = decision if decision in CUTS else ""
+        if event.waits or run.cut_by:
             self._engine.reply(run.name, self._answer(decision))
 
     def _answer(self, decision: Decision) -> Reply:
         if decision == "pause":
             return "pause"
-        if decision in ("stop", "time_up"):
+        if decision == "stop" or decision in CUTS:
             return "stop"
         return "pause" if self._stop.count else "continue"
 

@@ -11,6 +11,12 @@ from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import StudyFacts
 
+CUTS: Mapping[str, str] = {
+    "time_up": "the time for the search was up",
+    "spent": "the seconds of its arm were spent",
+}
+"""Decisions that stop a run for no reason of its own."""
+
 
 @dataclass
 class Run:
@@ -28,8 +34,8 @@ class Run:
     note: str = ""
     is_held: bool = False
     """Whether the source decided that it pauses until it is promoted."""
-    is_out_of_time: bool = False
-    """Whether it stops because the time for the search is up."""
+    cut_by: str = ""
+    """Why it stops although nothing is wrong with it; see `CUTS`."""
     is_promoted: bool = False
     """Whether it was promoted while its worker was still about to pause."""
     spared_at: int | None = None
@@ -94,8 +100,8 @@ def _further_scores(
 
 
 def _stop_reason(run: Run, config: StudyConfig, outcome: Outcome) -> str:
-    if outcome == "pruned" and run.is_out_of_time:
-        return f"the time for the search was up after epoch {run.history[-1].epoch}"
+    if outcome == "pruned" and run.cut_by:
+        return f"{CUTS[run.cut_by]} after epoch {run.history[-1].epoch}"
     if outcome == "pruned":
         return f"behind its cohort at epoch {run.history[-1].epoch}"
     if outcome == "diverged":

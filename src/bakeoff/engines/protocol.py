@@ -107,6 +107,11 @@ class Probed:
     seconds_per_step: Mapping[str, float]
     """By precision, median of a few steps."""
     reason: str
+    checkpoint_bytes: int = 0
+    """Of this configuration, as is the next."""
+    weight_bytes: int = 0
+    num_checkpoints: int = 0
+    """That a run keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,6 +173,7 @@ def _tell_epoch(driver: _Driver, job: Job, result: EpochResult) -> Reply:
 
 
 def _probe(driver: _Driver, job: Probe, device: str) -> None:
+    from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.precision import measure_precision
 
     try:
@@ -186,6 +187,9 @@ def _probe(driver: _Driver, job: Probe, device: str) -> None:
             precision=choice.precision,
             seconds_per_step={str(name): value for name, value in choice.seconds_per_step.items()},
             reason=choice.reason,
+            checkpoint_bytes=choice.checkpoint_bytes,
+            weight_bytes=choice.weight_bytes,
+            num_checkpoints=NUM_KEPT,
         )
     )
 

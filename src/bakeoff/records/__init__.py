@@ -50,6 +50,7 @@ from bakeoff.records.runs import (
     keep_last_confusion,
 )
 from bakeoff.records.settings import (
+    Budget,
     ClassWeights,
     ConfirmConfig,
     DataConfig,
@@ -76,6 +77,7 @@ __all__ = [
     "ArmRecord",
     "ArmSummary",
     "BoundaryMark",
+    "Budget",
     "BudgetEstimate",
     "BudgetQuantity",
     "ClassWeights",

@@ -73,12 +73,35 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What every arm may spend in each unit, whichever comes first; None is no limit."""
+
+    trials: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    """Of training and evaluation, on the worker's clock."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limit by unit; units without one are absent."""
+        given = {"trials": self.trials, "epochs": self.epochs, "seconds": self.seconds}
+        return {unit: limit for unit, limit in given.items() if limit is not None}
+
+    def num_whole_runs(self, run_epochs: int) -> int | None:
+        """How many whole runs of so many epochs it pays for; None where only time is limited."""
+        counts = [self.trials, None if self.epochs is None else self.epochs // run_epochs]
+        return min((count for count in counts if count is not None), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     """What is searched, with which budget."""
 
     optimizers: tuple[str, ...]
     schedulers: tuple[str, ...]
-    trials_per_arm: int
+    trials_per_arm: int | None
+    """What each arm may spend in trials, and below in epochs and in seconds of its workers; None is
+    no limit."""
     sampler: str
     pruner: str
     startup_trials: int
@@ -93,6 +116,15 @@ class SearchConfig:
     """Values per range of the grid sampler."""
     defaults: bool = True
     """Run each arm's library defaults once, outside the budget."""
+    epochs_per_arm: int | None = None
+    seconds_per_arm: float | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """What each arm may spend."""
+        return Budget(
+            trials=self.trials_per_arm, epochs=self.epochs_per_arm, seconds=self.seconds_per_arm
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bakeoff.ranges import Range
 from bakeoff.records.runs import TrialRecord
-from bakeoff.records.settings import ConfirmConfig, ScoreRule
+from bakeoff.records.settings import Budget, ConfirmConfig, ScoreRule
 
 Direction = Literal["maximize", "minimize"]
 
@@ -57,12 +57,15 @@ class StudyRecord:
     """Search trials of all arms, by number."""
     confirmations: tuple[TrialRecord, ...]
     """Shortlist and confirmation runs, by number."""
-    trials_per_arm: int
+    trials_per_arm: int | None
+    """What every arm was promised, and below in epochs and seconds; None is no limit."""
     sampler: str
     pruner: str
     confirm: ConfirmConfig
     further_objectives: tuple[MetricInfo, ...] = ()
     """What else the search sought."""
+    epochs_per_arm: int | None = None
+    seconds_per_arm: float | None = None
     startup_trials: int = 0
     delta: float | None = None
     reference: str | None = None
@@ -90,3 +93,10 @@ class StudyRecord:
     def objectives(self) -> tuple[MetricInfo, ...]:
         """All that the search sought, the objective first."""
         return self.objective, *self.further_objectives
+
+    @property
+    def budget(self) -> Budget:
+        """What every arm was promised; means nothing in a study of another program."""
+        return Budget(
+            trials=self.trials_per_arm, epochs=self.epochs_per_arm, seconds=self.seconds_per_arm
+        )

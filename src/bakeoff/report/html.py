@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
+from bakeoff.analysis.wording import promised
 from bakeoff.records import OUTCOMES, ArmSummary, Outcome, StudyRecord
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
@@ -77,6 +78,7 @@ def _render(
     environment = html_environment()
     environment.filters["code"] = _code
     environment.filters["outcomes"] = _outcomes
+    environment.filters["promised"] = promised
     environment.filters["arm_class"] = lambda arm: _arm_class(colored_by, arm)
     return environment.get_template(template).render(
         policy=content_security_policy(scripts),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from bakeoff.records import OUTCOMES, Comparison, TrialRecord
+from bakeoff.analysis.wording import promised
+from bakeoff.records import OUTCOMES, Comparison, StudyRecord, TrialRecord
 from bakeoff.report.table import Cell, Column, Table, count_cell, duration_cell, text_cell
 
 PARTS = ("search", "library default", "shortlist", "confirmation")
@@ -35,11 +36,15 @@ def ledger_table(comparison: Comparison) -> Table:
             for row in _arm_rows(arm.arm, [run for run in runs if run.arm == arm.arm])
         ),
         note=(
-            "Runs of the search are dealt from the arm's budget whatever becomes of them; the"
-            " other parts are outside it. An epoch counts once, however often its run was"
-            " interrupted."
+            f"{_promise(study)}Runs of the search are charged to the arm's budget whatever becomes"
+            " of them; the other parts are outside it. An epoch counts once, however often its run"
+            " was interrupted."
         ),
     )
+
+
+def _promise(study: StudyRecord) -> str:
+    return "" if study.foreign else f"The budget of every arm is {promised(study.budget)}. "
 
 
 def _arm_rows(arm: str, runs: Sequence[TrialRecord]) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from bakeoff.analysis.wording import trials_per_arm
+from bakeoff.analysis.wording import promised, trials_per_arm
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
 from bakeoff.records import (
     ArmSummary,
@@ -164,11 +164,11 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
         yield "further objective", f"{further.name} ({further.direction})"
     yield "epochs per run", str(study.epochs) if study.epochs else "not recorded"
     yield (
-        "trials per arm",
+        "budget per arm",
         (
-            f"{trials_per_arm(study)}, none promised"
+            f"{trials_per_arm(study)} trials, none promised"
             if study.foreign
-            else f"{study.trials_per_arm}, the first {study.startup_trials} at random"
+            else f"{promised(study.budget)}; the first {study.startup_trials} trials at random"
         ),
     )
     yield "sampler", study.sampler + (", shared by all arms" if study.shared_sampler else "")

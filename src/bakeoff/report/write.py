@@ -23,7 +23,8 @@ COMPARISON_PARTS = (
 )  # fmt: skip
 STUDY_PARTS = (
     "name", "question", "objective", "further_objectives", "score_rule", "epochs",
-    "trials_per_arm", "sampler", "pruner", "confirm", "startup_trials", "reference",
+    "trials_per_arm", "epochs_per_arm", "seconds_per_arm", "sampler", "pruner", "confirm",
+    "startup_trials", "reference",
     "num_validation", "num_test", "shared_sampler", "config_hash", "finished", "foreign", "caveats",
 )  # fmt: skip
 

@@ -67,7 +67,9 @@ class Search:
         self._final: dict[str, dict[int, Standings]] = {arm.name: {} for arm in arms}
         """Standings of trials that have ended, by arm and number."""
         self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
-        self.ledger = Ledger.open([arm.name for arm in arms], config.search.trials_per_arm)
+        self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs)
+        self._plans: dict[int, TrialPlan] = {}
+        """Of trials that are charged and have not ended, by number."""
         self._audit = PruningAudit(config.objective)
         self._cohorts = self._build_cohorts(direction)
         self._notes: list[str] = []
@@ -77,7 +79,9 @@ class Search:
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
         if search.pruner == "halving":
-            return HalvedCohorts(objective, self._sign, self.ledger.deals, self._audit.is_off)
+            return HalvedCohorts(
+                objective, self._sign, self._draws, self._audit.is_off, self._affords
+            )
         settings = PrunerSettings(
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
@@ -87,11 +91,10 @@ class Search:
 
     @property
     def num_left(self) -> int:
-        """Trials not yet handed out."""
+        """Trials not yet handed out; about, where the budget is not in trials."""
         if self.is_closed:
             return 0
-        spent = sum(self.ledger.dealt.values())
-        return len(self._defaults_left) + self.ledger.budget * len(self._arms) - spent
+        return len(self._defaults_left) + sum(map(self.ledger.num_left, self._arms))
 
     def close(self) -> None:
         """Draw no more trials; those begun may end."""
@@ -105,7 +108,14 @@ class Search:
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, or None; asked before a new one is begun."""
         self._watch_the_clock()
-        return None if self._is_time_up() else self._cohorts.promote()
+        promotion = None if self._is_time_up() else self._cohorts.promote()
+        if promotion is not None:
+            self._goes_on(promotion.number)
+        return promotion
+
+    def _goes_on(self, number: int) -> None:
+        stop = self._next_stop(self._plans[number], self.ledger.epoch_of(number))
+        self.ledger.reserve(number, stop)
 
     def _is_time_up(self) -> bool:
         return self._deadline is not None and self._deadline.has_come()
@@ -115,10 +125,29 @@ class Search:
         if self._deadline is None or self.is_closed:
             return
         if self._deadline.is_near(self._cohorts.owed_epochs(self._config.training.epochs)):
-            dealt = sum(self.ledger.dealt.values())
-            whole = self.ledger.budget * len(self._arms)
-            self._note(f"the search was ended by its timeout after {dealt} of {whole} trials")
+            dealt, most = sum(self.ledger.dealt.values()), self.ledger.budget.trials
+            whole = "" if most is None else f" of {most * len(self._arms)}"
+            self._note(f"the search was ended by its timeout after {dealt}{whole} trials")
             self.close()
+
+    def _draws(self, arm: str) -> bool:
+        """Whether the arm will begin another trial, as far as is known now."""
+        budget = self.ledger.budget
+        if budget.epochs is None and budget.seconds is None:
+            return self.ledger.draws(arm, 0)  # what it owes is no matter
+        return self.ledger.draws(arm, self._cohorts.owed_epochs(self._config.training.epochs, arm))
+
+    def _affords(self, number: int) -> bool:
+        """Whether the arm can pay for a trial until it is asked again."""
+        plan = self._plans[number]
+        return self.ledger.affords(number, self._next_stop(plan, self.ledger.epoch_of(number)))
+
+    def _next_stop(self, plan: TrialPlan, epoch: int) -> int:
+        """Where a trial that goes on after `epoch` may pause next."""
+        end = self._config.training.epochs
+        if self._config.search.pruner != "halving":
+            return end  # it stops for good or not at all: all of it is reserved
+        return next((one for one in plan.decision_epochs if one > epoch), end)
 
     def next(self) -> TrialPlan | None:
         """The next trial to run, or None when every budget is handed out or the time is up."""
@@ -130,12 +159,12 @@ class Search:
                 seed=derive_seed(self._config.seed, "default"),
                 phase="default",
             )
-        name = self.ledger.next_arm()
+        name = next(filter(self._draws, self.ledger.in_turn()), None)
         if name is None:
             return None
-        index = self.ledger.dealt[name]
+        index = self.ledger.dealt_to(name)
         params, phase = self._propose(name, index)
-        self.ledger.dealt[name] += 1
+        self.ledger.deal(name)
         return self._plan(name, index, params, phase)
 
     def _propose(self, arm: str, index: int) -> tuple[Params, Phase]:
@@ -156,12 +185,14 @@ class Search:
             seed=seed,
             phase=phase,
             decision_epochs=decision_epochs(search.pruner, trial_config),
-            audited=is_audited(index, search.trials_per_arm, search.audit),
+            audited=is_audited(index, search.budget.trials, search.audit),
         )
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""
         if plan.phase != "default":
+            self._plans[number] = plan
+            self.ledger.begin(number, plan.arm, self._next_stop(plan, 0))
             self._samplers[plan.arm].started(number, plan.params, plan.phase)
             key = cohort_key(plan.arm, plan.params)
             self._cohorts.start(key, number, audited=plan.audited)
@@ -173,14 +204,15 @@ class Search:
             return TrialPlan(
                 arm=record.arm, params=record.params, seed=record.seed or 0, phase="default"
             )
-        index = self.ledger.dealt[record.arm]
-        self.ledger.dealt[record.arm] += 1
+        index = self.ledger.dealt_to(record.arm)
+        self.ledger.deal(record.arm)
         plan = self._plan(record.arm, index, record.params, record.phase)
         plan = replace(plan, audited=record.audited)
         self.started(record.number, plan)
         for result in record.history:
             self._report(plan, record.number, result)
         if record.is_paused:
+            self.ledger.release(record.number)
             self._cohorts.take_up(cohort_key(plan.arm, plan.params), record.number)
         return plan
 
@@ -189,14 +221,32 @@ class Search:
         self._report(plan, number, result)
         if self._deadline is not None:
             self._deadline.note(result)
-            if result.status == "running" and self._is_time_up():
-                return "time_up"
-        if result.epoch not in plan.decision_epochs or result.status != "running":
+        if result.status != "running":
             return "continue"
-        return self._cohorts.decide(cohort_key(plan.arm, plan.params), number)
+        if self._is_time_up():
+            return "time_up"
+        if plan.phase != "default" and self.ledger.is_spent(plan.arm):
+            return "spent"
+        if result.epoch not in plan.decision_epochs:
+            return "continue"
+        return self._decide(number, plan)
+
+    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+        """Learn the seconds, which the storage keeps of ended and paused trials only."""
+        if plan.phase != "default":
+            self.ledger.charge(number, result)
+
+    def _decide(self, number: int, plan: TrialPlan) -> Decision:
+        decision = self._cohorts.decide(cohort_key(plan.arm, plan.params), number)
+        if decision == "pause":
+            self.ledger.release(number)
+        elif decision != "stop":
+            self._goes_on(number)
+        return decision
 
     def _report(self, plan: TrialPlan, number: int, result: EpochResult) -> None:
         if plan.phase != "default":
+            self.ledger.charge(number, result)
             key = cohort_key(plan.arm, plan.params)
             self._cohorts.report(key, number, plan.decision_epochs, result)
 
@@ -211,7 +261,8 @@ class Search:
         standing = self._standing(record)
         if standing is not None:
             self._final[record.arm][record.number] = standing
-        self.ledger.charge(record.arm, record)
+        self.ledger.end(record)
+        del self._plans[record.number]
 
     def _note(self, text: str | None) -> None:
         if text is not None:

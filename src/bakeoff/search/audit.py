@@ -20,17 +20,17 @@ POOR = 0.2
 true one of 0.9, 0.8 and 0.7 fall below it at eight trials, and two in three of those with none."""
 
 
-def is_audited(index: int, num_trials: int, share: float) -> bool:
+def is_audited(index: int, num_trials: int | None, share: float) -> bool:
     """Whether trial `index` of an arm is audited: evenly spread, and at least one of an arm.
 
     Args:
         index: From 0.
-        num_trials: Of the arm.
+        num_trials: Of the arm; None where its budget is in another unit.
         share: Of its trials, from 0 (none) to 1 (all).
     """
     if share <= 0:
         return False
-    if math.floor(num_trials * share + 0.5) == 0:
+    if num_trials is not None and math.floor(num_trials * share + 0.5) == 0:
         return index == num_trials - 1
     return math.floor((index + 1) * share + 0.5) > math.floor(index * share + 0.5)
 

@@ -12,9 +12,9 @@ from bakeoff.records import EpochResult, TrialRecord
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
-Decision = Literal["continue", "spare", "stop", "pause", "time_up"]
-"""To spare is to continue what pruning would have ended; `time_up` stops without a reason of the
-trial's own."""
+Decision = Literal["continue", "spare", "stop", "pause", "time_up", "spent"]
+"""To spare is to continue what pruning would have ended. `time_up` (for the whole search) and
+`spent` (the arm's budget) stop without a reason of the trial's own."""
 Standing = tuple[float, float, float]
 """Orders the trials of an arm for its sampler: the smallest is the best."""
 Standings = tuple[Standing, ...]
@@ -59,11 +59,12 @@ class Cohorts(Protocol):
         """The paused trial that continues now, if any."""
         ...
 
-    def owed_epochs(self, epochs: int) -> float:
+    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
         """About how many epochs are left of what was begun, if nothing new begins.
 
         Args:
             epochs: Of a whole run.
+            arm: Whose; None is all of them.
         """
         ...
 

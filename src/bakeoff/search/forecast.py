@@ -2,41 +2,79 @@
 
 import random
 from dataclasses import dataclass, replace
+from math import inf
 
 import optuna
 
-from bakeoff.records import EpochResult, StudyConfig, TrialRecord
+from bakeoff.records import Budget, EpochResult, StudyConfig, TrialRecord
 from bakeoff.search.arms import Search, TrialPlan
 from bakeoff.space import build_arms
 
 MOST_TRIALS = 100
-"""Simulated per arm; a longer search costs proportionally more."""
+MOST_RUNS = 30
+"""Simulated per arm, the latter by its epochs; a longer search costs proportionally more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Of a whole search, the default configurations aside."""
 
+    trials: int
     epochs: int
     most_paused: int
     """Trials that wait with their checkpoints at one time."""
 
 
-def forecast(config: StudyConfig) -> Forecast:
-    """Epochs and paused trials of the search if nothing diverges, with random draws.
+def forecast(config: StudyConfig, seconds_per_epoch: float = 1.0) -> Forecast:
+    """Trials, epochs and paused trials of the search if nothing diverges, with random draws.
 
     A trial has the same made-up score at every epoch, so that trials keep their order.
+
+    Args:
+        config: The study.
+        seconds_per_epoch: Of one worker; matters where the budget is in seconds.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trials = min(config.search.trials_per_arm, MOST_TRIALS)
-    search_config = replace(config.search, trials_per_arm=trials, sampler="random", defaults=False)
+    budget, share = _simulated(config, seconds_per_epoch)
+    search_config = replace(
+        config.search,
+        trials_per_arm=budget.trials,
+        epochs_per_arm=budget.epochs,
+        seconds_per_arm=None,
+        sampler="random",
+        defaults=False,
+    )
     rehearsal = _Rehearsal(replace(config, search=search_config))
     rehearsal.run()
-    share = config.search.trials_per_arm / trials
     return Forecast(
+        trials=round(len(rehearsal.epochs) * share),
         epochs=round(sum(rehearsal.epochs.values()) * share),
         most_paused=round(rehearsal.most_paused * share),
     )
+
+
+def _simulated(config: StudyConfig, seconds_per_epoch: float) -> tuple[Budget, float]:
+    """A budget that is quickly simulated, and how many times it is contained in the study's."""
+    whole, run_epochs = config.search.budget, config.training.epochs
+    most_epochs = most_epochs_of(whole, seconds_per_epoch)
+    sizes = [
+        inf if whole.trials is None else whole.trials / MOST_TRIALS,
+        inf if most_epochs is None else most_epochs / (MOST_RUNS * run_epochs),
+    ]
+    share = max(1.0, min(sizes))
+    return Budget(
+        trials=None if whole.trials is None else max(1, round(whole.trials / share)),
+        epochs=None if most_epochs is None else max(run_epochs, round(most_epochs / share)),
+    ), share
+
+
+def most_epochs_of(budget: Budget, seconds_per_epoch: float) -> int | None:
+    """Epochs that an arm may spend, by its budget in epochs or seconds; None where neither is."""
+    limits = [
+        budget.epochs,
+        None if budget.seconds is None else round(budget.seconds / seconds_per_epoch),
+    ]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 class _Rehearsal:

@@ -180,6 +180,8 @@ class Halving:
             epochs: Of a whole run.
             spared: Trials that continue even where nothing promotes them.
         """
+        if not self._running and self.promotable(draws=False) is None:
+            return sum(epochs - self._paused[number] for number in self._paused if number in spared)
         stops = [self._stops.get(level) for level in range(NUM_RUNGS + 1)]
         running = Counter(self._levels[number] for number in self._running)
         going_on = [number for number in self._paused if number in spared]
@@ -253,6 +255,7 @@ class HalvedCohorts:
         sign: int,
         draws: Callable[[str], bool],
         is_off: Callable[[CohortKey], bool] = lambda _: False,
+        affords: Callable[[int], bool] = lambda _: True,
     ) -> None:
         """Start without trials.
 
@@ -261,8 +264,10 @@ class HalvedCohorts:
             sign: +1 where higher is better, -1 where lower is.
             draws: Whether an arm will still draw new trials.
             is_off: Whether a cohort's trials are no longer pruned.
+            affords: Whether a trial's arm can pay for it until its next rung.
         """
         self._is_off = is_off
+        self._affords = affords
         self._audited: set[int] = set()
         self._objective = objective
         self._sign = sign
@@ -302,7 +307,8 @@ class HalvedCohorts:
 
     def _spares(self, key: CohortKey, number: int) -> bool:
         """Whether a trial that nothing else would promote goes on all the same."""
-        return not self._draws(key[0]) and (number in self._audited or self._is_off(key))
+        is_spared = number in self._audited or self._is_off(key)
+        return is_spared and not self._draws(key[0]) and self._affords(number)
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """A stored trial is paused."""
@@ -340,15 +346,16 @@ class HalvedCohorts:
     def _promotable(self) -> tuple[CohortKey, int] | None:
         for key in self._in_turn():
             number = self._cohorts[key].promotable(draws=self._draws(key[0]))
-            if number is not None:
+            if number is not None and self._affords(number):
                 return key, number
         return None
 
-    def owed_epochs(self, epochs: int) -> float:
+    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
         """See `Cohorts`."""
         return sum(
             cohort.owed_epochs(epochs, cohort.paused if self._is_off(key) else self._audited)
             for key, cohort in self._cohorts.items()
+            if arm in (None, key[0])
         )
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:

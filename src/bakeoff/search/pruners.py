@@ -278,9 +278,13 @@ class PrunedCohorts:
     def promote(self) -> None:
         """See `Cohorts`; nothing is ever paused."""
 
-    def owed_epochs(self, epochs: int) -> float:
+    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
         """See `Cohorts`; as if none were pruned."""
-        return sum(cohort.owed_epochs(epochs) for cohort in self._cohorts.values())
+        return sum(
+            cohort.owed_epochs(epochs)
+            for key, cohort in self._cohorts.items()
+            if arm in (None, key[0])
+        )
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:  # noqa: ARG002
         """See `Cohorts`; a diverged trial sets no pace for others."""

@@ -20,14 +20,20 @@ WarmStarts = Mapping[str, Sequence[Params]]
 
 
 def choose_warm_starts(
-    source: StudyRecord, arms: Sequence[ArmRecord], trials_per_arm: int
+    source: StudyRecord, arms: Sequence[ArmRecord], trials_per_arm: int | None
 ) -> dict[str, list[Params]]:
     """The best complete configurations of `source` that lie in each arm's space.
 
     An arm that none fits has an empty list. Of equal scores the earlier trial comes first; the
     same configuration comes once. All arms have equal budgets, warm starts included.
+
+    Args:
+        source: The study they come from.
+        arms: Of the new study.
+        trials_per_arm: That the new study's budget pays for at least; None if that is not known.
     """
-    most = max(1, min(MOST_PER_ARM, trials_per_arm // LARGEST_SHARE))
+    known = LARGEST_SHARE * MOST_PER_ARM if trials_per_arm is None else trials_per_arm
+    most = max(1, min(MOST_PER_ARM, known // LARGEST_SHARE))
     ranked = sorted(
         (
             trial

@@ -9,7 +9,7 @@ study          begin or continue, search, confirm
 
 from bakeoff.session.checks import check_data, check_packages, smallest_batch
 from bakeoff.session.descriptions import describe_environment
-from bakeoff.session.measuring import choose_precision, probe
+from bakeoff.session.measuring import choose_precision, largest_checkpoint, probe
 from bakeoff.session.settings import RunSettings, check_count, check_output, study_folder
 from bakeoff.session.study import SessionResult, run_study
 
@@ -22,6 +22,7 @@ __all__ = [
     "check_packages",
     "choose_precision",
     "describe_environment",
+    "largest_checkpoint",
     "probe",
     "run_study",
     "smallest_batch",

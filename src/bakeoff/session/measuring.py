@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
+from bakeoff.components.optimizers import find_optimizer
 from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.errors import BakeoffError, UsageError
@@ -17,6 +18,10 @@ from bakeoff.session.descriptions import (
 from bakeoff.session.settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
+
+BYTES_PER_WEIGHT = 4
+UNKNOWN_STATE_BYTES = 8.0
+"""Per weight of an optimizer that does not say: as many as Adam's."""
 
 
 def measure(
@@ -80,6 +85,16 @@ def _blame_model(model: str, reason: str) -> str:
     return f"model.model = {model!r}" + (
         reason.removeprefix(said) if reason.startswith(said) else f": {reason}"
     )
+
+
+def largest_checkpoint(config: StudyConfig, probed: Probed) -> int:
+    """Bytes of a checkpoint of the arm whose optimizer keeps most, from one that was measured."""
+    first = default_params(build_arms(config)[0], config.model)["optimizer"]
+    names = config.search.optimizers
+    kept = {name: find_optimizer(name).state_bytes for name in names}
+    sizes = {name: UNKNOWN_STATE_BYTES if size is None else size for name, size in kept.items()}
+    extra = max(sizes.values()) - sizes[str(first)]
+    return probed.checkpoint_bytes + round(probed.weight_bytes / BYTES_PER_WEIGHT * extra)
 
 
 def choose_precision(config: StudyConfig, probed: Probed) -> Probed:

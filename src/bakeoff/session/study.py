@@ -92,7 +92,8 @@ def _create(
         storage.create(config, facts)
         return
     arms = build_arms(config)
-    found = choose_warm_starts(storage.load_record(source), arms, config.search.trials_per_arm)
+    num_runs = config.search.budget.num_whole_runs(config.training.epochs)
+    found = choose_warm_starts(storage.load_record(source), arms, num_runs)
     storage.create(config, facts, found)
     counts = ", ".join(f"{arm} {len(params)}" for arm, params in found.items())
     text = f"begun with the best configurations of {source} that fit: {counts}"

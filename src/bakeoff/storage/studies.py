@@ -372,6 +372,8 @@ class Storage:
             trials=tuple(record for _, record in self.load_runs(name, "search")),
             confirmations=tuple(record for _, record in self.load_runs(name, "confirm")),
             trials_per_arm=config.search.trials_per_arm,
+            epochs_per_arm=config.search.epochs_per_arm,
+            seconds_per_arm=config.search.seconds_per_arm,
             sampler=config.search.sampler,
             pruner=config.search.pruner,
             startup_trials=config.search.startup_trials,

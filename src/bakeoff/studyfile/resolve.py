@@ -112,7 +112,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         model=file.model.model,
         model_params=model_values,
         training=training,
-        search=resolve_search(file.search, prunes=not further),
+        search=resolve_search(file.search, file.training.epochs, prunes=not further),
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=ConfirmConfig(
             seeds=(

@@ -131,7 +131,9 @@ class SearchSection(_Section):
         list[Annotated[str, Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]],
         Field(min_length=1),
     ] = ["constant"]
-    trials_per_arm: PositiveInt = 20
+    trials_per_arm: PositiveInt | None = None
+    epochs_per_arm: PositiveInt | None = None
+    seconds_per_arm: Annotated[float, Field(gt=0, le=1e9)] | None = None
     sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
     pruner: PrunerName | PrunerTable = "halving"
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import ParamValue
-from bakeoff.records import SearchConfig, StudyConfig
+from bakeoff.records import Budget, SearchConfig, StudyConfig
 from bakeoff.studyfile.arms import arm_space
 from bakeoff.studyfile.grid import Grid
 from bakeoff.studyfile.schema import PrunerTable, SearchSection
@@ -30,31 +30,62 @@ DESIGNED = ("random", "sobol", "grid")
 """Samplers that learn nothing, so that no trial is a first one."""
 
 
-def resolve_search(section: SearchSection, *, prunes: bool = True) -> SearchConfig:
+DEFAULT_TRIALS = 20
+"""Per arm, where no budget is given."""
+
+
+def resolve_search(section: SearchSection, run_epochs: int, *, prunes: bool = True) -> SearchConfig:
     """The section with every default written out.
 
     Args:
         section: As it stands in the file.
+        run_epochs: Of a whole run.
         prunes: Whether the study's trials may be pruned at all; not with several objectives.
 
     Raises:
-        StudyFileError: The pruner does not apply, or has no such setting.
+        StudyFileError: The pruner does not apply, or has no such setting; or the budget is too
+            small for one run.
     """
-    startup = section.startup_trials or min(10, max(1, section.trials_per_arm // 2))
+    budget = _resolve_budget(section, run_epochs)
     pruner, pruner_params = _resolve_pruner(section.pruner if prunes else "none")
     return SearchConfig(
         optimizers=tuple(section.optimizers),
         schedulers=tuple(section.schedulers),
-        trials_per_arm=section.trials_per_arm,
+        trials_per_arm=budget.trials,
+        epochs_per_arm=budget.epochs,
+        seconds_per_arm=budget.seconds,
         sampler=section.sampler,
         pruner=pruner,
-        startup_trials=section.trials_per_arm if section.sampler in DESIGNED else startup,
+        startup_trials=_startup_trials(section, budget, run_epochs),
         pruner_startup_trials=section.pruner_startup_trials,
         pruner_params=pruner_params,
         audit=float(section.audit) if pruner != "none" else 0.0,
         grid_points=section.grid_points,
         defaults=section.defaults,
     )
+
+
+def _resolve_budget(section: SearchSection, run_epochs: int) -> Budget:
+    given = Budget(
+        trials=section.trials_per_arm,
+        epochs=section.epochs_per_arm,
+        seconds=section.seconds_per_arm,
+    )
+    if given == Budget():
+        return Budget(trials=DEFAULT_TRIALS)
+    if given.epochs is not None and given.epochs < run_epochs:
+        raise StudyFileError(
+            f"search.epochs_per_arm = {given.epochs}: less than one run of {run_epochs} epochs;"
+            f" allowed are {run_epochs} and more"
+        )
+    return given
+
+
+def _startup_trials(section: SearchSection, budget: Budget, run_epochs: int) -> int:
+    if section.sampler in DESIGNED and budget.trials is not None:
+        return budget.trials
+    num_runs = budget.num_whole_runs(run_epochs)
+    return section.startup_trials or (10 if num_runs is None else min(10, max(1, num_runs // 2)))
 
 
 def _resolve_pruner(given: str | PrunerTable) -> tuple[str, dict[str, ParamValue]]:
@@ -97,7 +128,8 @@ def fit_to_grid(config: StudyConfig, arms: Sequence[str], *, is_budget_given: bo
     points = config.search.grid_points
     sizes = {arm: Grid(arm_space(arm, config), points).size for arm in arms}
     smallest = min(sizes, key=lambda arm: sizes[arm])
-    trials = config.search.trials_per_arm if is_budget_given else sizes[smallest]
+    given = config.search.trials_per_arm if is_budget_given else None
+    trials = sizes[smallest] if given is None else given
     if trials > sizes[smallest]:
         raise StudyFileError(
             f"search.trials_per_arm = {trials}: the grid of {smallest!r} has {sizes[smallest]}"

@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ MAX_SAVE_SHARE = 0.01
 """A save may cost this share of the training time since the last one, unless told otherwise."""
 FIRST_SAVE_SECONDS = 0.05
 """What a save is taken to cost before one was measured."""
+
+
+def checkpoint_bytes(state: TrainingState) -> int:
+    """Size of a checkpoint of this run once an epoch was scored, without its history."""
+    buffer = io.BytesIO()
+    torch.save(snapshot(replace(state, best_weights=state.evaluated_weights())), buffer)
+    return buffer.tell()
 
 
 class Checkpoints:

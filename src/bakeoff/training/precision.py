@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.batches import epoch_order
+from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.loop import train_step
 from bakeoff.training.memory import is_out_of_memory
 from bakeoff.training.state import TrainingState, build_scaler, prepare
@@ -38,6 +39,10 @@ class PrecisionChoice:
     seconds_per_step: Mapping[Precision, float]
     """Median; precisions that do not work here are absent."""
     reason: str
+    checkpoint_bytes: int
+    """Of this configuration."""
+    weight_bytes: int
+    """Of its trainable weights."""
 
 
 def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
@@ -62,7 +67,11 @@ def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
     seconds = _time_steps(candidates, _some_batches(state))
     chosen = choose_precision(seconds)
     return PrecisionChoice(
-        precision=chosen, seconds_per_step=seconds, reason=_reason(chosen, seconds)
+        precision=chosen,
+        seconds_per_step=seconds,
+        reason=_reason(chosen, seconds),
+        checkpoint_bytes=checkpoint_bytes(state),
+        weight_bytes=sum(weight.nbytes for weight in state.model.parameters()),
     )
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.commands import run
+from bakeoff.records import Budget
 
 
 @pytest.mark.parametrize(
@@ -16,9 +17,9 @@ def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seeds: int, answer: str
 ) -> None:
     plan = run.Plan(
-        study="toy", arms=("sgd", "adam"), objectives=("accuracy",), trials_per_arm=4, default_trials=2, shortlist_runs=0,
+        study="toy", arms=("sgd", "adam"), objectives=("accuracy",), budget=Budget(trials=4), search_trials=8, default_trials=2, shortlist_runs=0,
         confirmation_runs=2 * seeds, num_runs=10, max_epochs=30, expected_epochs=30,
-        most_paused=0, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
+        most_paused=0, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
         max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
     )  # fmt: skip
     monkeypatch.setattr(run, "load_study_file", lambda file: file)

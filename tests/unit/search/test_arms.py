@@ -1,6 +1,6 @@
 import pytest
 
-from bakeoff.records import EpochResult, TrialRecord
+from bakeoff.records import Budget, EpochResult, TrialRecord
 from bakeoff.search.arms import Search
 from bakeoff.search.ledger import Charges, Ledger
 from bakeoff.space import build_arms
@@ -55,11 +55,11 @@ def test_every_arm_gets_the_same_number_of_trials_and_its_defaults_once():
 
 
 def test_trials_are_dealt_to_the_arm_with_most_budget_left():
-    ledger = Ledger.open(["a", "b"], budget=2)
+    ledger = Ledger(["a", "b"], Budget(trials=2), run_epochs=4)
     order = []
-    while (arm := ledger.next_arm()) is not None:
-        order.append(arm)
-        ledger.dealt[arm] += 1
+    while any(ledger.draws(arm, owed=0) for arm in ("a", "b")):
+        order.append(ledger.in_turn()[0])
+        ledger.deal(order[-1])
     assert order == ["a", "b", "a", "b"]
 
 
