@@ -134,3 +134,35 @@ def test_every_figure_has_a_caption_and_its_data(browser: Browser, report: Path)
     )
     assert [(report.parent / link).is_file() for link in links] == [True] * len(FIGURES)
     page.close()
+
+
+def test_tables_and_code_are_copied_as_they_are_shown(browser: Browser, report: Path) -> None:
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.locator("#answer caption").get_by_role("button", name="Copy the table").click()
+    lines = page.evaluate("navigator.clipboard.readText()").split("\n")
+    assert lines[0].split("\t")[:3] == ["Arm", "Seeds K", "Test mean"]
+    assert len(lines) == 5
+    page.locator(".paste[open]").get_by_role("button", name="Copy the code").last.click()
+    assert "torch.optim." in page.evaluate("navigator.clipboard.readText()")
+    expect(page.locator(".paste[open] .copy").last).to_have_text("Copied")
+    context.close()
+
+
+def test_on_paper_every_configuration_is_open_and_figures_have_its_width(
+    browser: Browser, report: Path
+) -> None:
+    page = visit(browser, report).page
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    expect(page.locator(".copy").first).to_be_hidden()
+    widths = page.locator(".plot .main-svg:first-child").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().width)"
+    )
+    assert max(widths) <= 680
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() > 0
+    page.close()

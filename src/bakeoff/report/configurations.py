@@ -96,6 +96,9 @@ DEFAULT_MOMENTUM: Mapping[str, float] = {
 }
 """The momentum (or first beta) where it is not 0 and was not recorded."""
 
+MAX_LINE = 88
+"""Characters of a line of code that fit into a report, also on paper."""
+
 Settings = Mapping[str, ParamValue]
 
 
@@ -198,8 +201,11 @@ def _optimizer_code(optimizer: str, settings: Settings) -> str:
         arguments["betas"] = repr((settings.get("beta1", 0.9), settings.get("beta2", 0.999)))
     arguments = {**OWN_ARGUMENTS.get(optimizer, {}), **arguments}
     call = f"optimizer = torch.optim.{TORCH_OPTIMIZERS[optimizer]}"
-    listed = "".join(f", {name}={value}" for name, value in arguments.items())
-    return f"{PARAMETER_GROUPS}\n{call}(groups{listed})"
+    listed = ["groups", *(f"{name}={value}" for name, value in arguments.items())]
+    line = f"{call}({', '.join(listed)})"
+    if len(line) > MAX_LINE:
+        line = "\n    ".join([f"{call}(", *(f"{one}," for one in listed)]) + "\n)"
+    return f"{PARAMETER_GROUPS}\n{line}"
 
 
 def _scheduler_code(scheduler: str, params: Params, study: StudyRecord) -> str:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
 from bakeoff.analysis.wording import promised
@@ -77,6 +77,7 @@ def _render(
         scripts.insert(0, get_plotlyjs())
     environment = html_environment()
     environment.filters["code"] = _code
+    environment.filters["lead_in"] = _lead_in
     environment.filters["outcomes"] = _outcomes
     environment.filters["promised"] = promised
     environment.filters["arm_class"] = lambda arm: _arm_class(colored_by, arm)
@@ -167,6 +168,14 @@ def _shown(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return printable(value)
     return value
+
+
+def _lead_in(sentence: str) -> Markup:
+    """A sentence whose part before the first colon, if there is one, stands out."""
+    before, colon, after = printable(sentence).partition(": ")
+    return (
+        Markup("<strong>{}</strong>{}{}").format(before, colon, after) if colon else escape(before)
+    )
 
 
 def _code(text: str) -> Markup:

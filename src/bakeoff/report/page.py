@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from bakeoff.analysis.figures import FigureSpec, figures_of
-from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Severity
+from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Flag, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.fairness_table import fairness_facts, fairness_table
 from bakeoff.report.table import Table
@@ -92,6 +92,12 @@ class Page:
             for severity, text in SEVERITIES.items()
         )
         return [(text, flags) for text, flags in groups if flags]
+
+    @property
+    def flags_by_id(self) -> list[list[Flag]]:
+        """Flags with those of the same number together, in their order."""
+        numbers = dict.fromkeys(flag.id for flag in self.comparison.flags)
+        return [[f for f in self.comparison.flags if f.id == number] for number in numbers]
 
     @property
     def first_figure(self) -> ReportFigure | None:

@@ -1,5 +1,6 @@
 """F5: which arm has the best trial if every arm is given k, against k."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ REACH = 2
 """Drawn up to this many times the largest supported k, so that one sees where it leads."""
 MAX_K = 60
 """Beyond, the areas would hardly change."""
+MAX_TICKS = 12
 
 
 class BestArm(NamedTuple):
@@ -68,18 +70,25 @@ def draw_best_arm(rows: Sequence[BestArm], comparison: Comparison) -> "go.Figure
     """Stacked areas that sum to 1, and a line where the support ends."""
     study = comparison.study
     largest = max((row.k for row in rows if row.supported), default=1)
+    last = max(row.k for row in rows)
+    is_left = largest < (1 + last) / 2
+    margin = 0.02 * (last - 1) or 0.5
     return draw(
         [_area([row for row in rows if row.arm == arm.name], study) for arm in study.arms],
         height=360,
         showlegend=True,
-        xaxis=axis("Trials k given to every arm", rangemode="tozero", nticks=12),
+        xaxis=axis(
+            "Trials k given to every arm", range=[1 - margin, last + margin],
+            tick0=1, dtick=math.ceil(last / MAX_TICKS),
+        ),
         yaxis=axis("P(arm has the best trial)", range=[0, 1]),
         legend_traceorder="normal",
         shapes=[line_shape(x0=largest, x1=largest, y0=0, y1=1, yref="paper", layer="above")],
         annotations=[
             {
                 "text": "k = n/5: no statement beyond", "showarrow": False, "x": largest,
-                "xanchor": "left", "xshift": 6, "yref": "paper", "y": 0.98, "yanchor": "top",
+                "xanchor": "left" if is_left else "right", "xshift": 6 if is_left else -6,
+                "yref": "paper", "y": 0.98, "yanchor": "top",
                 "font": {"color": FAINT_INK, "size": 12},
             }
         ],

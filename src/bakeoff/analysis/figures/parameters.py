@@ -12,7 +12,7 @@ from bakeoff.analysis.figures.style import (
     axis_name,
     draw,
     label,
-    metric_title,
+    metric_name,
     panel_domain,
     printable,
 )
@@ -28,6 +28,9 @@ MAX_DOTS = 250
 """Trials drawn of each arm, evenly over the search."""
 PANEL_HEIGHT = 170
 COLUMN_GAP = 0.05
+TICK_SIZE = 9.5
+MAX_LEVEL_LABELS = 4
+"""Choices whose names fit side by side below a panel; of more, they are turned."""
 
 SYMBOLS: Mapping[Outcome, str] = {
     "complete": "circle", "pruned": "circle-open", "diverged": "x", "infeasible": "hash-open"
@@ -100,8 +103,8 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> "go
             x_domain = _column(column)
             axes[axis_name("xaxis", place)] = _x_axis(own, study, x_domain, axis_name("y", place))
             axes[axis_name("yaxis", place)] = axis(
-                metric_title(study.objective) if column == 0 and len(arms) == 1 else "",
-                domain=[bottom, top], range=limits, nticks=4, anchor=axis_name("x", place),
+                metric_name(study.objective) if column == 0 else "",
+                domain=[bottom, top], range=limits, nticks=6, anchor=axis_name("x", place),
                 showticklabels=column == 0,
             )  # fmt: skip
             traces.append(_dots(own, place, edge, study))
@@ -123,15 +126,22 @@ def _column(column: int) -> list[float]:
 def _x_axis(
     rows: Sequence[ParameterDot], study: StudyRecord, domain: list[float], anchor: str
 ) -> Trace:
-    settings: dict[str, Any] = {"domain": domain, "anchor": anchor, "nticks": 5}
+    settings: dict[str, Any] = {
+        "domain": domain,
+        "anchor": anchor,
+        "nticks": 5,
+        "tickfont": {"size": TICK_SIZE},
+    }
     searched = _searched_range(study, rows[0])
     if isinstance(searched, Choice) or any(isinstance(row.value, str) for row in rows):
         choices = map(str, searched.choices) if isinstance(searched, Choice) else ()
-        order = {"categoryorder": "array", "categoryarray": [printable(one) for one in choices]}
-        return axis(**settings | {"type": "category", **order})
+        names = [printable(one) for one in choices]
+        order = {"categoryorder": "array", "categoryarray": names}
+        fits = {"tickangle": 0} if len(names) <= MAX_LEVEL_LABELS else {}
+        return axis(**settings | {"type": "category", **order, **fits})
     if searched is not None and searched.log:
-        return axis(**settings | {"type": "log", "exponentformat": "power"})
-    return axis(**settings)
+        return axis(**settings | {"type": "log", "exponentformat": "power", "tickangle": 0})
+    return axis(**settings, tickangle=0)
 
 
 def _searched_range(study: StudyRecord, row: ParameterDot) -> Range | None:

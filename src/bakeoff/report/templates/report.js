@@ -1,7 +1,7 @@
-// Draws the figures in the reader's colour scheme and sorts tables. Nothing is loaded.
+// Draws the figures in the reader's colour scheme, sorts and copies tables. Nothing is loaded.
 (() => {
   "use strict";
-  const PRINT_WIDTH = 680;
+  const PRINT_WIDTH = 900; // which the style sheet scales to that of an A4 page
   const CONFIG = {
     displaylogo: false,
     responsive: true,
@@ -33,6 +33,15 @@
     addEventListener("afterprint", () => drawAll(prefersDark.matches));
   }
 
+  const closed = [];
+  addEventListener("beforeprint", () => {
+    closed.push(...document.querySelectorAll("details:not([open])"));
+    for (const details of closed) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of closed.splice(0)) details.open = false;
+  });
+
   const sortKey = (cell) => {
     const number = Number.parseFloat(cell.dataset.value);
     return Number.isNaN(number) ? cell.textContent : number;
@@ -54,5 +63,33 @@
   };
   for (const button of document.querySelectorAll("th button")) {
     button.addEventListener("click", () => sortBy(button));
+  }
+
+  const toClipboard = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.body.appendChild(document.createElement("textarea")); // plain http
+    area.value = text;
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  const addCopyButton = (place, what, read) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "copy", textContent: "Copy" });
+    button.setAttribute("aria-label", `Copy ${what}`);
+    button.addEventListener("click", async () => {
+      await toClipboard(read());
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 1500);
+    });
+    place.append(button);
+  };
+  const asTabs = (table) =>
+    [...table.rows].map((row) => [...row.cells].map((c) => c.innerText.trim()).join("\t")).join("\n");
+  for (const table of document.querySelectorAll("table:has(caption)")) {
+    addCopyButton(table.caption, "the table", () => asTabs(table));
+  }
+  for (const code of document.querySelectorAll("h4 + pre")) {
+    addCopyButton(code.previousElementSibling, "the code", () => code.textContent);
   }
 })();
