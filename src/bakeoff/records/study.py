@@ -78,6 +78,8 @@ class StudyRecord:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, threads and precision."""
     config_hash: str = ""
+    study_file: str = ""
+    """The study file with every default written out; empty where there was none."""
     finished: bool = False
     notes: tuple[str, ...] = ()
     """What happened on the way that a reader should know: pruning switched off, a search extended

@@ -1,8 +1,10 @@
 """A chosen configuration, ready to paste: as study-file TOML and as PyTorch code."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import tomli_w
 
@@ -108,7 +110,8 @@ class PastableConfiguration:
 
     arm: str
     toml: str
-    """Sections of a study file; empty for a study that another program made."""
+    """A study file of this configuration alone, for `study train`; its sections, where the study's
+    own file is not known; empty for a study that another program made."""
     code: str
     code_title: str = "PyTorch"
 
@@ -132,7 +135,7 @@ def pastable_configurations(comparison: Comparison) -> tuple[PastableConfigurati
     return tuple(
         PastableConfiguration(
             arm=arm.arm,
-            toml=study_file_toml(arm.chosen_params),
+            toml=study_file_toml(arm.chosen_params, comparison.study.study_file),
             code=pytorch_code(arm.chosen_params, comparison.study),
         )
         for arm in comparison.arms
@@ -145,10 +148,15 @@ def _dictionary(params: Params) -> str:
     return f"parameters = {{\n{lines}}}"
 
 
-def study_file_toml(params: Params) -> str:
-    """The sections of a study file that fix `params`, by full parameter name."""
-    document: dict[str, dict[str, object]] = {}
-    space: dict[str, dict[str, object]] = {}
+def study_file_toml(params: Params, study_file: str = "") -> str:
+    """A study file that trains one configuration.
+
+    Args:
+        params: The configuration, by full parameter name.
+        study_file: The file of the study that found it; without one, only the sections that fix
+            `params` are written.
+    """
+    document: dict[str, dict[str, Any]] = _of_one_run(tomllib.loads(study_file), params)
     for name, value in params.items():
         owner, _, parameter = name.partition(".")
         if not parameter:
@@ -156,9 +164,30 @@ def study_file_toml(params: Params) -> str:
         elif owner in {"model", "training"}:
             document.setdefault(owner, {})[parameter] = value
         else:
+            space = document.setdefault("space", {})
             space.setdefault(owner, {})[parameter] = value
-    text = tomli_w.dumps(document | ({"space": space} if space else {}))
-    return ONE_ITEM_LIST.sub(r"[\1]", text)
+    if "space" in document:  # tables of tables look best at the end
+        document["space"] = document.pop("space")
+    return ONE_ITEM_LIST.sub(r"[\1]", tomli_w.dumps(document))
+
+
+def _of_one_run(document: Mapping[str, Any], params: Params) -> dict[str, dict[str, Any]]:
+    """What of a study file says how one run trains; of its spaces, only fixed values in use."""
+    study = {
+        key: value
+        for key, value in document.get("study", {}).items()
+        if key not in {"compare", "reference", "delta"}
+    }
+    used = {str(params.get("optimizer")), str(params.get("scheduler"))}
+    fixed = {
+        owner: values
+        for owner, settings in document.get("space", {}).items()
+        if owner in used
+        and (values := {name: one for name, one in settings.items() if not isinstance(one, dict)})
+    }
+    sections = {name: document.get(name, {}) for name in ("data", "model", "training")}
+    kept = {"study": study, **sections, "space": fixed}
+    return {name: dict(settings) for name, settings in kept.items() if settings}
 
 
 def settings_of(params: Params, owner: str) -> dict[str, ParamValue]:

@@ -385,6 +385,7 @@ class Storage:
             protocol=facts.protocol,
             environment=facts.environment,
             config_hash=fingerprint(config),
+            study_file=format_study(config),
             finished=self.is_finished(name),
             notes=self.notes(name),
             changed_after_results=tuple(self._content(name).get(CHANGED_KEY, ())),
