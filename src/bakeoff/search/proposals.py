@@ -19,9 +19,6 @@ from bakeoff.search.samplers import SAMPLERS, Told, propose_randomly
 from bakeoff.seeding import derive_seed
 from bakeoff.space import complete, suggest, suggest_jointly
 
-EXPLORE_EVERY = 3
-"""Under halving every third proposal after the start is random: early ranks can mislead a model."""
-
 TOLD_BEST = 100
 TOLD_LATEST = 200
 """A proposal has to stay quick in a study of ten thousand trials; TPE takes at most 25 for good."""
@@ -60,9 +57,7 @@ class ArmSampler:
         return self._design
 
     def _is_random(self, index: int) -> bool:
-        since_startup = index - self._search.startup_trials
-        explores = self._search.pruner == "halving" and (since_startup + 1) % EXPLORE_EVERY == 0
-        return since_startup < 0 or explores or self._search.sampler == "random"
+        return index < self._search.startup_trials or self._search.sampler == "random"
 
     def _told(self, standings: Mapping[int, Standings]) -> list[Told]:
         """The trials with a standing, in the order they began; of many, the best and the latest.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
@@ -18,6 +19,7 @@ from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase
 from bakeoff.registry import Registry
 from bakeoff.search.experimental import experimental_accepted
+from bakeoff.search.parzen import ParzenSampler
 from bakeoff.space import suggest, suggest_jointly
 
 
@@ -86,6 +88,11 @@ def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Pa
 
 
 def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+    """By our own estimator, or by Optuna's where there are several objectives."""
+    if all(len(one.trial.values) == 1 for one in told):
+        order = sorted(range(len(told)), key=lambda index: told[index].trial.values[0])
+        trials = [one.trial.params for one in told]
+        return ParzenSampler(arm).propose(trials, order, np.random.default_rng(seed))
     study = _study(_tpe(seed), told, KnownTrials([one.trial for one in told]))
     return suggest(study.ask(), arm)
 
@@ -171,7 +178,7 @@ SAMPLERS = Registry(
         SamplerSpec(
             name="tpe",
             description="tree-structured Parzen estimator after random first trials; the"
-            " parameters of each schedule are modelled jointly",
+            " parameters of a schedule are modelled jointly with all others",
             propose=_propose_tpe,
         ),
         SamplerSpec(

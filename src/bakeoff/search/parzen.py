@@ -1,0 +1,250 @@
+"""A tree-structured Parzen estimator over one arm: where the best trials are dense, the rest not.
+
+The trials are split into the best and the rest. Each part becomes a density over the arm's space:
+a kernel for every trial, and one that is flat over the whole space. Candidates are drawn from the
+density of the best; the one at which it exceeds the density of the rest the most is proposed.
+
+Optuna has this sampler too; ours differs in two things:
+
+- A kernel is as wide as the numbers of trials and of parameters ask for (Scott's rule). Optuna
+  takes the distance to the neighbours along each parameter alone, which says little where there
+  are several, and shrinks as trials come in.
+- The parameters of a schedule are modelled jointly with those that all trials have. Where a trial
+  lacks a parameter, its kernel is flat along it.
+
+Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), section 4. The
+choices one has are compared in Watanabe, "Tree-Structured Parzen Estimator" (2023),
+https://arxiv.org/abs/2304.11127
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtr, ndtri
+
+from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, is_searched
+from bakeoff.records import ArmRecord
+from bakeoff.studyfile.arms import is_active
+
+Array = NDArray[np.float64]
+Rng = np.random.Generator
+
+BEST_SHARE = 0.1
+MOST_BEST = 25
+"""The best tenth of the trials is imitated, but never more of them; both are Optuna's."""
+NUM_CANDIDATES = 24
+BANDWIDTH = 0.2
+"""Deviation of a kernel among very few trials, in parts of its range."""
+NUM_FRESH = 25
+"""The latest trials count in full, those before them the less the older they are."""
+UNKNOWN = math.nan
+"""Stands for a parameter that a trial does not have."""
+
+
+class ParzenSampler:
+    """Proposes configurations of one arm."""
+
+    def __init__(self, arm: ArmRecord) -> None:
+        self._arm = arm
+        self._axes = {
+            name: make_axis(setting) for name, setting in arm.space.items() if is_searched(setting)
+        }
+
+    def propose(self, trials: Sequence[Params], order: Sequence[int], rng: Rng) -> Params:
+        """The most promising of some candidates.
+
+        Args:
+            trials: Parameters of the trials known so far, the oldest first.
+            order: Their indices, the best first.
+            rng: Draws the candidates.
+        """
+        num_best = min(math.ceil(BEST_SHARE * len(order)), MOST_BEST)
+        points = self._encode(trials)
+        best, rest = (
+            Mixture(points[sorted(part)], list(self._axes.values()))
+            for part in (order[:num_best], order[num_best:])
+        )
+        candidates = [self._draw(best, rng) for _ in range(NUM_CANDIDATES)]
+        found = self._encode(candidates)
+        return candidates[int(np.argmax(best.log_density(found) - rest.log_density(found)))]
+
+    def _encode(self, trials: Sequence[Params]) -> Array:
+        """Coordinates of every trial, [number of trials, number of axes]."""
+        rows = [
+            [
+                axis.encode(trial[name]) if name in trial else UNKNOWN
+                for name, axis in self._axes.items()
+            ]
+            for trial in trials
+        ]
+        return np.array(rows, dtype=np.float64).reshape(len(trials), len(self._axes))
+
+    def _draw(self, mixture: "Mixture", rng: Rng) -> Params:
+        """A configuration near one of the mixture's points."""
+        drawn = dict(zip(self._axes, mixture.draw(rng), strict=True))
+        params: dict[str, ParamValue] = {}
+        for name, setting in self._arm.space.items():
+            if is_active(name, params):
+                params[name] = (
+                    self._axes[name].decode(drawn[name])
+                    if name in self._axes
+                    else only_value(setting)
+                )
+        return params
+
+
+def only_value(setting: Range | ParamValue) -> ParamValue:
+    """The value of a parameter that is not searched."""
+    match setting:
+        case Choice():
+            return setting.choices[0]
+        case FloatRange() | IntRange():
+            return setting.low
+        case _:
+            return setting
+
+
+# ---------------------------------------------------------------- one parameter
+
+
+class Line:
+    """Numbers as coordinates in [0, 1], in the logarithm where the range is searched so.
+
+    A whole number stands for an interval as wide as its step, so that the outermost are as likely
+    as the others.
+    """
+
+    num_values = 0
+    """Not a choice."""
+
+    def __init__(self, setting: FloatRange | IntRange) -> None:
+        margin = setting.step / 2 if isinstance(setting, IntRange) else 0.0
+        self._setting = setting
+        self._low = self._scaled(setting.low - margin)
+        self._length = self._scaled(setting.high + margin) - self._low
+
+    def _scaled(self, value: float) -> float:
+        return math.log(value) if self._setting.log else float(value)
+
+    def encode(self, value: ParamValue) -> float:
+        """The coordinate of a value; of one outside the range (a default), the nearer end."""
+        setting = self._setting
+        inside = min(max(float(value), setting.low), setting.high)
+        return (self._scaled(inside) - self._low) / self._length
+
+    def decode(self, coordinate: float) -> ParamValue:
+        """The value at a coordinate."""
+        setting = self._setting
+        scaled = self._low + coordinate * self._length
+        value = math.exp(scaled) if setting.log else scaled
+        if isinstance(setting, IntRange):
+            value = setting.low + round((value - setting.low) / setting.step) * setting.step
+        return min(max(value, setting.low), setting.high)
+
+
+class Names:
+    """Choices as 0, 1, ..."""
+
+    def __init__(self, setting: Choice) -> None:
+        self._choices = setting.choices
+        self.num_values = len(setting.choices)
+
+    def encode(self, value: ParamValue) -> float:
+        """The place of a choice."""
+        return float(self._choices.index(value))
+
+    def decode(self, coordinate: float) -> ParamValue:
+        """The choice at a place."""
+        return self._choices[int(coordinate)]
+
+
+Axis = Line | Names
+
+
+def make_axis(setting: FloatRange | IntRange | Choice) -> Axis:
+    """The axis of a range or of choices."""
+    return Names(setting) if isinstance(setting, Choice) else Line(setting)
+
+
+# ---------------------------------------------------------------- many trials
+
+
+class Mixture:
+    """The density of kernels around points, and of one that is flat over the whole space.
+
+    Args:
+        points: [n, number of axes], the oldest first; NaN where a trial lacks the parameter, so
+            that its kernel is flat there.
+        axes: What the coordinates are.
+    """
+
+    def __init__(self, points: Array, axes: Sequence[Axis]) -> None:
+        num_points, num_axes = points.shape
+        self._axes = axes
+        self._centres = np.vstack([points, np.full((1, num_axes), UNKNOWN)])
+        weights = np.append(age_weights(num_points), 1.0)
+        self._weights = weights / weights.sum()
+        self._width = BANDWIDTH * max(num_points, 1) ** (-1 / (num_axes + 4))
+        self._leak = 1 / (num_points + 1)
+        """What another choice than a trial's own weighs in its kernel, against 1 and this."""
+
+    def draw(self, rng: Rng) -> list[float]:
+        """One point; every axis has a coordinate."""
+        centre = self._centres[rng.choice(len(self._weights), p=self._weights)]
+        return [
+            self._draw_choice(at, axis.num_values, rng)
+            if axis.num_values
+            else self._draw_number(at, rng)
+            for at, axis in zip(centre, self._axes, strict=True)
+        ]
+
+    def _draw_choice(self, centre: float, num_values: int, rng: Rng) -> float:
+        weights = np.full(num_values, self._leak)
+        if not math.isnan(centre):
+            weights[int(centre)] += 1
+        return float(rng.choice(num_values, p=weights / weights.sum()))
+
+    def _draw_number(self, centre: float, rng: Rng) -> float:
+        if math.isnan(centre):
+            return float(rng.random())
+        low, high = ndtr((0 - centre) / self._width), ndtr((1 - centre) / self._width)
+        at = centre + self._width * ndtri(low + rng.random() * (high - low))
+        return float(min(max(at, 0.0), 1.0))
+
+    def log_density(self, points: Array) -> Array:
+        """The logarithm of the density at points [m, number of axes], NaN where they lack one."""
+        kernels = np.log(self._weights) + np.zeros((len(points), 1))
+        for index, axis in enumerate(self._axes):
+            at, centres = points[:, index, None], self._centres[:, index]
+            terms = (
+                self._log_choice(at, centres, axis.num_values)
+                if axis.num_values
+                else self._log_number(at, centres)
+            )
+            kernels += np.where(np.isnan(at), 0.0, terms)
+        return np.asarray(logsumexp(kernels, axis=1))
+
+    def _log_choice(self, at: Array, centres: Array, num_values: int) -> Array:
+        total = 1 + num_values * self._leak
+        own = np.where(
+            at == centres, math.log((1 + self._leak) / total), math.log(self._leak / total)
+        )
+        return np.where(np.isnan(centres), -math.log(num_values), own)
+
+    def _log_number(self, at: Array, centres: Array) -> Array:
+        inside = ndtr((1 - centres) / self._width) - ndtr((0 - centres) / self._width)
+        scale = np.log(self._width * math.sqrt(2 * math.pi) * inside)
+        return np.nan_to_num(-0.5 * ((at - centres) / self._width) ** 2 - scale, nan=0.0)
+
+
+def age_weights(num_points: int) -> Array:
+    """Of the points, the oldest first: 1 for the latest, rising to it for those before them.
+
+    Source: optuna.samplers.TPESampler's default weights
+    """
+    num_old = max(0, num_points - NUM_FRESH)
+    return np.append(
+        np.linspace(1 / max(num_points, 1), 1.0, num_old), np.ones(num_points - num_old)
+    )
