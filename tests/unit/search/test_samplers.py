@@ -241,13 +241,14 @@ def test_a_sampler_whose_package_is_missing_says_which_extra_brings_it(monkeypat
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_tpe_proposes_what_it_would_in_an_ordinary_study_of_the_same_trials():
+def test_of_two_objectives_tpe_proposes_what_it_would_in_an_ordinary_study_of_the_same_trials():
     """Trials that are known without being copied count as those that were added."""
     sampler, standings, _ = search("tpe", num_trials=30)
-    told = sampler._told(standings)  # noqa: SLF001
+    both = {number: (one, (0.0, 0.0, number % 7)) for number, (one,) in standings.items()}
+    told = sampler._told(both)  # noqa: SLF001
     for seed in range(5):
-        study = optuna.create_study(sampler=TPESampler(seed=seed, n_startup_trials=0,
-                                                       multivariate=True, group=True))  # fmt: skip
+        tpe = TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
+        study = optuna.create_study(directions=["minimize", "minimize"], sampler=tpe)
         study.add_trials([one.trial for one in told])
         expected = suggest(study.ask(), ARM)
         assert SAMPLERS["tpe"].propose(ARM, seed, told) == expected
