@@ -245,6 +245,6 @@ def age_weights(num_points: int) -> Array:
     Source: optuna.samplers.TPESampler's default weights
     """
     num_old = max(0, num_points - NUM_FRESH)
-    return np.append(
-        np.linspace(1 / max(num_points, 1), 1.0, num_old), np.ones(num_points - num_old)
-    )
+    weights = np.ones(num_points, dtype=np.float64)
+    weights[:num_old] = np.linspace(1 / max(num_points, 1), 1.0, num_old)
+    return weights
