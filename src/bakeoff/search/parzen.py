@@ -236,7 +236,8 @@ class Mixture:
     def _log_number(self, at: Array, centres: Array) -> Array:
         inside = ndtr((1 - centres) / self._width) - ndtr((0 - centres) / self._width)
         scale = np.log(self._width * math.sqrt(2 * math.pi) * inside)
-        return np.nan_to_num(-0.5 * ((at - centres) / self._width) ** 2 - scale, nan=0.0)
+        log_kernel = -0.5 * ((at - centres) / self._width) ** 2 - scale
+        return np.asarray(np.nan_to_num(log_kernel, nan=0.0))
 
 
 def age_weights(num_points: int) -> Array:
