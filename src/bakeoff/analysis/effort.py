@@ -7,7 +7,7 @@ from itertools import combinations, groupby
 import numpy as np
 
 from bakeoff.analysis.bands import median_best_band
-from bakeoff.analysis.draws import random_draws
+from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.analysis.statistics import Interval, Scores
 from bakeoff.analysis.tuning import median_best_of_k, probability_best_of_k
 from bakeoff.analysis.wording import SCOPE, join, metric_name, plural
@@ -93,7 +93,8 @@ def effort_sentences(record: StudyRecord) -> tuple[str, ...]:
     for a, b in combinations(usable, 2):
         largest = min(a.supported, b.supported, MAX_TOLD)
         stretches = favoured_stretches(a.scores, b.scores, largest, (low, high))
-        sentences.append(_sentence((a.arm, b.arm), stretches, largest, metric_name(metric)))
+        told = _sentence((a.arm, b.arm), stretches, largest, metric_name(metric))
+        sentences.append(told + approximation(record))
     return tuple(sentences)
 
 

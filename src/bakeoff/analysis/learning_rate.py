@@ -87,7 +87,7 @@ def rate_sensitivity(
         return "range ends within a decade of the best"
     fewest = min(len(members.get(place, ())) for place in window)
     if fewest < MIN_IN_BIN:
-        return f"a half decade has {fewest} trials, not {MIN_IN_BIN}"
+        return f"trials in a half decade: {fewest}, not {MIN_IN_BIN}"
     values = np.array([expected_best_of_k(members[place], fewest) for place in window])
     return RateSensitivity(
         sensitivity=sensitivity_of(values, floor),

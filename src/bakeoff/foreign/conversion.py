@@ -64,7 +64,7 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
     )
     return StudyRecord(
         name=study.name,
-        question=f"Which {' and '.join(wanted.arms)} did best in the Optuna study {study.name}?",
+        question=f"What does the Optuna study {study.name} show of {' and '.join(wanted.arms)}?",
         objective=objective.metric,
         score_rule=objective.score_rule,
         epochs=epochs,

@@ -65,8 +65,11 @@ def read_study(location: str, name: str | None) -> StoredStudy:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder:
         try:
-            storage, place = _open(location, Path(folder))
-            return _read(storage, place, name)
+            storage, place = open_storage(location, Path(folder))
+            try:
+                return _read(storage, place, name)
+            finally:
+                close_storage(storage)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
             raise StorageError(f"storage cannot be read as Optuna's: {first_line(error)}") from None
 
@@ -94,8 +97,17 @@ def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
 # ---------------------------------------------------------------- where it is kept
 
 
-def _open(location: str, folder: Path) -> tuple[BaseStorage, str]:
-    """A storage that may be changed without harm or cannot be, and where it is."""
+def open_storage(location: str, folder: Path) -> tuple[BaseStorage, str]:
+    """A storage that may be changed without harm or cannot be, and where it is without secrets.
+
+    Args:
+        location: As for `read_study`.
+        folder: Where a copy of a file may stand for as long as the storage is used.
+
+    Raises:
+        StorageError: The storage cannot be read.
+        MissingDependencyError: The database's driver is not installed.
+    """
     path = Path(location)
     if location.startswith(JOURNAL_SCHEME):
         path = Path(location.removeprefix(JOURNAL_SCHEME))
@@ -109,6 +121,13 @@ def _open(location: str, folder: Path) -> tuple[BaseStorage, str]:
     with _existing_file(path).open("rb") as start:
         is_sqlite = start.read(len(SQLITE_HEADER)) == SQLITE_HEADER
     return (_open_sqlite if is_sqlite else _open_journal)(path, folder), str(path)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Close a storage's connections, which Optuna leaves open."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _existing_file(path: Path) -> Path:

@@ -54,17 +54,23 @@ class Table:
         return "-".join(filter(None, (self.id, self.slug))) + ".csv"
 
     def shown(self, *keys: str) -> "Table":
-        """The table with only the columns people see, or only those named."""
+        """The table with only the columns people see, or only those named.
+
+        Of a table with rows, columns without a single value are left out unless they are named.
+        """
         kept = [
             index
             for index, column in enumerate(self.columns)
-            if (column.key in keys if keys else column.shown)
+            if (column.key in keys if keys else column.shown and self._has_values(index))
         ]
         return replace(
             self,
             columns=tuple(self.columns[index] for index in kept),
             rows=tuple(tuple(row[index] for index in kept) for row in self.rows),
         )
+
+    def _has_values(self, index: int) -> bool:
+        return not self.rows or any(row[index].text != MISSING for row in self.rows)
 
     def where(self, key: str, value: CellValue) -> "Table":
         """The table with only the rows that have `value` in column `key`."""

@@ -6,6 +6,7 @@ left out.
 
 import math
 
+from bakeoff.analysis.draws import approximation
 from bakeoff.records import (
     ArmSummary,
     BudgetEstimate,
@@ -17,6 +18,7 @@ from bakeoff.records import (
 )
 from bakeoff.report.numbers import MISSING, interval_text, number_text, share_text
 from bakeoff.report.table import Cell, Column, Table, count_cell, number_cell, text_cell
+from bakeoff.report.verdict_tables import delta_text
 
 QUANTITIES: dict[BudgetQuantity, str] = {
     "median_best": "median best of k",
@@ -64,7 +66,7 @@ def budget_table(comparison: Comparison) -> Table:
         note=(
             "From independent random trials only (n per arm, in pairs of the smaller one), on"
             " validation scores, for k up to n/5; beyond it nothing is said. The verdict does not"
-            f" use this table.{missing if withheld else ''}"
+            f" use this table.{approximation(comparison.study)}{missing if withheld else ''}"
         ),
     )
 
@@ -107,7 +109,6 @@ def robustness_table(comparison: Comparison) -> Table:
         Column(key="rate_best_of", heading="S from best of", numeric=True, shown=False),
         Column(key="note", heading="Note on LR"),
     )
-    delta = number_text(comparison.delta)
     return Table(
         id="T6",
         slug="robustness",
@@ -115,13 +116,13 @@ def robustness_table(comparison: Comparison) -> Table:
         columns=columns,
         rows=tuple(_robustness_row(arm) for arm in comparison.arms if arm.robustness),
         note=(
-            f"Random trials only; delta = {delta}. Shares with Wilson 95 % intervals; two counts"
-            " where pruned trials leave the share open. Its own best is the arm's confirmed"
+            f"Random trials only; {delta_text(comparison)}. Shares with Wilson 95 % intervals; two"
+            " counts where pruned trials leave the share open. Its own best is the arm's confirmed"
             " validation mean (before confirmation, its best search score), the best arm's likewise"
             " confirmed. Trials needed: to find one such trial with probability 0.95. S: mean"
             " shortfall over one decade of learning rate to each side of the best half decade, in"
             " units of the objective; it has no interval, because the best of nearly all trials of"
-            " a half decade cannot be resampled."
+            f" a half decade cannot be resampled.{approximation(comparison.study)}"
         ),
     )
 

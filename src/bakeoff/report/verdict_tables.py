@@ -1,5 +1,6 @@
 """The tables of the verdict: T1 its sentences, T2 the results, T3 the pairs of arms."""
 
+import math
 from collections.abc import Iterator
 
 from bakeoff.analysis.statistics import pairs_for_win_share
@@ -173,11 +174,17 @@ def pairs_table(comparison: Comparison) -> Table:
             " pairs. A wins: share of seeds on which A is better; it does not make the verdict,"
             f" since it takes about {ENOUGH_PAIRS} seeds to show a share of {TELLING_SHARE}."
             " Detectable: the difference that this many seeds usually show. p (equality): test that"
-            f" the difference lies within ± delta = {comparison.delta:.2g}"
-            f" ({comparison.delta_source}). Seeds to decide: estimated seeds at which this mean"
-            " difference would be shown."
+            f" the difference lies within ± {delta_text(comparison)}. Seeds to decide: estimated"
+            " seeds at which this mean difference would be shown."
         ),
     )
+
+
+def delta_text(comparison: Comparison) -> str:
+    """Delta with where it comes from: `delta = 0.0052 (set in the study file)`."""
+    if math.isnan(comparison.delta):
+        return f"delta ({comparison.delta_source})"
+    return f"delta = {comparison.delta:.2g} ({comparison.delta_source})"
 
 
 def _pair_row(pair: PairResult, half_width: float | None) -> Row:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.draws import best_k_values, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_of_k
 from bakeoff.records import ArmRecord, ConfirmConfig, EpochResult, StudyRecord, TrialRecord
@@ -114,3 +115,31 @@ def test_costs_are_epochs_trained():
     record = example_record(sampler="random")
     draws = random_draws(record, "sgd")
     assert np.sum(draws.epochs) == sum(found.epochs_run for found in draws.trials)
+
+
+def designed(sampler):
+    """A random search whose trials are said to be points of a design."""
+    record = example_record(num_arms=2, sampler="random", pruner="none", trials_per_arm=30)
+    trials = tuple(
+        replace(trial, phase="design") if trial.phase == "random" else trial
+        for trial in record.trials
+    )
+    return replace(record, sampler=sampler, trials=trials)
+
+
+def test_sobol_points_count_as_random_trials_with_approximate_intervals():
+    record = designed("sobol")
+    assert random_draws(record, "sgd").num == 30
+    comparison = compare(record)
+    assert {row.method.rpartition("; ")[2] for row in comparison.budget} == {
+        "approximate, Sobol points"
+    }
+    assert all("approximate" in sentence for sentence in comparison.effort)
+    assert comparison.effort
+
+
+def test_points_of_a_grid_are_no_draws():
+    record = designed("grid")
+    assert random_draws(record, "sgd").num == 0
+    assert not is_random_search(record, "sgd")
+    assert compare(record).budget == ()

@@ -74,7 +74,7 @@ def test_untrained_score_limits_what_a_bad_learning_rate_costs():
     ("counts", "bounds", "reason"),
     [
         ([2] * 8, BOUNDS, "no half decade has 3 trials"),
-        ([3, 3, 3, 3, 2, 3, 3, 3], BOUNDS, "a half decade has 2 trials, not 3"),
+        ([3, 3, 3, 3, 2, 3, 3, 3], BOUNDS, "trials in a half decade: 2, not 3"),
         ([3] * 8, (1e-4, 3e-3), "range ends within a decade of the best"),
     ],
 )

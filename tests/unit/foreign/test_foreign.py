@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
@@ -19,6 +20,7 @@ from bakeoff.cli import main
 from bakeoff.commands.report import folder_name
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study
+from bakeoff.foreign.opening import close_storage, open_storage
 from bakeoff.records import Comparison, StudyRecord
 
 HERE = Path(__file__).parent
@@ -54,11 +56,13 @@ def write_study(url: str, name: str, objective, num_trials: int, **settings) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's pruner takes a maximum over values of NaN
         study.optimize(objective, n_trials=num_trials)
+    target = RDBStorage(url)
     optuna.copy_study(
         from_study_name=name,
         from_storage=study._storage,  # noqa: SLF001 - copying has no other way to name it
-        to_storage=url,
+        to_storage=target,
     )
+    close_storage(target)
 
 
 @pytest.fixture(name="database", scope="module")
@@ -213,6 +217,50 @@ def test_what_is_still_in_the_write_ahead_log_is_read(tmp_path: Path):
     assert len(load(file, "live").trials) == 1
     assert (file.read_bytes(), wal.read_bytes()) == before
     writer.close()
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(postgres_url: str) -> str:
+    """A PostgreSQL database with a random search of 24 trials."""
+    url = postgres_url.replace("postgresql:", "postgresql+psycopg:")
+    write_study(
+        url, "theirs", training, 24, direction="maximize", pruner=optuna.pruners.NopPruner(),
+        sampler=optuna.samplers.RandomSampler(seed=1),
+    )  # fmt: skip
+    return url
+
+
+def rows_with_their_writers(url: str) -> dict[str, list[tuple]]:
+    """Every row of every table with the number of the transaction that wrote it."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as connection:
+        found = {
+            table: [
+                tuple(map(str, row))
+                for row in connection.exec_driver_sql(f'SELECT xmin, * FROM "{table}"')  # noqa: S608
+            ]
+            for table in sqlalchemy.inspect(engine).get_table_names()
+        }
+    engine.dispose()
+    return found
+
+
+def test_a_postgresql_server_is_asked_and_nothing_in_it_changes(server: str):
+    before = rows_with_their_writers(server)
+    record = load_foreign_study(ForeignStudy(location=server, arms=("optimizer",)))
+    assert Counter(trial.arm for trial in record.trials).total() == 24
+    assert compare(record).level == "L0"
+    assert rows_with_their_writers(server) == before
+    assert len(before["trials"]) == 24
+
+
+def test_a_postgresql_server_is_opened_so_that_it_refuses_every_change(server: str):
+    storage, _ = open_storage(server, Path())
+    with pytest.raises(optuna.exceptions.StorageInternalError) as refused:
+        storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "ours")
+    assert "read-only transaction" in str(refused.value.__cause__)
+    assert [study.study_name for study in storage.get_all_studies()] == ["theirs"]
+    close_storage(storage)
 
 
 @pytest.mark.parametrize(

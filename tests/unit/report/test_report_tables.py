@@ -25,6 +25,7 @@ from bakeoff.report.page import build_page
 from bakeoff.report.study_tables import trials_table
 from bakeoff.report.table import Cell, CellValue, Column, Table, csv_text
 from bakeoff.report.tables import build_tables
+from bakeoff.report.verdict_tables import delta_text, results_table
 from record_examples import as_error_rate, example_record, unconfirmed
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
@@ -332,3 +333,20 @@ def test_the_ledger_keeps_the_default_apart_from_the_search(comparison: Comparis
     found = compare(replace(study, trials=tuple(trials)))
     (row,) = values_where(table(found, "T11"), arm=arm, part="library default")
     assert (row["num_runs"], row["epochs"]) == (1, first.epochs_run)
+
+
+def test_columns_without_a_value_are_not_shown_but_stored() -> None:
+    table = results_table(compare(unconfirmed(example_record(num_arms=2, defaults=False))))
+    assert [column.heading for column in table.shown().columns] == [
+        "Arm", "Seeds K", "Search best"
+    ]  # fmt: skip
+    assert "test_mean" in table.csv().splitlines()[0]
+    empty = replace(table, rows=())
+    assert len(empty.shown().columns) > 3
+
+
+def test_an_unknown_delta_is_called_so() -> None:
+    unknown = compare(replace(unconfirmed(example_record()), delta=None))
+    assert delta_text(unknown) == "delta (unknown before confirmation)"
+    known = compare(replace(example_record(), delta=0.01))
+    assert delta_text(known) == "delta = 0.01 (set in the study file)"

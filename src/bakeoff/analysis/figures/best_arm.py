@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bakeoff.analysis.draws import SUPPORTED_SHARE, Draws, random_draws
+from bakeoff.analysis.draws import SUPPORTED_SHARE, Draws, approximation, random_draws
 from bakeoff.analysis.figures.spec import FigureSpec
 from bakeoff.analysis.figures.style import (
     FAINT,
@@ -121,7 +121,7 @@ def caption_best_arm(comparison: Comparison) -> str:
         f" {study.objective.name} of all arms (ties shared), given k trials each; n = {fewest}"
         " random trials in the arm that has fewest. Left of the dotted line is k up to n/5; nothing"
         " can be concluded beyond. This is about single search trials, not about the confirmed"
-        " verdict."
+        f" verdict.{approximation(study)}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bakeoff.analysis.bands import median_best_band
-from bakeoff.analysis.draws import Draws, random_draws
+from bakeoff.analysis.draws import Draws, approximation, random_draws
 from bakeoff.analysis.figures.spec import FigureSpec
 from bakeoff.analysis.figures.style import (
     BAND_OPACITY,
@@ -188,7 +188,7 @@ def caption_best_of_k(comparison: Comparison) -> str:
         f" simultaneous 95 % band where trials bound it on both sides (Lourie et al. 2024)."
         f" n = {counts}. Solid to k = n/5; dotted"
         " beyond, where nothing can be concluded. Trials proposed by a model, and library"
-        f" defaults, are left out.{pruned}"
+        f" defaults, are left out.{pruned}{approximation(study)}"
     )
 
 

@@ -217,5 +217,5 @@ LEARNING_CURVES = FigureSpec[Comparison](
     compute=compute_learning_curves,
     draw=draw_learning_curves,
     caption=caption_learning_curves,
-    needs="no run has recorded its epochs yet",
+    needs="no configuration has been confirmed, and no best trial has recorded its losses",
 )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bakeoff.analysis.draws import random_draws
+from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.analysis.figures.spec import (
     FigureSpec,
     score_limits,
@@ -192,9 +192,10 @@ def caption_score_distribution(comparison: Comparison) -> str:
     return (
         f"Validation {study.objective.name} of random trials, n = {listed}: the height is the share"
         " of trials at least as good. An arm that stays high to the good end forgives a careless"
-        " choice. Hollow dots are pruned trials with their best epoch so far. Diverged trials, with"
-        " the score of an untrained model, may be worse than the axis shows. Below: how the same"
-        f" trials ended.{thinned_text(row.n for row in rows)}"
+        " choice. Hollow dots are pruned trials with their best epoch so far. Diverged trials count"
+        " as an untrained model or, where its score is unknown, as the worst known trial, which may"
+        " be worse than the axis shows. Below: how the same"
+        f" trials ended.{approximation(study)}{thinned_text(row.n for row in rows)}"
     )
 
 
