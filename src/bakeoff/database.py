@@ -26,6 +26,7 @@ NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshf
 SCHEMES = ("sqlite", "postgresql")
 SECRETS = ("password", "sslpassword", "passfile")
 OPTUNA_TABLE = "version_info"
+SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 def choose_storage_url(given: str | None, output: Path) -> str:
@@ -46,6 +47,8 @@ def parse_storage_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         named = "the URL" if {"@", "="} & set(text) else repr(text)
+        if "://" not in text and text and "@" not in text:
+            hint = f"did you mean 'sqlite:///{text.removeprefix('sqlite:')}'? {hint}"
         raise UsageError(f"storage: cannot understand {named}; {hint}") from None
     scheme = url.get_backend_name()
     if scheme not in SCHEMES:
@@ -75,12 +78,24 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"storage {path} cannot be made ({error.strerror})") from None
+    elif not _is_sqlite(path):
+        # SQLite itself would write over a file that is shorter than its header.
+        raise StorageError(f"storage {path} is not a database of SQLite; give another file")
     filesystem = filesystem_type(path.parent)
     if filesystem in NETWORK_FILESYSTEMS:
         raise StorageError(
             f"storage {path} is on {filesystem}: SQLite loses data on network file systems;"
             " use a local folder or postgresql://..."
         )
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether a file is a database, or empty and may become one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_HEADER)) in (SQLITE_HEADER, b"")
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be read ({error.strerror})") from None
 
 
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
@@ -170,7 +185,11 @@ def _schema_lock(path: Path | None, *, create: bool) -> Iterator[None]:
     if lock is None or not (create or lock.exists()):
         yield
         return
-    with lock.open("a" if create else "r") as file:
+    try:
+        opened = lock.open("a" if create else "r")
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be locked: {lock} ({error.strerror})") from None
+    with opened as file:
         fcntl.flock(file, fcntl.LOCK_EX if create else fcntl.LOCK_SH)
         yield
 

@@ -83,7 +83,7 @@ def resolve(reference: str) -> object:
     module_name, _, path = reference.partition(":")
     try:
         found: object = importlib.import_module(module_name)
-    except Exception as error:  # the user's module may raise anything at all
+    except (Exception, SystemExit) as error:  # the user's module may raise anything at all
         raise UsageError(
             f"cannot import {module_name!r} for {reference!r}: {describe_error(error)}"
         ) from error

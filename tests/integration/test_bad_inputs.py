@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def test_an_optimizer_that_its_package_does_not_have_is_exit_2(tmp_path, folder,
         ("model", {"dropout": {"low": 0.9, "high": 0.1}}, "low = 0.9 is above high = 0.1"),
         ("space", {"adam": {"momentum": 0.9}}, "unknown parameter 'momentum'"),
         ("study", {"name": "../../etc/x"}, "study.name"),
+        ("study", {"direction": "down"}, "study.direction: unknown key 'direction'"),
+        ("study", {"seed": 1.5}, "study.seed = 1.5: input should be a valid integer"),
+        ("search", {"pruner": "medain"}, 'search.pruner = "medain": input should be'),
+        ("space", {"step": {"gamma": 0.5}}, "space.step: unknown optimizer or scheduler of this"),
+        ("model", {"width": {"low": 8, "high": 10, "step": 5}}, "plus a multiple of step = 5"),
+        ("model", {"width": {"low": 8, "high": 16, "step": -2}}, "step = -2 must be at least 1"),
+        ("model", {"width": {"choices": [8, 8]}}, "choices [8, 8] holds a value twice"),
+        (
+            "model",
+            {"width": {"choices": [date(2026, 1, 1)]}},
+            'model.width.choices.0 = "2026-01-01"',
+        ),
     ],
 )
 def test_a_wrong_study_file_is_exit_2_and_one_line(
@@ -106,6 +119,17 @@ def test_a_wrong_study_file_is_exit_2_and_one_line(
         (["status", "digits", "--storage", "sqlite://"], 2, "names no file"),
         (["delete", "digits", "--yes"], 5, "does not exist"),
         (["dashboard"], 5, "does not exist"),
+        (["report", "x", "--study", "y", "--arm", "z"], 2, "--study and --arm name another's"),
+        (["report"], 2, "name a study"),
+        (["list", "--storage", ""], 2, "storage: cannot understand ''"),
+        (["list", "--storage", "sqlite:///:memory:"], 2, "names no file"),
+        (["list", "--storage", "their.db"], 2, "did you mean 'sqlite:///their.db'?"),
+        (["list", "--storage", "sqlite:/x.db"], 2, "did you mean 'sqlite:////x.db'?"),
+        (["list", "--storage", "sqlite:///no/such/x.db"], 5, "no/such/x.db does not exist"),
+        (["list", "--storage", "sqlite:///."], 5, "is a folder; give a file"),
+        (["list", "--storage", "sqlite:////etc/passwd"], 5, "is not a database of SQLite"),
+        (["init", "no/such/x.toml"], 2, "cannot be written"),
+        (["train", "--set", "x"], 2, "Missing argument 'FILE'"),
     ],
 )
 def test_a_wrong_command_has_its_exit_code_and_says_what_is_wrong(
@@ -125,14 +149,48 @@ def test_a_wrong_command_has_its_exit_code_and_says_what_is_wrong(
         (["--device", "cuda:9"], "'cuda:9' is not one of"),
         (["--storage", "sqlit:///x.db"], "did you mean 'sqlite'"),
         (["--output", "/dev/null"], "is not a folder"),
+        (["--output", "/dev/null/sub"], "is not a folder"),
+        (["--output", "../link"], "link is a link to nothing"),
     ],
 )
 def test_a_wrong_flag_is_exit_2_and_creates_nothing(tmp_path, folder, capsys, flags, message):
+    (tmp_path / "link").symlink_to("/no/such/folder")
     file = write(tmp_path / "study.toml", study_document())
     code, lines = study(["run", file, *flags], capsys)
     assert code == 2
     assert message in lines[-1]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"x", b"a text that is no database\n" * 50])
+def test_a_storage_that_is_another_file_is_refused_and_left_as_it_is(
+    tmp_path, folder, capsys, content
+):
+    (tmp_path / "notes.txt").write_bytes(content)
+    file = write(tmp_path / "study.toml", study_document())
+    code, lines = study(["run", file, "--storage", f"sqlite:///{tmp_path}/notes.txt"], capsys)
+    assert code == 5
+    assert "notes.txt is not a database of SQLite" in lines[-1]
+    assert (tmp_path / "notes.txt").read_bytes() == content
+    assert not (tmp_path / ".notes.txt.lock").exists()
+
+
+def test_a_storage_where_nothing_can_be_made_is_exit_5(tmp_path, folder, capsys):
+    file = write(tmp_path / "study.toml", study_document())
+    code, lines = study(["run", file, "--storage", "sqlite:////proc/x.db"], capsys)
+    assert code == 5
+    assert "storage /proc/x.db cannot be locked" in lines[-1]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_server_that_is_not_there_is_exit_5_and_its_password_is_not_shown(
+    tmp_path, folder, capsys, host
+):
+    code, lines = study(["list", "--storage", f"postgresql://me:canary{{x}}%@{host}/db"], capsys)
+    assert code == 5
+    assert len(lines) == 1
+    assert "cannot be opened" in lines[0]
+    assert "canary" not in lines[0]
 
 
 def npz(**arrays):

@@ -23,10 +23,16 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.database import OPTUNA_TABLE, first_line, parse_storage_url, shown, sqlite_path
+from bakeoff.database import (
+    OPTUNA_TABLE,
+    SQLITE_HEADER,
+    first_line,
+    parse_storage_url,
+    shown,
+    sqlite_path,
+)
 from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
 
-SQLITE_HEADER = b"SQLite format 3\x00"
 JOURNAL_SCHEME = "journal:///"
 SQLITE_COMPANIONS = ("-wal", "-journal")
 """Files beside a SQLite file that hold what is not in it yet, or what must be undone."""

@@ -82,9 +82,10 @@ def check_output(output: Path) -> None:
     Raises:
         UsageError: It is a file, or not writable.
     """
-    existing = next(one for one in (output, *output.absolute().parents) if one.exists())
-    if output.is_symlink() and not output.exists():
-        raise UsageError(f"--output {output}: is a link to nothing")
+    places = (output.absolute(), *output.absolute().parents)
+    existing = next(one for one in places if one.exists() or one.is_symlink())
+    if not existing.exists():
+        raise UsageError(f"--output {output}: {existing} is a link to nothing")
     if not existing.is_dir():
         raise UsageError(f"--output {output}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):

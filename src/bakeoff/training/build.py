@@ -74,7 +74,7 @@ def _call_build(
         model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **params)
     except BakeoffError:
         raise
-    except Exception as error:  # the user's function may raise anything at all
+    except (Exception, SystemExit) as error:  # the user's function may raise anything at all
         if is_out_of_memory(error):
             raise
         # What a model of ours refuses, it says itself.

@@ -1,5 +1,8 @@
 """Every model gives what its task asks for, on every kind of input it says it takes."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -159,3 +162,27 @@ def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -
 def test_model_for_images_refuses_rows() -> None:
     with pytest.raises(UsageError, match=r"'cnn' cannot take features \[F\]; it takes image"):
         build_model("cnn", {}, input_shape=(64,), num_outputs=10)
+
+
+OWN_MODELS = {
+    "def build(:\n": "cannot import 'lone_model' for 'lone_model:build': SyntaxError: invalid syntax",
+    "import no_such_package\n": "ModuleNotFoundError: No module named 'no_such_package' (lone_model.py:1)",
+    "def other():\n    pass\n": "module 'lone_model' has no attribute 'build'",
+    "build = 3\n": "is not a function",
+    "print('noise')\nraise SystemExit(3)\n": "SystemExit: 3 (lone_model.py:2)",
+    "def build(**_):\n    raise SystemExit('bye')\n": "SystemExit: bye (lone_model.py:2)",
+    "def build():\n    pass\n": "got an unexpected keyword argument 'input_shape'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "message"), OWN_MODELS.items(), ids=range(len(OWN_MODELS)))
+def test_a_model_that_cannot_be_built_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str
+) -> None:
+    (tmp_path / "lone_model.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lone_model", raising=False)
+    with pytest.raises(UsageError) as caught:
+        build_model("lone_model:build", {}, input_shape=(4,), num_outputs=2)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
