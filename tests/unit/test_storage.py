@@ -341,7 +341,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "studies.db"
     file.write_bytes(b"not a database, but long enough to be looked at" * 10)
     before = file.read_bytes()
-    with pytest.raises(StorageError, match="cannot be opened"):
+    with pytest.raises(StorageError, match="is not a database of SQLite"):
         Storage(f"sqlite:///{file}", create=True)
     assert file.read_bytes() == before
 
