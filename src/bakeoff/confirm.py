@@ -99,6 +99,9 @@ class Confirmation:
         self._settings: ConfirmConfig = config.confirm
         objectives = (metric, *further_objectives(config))
         self._candidates = shortlist(trials, arms, objectives, config.confirm.shortlist)
+        self._in_order = config.search.lag is not None
+        """Whether all shortlists end before the first confirmation, so that runs are dealt in one
+        order whoever is faster."""
         self._dealt: set[Run] = set()
         self._ended: dict[Run, TrialRecord] = {}
 
@@ -160,6 +163,8 @@ class Confirmation:
         arms = [arm for arm, candidates in self._candidates.items() if candidates]
         shortlists = {arm: self._shortlist_plans(arm) for arm in arms}
         confirmations = {arm: self._confirm_plans(arm, shortlists[arm]) for arm in arms}
+        if self._in_order and not all(confirmations.values()):
+            confirmations = {}
         return [*_in_turn(shortlists), *_in_turn(confirmations)]
 
     def _shortlist_plans(self, arm: str) -> list[TrialPlan]:

@@ -43,7 +43,7 @@ def run_and_report(
     from bakeoff.dashboard import publish
     from bakeoff.progress import build_progress
     from bakeoff.search.deadline import parse_duration
-    from bakeoff.session import RunSettings, run_study
+    from bakeoff.session import RunSettings, choose_threads, run_study
     from bakeoff.studyfile import arm_names
 
     config = load_study_file(file)
@@ -51,7 +51,7 @@ def run_and_report(
         output=output,
         storage_url=storage_url,
         workers=workers,
-        threads=threads,
+        threads=choose_threads(config, threads),
         device=device,
         timeout=None if timeout is None else parse_duration(timeout),
         extends=extends,
@@ -239,7 +239,13 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     )
     from bakeoff.space import build_arms
 
-    settings = RunSettings.choose(output=Path(), storage_url=None, workers=workers, device=device)
+    settings = RunSettings.choose(
+        output=Path(),
+        storage_url=None,
+        workers=workers,
+        device=device,
+        threads=config.training.threads,
+    )
     check_packages(config)
     summary = check_data(config)
     engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)

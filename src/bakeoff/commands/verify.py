@@ -11,6 +11,7 @@ from bakeoff.production.run import default_seed, one_worker
 from bakeoff.production.settings import Chosen, fix_settings
 from bakeoff.production.verify import Verification, draw_kills, verify_resume
 from bakeoff.records import as_plain
+from bakeoff.session import choose_threads
 from bakeoff.studyfile import load_study_file
 
 MAX_KILLS = 1000
@@ -35,7 +36,7 @@ def verify_file(
     config = fix_settings(load_study_file(file), chosen)
     if config.training.epochs < 2:  # noqa: PLR2004 - said in the message
         raise UsageError(f"--epochs = {config.training.epochs}: needs at least 2, one to resume")
-    settings = one_worker(Path(), device, threads)
+    settings = one_worker(Path(), device, choose_threads(config, threads))
     moments = draw_kills(kills, config.training.epochs, config.seed)
     with tempfile.TemporaryDirectory(prefix="bakeoff-verify-") as folder:
         found = verify_resume(config, moments, settings, Path(folder), default_seed(config))

@@ -30,7 +30,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.kept_weights import KeptWeights
-from bakeoff.records import Outcome, StudyConfig
+from bakeoff.records import EpochResult, Outcome, StudyConfig
 from bakeoff.search.arms import TrialPlan
 from bakeoff.search.cohorts import Decision, Promotion
 from bakeoff.space import build_trial_config
@@ -206,8 +206,8 @@ class Driver:
         if result.epoch in run.stored:
             if run.stored[result.epoch] != value and not run.note:
                 run.note = f"resumed, not bit-identical from epoch {result.epoch}"
-        elif math.isfinite(value):
-            self._storage.report(run.trial_id, result.epoch, value)
+        elif result.status == "running":
+            self._report(run, result)
         self._observer.epoch(run.name, run.plan, result)
         decision: Decision = "continue"
         if result.epoch < max(run.stored, default=0):
@@ -220,6 +220,11 @@ class Driver:
         run.cut_by = decision if decision in CUTS else ""
         if event.waits or run.cut_by:
             self._engine.reply(run.name, self._answer(decision))
+
+    def _report(self, run: Run, result: EpochResult) -> None:
+        value = result.metrics.get(self._config.objective, math.nan)
+        if math.isfinite(value):
+            self._storage.report(run.trial_id, result.epoch, value)
 
     def _answer(self, decision: Decision) -> Reply:
         if decision == "pause":
@@ -280,6 +285,9 @@ class Driver:
         record = record_of(
             run, self._config, self._facts, outcome, reason=reason, test_metrics=test_metrics
         )
+        # a run's last epoch is stored with its end: whoever restarts finds both or neither
+        if run.history and run.history[-1].status != "running":
+            self._report(run, run.history[-1])
         self._storage.finish(run.trial_id, record)
         self._discard(run.name)
         self._weights.ended(record)

@@ -70,6 +70,8 @@ class TrainingConfig:
     """An exponential moving average of the weights is evaluated and kept; 0 keeps none."""
     early_stopping_patience: int | None = None
     """Stop after this many epochs without a better validation objective; None never stops."""
+    threads: int | None = None
+    """Of each worker, which change bits; None leaves them to the machine and `--threads`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,9 @@ class SearchConfig:
     """Share of an arm's trials, at least one, that is never pruned; 0 is none."""
     grid_points: int = 3
     """Values per range of the grid sampler."""
+    lag: int | None = None
+    """Of a repeatable search, how many trials are dealt before the first of them must have been
+    told: what a proposal knows is then the same with any number of workers. None otherwise."""
     defaults: bool = True
     """Run each arm's library defaults once, outside the budget."""
     epochs_per_arm: int | None = None

@@ -86,6 +86,7 @@ class Search:
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
             params=search.pruner_params,
+            looks_back=search.lag is not None,
         )
         return PrunedCohorts(search.pruner, objective, direction, settings, self._audit.is_off)
 

@@ -4,7 +4,7 @@ Every cohort is an in-memory Optuna study of its own.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 import optuna
@@ -17,7 +17,8 @@ from optuna.pruners import (
     PercentilePruner,
     ThresholdPruner,
 )
-from optuna.trial import TrialState
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.ranges import Params
 from bakeoff.records import Direction, EpochResult, TrialConfig, TrialRecord
@@ -36,6 +37,9 @@ class PrunerSettings:
     epochs: int
     params: Params = field(default_factory=dict)
     """Its own settings by name."""
+    looks_back: bool = False
+    """Whether a trial is compared only with those that had ended when it began, so that its end
+    depends on no order of events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +148,24 @@ def decision_epochs(pruner: str, config: TrialConfig) -> tuple[int, ...]:
     return tuple(epoch for epoch in range(2, epochs) if epoch > warmup * epochs)
 
 
+class VisibleTrials(InMemoryStorage):
+    """An in-memory storage that shows some of its trials."""
+
+    visible: Container[int] | None = None
+    """Numbers of the trials that are shown; None shows all."""
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The visible ones of those asked for."""
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        shown = self.visible
+        return trials if shown is None else [one for one in trials if one.number in shown]
+
+
 class Cohort:
     """The trials of one arm and one schedule, and the pruner that compares them."""
 
@@ -164,12 +186,18 @@ class Cohort:
         build = PRUNERS[pruner].build
         if build is None:
             raise ValueError(f"pruner {pruner!r} is none of Optuna's")
+        self._storage = VisibleTrials()
         self._study = optuna.create_study(
             study_name=name,
+            storage=self._storage,
             direction=direction,
             sampler=optuna.samplers.RandomSampler(seed=0),
             pruner=build(settings),
         )
+        self._looks_back = settings.looks_back
+        self._ended: set[int] = set()
+        self._known: dict[int, frozenset[int]] = {}
+        """Those that had ended when each trial began, and itself, by their numbers in the study."""
         self._trials: dict[int, optuna.Trial] = {}
         self._noted: dict[int, int] = {}
         """Last epoch of each trial that was reported."""
@@ -178,7 +206,8 @@ class Cohort:
 
     def start(self, number: int) -> None:
         """A new trial joins."""
-        self._trials[number] = self._study.ask()
+        self._trials[number] = trial = self._study.ask()
+        self._known[number] = frozenset({*self._ended, trial.number})
         self._noted[number] = 0
 
     def report(self, number: int, epoch: int, value: float) -> None:
@@ -197,7 +226,9 @@ class Cohort:
         if epoch == 0:
             return False
         if self._judged.get(number, (0, False))[0] < epoch:
+            self._storage.visible = self._known[number] if self._looks_back else None
             self._judged[number] = epoch, bool(self._trials[number].should_prune())
+            self._storage.visible = None
         return self._judged[number][1]
 
     def owed_epochs(self, epochs: int) -> int:
@@ -208,6 +239,8 @@ class Cohort:
         """The trial has ended: with a final value, pruned, or (None) without a result."""
         trial = self._trials.pop(number)
         self._judged.pop(number, None)
+        self._known.pop(number, None)
+        self._ended.add(trial.number)
         if pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         elif value is None:
@@ -239,6 +272,8 @@ class PrunedCohorts:
         self._pruner = PRUNERS[pruner]
         self._is_off = is_off
         self._audited: set[int] = set()
+        self._off: set[int] = set()
+        """Trials whose cohort had switched pruning off when they began."""
         self._direction: Direction = direction
         self._settings = settings
         self._objective = objective
@@ -253,6 +288,8 @@ class PrunedCohorts:
                 self._pruner.name, self._direction, self._settings, "/".join(key)
             )
         self._cohorts[key].start(number)
+        if self._is_off(key):
+            self._off.add(number)
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
@@ -269,7 +306,8 @@ class PrunedCohorts:
         """See `Cohorts`."""
         if not self._cohorts[key].should_prune(number):
             return "continue"
-        return "spare" if number in self._audited or self._is_off(key) else "stop"
+        is_off = number in self._off if self._settings.looks_back else self._is_off(key)
+        return "spare" if number in self._audited or is_off else "stop"
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`; a study whose trials pause has another pruner."""

@@ -10,7 +10,13 @@ study          begin or continue, search, confirm
 from bakeoff.session.checks import check_data, check_packages, smallest_batch
 from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import choose_precision, largest_checkpoint, probe
-from bakeoff.session.settings import RunSettings, check_count, check_output, study_folder
+from bakeoff.session.settings import (
+    RunSettings,
+    check_count,
+    check_output,
+    choose_threads,
+    study_folder,
+)
 from bakeoff.session.study import SessionResult, run_study
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "check_output",
     "check_packages",
     "choose_precision",
+    "choose_threads",
     "describe_environment",
     "largest_checkpoint",
     "probe",

@@ -55,7 +55,18 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         **{title: _setting(config, name) for name, title in TRAINING_TITLES.items()},
         "optimizers": ", ".join(search.optimizers),
         "schedulers": ", ".join(search.schedulers),
+        **_repeatable(config),
         "study seed": str(config.seed),
+    }
+
+
+def _repeatable(config: StudyConfig) -> dict[str, str]:
+    lag = config.search.lag
+    if lag is None:
+        return {}
+    return {
+        "repeatable": "the same with any number of workers: the search hears of trials in the order"
+        f" they were dealt, {lag} places behind"
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from bakeoff.database import choose_storage_url, parse_storage_url
 from bakeoff.engines.local import default_layout
 from bakeoff.errors import UsageError
+from bakeoff.records import StudyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,21 @@ class RunSettings:
             extends=extends,
             source=source,
         )
+
+
+def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
+    """Threads per worker that the study file or the flag names; None leaves them to the machine.
+
+    Raises:
+        UsageError: They name different numbers.
+    """
+    named = config.training.threads
+    if named is not None and threads not in (None, named):
+        raise UsageError(
+            f"--threads = {threads}: the study file names training.threads = {named}, because the"
+            " number of threads changes bits"
+        )
+    return named or threads
 
 
 def check_count(flag: str, value: int | None) -> None:

@@ -12,10 +12,17 @@ from pathlib import Path
 
 from bakeoff.confirm import Confirmation
 from bakeoff.database import parse_storage_url
-from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
+from bakeoff.driver import (
+    Driver,
+    InterruptedStudyError,
+    Observer,
+    Ordered,
+    Source,
+    StopRequest,
+)
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Engine
-from bakeoff.errors import EmptyStorageError, StorageError
+from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.lock import study_lock
 from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
@@ -108,6 +115,11 @@ def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyCo
         check_unchanged(stored, config)
         return stored
     changes = check_extension(stored, config)
+    if changes and stored.search.lag is not None and not storage.is_finished(config.name):
+        raise UsageError(
+            f"--extend: study {config.name!r} is repeatable and has not ended; run it to its end"
+            " first, so that what is added begins from the same results everywhere"
+        )
     if changes or storage.has_search_ended(config.name):
         storage.extend(config, changes or ["the search that a timeout ended goes on"])
     return storage.load_config(config.name)
@@ -116,6 +128,11 @@ def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyCo
 def _deadline(config: StudyConfig, settings: RunSettings) -> Deadline | None:
     if settings.timeout is None:
         return None
+    if config.search.lag is not None:
+        raise UsageError(
+            "--timeout: a search that ends by the clock cannot be repeated; leave it out, or"
+            " search.repeatable"
+        )
     confirm = config.confirm
     runs = len(build_arms(config)) * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
     return Deadline(
@@ -162,7 +179,7 @@ def _drive(
     search = Search(config, arms, facts.metric.direction, deadline, warm_starts)
     if storage.has_search_ended(config.name):
         search.close()
-    num_trained = driver.drive(search, "search")
+    num_trained = driver.drive(_in_order(search, config, storage), "search")
     if search.is_closed:
         storage.end_search(config.name)
     trials = [record for _, record in storage.load_runs(config.name, "search")]
@@ -174,6 +191,18 @@ def _drive(
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return SessionResult(
         num_trained=num_trained, num_trials=len(trials), num_confirmations=num_confirmations
+    )
+
+
+def _in_order(search: Search, config: StudyConfig, storage: Storage) -> Source:
+    """The search itself, or in repeatable mode as one that hears of its trials in order."""
+    if config.search.lag is None:
+        return search
+    return Ordered(
+        search,
+        lag=config.search.lag,
+        pauses=config.search.pruner == "halving",
+        num_settled=storage.num_settled(config.name),
     )
 
 

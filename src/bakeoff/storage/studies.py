@@ -220,7 +220,10 @@ class Storage:
         content, study_id = self._content(config.name), self._id(config.name)
         begun = {"optimizers": self.load_config(config.name).search.optimizers,
                  "schedulers": self.load_config(config.name).search.schedulers}  # fmt: skip
-        extended = {"begun_with": begun, **content, "config": format_study(config)}
+        settled = self._persist(partial(self._rdb.get_n_trials, study_id))
+        extended = {
+            "begun_with": begun, **content, "config": format_study(config), "settled": settled
+        }  # fmt: skip
         if any(run.test_metrics for _, run in self.load_runs(config.name, "confirm")):
             extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes]
         for key in ("finished", "search_ended"):
@@ -229,6 +232,10 @@ class Storage:
             lambda: self._rdb.set_study_system_attr(study_id, STUDY_KEY, as_plain(extended))
         )
         self.note(config.name, f"extended: {'; '.join(changes)}")
+
+    def num_settled(self, name: str) -> int:
+        """Search trials that were there when the study was last extended; 0 if it never was."""
+        return int(self._content(name).get("settled", 0))
 
     def _as_begun(self, config: StudyConfig) -> StudyConfig:
         """With the choices that Optuna knows of `optimizer` and `scheduler`."""

@@ -72,6 +72,7 @@ def format_study(config: StudyConfig) -> str:
     pruner_params = search.pop("pruner_params")
     if pruner_params:
         search["pruner"] = {"name": config.search.pruner, **pruner_params}
+    search["repeatable"] = None if config.search.lag is None else True
     training = {
         **as_plain(config.training),
         **{

@@ -31,6 +31,7 @@ from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile.arms import Setting
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.objectives import check_search, resolve_objectives
+from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import (
     ModelSection,
     RangeTable,
@@ -97,7 +98,8 @@ def resolve(file: StudyFile) -> StudyConfig:
         raise StudyFileError(f"study.reference: {problem}")
     _check_remedies(file, task)
     model_values, model_ranges = _resolve_model(file.model)
-    training, training_ranges = _resolve_training(file.training, task)
+    fixed = fix_training(file, (objective, *further))
+    training, training_ranges = _resolve_training(fixed, task)
     config = StudyConfig(
         name=file.study.name,
         question=file.study.question or _default_question(compare, file),

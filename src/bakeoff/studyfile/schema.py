@@ -106,6 +106,7 @@ class TrainingSection(_Section):
     cutmix_alpha: Annotated[float, Field(ge=0, le=100)] | RangeTable = 0.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
     early_stopping_patience: PositiveInt | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
 
 class PrunerTable(_Section):
@@ -140,6 +141,8 @@ class SearchSection(_Section):
     grid_points: Annotated[int, Field(ge=1, le=1000)] = 3
     startup_trials: PositiveInt | None = None
     pruner_startup_trials: PositiveInt = 3
+    repeatable: bool = False
+    lag: Annotated[int, Field(ge=1, le=1000)] | None = None
     defaults: bool = True
 
 

@@ -9,6 +9,7 @@ from bakeoff.ranges import ParamValue
 from bakeoff.records import Budget, SearchConfig, StudyConfig
 from bakeoff.studyfile.arms import arm_space
 from bakeoff.studyfile.grid import Grid
+from bakeoff.studyfile.repeatable import lag_of
 from bakeoff.studyfile.schema import PrunerTable, SearchSection
 
 PRUNER_PARAMS: Mapping[str, Mapping[str, ParamValue | None]] = {
@@ -61,6 +62,7 @@ def resolve_search(section: SearchSection, run_epochs: int, *, prunes: bool = Tr
         pruner_params=pruner_params,
         audit=float(section.audit) if pruner != "none" else 0.0,
         grid_points=section.grid_points,
+        lag=lag_of(section),
         defaults=section.defaults,
     )
 

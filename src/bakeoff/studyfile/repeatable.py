@@ -1,0 +1,48 @@
+"""What `[search] repeatable` asks of a study file: nothing that differs from run to run."""
+
+import json
+from typing import Any
+
+from bakeoff.components.objectives import COSTS
+from bakeoff.errors import StudyFileError
+from bakeoff.studyfile.schema import SearchSection, StudyFile, TrainingSection
+
+DEFAULT_LAG = 8
+"""Enough that four workers seldom wait, few enough that an arm soon learns from its trials."""
+
+
+def lag_of(section: SearchSection) -> int | None:
+    """Places open at one time; None unless the study is repeatable.
+
+    Raises:
+        StudyFileError: A lag is given for a study that is not.
+    """
+    if section.lag is not None and not section.repeatable:
+        raise StudyFileError(f"search.lag = {section.lag}: goes only with search.repeatable = true")
+    return (section.lag or DEFAULT_LAG) if section.repeatable else None
+
+
+def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSection:
+    """The section as a repeatable study needs it: precision and threads by name, fp32 and 1.
+
+    Raises:
+        StudyFileError: Precision is to be measured, or a cost that is measured is an objective.
+    """
+    section = file.training
+    if not file.search.repeatable:
+        return section
+    measured = [name for name in objectives if name in COSTS]
+    if measured:
+        raise StudyFileError(
+            f"search.repeatable = true: {measured[0]} is measured and never twice the same, so the"
+            " search that seeks it cannot be repeated; leave it out of study.objective"
+        )
+    if "precision" in section.model_fields_set and section.precision == "auto":
+        raise StudyFileError(
+            f"training.precision = {json.dumps(section.precision)}: is chosen by measuring, so the"
+            ' study would not be repeatable; name one: "fp32", "bf16" or "fp16"'
+        )
+    fixed: dict[str, Any] = {"threads": section.threads or 1}
+    if section.precision == "auto":
+        fixed["precision"] = "fp32"
+    return section.model_copy(update=fixed)

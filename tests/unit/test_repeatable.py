@@ -1,0 +1,250 @@
+"""Repeatable mode: the same trials and values with any number of workers, order and kills."""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import ordered_simulation
+from bakeoff.driver import Ordered
+from bakeoff.errors import StudyFileError, UsageError
+from bakeoff.session import RunSettings, choose_threads, run_study
+from bakeoff.session.study import _take_up
+from bakeoff.space import check_extension
+from bakeoff.storage import Storage
+from bakeoff.studyfile import format_study, load_study_file, resolve_study
+from driven_study import drive
+from ordered_simulation import OrderedSimulation
+from study_examples import SilentObserver, SimulatedEngine, study_document, study_facts
+
+EPOCHS = 18
+PRUNERS = [
+    "none", "halving", "median", {"name": "percentile", "percentile": 40}, "hyperband",
+    {"name": "patient", "patience": 2}, {"name": "threshold", "lower": 0.12},
+]  # fmt: skip
+
+
+def study(pruner="halving", *, trials_per_arm=8, epochs=EPOCHS, training=None, **search):
+    document = study_document(
+        training={"epochs": epochs, **(training or {})},
+        search={"pruner": pruner, "repeatable": True, "trials_per_arm": trials_per_arm,
+                "startup_trials": 3, **search},
+    )  # fmt: skip
+    return resolve_study(document)
+
+
+def curve(plan, epoch):
+    """Learning curves that cross, with noise of their own, some of which diverge."""
+    rate = math.log10(float(plan.params[f"{plan.arm}.learning_rate"]))
+    noise = random.Random(f"{plan.params}/{plan.seed}/{epoch}").gauss(0, 0.03)
+    if rate > -0.6:
+        return math.nan if epoch > plan.seed % 5 else 0.1
+    slow = 1 - math.exp(-epoch / (2 + 4 * (plan.seed % 3)))
+    return max(0.1, 0.95 - 0.12 * abs(rate + 2)) * slow + noise
+
+
+REFERENCE = {}
+
+
+def reference(name, config):
+    """The table with one worker and without kills."""
+    if name not in REFERENCE:
+        REFERENCE[name] = OrderedSimulation(config, curve).run(1)
+    return REFERENCE[name]
+
+
+@pytest.mark.parametrize(
+    "pruner", PRUNERS, ids=lambda one: one if isinstance(one, str) else one["name"]
+)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    num_workers=st.integers(1, 10),
+    turns=st.lists(st.integers(0, 9), max_size=40),
+    kills=st.sets(st.integers(1, 250), max_size=3),
+)
+def test_any_order_of_events_with_any_workers_and_kills_gives_the_same_trials(
+    pruner, num_workers, turns, kills
+):
+    config = study(pruner, audit=0.25)
+    expected = reference(str(pruner), config)
+    assert OrderedSimulation(config, curve).run(num_workers, turns, kills) == expected
+
+
+def test_a_run_that_a_restart_finds_beyond_its_goal_waits_at_the_next_rung():
+    """It was let on before the kill, and the search has not come to that point again."""
+    config = study(trials_per_arm=24, schedulers=["constant"], audit=0.1)
+    turns = [8, 2, 5, 9, 7, 9, 1, 9, 0, 7, 4, 8, 3, 3, 7, 8, 8, 7, 6, 2, 3, 2, 8, 6, 0, 1, 2, 9,
+             0, 4, 0, 4, 7, 9, 6, 6, 6]  # fmt: skip
+    table = OrderedSimulation(config, curve).run(4, turns, {480, 228, 69, 494})
+    assert table == OrderedSimulation(config, curve).run(1)
+    assert sum(row[4] == "pruned" for row in table) > 24
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_without_the_order_four_workers_find_other_trials_than_one(pruner, monkeypatch):
+    """What the mode is for; and one worker alone is repeatable without it."""
+    monkeypatch.setattr(ordered_simulation, "Ordered", lambda source, **_: source)
+    config = study(pruner, trials_per_arm=16)
+    alone = OrderedSimulation(config, curve).run(1)
+    assert OrderedSimulation(config, curve).run(1) == alone
+    assert OrderedSimulation(config, curve).run(4, [3, 0, 2, 1, 1]) != alone
+
+
+def test_a_proposal_knows_the_trials_that_were_dealt_so_many_places_earlier(monkeypatch):
+    """Whoever is told between two deals was dealt exactly `lag` places before the second."""
+    lag, events = 3, []
+
+    class Watched(Ordered):
+        def _take_place(self, number, plan):
+            events.append(("dealt", number))
+            return super()._take_place(number, plan)
+
+        def _tell_end(self, number):
+            events.append(("told", number))
+            super()._tell_end(number)
+
+    monkeypatch.setattr(ordered_simulation, "Ordered", Watched)
+    OrderedSimulation(study("none", lag=lag), curve).run(5, [4, 0, 3])
+    for place, (kind, number) in enumerate(events):
+        if kind == "dealt" and number >= lag:
+            told = {other for what, other in events[:place] if what == "told"}
+            assert told == set(range(number - lag + 1))
+
+
+def test_an_extension_of_a_repeatable_study_is_repeatable():
+    def extended(num_workers, turns, kills):
+        simulation = OrderedSimulation(study(trials_per_arm=5), curve)
+        simulation.run(num_workers, turns)
+        simulation.config = study(trials_per_arm=9)
+        simulation.settled = len(simulation.stored)
+        simulation.restart()
+        return simulation.run(num_workers, turns, kills)
+
+    alone = extended(1, [], ())
+    assert len(alone) == 2 + 2 * 9
+    assert extended(3, [2, 0, 1], {40, 55}) == alone
+    assert extended(6, [5, 1], {70}) == alone
+
+
+# ---------------------------------------------------------------- the driver itself
+
+
+class KilledError(Exception):
+    """The driver's process is gone."""
+
+
+class ErraticEngine(SimulatedEngine):
+    """Any worker may be the next to speak, and the driver may be killed instead of hearing it."""
+
+    def __init__(self, num_workers, seed, kills=()):
+        super().__init__(num_workers)
+        self._random = random.Random(seed)
+        self._kills, self._calls = set(kills), 0
+
+    def events(self, timeout):
+        self._calls += 1
+        if self._calls in self._kills:
+            raise KilledError
+        self._turns.rotate(self._random.randrange(len(self._turns)))
+        return super().events(timeout)
+
+
+def values_of(record):
+    return [
+        (one.purpose, one.number, one.arm, one.params, one.phase, one.outcome, one.score, one.seed,
+         one.configuration, one.spared_at, one.values("accuracy"), one.test_metrics)
+        for one in (*record.trials, *record.confirmations)
+    ]  # fmt: skip
+
+
+def driven(config, folder, num_workers, kills=()):
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def wrap(source):
+        if not hasattr(source, "ledger"):
+            return source  # the confirmation is dealt in one order by itself
+        pauses = config.search.pruner == "halving"
+        return Ordered(source, lag=config.search.lag, pauses=pauses)
+
+    url = f"sqlite:///{folder / 'studies.db'}"
+    for number, kill in enumerate([*kills, math.inf]):
+        engine = ErraticEngine(num_workers, seed=number, kills={kill})
+        try:
+            return drive(config, engine, url, folder, wrap=wrap)
+        except KilledError:
+            assert kill < math.inf
+    raise AssertionError("the last session is never killed")
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_the_driver_stores_the_same_study_with_any_workers_and_kills(pruner, tmp_path):
+    config = study(pruner, trials_per_arm=5, epochs=9, schedulers=["constant"], lag=2)
+    alone = values_of(driven(config, tmp_path / "1", 1))
+    assert {row[5] for row in alone} == {"complete", "pruned"}
+    assert values_of(driven(config, tmp_path / "2", 2, kills=(17, 40))) == alone
+    assert values_of(driven(config, tmp_path / "4", 4, kills=(9, 33, 60))) == alone
+
+
+# ---------------------------------------------------------------- the study file
+
+
+def test_a_repeatable_study_names_what_would_else_be_measured():
+    document = study_document(search={"repeatable": True})
+    del document["training"]["precision"]
+    config = resolve_study(document)
+    assert config.search.lag == 8
+    assert (config.training.precision, config.training.threads) == ("fp32", 1)
+
+
+def test_a_repeatable_study_comes_back_from_its_file(tmp_path):
+    config = study(lag=5, training={"threads": 2})
+    (tmp_path / "study.toml").write_text(format_study(config))
+    again = load_study_file(tmp_path / "study.toml")
+    assert (again, again.search.lag, again.training.threads) == (config, 5, 2)
+    assert "repeatable" not in format_study(resolve_study(study_document()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"search": {"lag": 4}}, "search.lag = 4: goes only with search.repeatable = true"),
+        ({"search": {"repeatable": True}, "training": {"precision": "auto"}}, 'precision = "auto"'),
+        (
+            {"search": {"repeatable": True, "pruner": "none"},
+             "study": {"objective": ["accuracy", "train_seconds"]}},
+            "search.repeatable = true: train_seconds is measured and never twice the same",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_repeated_is_refused_with_the_reason(changes, message):
+    with pytest.raises(StudyFileError) as refused:
+        resolve_study(study_document(**changes))
+    assert message in str(refused.value)
+
+
+def test_a_repeatable_study_takes_no_timeout_and_no_other_threads(tmp_path):
+    config = study(training={"threads": 2})
+    assert choose_threads(config, None) == choose_threads(config, 2) == 2
+    with pytest.raises(UsageError, match=r"--threads = 1: the study file names"):
+        choose_threads(config, 1)
+    chosen = RunSettings.choose(
+        output=tmp_path, storage_url=None, workers=1, device="cpu", timeout=60.0
+    )
+    with pytest.raises(UsageError, match="ends by the clock cannot be repeated"):
+        run_study(config, chosen, SilentObserver())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_repeatable_study_is_extended_when_it_has_ended(tmp_path, storage_url):
+    storage, config = Storage(storage_url, create=True), study(trials_per_arm=2)
+    more = replace(config, search=replace(config.search, trials_per_arm=3))
+    assert check_extension(config, more)
+    storage.create(config, study_facts())
+    with pytest.raises(UsageError, match="has not ended; run it to its end first"):
+        _take_up(storage, more, extends=True)
+    storage.mark_finished(config.name)
+    assert _take_up(storage, more, extends=True) == more
+    assert storage.num_settled(config.name) == 0
