@@ -89,7 +89,11 @@ class OrderedSimulation:
         result = EpochResult(epoch=epoch, metrics={"accuracy": value}, status=status)
         if epoch > len(known) and status == "running":
             self.store(number, history=(*known, result))
-        decision = "continue" if epoch < len(known) else self.source.decide(number, plan, result)
+        if epoch < len(known):
+            self.source.told_again(number, plan, result)
+            decision = "continue"
+        else:
+            decision = self.source.decide(number, plan, result)
         if status != "running":
             outcome = "complete" if status == "finished" else "diverged"
             self.store(number, history=(*self.stored[number].history, result))

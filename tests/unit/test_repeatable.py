@@ -28,11 +28,14 @@ PRUNERS = [
 
 
 def study(pruner="halving", *, trials_per_arm=8, epochs=EPOCHS, training=None, **search):
+    """A repeatable study of two arms; `trials_per_arm` is None where the budget is another."""
     document = study_document(
         training={"epochs": epochs, **(training or {})},
         search={"pruner": pruner, "repeatable": True, "trials_per_arm": trials_per_arm,
                 "startup_trials": 3, **search},
     )  # fmt: skip
+    if trials_per_arm is None:
+        del document["search"]["trials_per_arm"]
     return resolve_study(document)
 
 
@@ -71,6 +74,21 @@ def test_any_order_of_events_with_any_workers_and_kills_gives_the_same_trials(
     config = study(pruner, audit=0.25)
     expected = reference(str(pruner), config)
     assert OrderedSimulation(config, curve).run(num_workers, turns, kills) == expected
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    num_workers=st.integers(1, 10),
+    turns=st.lists(st.integers(0, 9), max_size=40),
+    kills=st.sets(st.integers(1, 250), max_size=3),
+)
+def test_a_budget_in_epochs_is_spent_on_the_same_trials(pruner, num_workers, turns, kills):
+    config = study(pruner, trials_per_arm=None, epochs_per_arm=120, audit=0.2)
+    expected = reference(f"{pruner} in epochs", config)
+    simulation = OrderedSimulation(config, curve)
+    assert simulation.run(num_workers, turns, kills) == expected
+    assert all(c.epochs <= 120 for c in simulation.search.ledger.charges.values())
 
 
 def test_a_run_that_a_restart_finds_beyond_its_goal_waits_at_the_next_rung():
@@ -211,6 +229,7 @@ def test_a_repeatable_study_comes_back_from_its_file(tmp_path):
     ("changes", "message"),
     [
         ({"search": {"lag": 4}}, "search.lag = 4: goes only with search.repeatable = true"),
+        ({"search": {"repeatable": True, "seconds_per_arm": 60.0}}, "seconds_per_arm ends a search"),
         ({"search": {"repeatable": True}, "training": {"precision": "auto"}}, 'precision = "auto"'),
         (
             {"search": {"repeatable": True, "pruner": "none"},

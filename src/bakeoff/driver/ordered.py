@@ -15,9 +15,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from bakeoff.driver.roles import Source
 from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.search.arms import Search, TrialPlan
 from bakeoff.search.cohorts import Decision, Promotion
 
 
@@ -75,18 +74,18 @@ class _Dealt:
 class Ordered:
     """The search as the driver meets it in repeatable mode; see `bakeoff.driver.roles.Source`."""
 
-    def __init__(self, source: Source, *, lag: int, pauses: bool, num_settled: int = 0) -> None:
+    def __init__(self, search: Search, *, lag: int, pauses: bool, num_settled: int = 0) -> None:
         """Begin without runs.
 
         Args:
-            source: The search.
+            search: What decides.
             lag: Places that are open at one time.
             pauses: Whether runs wait at their decision epochs until the search was told; if not,
                 its decisions depend on nothing but the run and those told before it was dealt.
             num_settled: Stored runs, from the first one, that had all been told when the study was
                 last extended.
         """
-        self._source = source
+        self._search = search
         self._lag = lag
         self._pauses = pauses
         self._num_settled = num_settled
@@ -99,7 +98,7 @@ class Ordered:
     @property
     def num_left(self) -> int:
         """Runs not yet handed out."""
-        return self._source.num_left + (self._ready is not None)
+        return self._search.num_left + (self._ready is not None)
 
     def promote(self) -> Promotion | None:
         """The paused run that continues now, or None."""
@@ -119,20 +118,22 @@ class Ordered:
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become run `number`."""
-        self._source.started(number, plan)
+        self._search.started(number, plan)
         self._take_place(number, plan)
 
     def restore(self, record: TrialRecord) -> TrialPlan:
         """Take up a stored run, at the place where it was dealt."""
         if self._num_settled:
             self._num_settled -= 1
-            return self._source.restore(record)
+            return self._search.restore(record)
         self._advance()
+        while not self._search.is_dealing and self._tell_first():
+            self._advance()
         if not self._pauses:  # its epochs may be told at once: no other run is decided by them
-            plan = self._source.restore(record)
+            plan = self._search.restore(record)
             self._take_place(record.number, plan)
             return plan
-        plan = self._source.restore(replace(record, history=(), is_paused=False))
+        plan = self._search.restore(replace(record, history=(), is_paused=False))
         run = self._take_place(record.number, plan)
         for result in record.history:
             run.hear(result)
@@ -142,7 +143,7 @@ class Ordered:
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
         """Hold the run at its goal; without pauses, what the search decides."""
         if not self._pauses or number not in self._dealt:
-            return self._source.decide(number, plan, result)
+            return self._search.decide(number, plan, result)
         run = self._dealt[number]
         run.hear(result)
         if run.must_wait(result):
@@ -154,11 +155,16 @@ class Ordered:
         run.promotion = None
         return "spare" if promotion.is_spared else "continue"
 
+    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+        """Nothing new, where the search is told at its turn."""
+        if not self._pauses:
+            self._search.told_again(number, plan, result)
+
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
         """Note how a run ended; the search is told at its turn."""
         run = self._dealt.get(record.number)
         if run is None:
-            self._source.finish(plan, record)
+            self._search.finish(plan, record)
             return
         run.ended, run.waits_at = record, None
         for result in record.history if self._pauses else ():
@@ -168,7 +174,7 @@ class Ordered:
 
     def take_notes(self) -> tuple[str, ...]:
         """What should be told and stored since the last call."""
-        return self._source.take_notes()
+        return self._search.take_notes()
 
     # ------------------------------------------------------------ the sequence
 
@@ -181,7 +187,7 @@ class Ordered:
     def _deal(self) -> None:
         """Go as far as the results known by now allow: to a plan, or to a run that is not there."""
         while self._ready is None and self._advance():
-            self._ready = self._source.next()
+            self._ready = self._search.next()
             if self._ready is None and not self._tell_first():
                 self._tell_pruned()
                 return
@@ -192,7 +198,7 @@ class Ordered:
             if len(self._places) >= self._lag:
                 if not self._tell_first():
                     return False
-            elif (promotion := self._source.promote()) is not None:
+            elif (promotion := self._search.promote()) is not None:
                 self._let_on(promotion)
             else:
                 return True
@@ -204,7 +210,7 @@ class Ordered:
         number = self._places.popleft()
         run = self._dealt[number]
         is_at_goal = run.is_at_goal
-        decisions = [self._source.decide(number, run.plan, result) for result in run.take_heard()]
+        decisions = [self._search.decide(number, run.plan, result) for result in run.take_heard()]
         if not is_at_goal:
             self._tell_end(number)
         elif decisions[-1] != "pause":
@@ -222,7 +228,7 @@ class Ordered:
     def _tell_end(self, number: int) -> None:
         run = self._dealt.pop(number)
         if run.ended is not None:
-            self._source.finish(run.plan, run.ended)
+            self._search.finish(run.plan, run.ended)
 
     def _tell_pruned(self) -> None:
         """Runs that a killed driver had pruned already, once nothing can promote them any more."""

@@ -97,6 +97,13 @@ class Search:
             return 0
         return len(self._defaults_left) + sum(map(self.ledger.num_left, self._arms))
 
+    @property
+    def is_dealing(self) -> bool:
+        """Whether there is a trial to hand out now."""
+        if self._defaults_left and not self.is_closed:
+            return True
+        return any(map(self._draws, self._arms))
+
     def close(self) -> None:
         """Draw no more trials; those begun may end."""
         self.ledger.is_closed = True

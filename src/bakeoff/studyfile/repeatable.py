@@ -26,7 +26,7 @@ def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSectio
     """The section as a repeatable study needs it: precision and threads by name, fp32 and 1.
 
     Raises:
-        StudyFileError: Precision is to be measured, or a cost that is measured is an objective.
+        StudyFileError: Precision, an objective or the budget depends on a clock.
     """
     section = file.training
     if not file.search.repeatable:
@@ -36,6 +36,11 @@ def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSectio
         raise StudyFileError(
             f"search.repeatable = true: {measured[0]} is measured and never twice the same, so the"
             " search that seeks it cannot be repeated; leave it out of study.objective"
+        )
+    if file.search.seconds_per_arm is not None:
+        raise StudyFileError(
+            "search.repeatable = true: seconds_per_arm ends a search by the clock, so it cannot be"
+            " repeated; give trials_per_arm or epochs_per_arm"
         )
     if "precision" in section.model_fields_set and section.precision == "auto":
         raise StudyFileError(
