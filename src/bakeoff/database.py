@@ -25,6 +25,8 @@ BUSY_SECONDS = 60
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
 SCHEMES = ("sqlite", "postgresql")
 SECRETS = ("password", "sslpassword", "passfile")
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds, after which a server that does not answer any more counts as away."""
 OPTUNA_TABLE = "version_info"
 SQLITE_HEADER = b"SQLite format 3\x00"
 
@@ -141,8 +143,13 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
     if url.get_backend_name() == "sqlite":
         arguments["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
-        arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
-        arguments["connect_args"] = {"connect_timeout": 10, "application_name": "bakeoff"}
+        # a driver has one session, which holds its lock
+        arguments |= {"pool_size": 1, "max_overflow": int(not writes), "pool_pre_ping": True}
+        arguments["connect_args"] = {
+            "connect_timeout": 10,
+            "application_name": "bakeoff",
+            **KEEPALIVES,
+        }
     try:
         _check_schema(url, arguments, writes=writes)
         rdb = RDBStorage(text, engine_kwargs=arguments)

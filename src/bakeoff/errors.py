@@ -34,6 +34,10 @@ class StudyLockedError(UsageError):
     """Another driver is running this study; the message names host, process and since when."""
 
 
+class StudyTakenOverError(BakeoffError):
+    """While the storage was away, another driver has taken the study over; this one must stop."""
+
+
 class NothingCompletedError(BakeoffError):
     """The study finished, but no trial completed."""
 

@@ -77,6 +77,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             storage.remove_half_made(config.name)
             if not storage.has(config.name):
                 _create(storage, config, facts, settings.source, observer)
+            storage.claim(config.name)
             stored = _take_up(storage, config, extends=settings.extends)
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):

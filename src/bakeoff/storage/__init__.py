@@ -7,6 +7,6 @@ studies    all studies of one storage: written by the driver, read by everybody
 """
 
 from bakeoff.storage.facts import StudyFacts
-from bakeoff.storage.studies import Storage
+from bakeoff.storage.studies import DRIVER_KEY, Storage
 
-__all__ = ["Storage", "StudyFacts"]
+__all__ = ["DRIVER_KEY", "Storage", "StudyFacts"]

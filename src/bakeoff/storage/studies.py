@@ -53,6 +53,8 @@ from bakeoff.studyfile import format_study, resolve_study
 FORMAT = 1
 STUDY_KEY = "bakeoff:study"
 CHANGED_KEY = "changed_after_results"
+DRIVER_KEY = "bakeoff:driver"
+"""Token of the driver that holds, or last held, the study's lock."""
 CONFIRM_SUFFIX = ":confirm"
 MAX_LISTED = 10
 """Studies of other programs that a message names."""
@@ -85,6 +87,8 @@ class Storage:
         self._num_trials: dict[int, int] = {}
         """Trials stored, by study; known once one has been counted."""
         self._begun_with: dict[str, dict[str, list[str]]] = {}
+        self.driver_token = ""
+        """Names the driver that holds a study's lock; empty where the lock cannot be lost."""
         self.on_wait: Callable[[str], None] = lambda _: None
         """Told why, each time a write has to wait for a storage that is away; may raise."""
 
@@ -160,6 +164,12 @@ class Storage:
                 content["warm_starts"] = as_plain(warm_starts)
             for key, value in (("study:metric_names", names), (STUDY_KEY, content)):
                 guard(partial(self._rdb.set_study_system_attr, study_id, key, value))
+
+    def claim(self, name: str) -> None:
+        """Note which driver has the study now, so that one that was away finds out."""
+        if self.driver_token:
+            study_id, token = self._id(name), self.driver_token
+            self._persist(lambda: self._rdb.set_study_system_attr(study_id, DRIVER_KEY, token))
 
     def load_config(self, name: str) -> StudyConfig:
         """The settings a stored study was begun with.
