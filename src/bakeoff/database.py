@@ -143,8 +143,7 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
     if url.get_backend_name() == "sqlite":
         arguments["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
-        # a driver has one session, which holds its lock
-        arguments |= {"pool_size": 1, "max_overflow": int(not writes), "pool_pre_ping": True}
+        arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
         arguments["connect_args"] = {
             "connect_timeout": 10,
             "application_name": "bakeoff",
@@ -153,6 +152,8 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
     try:
         _check_schema(url, arguments, writes=writes)
         rdb = RDBStorage(text, engine_kwargs=arguments)
+        if writes and url.get_backend_name() != "sqlite":
+            rdb = _with_one_session(rdb, text, arguments)
     except ImportError:
         raise MissingDependencyError(
             "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
@@ -162,6 +163,20 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(rdb, writes=writes)
     return rdb
+
+
+def _with_one_session(rdb: RDBStorage, url: str, arguments: dict[str, Any]) -> RDBStorage:
+    """The same storage for a driver: it writes only in the session that holds its lock.
+
+    Optuna needs a second one, but only to check the schema, which has been done.
+    """
+    rdb.engine.dispose()
+    return RDBStorage(
+        url,
+        engine_kwargs={**arguments, "max_overflow": 0},
+        skip_compatibility_check=True,
+        skip_table_creation=True,
+    )
 
 
 def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
