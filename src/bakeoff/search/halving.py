@@ -14,6 +14,7 @@ top 1/eta are promoted as trials arrive. The end, the first evaluation and warm-
 """
 
 import math
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -53,10 +54,18 @@ class Rung:
     values: dict[int, float] = field(default_factory=dict)
     """By trial number, higher is better; minus infinity for one that diverged on the way."""
     promoted: set[int] = field(default_factory=set)
+    _order: list[tuple[float, int]] = field(default_factory=list)
+    """Its trials as (minus value, number), sorted."""
 
-    def order(self) -> list[int]:
-        """Numbers of its trials, best first; ties go to the earlier trial."""
-        return sorted(self.values, key=lambda number: (-self.values[number], number))
+    def add(self, number: int, value: float) -> None:
+        """A trial is measured, once."""
+        if number not in self.values:
+            self.values[number] = value
+            insort(self._order, (-value, number))
+
+    def best(self, count: int | None = None) -> list[int]:
+        """Numbers of its best `count` trials, best first; ties go to the earlier trial."""
+        return [number for _, number in self._order[:count]]
 
 
 class Halving:
@@ -74,13 +83,15 @@ class Halving:
         """Last epoch of each trial that is paused."""
         self._levels: dict[int, int] = {}
         """Highest level at which each trial was measured."""
+        self._promotable: dict[bool, int | None] = {}
+        """Answers of `promotable` since the last change."""
         self._stops: dict[int, int] = {}
         """Latest epoch at which a trial was measured at each level; warm-up delays them."""
 
     @property
     def paused(self) -> tuple[int, ...]:
-        """Numbers of the paused trials, ascending."""
-        return tuple(sorted(self._paused))
+        """Numbers of the paused trials."""
+        return tuple(self._paused)
 
     @property
     def num_promoted(self) -> int:
@@ -91,6 +102,7 @@ class Halving:
         """A new trial begins to train."""
         self._running[number] = 0
         self._levels[number] = 0
+        self._promotable.clear()
 
     def report(self, number: int, epoch: int, rungs: Sequence[int], value: float) -> None:
         """A trial has trained to `epoch`; at one of its `rungs` it is measured, once.
@@ -114,8 +126,9 @@ class Halving:
 
     def _measure(self, number: int, level: int, value: float) -> None:
         worth = -math.inf if math.isnan(value) else value
-        self._rungs.setdefault(level, Rung()).values.setdefault(number, worth)
+        self._rungs.setdefault(level, Rung()).add(number, worth)
         self._levels[number] = level
+        self._promotable.clear()
 
     def is_held(self, number: int) -> bool:
         """Whether a trial at a rung must pause: it is not promoted."""
@@ -125,16 +138,19 @@ class Halving:
     def pause(self, number: int) -> None:
         """A trial at a rung waits for its promotion."""
         self._paused[number] = self._running.pop(number)
+        self._promotable.clear()
 
     def promote(self, number: int) -> None:
         """A paused trial continues to its next rung."""
         self._rungs[self._levels[number]].promoted.add(number)
         self._running[number] = self._paused.pop(number)
+        self._promotable.clear()
 
     def end(self, number: int) -> None:
         """A trial has ended."""
         self._running.pop(number, None)
         self._paused.pop(number, None)
+        self._promotable.clear()
 
     def fail(self, number: int, epoch: int, rungs: Sequence[int]) -> None:
         """A trial diverged in `epoch`: it counts as the worst of the rung it did not reach."""
@@ -153,8 +169,10 @@ class Halving:
         Args:
             draws: Whether new trials may still join the cohort.
         """
-        numbers = self._promotable_early() if draws else self._promotable_late()
-        return next(numbers, None)
+        if draws not in self._promotable:
+            numbers = self._promotable_early() if draws else self._promotable_late()
+            self._promotable[draws] = next(numbers, None)
+        return self._promotable[draws]
 
     def _promotable_early(self) -> Iterator[int]:
         for level in sorted(self._rungs, reverse=True):
@@ -169,7 +187,7 @@ class Halving:
         yield from self._promotable_early()
 
     def _paused_best(self, level: int, count: int) -> Iterator[int]:
-        for number in self._rungs[level].order()[:count]:
+        for number in self._rungs[level].best(count):
             if number in self._paused and self._levels[number] == level:
                 yield number
 
@@ -210,7 +228,7 @@ class Halving:
         """
         standings: dict[int, tuple[int, float]] = {}
         for level in sorted(self._rungs):
-            order = self._rungs[level].order()
+            order = self._rungs[level].best()
             standings |= {number: (level, place / len(order)) for place, number in enumerate(order)}
         return standings
 
@@ -268,7 +286,7 @@ class HalvedCohorts:
         """
         self._is_off = is_off
         self._affords = affords
-        self._audited: set[int] = set()
+        self._audited: dict[CohortKey, set[int]] = defaultdict(set)
         self._objective = objective
         self._sign = sign
         self._draws = draws
@@ -278,7 +296,7 @@ class HalvedCohorts:
         """A new trial joins its cohort."""
         self._cohorts[key].start(number)
         if audited:
-            self._audited.add(number)
+            self._audited[key].add(number)
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
@@ -307,7 +325,7 @@ class HalvedCohorts:
 
     def _spares(self, key: CohortKey, number: int) -> bool:
         """Whether a trial that nothing else would promote goes on all the same."""
-        is_spared = number in self._audited or self._is_off(key)
+        is_spared = number in self._audited[key] or self._is_off(key)
         return is_spared and not self._draws(key[0]) and self._affords(number)
 
     def take_up(self, key: CohortKey, number: int) -> None:
@@ -326,15 +344,15 @@ class HalvedCohorts:
         return Promotion(number, is_spared)
 
     def _spared(self) -> tuple[CohortKey, int] | None:
-        return next(
-            (
-                (key, number)
-                for key in self._in_turn()
-                for number in self._cohorts[key].paused
-                if self._spares(key, number)
-            ),
-            None,
-        )
+        for key in self._in_turn():
+            if self._draws(key[0]):
+                continue
+            paused = self._cohorts[key].paused
+            spared = paused if self._is_off(key) else self._audited[key].intersection(paused)
+            number = next(filter(self._affords, sorted(spared)), None)
+            if number is not None:
+                return key, number
+        return None
 
     def _in_turn(self) -> list[CohortKey]:
         """Cohorts of the arm with the fewest promotions first, so that arms advance together."""
@@ -353,7 +371,7 @@ class HalvedCohorts:
     def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
         """See `Cohorts`."""
         return sum(
-            cohort.owed_epochs(epochs, cohort.paused if self._is_off(key) else self._audited)
+            cohort.owed_epochs(epochs, cohort.paused if self._is_off(key) else self._audited[key])
             for key, cohort in self._cohorts.items()
             if arm in (None, key[0])
         )
