@@ -273,7 +273,7 @@ def test_status_shows_each_arms_budget(calm):
     )  # fmt: skip
     status = json.loads(done.stdout)
     assert status["finished"] is True
-    assert [(arm["arm"], arm["budget"], arm["charged"]) for arm in status["arms"]] == [
+    assert [(arm["arm"], arm["budget in trials"], arm["charged"]) for arm in status["arms"]] == [
         ("sgd", 6, 6),
         ("adam", 6, 6),
     ]
