@@ -193,11 +193,15 @@ def test_a_complete_study_run_again_trains_nothing_and_says_so(study_file, calm)
     assert results_of(calm[0]) == before
 
 
+@pytest.mark.parametrize(
+    "num_kills",
+    [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+)
 def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
-    study_file, calm, tmp_path
+    study_file, calm, tmp_path, num_kills
 ):
     rng = random.Random(20)
-    for count in sorted(rng.sample(range(1, NUM_TRIALS + NUM_CONFIRMATIONS - 2), 2)):
+    for count in sorted(rng.sample(range(1, NUM_TRIALS + NUM_CONFIRMATIONS - 2), num_kills)):
         process = start(study_file, tmp_path)
         wait_for_trials(tmp_path, count)
         time.sleep(rng.random() * 0.2)
@@ -215,9 +219,18 @@ def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
     assert results_of(tmp_path) == results_of(calm[0])
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_continued(study_file, calm, tmp_path):
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pytest.param((3, 9), id="2 kills"),
+        pytest.param(
+            tuple(range(1, 21)), id="20 kills", marks=[pytest.mark.slow, pytest.mark.timeout(1200)]
+        ),
+    ],
+)
+def test_a_killed_worker_is_replaced_and_its_trial_continued(study_file, calm, tmp_path, counts):
     process = start(study_file, tmp_path)
-    for count in (3, 9):
+    for count in counts:
         wait_for_trials(tmp_path, count)
         for worker in children_of(process.pid):
             os.kill(worker, signal.SIGKILL)

@@ -626,3 +626,65 @@ def test_a_run_that_is_stopped_because_the_time_is_up_says_so(session):
     one.driver.drive(one.source, "search")
     reasons = {trial.stop_reason for trial in one.trials() if trial.outcome == "pruned"}
     assert any(reason.startswith("the time for the search was up after") for reason in reasons)
+
+
+# ---------------------------------------------------------------- budgets in epochs
+
+
+def in_epochs(epochs_per_arm, pruner="halving", **search):
+    search = {"trials_per_arm": None, "epochs_per_arm": epochs_per_arm, "pruner": pruner, **search}
+    return resolve_study(study_document(training={"epochs": 8}, search=search))
+
+
+def epochs_of(trials):
+    counts = Counter()
+    for trial in trials:
+        if trial.phase != "default":
+            counts[trial.arm] += trial.epochs_run
+    return counts
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
+def test_the_stored_epochs_of_every_arm_stay_within_its_budget(session, num_workers):
+    one = session(engine=SimulatedEngine(num_workers), config=in_epochs(60))
+    one.search()
+    stored = epochs_of(one.trials())
+    assert all(60 - 8 < epochs <= 60 for epochs in stored.values())
+    assert {arm: charged.epochs for arm, charged in one.source.ledger.charges.items()} == stored
+    assert session(config=in_epochs(60)).search() == 0
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_a_search_in_epochs_that_is_stopped_again_and_again_is_the_same(session, tmp_path, pruner):
+    config = in_epochs(50, pruner)
+    calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path, config=config)
+    calm.search()
+    for count in (9, 31, 14):
+        with pytest.raises(StopIteration):
+            session(engine=EndingEngine(count), config=config).search()
+    session(config=config).search()
+    assert repr(session(config=config).trials()) == repr(calm.trials())
+
+
+class EndingEngine(SimulatedEngine):
+    """The driver is gone after so many events."""
+
+    def __init__(self, count):
+        super().__init__()
+        self._left = count
+
+    def events(self, timeout):
+        if not self._left:
+            raise StopIteration
+        self._left -= 1
+        return super().events(timeout)
+
+
+def test_a_study_in_epochs_is_extended_by_epochs(session):
+    session(config=in_epochs(40)).search()
+    before = session(config=in_epochs(40)).trials()
+    more = session(config=in_epochs(72), extends=True)
+    more.search()
+    assert repr(more.trials()[: len(before)]) == repr(before)
+    assert all(72 - 8 < epochs <= 72 for epochs in epochs_of(more.trials()).values())
+    assert "search.epochs_per_arm: 40 -> 72" in more.storage.load_record("toy").notes[0]

@@ -265,14 +265,51 @@ def test_no_study_is_stored_among_the_tables_of_another_program(tmp_path):
         Storage(f"sqlite:///{file}", create=True)
 
 
-def test_several_processes_may_make_the_same_storage_at_once(storage_url):
+@pytest.mark.parametrize("num_starts", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_several_processes_may_make_the_same_storage_at_once(storage_url, num_starts):
     code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1], create=True)"
     starts = [
         subprocess.Popen([sys.executable, "-c", code, storage_url], stderr=subprocess.PIPE)
-        for _ in range(4)
+        for _ in range(num_starts)
     ]
     errors = [start.communicate()[1].decode() for start in starts]
-    assert errors == [""] * 4
+    assert errors == [""] * num_starts
+
+
+READER = """
+import sys
+from bakeoff.storage import Storage
+storage, count = Storage(sys.argv[1]), 0
+print("reads", flush=True)
+while len(record := storage.load_record("toy").trials) < int(sys.argv[2]):
+    count += 1
+print(count)
+"""
+
+
+def test_readers_at_every_moment_neither_fail_nor_make_the_driver_wait(
+    storage, config, storage_url
+):
+    reasons, num_trials = [], 60
+    storage.on_wait = reasons.append
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, storage_url, str(num_trials)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for reader in readers:
+        assert reader.stdout.readline() == "reads\n"
+    for _ in range(num_trials):
+        number, trial_id = storage.begin(config, PLAN)
+        for epoch in (1, 2, 3):
+            storage.report(trial_id, epoch, 0.5)
+        storage.finish(trial_id, record_of(number))
+    told = [reader.communicate(timeout=60) for reader in readers]
+    assert [err for _, err in told] == ["", ""]
+    assert all(int(out) > 0 for out, _ in told)
+    assert reasons == []
 
 
 def test_readers_wait_until_the_tables_are_made(storage_url, tmp_path):
