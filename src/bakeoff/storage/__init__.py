@@ -2,6 +2,8 @@
 
 facts      what a study keeps from its beginning
 patience   reading and writing a database that may be away for a while
+record     a study as analysis and report read it
+reading    all runs of a study in four queries
 trials     runs as Optuna stores them
 studies    all studies of one storage: written by the driver, read by everybody
 """

@@ -34,9 +34,10 @@ from bakeoff.records import (
 )
 from bakeoff.search.arms import TrialPlan
 from bakeoff.search.warm_start import WarmStarts
-from bakeoff.space import build_arms, fingerprint
 from bakeoff.storage.facts import StudyFacts
 from bakeoff.storage.patience import Answer, guard, persist
+from bakeoff.storage.reading import read_runs
+from bakeoff.storage.record import build_record
 from bakeoff.storage.trials import (
     PAUSE_KEY,
     PLAN_KEY,
@@ -324,35 +325,36 @@ class Storage:
         """Note that a run waits with its checkpoint, and what it measured so far."""
         content = pause_of(history)
         self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, content))
-        text = f"after epoch {history[-1].epoch}"
-        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", text))
+        self._show(trial_id, "paused", f"after epoch {history[-1].epoch}")
 
     def unpause(self, trial_id: int) -> None:
         """Note that a paused run continues."""
         self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, {}))
-        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "paused", ""))
+        self._show(trial_id, "paused", "")
 
     def spare(self, trial_id: int, epoch: int) -> None:
         """Note that pruning would have ended a run after `epoch`."""
-        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "spared_at", epoch))
+        self._show(trial_id, "spared_at", epoch)
 
     def count_attempt(self, trial_id: int, attempt: int) -> None:
         """Note that a run is begun for the `attempt`-th time, because it has lost its worker."""
-        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, "attempts", attempt))
+        self._show(trial_id, "attempts", attempt)
+
+    def _show(self, trial_id: int, key: str, value: object) -> None:
+        """Store a small fact where the dashboard shows it."""
+        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, key, value))
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended; its state is changed last, so that a crash before repeats it."""
-        facts = facts_of(record)
-        if record.outcome == "pruned" and self._rdb.get_trial_user_attrs(trial_id).get("paused"):
+        facts, known = facts_of(record), partial(self._rdb.get_trial_user_attrs, trial_id)
+        if record.outcome == "pruned" and self._persist(known).get("paused"):
             facts["paused"] = ""
         self._persist(
             lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, result_of(record))
         )
         for key, value in facts.items():
-            self._persist(partial(self._rdb.set_trial_user_attr, trial_id, key, value))
-        state, values = end_of(record)
-
-        attempts = count()
+            self._show(trial_id, key, value)
+        (state, values), attempts = end_of(record), count()
 
         def end() -> None:
             if next(attempts) and self._rdb.get_trial(trial_id).state is state:
@@ -368,42 +370,21 @@ class Storage:
         """All runs as (storage id, record), by number; `purpose` tells search from the rest."""
         study_id = self._group_id(name, purpose)
         objective = self.load_facts(name).metric.name
-        trials = guard(lambda: self._rdb.get_all_trials(study_id, deepcopy=False))
         return tuple(
-            (trial._trial_id, to_record(trial, objective))  # noqa: SLF001 - no public name
-            for trial in sorted(trials, key=lambda trial: trial.number)
-            if PLAN_KEY in trial.system_attrs  # one that somebody else put in is none of ours
+            (run.trial_id, to_record(run, objective))
+            for run in guard(lambda: read_runs(self._rdb.engine, study_id))
+            if PLAN_KEY in run.system_attrs  # one that somebody else put in is none of ours
         )
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""
         config, facts = self.load_config(name), self.load_facts(name)
-        return StudyRecord(
-            name=name,
-            question=config.question,
-            objective=facts.metric,
-            further_objectives=further_objectives(config),
-            score_rule=config.score_rule,
-            epochs=config.training.epochs,
-            arms=build_arms(config),
-            trials=tuple(record for _, record in self.load_runs(name, "search")),
-            confirmations=tuple(record for _, record in self.load_runs(name, "confirm")),
-            trials_per_arm=config.search.trials_per_arm,
-            epochs_per_arm=config.search.epochs_per_arm,
-            seconds_per_arm=config.search.seconds_per_arm,
-            sampler=config.search.sampler,
-            pruner=config.search.pruner,
-            startup_trials=config.search.startup_trials,
-            confirm=config.confirm,
-            delta=config.delta,
-            reference=config.reference,
-            num_validation=facts.num_validation,
-            num_test=facts.num_test,
-            protocol=facts.protocol,
-            environment=facts.environment,
-            config_hash=fingerprint(config),
-            study_file=format_study(config),
-            finished=self.is_finished(name),
+        return build_record(
+            config,
+            facts,
+            trials=[record for _, record in self.load_runs(name, "search")],
+            confirmations=[record for _, record in self.load_runs(name, "confirm")],
+            is_finished=self.is_finished(name),
             notes=self.notes(name),
-            changed_after_results=tuple(self._content(name).get(CHANGED_KEY, ())),
+            changed_after_results=self._content(name).get(CHANGED_KEY, ()),
         )

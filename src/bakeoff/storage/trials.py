@@ -20,6 +20,7 @@ from bakeoff.records import (
 )
 from bakeoff.search.arms import TrialPlan
 from bakeoff.space import distributions
+from bakeoff.storage.reading import StoredRun
 
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
@@ -101,10 +102,10 @@ def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
     return state, [record.score, *further]
 
 
-def to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
+def to_record(trial: StoredRun, objective: str) -> TrialRecord:
     """What is known of a stored run."""
     plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
-    is_running = not trial.state.is_finished()
+    is_running = trial.is_running
     paused: dict[str, Any] = trial.system_attrs.get(PAUSE_KEY, {}) if is_running else {}
     result: dict[str, Any] = paused if is_running else trial.system_attrs.get(RESULT_KEY, {})
     return TrialRecord(
@@ -133,7 +134,7 @@ def to_record(trial: FrozenTrial, objective: str) -> TrialRecord:
 
 
 def _history(
-    trial: FrozenTrial, result: Mapping[str, Any], objective: str
+    trial: StoredRun, result: Mapping[str, Any], objective: str
 ) -> tuple[EpochResult, ...]:
     """The recorded epochs; of a running trial only the objective is stored so far."""
     if "history" not in result:
