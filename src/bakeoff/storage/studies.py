@@ -36,7 +36,7 @@ from bakeoff.search.arms import TrialPlan
 from bakeoff.search.warm_start import WarmStarts
 from bakeoff.storage.facts import StudyFacts
 from bakeoff.storage.patience import Answer, guard, persist
-from bakeoff.storage.reading import read_runs
+from bakeoff.storage.reading import read_runs, without_collection
 from bakeoff.storage.record import build_record
 from bakeoff.storage.trials import (
     PAUSE_KEY,
@@ -370,11 +370,12 @@ class Storage:
         """All runs as (storage id, record), by number; `purpose` tells search from the rest."""
         study_id = self._group_id(name, purpose)
         objective = self.load_facts(name).metric.name
-        return tuple(
-            (run.trial_id, to_record(run, objective))
-            for run in guard(lambda: read_runs(self._rdb.engine, study_id))
-            if PLAN_KEY in run.system_attrs  # one that somebody else put in is none of ours
-        )
+        with without_collection():
+            return tuple(
+                (run.trial_id, to_record(run, objective))
+                for run in guard(lambda: read_runs(self._rdb.engine, study_id))
+                if PLAN_KEY in run.system_attrs  # one that somebody else put in is none of ours
+            )
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""

@@ -25,6 +25,8 @@ from bakeoff.storage.reading import StoredRun
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
+MAY_BE_NAN = ("train_loss", "learning_rate", "grad_norm")
+"""Numbers of an epoch, beside its metrics."""
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "diverged": TrialState.COMPLETE,
@@ -142,18 +144,16 @@ def _history(
             EpochResult(epoch=epoch, metrics={objective: value})
             for epoch, value in sorted(trial.intermediate_values.items())
         )
-    return tuple(
-        EpochResult(
-            **{
-                **item,
-                "metrics": {key: _number(value) for key, value in item["metrics"].items()},
-                "train_loss": _number(item["train_loss"]),
-                "learning_rate": _number(item["learning_rate"]),
-                "grad_norm": _number(item["grad_norm"]),
-            }
-        )
-        for item in result["history"]
-    )
+    return tuple(_epoch(item) for item in result["history"])
+
+
+def _epoch(item: dict[str, Any]) -> EpochResult:
+    """The epoch of a parsed entry, which is changed: there are many, and few are not finite."""
+    for numbers, keys in ((item, MAY_BE_NAN), (item["metrics"], item["metrics"])):
+        for key in keys:
+            if numbers[key].__class__ is not float:
+                numbers[key] = _number(numbers[key])
+    return EpochResult(**item)
 
 
 def _number(value: float | str | None) -> float:
