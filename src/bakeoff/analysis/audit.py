@@ -11,6 +11,7 @@ import numpy as np
 from bakeoff.analysis.arms import searched_trials
 from bakeoff.analysis.findings import Findings, peeked_at_test
 from bakeoff.analysis.flags import raise_flag
+from bakeoff.analysis.pruning import pruning_regrets
 from bakeoff.analysis.tuning import selection_gap_constant
 from bakeoff.analysis.wording import join, number, plural, promised
 from bakeoff.records import CHARGED_OUTCOMES, ArmSummary, Budget, Flag, Outcome, TrialRecord
@@ -20,6 +21,8 @@ MAX_EPOCHS_RATIO = 1.2
 MAX_FAILED_SHARE = 0.1
 EPOCHS_TO_PRUNE = 3
 """In shorter runs the first evaluation is no early one."""
+MIN_AUDITED, MAX_REGRET = 20, 0.05
+"""Audited trials from which on their best tenth tells something, and what of it may be lost."""
 MAX_SECONDS_RATIO = 1.5
 """Runs of one configuration differ in seconds per epoch only by what the machine does."""
 FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
@@ -67,7 +70,20 @@ def _check_first_rung(findings: Findings) -> Iterator[Flag]:
     ]
     if cut:
         arms = list(dict.fromkeys(trial.arm for trial in cut))
-        yield raise_flag("W03", f"{plural(len(cut), 'trial')} of {join(arms)}.", arms)
+        detail = f"{plural(len(cut), 'trial')} of {join(arms)} ended at the first evaluation."
+        yield raise_flag("W03", detail, arms)
+
+
+def _check_pruning_regret(findings: Findings) -> Iterator[Flag]:
+    """Of enough audited trials, pruning would have ended too many of the best."""
+    regrets = pruning_regrets(findings.record)
+    if regrets and regrets[-1].n >= MIN_AUDITED and regrets[-1].regret > MAX_REGRET:
+        found = regrets[-1]
+        detail = (
+            f"Of the best {found.top} of {found.n} audited trials it would have ended"
+            f" {found.top_would_end}."
+        )
+        yield raise_flag("W03", detail)
 
 
 def _check_budgets(findings: Findings) -> Iterator[Flag]:
@@ -289,6 +305,7 @@ CHECKS: Sequence[Callable[[Findings], Iterator[Flag]]] = (
     _check_shared_sampler,
     _check_pruning,
     _check_first_rung,
+    _check_pruning_regret,
     _check_budgets,
     _check_confirmation,
     _check_test_set,

@@ -33,7 +33,7 @@ FLAG_TEXTS: Mapping[str, FlagText] = {
         'with pruner = "none". The confirmed verdict is not affected.',
     ),
     "W03": FlagText(
-        "Trials pruned at their first evaluation",
+        "Pruning that may cut good runs",
         "withholds",
         "Prune at fractions of the schedule, after warm-up: slow starters are cut otherwise.",
     ),

@@ -77,11 +77,10 @@ def rate_sensitivity(
     Source: Wortsman et al. 2023, section 2.2 (sensitivity S), with a window for each arm instead of
     one absolute grid, since learning rates of different optimizers are different quantities.
     """
-    members = _binned(rates, scores)
-    full = {place: own for place, own in members.items() if len(own) >= MIN_IN_BIN}
-    if not full:
+    members, bests = _binned(rates, scores), best_by_half_decade(rates, scores)
+    if not bests:
         return f"no half decade has {MIN_IN_BIN} trials"
-    best = max(full, key=lambda place: expected_best_of_k(full[place], MIN_IN_BIN))
+    best = max(bests, key=lambda place: bests[place])
     window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
     if not _covers(bounds, window):
         return "range ends within a decade of the best"
@@ -95,6 +94,27 @@ def rate_sensitivity(
         best_of=fewest,
         low=10.0 ** (best * BIN_DECADES),
     )
+
+
+def best_by_half_decade(rates: Scores, scores: Scores) -> Mapping[int, float]:
+    """Expected best of three trials of each half decade that has as many, by `half_decade`.
+
+    Args:
+        rates: Learning rates [n].
+        scores: Scores [n] of the same trials, finite.
+
+    Source: `expected_best_of_k`, so that a half decade with many trials has no advantage.
+    """
+    return {
+        place: expected_best_of_k(own, MIN_IN_BIN)
+        for place, own in _binned(rates, scores).items()
+        if len(own) >= MIN_IN_BIN
+    }
+
+
+def half_decade(rate: float) -> int:
+    """Number of the half decade that `rate` lies in: from 10 ** (number / 2) to the next."""
+    return math.floor(math.log10(rate) / BIN_DECADES)
 
 
 def sensitivity_of(values: Scores, floor: float = -math.inf) -> float:
@@ -115,7 +135,7 @@ def tolerance_of(values: Scores, delta: float, bin_decades: float) -> float:
 
 
 def _binned(rates: Scores, scores: Scores) -> Mapping[int, Scores]:
-    places = np.floor(np.log10(rates) / BIN_DECADES).astype(int)
+    places = np.array([half_decade(rate) for rate in rates.tolist()])
     return {int(place): scores[places == place] for place in np.unique(places)}
 
 

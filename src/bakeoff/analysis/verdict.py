@@ -1,6 +1,10 @@
 """The answer in words: headline, claims and tie-breakers, each a template chosen by a status."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
 
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
@@ -8,7 +12,7 @@ from bakeoff.analysis.objectives import objective_sentences
 from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
-from bakeoff.analysis.statistics import ALPHA
+from bakeoff.analysis.statistics import ALPHA, holm
 from bakeoff.analysis.wording import (
     SCOPE,
     count_range,
@@ -22,7 +26,7 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.ranges import is_searched
-from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Verdict
+from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Share, Verdict
 
 HEADLINES = {
     "no_trials": "No verdict yet: no trial has been run.",
@@ -186,10 +190,28 @@ def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
         f"{name} {share.at_least} of {share.of} (95 % CI {interval(share.ci)})"
         for name, share in shares
     ]
-    yield f"Divergence of random trials: {join(rates)}."
+    yield f"Divergence of random trials: {join(rates)}.{_divergence_difference(shares)}"
     spaces = {arm.name: arm.space for arm in findings.record.arms}
     tuned = [f"{arm.arm} {sum(map(is_searched, spaces[arm.arm].values()))}" for arm in arms]
     yield f"Tuned parameters: {join(tuned)}."
+
+
+def _divergence_difference(shares: Sequence[tuple[str, Share]]) -> str:
+    """Whether the rates were shown to differ: Fisher's exact test, Holm over the pairs."""
+    pairs = list(combinations([(arm, share) for arm, share in shares if share.of], 2))
+    tables = [
+        np.array([[one.at_least, one.of - one.at_least] for one in (a, b)])
+        for (_, a), (_, b) in pairs
+    ]
+    found = holm(np.array([float(stats.fisher_exact(table).pvalue) for table in tables]))
+    told = [
+        f"{a} and {b} (Fisher, Holm {p_value(p)})"
+        for ((a, _), (b, _)), p in zip(pairs, found.tolist(), strict=True)
+        if p < ALPHA
+    ]
+    if told:
+        return f" A difference was shown between {join(told)}."
+    return " No difference shown (Fisher)." if pairs else ""
 
 
 def _cost_to_target(

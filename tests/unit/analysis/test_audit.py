@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -263,3 +264,18 @@ def test_settings_changed_after_results_were_read_are_listed_beside_the_verdict(
     (told,) = [s for s in compare(record).verdict.sentences if "(W15)" in s]
     assert "confirm.seeds: 6 -> 12" in told
     assert compare(record).verdict.headline == compare(CLEAN).verdict.headline
+
+
+def test_pruning_that_would_have_ended_the_best_is_flagged():
+    record = example_record(num_arms=2, pruner="none", trials_per_arm=12)
+    ranked = sorted(record.trials, key=lambda trial: -trial.score)
+    best = {trial.number for trial in ranked[:2]}
+    audited = with_trials(
+        record, lambda t: replace(t, audited=True, spared_at=2 if t.number in best else None)
+    )
+    assert re.fullmatch(
+        r"Of the best 2 of \d+ audited trials it would have ended \d\.",
+        flag_of(audited, "W03").detail,
+    )
+    spared = with_trials(record, lambda t: replace(t, audited=True))
+    assert flags_of(spared, "W03") == []

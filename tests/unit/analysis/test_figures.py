@@ -26,8 +26,12 @@ from bakeoff.analysis.figures.score_distribution import SCORE_DISTRIBUTION
 from bakeoff.analysis.figures.search_progress import SEARCH_PROGRESS, compute_search_progress
 from bakeoff.analysis.figures.spec import MAX_DRAWN, thinned
 from bakeoff.analysis.figures.style import ARM_COLORS, DARK, label
-from bakeoff.analysis.learning_rate import learning_rate_parameter
-from bakeoff.analysis.tuning import median_best_of_k
+from bakeoff.analysis.learning_rate import (
+    half_decade,
+    learning_rate_of,
+    learning_rate_parameter,
+)
+from bakeoff.analysis.tuning import expected_best_of_k, median_best_of_k
 from bakeoff.ranges import FloatRange, Params
 from bakeoff.records import (
     ArmRecord,
@@ -187,12 +191,12 @@ def test_learning_rates_are_of_all_ended_trials_with_the_bounds_searched(
     small: Comparison,
 ) -> None:
     expected = [
-        ("sgd", 0, 0.001, 0.4, "complete", "default", 0.01, 1.0),
-        ("sgd", 1, 0.1, 0.6, "complete", "random", 0.01, 1.0),
-        ("sgd", 2, 0.5, 0.1, "diverged", "random", 0.01, 1.0),
-        ("sgd", 3, 0.2, 0.5, "pruned", "random", 0.01, 1.0),
-        ("sgd", 4, 0.3, 0.7, "complete", "random", 0.01, 1.0),
-        ("adam", 5, 0.01, 0.55, "complete", "random", None, None),
+        ("sgd", 0, 0.001, 0.4, "complete", "default", 0.01, 1.0, None),
+        ("sgd", 1, 0.1, 0.6, "complete", "random", 0.01, 1.0, None),
+        ("sgd", 2, 0.5, 0.1, "diverged", "random", 0.01, 1.0, None),
+        ("sgd", 3, 0.2, 0.5, "pruned", "random", 0.01, 1.0, None),
+        ("sgd", 4, 0.3, 0.7, "complete", "random", 0.01, 1.0, None),
+        ("adam", 5, 0.01, 0.55, "complete", "random", None, None, None),
     ]
     assert expected == list(compute_learning_rates(small))
 
@@ -443,3 +447,28 @@ def test_thinned_trials_are_evenly_spread_and_keep_both_ends() -> None:
     assert thinned(range(10), 4) == [0, 3, 6, 9]
     kept = thinned(range(1_000), MAX_DRAWN)
     assert (len(set(kept)), kept[0], kept[-1]) == (MAX_DRAWN, 0, 999)
+
+
+def test_the_envelope_is_the_expected_best_of_three_trials_of_a_half_decade() -> None:
+    comparison = compare(random_search())
+    rows = compute_learning_rates(comparison)
+    drawn = draw_learning_rates(rows, comparison)
+    draws = random_draws(comparison.study, "adam")
+    known = [row for row in rows if row.arm == "adam" and row.half_decade_best is not None]
+    places = {half_decade(row.learning_rate): row.half_decade_best for row in known}
+    assert places
+    for place, best in places.items():
+        own = [
+            score
+            for trial, score in zip(draws.trials, draws.scores, strict=True)
+            if half_decade(learning_rate_of(trial)) == place
+        ]
+        assert best == expected_best_of_k(np.array(own), 3)
+    assert set(drawn.data[-3].y) - {None} == set(places.values())
+
+
+def test_pruned_trials_leave_the_envelope_open() -> None:
+    pruned = compare(example_record(sampler="random", trials_per_arm=30))
+    rows = compute_learning_rates(pruned)
+    assert not random_draws(pruned.study, "sgd").is_known.all()
+    assert {row.half_decade_best for row in rows if row.arm == "sgd"} == {None}

@@ -312,3 +312,29 @@ def test_numbers_are_rounded_to_two_digits_of_the_half_width(value, half_width, 
 )
 def test_words_for_numbers_and_names(function, argument, expected):
     assert function(argument) == expected
+
+
+@pytest.mark.parametrize(
+    ("num_diverged", "end"),
+    [
+        (0, "No difference shown (Fisher)."),
+        (12, "A difference was shown between sgd and adam (Fisher, Holm p < 0.001)."),
+    ],
+)
+def test_a_tie_breaker_says_whether_divergence_differs(num_diverged, end):
+    record = example_record(
+        num_arms=2, pruner="none", sampler="random", trials_per_arm=15, test_scores=EQUAL
+    )
+    wanted = {t.number for t in record.trials if (t.arm, t.phase) == ("adam", "random")}
+    few = sorted(wanted)[:num_diverged]
+    trials = tuple(
+        replace(
+            t,
+            outcome="diverged" if t.number in few else "complete",
+            score=0.1 if t.number in few else 0.9,
+        )
+        for t in record.trials
+    )
+    told = compare(replace(record, trials=trials)).verdict.tie_breakers
+    (divergence,) = [text for text in told if text.startswith("Divergence")]
+    assert divergence.endswith(end)

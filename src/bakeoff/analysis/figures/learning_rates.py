@@ -2,11 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from bakeoff.analysis.draws import random_draws
 from bakeoff.analysis.figures.spec import FigureSpec, score_limits, thinned, thinned_text
 from bakeoff.analysis.figures.style import (
+    FAINT,
     Panel,
     Trace,
     arm_color,
@@ -18,7 +22,13 @@ from bakeoff.analysis.figures.style import (
     panel_domain,
     stacked_panels,
 )
-from bakeoff.analysis.learning_rate import learning_rate_of, learning_rate_parameter
+from bakeoff.analysis.learning_rate import (
+    BIN_DECADES,
+    best_by_half_decade,
+    half_decade,
+    learning_rate_of,
+    learning_rate_parameter,
+)
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.ranges import FloatRange, IntRange
 from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
@@ -33,7 +43,7 @@ EDGE_SYMBOLS: dict[str, str] = {"diverged": "x", "infeasible": "hash-open"}
 
 
 class LearningRateTrial(NamedTuple):
-    """Score of one search trial, its learning rate, and the range that was searched."""
+    """Score of one search trial, its learning rate, the range that was searched, and its part."""
 
     arm: str
     trial: int
@@ -43,25 +53,42 @@ class LearningRateTrial(NamedTuple):
     phase: Phase
     range_low: float | None
     range_high: float | None
+    half_decade_best: float | None = None
+    """Expected best of three random trials within half a decade of learning rate; None with
+    fewer, or with pruned ones, whose final scores are unknown."""
 
 
 def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, ...]:
     """Ended trials of the search, library defaults included, whose learning rate is above 0."""
     study = comparison.study
+    bests = {arm.name: _half_decades(study, arm.name) for arm in study.arms}
     ended = (trial for trial in study.trials if trial.outcome not in {"running", "failed"})
-    rows = (_learning_rate_row(trial, study) for trial in ended)
+    rows = (_learning_rate_row(trial, study, bests.get(trial.arm, {})) for trial in ended)
     return tuple(row for row in rows if row is not None)
 
 
-def _learning_rate_row(trial: TrialRecord, study: StudyRecord) -> LearningRateTrial | None:
+def _half_decades(study: StudyRecord, arm: str) -> Mapping[int, float]:
+    """Expected best of three random trials by half decade, in units of the objective."""
+    draws = random_draws(study, arm)
+    rates = [learning_rate_of(trial) for trial in draws.trials]
+    if not rates or None in rates or not draws.is_known.all():
+        return {}
+    found = best_by_half_decade(np.array(rates, dtype=float), draws.scores)
+    return {place: study.objective.sign * best for place, best in found.items()}
+
+
+def _learning_rate_row(
+    trial: TrialRecord, study: StudyRecord, bests: Mapping[int, float]
+) -> LearningRateTrial | None:
     name, rate = learning_rate_parameter(trial), learning_rate_of(trial)
     if name is None or rate is None:
         return None
     space = next((arm.space for arm in study.arms if arm.name == trial.arm), {})
-    bounds = _bounds_of(space.get(name))
+    low, high = _bounds_of(space.get(name))
     return LearningRateTrial(
-        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, *bounds
-    )
+        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, low, high,
+        bests.get(half_decade(rate)),
+    )  # fmt: skip
 
 
 def _bounds_of(searched: object) -> tuple[float, float] | tuple[None, None]:
@@ -79,7 +106,10 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
     score = {"title": metric_name(study.objective), "range": limits, "nticks": 5}
     panels = [Panel(label(arm), arm_color(study, arm), score) for arm in arms]
     return draw(
-        [_trial_dots(own, axis_name("y", at), edge, study) for at, own in enumerate(of_arms)],
+        [
+            *(_trial_dots(own, axis_name("y", at), edge, study) for at, own in enumerate(of_arms)),
+            *(_envelope(own, axis_name("y", at), study) for at, own in enumerate(of_arms)),
+        ],
         height=90 + PANEL_HEIGHT * len(arms),
         showlegend=False,
         shapes=[
@@ -92,6 +122,25 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
             panels, "Learning rate (log scale)", type="log", dtick=1, exponentformat="power"
         ),
     )
+
+
+def _envelope(rows: Sequence[LearningRateTrial], y_axis: str, study: StudyRecord) -> Trace:
+    """A level line over each half decade whose expected best is known."""
+    known = {
+        half_decade(row.learning_rate): row.half_decade_best
+        for row in sorted(rows, key=lambda row: row.learning_rate)
+        if row.half_decade_best is not None
+    }
+    ends = [(10 ** (at * BIN_DECADES), 10 ** ((at + 1) * BIN_DECADES)) for at in known]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "yaxis": y_axis,
+        "x": [x for low, high in ends for x in (low, high, None)],
+        "y": [y for best in known.values() for y in (best, best, None)],
+        "line": {"color": arm_color(study, rows[0].arm) + FAINT, "width": 5},
+        "hoverinfo": "skip",
+    }
 
 
 def _drawn_bounds(rows: Sequence[LearningRateTrial]) -> list[float]:
@@ -152,8 +201,10 @@ def caption_learning_rates(comparison: Comparison) -> str:
         f"Validation {metric} of all search trials (n = {n} per arm)."
         " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
         f" cross at the {worse}: diverged; hash: out of memory; triangle: worse than the axis"
-        " shows. Dotted lines are the bounds of the searched range: a good region that touches one"
-        " asks for a wider range. Learning rates of different optimizers are different quantities."
+        " shows. Broad lines: the expected best of three random trials in that half decade, where"
+        " it has as many and none was pruned. Dotted lines are the bounds of the searched range: a"
+        " good region that touches one asks for a wider range. Learning rates of different"
+        " optimizers are different quantities."
         f"{thinned_text(Counter(trial.arm for trial in study.trials).values())}"
     )
 
