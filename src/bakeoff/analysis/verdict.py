@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from bakeoff.analysis.defaults import default_sentences
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.objectives import objective_sentences
@@ -62,6 +63,7 @@ def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
         sentences=(
             *([] if findings.record.finished else [unfinished]),
             *claims,
+            *default_sentences(findings),
             *objective_sentences(findings.record),
             *outlook_sentences(findings),
             *([next_step] if next_step else []),
