@@ -279,11 +279,11 @@ def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np
     own, sorted_values = np.frombuffer(scores), np.frombuffer(values)
     num_values = len(sorted_values)
     num_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, RESAMPLED_VALUES // num_values))
-    places = np.searchsorted(sorted_values, own).astype(np.int32)
     drawn = np.random.default_rng(seed).integers(len(own), size=(num_resamples, len(own)))
-    counts = np.empty((num_resamples, num_values), dtype=np.int32)
-    for row, resample in enumerate(drawn):
-        np.cumsum(np.bincount(places[resample], minlength=num_values), out=counts[row])
+    places = np.searchsorted(sorted_values, own)[drawn]
+    places += num_values * np.arange(num_resamples)[:, None]
+    hits = np.bincount(places.ravel(), minlength=num_resamples * num_values)
+    counts = np.cumsum(hits.reshape(num_resamples, num_values), axis=1, dtype=np.int32)
     counts.setflags(write=False)
     return counts
 

@@ -16,7 +16,7 @@ from bakeoff.report.verdict_tables import LEVELS, results_table
 
 SEVERITIES: dict[Severity, str] = {
     "blocks": "No claim can be made",
-    "provisional": "The verdict is provisional",
+    "provisional": "Any claim is provisional",
     "withholds": "Statements from search scores are withheld",
     "note": "Please note",
 }

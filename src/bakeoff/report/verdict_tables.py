@@ -15,7 +15,7 @@ from bakeoff.report.numbers import (
 from bakeoff.report.table import Cell, Column, Table, count_cell, number_cell, text_cell
 
 LEVELS = {
-    "L0": "exploratory: observed in one search per arm; too few confirmation runs for a verdict",
+    "L0": "exploratory: observed in the search; too few confirmation runs for a verdict",
     "L1": "confirmed configurations: each arm's choice was trained again on fresh seeds",
 }
 
