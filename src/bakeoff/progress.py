@@ -125,9 +125,9 @@ class PlainProgress:
         if is_restored:
             self._num_restored += 1
         else:
-            self.note(f"{run:<12} {plan.arm:<10} paused after epoch {epoch}")
+            self.note(f"{_shown(run, plan):<12} {plan.arm:<10} paused after epoch {epoch}")
 
-    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:  # noqa: ARG002
+    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
         """See `bakeoff.driver.Observer`."""
         self._tally.ended(run, record)
         if restored:
@@ -135,8 +135,9 @@ class PlainProgress:
             return
         left = self._tally.seconds_left()
         time_left = "" if left is None else f", about {format_seconds(left)} left in this stage"
+        outcome = describe_outcome(record, self._tally.metric)
         self.note(
-            f"{run:<12} {record.arm:<10} {describe_outcome(record, self._tally.metric)}"
+            f"{_shown(run, plan):<12} {record.arm:<10} {outcome}"
             f"; {self._tally.num_left} to go{time_left}"
         )
 
@@ -153,6 +154,7 @@ class LiveProgress:
         self._tally = tally
         self._budget = budget
         self._console = console
+        self._is_over = False
         self._live = Live(
             console=console, refresh_per_second=REFRESH_PER_SECOND, get_renderable=self._render
         )
@@ -162,6 +164,7 @@ class LiveProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._live.stop()
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
@@ -185,17 +188,16 @@ class LiveProgress:
         self._console.print(Text(text, style="yellow"))
 
     def _render(self) -> Group:
+        if self._is_over:  # what stays on the screen: no time left, nothing to stop
+            return Group(self._arms_table())
         return Group(self._arms_table(), *self._running_lines(), self._footer())
 
     def _arms_table(self) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("arm")
-        table.add_column("trials", justify="right")
-        table.add_column("paused", justify="right")
-        table.add_column("pruned", justify="right")
-        table.add_column("diverged", justify="right")
-        table.add_column(f"best {self._tally.metric.name}", justify="right")
-        table.add_column("confirmation runs", justify="right")
+        headings = ("trials", "paused", "pruned", "diverged", f"best {self._tally.metric.name}")
+        for heading in (*headings, "confirmed"):
+            table.add_column(heading, justify="right")
         for arm in self._tally.arms:
             counts = self._tally.outcomes.get(arm, Counter())
             best = self._tally.best.get(arm)
@@ -215,8 +217,8 @@ class LiveProgress:
     def _running_lines(self) -> list[Text]:
         return [
             Text(
-                f"  {name}: {one.plan.arm}, {one.plan.params['scheduler']}, epoch {one.epoch} of"
-                f" {self._tally.epochs}"
+                f"  {_shown(name, one.plan)}: {one.plan.arm}, {one.plan.params['scheduler']},"
+                f" epoch {one.epoch} of {self._tally.epochs}"
                 + ("" if math.isnan(one.value) else f", {self._tally.metric.name} {one.value:.4f}"),
                 style="dim",
             )
@@ -229,6 +231,11 @@ class LiveProgress:
         return Text(
             f"{self._tally.purpose}: {self._tally.num_left} to go{time_left} (Ctrl-C pauses)"
         )
+
+
+def _shown(run: str, plan: TrialPlan) -> str:
+    """A run as `study show` calls it: `search-12`, `shortlist-3`, `confirm-36`."""
+    return f"{plan.purpose}-{run.rpartition('-')[2]}"
 
 
 Progress = PlainProgress | LiveProgress

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -114,6 +115,25 @@ def test_a_terminal_shows_arms_best_running_and_time_left(tally, clock):
     assert "0.7500" in text
     assert "search-1: sgd, cosine, epoch 3 of 8, accuracy 0.5000" in text
     assert "search: 9 to go" in text
+
+
+def test_what_stays_on_a_terminal_promises_nothing(tally):
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with console.capture() as captured, LiveProgress(tally, console, budget=6) as progress:
+        progress.began("search-1", PLAN, 0)
+        progress.ended("search-1", PLAN, record_of(), restored=False)
+    last = captured.get().rpartition("arm")[2]
+    assert "1 of 6" in last
+    assert "left" not in last
+
+
+def test_a_run_is_called_what_show_calls_it(tally):
+    stream = io.StringIO()
+    plan = replace(PLAN, purpose="shortlist")
+    with PlainProgress(tally, stream) as progress:
+        progress.began("confirm-3", plan, 9)
+        progress.ended("confirm-3", plan, record_of(purpose="shortlist"), restored=False)
+    assert stream.getvalue().startswith("shortlist-3 ")
 
 
 def test_a_failure_says_why():

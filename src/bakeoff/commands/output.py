@@ -1,16 +1,23 @@
-"""Tables and JSON on stdout."""
+"""Tables, sentences and JSON on stdout."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+MAX_WIDTH = 1000
 PIPE_WIDTH = 200
 """Columns where stdout is no terminal: wide enough that a table keeps its lines whole."""
+
+LONGEST_WORD = 16
+"""Characters of a word that a table breaks only where nothing else makes it fit."""
 
 PLAIN_FROM, PLAIN_BELOW = 1e4, 1e9
 """Numbers of this size are written out: four digits alone would bring an exponent."""
@@ -21,18 +28,41 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def print_text(text: str, indent: str = "") -> None:
+    """A sentence: on a terminal broken between words, in a pipe one line.
+
+    Args:
+        text: On one line.
+        indent: Before every line after the first.
+    """
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(
+            text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    print(text)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table without frames; numbers stand right, names as they are; headings may all be empty."""
     table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(headings))
     if title:
         print(title)
     for column, heading in enumerate(headings):
-        is_number = bool(rows) and all(_is_number(row[column]) for row in rows)
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        cells = [row[column] for row in rows]
+        is_number = bool(rows) and all(map(_is_number, cells))
+        justify: JustifyMethod = "right" if is_number else "left"
+        least = _longest_word([heading, *map(_show, cells)])
+        table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(_show(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(width=width).print(table)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    needed = Measurement.get(console, console.options.update(width=MAX_WIDTH), table).minimum
+    console.print(table, width=max(console.width, needed), crop=False)
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return min(LONGEST_WORD, max((len(w) for text in texts for w in text.split()), default=0))
 
 
 def format_bytes(size: float) -> str:

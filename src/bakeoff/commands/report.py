@@ -9,7 +9,7 @@ import typer
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.workloads import compare_workloads
-from bakeoff.commands.output import print_table
+from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.run import print_comparison, print_diagnoses, report_study
 from bakeoff.errors import UsageError, one_line
 from bakeoff.records import Comparison
@@ -52,7 +52,9 @@ def _report_across(comparisons: Sequence[Comparison], output: Path) -> None:
     found = compare_workloads(comparisons)
     folder = folder_name("-and-".join(one.study.name for one in comparisons))
     page = write_workloads_report(found, output / folder)
-    typer.echo(f"\nacross {len(comparisons)} studies, {found.level}: {found.headline}\n")
+    typer.echo()
+    print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
+    typer.echo()
     print_table(
         ["arm", "mean rank", "best on", "profile score"],
         [
@@ -109,7 +111,7 @@ def report_foreign(
     paths = write_report(comparison, folder, image_formats=image_formats)
     print_comparison(comparison)
     for caveat in record.caveats:
-        typer.echo(one_line(caveat))
+        print_text(one_line(caveat))
     print_diagnoses(comparison)
     typer.echo(f"\nreport: {paths.html}")
     return comparison

@@ -12,7 +12,7 @@ import typer
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.objectives import objective_sentences
 from bakeoff.analysis.wording import promised
-from bakeoff.commands.output import format_bytes, print_json, print_table
+from bakeoff.commands.output import format_bytes, print_json, print_table, print_text
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import Budget, Comparison, StudyConfig
 from bakeoff.report import write_report
@@ -141,10 +141,9 @@ def print_diagnoses(comparison: Comparison) -> None:
     if comparison.diagnoses:
         typer.echo("\nwhat the curves suggest:")
     for diagnosis in comparison.diagnoses:
-        typer.echo(
-            f"  {diagnosis.arm}, {diagnosis.kind.replace('_', ' ')}: {diagnosis.evidence}"
-            f" Try: {diagnosis.advice}"
-        )
+        kind = diagnosis.kind.replace("_", " ")
+        text = f"  {diagnosis.arm}, {kind}: {diagnosis.evidence} Try: {diagnosis.advice}"
+        print_text(text, indent="    ")
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -32,13 +33,24 @@ def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bo
         print_json({**known, "arms": arms, "running": running})
         return
     state = "finished" if record.finished else "unfinished; `study run FILE` continues it"
-    print_table(list(arms[0]), [list(arm.values()) for arm in arms], title=f"{name}: {state}\n")
+    shown = [_for_people(arm, arms) for arm in arms]
+    print_table(list(shown[0]), [list(arm.values()) for arm in shown], title=f"{name}: {state}\n")
     for note in record.notes:
         typer.echo(f"note: {note}")
     for run in running:
         typer.echo(
             f"not yet ended: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
         )
+
+
+def _for_people(arm: dict[str, object], arms: Sequence[dict[str, object]]) -> dict[str, object]:
+    """An arm's status that fits a terminal: without what is nothing in every arm, or in JSON."""
+    rare = ("paused", *(one for one in OUTCOMES if one != "complete"))
+    left_out = {key for key in rare if not any(other.get(key) for other in arms)}
+    left_out |= {"budget", "audited", "confirmation runs"}
+    kept = {key: value for key, value in arm.items() if key not in left_out}
+    counted = {"charged": f"{arm['charged']} of {arm['budget']}"}
+    return kept | counted | {"confirmed": arm["confirmation runs"]}
 
 
 def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
@@ -78,7 +90,9 @@ def show_studies(*, output: Path, storage_url: str | None, as_json: bool) -> Non
         return
     foreign = storage.foreign_names()
     if studies:
-        print_table(list(studies[0]), [list(study.values()) for study in studies])
+        lines = [{**study, "confirmed": study.pop("confirmation runs")} for study in studies]
+        order = ("study", "state", "trials", "confirmed", "objective", "arms", "question")
+        print_table(order, [[line[key] for key in order] for line in lines])
     else:
         typer.echo(f"no studies of bakeoff in {storage}")
     if foreign:
@@ -190,10 +204,15 @@ def _show_confirmations(record: StudyRecord) -> None:
 
 
 def _settings(trial: TrialRecord) -> str:
+    owners = {str(trial.params.get(key)) for key in ("optimizer", "scheduler")}
+    short = {
+        name: name.partition(".")[2] if name.partition(".")[0] in owners else name
+        for name in trial.params
+        if name != "optimizer"
+    }
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in trial.params.items()
-        if name != "optimizer"
+        for name, value in ((short[key], trial.params[key]) for key in short)
     )
 
 

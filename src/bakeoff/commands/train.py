@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bakeoff.commands.output import print_json, print_table
+from bakeoff.commands.output import print_json, print_table, print_text
 from bakeoff.components.metrics import find_metric
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.files import write_atomically
@@ -123,7 +123,8 @@ def _print_report(report: RunReport) -> None:
             title=f"{page.run}, {epoch}\n",
         )
     for heading, found in page.diagnoses:
-        typer.echo(f"\n{heading}: {found.evidence} Try: {found.advice}")
+        typer.echo()
+        print_text(f"{heading}: {found.evidence} Try: {found.advice}")
     if report.result.note:
         typer.echo(f"\n{report.result.note}")
     typer.echo(f"\ncurves:  {report.folder.page}")

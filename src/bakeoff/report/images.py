@@ -96,8 +96,11 @@ def _order(figure: ReportFigure, page: Page, path: Path) -> dict[str, Any]:
         plot_bgcolor=PAPER,
         height=height,
         margin={"t": 90, "l": 20, "r": 20, "b": 20},
-        title={"text": figure.spec.question, "x": 0.01, "font": {"size": 17}},
-    )
+        title={
+            "text": figure.spec.question, "x": 0.01, "y": 1, "yanchor": "top", "pad": {"t": 16},
+            "font": {"size": 17},
+        },
+    )  # fmt: skip
     kind = path.suffix.removeprefix(".")
     scale = PNG_SCALE if kind == "png" else 1
     options = {"format": kind, "width": WIDTH, "height": height, "scale": scale}

@@ -45,7 +45,7 @@ def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
         state=TrialState.RUNNING,
         params={key: value for key, value in plan.params.items() if key in known},
         distributions=known,
-        user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": plan.seed}
+        user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": str(plan.seed)}
         | ({} if plan.purpose == "search" else {"purpose": plan.purpose})
         | ({"audited": True} if plan.audited else {}),
         system_attrs={
@@ -119,7 +119,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         further_scores={
             key: _number(item) for key, item in result.get("further_scores", {}).items()
         },
-        seed=trial.user_attrs["seed"],
+        seed=int(trial.user_attrs["seed"]),  # a text, because the dashboard draws numbers
         phase=trial.user_attrs["phase"],
         purpose=plan["purpose"],
         configuration=plan["configuration"],

@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from bakeoff.commands.output import print_table
+from bakeoff.commands.output import print_table, print_text
 
 
 @pytest.mark.parametrize(
@@ -15,3 +17,33 @@ def test_numbers_of_a_usual_size_are_shown_without_an_exponent(capsys, number, s
 def test_a_table_without_headings_begins_with_its_first_row(capsys):
     print_table(["", ""], [["torch", "2.14"]])
     assert capsys.readouterr().out.rstrip() == "torch  2.14"
+
+
+LONG = "No difference was shown between the arms " * 4
+
+
+def on_a_terminal(monkeypatch, columns):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_and_whole_in_a_pipe(capsys, monkeypatch):
+    print_text(LONG)
+    assert capsys.readouterr().out == f"{LONG}\n"
+    on_a_terminal(monkeypatch, 50)
+    print_text(LONG, indent="  ")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 50
+    assert " ".join(line.strip() for line in lines) == LONG.strip()
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+@pytest.mark.parametrize("columns", [20, 60])
+def test_a_table_breaks_between_words_and_loses_nothing_on_a_narrow_terminal(
+    capsys, monkeypatch, columns
+):
+    on_a_terminal(monkeypatch, columns)
+    print_table(["arm", "best accuracy", "settings"], [["adamw", 0.98765, "rate 0.1, cosine"]])
+    shown = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).split()
+    expected = {"arm", "best", "accuracy", "settings", "adamw", "0.9877", "rate", "0.1,", "cosine"}
+    assert expected <= set(shown)

@@ -127,3 +127,14 @@ def test_studies_of_other_programs_are_named_with_how_to_report_on_them(
     ]
     with pytest.raises(UsageError, match="allowed: none; other programs' here: their tuning"):
         show_status("x", output=theirs.parent, storage_url=url, as_json=False)
+
+
+def test_the_status_for_people_leaves_out_what_is_zero_in_every_arm(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_status("toy", output=output, storage_url=None, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    heading = next(line for line in lines if line.startswith("arm"))
+    assert "charged" in heading
+    assert "infeasible" not in heading
+    assert any("1 of 6" in line for line in lines)

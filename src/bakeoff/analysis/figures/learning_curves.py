@@ -131,7 +131,7 @@ def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> 
         _with_one_legend_entry_per_arm(traces),
         height=110 + 240 * len(drawn),
         showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.06, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": 1.025, "yanchor": "bottom"},
         margin={"l": 8, "r": 12, "t": 66, "b": 8},
         shapes=_target_line(comparison) if of_panels[0] else [],
         **stacked_panels([title for title, _ in drawn], "Epoch", **_whole_epochs(study.epochs)),
