@@ -47,10 +47,14 @@ def _for_people(arm: dict[str, object], arms: Sequence[dict[str, object]]) -> di
     """An arm's status that fits a terminal: without what is nothing in every arm, or in JSON."""
     rare = ("paused", *(one for one in OUTCOMES if one != "complete"))
     left_out = {key for key in rare if not any(other.get(key) for other in arms)}
-    left_out |= {"budget", "audited", "confirmation runs"}
+    left_out |= {"audited", "confirmation runs"}
     kept = {key: value for key, value in arm.items() if key not in left_out}
-    counted = {"charged": f"{arm['charged']} of {arm['budget']}"}
-    return kept | counted | {"confirmed": arm["confirmation runs"]}
+    spent = {"trials": "charged", "epochs": "epochs", "seconds": "seconds"}
+    for unit, column in spent.items():
+        limit = kept.pop(f"budget in {unit}", None)
+        if isinstance(limit, (int, float)):
+            kept[column] = f"{kept[column]} of {limit:g}"
+    return kept | {"confirmed": arm["confirmation runs"]}
 
 
 def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
