@@ -423,7 +423,7 @@ def test_arm_colours_stand_out_on_both_pages(light: str, dark: str) -> None:
         ("<b>bold</b>", "&lt;b&gt;bold&lt;/b&gt;"),
         ("a & b", "a &amp; b"),
         ("two\nlines\u2028three", "two lines three"),
-        ("x" * 60, "x" * 39 + "…"),
+        ("x" * 30 + "y" * 30, "x" * 19 + "…" + "y" * 20),
     ],
 )
 def test_label_is_shown_as_it_is_and_kept_short(name: str, expected: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bakeoff.analysis.bands import median_best_band
 from bakeoff.analysis.draws import Draws, approximation, random_draws
-from bakeoff.analysis.figures.spec import FigureSpec
+from bakeoff.analysis.figures.spec import FigureSpec, counts_text
 from bakeoff.analysis.figures.style import (
     BAND_OPACITY,
     LOG_TICKS,
@@ -175,7 +175,7 @@ def caption_best_of_k(comparison: Comparison) -> str:
     """What F3 rests on, and how far it reaches."""
     study = comparison.study
     draws = [random_draws(study, arm.name) for arm in study.arms]
-    counts = ", ".join(f"{own.num} for {own.arm}" for own in draws if own.num >= MIN_DRAWS)
+    counts = counts_text([(own.arm, own.num) for own in draws if own.num >= MIN_DRAWS])
     observed = [own.arm for own in draws if own.num >= MIN_DRAWS and not own.is_known.all()]
     pruned = (
         f" Observed only, without a band, for {', '.join(observed)}: random trials were pruned,"

@@ -8,6 +8,7 @@ from bakeoff.analysis.figures.spec import FigureSpec, seeds_text
 from bakeoff.analysis.figures.style import (
     BAND,
     INK,
+    MAX_LABEL,
     Trace,
     axis,
     categories,
@@ -52,8 +53,10 @@ def compute_pair_differences(comparison: Comparison) -> tuple[PairDifference, ..
 def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison) -> "go.Figure":
     """One line per pair; filled where one arm was shown to be better, hollow where not."""
     metric = comparison.study.objective
-    names = [f"{row.a} vs {row.b}" for row in rows]
-    ticks = categories(names) | {"tickvals": [-place for place in range(len(names))]}
+    ticks = categories([""] * len(rows)) | {
+        "tickvals": [-place for place in range(len(rows))],
+        "ticktext": [_tick(row) for row in rows],
+    }
     whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
     zero = line_shape(x0=0, x1=0, **whole) | {"line": {"color": INK, "width": 1}}
     delta = rows[0].delta
@@ -69,6 +72,15 @@ def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison
         yaxis=axis(**ticks, range=[0.6 - len(rows), 0.6]),
         shapes=[zero, band] if math.isfinite(delta) else [zero],
     )
+
+
+def _pair_label(row: PairDifference, space: str = " ") -> str:
+    return f"{label(row.a)} vs{space}{label(row.b)}"
+
+
+def _tick(row: PairDifference) -> str:
+    """The pair on one line, or where it is long, on two."""
+    return _pair_label(row, "<br>" if len(row.a) + len(row.b) > MAX_LABEL else " ")
 
 
 def _limits(rows: Sequence[PairDifference]) -> list[float]:
@@ -96,7 +108,7 @@ def _difference_bar(row: PairDifference, place: int) -> Trace:
 
 def _hover(row: PairDifference) -> str:
     interval = f"{row.estimate:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]"
-    pair = f"{label(row.a)} vs {label(row.b)}"
+    pair = _pair_label(row)
     return f"{pair}: {interval}, {row.n} seeds, {row.status.replace('_', ' ')}"
 
 

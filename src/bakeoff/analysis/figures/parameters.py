@@ -4,7 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bakeoff.analysis.figures.spec import FigureSpec, score_limits, search_trials, thinned
+from bakeoff.analysis.figures.spec import (
+    FigureSpec,
+    counts_text,
+    score_limits,
+    search_trials,
+    thinned,
+)
 from bakeoff.analysis.figures.style import (
     Trace,
     arm_color,
@@ -199,7 +205,7 @@ def caption_parameters(comparison: Comparison) -> str:
     """What the panels and shares of F9 are."""
     study = comparison.study
     drawn = {arm.name: thinned(search_trials(study, arm.name), MAX_DOTS) for arm in study.arms}
-    counts = ", ".join(f"{len(trials)} for {label(arm)}" for arm, trials in drawn.items())
+    counts = counts_text([(label(arm), len(trials)) for arm, trials in drawn.items()])
     shares = (
         "Percentages: share of the parameter in what moves the score over the whole space (random"
         " forests, median of five; ranges and the share in reaching the best tenth stand in T9)."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.analysis.figures.spec import (
     FigureSpec,
+    counts_text,
     score_limits,
     search_trials,
     thinned,
@@ -187,8 +188,8 @@ def caption_score_distribution(comparison: Comparison) -> str:
     """Which trials F7 shows."""
     study = comparison.study
     rows = compute_score_distribution(comparison)
-    counts = dict.fromkeys((row.arm, row.n, row.note) for row in rows)
-    listed = ", ".join(f"{n} for {arm}{f' ({note})' if note else ''}" for arm, n, note in counts)
+    notes = {row.arm: row.note for row in rows if row.note}
+    listed = counts_text(list(dict.fromkeys((row.arm, row.n) for row in rows)), notes)
     return (
         f"Validation {study.objective.name} of random trials, n = {listed}: the height is the share"
         " of trials at least as good. An arm that stays high to the good end forgives a careless"

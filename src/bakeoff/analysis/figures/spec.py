@@ -1,7 +1,7 @@
 """What a figure is, and what several figures read from the records."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -103,6 +103,17 @@ def seeds_text(comparison: Comparison) -> str:
         summary.arm: 0 if summary.confirmed is None else len(summary.confirmed.seeds)
         for summary in comparison.arms
     }
-    if len(set(counts.values())) == 1:
-        return f"K = {next(iter(counts.values()))} in every arm"
-    return "K = " + ", ".join(f"{count} for {arm}" for arm, count in counts.items())
+    return f"K = {counts_text(list(counts.items()))}"
+
+
+def counts_text(counts: Sequence[tuple[str, int]], notes: Mapping[str, str] | None = None) -> str:
+    """Numbers by arm for captions: `8 in every arm`, or where they or notes differ, each arm's.
+
+    Args:
+        counts: Arm and number, in order.
+        notes: What else is to be said of an arm's number.
+    """
+    if counts and len({count for _, count in counts}) == 1 and not notes:
+        return f"{counts[0][1]} in every arm"
+    remarks = {arm: f" ({note})" for arm, note in (notes or {}).items()}
+    return ", ".join(f"{count} for {arm}{remarks.get(arm, '')}" for arm, count in counts)

@@ -80,11 +80,13 @@ def printable(text: str) -> str:
 def label(text: str) -> str:
     """`text` as a figure label: plotly shows it as it is instead of obeying tags in it.
 
-    Longer than `MAX_LABEL` characters, it ends with an ellipsis.
+    Of more than `MAX_LABEL` characters the middle is left out: names that begin alike, such as
+    those of one package, often differ at their end.
     """
     shown = printable(text)
     if len(shown) > MAX_LABEL:
-        shown = shown[: MAX_LABEL - 1] + "…"
+        half = MAX_LABEL // 2
+        shown = f"{shown[: half - 1]}…{shown[-half:]}"
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
