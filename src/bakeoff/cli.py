@@ -33,7 +33,7 @@ app = typer.Typer(
     help="Which optimizer and schedule for my PyTorch model and my data, how sure are we, and what"
     " did it cost?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"max_content_width": 120},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -398,7 +398,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that `errors` gives each kind of failure."""
     try:
-        app(args=arguments)
+        app(args=arguments, prog_name="study")
     except BakeoffError as error:
         typer.echo(f"study: {one_line(error)}", err=True)
         sys.exit(error.exit_code)

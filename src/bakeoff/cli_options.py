@@ -72,8 +72,11 @@ SchedulerOption = Annotated[
         help="One of `study schedulers`; default: the file's only one, or constant.",
     ),
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Default: the library's.")]
-WeightDecay = Annotated[float | None, typer.Option(help="Default: the library's.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(help="Default: the file's, else the library's, taken into the file's range."),
+]
+WeightDecay = Annotated[float | None, typer.Option(help="Default: as of the learning rate.")]
 BatchSize = Annotated[int | None, typer.Option(help="Default: the file's.")]
 OtherSettings = Annotated[
     list[str] | None,

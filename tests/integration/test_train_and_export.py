@@ -278,7 +278,7 @@ def test_an_arm_is_exported_with_the_weights_of_its_best_confirmation_run(
     best = max(runs, key=lambda run: run.score)
     target = tmp_path / "model.safetensors"
     main_exits_0(["export", "toy", "--arm", arm, "--output", str(confirmed), "-o", str(target)])
-    assert capsys.readouterr().out.startswith(f"{arm}, confirmation run {best.number} (seed")
+    assert capsys.readouterr().out.startswith(f"{arm}, confirm-{best.number} (seed")
     about = json.loads((tmp_path / "model.json").read_text())
     assert about["configuration"]["optimizer"] == arm
     assert about["configuration"]["seed"] == best.seed

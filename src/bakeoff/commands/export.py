@@ -87,8 +87,8 @@ def _weights_of_study(
             " run; `study train` with the chosen configuration of its report makes new ones"
         )
     source = (
-        f"{chosen}, confirmation run {best.number} (seed {best.seed}), the best of {len(runs)} by"
-        f" validation {study.objective.name}, {best.score:.6g}\n{comparison.verdict.headline}"
+        f"{chosen}, {best.purpose}-{best.number} (seed {best.seed}), the best of {len(runs)} runs"
+        f" by validation {study.objective.name}, {best.score:.6g}\n{comparison.verdict.headline}"
     )
     return weights, source
 

@@ -5,7 +5,8 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from io import StringIO
+from typing import Any, cast
 
 from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
@@ -56,7 +57,15 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
         table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(_show(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    if not sys.stdout.isatty():
+        text = Console(width=PIPE_WIDTH, file=StringIO())
+        text.print(table)
+        for line in cast("StringIO", text.file).getvalue().splitlines():
+            print(line.rstrip())
+        return
+    console = Console()
     needed = Measurement.get(console, console.options.update(width=MAX_WIDTH), table).minimum
     console.print(table, width=max(console.width, needed), crop=False)
 

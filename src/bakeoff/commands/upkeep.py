@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from bakeoff.commands.output import print_json, print_table
-from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.errors import BakeoffError, UsageError, describe_unknown
 from bakeoff.records import DataConfig
 
 STARTER = """\
@@ -28,7 +28,7 @@ compare = ["optimizer"]           # an arm is one of these; or ["optimizer", "sc
 # delta = 0.005                   # the smallest difference that matters to you
 
 [data]
-dataset = "digits"                # `study datasets` lists them; npz:PATH for your own arrays
+dataset = "digits"                # `study datasets` lists them; csv:PATH, folder:PATH, ...: yours
 validation_fraction = 0.2
 
 [model]
@@ -81,6 +81,7 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
     """Remove a stored study with its checkpoints and report; runs of `study train` stay.
 
     Raises:
+        UsageError: There is no such study.
         StudyLockedError: It is being run.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
@@ -89,6 +90,8 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
     from bakeoff.storage import Storage
 
     storage = Storage(choose_storage_url(storage_url, output))
+    if not storage.has(name):
+        raise UsageError(describe_unknown("study", name, storage.names()))
     num_trials = len(storage.load_runs(name, "search"))
     if not confirmed:
         typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)

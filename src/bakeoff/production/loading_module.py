@@ -7,7 +7,7 @@ from string import Template
 from typing import Any
 
 from bakeoff.components.text_file import UNKNOWN
-from bakeoff.production.network_source import network_source
+from bakeoff.production.network_source import OURS, network_source
 
 IMPORTS = (
     "import json",
@@ -18,8 +18,8 @@ IMPORTS = (
 MODULE = Template('''\
 """A network trained with bakeoff, what goes into it, and what comes out.
 
-Needs torch and safetensors$needs, and the files $about and $weights
-beside this one. $example shows its use.
+Needs $needs,
+and the files $about and $weights beside this one. $example shows its use.
 """
 
 $imports
@@ -93,7 +93,7 @@ USES: Mapping[str, tuple[str, str, str, str]] = {
 """By task: how inputs are prepared, what outputs mean and how that is found, and their shape."""
 
 EXAMPLE = Template('''\
-"""Ask the network in $weights; needs torch and safetensors$needs."""
+"""Ask the network in $weights; needs $needs."""
 import torch
 from $module import $names
 
@@ -119,7 +119,7 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
     prepare, meaning, interpret, outputs = USES[about["task"]]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
     return MODULE.substitute(
-        needs=_needs(about["build"], about["arguments"]),
+        needs=_needs(about["build"]),
         imports=_sorted_imports({*IMPORTS, *source.imports.splitlines()}),
         function=source.function,
         about=about_name,
@@ -149,7 +149,7 @@ def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> st
     return EXAMPLE.substitute(
         module=module,
         weights=weights,
-        needs=_needs(about["build"], about["arguments"]),
+        needs=_needs(about["build"]),
         names=", ".join(["ABOUT"] * (encoding == ENCODE_ROWS) + names),
         samples=samples,
     )
@@ -167,13 +167,13 @@ def _is_text(about: Mapping[str, Any]) -> bool:
     return bool(about["class_names"][0] == UNKNOWN)
 
 
-def _needs(build: str, arguments: Mapping[str, Any]) -> str:
-    """What it takes beside torch and safetensors to build the network."""
-    module = build.partition(":")[0]
-    if not module.startswith("bakeoff."):
-        return f", your own `{module}`"
-    packages = {"build_torchvision": ", torchvision", "build_timm": ", timm"}
-    return packages.get(build.partition(":")[2], "") if "architecture" in arguments else ""
+def _needs(build: str) -> str:
+    """What has to be installed: `torch, safetensors and timm`."""
+    module, _, function = build.partition(":")
+    if not module.startswith(OURS):
+        return f"torch, safetensors and your own `{module}`"
+    package = {"build_torchvision": "torchvision", "build_timm": "timm"}.get(function)
+    return f"torch, safetensors and {package}" if package else "torch and safetensors"
 
 
 def _sorted_imports(statements: Iterable[str]) -> str:

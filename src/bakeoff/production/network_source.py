@@ -9,6 +9,7 @@ from pathlib import Path
 from bakeoff.errors import BakeoffError
 
 OURS = "bakeoff."
+"""How the names of our own modules begin."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +50,31 @@ def test_a_table_breaks_between_words_and_loses_nothing_on_a_narrow_terminal(
     shown = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).split()
     expected = {"arm", "best", "accuracy", "settings", "adamw", "0.9877", "rate", "0.1,", "cosine"}
     assert expected <= set(shown)
+
+
+def test_lines_of_a_table_that_is_piped_have_no_spaces_at_their_ends(capsys):
+    print_table(["name", "what"], [["a", "longer than its heading"], ["b", "short"]], title="both")
+    assert capsys.readouterr().out.splitlines() == [
+        "both",
+        "name  what",
+        "a     longer than its heading",
+        "b     short",
+    ]
+
+
+def test_a_table_goes_nowhere_where_stdout_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    print_table(["name"], [["a"]])
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"), [("study verify", "verify-resume"), ("study train --opt", "--optimizer")]
+)
+def test_a_shell_completes_verbs_and_options(words, offered):
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-m", "bakeoff"],
+        env={**os.environ, "_STUDY_COMPLETE": "complete_bash", **asked},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == [offered]

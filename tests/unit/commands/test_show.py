@@ -5,6 +5,7 @@ import pytest
 
 from bakeoff.commands.report import report_own
 from bakeoff.commands.show import show_status, show_studies, show_trials
+from bakeoff.commands.upkeep import delete_study
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, StudyConfig, TrialRecord
 from bakeoff.search.arms import TrialPlan
@@ -54,6 +55,12 @@ def test_trial_is_shown_with_each_class_of_its_scored_epoch(
 def test_a_trial_that_is_not_there_is_answered_with_the_numbers_there_are(output: Path) -> None:
     with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trials, numbered from 0"):
         show_trials("toy", "1", output=output, storage_url=None, as_json=False)
+
+
+def test_deleting_a_study_that_is_not_there_offers_the_nearest(output: Path) -> None:
+    with pytest.raises(UsageError, match="unknown study 'tox'; did you mean 'toy'"):
+        delete_study("tox", output=output, storage_url=None, confirmed=True)
+    assert Storage(f"sqlite:///{output / 'studies.db'}").names() == ("toy",)
 
 
 def test_a_trial_that_was_stopped_midway_is_not_called_running(

@@ -189,7 +189,7 @@ def test_the_files_name_what_has_to_be_installed() -> None:
         "inputs": {"shape": [3], "dtype": "float32"},
     }
     module = render_module(about, about_name="m.json", weights="m.safetensors", example="use_m.py")
-    assert "Needs torch and safetensors, your own `my_models`" in module
+    assert "Needs torch, safetensors and your own `my_models`" in module
     assert "from my_models import build\n" in module
     example = render_example(about, module="load_m", weights="m.safetensors")
-    assert "your own `my_models`" in example
+    assert "needs torch, safetensors and your own `my_models`" in example
