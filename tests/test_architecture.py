@@ -37,6 +37,24 @@ def test_the_command_starts_without_torch_and_optuna(arguments):
     )
 
 
+def test_a_worker_imports_nothing_heavy_but_torch():
+    imported = modules_after(
+        "import bakeoff.engines.worker, bakeoff.training.loop, bakeoff.training.weights"
+    )
+    heavy = {
+        "torchmetrics",
+        "torchvision",
+        "scipy",
+        "sklearn",
+        "pandas",
+        "optuna",
+        "plotly",
+        "sympy",
+    }
+    assert "torch" in imported
+    assert not heavy & imported
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

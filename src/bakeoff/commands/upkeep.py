@@ -145,7 +145,7 @@ def _check(look: Callable[[], str]) -> str:
     try:
         return look()
     except BakeoffError as error:
-        return f"{error}"
+        return f"{error}".removeprefix("storage ")
     except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
         return f"{type(error).__name__}: {error}"
 

@@ -211,7 +211,10 @@ def _check_class_numbers(values: NDArray[Any], where: str) -> Labels:
     if values.ndim != 1:
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]")
     if not np.issubdtype(values.dtype, np.integer):
-        raise DataError(f"{where} has dtype {values.dtype}; labels must be integers 0..C-1")
+        raise DataError(
+            f"{where} has dtype {values.dtype}; labels must be integers 0..C-1"
+            ' (or numbers, with [data] task = "regression")'
+        )
     labels = np.ascontiguousarray(values.astype(np.int64))
     if labels.size and labels.min() < 0:
         raise DataError(f"{where} has the label {int(labels.min())}; labels must be 0..C-1")
