@@ -54,6 +54,8 @@ def encode(rows):
 
 def encode_cell(row, column, value):
     """A column's number; or, given one of the texts it may hold, whether that is what it holds."""
+    if column not in row:
+        raise ValueError(f"no column {column!r} among {list(row)}")
     cell = str(row[column])
     if value is None:
         return float({"true": "1", "false": "0"}.get(cell.lower(), cell).replace(",", "."))
@@ -72,6 +74,31 @@ def encode(texts):
 
 
 '''
+ENCODE_IMAGES = '''\
+def encode(files):
+    """Image files as samples [N, $inputs], decoded as they were for training."""
+    return torch.stack([encode_image(file) for file in files])
+
+
+def encode_image(file):
+    """One image file as [$inputs] bytes."""
+    with Image.open(file) as image:
+$decode
+    return $axes
+
+
+'''
+DECODE_RESIZED = """\
+        image.draft("$mode", ($double_width, $double_height))
+        size, method = ($width, $height), Image.Resampling.BILINEAR
+        pixels = ImageOps.fit(image.convert("$mode"), size, method)"""
+DECODE_PLAIN = """\
+        if image.size != ($width, $height):
+            raise ValueError(f"{file} is {image.size[0]}x{image.size[1]}, not ${width}x$height")
+        pixels = image.convert("$mode")"""
+GREY = "torch.from_numpy(numpy.array(pixels))[None]"
+COLOUR = "torch.from_numpy(numpy.array(pixels)).permute(2, 0, 1)"
+IMAGE_IMPORTS = ("import numpy", "from PIL import Image, ImageOps")
 NORMALISE = """\
     mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
     return (torch.as_tensor(samples) - mean) * scale"""
@@ -105,6 +132,7 @@ print(interpret(outputs))
 ''')
 DRAWN = "samples = torch.zeros(2, {shape})  # yours: {dtype} [N, {shape}], as the data set has them"
 ROWS = 'samples = encode([ABOUT["inputs"]["example"]])  # yours: encode(csv.DictReader(file))'
+IMAGES = "samples = torch.zeros(2, {shape})  # yours: encode(['one.png', 'other.png'])"
 TEXTS = 'samples = encode(["The "])  # yours: texts of one length'
 
 
@@ -119,15 +147,15 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
     prepare, meaning, interpret, outputs = USES[about["task"]]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
     return MODULE.substitute(
-        needs=_needs(about["build"]),
-        imports=_sorted_imports({*IMPORTS, *source.imports.splitlines()}),
+        needs=_needs(about),
+        imports=_sorted_imports({*IMPORTS, *_image_imports(about), *source.imports.splitlines()}),
         function=source.function,
         about=about_name,
         weights=weights,
         example=example,
         inputs="L" if about["task"] == "language" else shape,
         dtype=about["inputs"]["dtype"],
-        encode=Template(_encoding(about)).substitute(inputs=shape),
+        encode=_render_encoding(about, shape),
         prepare=prepare,
         meaning=meaning,
         interpret=interpret,
@@ -143,23 +171,50 @@ def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> st
     shape = ", ".join(map(str, about["inputs"]["shape"]))
     samples = {
         "": DRAWN.format(shape=shape, dtype=about["inputs"]["dtype"]),
+        ENCODE_IMAGES: IMAGES.format(shape=shape),
         ENCODE_ROWS: ROWS,
         ENCODE_TEXTS: TEXTS,
     }[encoding]
     return EXAMPLE.substitute(
         module=module,
         weights=weights,
-        needs=_needs(about["build"]),
+        needs=_needs(about),
         names=", ".join(["ABOUT"] * (encoding == ENCODE_ROWS) + names),
         samples=samples,
     )
 
 
 def _encoding(about: Mapping[str, Any]) -> str:
-    """How samples are made of what people have: rows of a table, texts; nothing for arrays."""
+    """How samples are made of what people have: rows, texts, files; nothing for arrays."""
     if about["inputs"].get("features"):
         return ENCODE_ROWS
+    if _is_image_folder(about):
+        return ENCODE_IMAGES
     return ENCODE_TEXTS if about["task"] == "language" and _is_text(about) else ""
+
+
+def _render_encoding(about: Mapping[str, Any], shape: str) -> str:
+    template = Template(_encoding(about))
+    if not _is_image_folder(about):
+        return template.substitute(inputs=shape)
+    channels, height, width = about["inputs"]["shape"]
+    is_resized = about["configuration"]["data"]["image_size"] is not None
+    decode = Template(DECODE_RESIZED if is_resized else DECODE_PLAIN).substitute(
+        mode="L" if channels == 1 else "RGB",
+        height=height,
+        width=width,
+        double_height=2 * height,
+        double_width=2 * width,
+    )
+    return template.substitute(inputs=shape, decode=decode, axes=GREY if channels == 1 else COLOUR)
+
+
+def _is_image_folder(about: Mapping[str, Any]) -> bool:
+    return str(about["configuration"]["data"]["dataset"]).startswith("folder:")
+
+
+def _image_imports(about: Mapping[str, Any]) -> tuple[str, ...]:
+    return IMAGE_IMPORTS if _is_image_folder(about) else ()
 
 
 def _is_text(about: Mapping[str, Any]) -> bool:
@@ -167,13 +222,14 @@ def _is_text(about: Mapping[str, Any]) -> bool:
     return bool(about["class_names"][0] == UNKNOWN)
 
 
-def _needs(build: str) -> str:
+def _needs(about: Mapping[str, Any]) -> str:
     """What has to be installed: `torch, safetensors and timm`."""
-    module, _, function = build.partition(":")
-    if not module.startswith(OURS):
-        return f"torch, safetensors and your own `{module}`"
-    package = {"build_torchvision": "torchvision", "build_timm": "timm"}.get(function)
-    return f"torch, safetensors and {package}" if package else "torch and safetensors"
+    module, _, function = about["build"].partition(":")
+    packages = {"build_torchvision": "torchvision", "build_timm": "timm"}
+    own = packages.get(function) if module.startswith(OURS) else f"your own `{module}`"
+    names = ["torch", *(["Pillow"] if _is_image_folder(about) else []), "safetensors"]
+    *first, last = [*names, *([own] if own else [])]
+    return f"{', '.join(first)} and {last}"
 
 
 def _sorted_imports(statements: Iterable[str]) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bakeoff.components.csv_file import read_csv
+from bakeoff.components.image_decoding import decode_image, read_form
 from bakeoff.components.models import MODELS
 from bakeoff.components.package_models import PACKAGES
 from bakeoff.errors import BakeoffError
@@ -149,6 +151,48 @@ def test_a_text_is_encoded_as_the_data_set_encoded_it(tmp_path: Path, table: Pat
     assert second[2] == 0
 
 
+DECODE = """
+import json, sys
+sys.modules["bakeoff"] = None  # as if it were not installed
+import torch
+from load_model import encode, load_model, prepare
+with torch.no_grad():
+    print(json.dumps(load_model()(prepare(encode(sys.argv[1:]))).tolist()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "image_size"), [("RGB", "jpg", 8), ("L", "png", 8), ("RGB", "png", None)]
+)
+def test_image_files_give_the_logits_of_the_trained_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, suffix: str, image_size: int | None
+) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
+    files = [tmp_path / "images" / "ab"[n % 2] / f"{n}.{suffix}" for n in range(24)]
+    draws = np.random.default_rng(0)
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shape = (80, 60, 3) if mode == "RGB" else (80, 60)
+        Image.fromarray(draws.integers(0, 255, shape, dtype=np.uint8)).save(file)
+    data = DataConfig(dataset=f"folder:{tmp_path / 'images'}", image_size=image_size)
+    state, paths = exported(tmp_path, data)
+    state.model.load_state_dict(scored_weights(state))
+    split = state.splits.test
+    with torch.no_grad():
+        expected = state.model.eval()(next(iter(split.batches(99)))[0])
+    raw = state.splits.test.inputs
+    chosen = [
+        file
+        for image in raw
+        for file in files
+        if np.array_equal(decode_image(str(file), read_form(str(file), image_size)), image)
+    ]
+    outputs = json.loads(run(tmp_path, "-c", DECODE, *map(str, chosen)))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+    assert "torch, Pillow and safetensors" in paths.example.read_text()
+    assert run(tmp_path, paths.example.name).count("'") == 4
+
+
 BUILDS = sorted({spec.build for spec in (*MODELS, *PACKAGES.values())})
 
 
@@ -187,6 +231,7 @@ def test_the_files_name_what_has_to_be_installed() -> None:
         "arguments": {"num_outputs": 2},
         "class_names": ["a", "b"],
         "inputs": {"shape": [3], "dtype": "float32"},
+        "configuration": {"data": {"dataset": "digits"}},
     }
     module = render_module(about, about_name="m.json", weights="m.safetensors", example="use_m.py")
     assert "Needs torch, safetensors and your own `my_models`" in module
