@@ -111,15 +111,17 @@ def test_the_description_names_the_columns_and_gives_a_row(tmp_path: Path, table
     assert (inputs["example"]["colour"], inputs["example"]["a"]) == ("light blue", "x")
 
 
-def test_an_unknown_text_in_a_row_is_refused_naming_it(tmp_path: Path, table: Path) -> None:
+def test_a_row_that_cannot_be_encoded_is_refused_naming_why(tmp_path: Path, table: Path) -> None:
     _, paths = exported(tmp_path, DataConfig(dataset=f"csv:{table}"))
-    row = {**json.loads(paths.about.read_text())["inputs"]["example"], "colour": "green"}
-    code = (
-        f"from load_model import encode\ntry: encode([{row!r}])\nexcept ValueError as e: print(e)"
+    example = json.loads(paths.about.read_text())["inputs"]["example"]
+    rows = [{**example, "colour": "green"}, {"size;colour": "1;red"}]
+    code = "from load_model import encode\n" + "\n".join(
+        f"try: encode([{row!r}])\nexcept ValueError as error: print(error)" for row in rows
     )
-    assert run(tmp_path, "-c", code) == (
-        "column 'colour' holds 'green'; known are ['light blue', 'red']\n"
-    )
+    assert run(tmp_path, "-c", code).splitlines() == [
+        "column 'colour' holds 'green'; known are ['light blue', 'red']",
+        "no column 'size' among ['size;colour']",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["table", "text", "arrays"])
