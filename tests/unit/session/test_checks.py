@@ -1,0 +1,53 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bakeoff.components.datasets import DatasetSummary
+from bakeoff.errors import UsageError
+from bakeoff.session.checks import check_unchanged_facts
+from bakeoff.session.settings import RunSettings, check_output
+from study_examples import study_facts
+
+SETTINGS = RunSettings(
+    output=Path("results"), storage_url="sqlite:///x.db", workers=1, threads=1, device="cpu"
+)
+
+
+def summary(fingerprint: str) -> DatasetSummary:
+    return DatasetSummary(
+        num_train=80,
+        num_validation=10,
+        num_test=10,
+        task="classification",
+        num_outputs=2,
+        input_shape=(4,),
+        fingerprint=fingerprint,
+        class_names=("a", "b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "environment", "message"),
+    [
+        ("another", {}, "the data changed since the study began .fingerprint none, now another"),
+        ("none", {"device": "cuda"}, "--device cpu: the study was begun on 'cuda'"),
+    ],
+)
+def test_other_data_or_another_device_than_before_is_refused(
+    fingerprint: str, environment: Mapping[str, str], message: str
+) -> None:
+    facts = study_facts(environment=environment)
+    with pytest.raises(UsageError, match=message):
+        check_unchanged_facts(facts, summary(fingerprint), SETTINGS)
+
+
+def test_the_same_data_and_device_are_accepted() -> None:
+    check_unchanged_facts(study_facts(environment={"device": "cpu"}), summary("none"), SETTINGS)
+
+
+def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match="link is a link to nothing"):
+        check_output(tmp_path / "link" / "results")
+    check_output(tmp_path / "new" / "results")
