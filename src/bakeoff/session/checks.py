@@ -3,6 +3,7 @@
 import sys
 
 from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
+from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
@@ -34,10 +35,11 @@ def check_packages(config: StudyConfig) -> None:
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:
-    """Read the data and make sure that the largest batch can be filled.
+    """Read the data; make sure that it suits the objectives and fills the largest batch.
 
     Raises:
         DataError: It is missing or unusable; the message says how to get or mend it.
+        UsageError: An objective says nothing of so few classes.
     """
     sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
@@ -47,7 +49,18 @@ def check_data(config: StudyConfig) -> DatasetSummary:
         _extremes(config, "batch_size")[1],
         _extremes(config, "accumulation_steps")[1],
     )
+    _check_objectives(config, summary.num_outputs)
     return summary
+
+
+def _check_objectives(config: StudyConfig, num_outputs: int) -> None:
+    metrics = METRICS[config.data.task]
+    for name in (config.objective, *config.further_objectives):
+        if name in metrics and num_outputs < metrics[name].min_outputs:
+            raise UsageError(
+                f"study.objective: {name!r} is the same for every model of {num_outputs} classes;"
+                f" it needs {metrics[name].min_outputs} or more"
+            )
 
 
 def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:

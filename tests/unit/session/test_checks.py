@@ -1,13 +1,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bakeoff.components.datasets import DatasetSummary
 from bakeoff.errors import UsageError
-from bakeoff.session.checks import check_unchanged_facts
+from bakeoff.session.checks import check_data, check_unchanged_facts
 from bakeoff.session.settings import RunSettings, check_output
-from study_examples import study_facts
+from bakeoff.studyfile import resolve_study
+from study_examples import study_document, study_facts
 
 SETTINGS = RunSettings(
     output=Path("results"), storage_url="sqlite:///x.db", workers=1, threads=1, device="cpu"
@@ -51,3 +53,28 @@ def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="link is a link to nothing"):
         check_output(tmp_path / "link" / "results")
     check_output(tmp_path / "new" / "results")
+
+
+@pytest.mark.parametrize("objective", ["top5_accuracy", ["accuracy", "top5_accuracy"]])
+def test_an_objective_that_says_nothing_of_so_few_classes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str | list[str]
+) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
+    few, many = tmp_path / "few.npz", tmp_path / "many.npz"
+    for path, num_classes in ((few, 5), (many, 6)):
+        labels = np.arange(120) % num_classes
+        np.savez(path, x=np.eye(6, dtype=np.float32)[labels], y=labels)
+
+    def check(path: Path) -> DatasetSummary:
+        document = study_document(
+            study={"objective": objective},
+            data={"dataset": f"npz:{path}"},
+            search={"pruner": "none"},
+        )
+        return check_data(resolve_study(document))
+
+    assert check(many).num_outputs == 6
+    with pytest.raises(
+        UsageError, match="'top5_accuracy' is the same for every model of 5 classes"
+    ):
+        check(few)
