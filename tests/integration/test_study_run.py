@@ -246,15 +246,18 @@ def test_an_interrupted_study_says_how_to_continue_and_does(study_file, calm, tm
         (7, [signal.SIGTERM], 143),
         (12, [signal.SIGINT, signal.SIGINT], 130),
     ]
+    num_stored = 0
     for count, signals, expected in stops:
         process = start(study_file, tmp_path)
-        wait_for_trials(tmp_path, count)
+        wait_for_trials(tmp_path, max(count, num_stored + 1))  # so that it is under way
         for signum in signals:
             os.killpg(process.pid, signum)
         code, _, err = finish(process)
         assert code == expected
         assert err.splitlines()[-1] == "study: stopped; run the same command again to continue"
-        assert len(load(tmp_path).confirmations) < NUM_CONFIRMATIONS
+        record = load(tmp_path)
+        num_stored = len(record.trials) + len(record.confirmations)
+        assert len(record.confirmations) < NUM_CONFIRMATIONS
     code, _, err = run(study_file, tmp_path)
     assert code == 0, err
     assert results_of(tmp_path) == results_of(calm[0])
@@ -355,7 +358,7 @@ def test_the_installed_command_finds_modules_of_the_current_folder(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 4
-    assert done.stderr == "study: my_data:build: RuntimeError: no data today\n"
+    assert done.stderr == "study: my_data:build: RuntimeError: no data today (my_data.py:2)\n"
 
 
 def test_a_study_in_which_every_trial_fails_is_exit_3_with_a_report(tmp_path):
