@@ -1,9 +1,11 @@
 """Opening the database that an Optuna storage lives in: its URL, its schema, its transactions."""
 
+import errno
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_coun
 """Seconds, after which a server that does not answer any more counts as away."""
 OPTUNA_TABLE = "version_info"
 SQLITE_HEADER = b"SQLite format 3\x00"
+SMALLEST_DATABASE = 512
+"""Bytes of the smallest page; SQLite itself would write over a shorter file."""
 
 
 def choose_storage_url(given: str | None, output: Path) -> str:
@@ -81,7 +85,6 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
         except OSError as error:
             raise StorageError(f"storage {path} cannot be made ({error.strerror})") from None
     elif not _is_sqlite(path):
-        # SQLite itself would write over a file that is shorter than its header.
         raise StorageError(f"storage {path} is not a database of SQLite; give another file")
     filesystem = filesystem_type(path.parent)
     if filesystem in NETWORK_FILESYSTEMS:
@@ -92,12 +95,23 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    """Whether a file is a database, or empty and may become one."""
+    """Whether a file is a database, or empty and may become one.
+
+    SQLite is asked, because a process that opens and closes the file itself gives up all locks that
+    its own connections hold on it: another process may then remove the log that they write to.
+    """
+    if not os.access(path, os.R_OK):
+        raise StorageError(f"storage {path} cannot be read ({os.strerror(errno.EACCES)})")
+    if path.stat().st_size < SMALLEST_DATABASE:
+        return path.stat().st_size == 0
     try:
-        with path.open("rb") as file:
-            return file.read(len(SQLITE_HEADER)) in (SQLITE_HEADER, b"")
-    except OSError as error:
-        raise StorageError(f"storage {path} cannot be read ({error.strerror})") from None
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorname != "SQLITE_NOTADB"
+    return True
 
 
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

@@ -200,7 +200,7 @@ def test_a_complete_study_run_again_trains_nothing_and_says_so(study_file, calm)
 def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
     study_file, calm, tmp_path, num_kills
 ):
-    rng = random.Random(20)
+    rng, num_workers = random.Random(20), 0
     for count in sorted(rng.sample(range(1, NUM_TRIALS + NUM_CONFIRMATIONS - 2), num_kills)):
         process = start(study_file, tmp_path)
         wait_for_trials(tmp_path, count)
@@ -212,8 +212,9 @@ def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
         deadline = time.monotonic() + 10
         while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert workers
         assert not any(map(is_alive, workers))
+        num_workers += len(workers)
+    assert num_workers
     code, _, err = run(study_file, tmp_path)
     assert code == 0, err
     assert results_of(tmp_path) == results_of(calm[0])

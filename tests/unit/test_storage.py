@@ -333,6 +333,25 @@ def test_writers_take_turns(storage, config, tmp_path):
         other.close()
 
 
+LEAVER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM studies").fetchall()
+connection.close()  # the last one that has locks removes the log
+"""
+
+
+def test_opening_a_storage_gives_up_no_lock_that_this_process_holds(
+    storage, config, storage_url, tmp_path
+):
+    """A file descriptor of the database's own, once closed, would take them all along."""
+    storage.begin(config, PLAN)
+    Storage(storage_url)
+    file = tmp_path / "studies.db"
+    subprocess.run([sys.executable, "-c", LEAVER, str(file)], check=True)
+    assert file.with_name("studies.db-wal").exists()
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
