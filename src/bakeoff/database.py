@@ -30,7 +30,6 @@ SECRETS = ("password", "sslpassword", "passfile")
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds, after which a server that does not answer any more counts as away."""
 OPTUNA_TABLE = "version_info"
-SQLITE_HEADER = b"SQLite format 3\x00"
 SMALLEST_DATABASE = 512
 """Bytes of the smallest page; SQLite itself would write over a shorter file."""
 

@@ -5,8 +5,10 @@ old copy up to date, which it could not do without writing. A PostgreSQL server 
 transactions that it keeps read-only itself.
 """
 
+import errno
 import logging
-import shutil
+import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -25,7 +27,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bakeoff.database import (
     OPTUNA_TABLE,
-    SQLITE_HEADER,
     first_line,
     parse_storage_url,
     shown,
@@ -34,6 +35,7 @@ from bakeoff.database import (
 from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
 
 JOURNAL_SCHEME = "journal:///"
+SQLITE_HEADER = b"SQLite format 3\x00"
 SQLITE_COMPANIONS = ("-wal", "-journal")
 """Files beside a SQLite file that hold what is not in it yet, or what must be undone."""
 COPY_ATTEMPTS = 5
@@ -117,16 +119,17 @@ def open_storage(location: str, folder: Path) -> tuple[BaseStorage, str]:
     path = Path(location)
     if location.startswith(JOURNAL_SCHEME):
         path = Path(location.removeprefix(JOURNAL_SCHEME))
-        return _open_journal(_existing_file(path), folder), str(path)
+        return _open_journal(_copy_at_rest(path, folder, ()), path), str(path)
     if "://" in location:
         url = parse_storage_url(location)
         file = sqlite_path(url)
         if file is None:
             return _open_server(url), shown(url)
         path = file
-    with _existing_file(path).open("rb") as start:
+    copy = _copy_at_rest(path, folder, SQLITE_COMPANIONS)
+    with copy.open("rb") as start:
         is_sqlite = start.read(len(SQLITE_HEADER)) == SQLITE_HEADER
-    return (_open_sqlite if is_sqlite else _open_journal)(path, folder), str(path)
+    return (_open_sqlite if is_sqlite else _open_journal)(copy, path), str(path)
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -136,16 +139,8 @@ def close_storage(storage: BaseStorage) -> None:
         storage.engine.dispose()
 
 
-def _existing_file(path: Path) -> Path:
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise StorageError(f"storage {path} cannot be read ({error.strerror})") from None
-
-
-def _open_sqlite(path: Path, folder: Path) -> RDBStorage:
-    copy = _copy_at_rest(path, folder, SQLITE_COMPANIONS)
+def _open_sqlite(copy: Path, path: Path) -> RDBStorage:
+    """The storage in the copy of `path`."""
     url = URL.create("sqlite", database=str(copy))
     _check_tables(url, path)
     text = url.render_as_string().replace("{", "{{").replace("}", "}}")
@@ -169,9 +164,8 @@ def _upgrade(storage: RDBStorage) -> None:
         logging.disable(logging.NOTSET)
 
 
-def _open_journal(path: Path, folder: Path) -> JournalStorage:
+def _open_journal(copy: Path, path: Path) -> JournalStorage:
     """A journal ends with a whole line, unless a program is writing it or was killed doing so."""
-    copy = _copy_at_rest(path, folder, ())
     content = copy.read_bytes()
     copy.write_bytes(content[: content.rfind(b"\n") + 1])
     try:
@@ -215,9 +209,16 @@ def _check_tables(url: URL, place: object, **arguments: Any) -> None:
 def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
     """A copy of `path` and of its companions, of a moment in which nobody wrote to them.
 
+    Another process copies: if this one (a notebook, say) has the database open as well, closing the
+    file here would take from it all locks that SQLite holds.
+    Source: https://www.sqlite.org/howtocorrupt.html, section 2.2
+
     Raises:
-        StorageError: They kept changing.
+        StorageError: The file cannot be read, or they kept changing.
     """
+    if not path.is_file():
+        error = errno.EISDIR if path.is_dir() else errno.ENOENT
+        raise StorageError(f"storage {path} cannot be read ({os.strerror(error)})")
     files = [path, *(path.with_name(path.name + suffix) for suffix in companions)]
     for _ in range(COPY_ATTEMPTS):
         before = [_state(file) for file in files]
@@ -225,11 +226,21 @@ def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
             target = folder / file.name
             target.unlink(missing_ok=True)
             if state is not None:
-                shutil.copyfile(file, target)
+                _copy(file, target)
         if [_state(file) for file in files] == before:
             return folder / path.name
         time.sleep(PAUSE_SECONDS)
     raise StorageError(f"storage {path} changes all the time; stop the program or copy the file")
+
+
+def _copy(file: Path, target: Path) -> None:
+    done = subprocess.run(
+        ["cp", "--", str(file), str(target)],  # noqa: S607 - wherever the system has it
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode and file.exists():
+        reason = done.stderr.strip().rpartition(": ")[2]
+        raise StorageError(f"storage {file} cannot be read ({reason})")
 
 
 def _state(file: Path) -> tuple[int, int] | None:
