@@ -234,7 +234,7 @@ def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
 
 
 def _copy(file: Path, target: Path) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - no shell reads these names
         ["cp", "--", str(file), str(target)],  # noqa: S607 - wherever the system has it
         capture_output=True, text=True, check=False,
     )  # fmt: skip
