@@ -74,7 +74,8 @@ def test_hostile_names_are_shown_as_text_in_page_and_figures(
     assert page.locator("main img, main b, main a[href^=javascript]").count() == 0
     assert page.locator(".plot svg a").count() == 0
     labels = page.locator("#F1-plot .xtick text").all_text_contents()
-    assert labels[0].startswith("</script><img src=x onerror=alert(1)>")
+    assert labels[0].startswith("</script><img src=x")  # a long name has its middle left out
+    assert labels[0].endswith("sgd")
     page.close()
 
 
