@@ -112,6 +112,7 @@ def test_a_mutated_study_is_valid_or_refused_in_one_line(
 @pytest.mark.slow
 @settings(max_examples=5000, deadline=None, suppress_health_check=CHECKS)
 @given(documents())
+@pytest.mark.timeout(1200)
 def test_five_thousand_mutated_studies_are_valid_or_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], document: dict[str, Any]
 ) -> None:
