@@ -23,6 +23,8 @@ from bakeoff.cli_options import (
     Output,
     StorageOption,
     StudyFileArgument,
+    StudyThreads,
+    Timeout,
     Workers,
 )
 from bakeoff.cli_runs import run_app
@@ -45,20 +47,9 @@ def run(
     output: Output = RESULTS,
     storage: StorageOption = None,
     workers: Workers = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(help="Of each worker; default 1 on a CPU. A begun study keeps its own."),
-    ] = None,
+    threads: StudyThreads = None,
     device: DeviceOption = Device.CPU,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            help="Time for search and confirmation together, such as 2h or 90m; the search ends"
-            " early enough to confirm.",
-            envvar="BAKEOFF_TIMEOUT",
-            metavar="DURATION",
-        ),
-    ] = None,
+    timeout: Timeout = None,
     extend: Annotated[
         bool,
         typer.Option("--extend", help="Let the file add trials or arms to the stored study."),

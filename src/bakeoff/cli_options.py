@@ -53,6 +53,19 @@ StorageOption = Annotated[
         metavar="URL",
     ),
 ]
+StudyThreads = Annotated[
+    int | None,
+    typer.Option(help="Of each worker; default 1 on a CPU. A begun study keeps its own."),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        help="Time for search and confirmation together, such as 2h or 90m; the search ends"
+        " early enough to confirm.",
+        envvar="BAKEOFF_TIMEOUT",
+        metavar="DURATION",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(help="Runs trained at once; default one per core.", envvar="BAKEOFF_WORKERS"),

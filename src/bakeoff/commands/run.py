@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,6 +19,11 @@ from bakeoff.records import Budget, Comparison, StudyConfig
 from bakeoff.report import write_report
 from bakeoff.seeding import min_confirmation_seeds
 from bakeoff.studyfile import load_study_file
+
+if TYPE_CHECKING:
+    from bakeoff.components.datasets import DatasetSummary
+    from bakeoff.engines.protocol import Probed
+    from bakeoff.session import RunSettings
 
 
 def run_and_report(
@@ -223,19 +229,8 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     Raises:
         BakeoffError: The data or the model is unusable.
     """
-    from bakeoff.analysis.statistics import ALPHA, detectable_difference
-    from bakeoff.driver import StopRequest
-    from bakeoff.engines.local import LocalEngine
     from bakeoff.search.forecast import forecast, most_epochs_of
-    from bakeoff.session import (
-        RunSettings,
-        check_data,
-        check_packages,
-        choose_precision,
-        largest_checkpoint,
-        probe,
-        smallest_batch,
-    )
+    from bakeoff.session import RunSettings, largest_checkpoint, smallest_batch
     from bakeoff.space import build_arms
 
     settings = RunSettings.choose(
@@ -245,13 +240,8 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         device=device,
         threads=config.training.threads,
     )
-    check_packages(config)
-    summary = check_data(config)
-    engine = LocalEngine(num_workers=1, threads=settings.threads, device=device)
-    with StopRequest().listening() as stop, closing(engine):
-        probed = choose_precision(config, probe(config, engine, stop))
+    summary, probed = _measure(config, settings)
     arms = tuple(arm.name for arm in build_arms(config))
-    num_pairs = len(arms) * (len(arms) - 1) // 2
     defaults = len(arms) if config.search.defaults else 0
     confirm = config.confirm
     shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
@@ -287,12 +277,31 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         max_hours=max_epochs * hours_per_epoch,
         expected_hours=expected_epochs * hours_per_epoch,
         workers=settings.workers,
-        detectable_seed_sds=(
-            detectable_difference(1.0, confirm.seeds, ALPHA / num_pairs)
-            if num_pairs and confirm.seeds > 1
-            else None
-        ),
+        detectable_seed_sds=_detectable_seed_sds(len(arms), confirm.seeds),
     )
+
+
+def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSummary, Probed]":
+    """The data, and what a worker measured in a few steps on it."""
+    from bakeoff.driver import StopRequest
+    from bakeoff.engines.local import LocalEngine
+    from bakeoff.session import check_data, check_packages, choose_precision, probe
+
+    check_packages(config)
+    summary = check_data(config)
+    engine = LocalEngine(num_workers=1, threads=settings.threads, device=settings.device)
+    with StopRequest().listening() as stop, closing(engine):
+        return summary, choose_precision(config, probe(config, engine, stop))
+
+
+def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
+    """The difference between two of the arms that confirmation would usually detect."""
+    from bakeoff.analysis.statistics import ALPHA, detectable_difference
+
+    num_pairs = num_arms * (num_arms - 1) // 2
+    if not num_pairs or num_seeds < 2:  # noqa: PLR2004 - one seed has no deviation
+        return None
+    return detectable_difference(1.0, num_seeds, ALPHA / num_pairs)
 
 
 def _objectives(plan: Plan) -> str:
