@@ -1,8 +1,8 @@
 """A study driven to its end by the driver itself, on an engine that trains nothing."""
 
-from bakeoff.confirm import Confirmation
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.search.arms import Search
+from bakeoff.search.confirm import Confirmation
 from bakeoff.space import build_arms
 from bakeoff.storage import Storage
 from study_examples import SilentObserver, study_facts

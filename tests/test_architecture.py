@@ -27,7 +27,7 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())  # what the command itself printed is above
 
 
-RUN = "import sys\nfrom bakeoff.cli import main\ntry: main({arguments})\nexcept SystemExit: pass\n"
+RUN = "import sys\nfrom bakeoff.commands.cli import main\ntry: main({arguments})\nexcept SystemExit: pass\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"], ["run", "--help"]])

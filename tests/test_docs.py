@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from bakeoff.cli import app
-from bakeoff.components.datasets import DATASETS
+from bakeoff.commands.cli import app
 from bakeoff.components.models import MODELS
+from bakeoff.data.datasets import DATASETS
 from bakeoff.studyfile import load_study_file, resolve_study
 
 ROOT = Path(__file__).parents[1]

@@ -7,10 +7,11 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bakeoff.version import __version__
+
 if TYPE_CHECKING:
     from bakeoff.notebook import LoadedStudy, load_optuna_study, load_study
 
-__version__ = "0.1.0"
 __all__ = ["LoadedStudy", "__version__", "load_optuna_study", "load_study"]
 
 

@@ -1,6 +1,6 @@
 """`python -m bakeoff` is `study`."""
 
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 
 if __name__ == "__main__":
     main()

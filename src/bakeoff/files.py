@@ -1,9 +1,15 @@
-"""Files that are either the old ones or the new ones, and never half."""
+"""Files that are replaced as a whole, and files that serve as locks between processes."""
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+class LockHeldError(Exception):
+    """Another process holds a lock; the text is what that process wrote into the file."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -51,3 +57,33 @@ def remove_others(directory: Path, kept: Iterable[Path], pattern: str) -> None:
     for path in directory.glob(pattern):
         if path.name not in names and not path.is_dir():
             path.unlink()
+
+
+@contextmanager
+def hold_lock(path: Path, holder: str) -> Iterator[None]:
+    """Hold `path` as a lock until the block ends or this process dies.
+
+    The file is left in place: removing it would let two processes lock two files of one name.
+
+    Args:
+        path: The lock file, created where it is missing.
+        holder: Text that tells others who holds the lock.
+
+    Raises:
+        LockHeldError: Another process holds it.
+    """
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise LockHeldError(file.read()) from None
+        file.truncate(0)
+        file.write(holder)
+        file.flush()
+        yield
+
+
+def wait_for_lock(descriptor: int, *, shared: bool = False) -> None:
+    """Lock an open file or folder, waiting for other holders; closing it releases the lock."""
+    fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures import FigureSpec, figures_of
-from bakeoff.analysis.figures.style import printable
 from bakeoff.errors import describe_unknown
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report import ReportPaths, write_report
+from bakeoff.report.figures import FigureSpec, figures_of
+from bakeoff.report.figures.style import printable
 from bakeoff.report.page import glance_table
 from bakeoff.report.study_tables import trials_table
 from bakeoff.report.table import Table
@@ -137,8 +137,8 @@ def load_study(
         UsageError: There is no such study.
         StorageError: The storage cannot be read.
     """
-    from bakeoff.database import choose_storage_url
     from bakeoff.storage import Storage
+    from bakeoff.storage.database import choose_storage_url
 
     return LoadedStudy(Storage(choose_storage_url(storage, Path(output))).load_record(name))
 

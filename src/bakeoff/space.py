@@ -28,7 +28,7 @@ from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Ran
 from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import arm_names, describe_settings
-from bakeoff.studyfile.arms import arm_space, is_active, names_of
+from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
 MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")

@@ -13,8 +13,8 @@ from bakeoff.components.metrics import find_metric
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.engines.protocol import Epoch, Event, Finished, Job, Paused, Reply
 from bakeoff.ranges import FloatRange
-from bakeoff.records import ArmRecord, EpochResult, StudyConfig
-from bakeoff.search.arms import Search, TrialPlan
+from bakeoff.records import ArmRecord, EpochResult, StudyConfig, TrialPlan
+from bakeoff.search.arms import Search
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile import resolve_study
 

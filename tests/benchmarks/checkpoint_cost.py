@@ -14,7 +14,7 @@ from time import perf_counter
 
 import torch
 
-from bakeoff.production.settings import Chosen, fix_settings, params_of
+from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
 from bakeoff.records import TrialConfig
 from bakeoff.space import build_trial_config
 from bakeoff.studyfile import load_study_file

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from bakeoff.child_process import num_cores
-from bakeoff.components.datasets import load_dataset
-from bakeoff.components.image_decoding import MAX_PROCESSES
+from bakeoff.data.datasets import load_dataset
+from bakeoff.data.image_decoding import MAX_PROCESSES
 from bakeoff.records import DataConfig
 
 ROUNDS = 3

@@ -21,7 +21,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from bakeoff.components.sample_source import open_source
+from bakeoff.data.sample_source import open_source
 from bakeoff.training.loading import BatchLoader, Request, WorkerTuning
 
 NUM_SAMPLES = 4096

@@ -97,7 +97,7 @@ def usual_script(num_workers: int, augments: bool) -> Iterator[int]:
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
-    from bakeoff.components.networks import build_cnn
+    from bakeoff.networks.plain import build_cnn
 
     changes = [transforms.RandomHorizontalFlip(), transforms.RandomCrop(28, padding=3)]
     transform = transforms.Compose([
@@ -131,7 +131,7 @@ def fashion_mnist(transform: Any) -> Any:
 
     from torchvision.datasets import FashionMNIST
 
-    from bakeoff.components.datasets import DATASETS
+    from bakeoff.data.datasets import DATASETS
 
     with tempfile.TemporaryDirectory() as root:
         raw = Path(root) / "FashionMNIST" / "raw"

@@ -19,8 +19,8 @@ from statistics import median
 import optuna
 
 from bakeoff.driver import Ordered, Source
-from bakeoff.records import EpochResult, StudyConfig, TrialRecord
-from bakeoff.search.arms import Search, TrialPlan
+from bakeoff.records import EpochResult, StudyConfig, TrialPlan, TrialRecord
+from bakeoff.search.arms import Search
 from bakeoff.space import build_arms
 from bakeoff.studyfile import resolve_study
 

@@ -10,9 +10,8 @@ from playwright.sync_api import Browser, expect
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.dashboard import build_server, publish
-from bakeoff.records import EpochResult, StudyRecord, TrialRecord
+from bakeoff.records import EpochResult, StudyRecord, TrialPlan, TrialRecord
 from bakeoff.report import write_report
-from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from page_visits import ATTACK, MARKDOWN_ATTACK, Visit, open_page

@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures import FIGURES
-from bakeoff.analysis.figures.style import ARM_COLORS
 from bakeoff.records import Flag
 from bakeoff.report import write_report
+from bakeoff.report.figures import FIGURES
+from bakeoff.report.figures.style import ARM_COLORS
 from page_visits import ATTACK, DESKTOP, PHONE, Visit, open_page
 from record_examples import audited, example_record
 

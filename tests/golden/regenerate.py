@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from bakeoff.cli import app
+from bakeoff.commands.cli import app
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.ranges import describe_range

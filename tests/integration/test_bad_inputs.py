@@ -12,8 +12,8 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from bakeoff.cli import main
-from bakeoff.components import dataset_table
+from bakeoff.commands.cli import main
+from bakeoff.data import dataset_table
 from study_examples import study_document
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from bakeoff.components.datasets import load_dataset, split_indices
+from bakeoff.data.datasets import load_dataset, split_indices
 from bakeoff.records import TrialConfig
 from bakeoff.studyfile import load_study_file
 from bakeoff.training import loop

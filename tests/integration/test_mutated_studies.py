@@ -10,7 +10,7 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from study_examples import study_document
 
 FULL: dict[str, Any] = study_document(

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from bakeoff.ranges import Params
-from bakeoff.records import EpochResult, TrialRecord
+from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.report import write_report
-from bakeoff.search.arms import TrialPlan
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document, study_facts

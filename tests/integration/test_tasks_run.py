@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 
 import toy_tasks
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from bakeoff.storage import Storage
 from study_examples import study_document
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from study_examples import study_document
 
 STUDY = [sys.executable, "-m", "bakeoff"]
@@ -188,7 +188,7 @@ import json, sys
 import numpy as np, torch
 sys.path.insert(0, sys.argv[1])
 from load_model import load_model, prepare
-from bakeoff.components.datasets import load_dataset
+from bakeoff.data.datasets import load_dataset
 from bakeoff.records import DataConfig
 data = load_dataset(DataConfig(dataset="digits"))
 labels = torch.as_tensor(np.array(data.test_labels))

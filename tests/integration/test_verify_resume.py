@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from bakeoff.production.verify import draw_kills
 from study_examples import study_document
 

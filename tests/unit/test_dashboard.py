@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures.style import ARM_COLORS
 from bakeoff.commands.refresh import RefreshingObserver
 from bakeoff.dashboard import build_server, publish, publish_progress
 from bakeoff.dashboard import server as dashboard_server
@@ -22,8 +21,8 @@ from bakeoff.dashboard.either_scheme import DARK_CARD, EITHER, LIGHT_CARD
 from bakeoff.dashboard.publishing import CARD_HEIGHT
 from bakeoff.dashboard.reports import index_page
 from bakeoff.errors import StorageError, UsageError
-from bakeoff.records import EpochResult, MetricInfo, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, MetricInfo, TrialPlan, TrialRecord
+from bakeoff.report.figures.style import ARM_COLORS
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from contrast import contrast

@@ -14,8 +14,7 @@ import bakeoff
 from bakeoff import notebook
 from bakeoff.errors import UsageError
 from bakeoff.notebook import LoadedStudy
-from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from record_examples import example_record

@@ -8,7 +8,8 @@ from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.registry import Registry, is_reference, resolve
-from bakeoff.seeding import derive_seed, min_confirmation_seeds
+from bakeoff.seeding import derive_seed
+from bakeoff.significance import min_confirmation_seeds
 
 
 @pytest.mark.parametrize(

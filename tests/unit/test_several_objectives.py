@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.objectives import arm_fronts, front_of_all
-from bakeoff.cli import app
-from bakeoff.confirm import shortlist
+from bakeoff.analysis.pareto_fronts import arm_fronts, front_of_all
+from bakeoff.commands.cli import app
 from bakeoff.dashboard import publish
 from bakeoff.pareto import front_of
 from bakeoff.report import write_report
 from bakeoff.search.arms import Search
+from bakeoff.search.confirm import shortlist
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.space import build_arms, check_extension
 from bakeoff.storage import Storage

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from bakeoff.analysis.audit import audit
 from bakeoff.analysis.budget import budget_estimates
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
+from bakeoff.analysis.flag_checks import audit
 from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict

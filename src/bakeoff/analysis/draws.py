@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan, worst_known_score
 from bakeoff.analysis.statistics import Scores
 from bakeoff.records import CHARGED_OUTCOMES, StudyRecord, TrialRecord

@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.arms import Runs, collect_runs, summarize_arms
+from bakeoff.analysis.arm_summary import Runs, collect_runs, summarize_arms
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
 from bakeoff.analysis.wording import scope_of
 from bakeoff.records import ArmSummary, Level, StudyRecord
-from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.significance import min_confirmation_seeds
 
 Blocker = Literal["shared_sampler", "test_set_read"]
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bakeoff.analysis.arms import Runs
+from bakeoff.analysis.arm_summary import Runs
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair
-from bakeoff.analysis.wording import duration, number, plural
+from bakeoff.analysis.wording import number, plural
+from bakeoff.durations import format_estimate
 from bakeoff.records import TrialRecord
 
 MAX_PAIRS = 6
@@ -91,7 +92,7 @@ def _time(pair: Pair, missing: int, runs: Runs) -> str:
     total = missing * sum(each)
     if len(each) < len(pair.names) or not total > 0:
         return ""
-    return f" (about {duration(total)} here, one run after the other)"
+    return f" (about {format_estimate(total)} here, one run after the other)"
 
 
 def _seconds(runs: Sequence[TrialRecord]) -> float:

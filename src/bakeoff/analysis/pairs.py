@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from bakeoff.analysis.confirmation import ConfirmedRuns
 from bakeoff.analysis.statistics import (
-    ALPHA,
     UNKNOWN,
     Difference,
     Interval,
@@ -27,7 +26,7 @@ from bakeoff.analysis.statistics import (
     win_share,
 )
 from bakeoff.records import PairResult, Status
-from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.significance import ALPHA, min_confirmation_seeds
 
 Mask = npt.NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.statistics import Interval, Scores, wilson_interval
 from bakeoff.records import StudyRecord, TrialRecord
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from bakeoff.analysis.statistics import ALPHA, Scores
+from bakeoff.analysis.statistics import Scores
+from bakeoff.significance import ALPHA
 
 PROFILE_END = 4.0
 """Ratios of time above this count as not reached (AlgoPerf)."""

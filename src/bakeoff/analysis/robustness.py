@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan
 from bakeoff.analysis.draws import Draws, random_draws
 from bakeoff.analysis.learning_rate import (

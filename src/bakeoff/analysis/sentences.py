@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
-from bakeoff.analysis.statistics import ALPHA, num_pairs_of
+from bakeoff.analysis.statistics import num_pairs_of
 from bakeoff.analysis.wording import (
     interval,
     join,
@@ -20,6 +20,7 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.records import Flag, StudyRecord
+from bakeoff.significance import ALPHA
 
 CORES = {
     "not_enough_data": (

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, stats
 
+from bakeoff.significance import ALPHA
+
 Scores = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 
-ALPHA = 0.05
-"""Error rate of the whole comparison, shared by all pairs of arms."""
 POWER = 0.8
 """Probability with which a detectable difference is found."""
 EXACT_SEEDS = 40

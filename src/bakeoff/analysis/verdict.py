@@ -9,11 +9,11 @@ from scipy import stats
 from bakeoff.analysis.defaults import default_sentences
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
-from bakeoff.analysis.objectives import objective_sentences
 from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.pairs import Pair
+from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
-from bakeoff.analysis.statistics import ALPHA, holm
+from bakeoff.analysis.statistics import holm
 from bakeoff.analysis.wording import (
     SCOPE,
     count_range,
@@ -28,6 +28,7 @@ from bakeoff.analysis.wording import (
 )
 from bakeoff.ranges import is_searched
 from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Share, Verdict
+from bakeoff.significance import ALPHA
 
 HEADLINES = {
     "no_trials": "No verdict yet: no trial has been run.",

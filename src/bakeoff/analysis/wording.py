@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from bakeoff.analysis.arms import searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.records import CHARGED_OUTCOMES, Budget, MetricInfo, StudyRecord
 
 SAMPLER_TITLES = {
@@ -17,7 +17,6 @@ SAMPLER_TITLES = {
     "unknown": "unknown",
 }
 MAX_DECIMALS = 10
-MINUTE, HOUR = 60, 3600
 
 SCOPE = "for this model, data, search space and budget"
 
@@ -85,13 +84,6 @@ def count_range(counts: Sequence[int]) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < MINUTE:
-        return f"{seconds:.2g} s"
-    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
 
 
 def search_phrase(record: StudyRecord) -> str:

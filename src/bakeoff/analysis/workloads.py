@@ -14,9 +14,10 @@ from bakeoff.analysis.ranks import (
     ranks_of,
     time_ratios,
 )
-from bakeoff.analysis.statistics import ALPHA, Scores
+from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.wording import join, number, p_value, plural
 from bakeoff.records import ArmSummary, Comparison
+from bakeoff.significance import ALPHA
 
 MIN_WORKLOADS = 6
 """Fewer have too little power for a test across workloads, so that none is made."""

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.components.compatibility import allowed_schedulers
-from bakeoff.components.datasets import DATASETS, FORMS
-from bakeoff.components.inputs import describe_kinds
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS, MetricSpec
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
 from bakeoff.components.package_optimizers import EXTRA, PACKAGE_PREFIX
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.data.datasets import DATASETS, FORMS
+from bakeoff.data.inputs import describe_kinds
 from bakeoff.ranges import describe_range
 from bakeoff.records import as_plain
 

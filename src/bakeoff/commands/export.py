@@ -6,8 +6,8 @@ import typer
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.output import print_json
+from bakeoff.driver.kept_weights import best_run, weights_path
 from bakeoff.errors import BakeoffError, StorageError, UsageError, describe_unknown
-from bakeoff.kept_weights import best_run, weights_path
 from bakeoff.production.export import write_export
 from bakeoff.production.folder import RunFolder
 from bakeoff.records import Comparison, StudyRecord, as_plain
@@ -95,7 +95,7 @@ def _weights_of_study(
 
 def _load_record(name: str, output: Path, storage_url: str | None) -> StudyRecord:
     """The stored study; where there is none, the error names the runs that could be meant."""
-    from bakeoff.database import choose_storage_url
+    from bakeoff.storage.database import choose_storage_url
 
     runs = _runs_of(name.partition("/")[0], output)
     if "/" in name and runs:

@@ -1,6 +1,5 @@
 """Tables, sentences and JSON on stdout."""
 
-import json
 import shutil
 import sys
 import textwrap
@@ -12,6 +11,8 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from bakeoff.records import json_text
 
 MAX_WIDTH = 1000
 PIPE_WIDTH = 200
@@ -25,8 +26,8 @@ PLAIN_FROM, PLAIN_BELOW = 1e4, 1e9
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
-    print(json.dumps(value, indent=2))
+    """One JSON document; value types become dictionaries."""
+    print(json_text(value), end="")
 
 
 def print_text(text: str, indent: str = "") -> None:

@@ -6,8 +6,8 @@ import typer
 
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import UsageError
-from bakeoff.production.profile import MachineProfile, profile_study, recommend
-from bakeoff.production.settings import Chosen, fix_settings
+from bakeoff.production.machine_profile import MachineProfile, profile_study, recommend
+from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.records import as_plain
 from bakeoff.studyfile import load_study_file
 
@@ -20,7 +20,7 @@ def profile_file(file: Path, chosen: Chosen, *, seconds: float, device: str, as_
 
     Raises:
         UsageError: The time is not above 0 and at most 600 seconds.
-        BakeoffError: See `bakeoff.production.profile.profile_study`.
+        BakeoffError: See `bakeoff.production.machine_profile.profile_study`.
     """
     if not 0 < seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds = {seconds:g}: must be above 0 and at most {MAX_SECONDS:g}")

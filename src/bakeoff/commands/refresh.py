@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from bakeoff.driver import Observer
 from bakeoff.errors import BakeoffError
-from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 
 FIRST_SECONDS = 20.0
 SHORTEST_SECONDS = 30.0

@@ -34,8 +34,8 @@ def report_own(
     """
     if not names:
         raise UsageError("name a study (`study list` shows them), or another program's by --study")
-    from bakeoff.database import choose_storage_url
     from bakeoff.storage import Storage
+    from bakeoff.storage.database import choose_storage_url
 
     storage = Storage(choose_storage_url(storage_url, output))
     for name in names:

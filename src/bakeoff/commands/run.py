@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.objectives import objective_sentences
+from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.wording import promised
 from bakeoff.commands.output import format_bytes, print_json, print_table, print_text
+from bakeoff.durations import format_estimate, parse_duration
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import Budget, Comparison, StudyConfig
 from bakeoff.report import write_report
-from bakeoff.seeding import min_confirmation_seeds
+from bakeoff.significance import ALPHA, min_confirmation_seeds
 from bakeoff.studyfile import load_study_file
 
 if TYPE_CHECKING:
-    from bakeoff.components.datasets import DatasetSummary
+    from bakeoff.data.datasets import DatasetSummary
     from bakeoff.engines.protocol import Probed
     from bakeoff.session import RunSettings
 
@@ -44,11 +45,10 @@ def run_and_report(
         NothingCompletedError: No trial completed; the report says what happened.
         BakeoffError: See `bakeoff.session.run_study`.
     """
+    from bakeoff.commands.progress import build_progress
     from bakeoff.commands.refresh import RefreshingObserver
     from bakeoff.components.metrics import find_metric
     from bakeoff.dashboard import publish
-    from bakeoff.progress import build_progress
-    from bakeoff.search.deadline import parse_duration
     from bakeoff.session import RunSettings, choose_threads, run_study
     from bakeoff.studyfile import arm_names
 
@@ -100,8 +100,8 @@ def report_study(
         BakeoffError: The storage cannot be read, or holds no such study; or images are wanted and
             cannot be drawn.
     """
-    from bakeoff.database import choose_storage_url
     from bakeoff.storage import Storage
+    from bakeoff.storage.database import choose_storage_url
 
     storage = Storage(choose_storage_url(storage_url, output))
     comparison = compare(storage.load_record(name))
@@ -296,7 +296,7 @@ def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSumm
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
     """The difference between two of the arms that confirmation would usually detect."""
-    from bakeoff.analysis.statistics import ALPHA, detectable_difference
+    from bakeoff.analysis.statistics import detectable_difference
 
     num_pairs = num_arms * (num_arms - 1) // 2
     if not num_pairs or num_seeds < 2:  # noqa: PLR2004 - one seed has no deviation
@@ -336,15 +336,9 @@ def _disk(plan: Plan) -> str:
 
 def _training_time(plan: Plan) -> str:
     return (
-        f"about {_hours(plan.expected_hours)} with {plan.workers} workers,"
-        f" at most {_hours(plan.max_hours)}"
+        f"about {format_estimate(3600 * plan.expected_hours)} with {plan.workers} workers,"
+        f" at most {format_estimate(3600 * plan.max_hours)}"
     )
-
-
-def _hours(hours: float) -> str:
-    from bakeoff.progress import format_seconds
-
-    return format_seconds(3600 * hours)
 
 
 def _detectable(plan: Plan) -> str:

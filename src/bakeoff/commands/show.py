@@ -1,6 +1,5 @@
 """`study status`, `study list`, `study show`: what is stored."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +7,11 @@ from pathlib import Path
 import typer
 
 from bakeoff.commands.output import print_json, print_table
-from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError, one_line
 from bakeoff.pareto import front_of
-from bakeoff.records import OUTCOMES, EpochResult, StudyRecord, TrialRecord, as_plain
+from bakeoff.records import OUTCOMES, EpochResult, StudyRecord, TrialRecord
 from bakeoff.storage import Storage
+from bakeoff.storage.database import choose_storage_url
 
 
 def show_status(name: str, *, output: Path, storage_url: str | None, as_json: bool) -> None:
@@ -155,7 +154,7 @@ def _run_name(run: TrialRecord) -> str:
 def _show_all(record: StudyRecord, *, as_json: bool) -> None:
     if as_json:
         runs = (*record.trials, *record.confirmations)
-        print_json([_finite(as_plain(run)) for run in runs])
+        print_json(runs)
         return
     print_table(
         [
@@ -222,7 +221,7 @@ def _settings(trial: TrialRecord) -> str:
 
 def _show_one(trial: TrialRecord, *, as_json: bool) -> None:
     if as_json:
-        print_json(_finite(as_plain(trial)))
+        print_json(trial)
         return
     is_confirmation = trial.purpose != "search"
     facts = {
@@ -277,12 +276,3 @@ def _show_classes(result: EpochResult) -> None:
         rows,
         title=f"epoch {result.epoch}",
     )
-
-
-def _finite(value: object) -> object:
-    """NaN and infinities as null, so that the output is strict JSON."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

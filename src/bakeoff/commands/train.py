@@ -13,8 +13,8 @@ from bakeoff.components.metrics import find_metric
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.production.folder import check_run_name
+from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
 from bakeoff.production.run import RunReport, default_seed, one_worker, run_folder, train_run
-from bakeoff.production.settings import Chosen, fix_settings, params_of
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, as_plain
 from bakeoff.report.run_page import RunPage, render_run_page

@@ -85,9 +85,9 @@ def delete_study(name: str, *, output: Path, storage_url: str | None, confirmed:
         StudyLockedError: It is being run.
         BakeoffError: The storage cannot be read, or holds no such study.
     """
-    from bakeoff.database import choose_storage_url
-    from bakeoff.lock import study_lock
     from bakeoff.storage import Storage
+    from bakeoff.storage.database import choose_storage_url
+    from bakeoff.storage.lock import study_lock
 
     storage = Storage(choose_storage_url(storage_url, output))
     if not storage.has(name):
@@ -117,7 +117,7 @@ def _remove_results(folder: Path) -> Path | None:
 
 def check_machine(*, output: Path, storage_url: str | None, as_json: bool) -> None:
     """Print what a study would find on this machine, and what to do where something is missing."""
-    from bakeoff.database import choose_storage_url
+    from bakeoff.storage.database import choose_storage_url
 
     url = choose_storage_url(storage_url, output)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -173,14 +173,14 @@ def _storage(url: str) -> str:
 
 
 def _datasets() -> tuple[str, ...]:
-    from bakeoff.components.datasets import DATASETS
+    from bakeoff.data.datasets import DATASETS
 
     return DATASETS.names
 
 
 def _dataset(name: str) -> str:
-    from bakeoff.components.dataset_table import has_fashion_files
-    from bakeoff.components.datasets import load_dataset
+    from bakeoff.data.dataset_table import has_fashion_files
+    from bakeoff.data.datasets import load_dataset
 
     if name.startswith("fashion-") and not has_fashion_files():
         return "missing: apt-get install dataset-fashion-mnist, or let a study download it"

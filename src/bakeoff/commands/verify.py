@@ -7,8 +7,8 @@ import typer
 
 from bakeoff.commands.output import print_json
 from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import default_seed, one_worker
-from bakeoff.production.settings import Chosen, fix_settings
 from bakeoff.production.verify import Verification, draw_kills, verify_resume
 from bakeoff.records import as_plain
 from bakeoff.session import choose_threads

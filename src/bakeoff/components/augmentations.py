@@ -24,7 +24,7 @@ AUGMENTATIONS: Registry[AugmentationSpec] = Registry(
         AugmentationSpec(
             name="flip",
             description="Mirrored left to right, for every second image",
-            apply="bakeoff.components.augmentation_functions:flip",
+            apply="bakeoff.training.augmentation_functions:flip",
             num_draws=1,
             source="He et al. 2015, arXiv:1512.03385, section 4.2",
         ),
@@ -32,14 +32,14 @@ AUGMENTATIONS: Registry[AugmentationSpec] = Registry(
             name="translate",
             description="Shifted by up to an eighth of the side, zeros coming in"
             " (32 pixels padded by 4 and cropped)",
-            apply="bakeoff.components.augmentation_functions:translate",
+            apply="bakeoff.training.augmentation_functions:translate",
             num_draws=2,
             source="He et al. 2015, arXiv:1512.03385, section 4.2: 4 of 32 pixels",
         ),
         AugmentationSpec(
             name="crop",
             description="A part of at least half the area, somewhat stretched, as large as before",
-            apply="bakeoff.components.augmentation_functions:crop",
+            apply="bakeoff.training.augmentation_functions:crop",
             num_draws=4,
             source="Szegedy et al. 2015, arXiv:1409.4842, section 6; from 0.5 instead of 0.08 of"
             " the area, because small images have little to spare",
@@ -47,7 +47,7 @@ AUGMENTATIONS: Registry[AugmentationSpec] = Registry(
         AugmentationSpec(
             name="cutout",
             description="A square of half the side painted over with the image's mean",
-            apply="bakeoff.components.augmentation_functions:cutout",
+            apply="bakeoff.training.augmentation_functions:cutout",
             num_draws=2,
             source="DeVries and Taylor 2017, arXiv:1708.04552: 16 of 32 pixels",
         ),

@@ -5,10 +5,10 @@ the forward and backward passes are lower. The tests train every pair that is al
 them; a study file that asks for another pair is refused before anything runs.
 """
 
-from bakeoff.components.inputs import InputKind, describe_kinds
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.data.inputs import InputKind, describe_kinds
 
 WITHOUT_DECAY = ("constant",)
 """Schedules that leave the learning rate as it is once warm-up is over."""

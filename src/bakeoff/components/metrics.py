@@ -111,7 +111,7 @@ def _share(
             title=title,
             is_mean_over_samples=is_mean_over_samples,
         ),
-        compute=f"bakeoff.components.metric_functions:{name}",
+        compute=f"bakeoff.training.metric_functions:{name}",
         chance=chance,
         source=source,
         min_outputs=min_outputs,
@@ -133,7 +133,7 @@ def _error(
         info=MetricInfo(
             name=name, direction="minimize", low=low, high=high, title=title, unit=unit
         ),
-        compute=f"bakeoff.components.metric_functions:{name}",
+        compute=f"bakeoff.training.metric_functions:{name}",
         chance=chance,
         source=source,
     )
@@ -220,7 +220,7 @@ _REGRESSION: Registry[MetricSpec] = Registry(
         ),
         MetricSpec(
             info=MetricInfo(name="r2", direction="maximize", low=-math.inf, high=1.0, title="R2"),
-            compute="bakeoff.components.metric_functions:r2",
+            compute="bakeoff.training.metric_functions:r2",
             chance=lambda _: 0.0,
             source="torchmetrics.functional.r2_score",
         ),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakeoff.components.inputs import InputKind
 from bakeoff.components.package_models import check_offered, find_package
 from bakeoff.components.parameters import ParameterSpec
+from bakeoff.data.inputs import InputKind
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, IntRange, Params
 from bakeoff.registry import Registry, is_reference
@@ -97,7 +97,7 @@ MODELS: Registry[ModelSpec] = Registry(
         ModelSpec(
             name="mlp",
             description="Fully connected layers with ReLU",
-            build="bakeoff.components.networks:build_mlp",
+            build="bakeoff.networks.plain:build_mlp",
             inputs=("features", "rows", "image"),
             parameters={
                 "width": ParameterSpec(
@@ -118,7 +118,7 @@ MODELS: Registry[ModelSpec] = Registry(
         ModelSpec(
             name="cnn",
             description="Three convolutions with batch normalisation, for small images",
-            build="bakeoff.components.networks:build_cnn",
+            build="bakeoff.networks.plain:build_cnn",
             inputs=("image",),
             parameters={
                 "width": ParameterSpec(
@@ -134,7 +134,7 @@ MODELS: Registry[ModelSpec] = Registry(
         ModelSpec(
             name="resnet8",
             description="Residual network of eight layers in three stages, for small images",
-            build="bakeoff.components.networks:build_resnet8",
+            build="bakeoff.networks.plain:build_resnet8",
             inputs=("image",),
             parameters={
                 "width": ParameterSpec(
@@ -150,21 +150,21 @@ MODELS: Registry[ModelSpec] = Registry(
         ModelSpec(
             name="lstm",
             description="LSTM over rows of numbers or of an image, or over text",
-            build="bakeoff.components.sequence_networks:build_lstm",
+            build="bakeoff.networks.sequence:build_lstm",
             inputs=_SEQUENCES,
             parameters=_RECURRENT,
         ),
         ModelSpec(
             name="gru",
             description="GRU over rows of numbers or of an image, or over text",
-            build="bakeoff.components.sequence_networks:build_gru",
+            build="bakeoff.networks.sequence:build_gru",
             inputs=_SEQUENCES,
             parameters=_RECURRENT,
         ),
         ModelSpec(
             name="transformer",
             description="Pre-norm transformer over rows or an image's rows; causal over text",
-            build="bakeoff.components.sequence_networks:build_transformer",
+            build="bakeoff.networks.sequence:build_transformer",
             inputs=_SEQUENCES,
             parameters={
                 "width": ParameterSpec(

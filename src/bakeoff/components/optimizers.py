@@ -290,7 +290,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
         OptimizerSpec(
             name="muon",
             description="Orthogonalised momentum for hidden matrices, AdamW for all else",
-            build="bakeoff.components.muon:MuonWithAdamW",
+            build="bakeoff.training.muon:MuonWithAdamW",
             parameters={
                 "learning_rate": _learning_rate(
                     1e-5, 1e-1, 1e-3, "Liu et al. 2025, arXiv:2502.16982: AdamW's, by matched steps"

@@ -27,12 +27,10 @@ class ModelPackage:
 PACKAGES: Mapping[str, ModelPackage] = {
     "torchvision": ModelPackage(
         name="torchvision",
-        build="bakeoff.components.package_networks:build_torchvision",
+        build="bakeoff.networks.packages:build_torchvision",
         extra=None,
     ),
-    "timm": ModelPackage(
-        name="timm", build="bakeoff.components.package_networks:build_timm", extra="timm"
-    ),
+    "timm": ModelPackage(name="timm", build="bakeoff.networks.packages:build_timm", extra="timm"),
 }
 
 FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")

@@ -7,7 +7,7 @@ lines have colours that stand out from both, and text takes the colour of the te
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.analysis.figures.style import (
+from bakeoff.report.figures.style import (
     ARM_COLORS,
     BAND,
     BAND_OPACITY,

@@ -9,11 +9,11 @@ import optuna
 import optuna_dashboard
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.analysis.figures import FigureSpec, figures_of
 from bakeoff.dashboard.artifacts import FOLDER, attach_curves
 from bakeoff.dashboard.either_scheme import for_either_scheme
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
+from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.markdown import escape, markdown_table
 from bakeoff.report.page import glance_table
 from bakeoff.report.verdict_tables import LEVELS

@@ -17,9 +17,9 @@ import typer
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.dashboard.reports import INDEX_POLICY, PLACE, index_page, read_file, report_names
-from bakeoff.database import choose_storage_url
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
+from bakeoff.storage.database import choose_storage_url
 
 REPORT_POLICY = "frame-ancestors 'none'"
 ARTIFACTS = "/artifacts/"

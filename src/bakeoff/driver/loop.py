@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bakeoff.driver.kept_weights import KeptWeights
 from bakeoff.driver.roles import Observer, Source
 from bakeoff.driver.runs import CUTS, Run, record_of
 from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
@@ -29,10 +30,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.errors import BakeoffError, StorageError
-from bakeoff.kept_weights import KeptWeights
-from bakeoff.records import EpochResult, Outcome, StudyConfig
-from bakeoff.search.arms import TrialPlan
-from bakeoff.search.cohorts import Decision, Promotion
+from bakeoff.records import Decision, EpochResult, Outcome, Promotion, StudyConfig, TrialPlan
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 

@@ -15,9 +15,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import Search, TrialPlan
-from bakeoff.search.cohorts import Decision, Promotion
+from bakeoff.records import Decision, EpochResult, Promotion, TrialPlan, TrialRecord
+from bakeoff.search.arms import Search
 
 
 @dataclass

@@ -2,9 +2,7 @@
 
 from typing import Protocol
 
-from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import TrialPlan
-from bakeoff.search.cohorts import Decision, Promotion
+from bakeoff.records import Decision, EpochResult, Promotion, TrialPlan, TrialRecord
 
 
 class Source(Protocol):

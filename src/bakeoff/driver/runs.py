@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from bakeoff.components.divergence import describe_divergence
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.objectives import further_scores
-from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.storage import StudyFacts
 
 CUTS: Mapping[str, str] = {

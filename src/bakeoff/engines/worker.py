@@ -195,7 +195,7 @@ def _probe(driver: _Driver, job: Probe, device: str) -> None:
 
 
 def _profile(driver: _Driver, job: Profile, device: str) -> None:
-    from bakeoff.training.profile import profile
+    from bakeoff.training.step_profile import profile
 
     try:
         measured = profile(job.config, device, job.seconds)

@@ -25,14 +25,14 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.database import (
+from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
+from bakeoff.storage.database import (
     OPTUNA_TABLE,
     first_line,
     parse_storage_url,
     shown,
     sqlite_path,
 )
-from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
 
 JOURNAL_SCHEME = "journal:///"
 SQLITE_HEADER = b"SQLite format 3\x00"

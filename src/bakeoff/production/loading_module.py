@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from string import Template
 from typing import Any
 
-from bakeoff.components.text_file import UNKNOWN
+from bakeoff.data.text_file import UNKNOWN
 from bakeoff.production.network_source import OURS, network_source
 
 IMPORTS = (

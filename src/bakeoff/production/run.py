@@ -1,6 +1,5 @@
 """One run in one worker, from its settings to its weights: begun, or continued where it was."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,14 +10,15 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from bakeoff.child_process import num_cores
-from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.metrics import find_metric, scored_epoch
+from bakeoff.data.datasets import DatasetSummary
 from bakeoff.driver import MAX_ATTEMPTS, POLL_SECONDS, InterruptedStudyError, StopRequest
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job, Paused
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
+from bakeoff.files import LockHeldError, hold_lock
 from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
-from bakeoff.production.settings import params_of
+from bakeoff.production.one_configuration import params_of
 from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session import (
@@ -198,18 +198,13 @@ def _check_data_unchanged(facts: RunFacts, summary: DatasetSummary) -> None:
 def _locked(folder: RunFolder) -> Iterator[None]:
     """Hold the run for this process; the system lets go of it when the process dies."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise StudyLockedError(
-                f"{folder.path} is already being trained by process {file.read() or 'unknown'}"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    try:
+        with hold_lock(folder.path / ".lock", str(os.getpid())):
+            yield
+    except LockHeldError as held:
+        raise StudyLockedError(
+            f"{folder.path} is already being trained by process {str(held) or 'unknown'}"
+        ) from None
 
 
 class _SingleRun:

@@ -16,7 +16,7 @@ from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job
 from bakeoff.errors import BakeoffError
-from bakeoff.production.settings import params_of
+from bakeoff.production.one_configuration import params_of
 from bakeoff.records import EpochResult, Precision, StudyConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session import RunSettings, check_data, check_packages, choose_precision, probe

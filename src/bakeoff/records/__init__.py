@@ -7,8 +7,9 @@
     StudyRecord   what is known of a study: all that analysis and report may read
     Comparison    what analysis computed: all that the report may say
 
-The smaller types are their parts, by subject in the modules of this package: `settings`, `runs`,
-`study`, `findings`. All are plain data: they pickle, and `as_plain` turns them into JSON and TOML.
+The smaller types are their parts, by subject in the modules of this package: `study_config`,
+`runs`, `plans`, `study`, `findings`. All are plain data: they pickle, and `as_plain` turns them
+into dictionaries for JSON and TOML.
 Scores are stored as measured; `MetricInfo.sign` turns them into "higher is better".
 """
 
@@ -34,8 +35,14 @@ from bakeoff.records.findings import (
     TimeToTarget,
     Verdict,
 )
-from bakeoff.records.plain import (
-    as_plain,
+from bakeoff.records.plain import as_plain, json_text
+from bakeoff.records.plans import (
+    Decision,
+    Promotion,
+    Standing,
+    Standings,
+    TrialPlan,
+    WarmStarts,
 )
 from bakeoff.records.runs import (
     CHARGED_OUTCOMES,
@@ -49,7 +56,13 @@ from bakeoff.records.runs import (
     TrialRecord,
     keep_last_confusion,
 )
-from bakeoff.records.settings import (
+from bakeoff.records.study import (
+    ArmRecord,
+    Direction,
+    MetricInfo,
+    StudyRecord,
+)
+from bakeoff.records.study_config import (
     Budget,
     ClassWeights,
     ConfirmConfig,
@@ -63,12 +76,6 @@ from bakeoff.records.settings import (
     Task,
     TrackingConfig,
     TrainingConfig,
-)
-from bakeoff.records.study import (
-    ArmRecord,
-    Direction,
-    MetricInfo,
-    StudyRecord,
 )
 
 __all__ = [
@@ -85,6 +92,7 @@ __all__ = [
     "ConfirmConfig",
     "ConfirmedScores",
     "DataConfig",
+    "Decision",
     "Diagnosis",
     "DiagnosisKind",
     "Direction",
@@ -100,6 +108,7 @@ __all__ = [
     "PairResult",
     "Phase",
     "Precision",
+    "Promotion",
     "Purpose",
     "RateRobustness",
     "Robustness",
@@ -108,6 +117,8 @@ __all__ = [
     "SearchConfig",
     "Severity",
     "Share",
+    "Standing",
+    "Standings",
     "Status",
     "StudyConfig",
     "StudyRecord",
@@ -116,8 +127,11 @@ __all__ = [
     "TrackingConfig",
     "TrainingConfig",
     "TrialConfig",
+    "TrialPlan",
     "TrialRecord",
     "Verdict",
+    "WarmStarts",
     "as_plain",
+    "json_text",
     "keep_last_confusion",
 ]

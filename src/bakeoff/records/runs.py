@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.settings import DataConfig, ScoreRule, TrainingConfig
+from bakeoff.records.study_config import DataConfig, ScoreRule, TrainingConfig
 
 Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm"]

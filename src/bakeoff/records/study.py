@@ -6,7 +6,7 @@ from typing import Literal
 
 from bakeoff.ranges import Range
 from bakeoff.records.runs import TrialRecord
-from bakeoff.records.settings import Budget, ConfirmConfig, ScoreRule
+from bakeoff.records.study_config import Budget, ConfirmConfig, ScoreRule
 
 Direction = Literal["maximize", "minimize"]
 

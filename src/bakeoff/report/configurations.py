@@ -8,9 +8,9 @@ from typing import Any
 
 import tomli_w
 
-from bakeoff.analysis.figures.style import printable
 from bakeoff.ranges import Params, ParamValue
 from bakeoff.records import Comparison, StudyRecord
+from bakeoff.report.figures.style import printable
 
 TORCH_OPTIMIZERS: Mapping[str, str] = {
     "sgd": "SGD",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bakeoff.analysis.figures.style import ARM_COLORS, DARK, arm_position, printable
 from bakeoff.analysis.wording import promised
 from bakeoff.records import OUTCOMES, ArmSummary, Outcome, StudyRecord
+from bakeoff.report.figures.style import ARM_COLORS, DARK, arm_position, printable
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import Cell, CellValue, Column, Table, number_cell, text_cell
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bakeoff.analysis.figures.style import printable
+from bakeoff.report.figures.style import printable
 from bakeoff.report.numbers import MISSING
 from bakeoff.report.page import Page
 from bakeoff.report.table import Table

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from statistics import median
 
 from bakeoff.analysis.wording import number
+from bakeoff.durations import format_duration
 
 MISSING = "\u2013"
 """A dash: not measured, or not defined."""
 
 INFINITE = "\u221e"
 SMALLEST_P = 0.001
-MINUTE, HOUR = 60, 3600
 
 
 def number_text(value: float | None, half_width: float | None = None) -> str:
@@ -55,12 +55,7 @@ def p_text(p: float | None) -> str:
 
 
 def duration_text(seconds: float | None) -> str:
-    """Seconds as `12.3 s`, `4 min 10 s` or `2.5 h`."""
+    """Seconds as in `format_duration`; a sign where there is no finite number."""
     if seconds is None or not math.isfinite(seconds):
         return number_text(seconds)
-    if seconds < MINUTE:
-        return f"{seconds:.3g} s"
-    if seconds < HOUR:
-        minutes, rest = divmod(round(seconds), MINUTE)
-        return f"{minutes} min {rest} s"
-    return f"{seconds / HOUR:.1f} h"
+    return format_duration(seconds)

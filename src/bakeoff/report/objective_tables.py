@@ -1,6 +1,6 @@
 """T12 and T13, of studies with several objectives: the Pareto fronts, and what each arm covers."""
 
-from bakeoff.analysis.objectives import ArmFront, arm_fronts, front_of_all
+from bakeoff.analysis.pareto_fronts import ArmFront, arm_fronts, front_of_all
 from bakeoff.records import Comparison, TrialRecord
 from bakeoff.report.numbers import share_text
 from bakeoff.report.table import Cell, Column, Table, count_cell, number_cell, text_cell

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bakeoff.analysis.figures import FigureSpec, figures_of
 from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Flag, Severity
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.fairness_table import fairness_facts, fairness_table
+from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
 from bakeoff.report.tuning_tables import KNOWN

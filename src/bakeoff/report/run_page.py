@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from bakeoff.analysis.diagnosis import diagnose_runs
-from bakeoff.analysis.figures.run_curves import compute_run_curves, draw_run_curves
-from bakeoff.analysis.figures.style import ARM_COLORS, DARK
 from bakeoff.records import Diagnosis, EpochResult, MetricInfo
+from bakeoff.report.figures.run_curves import compute_run_curves, draw_run_curves
+from bakeoff.report.figures.style import ARM_COLORS, DARK
 from bakeoff.report.html import (
     content_security_policy,
     embedded_figure,

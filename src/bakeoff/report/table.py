@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bakeoff.analysis.figures.style import printable
+from bakeoff.report.figures.style import printable
 from bakeoff.report.numbers import MISSING, duration_text, number_text
 
 CellValue = str | float | int | bool | None

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.analysis.figures.workload_ranks import ACROSS_FIGURES
 from bakeoff.analysis.wording import join, metric_phrase
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, write_atomically
-from bakeoff.records import as_plain
+from bakeoff.records import as_plain, json_text
+from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
 from bakeoff.report.html import render_workloads_html
 from bakeoff.report.markdown import render_workloads_markdown
 from bakeoff.report.numbers import p_text
@@ -26,7 +26,6 @@ from bakeoff.report.table import (
     number_cell,
     text_cell,
 )
-from bakeoff.report.write import json_text
 
 LEVEL_TEXTS: Mapping[str, str] = {
     "L3": "across workloads: ranks of confirmed configurations were tested over the workloads",

@@ -1,7 +1,5 @@
 """Write a comparison as a folder that can be shared: HTML, Markdown, CSV and JSON."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.files import remove_others, write_atomically
-from bakeoff.records import Comparison, as_plain
+from bakeoff.records import Comparison, as_plain, json_text
 from bakeoff.report.html import render_html
 from bakeoff.report.images import check_image_export, remove_images, write_images
 from bakeoff.report.markdown import render_markdown
@@ -126,20 +124,3 @@ def environment_of(comparison: Comparison) -> dict[str, Any]:
         "protocol": dict(study.protocol),
         "config_hash": study.config_hash,
     }
-
-
-def json_text(value: Any) -> str:
-    """`value` as strict JSON: NaN becomes null, infinities the texts "inf" and "-inf"."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if hasattr(value, "item"):  # a numpy number
-        return _finite(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

@@ -6,46 +6,33 @@ next trial goes to the arm with the largest part of its budget left.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.ranges import Params
 from bakeoff.records import (
     ArmRecord,
+    Decision,
     Direction,
     EpochResult,
     Phase,
-    Purpose,
+    Promotion,
+    Standing,
+    Standings,
     StudyConfig,
+    TrialPlan,
     TrialRecord,
+    WarmStarts,
 )
-from bakeoff.search.audit import PruningAudit, is_audited
-from bakeoff.search.cohorts import Cohorts, Decision, Promotion, Standings, cohort_key
+from bakeoff.search.cohorts import Cohorts, cohort_key
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.pruners import PrunedCohorts, PrunerSettings, decision_epochs
-from bakeoff.search.warm_start import WarmStarts
+from bakeoff.search.pruning_audit import PruningAudit, is_audited
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_trial_config, default_params
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialPlan:
-    """A run that somebody decided on: what to train, for whom, with which seed."""
-
-    arm: str
-    params: Params
-    seed: int
-    phase: Phase
-    purpose: Purpose = "search"
-    configuration: int | None = None
-    """The search trial whose configuration a confirmation run repeats."""
-    decision_epochs: tuple[int, ...] = ()
-    """Epochs after which the run waits to hear whether it goes on."""
-    audited: bool = False
-    """Whether it is never pruned, to see what pruning is worth."""
 
 
 class Search:
@@ -288,7 +275,7 @@ class Search:
         stay away. Under halving a pruned trial keeps the standing it had in its rung.
         """
         if record.outcome == "diverged":
-            return ((2.0, 0.0, 0.0),) * (1 + len(self._further))
+            return (Standing(tier=2),) * (1 + len(self._further))
         if record.score is None:
             return None
         value = -self._sign * record.score
@@ -297,6 +284,10 @@ class Search:
                 -one.sign * record.further_scores.get(one.name, math.nan) for one in self._further
             ]
             known = all(map(math.isfinite, further))
-            return tuple((0.0, 0.0, worth) for worth in (value, *further)) if known else None
+            return (
+                tuple(Standing(tier=0, loss=worth) for worth in (value, *further))
+                if known
+                else None
+            )
         is_ranked = self._config.search.pruner == "halving" or self._further
-        return None if is_ranked else ((1.0, -float(record.epochs_run), value),)
+        return None if is_ranked else (Standing(1, -float(record.epochs_run), value),)

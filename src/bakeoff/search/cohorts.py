@@ -5,33 +5,18 @@ rate has come down, so the two are never compared halfway.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
 from bakeoff.ranges import Params
-from bakeoff.records import EpochResult, TrialRecord
+from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialRecord
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
-Decision = Literal["continue", "spare", "stop", "pause", "time_up", "spent"]
-"""To spare is to continue what pruning would have ended. `time_up` (for the whole search) and
-`spent` (the arm's budget) stop without a reason of the trial's own."""
-Standing = tuple[float, float, float]
-"""Orders the trials of an arm for its sampler: the smallest is the best."""
-Standings = tuple[Standing, ...]
-"""One for each objective of the study."""
 
 
 def cohort_key(arm: str, params: Params) -> CohortKey:
     """The cohort of a trial of `arm`."""
     return arm, str(params["scheduler"])
-
-
-class Promotion(NamedTuple):
-    """A paused trial continues."""
-
-    number: int
-    is_spared: bool = False
-    """Pruning would have ended it; it continues because it is audited, or pruning is off."""
 
 
 class Cohorts(Protocol):

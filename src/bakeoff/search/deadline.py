@@ -1,29 +1,13 @@
 """A time limit for a study: the search ends early enough that the confirmation is not cut short."""
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult
 
 SAFETY = 1.2
 """What is estimated to take so long gets this much more time: runs differ, and workers idle."""
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`.
-
-    Raises:
-        UsageError: It is none, or zero.
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
-    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UsageError(f"--timeout {text!r}: is no duration; allowed are 2h, 90m, 1h30m, 45s")
-    return seconds
 
 
 @dataclass

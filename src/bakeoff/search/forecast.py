@@ -6,8 +6,8 @@ from math import inf
 
 import optuna
 
-from bakeoff.records import Budget, EpochResult, StudyConfig, TrialRecord
-from bakeoff.search.arms import Search, TrialPlan
+from bakeoff.records import Budget, EpochResult, StudyConfig, TrialPlan, TrialRecord
+from bakeoff.search.arms import Search
 from bakeoff.space import build_arms
 
 MOST_TRIALS = 100

@@ -19,8 +19,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bakeoff.records import EpochResult, TrialConfig, TrialRecord
-from bakeoff.search.cohorts import CohortKey, Decision, Promotion, Standing
+from bakeoff.records import (
+    Decision,
+    EpochResult,
+    Promotion,
+    Standing,
+    TrialConfig,
+    TrialRecord,
+)
+from bakeoff.search.cohorts import CohortKey
 
 REDUCTION = 4
 """One in so many trials of a rung is promoted (eta)."""
@@ -386,7 +393,7 @@ class HalvedCohorts:
     def standings(self, arm: str) -> dict[int, Standing]:
         """Where each trial of the arm stands; rungs first, then the place in the rung."""
         return {
-            number: (1.0, -float(level), share)
+            number: Standing(1, -float(level), share)
             for key, cohort in self._cohorts.items()
             if key[0] == arm
             for number, (level, share) in cohort.standings().items()

@@ -26,7 +26,7 @@ from scipy.special import logsumexp, ndtr, ndtri
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord
-from bakeoff.studyfile.arms import is_active
+from bakeoff.studyfile.arm_parameters import is_active
 
 Array = NDArray[np.float64]
 Rng = np.random.Generator

@@ -12,8 +12,7 @@ from statistics import NormalDist
 from optuna.trial import FixedTrial, create_trial
 
 from bakeoff.ranges import Params
-from bakeoff.records import ArmRecord, Phase, StudyConfig
-from bakeoff.search.cohorts import Standings
+from bakeoff.records import ArmRecord, Phase, Standings, StudyConfig
 from bakeoff.search.designs import DESIGNS, Design
 from bakeoff.search.samplers import SAMPLERS, Told, propose_randomly
 from bakeoff.seeding import derive_seed

@@ -21,9 +21,16 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.ranges import Params
-from bakeoff.records import Direction, EpochResult, TrialConfig, TrialRecord
+from bakeoff.records import (
+    Decision,
+    Direction,
+    EpochResult,
+    Standing,
+    TrialConfig,
+    TrialRecord,
+)
 from bakeoff.registry import Registry
-from bakeoff.search.cohorts import CohortKey, Decision, Standing
+from bakeoff.search.cohorts import CohortKey
 from bakeoff.search.experimental import experimental_accepted
 from bakeoff.search.halving import FIRST_RUNG, rung_epochs
 

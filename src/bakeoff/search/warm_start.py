@@ -4,19 +4,16 @@ They are trials like all others: charged to their arm, told to its sampler, trai
 Their phase is `user`, so nothing that is said of random trials is said of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params
 from bakeoff.records import ArmRecord, StudyRecord, TrialRecord
-from bakeoff.studyfile.arms import is_active
+from bakeoff.studyfile.arm_parameters import is_active
 
 MOST_PER_ARM = 3
 """Enough for good ones, few enough that the search looks for itself."""
 LARGEST_SHARE = 4
 """At most one in so many of an arm's trials."""
-
-WarmStarts = Mapping[str, Sequence[Params]]
-"""Configurations by arm, the best first."""
 
 
 def choose_warm_starts(

@@ -10,7 +10,7 @@ study          begin or continue, search, confirm
 from bakeoff.session.checks import check_data, check_packages, smallest_batch
 from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import choose_precision, largest_checkpoint, probe
-from bakeoff.session.settings import (
+from bakeoff.session.run_settings import (
     RunSettings,
     check_count,
     check_output,

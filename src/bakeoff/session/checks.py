@@ -2,18 +2,18 @@
 
 import sys
 
-from bakeoff.components.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
+from bakeoff.data.datasets import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
-from bakeoff.session.settings import RunSettings
+from bakeoff.session.run_settings import RunSettings
 from bakeoff.storage import StudyFacts
 from bakeoff.tracking import check_trackers
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import find_package
+from bakeoff.data.datasets import DatasetSummary
 from bakeoff.engines.protocol import Probed
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
-from bakeoff.session.settings import RunSettings
+from bakeoff.session.run_settings import RunSettings
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bakeoff.components.datasets import DatasetSummary
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
+from bakeoff.data.datasets import DatasetSummary
 from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.errors import BakeoffError, UsageError
@@ -15,7 +15,7 @@ from bakeoff.session.descriptions import (
     describe_environment,
     describe_protocol,
 )
-from bakeoff.session.settings import RunSettings
+from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 

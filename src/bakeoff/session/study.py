@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bakeoff.confirm import Confirmation
-from bakeoff.database import parse_storage_url
 from bakeoff.driver import (
     Driver,
     InterruptedStudyError,
@@ -23,16 +21,18 @@ from bakeoff.driver import (
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
-from bakeoff.lock import study_lock
 from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
+from bakeoff.search.confirm import Confirmation
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
 from bakeoff.session.checks import check_data, check_packages, check_unchanged_facts
 from bakeoff.session.measuring import measure, probe
-from bakeoff.session.settings import RunSettings, check_output, study_folder
+from bakeoff.session.run_settings import RunSettings, check_output, study_folder
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
+from bakeoff.storage.database import parse_storage_url
+from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
 from bakeoff.tracking import build_tracking
 from bakeoff.tracking.observer import TrackedObserver

@@ -7,8 +7,8 @@ from typing import TypeVar
 import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.database import first_line
 from bakeoff.errors import StorageError
+from bakeoff.storage.database import first_line
 
 RETRY_SECONDS = 600
 AWAY_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)

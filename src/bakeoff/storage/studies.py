@@ -19,7 +19,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from bakeoff.components.objectives import further_objectives
-from bakeoff.database import open_database, parse_storage_url, shown, sqlite_path
 from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.ranges import Params
 from bakeoff.records import (
@@ -29,11 +28,12 @@ from bakeoff.records import (
     Purpose,
     StudyConfig,
     StudyRecord,
+    TrialPlan,
     TrialRecord,
+    WarmStarts,
     as_plain,
 )
-from bakeoff.search.arms import TrialPlan
-from bakeoff.search.warm_start import WarmStarts
+from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
 from bakeoff.storage.facts import StudyFacts
 from bakeoff.storage.patience import Answer, guard, persist
 from bakeoff.storage.reading import read_runs, without_collection

@@ -14,11 +14,11 @@ from bakeoff.records import (
     EpochResult,
     Outcome,
     StudyConfig,
+    TrialPlan,
     TrialRecord,
     as_plain,
     keep_last_confusion,
 )
-from bakeoff.search.arms import TrialPlan
 from bakeoff.space import distributions
 from bakeoff.storage.reading import StoredRun
 

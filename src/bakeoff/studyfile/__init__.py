@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from bakeoff.errors import StudyFileError, describe_unknown, one_line
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import StudyConfig, as_plain
-from bakeoff.studyfile.arms import Setting
+from bakeoff.studyfile.arm_parameters import Setting
 from bakeoff.studyfile.resolve import STUDY_NAME, arm_names, resolve
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema
 

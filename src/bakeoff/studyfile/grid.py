@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue
-from bakeoff.studyfile.arms import Setting, is_active, names_of
+from bakeoff.studyfile.arm_parameters import Setting, is_active, names_of
 
 
 def grid_values(setting: Setting, points: int) -> tuple[ParamValue, ...]:

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
-from bakeoff.components.datasets import known_inputs
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.data.datasets import known_inputs
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
@@ -27,10 +27,10 @@ from bakeoff.records import (
     TrainingConfig,
 )
 from bakeoff.registry import Registry
-from bakeoff.seeding import min_confirmation_seeds
-from bakeoff.studyfile.arms import Setting
+from bakeoff.significance import min_confirmation_seeds
+from bakeoff.studyfile.arm_parameters import Setting
 from bakeoff.studyfile.data import resolve_data
-from bakeoff.studyfile.objectives import check_search, resolve_objectives
+from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import (
     ModelSection,
@@ -39,7 +39,7 @@ from bakeoff.studyfile.schema import (
     TrainingSection,
 )
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
-from bakeoff.studyfile.settings import extremes, read_setting
+from bakeoff.studyfile.value_or_range import extremes, read_setting
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 RESERVED_NAMES = ("published", "studies.db")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import ParamValue
 from bakeoff.records import Budget, SearchConfig, StudyConfig
-from bakeoff.studyfile.arms import arm_space
+from bakeoff.studyfile.arm_parameters import arm_space
 from bakeoff.studyfile.grid import Grid
 from bakeoff.studyfile.repeatable import lag_of
 from bakeoff.studyfile.schema import PrunerTable, SearchSection

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from bakeoff.driver import Observer
-from bakeoff.records import EpochResult, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.tracking import Tracking, Values
 
 

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bakeoff.components.datasets import Dataset, load_dataset, split_indices
-from bakeoff.components.inputs import Feature
-from bakeoff.components.sample_source import SampleInputs
-from bakeoff.components.targets import TargetScale, measure_targets, standardise
+from bakeoff.data.datasets import Dataset, load_dataset, split_indices
+from bakeoff.data.inputs import Feature
+from bakeoff.data.sample_source import SampleInputs
+from bakeoff.data.targets import TargetScale, measure_targets, standardise
 from bakeoff.records import DataConfig, Task
 from bakeoff.seeding import derive_seed
 from bakeoff.training.loading import LoadedInputs, open_loader
@@ -148,7 +148,7 @@ def load_splits(
     """Training, validation and test samples on `device`; on the CPU the arrays stay mapped.
 
     Raises:
-        DataError: As `bakeoff.components.datasets.load_dataset`.
+        DataError: As `bakeoff.data.datasets.load_dataset`.
         UsageError: As there.
     """
     dataset = load_dataset(config)

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
 from bakeoff.components.compatibility import find_model_conflict
-from bakeoff.components.inputs import input_kind
 from bakeoff.components.models import ModelSpec, find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
+from bakeoff.data.inputs import input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params, ParamValue
 from bakeoff.records import Task

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 
-from bakeoff.components.metric_functions import ClassPredictions, Predictions, gather
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.training.averaging import (
     averages_weights,
@@ -15,6 +14,7 @@ from bakeoff.training.averaging import (
 )
 from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
+from bakeoff.training.metric_functions import ClassPredictions, Predictions, gather
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18

@@ -1,6 +1,6 @@
 """Fetching samples that do not stand in memory, by as many loader processes as help.
 
-Bits do not depend on who fetches a sample (see `bakeoff.components.sample_source`), so the number
+Bits do not depend on who fetches a sample (see `bakeoff.data.sample_source`), so the number
 of processes is found while a run trains: none first, then 2, 4, 8, ... while a batch comes clearly
 sooner.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bakeoff.child_process import ignore_interrupts, num_cores
-from bakeoff.components.sample_source import Part, SampleInputs, SampleSource, as_labels
+from bakeoff.data.sample_source import Part, SampleInputs, SampleSource, as_labels
 from bakeoff.errors import DataError
 
 logger = logging.getLogger(__name__)

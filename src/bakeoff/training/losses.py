@@ -6,7 +6,7 @@ Shapes: C classes, V tokens in the vocabulary, L tokens in a sample.
 import torch
 from torch import Tensor, nn
 
-from bakeoff.components.targets import HUBER_DELTA
+from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrialConfig
 from bakeoff.training.batches import Splits

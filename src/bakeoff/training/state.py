@@ -9,10 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bakeoff.components.datasets import check_batch_size
 from bakeoff.components.metrics import find_metric, recorded_metrics, scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.remedies import REMEDIES, find_clash, is_used
+from bakeoff.data.datasets import check_batch_size
 from bakeoff.errors import UsageError
 from bakeoff.records import (
     EpochResult,
@@ -40,7 +40,7 @@ again and again: it started at 65,536 and halves with each. Source: torch.amp.Gr
 
 Weights = dict[str, Tensor]
 MetricFunction = Callable[[Any], Tensor]
-"""The task's predictions on one split -> scalar; see `bakeoff.components.metric_functions`."""
+"""The task's predictions on one split -> scalar; see `bakeoff.training.metric_functions`."""
 
 
 @dataclass(kw_only=True, eq=False)

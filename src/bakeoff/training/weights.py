@@ -9,16 +9,16 @@ from typing import Any
 
 from safetensors.torch import save
 
-from bakeoff import __version__
-from bakeoff.components.inputs import Feature
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.parameters import complete_params
+from bakeoff.data.inputs import Feature
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
 from bakeoff.records import as_plain
 from bakeoff.training.batches import Normalisation
 from bakeoff.training.state import TrainingState, Weights
+from bakeoff.version import __version__
 
 WEIGHTS_FORMAT = 1
 DESCRIPTION_KEY = "bakeoff"

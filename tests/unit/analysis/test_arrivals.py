@@ -8,8 +8,8 @@ import pytest
 
 from bakeoff.analysis.arrivals import arrival_curve, arrival_test
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures.learning_curves import ARRIVED, compute_learning_curves
 from bakeoff.records import Comparison, EpochResult, StudyRecord
+from bakeoff.report.figures.learning_curves import ARRIVED, compute_learning_curves
 from record_examples import example_record
 
 # Freireich et al. 1963: weeks of remission under 6-mercaptopurine and under placebo

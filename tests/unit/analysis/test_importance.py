@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures.parameters import MAX_DOTS, MAX_PANELS, compute_parameters
 from bakeoff.analysis.importance import (
     ABSENT,
     MIN_TRIALS,
@@ -17,6 +16,7 @@ from bakeoff.analysis.importance import (
 )
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import StudyRecord
+from bakeoff.report.figures.parameters import MAX_DOTS, MAX_PANELS, compute_parameters
 from record_examples import example_record
 
 

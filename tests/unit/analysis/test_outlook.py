@@ -9,7 +9,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.statistics import paired_difference, seeds_to_decide
-from bakeoff.analysis.wording import duration
+from bakeoff.durations import format_estimate
 from bakeoff.records import StudyRecord
 from record_examples import all_outcomes, example_record
 
@@ -43,7 +43,10 @@ def test_seeds_and_time_are_those_of_the_estimate() -> None:
     )
     (sentence,) = sentences(record)
     assert f"about {needed} seeds for each, {needed - 8} more" in sentence
-    assert f"(about {duration((needed - 8) * seconds)} here, one run after the other)" in sentence
+    assert (
+        f"(about {format_estimate((needed - 8) * seconds)} here, one run after the other)"
+        in sentence
+    )
 
 
 def test_too_few_seeds_ask_for_the_missing_ones() -> None:
@@ -104,7 +107,16 @@ def test_no_step_is_told_where_more_runs_would_not_help(record: StudyRecord) -> 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(4.25, "4.2 s"), (40.0, "40 s"), (600.0, "10 min"), (7199.0, "120 min"), (12_600.0, "3.5 h")],
+    [
+        (0.4, "0.4 s"),
+        (4.25, "4.2 s"),
+        (99, "99 s"),
+        (150, "2 min"),
+        (40.0, "40 s"),
+        (600.0, "10 min"),
+        (7199.0, "2.0 h"),
+        (12_600.0, "3.5 h"),
+    ],
 )
 def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_estimate(seconds) == text

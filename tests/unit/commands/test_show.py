@@ -7,8 +7,7 @@ from bakeoff.commands.report import report_own
 from bakeoff.commands.show import show_status, show_studies, show_trials
 from bakeoff.commands.upkeep import delete_study
 from bakeoff.errors import UsageError
-from bakeoff.records import EpochResult, StudyConfig, TrialRecord
-from bakeoff.search.arms import TrialPlan
+from bakeoff.records import EpochResult, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
 from study_examples import study_facts
 

@@ -4,12 +4,12 @@ import sys
 import pytest
 
 from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.components.datasets import DATASETS
 from bakeoff.components.metrics import METRICS, recorded_metrics
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.parameters import LIMITS, ParameterSpec, complete_params
 from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.data.datasets import DATASETS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange
 from bakeoff.registry import resolve

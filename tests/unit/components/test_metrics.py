@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss, one_hot
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from bakeoff.components.metric_functions import ClassPredictions, Predictions, gather
 from bakeoff.components.metrics import (
     DEFAULT_OBJECTIVES,
     METRICS,
@@ -30,10 +29,11 @@ from bakeoff.components.metrics import (
     find_metric,
     scored_epoch,
 )
-from bakeoff.components.targets import losses_of_the_mean, measure_targets, standardise
+from bakeoff.data.targets import losses_of_the_mean, measure_targets, standardise
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, Task
 from bakeoff.registry import resolve
+from bakeoff.training.metric_functions import ClassPredictions, Predictions, gather
 
 EVERY = pytest.mark.parametrize(
     ("task", "metric"),

@@ -9,10 +9,10 @@ from torchmetrics import functional
 from torchmetrics.functional import classification
 from torchmetrics.functional.text import perplexity
 
-from bakeoff.components.metric_functions import ClassPredictions, gather
 from bakeoff.components.metrics import METRICS
 from bakeoff.records import Task
 from bakeoff.registry import resolve
+from bakeoff.training.metric_functions import ClassPredictions, gather
 
 NUM_CLASSES = 12
 Compute = Callable[[Tensor, Tensor], Tensor]

@@ -16,7 +16,7 @@ from optuna.trial import create_trial
 
 import bakeoff
 from bakeoff.analysis.comparison import compare
-from bakeoff.cli import main
+from bakeoff.commands.cli import main
 from bakeoff.commands.report import folder_name
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study

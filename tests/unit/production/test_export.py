@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bakeoff.components.csv_file import read_csv
-from bakeoff.components.image_decoding import decode_image, read_form
 from bakeoff.components.models import MODELS
 from bakeoff.components.package_models import PACKAGES
+from bakeoff.data.csv_file import read_csv
+from bakeoff.data.image_decoding import decode_image, read_form
 from bakeoff.errors import BakeoffError
 from bakeoff.production.export import ExportPaths, write_export
 from bakeoff.production.loading_module import render_example, render_module
@@ -207,12 +207,12 @@ def test_the_source_of_every_network_of_ours_stands_alone(tmp_path: Path, build:
 
 
 def test_a_small_network_brings_no_other() -> None:
-    definitions = network_source("bakeoff.components.networks:build_mlp").definitions
+    definitions = network_source("bakeoff.networks.plain:build_mlp").definitions
     assert "build_mlp" in definitions
     assert "Residual" not in definitions
 
 
-@pytest.mark.parametrize("build", ["bakeoff.components.networks:gone", "bakeoff.gone:build"])
+@pytest.mark.parametrize("build", ["bakeoff.networks.plain:gone", "bakeoff.gone:build"])
 def test_weights_of_a_network_that_is_gone_are_refused(build: str) -> None:
     with pytest.raises(BakeoffError, match="this release of bakeoff has no bakeoff"):
         network_source(build)

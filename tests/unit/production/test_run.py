@@ -12,8 +12,8 @@ import pytest
 from bakeoff.driver import InterruptedStudyError
 from bakeoff.engines.protocol import Died, Failed, Halted, Paused, Probed
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
+from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import RunReport, one_worker, run_folder, run_name, train_run
-from bakeoff.production.settings import Chosen, fix_settings
 from bakeoff.records import EpochResult, StudyConfig
 from bakeoff.studyfile import resolve_study
 from study_examples import SimulatedEngine, study_document

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures import FIGURES
 from bakeoff.files import write_atomically
 from bakeoff.records import Comparison, Diagnosis, Flag, StudyRecord
 from bakeoff.report import write_report
+from bakeoff.report.figures import FIGURES
 from bakeoff.report.html import embedded_json, render_html
 from bakeoff.report.markdown import code_block, escape
 from bakeoff.report.page import build_page

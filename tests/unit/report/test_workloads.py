@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.figures.workload_ranks import ACROSS_FIGURES
 from bakeoff.analysis.workloads import MIN_WORKLOADS, AcrossWorkloads, compare_workloads
 from bakeoff.records import Comparison
+from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
 from bakeoff.report.workloads import build_across_page, write_workloads_report
 from record_examples import as_error_rate, example_record
 

@@ -1,8 +1,9 @@
 import pytest
 
+from bakeoff.durations import parse_duration
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult
-from bakeoff.search.deadline import SAFETY, Deadline, parse_duration
+from bakeoff.search.deadline import SAFETY, Deadline
 from bakeoff.search.halving import ladder_epochs
 from search_simulation import Simulation, search_of
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bakeoff.components.datasets import DatasetSummary
+from bakeoff.data.datasets import DatasetSummary
 from bakeoff.errors import UsageError
 from bakeoff.session.checks import check_data, check_unchanged_facts
-from bakeoff.session.settings import RunSettings, check_output
+from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document, study_facts
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.components.datasets import load_dataset
+from bakeoff.data.datasets import load_dataset
 from bakeoff.records import DataConfig
 from bakeoff.training.batches import (
     Splits,

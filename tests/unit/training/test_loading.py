@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.components.sample_source import SampleSource, open_source
+from bakeoff.data.sample_source import SampleSource, open_source
 from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, TrialConfig
 from bakeoff.training import loading, loop
@@ -287,7 +287,7 @@ def test_label_other_than_the_one_that_was_read_is_refused(make_config: MakeConf
 
 KILLED = """
 import os, signal, sys
-from bakeoff.components.sample_source import open_source
+from bakeoff.data.sample_source import open_source
 from bakeoff.training.loading import BatchLoader, Request, WorkerTuning
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.components.datasets import describe_dataset
 from bakeoff.components.metrics import METRICS
+from bakeoff.data.datasets import describe_dataset
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import DataConfig, EpochResult, Task, TrialConfig
 from bakeoff.training import loop

@@ -1,0 +1,1 @@
+"""Reads the data that people have: registered sets, folders, tables, texts and arrays."""

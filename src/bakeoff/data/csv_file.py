@@ -1,0 +1,271 @@
+"""Tables in CSV files: a row is a sample, one column the target, all others features."""
+
+import csv
+import hashlib
+import io
+import re
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.data.array_cache import load_cached
+from bakeoff.data.arrays import Arrays, check_arrays
+from bakeoff.data.inputs import Feature
+from bakeoff.data.readers import check_file, read_bounded
+from bakeoff.errors import DataError, describe_unknown, one_line
+from bakeoff.records import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEPARATORS = (",", ";", "\t")
+MISSING = ("", "nan", "NaN")
+"""Cells without a value: empty, or as NumPy and pandas write them. "NA" and "None" are words in
+many tables."""
+MAX_LEVELS = 20
+"""Different texts that a column may hold; each becomes a feature of its own."""
+MAX_CLASSES = 1000
+"""More different numbers in the target are no classes."""
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:[, ']\d{3})+(?:\.\d+)?|(?:[. ']\d{3})+,\d+)")
+"""Digits in groups of three, as in 1,234.5 and 1.234,5."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What a CSV file holds."""
+
+    features: NDArray[np.float32]
+    """[N, F]"""
+    labels: NDArray[Any]
+    """[N], class numbers (int64) or targets (float32)."""
+    columns: tuple[Feature, ...]
+    """Of the features; a text column gives one for each of its values."""
+    class_names: tuple[str, ...]
+    """Sorted; empty in regression."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """`length`, `colour=blue`, `colour=red`, ..."""
+        return tuple(feature.name for feature in self.columns)
+
+
+def read_csv(path: Path, target: str | None, task: Task) -> Table:
+    """The table in the CSV file at `path`, which may be gzipped.
+
+    The first line names the columns; the separator is the comma, semicolon or tab that is most
+    frequent in it. Columns of numbers are features as they are; where the separator is no comma,
+    they may have decimal commas. A column of text with at most 20 different values gives a feature
+    0 or 1 for each of them. Nothing may be missing.
+
+    Args:
+        path: The file.
+        target: Name of the column to predict; None takes the last one.
+        task: `regression` takes the target as a number, anything else as a class.
+
+    Raises:
+        DataError: The file is missing or damaged, or a column cannot be used; the message names
+            column and row, the first row after the header being row 1.
+    """
+    content = read_bounded(path)
+    names, separator = _read_header(content, path)
+    if target is not None and target not in names:
+        problem = describe_unknown("column", target, names)
+        raise DataError(f"{path}: data.target: {problem}")
+    frame = _read_rows(content, path, names, separator)
+    target = names[-1] if target is None else target
+    features: list[tuple[Feature, NDArray[np.float32]]] = []
+    for name in names:
+        if name != target:
+            features += _features(frame[name], f"{path}: column {name!r}", name)
+    where = f"{path}: target {target!r}"
+    labels, class_names = (
+        (_numbers(frame[target], where).astype(np.float32), ())
+        if task == "regression"
+        else _classes(frame[target], where)
+    )
+    return Table(
+        features=np.column_stack([values for _, values in features]),
+        labels=labels,
+        columns=tuple(feature for feature, _ in features),
+        class_names=class_names,
+    )
+
+
+def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
+    try:
+        line = content.partition(b"\n")[0].decode("utf-8-sig").strip("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    separator = max(SEPARATORS, key=line.count)
+    try:
+        names = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error as error:
+        raise DataError(f"{path}: header cannot be read ({error})") from None
+    if len(names) < 2:  # noqa: PLR2004 - said in the message
+        raise DataError(f"{path}: has one column; allowed are two or more: features and a target")
+    if not all(names):
+        raise DataError(f"{path}: column {names.index('') + 1} of the header has no name")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: the header names {twice!r} twice")
+    return names, separator
+
+
+def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
+    frame = _parse(content, path, names, separator)
+    if separator != "," and any(map(_has_decimal_commas, _texts(frame))):
+        frame = _parse(content, path, names, separator, decimal=",")
+    if frame.empty:
+        raise DataError(f"{path}: has a header and no rows")
+    missing = frame.isna()
+    if missing.any(axis=None):
+        row, column = np.argwhere(missing.to_numpy())[0]
+        raise DataError(
+            f"{path}: column {names[column]!r} has no value in row {row + 1} "
+            f"({int(missing.to_numpy().sum())} cells are empty in all); fill or drop them"
+        )
+    return frame
+
+
+def _parse(
+    content: bytes, path: Path, names: list[str], separator: str, decimal: str = "."
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                io.BytesIO(content),
+                sep=separator,
+                decimal=decimal,
+                header=0,
+                names=names,
+                index_col=False,
+                keep_default_na=False,
+                na_values=MISSING,
+                low_memory=False,
+                encoding="utf-8-sig",
+            )
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path}: rows have more cells than the header ({len(names)})") from None
+    except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
+        raise DataError(f"{path}: cannot be read ({one_line(error)})") from None
+
+
+def _texts(frame: "pd.DataFrame") -> "list[pd.Series[Any]]":
+    """The columns that do not hold numbers, with what they hold as text."""
+    import pandas as pd
+
+    columns = [frame[name] for name in frame.columns]
+    return [one.astype(str) for one in columns if not pd.api.types.is_numeric_dtype(one)]
+
+
+def _has_decimal_commas(texts: "pd.Series[Any]") -> bool:
+    """Whether most cells are numbers, some of them with a decimal comma."""
+    with_comma = texts.str.strip().str.fullmatch(DECIMAL_COMMA)
+    whole = texts.str.strip().str.fullmatch(r"[+-]?\d+")
+    return bool(with_comma.any() and (with_comma | whole).mean() > 0.5)  # noqa: PLR2004 - most
+
+
+def _features(
+    column: "pd.Series[Any]", where: str, name: str
+) -> list[tuple[Feature, NDArray[np.float32]]]:
+    """The features of a column: itself if it holds numbers, else one for each of its values."""
+    if _is_numeric(column, where):
+        return [(Feature(column=name), _numbers(column, where).astype(np.float32))]
+    texts = column.astype(str)
+    _refuse_written_otherwise(texts, where)
+    levels = sorted(texts.unique())
+    if len(levels) > MAX_LEVELS:
+        raise DataError(
+            f"{where} holds text with {len(levels)} different values, {levels[0]!r} for one; "
+            f"allowed are numbers, or at most {MAX_LEVELS} different values; drop it or encode it"
+        )
+    return [
+        (Feature(column=name, value=level), (texts == level).to_numpy(np.float32))
+        for level in levels
+    ]
+
+
+def _refuse_written_otherwise(texts: "pd.Series[Any]", where: str) -> None:
+    """Numbers with a decimal comma or in groups of digits are not to be taken for categories."""
+    stripped = texts.str.strip()
+    is_number = stripped.str.fullmatch(DECIMAL_COMMA) | stripped.str.fullmatch(GROUPED)
+    if is_number.mean() > 0.5:  # noqa: PLR2004 - most
+        row = int(np.argmax(is_number.to_numpy()))
+        raise DataError(
+            f"{where} holds {texts.iloc[row]!r} in row {row + 1}, which looks like a number;"
+            " write numbers as 1234.5"
+        )
+
+
+def _is_numeric(column: "pd.Series[Any]", where: str) -> bool:
+    """Whether the column is meant to hold numbers: most of its cells do, and then all must."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    is_number = pd.to_numeric(column, errors="coerce").notna()
+    if is_number.mean() <= 0.5:  # noqa: PLR2004 - most
+        return False
+    if is_number.all():
+        raise DataError(
+            f"{where} holds {str(column.iloc[0])!r} in row 1, which cannot be kept as a number: it"
+            " has too many digits, or a decimal point where other columns have commas"
+        )
+    row = int(np.argmin(is_number.to_numpy()))
+    raise DataError(f"{where} holds {str(column.iloc[row])!r} in row {row + 1}, else numbers")
+
+
+def _numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
+    if not _is_numeric(column, where):
+        raise DataError(f"{where} holds {str(column.iloc[0])!r} in row 1; it must hold numbers")
+    values = column.to_numpy(np.float64)
+    with np.errstate(over="ignore"):
+        is_bad = ~np.isfinite(values.astype(np.float32))
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        raise DataError(f"{where} holds {values[row]:g} in row {row + 1}, too large for a float32")
+    return values
+
+
+def _classes(column: "pd.Series[Any]", where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Class numbers and names, sorted: numbers by size, text by letter."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column) and (column % 1 != 0).any():
+        raise DataError(f'{where} holds fractions; [data] task = "regression" predicts numbers')
+    if pd.api.types.is_float_dtype(column):
+        column = column.astype(np.int64)
+    names, numbers = np.unique(column.to_numpy(), return_inverse=True)
+    if len(names) > MAX_CLASSES:
+        raise DataError(
+            f"{where} has {len(names)} different values; allowed are {MAX_CLASSES} classes"
+            ' (or numbers, with [data] task = "regression")'
+        )
+    return numbers.astype(np.int64), tuple(map(str, names))
+
+
+def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
+    """The table at `path` as a data set, read once and then mapped, and its fingerprint.
+
+    Without a test set of its own, a fifth of the rows is locked away.
+
+    Raises:
+        DataError: As `read_csv`, or the table is too small.
+    """
+    check_file(path)
+
+    def decode() -> Arrays:
+        table = read_csv(path, target, task)
+        arrays = check_arrays({"x": table.features, "y": table.labels}, str(path), task)
+        return replace(arrays, class_names=table.class_names, features=table.columns)
+
+    column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
+    return load_cached(f"csv-{task}-{column}", (path,), decode)

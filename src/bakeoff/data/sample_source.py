@@ -1,0 +1,329 @@
+"""Data sets of the user's own that give their samples one by one, as torch's `Dataset` does.
+
+Nothing is kept in memory but the labels. Each sample is fetched with the global random generators
+seeded for it alone, so that a transform's random numbers depend on nothing but seed and sample:
+not on the order, nor on the process that fetches, nor on where a run was resumed.
+
+Samples that are the same every time and fit memory train faster as arrays: let the function return
+`numpy.stack` of all inputs and of all labels instead.
+"""
+
+import hashlib
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.data.array_cache import FINGERPRINT_DIGITS
+from bakeoff.data.arrays import check_channels_first
+from bakeoff.data.splits import Indices
+from bakeoff.errors import DataError, describe_error
+from bakeoff.registry import resolve
+from bakeoff.seeding import derive_seed
+
+Part = Literal["train", "test"]
+NUM_FINGERPRINTED = 64
+"""Samples of each part, evenly spaced, that the fingerprint depends on."""
+FINGERPRINT_SEED = 0
+LABEL_ATTRIBUTES = ("targets", "labels")
+"""Where data sets of torchvision keep all labels."""
+
+
+class Samples(Protocol):
+    """What is asked of a data set: that torch calls map-style."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Any:
+        """A pair of input and label."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSource:
+    """The samples of a function `package.module:name`, built again in every process."""
+
+    reference: str
+    parts: Mapping[Part, Samples] = field(repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[str], "SampleSource"], tuple[str]]:
+        """Travel to another process as the reference: data sets often cannot be pickled."""
+        return open_source, (self.reference,)
+
+    def fetch(
+        self, part: Part, rows: Sequence[int], seed: int, repeats: Sequence[int] = ()
+    ) -> tuple[NDArray[Any], list[Any]]:
+        """Inputs [n, ...] and labels of some samples; the random generators are as before then.
+
+        Args:
+            part: Of the data set.
+            rows: Which samples.
+            seed: Each sample's random numbers follow from it, the sample and its repeat.
+            repeats: For each row, how often it came before in the epoch; none did if empty.
+
+        Raises:
+            DataError: The data set raised, or a sample is no pair of an array and a label; the
+                message names it.
+        """
+        inputs, labels = [], []
+        with _preserving_generators():
+            for row, repeat in zip_longest(rows, repeats, fillvalue=0):
+                where = f"{self.reference}: {part} sample {row}"
+                again = (int(repeat),) if repeat else ()
+                _seed_generators(derive_seed(seed, int(row), *again))
+                sample, label = _as_pair(_get(self.parts[part], int(row), where), where)
+                inputs.append(_as_array(sample, where))
+                labels.append(label)
+        return _stack(inputs, rows, f"{self.reference}: {part}"), labels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleInputs:
+    """Inputs of one part, fetched when needed; an array by its shape and type."""
+
+    source: SampleSource
+    part: Part
+    rows: Indices
+    """Which samples of the part these are, [N]."""
+    labels: NDArray[Any]
+    """What is known of their labels, [N]."""
+    sample_shape: tuple[int, ...]
+    dtype: "np.dtype[Any]"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an array of all of them, [N, ...]."""
+        return len(self), *self.sample_shape
+
+    @property
+    def ndim(self) -> int:
+        """Dimensions, that of the samples included."""
+        return 1 + len(self.sample_shape)
+
+    def __getitem__(self, index: Indices) -> NDArray[Any]:
+        """Some of the inputs, fetched here and now, always with the same random numbers."""
+        rows = [int(row) for row in self.rows[index]]
+        return self.source.fetch(self.part, rows, FINGERPRINT_SEED)[0]
+
+
+def open_source(reference: str) -> SampleSource:
+    """Call the function `package.module:name` for its data sets.
+
+    Raises:
+        DataError: It raised, or returned no data sets.
+        UsageError: It cannot be imported.
+    """
+    build = resolve(reference)
+    try:
+        with redirect_stdout(sys.stderr):
+            value = build()  # type: ignore[operator]
+        return SampleSource(reference=reference, parts=as_parts(value, reference))
+    except DataError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's function may raise anything
+        raise DataError(f"{reference}: {describe_error(error)}") from error
+
+
+def is_samples(value: object) -> bool:
+    """Whether `value` is a data set, or several of them, rather than arrays."""
+    if isinstance(value, Mapping):
+        return bool(value) and set(value) <= {"train", "test"}
+    return isinstance(value, (tuple, list)) or hasattr(value, "__getitem__")
+
+
+def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
+    """The data sets to train on and, if there is one, to test on.
+
+    Args:
+        value: One data set, a pair of them, or a mapping with the keys `train` and `test`.
+        reference: The function that returned it, for messages.
+
+    Raises:
+        DataError: It is none of these, or a data set has no length.
+    """
+    if isinstance(value, Mapping):
+        parts = dict(value)
+    elif isinstance(value, (tuple, list)):
+        parts = dict(zip(("train", "test"), value, strict=False))
+        if len(value) != len(parts):
+            raise DataError(f"{reference} returned {len(value)} data sets; allowed are one or two")
+    else:
+        parts = {"train": value}
+    if "train" not in parts:
+        raise DataError(f"{reference} returned no data set to train on")
+    for part, samples in parts.items():
+        _check_samples(samples, f"{reference}: {part}")
+    return parts
+
+
+def _check_samples(samples: object, where: str) -> None:
+    try:
+        num_samples = len(samples)  # type: ignore[arg-type]
+    except TypeError:
+        raise DataError(
+            f"{where}: {type(samples).__name__} has no length; a data set must give its samples by "
+            "index, for a random order, splits and resuming (an iterable one cannot)"
+        ) from None
+    if num_samples == 0:
+        raise DataError(f"{where}: has no samples")
+
+
+def read_labels(
+    samples: Samples, where: str, advance: Callable[[int, int], None] | None = None
+) -> NDArray[Any]:
+    """All labels [N], from `targets`, `labels` or `tensors` if the data set has one of them.
+
+    Otherwise every sample is fetched once, which may take as long as an epoch.
+
+    Args:
+        samples: The data set; a `Subset` of torch is looked into.
+        where: What it is, for messages.
+        advance: Told of the progress where every sample is fetched.
+
+    Raises:
+        DataError: A sample cannot be fetched or has no label.
+    """
+    known = _known_labels(samples)
+    if known is not None:
+        if len(known) != len(samples):
+            raise DataError(f"{where}: has {len(samples)} samples and {len(known)} labels")
+        return known
+    labels = []
+    for row in range(len(samples)):
+        place = f"{where} sample {row}"
+        labels.append(_as_pair(_get(samples, row, place), place)[1])
+        if advance is not None:
+            advance(row + 1, len(samples))
+    return as_labels(labels, where)
+
+
+def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
+    """Labels [n] as whole numbers, or as float32.
+
+    Raises:
+        DataError: One of them is no number.
+    """
+    try:
+        array = np.array([np.asarray(label).item() for label in labels])
+    except ValueError:
+        raise DataError(f"{where}: labels must be numbers, one for each sample") from None
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise DataError(f"{where}: labels must be numbers, not {labels[0]!r}")
+    whole = array.astype(np.int64)
+    return whole if (whole == array).all() and array.dtype.kind != "f" else array.astype(np.float32)
+
+
+def _known_labels(samples: Any) -> NDArray[Any] | None:
+    """All labels without fetching a sample; None where the data set does not tell."""
+    if hasattr(samples, "dataset") and hasattr(samples, "indices"):  # torch.utils.data.Subset
+        known = _known_labels(samples.dataset)
+        return None if known is None else known[np.asarray(samples.indices)]
+    if hasattr(samples, "tensors"):  # torch.utils.data.TensorDataset
+        found = samples.tensors[-1]
+    else:
+        found = next((getattr(samples, name, None) for name in LABEL_ATTRIBUTES), None)
+    if found is None:
+        return None
+    array = np.asarray(found)
+    return array if array.ndim == 1 and array.dtype.kind in "iufb" else None
+
+
+def fingerprint_samples(source: SampleSource) -> str:
+    """32 hexadecimal digits that depend on 64 samples of each part, evenly spaced, and how many.
+
+    Raises:
+        DataError: One of them cannot be used.
+    """
+    digest = hashlib.sha256(source.reference.encode())
+    for part, samples in sorted(source.parts.items()):
+        rows = np.unique(np.linspace(0, len(samples) - 1, NUM_FINGERPRINTED).astype(int))
+        inputs, labels = source.fetch(part, rows.tolist(), FINGERPRINT_SEED)
+        where = f"{source.reference}: {part}"
+        for array in (np.array([len(samples)]), inputs, as_labels(labels, where)):
+            digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:FINGERPRINT_DIGITS]
+
+
+def _get(samples: Samples, row: int, where: str) -> Any:
+    try:
+        return samples[row]
+    except MemoryError:
+        raise
+    except Exception as error:  # the user's data set may raise anything
+        raise DataError(f"{where}: {describe_error(error)}") from error
+
+
+def _as_pair(sample: Any, where: str) -> tuple[Any, Any]:
+    if isinstance(sample, (tuple, list)) and len(sample) == 2:  # noqa: PLR2004 - a pair
+        return sample[0], sample[1]
+    raise DataError(f"{where}: is {type(sample).__name__}, not a pair of input and label")
+
+
+def _as_array(value: Any, where: str) -> NDArray[Any]:
+    """An input as uint8 or float32; grey images [H, W] get their channel, as in arrays."""
+    if not (isinstance(value, np.ndarray) or hasattr(value, "detach")):
+        raise DataError(
+            f"{where}: its input is {type(value).__name__}, not a tensor or an array; a picture "
+            "becomes one by torchvision.transforms.v2.PILToTensor()"
+        )
+    array = np.asarray(value if isinstance(value, np.ndarray) else value.detach().cpu())
+    if array.ndim not in (1, 2, 3) or array.size == 0:
+        raise DataError(f"{where}: has shape {list(array.shape)}; allowed: [F], [T, F], [C, H, W]")
+    if array.dtype in (np.uint8, np.bool_):
+        array = array.astype(np.uint8, copy=False)
+        check_channels_first(array.shape, array.dtype, where)
+        return array[None] if array.ndim == 2 else array  # noqa: PLR2004 - [H, W]
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{where}: has dtype {array.dtype}; it must hold numbers")
+    return array.astype(np.float32, copy=False)
+
+
+def _stack(inputs: list[NDArray[Any]], rows: Sequence[int], where: str) -> NDArray[Any]:
+    first = inputs[0]
+    for row, array in zip(rows, inputs, strict=True):
+        if (array.shape, array.dtype) != (first.shape, first.dtype):
+            raise DataError(
+                f"{where} sample {row}: is {array.dtype} {list(array.shape)}, sample {rows[0]} is "
+                f"{first.dtype} {list(first.shape)}; the data set must bring all to one shape"
+            )
+    batch = np.stack(inputs)
+    if batch.dtype == np.float32 and not np.isfinite(batch).all():
+        bad = next(
+            row for row, array in zip(rows, inputs, strict=True) if not np.isfinite(array).all()
+        )
+        raise DataError(f"{where} sample {bad}: has NaN or infinite values")
+    return batch
+
+
+def _seed_generators(seed: int) -> None:
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def _preserving_generators() -> Iterator[None]:
+    """Leave the global random generators of the CPU as they were."""
+    import torch
+
+    states = (random.getstate(), np.random.get_state(), torch.get_rng_state())
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -1,0 +1,108 @@
+"""Where a study runs and how much of the machine it takes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakeoff.engines.local import default_layout
+from bakeoff.errors import UsageError
+from bakeoff.records import StudyConfig
+from bakeoff.storage.database import choose_storage_url, parse_storage_url
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Where a study runs and how much of the machine it takes; never what it is."""
+
+    output: Path
+    storage_url: str
+    workers: int
+    threads: int
+    device: str = "cpu"
+    timeout: float | None = None
+    """Seconds for search and confirmation together; None is no limit."""
+    extends: bool = False
+    """Whether the study file may add trials or arms to the stored study."""
+    source: str | None = None
+    """Name of a stored study whose best configurations a new one begins with."""
+
+    @classmethod
+    def choose(
+        cls,
+        *,
+        output: Path,
+        storage_url: str | None,
+        workers: int | None,
+        device: str,
+        threads: int | None = None,
+        timeout: float | None = None,
+        extends: bool = False,
+        source: str | None = None,
+    ) -> "RunSettings":
+        """Fill in what was not given: SQLite in the output folder, one worker per core.
+
+        Raises:
+            UsageError: The number of workers or threads is not in 1 to 1024, or the storage URL is
+                wrong.
+        """
+        default_workers, default_threads = default_layout(device)
+        check_count("--workers", workers)
+        check_count("--threads", threads)
+        url = choose_storage_url(storage_url, output)
+        parse_storage_url(url)
+        return cls(
+            output=output,
+            storage_url=url,
+            workers=workers or default_workers,
+            threads=threads or default_threads,
+            device=device,
+            timeout=timeout,
+            extends=extends,
+            source=source,
+        )
+
+
+def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
+    """Threads per worker that the study file or the flag names; None leaves them to the machine.
+
+    Raises:
+        UsageError: They name different numbers.
+    """
+    named = config.training.threads
+    if named is not None and threads not in (None, named):
+        raise UsageError(
+            f"--threads = {threads}: the study file names training.threads = {named}, because the"
+            " number of threads changes bits"
+        )
+    return named or threads
+
+
+def check_count(flag: str, value: int | None) -> None:
+    """Refuse a number of workers or threads that no machine has.
+
+    Raises:
+        UsageError: It is given, and not in 1 to 1024.
+    """
+    if value is not None and not 1 <= value <= 1024:  # noqa: PLR2004 - said in the message
+        raise UsageError(f"{flag} = {value}: allowed are 1 to 1024")
+
+
+def study_folder(output: Path, name: str) -> Path:
+    """Where a study's report and checkpoints stand."""
+    return output / name
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output folder that cannot be written, before anything is created.
+
+    Raises:
+        UsageError: It is a file, or not writable.
+    """
+    places = (output.absolute(), *output.absolute().parents)
+    existing = next(one for one in places if one.exists() or one.is_symlink())
+    if not existing.exists():
+        raise UsageError(f"--output {output}: {existing} is a link to nothing")
+    if not existing.is_dir():
+        raise UsageError(f"--output {output}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {output}: {existing} is not writable")

@@ -1,0 +1,165 @@
+"""One driver per study: a lock that the system releases by itself when its holder dies."""
+
+import json
+import os
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import uuid4
+
+import sqlalchemy
+
+from bakeoff.errors import StudyLockedError, StudyTakenOverError
+from bakeoff.files import LockHeldError, hold_lock
+from bakeoff.storage import DRIVER_KEY, Storage
+
+MAX_APPLICATION_NAME = 63
+"""What PostgreSQL keeps of it, in bytes."""
+GHOST_ATTEMPTS, GHOST_SECONDS = 50, 0.1
+"""How long a lost session of our own, that the server still believes in, is waited for to end."""
+HOLDER = """
+SELECT a.pid, a.application_name, a.client_addr::text, 'since ' || a.backend_start::text
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.objid::bigint = %s AND l.granted
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+STORED_DRIVER = """
+SELECT a.value_json FROM study_system_attributes a JOIN studies s USING (study_id)
+WHERE s.study_name = %s AND a.key = %s
+"""
+"""In Optuna's tables, because it is asked while Optuna waits for the session."""
+TAKEN_OVER = (
+    "study {name!r} was taken over by another driver{holder} while the storage was away; this one"
+    " stops, and the other one continues its runs"
+)
+
+
+@contextmanager
+def study_lock(storage: Storage, name: str) -> Iterator[None]:
+    """Hold the right to drive the study.
+
+    Raises:
+        StudyLockedError: Another driver holds it; the message names host, process and since when.
+    """
+    hold = _file_lock if storage.path is not None else _advisory_lock
+    with hold(storage, name):
+        yield
+
+
+@contextmanager
+def _file_lock(storage: Storage, name: str) -> Iterator[None]:
+    path = lock_path(storage, name)
+    try:
+        with hold_lock(path, json.dumps(_identity())):
+            yield
+    except LockHeldError as held:
+        raise StudyLockedError(_describe_holder(name, str(held))) from None
+
+
+def lock_path(storage: Storage, name: str) -> Path:
+    """The lock file beside the SQLite file."""
+    if storage.path is None:
+        raise ValueError("only SQLite storages have lock files")
+    return storage.path.with_name(f".{storage.path.name}.{name}.lock")
+
+
+@contextmanager
+def _advisory_lock(storage: Storage, name: str) -> Iterator[None]:
+    """Hold an advisory lock in the one session that the storage writes in."""
+    engine, lock = storage.optuna_storage.engine, _SessionLock(name)
+    engine.dispose()  # sessions without the lock
+    sqlalchemy.event.listen(engine, "connect", lock.on_connect)
+    try:
+        with engine.connect():
+            pass
+        storage.driver_token = lock.token
+        yield
+    finally:
+        storage.driver_token = ""
+        sqlalchemy.event.remove(engine, "connect", lock.on_connect)
+        engine.dispose()  # the lock goes with its session
+
+
+class _SessionLock:
+    """An advisory lock that every new session of an engine takes before anything else.
+
+    The engine has one session at a time, so all that is written is written under the lock. A new
+    session is made when the one before was lost (the server restarted, the network went away).
+    Should another driver have been at work meanwhile, the study bears its token, and this one stops
+    before it has written anything.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.token = uuid4().hex
+        self._name = name
+        self._key = zlib.crc32(f"bakeoff:{name}".encode())
+        who = f"bakeoff {self.token[:12]} process {os.getpid()} on {socket.gethostname()}"
+        self._who = who[:MAX_APPLICATION_NAME]
+        self._was_held = False
+
+    def on_connect(self, connection: Any, _: object) -> None:
+        """Take the lock in a new session of the driver's.
+
+        Raises:
+            StudyLockedError: Another driver holds it, and this one never did.
+            StudyTakenOverError: Another driver holds it, or has held it since.
+        """
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('application_name', %s, false)", (self._who,))
+                self._take(cursor)
+                self._check_token(cursor)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        self._was_held = True
+
+    def _take(self, cursor: Any) -> None:
+        for _ in range(GHOST_ATTEMPTS):
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (self._key,))
+            if cursor.fetchone()[0]:
+                return
+            cursor.execute(HOLDER, (self._key,))
+            holder = cursor.fetchone()
+            if holder is not None and holder[1] == self._who:
+                cursor.execute("SELECT pg_terminate_backend(%s)", (holder[0],))
+            elif holder is not None:
+                self._refuse(f" ({', '.join(str(part) for part in holder[1:] if part)})")
+            time.sleep(GHOST_SECONDS)
+        self._refuse("")
+
+    def _refuse(self, holder: str) -> NoReturn:
+        if self._was_held:
+            raise StudyTakenOverError(TAKEN_OVER.format(name=self._name, holder=holder))
+        raise StudyLockedError(f"study {self._name!r} is being run by another driver{holder}")
+
+    def _check_token(self, cursor: Any) -> None:
+        if not self._was_held:
+            return
+        cursor.execute(STORED_DRIVER, (self._name, DRIVER_KEY))
+        stored = cursor.fetchone()
+        if stored is not None and json.loads(stored[0]) != self.token:
+            raise StudyTakenOverError(TAKEN_OVER.format(name=self._name, holder=""))
+
+
+def _identity() -> dict[str, str | int]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _describe_holder(name: str, content: str) -> str:
+    try:
+        holder = json.loads(content)
+        who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (ValueError, KeyError):
+        who = "another process"
+    return f"study {name!r} is already being run by {who}; wait for it, or stop it with Ctrl-C"

@@ -1,0 +1,173 @@
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bakeoff.data.csv_file import Table, read_csv
+from bakeoff.errors import DataError
+
+FLOWERS = """\
+length,colour,width,kind
+1.5,red,2,tulip
+2.5,blue,3,rose
+-1e3,red,4,tulip
+"""
+
+
+def read(tmp_path: Path, content: str | bytes, **changes: Any) -> Table:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_csv(path, **{"target": None, "task": "classification", **changes})
+
+
+def test_numbers_are_features_and_text_gives_one_for_each_value(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS)
+    assert table.feature_names == ("length", "colour=blue", "colour=red", "width")
+    assert table.features.tolist() == [[1.5, 0, 1, 2], [2.5, 1, 0, 3], [-1000, 0, 1, 4]]
+    assert table.features.dtype == np.float32
+
+
+def test_the_last_column_is_the_target_and_its_values_the_classes(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS)
+    assert table.class_names == ("rose", "tulip")
+    assert table.labels.tolist() == [1, 0, 1]
+
+
+def test_another_column_can_be_the_target(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS, target="width")
+    assert table.class_names == ("2", "3", "4")
+    assert table.feature_names == ("length", "colour=blue", "colour=red", "kind=rose", "kind=tulip")
+
+
+def test_numbers_as_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b\n1,10\n2,9\n3,-1.0\n")
+    assert table.class_names == ("-1", "9", "10")
+    assert table.labels.tolist() == [2, 1, 0]
+
+
+def test_targets_of_regression_are_numbers(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS, target="length", task="regression")
+    assert table.labels.tolist() == [1.5, 2.5, -1000]
+    assert (table.labels.dtype, table.class_names) == (np.float32, ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        FLOWERS.replace(",", ";"),
+        FLOWERS.replace(",", "\t"),
+        FLOWERS.replace("\n", "\r\n"),
+        FLOWERS.replace("red", '"red"').replace("colour", '"colour"'),
+        FLOWERS.removesuffix("\n"),
+        FLOWERS.encode("utf-8-sig"),
+        gzip.compress(FLOWERS.encode()),
+    ],
+    ids=["semicolon", "tab", "windows", "quotes", "no last line feed", "mark", "gzip"],
+)
+def test_other_ways_to_write_the_same_table_read_the_same(
+    tmp_path: Path, content: str | bytes
+) -> None:
+    table, expected = read(tmp_path, content), read(tmp_path, FLOWERS)
+    assert table.features.tolist() == expected.features.tolist()
+    assert table.feature_names == expected.feature_names
+    assert (table.labels.tolist(), table.class_names) == ([1, 0, 1], ("rose", "tulip"))
+
+
+def test_words_that_other_programs_take_for_missing_are_words(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,c\n1,None,x\n2,NA,y\n")
+    assert table.feature_names == ("a", "b=NA", "b=None")
+
+
+def many(cell: str) -> str:
+    return "a,b\n" + "".join(f"{cell.format(row)},{row % 2}\n" for row in range(2000))
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "message"),
+    [
+        ("", {}, "is empty"),
+        ("a,b\n", {}, "has a header and no rows"),
+        ("a\n1\n", {}, "has one column; allowed are two or more"),
+        ("a,,b\n1,2,3\n", {}, "column 2 of the header has no name"),
+        ("a,b,a\n1,2,3\n", {}, "the header names 'a' twice"),
+        (FLOWERS, {"target": "knd"}, "data.target: unknown column 'knd'; did you mean 'kind'"),
+        (FLOWERS.replace("2.5", ""), {}, r"column 'length' has no value in row 2 \(1 cells"),
+        (FLOWERS.replace("2.5", "nan"), {}, "column 'length' has no value in row 2"),
+        ("a,b\n1,0\n2,NaN\n3,1\n", {}, "column 'b' has no value in row 2"),
+        (FLOWERS.replace(",rose", ""), {}, "column 'kind' has no value in row 2"),
+        (FLOWERS.replace("rose", "rose,9"), {}, "Expected 4 fields in line 3, saw 5"),
+        (FLOWERS.replace("tulip", "tulip,9").replace("rose", "rose,8"), {}, "more cells than the header"),
+        (FLOWERS.replace("2.5", "2.5 cm"), {}, "column 'length' holds '2.5 cm' in row 2, else numbers"),
+        (FLOWERS.replace("2.5", "NA"), {}, "column 'length' holds 'NA' in row 2, else numbers"),
+        (FLOWERS.replace("2.5", "1e300"), {}, "holds 1e[+]300 in row 2, too large"),
+        (FLOWERS.replace("2.5", "inf"), {}, "holds inf in row 2, too large"),
+        (FLOWERS, {"task": "regression"}, "target 'kind' holds 'tulip' in row 1; it must hold num"),
+        (FLOWERS, {"target": "length"}, 'holds fractions; .* task = "regression"'),
+        (many("word {}"), {}, "text with 2000 different values, 'word 0' for one; allowed are"),
+        (many("{}"), {"target": "a"}, "has 2000 different values; allowed are 1000 classes"),
+        ("a,b\n1,gr\xfcn\n".encode("latin-1"), {}, "cannot be read .*utf-8"),
+        ("\xfc,b\n1,2\n".encode("latin-1"), {}, r"is not UTF-8 text \(byte 0\)"),
+        ('a,b\n1,"open\n2,3\n', {}, "EOF inside string"),
+        (gzip.compress(FLOWERS.encode())[:-10], {}, "cannot be read"),
+    ],
+    ids=[
+        "empty", "no rows", "one column", "no name", "twice", "unknown target", "empty cell", "nan",
+        "nan target", "short row",
+        "one long row", "long rows", "text", "NA", "too large", "infinite", "text target", "fractions",
+        "many texts", "many classes", "latin-1", "latin-1 header", "open quote", "truncated",
+    ],
+)  # fmt: skip
+def test_table_that_cannot_be_used_is_refused_naming_column_and_row(
+    tmp_path: Path, content: str | bytes, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, content, **changes)
+    assert str(caught.value).startswith(f"{tmp_path / 'table.csv'}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_the_separator_is_no_comma(
+    tmp_path: Path, separator: str
+) -> None:
+    content = "size,price,kind\n1.5,-2,a\n2,3e2,b\n".replace(",", separator).replace(".", ",")
+    table = read(tmp_path, content)
+    assert table.feature_names == ("size", "price")
+    assert table.features.tolist() == [[1.5, -2], [2, 300]]
+
+
+def test_decimal_commas_can_be_the_target(tmp_path: Path) -> None:
+    assert read(tmp_path, "a;b\n1;0,5\n2;1,25\n", task="regression").labels.tolist() == [0.5, 1.25]
+
+
+def test_a_column_may_be_called_as_the_feature_of_another(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,a=x,kind\nx,7,u\nz,8,v\n")
+    assert table.features.tolist() == [[1, 0, 7], [0, 1, 8]]
+    assert [(one.column, one.value) for one in table.columns] == [
+        ("a", "x"),
+        ("a", "z"),
+        ("a=x", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('a,b\n"1,5",0\n"2,5",1\n', "'a' holds '1,5' in row 1, which looks like a number"),
+        ("a;b\n1.234,5;0\n2.345,5;1\n", "'a' holds '1.234,5' in row 1, which looks like a number"),
+        ('a,b\n"1,234.5",0\n"2,345.5",1\n', "holds '1,234.5' in row 1, which looks like a number"),
+        ("a;c;b\n1,5;2.5;0\n2,5;3.5;1\n", "'c' holds '2.5' in row 1, which cannot be kept as a nu"),
+    ],
+)
+def test_numbers_that_cannot_be_read_are_no_categories(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content)
+
+
+def test_addresses_and_dates_are_categories(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,c\n192.168.100.200,2026-01-02,0\n10.0.0.1,2026-01-03,1\n")
+    assert len(table.columns) == 4

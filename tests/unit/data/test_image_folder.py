@@ -1,0 +1,349 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from bakeoff.data import image_decoding
+from bakeoff.data.array_cache import NAMES
+from bakeoff.data.image_decoding import PROGRESS_FILE, decode_images, load_image_folder
+from bakeoff.data.image_folder import list_images
+from bakeoff.errors import DataError
+
+CLASSES = ("boot", "coat", "shirt")
+
+
+def pixels(size: tuple[int, ...] = (6, 5), seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+
+
+def write_images(folder: Path, *, each: int = 10, size: tuple[int, ...] = (6, 5)) -> Path:
+    """`each` images of each class, all different."""
+    for label, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            image = Image.fromarray(pixels(size, 100 * label + number))
+            image.save(folder / name / f"{number:03}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "arrays"
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def test_train_and_test_folders_are_decoded_in_order_with_their_classes(tmp_path: Path) -> None:
+    write_images(tmp_path / "set" / "train")
+    write_images(tmp_path / "set" / "test", each=2)
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert arrays.class_names == CLASSES
+    assert arrays.train_labels.tolist() == [0] * 10 + [1] * 10 + [2] * 10
+    assert arrays.test_labels.tolist() == [0, 0, 1, 1, 2, 2]
+    expected = [pixels(seed=100 * label + number) for label in range(3) for number in range(10)]
+    assert np.array_equal(arrays.train_inputs, np.array(expected)[:, None])
+    assert isinstance(arrays.train_inputs, np.memmap)
+
+
+def test_without_a_test_folder_a_stratified_fifth_is_locked_away(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert np.bincount(arrays.train_labels).tolist() == [8, 8, 8]
+    assert np.bincount(arrays.test_labels).tolist() == [2, 2, 2]
+    both = np.concatenate([arrays.train_inputs, arrays.test_inputs]).reshape(30, -1)
+    assert len(np.unique(both, axis=0)) == 30
+
+
+def test_colour_images_have_three_channels_and_grey_ones_among_them_too(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    colour = pixels((6, 5, 3))
+    Image.fromarray(colour).save(tmp_path / "set" / "shirt" / "colour.png")  # after all grey ones
+    images = list_images(tmp_path / "set")
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert arrays.train_inputs.shape[1:] == (3, 6, 5)
+    files = [*images.train.files, *images.test.files]
+    both = np.concatenate([arrays.train_inputs, arrays.test_inputs])
+    place = next(i for i, file in enumerate(files) if file.endswith("colour.png"))
+    assert np.array_equal(both[place].transpose(1, 2, 0), colour)
+    assert all(np.ptp(image, axis=0).max() == 0 for i, image in enumerate(both) if i != place)
+
+
+def test_images_of_all_sizes_are_cropped_and_scaled_to_the_size_asked_for(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    wide = np.zeros((8, 24), dtype=np.uint8)
+    wide[:, 8:16] = 200  # what a square crop at the centre keeps
+    Image.fromarray(wide).save(tmp_path / "set" / "boot" / "000.png")
+    images = list_images(tmp_path / "set")
+    arrays, _ = load_image_folder(tmp_path / "set", 4)
+    files = [*images.train.files, *images.test.files]
+    both = np.concatenate([arrays.train_inputs, arrays.test_inputs])
+    assert both.shape[1:] == (1, 4, 4)
+    place = next(i for i, file in enumerate(files) if file.endswith("boot/000.png"))
+    assert (both[place, 0, :, 1:3] == 200).all()
+    assert (both[place] > 150).all()
+
+
+def test_large_photographs_are_scaled_as_if_decoded_in_full(tmp_path: Path) -> None:
+    row, column = np.mgrid[0:300, 0:400]
+    photograph = np.stack([column * 0.6, row * 0.8, (row + column) * 0.3], axis=-1)
+    Image.fromarray(photograph.astype(np.uint8)).save(tmp_path / "photograph.jpg", quality=95)
+    form = image_decoding.ImageForm(channels=3, height=32, width=32, resized=True)
+    with Image.open(tmp_path / "photograph.jpg") as image:
+        fitted = ImageOps.fit(image.convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
+    expected = np.asarray(fitted).transpose(2, 0, 1).astype(int)
+    decoded = image_decoding.decode_image(str(tmp_path / "photograph.jpg"), form)
+    assert np.abs(decoded - expected).max() <= 3
+
+
+def test_folders_within_a_class_count_and_other_files_do_not(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    (tmp_path / "set" / "boot" / "more").mkdir()
+    Image.fromarray(pixels()).save(tmp_path / "set" / "boot" / "more" / "extra.PNG")
+    (tmp_path / "set" / "boot" / "notes.txt").write_text("not an image")
+    (tmp_path / "set" / ".hidden").mkdir()
+    images = list_images(tmp_path / "set")
+    assert images.class_names == CLASSES
+    assert len(images.train.files) + len(images.test.files) == 31
+
+
+# ---------------------------------------------------------------- how it is kept
+
+
+def test_second_start_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "set")
+    _, digest = load_image_folder(tmp_path / "set", None)
+    monkeypatch.setattr(image_decoding, "decode_images", None)
+    assert load_image_folder(tmp_path / "set", None)[1] == digest
+
+
+def test_every_pixel_changes_the_fingerprint(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    digests = {load_image_folder(tmp_path / "set", None)[1]}
+    for place in ((0, 0), (5, 4)):
+        changed = pixels(seed=107)
+        changed[place] ^= 1
+        Image.fromarray(changed).save(tmp_path / "set" / "coat" / "007.png")
+        digests.add(load_image_folder(tmp_path / "set", None)[1])
+    assert len(digests) == 3
+
+
+def test_several_processes_decode_the_same_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set", each=8)
+    expected = load_image_folder(tmp_path / "set", None)[1]
+    monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 5)
+    monkeypatch.setattr(image_decoding, "num_cores", lambda: 2)
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "other"))
+    assert load_image_folder(tmp_path / "set", None)[1] == expected
+
+
+SLOW_DECODER = """
+import os, sys, time
+from pathlib import Path
+from bakeoff.data import image_decoding
+decode_chunk = image_decoding._decode_chunk
+def slow(form, chunk, folder):
+    if chunk.start >= 12:
+        print("two thirds", flush=True)
+        time.sleep(60)
+    return decode_chunk(form, chunk, folder)
+image_decoding._decode_chunk = slow
+image_decoding.CHUNK_IMAGES = 6
+image_decoding.num_cores = lambda: 1
+image_decoding.load_image_folder(Path(sys.argv[1]), None)
+"""
+
+
+def test_killed_decoding_goes_on_where_it_was(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set" / "train")
+    write_images(tmp_path / "set" / "test", each=2)
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLOW_DECODER, str(tmp_path / "set")], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"two thirds\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    [partial] = cache.iterdir()
+    assert len((partial / PROGRESS_FILE).read_text().splitlines()) == 3  # the form, two chunks
+    decoded = []
+    decode = image_decoding.decode_image
+    monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 6)
+    monkeypatch.setattr(image_decoding, "num_cores", lambda: 1)
+    monkeypatch.setattr(
+        image_decoding, "decode_image", lambda *args: (decoded.append(args[0]), decode(*args))[1]
+    )
+    _, digest = load_image_folder(tmp_path / "set", None)
+    assert len(decoded) == 36 - 12
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "other"))
+    assert load_image_folder(tmp_path / "set", None)[1] == digest
+    assert sorted(path.name for path in next(cache.iterdir()).iterdir()) == sorted(
+        ["manifest.json", *(f"{name}.npy" for name in NAMES)]
+    )
+
+
+def test_killed_decoding_goes_on_in_colour_where_the_first_image_is_grey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set")
+    Image.fromarray(pixels((6, 5, 3))).save(tmp_path / "set" / "shirt" / "colour.png")
+    files = {"train_inputs": [str(path) for path in sorted((tmp_path / "set").glob("*/*"))]}
+    monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 6)
+    monkeypatch.setattr(image_decoding, "num_cores", lambda: 1)
+    decode_images(files, tmp_path, None, lambda done, total: None)
+    expected = np.load(tmp_path / "train_inputs.npy")
+    lines = (tmp_path / PROGRESS_FILE).read_text().splitlines(keepends=True)
+    (tmp_path / PROGRESS_FILE).write_text("".join(lines[:-2]))
+    told: list[tuple[int, int]] = []
+    decode_images(files, tmp_path, None, lambda done, total: told.append((done, total)))
+    assert told == [(30, 31), (31, 31)]
+    assert np.array_equal(np.load(tmp_path / "train_inputs.npy"), expected)
+
+
+@pytest.mark.parametrize("torn", ['"train_inputs 6', '"train_inputs 6 6"', "\x00\x00"])
+def test_torn_last_line_of_the_progress_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str
+) -> None:
+    write_images(tmp_path / "set")
+    files = {"train_inputs": list_images(tmp_path / "set").train.files}
+    monkeypatch.setattr(image_decoding, "CHUNK_IMAGES", 6)
+    monkeypatch.setattr(image_decoding, "num_cores", lambda: 1)
+    folder = tmp_path / "partial"
+    folder.mkdir()
+    decode_images(files, folder, None, lambda done, total: None)
+    expected = np.load(folder / "train_inputs.npy")
+    lines = (folder / PROGRESS_FILE).read_text().splitlines(keepends=True)
+    (folder / PROGRESS_FILE).write_text("".join(lines[:2]) + torn)
+    damaged = expected.copy()
+    damaged[6:] = 0
+    np.save(folder / "train_inputs.npy", damaged)
+    told: list[tuple[int, int]] = []
+    decode_images(files, folder, None, lambda done, total: told.append((done, total)))
+    assert np.array_equal(np.load(folder / "train_inputs.npy"), expected)
+    assert told == [(12, 24), (18, 24), (24, 24)]
+
+
+def test_two_processes_that_begin_at_once_decode_once(tmp_path: Path, cache: Path) -> None:
+    write_images(tmp_path / "set", each=30)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from bakeoff.data import reading_progress\n"
+        "reading_progress.DELAY_SECONDS = 0\n"
+        "from bakeoff.data.image_decoding import load_image_folder\n"
+        "print(load_image_folder(Path(sys.argv[1]), None)[1])"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "set")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    outputs = [child.communicate() for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert len({digest for digest, _ in outputs}) == 1
+    assert sum(b"decoding" in progress for _, progress in outputs) == 1
+    assert len(list(cache.iterdir())) == 1
+
+
+# ---------------------------------------------------------------- what is wrong
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 40)
+
+
+def write_wide(path: Path) -> None:
+    Image.fromarray(np.full((6, 5), 40_000, dtype=np.uint16)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, "damaged, or not an image"),
+        (lambda path: path.write_bytes(b""), "damaged, or not an image"),
+        (lambda path: path.write_text("text"), "damaged, or not an image"),
+        (lambda path: Image.fromarray(pixels((7, 5))).save(path), r"is 5x7, others are 5x6; \[data\] image_size"),
+        (write_wide, "pixels of more than 8 bits"),
+    ],
+    ids=["truncated", "empty", "text", "size", "16 bits"],
+)  # fmt: skip
+def test_image_that_cannot_be_used_is_named(tmp_path: Path, damage: Any, message: str) -> None:
+    write_images(tmp_path / "set")
+    damage(tmp_path / "set" / "coat" / "004.png")
+    with pytest.raises(DataError, match=message) as caught:
+        load_image_folder(tmp_path / "set", None)
+    assert str(caught.value).startswith(str(tmp_path / "set" / "coat" / "004.png"))
+    assert "\n" not in str(caught.value)
+
+
+def test_image_that_unpacks_to_far_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(DataError, match=r"boot/.*DecompressionBombWarning"):
+        load_image_folder(tmp_path / "set", None)
+
+
+def make_one_class(root: Path) -> None:
+    (root / "boot").mkdir(parents=True)
+
+
+def make_empty_class(root: Path) -> None:
+    write_images(root)
+    (root / "dress").mkdir()
+
+
+def make_strange_test_class(root: Path) -> None:
+    write_images(root / "train")
+    write_images(root / "test")
+    (root / "test" / "dress").mkdir()
+
+
+def make_dead_link(root: Path) -> None:
+    write_images(root)
+    (root / "coat" / "dead.png").symlink_to("nowhere.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: None, "no such folder"),
+        (lambda root: root.write_text("file"), "is no folder"),
+        (Path.mkdir, "has 0 class folders; allowed: two or more"),
+        (make_one_class, "has 1 class folders"),
+        (make_empty_class, r"dress: has no images \(\.bmp"),
+        (make_strange_test_class, r"test/dress: the training data has no class 'dress'"),
+        (make_dead_link, "dead.png: No such file"),
+        (lambda root: write_images(root, each=1), "no test set, and class 0 has too few samples"),
+    ],
+    ids=["missing", "file", "empty", "one class", "empty class", "test class", "link", "scarce"],
+)
+def test_folder_that_cannot_be_used_is_refused(tmp_path: Path, make: Any, message: str) -> None:
+    make(tmp_path / "set")
+    with pytest.raises(DataError, match=message):
+        load_image_folder(tmp_path / "set", None)
+
+
+def test_decoding_that_does_not_fit_the_disk_says_so_before_it_begins(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set")
+    free = type("Usage", (), {"free": 100})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+    with pytest.raises(DataError, match=r"decoded images need 0\.0 GB and 0\.0 GB are free"):
+        load_image_folder(tmp_path / "set", None)

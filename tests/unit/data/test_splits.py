@@ -1,0 +1,107 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakeoff.data.splits import (
+    hold_out,
+    hold_out_any,
+    hold_out_last,
+    long_tail,
+    long_tail_counts,
+    stratified_order,
+)
+
+LABELS = np.repeat(np.arange(4), (100, 50, 30, 20))
+
+
+def test_order_holds_every_sample_once() -> None:
+    assert sorted(stratified_order(LABELS, 0)) == list(range(200))
+
+
+@given(seed=st.integers(0, 2**31 - 1), count=st.integers(4, 200))
+def test_every_beginning_of_the_order_is_stratified(seed: int, count: int) -> None:
+    chosen = np.bincount(LABELS[stratified_order(LABELS, seed)[:count]], minlength=4)
+    assert chosen.min() >= 1
+    assert np.abs(chosen - count * np.bincount(LABELS) / 200).max() <= 2
+
+
+def test_same_seed_gives_the_same_order_and_another_seed_another() -> None:
+    first, again, other = (stratified_order(LABELS, seed) for seed in (3, 3, 4))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_kept_and_held_out_samples_are_all_samples() -> None:
+    kept, held = hold_out(LABELS, 0.2, 0)
+    assert sorted([*kept, *held]) == list(range(200))
+    assert len(held) == 40
+
+
+def test_class_that_cannot_be_on_both_sides_is_named() -> None:
+    with pytest.raises(ValueError, match=r"class 2 has too few samples \(1\)"):
+        hold_out(np.array([0] * 10 + [1] * 10 + [2]), 0.2, 0)
+
+
+def test_long_tail_of_cifar_has_the_published_counts() -> None:
+    """Source: CIFAR-10-LT with imbalance 100, as in LDAM (Cao et al. 2019): 5000 down to 50."""
+    counts = long_tail_counts(np.full(10, 5000), 100)
+    published = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert np.abs(counts - published).max() <= 1  # they cut off, we round
+
+
+@given(imbalance=st.floats(1, 40), seed=st.integers(0, 2**31 - 1))
+def test_long_tail_keeps_the_counts_it_should(imbalance: float, seed: int) -> None:
+    kept = long_tail(LABELS, imbalance, seed)
+    counts = np.bincount(LABELS[kept])
+    assert counts.tolist() == long_tail_counts(np.bincount(LABELS), imbalance).tolist()
+    assert (counts <= np.bincount(LABELS)).all()
+    assert counts[0] / imbalance == pytest.approx(counts[-1], abs=1)
+    assert kept.tolist() == sorted(set(kept))
+
+
+def test_long_tail_of_more_imbalance_is_contained_in_one_of_less() -> None:
+    labels = np.repeat(np.arange(4), 60)
+    assert set(long_tail(labels, 30, 0)) < set(long_tail(labels, 3, 0))
+    assert long_tail(labels, 1, 0).tolist() == list(range(240))
+
+
+def test_long_tail_depends_on_its_seed() -> None:
+    first, again, other = (long_tail(LABELS, 9, seed) for seed in (3, 3, 4))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_long_tail_without_a_sample_of_some_class_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no sample of class 3 would be left \(60 of class 0\)"):
+        long_tail(np.repeat(np.arange(4), 60), 200, 0)
+
+
+# ---------------------------------------------------------------- samples without classes
+
+
+def test_any_samples_are_held_out_by_seed() -> None:
+    kept, held = hold_out_any(50, 0.2, 3)
+    assert sorted([*kept, *held]) == list(range(50))
+    assert len(held) == 10
+    assert not np.array_equal(held, np.arange(40, 50))
+    assert np.array_equal(held, hold_out_any(50, 0.2, 3)[1])
+    assert not np.array_equal(held, hold_out_any(50, 0.2, 4)[1])
+
+
+def test_last_samples_are_held_out_where_their_order_matters() -> None:
+    kept, held = hold_out_last(50, 0.1)
+    assert (kept.tolist(), held.tolist()) == (list(range(45)), list(range(45, 50)))
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda n: hold_out_any(n, 0.6, 0), lambda n: hold_out_last(n, 0.6)],
+    ids=["any", "last"],
+)
+def test_one_sample_at_least_is_on_each_side(hold: Callable[[int], object]) -> None:
+    assert [len(part) for part in hold(2)] == [1, 1]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"too few samples \(1\)"):
+        hold(1)

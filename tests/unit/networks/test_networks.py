@@ -1,0 +1,188 @@
+"""Every model gives what its task asks for, on every kind of input it says it takes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bakeoff.components.models import MODELS
+from bakeoff.data.inputs import InputKind
+from bakeoff.errors import UsageError
+from bakeoff.networks.sequence import Attention
+from bakeoff.ranges import ParamValue
+from bakeoff.records import Task
+from bakeoff.training.build import build_model
+
+SHAPES: dict[InputKind, tuple[int, ...]] = {
+    "features": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,),
+}  # fmt: skip
+CELLS = [(spec.name, kind) for spec in MODELS for kind in spec.inputs]
+
+
+def build(name: str, kind: InputKind, **params: ParamValue) -> nn.Module:
+    task: Task = "language" if kind == "tokens" else "classification"
+    return build_model(name, params, input_shape=SHAPES[kind], num_outputs=7, task=task)
+
+
+def some_samples(kind: InputKind, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "tokens":
+        return torch.randint(0, 7, (4, *SHAPES[kind]), generator=generator)
+    return torch.randn(4, *SHAPES[kind], generator=generator)
+
+
+@pytest.mark.parametrize(("name", "kind"), CELLS, ids=lambda value: value)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_registered_model_gives_outputs_and_every_weight_a_gradient(
+    name: str, kind: InputKind, dropout: float
+) -> None:
+    model = build(name, kind, dropout=dropout).train()
+    outputs = model(some_samples(kind))
+    outputs.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert outputs.shape == ((4, 11, 7) if kind == "tokens" else (4, 7))
+    assert all(weights.grad is not None for weights in model.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS.names)
+def test_same_seed_gives_the_same_weights(name: str) -> None:
+    models = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        models.append(build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10))
+    first, again, other = (
+        torch.cat([weights.flatten() for weights in model.parameters()]) for model in models
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in MODELS if "tokens" in spec.inputs])
+def test_language_model_does_not_look_ahead(name: str) -> None:
+    model, tokens = build(name, "tokens").eval(), some_samples("tokens")
+    changed = tokens.clone()
+    changed[:, 6:] = (changed[:, 6:] + 1) % 7
+    before, after = model(tokens), model(changed)
+    assert torch.allclose(before[:, :6], after[:, :6], atol=1e-6)
+    assert not torch.allclose(before[:, 6:], after[:, 6:], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in MODELS if "tokens" in spec.inputs])
+def test_order_of_the_rows_matters(name: str) -> None:
+    model, rows = build(name, "rows").eval(), some_samples("rows")
+    assert not torch.allclose(model(rows), model(rows.flip(1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in MODELS if "tokens" in spec.inputs])
+def test_image_is_read_row_by_row(name: str) -> None:
+    images = some_samples("image")
+    torch.manual_seed(0)
+    of_images = build(name, "image").eval()
+    torch.manual_seed(0)
+    of_rows = build_model(name, {}, input_shape=(9, 36), num_outputs=7).eval()
+    rows = torch.stack([images[:, :, row].flatten(1) for row in range(9)], dim=1)
+    assert torch.equal(of_images(images), of_rows(rows))
+
+
+def test_attention_is_that_of_torch() -> None:
+    torch.manual_seed(0)
+    ours = Attention(8, 2, 0.0, is_causal=True)
+    theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+    theirs.load_state_dict({
+        "in_proj_weight": ours.projections.weight, "in_proj_bias": ours.projections.bias,
+        "out_proj.weight": ours.into_stream.weight, "out_proj.bias": ours.into_stream.bias,
+    })  # fmt: skip
+    states = torch.randn(3, 5, 8)
+    mask = nn.Transformer.generate_square_subsequent_mask(5)
+    expected, _ = theirs(states, states, states, attn_mask=mask, need_weights=False)
+    assert torch.allclose(ours(states), expected, atol=1e-6)
+
+
+def test_width_of_a_transformer_must_be_a_multiple_of_its_heads() -> None:
+    with pytest.raises(UsageError, match=r"model.width = 50 must be a multiple of model.heads = 4"):
+        build("transformer", "rows", width=50)
+
+
+def test_resnet8_has_eight_layers_with_weights_and_halves_the_sides_twice() -> None:
+    model = build("resnet8", "image")
+    layers = [one for one in model.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
+    shortcuts = [one for one in layers if getattr(one, "kernel_size", None) == (1, 1)]
+    assert (len(layers), len(shortcuts)) == (8 + 2, 2)
+    assert model[:6](torch.randn(1, 3, 32, 32)).shape == (1, 64, 8, 8)  # type: ignore[index]
+
+
+def test_model_parameters_shape_the_network() -> None:
+    params = {"width": 24, "depth": 3, "dropout": 0.25}
+    model = build_model("mlp", params, input_shape=(64,), num_outputs=10)
+    widths = [layer.out_features for layer in model if isinstance(layer, nn.Linear)]  # type: ignore[attr-defined]
+    drops = [layer.p for layer in model if isinstance(layer, nn.Dropout)]  # type: ignore[attr-defined]
+    assert (widths, drops) == ([24, 24, 24, 10], [0.25] * 3)
+
+
+def test_trying_a_model_leaves_its_statistics_alone() -> None:
+    model = build_model("cnn", {}, input_shape=(1, 8, 8), num_outputs=10)
+    assert int(model[1].num_batches_tracked) == 0  # type: ignore[index,union-attr,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_models:build_frozen", "has no trainable parameters"),
+        ("own_models:build_wrong_shape", r"gives \[2, 11\], not outputs of shape \[2, 10\]"),
+        ("own_models:build_wrong_input", r"does not take inputs of shape \[2, 1, 8, 8\]"),
+        ("own_models:build_number", "is int, not a torch.nn.Module"),
+        ("own_models:build_failing", "KeyError: 'own fault'"),
+        ("own_models:not_a_function", "is not a function"),
+        ("own_models:build_nothing", "has no attribute 'build_nothing'"),
+        ("no_such_models:build", "cannot import 'no_such_models'"),
+    ],
+)
+def test_unusable_model_of_the_user_is_refused_by_name(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10)
+    assert name.partition(":")[0] in str(caught.value)
+
+
+def test_parameter_that_the_users_function_does_not_take_is_refused() -> None:
+    with pytest.raises(UsageError, match="unexpected keyword argument 'width'"):
+        build_model("own_models:build_noisy", {"width": 3}, input_shape=(64,), num_outputs=10)
+
+
+def test_running_out_of_memory_is_not_taken_for_a_wrong_model() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        build_model("own_models:build_out_of_memory", {}, input_shape=(64,), num_outputs=10)
+
+
+def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -> None:
+    with pytest.raises(UsageError, match=r"cannot take rows \[T, F\]; .* need their channel"):
+        build_model("cnn", {}, input_shape=(28, 28), num_outputs=10)
+
+
+def test_model_for_images_refuses_rows() -> None:
+    with pytest.raises(UsageError, match=r"'cnn' cannot take features \[F\]; it takes image"):
+        build_model("cnn", {}, input_shape=(64,), num_outputs=10)
+
+
+OWN_MODELS = {
+    "def build(:\n": "cannot import 'lone_model' for 'lone_model:build': SyntaxError: invalid syntax",
+    "import no_such_package\n": "ModuleNotFoundError: No module named 'no_such_package' (lone_model.py:1)",
+    "def other():\n    pass\n": "module 'lone_model' has no attribute 'build'",
+    "build = 3\n": "is not a function",
+    "print('noise')\nraise SystemExit(3)\n": "SystemExit: 3 (lone_model.py:2)",
+    "def build(**_):\n    raise SystemExit('bye')\n": "SystemExit: bye (lone_model.py:2)",
+    "def build():\n    pass\n": "got an unexpected keyword argument 'input_shape'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "message"), OWN_MODELS.items(), ids=range(len(OWN_MODELS)))
+def test_a_model_that_cannot_be_built_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str
+) -> None:
+    (tmp_path / "lone_model.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lone_model", raising=False)
+    with pytest.raises(UsageError) as caught:
+        build_model("lone_model:build", {}, input_shape=(4,), num_outputs=2)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,140 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from bakeoff.search.pruning_audit import FEWEST, is_audited, rank_correlation
+from search_simulation import EPOCHS, Simulation, search_of
+
+
+@pytest.mark.parametrize(
+    ("num_trials", "share", "expected"),
+    [
+        (20, 0.1, [4, 14]),
+        (100, 0.1, list(range(4, 100, 10))),
+        (3, 0.1, [2]),
+        (1, 0.1, [0]),
+        (8, 0.5, [0, 2, 4, 6]),
+        (4, 1.0, [0, 1, 2, 3]),
+        (50, 0.0, []),
+    ],
+)
+def test_a_share_of_the_trials_is_audited_evenly_and_at_least_one(num_trials, share, expected):
+    audited = [index for index in range(num_trials) if is_audited(index, num_trials, share)]
+    assert audited == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=12))
+def test_the_rank_correlation_is_spearmans(pairs):
+    first, second = zip(*pairs, strict=True)
+    if len(set(first)) > 1 and len(set(second)) > 1:
+        assert rank_correlation(first, second) == pytest.approx(spearmanr(first, second).statistic)
+    else:
+        assert rank_correlation(first, second) == 0.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    values=st.lists(st.integers(0, 20) | st.just(math.nan), min_size=24, max_size=24),
+    num_workers=st.integers(1, 4),
+    turns=st.lists(st.integers(0, 3), max_size=150),
+    pruner=st.sampled_from(["halving", "median", "hyperband"]),
+)
+def test_an_audited_trial_is_never_pruned_and_others_are_not_spared(
+    values, num_workers, turns, pruner
+):
+    search = search_of(trials_per_arm=12, pruner=pruner, audit=0.25)
+    simulation = Simulation(search, lambda plan, number, epoch: values[number] + epoch / 100)
+    simulation.run(num_workers, turns)
+    for number, plan in simulation.plans.items():
+        outcome = simulation.records[number].outcome
+        if plan.audited:
+            assert outcome == ("diverged" if math.isnan(values[number]) else "complete")
+        else:
+            assert number not in simulation.spared
+    assert sum(plan.audited for plan in simulation.plans.values()) == 2 * 3
+
+
+def test_under_halving_audited_trials_cost_nothing_while_their_arm_draws():
+    """So the search finds what it would have found without an audit, in the same order."""
+
+    def proposals(audit):
+        search = search_of(trials_per_arm=20, sampler="tpe", startup_trials=5, audit=audit)
+        simulation = Simulation(search, lambda plan, number, epoch: number * 7 % 11 + epoch / 100)
+        simulation.run(1, [])
+        return [plan.params for plan in simulation.plans.values()]
+
+    assert proposals(0.0) == proposals(0.2)
+
+
+def misleading(plan, number, epoch):
+    """What is ahead early is behind in the end."""
+    return (number * 7 % 23) * (0.5 - epoch / EPOCHS)
+
+
+def honest(plan, number, epoch):
+    return (number * 7 % 23) * (0.5 + epoch / EPOCHS)
+
+
+def run(pruner, curve, share=0.4, trials=40):
+    search = search_of(
+        trials_per_arm=trials,
+        pruner=pruner,
+        audit=share,
+        optimizers=["sgd"],
+        schedulers=["constant"],
+    )
+    simulation = Simulation(search, curve)
+    simulation.run(1, [])
+    return simulation
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_pruning_switches_itself_off_where_early_values_mislead_and_says_so(pruner):
+    simulation = run(pruner, misleading)
+    (note,) = simulation.search.take_notes()
+    assert note.startswith("pruning is off for sgd, constant: of 8 audited trials the rank")
+    assert simulation.search.take_notes() == ()
+    audited = [number for number, plan in simulation.plans.items() if plan.audited]
+    last = audited[FEWEST - 1]
+    outcomes = {simulation.records[number].outcome for number in simulation.plans if number > last}
+    assert outcomes == {"complete"}
+    if pruner == "halving":
+        assert {record.outcome for record in simulation.records.values()} == {"complete"}
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_pruning_stays_on_where_early_values_tell(pruner):
+    simulation = run(pruner, honest)
+    assert simulation.search.take_notes() == ()
+    assert "pruned" in {record.outcome for record in simulation.records.values()}
+
+
+def test_too_few_audited_trials_decide_nothing():
+    simulation = run("median", misleading, share=(FEWEST - 1) / 40)
+    assert simulation.search.take_notes() == ()
+
+
+@pytest.mark.parametrize("pruner", ["halving", "median"])
+def test_what_pruning_would_have_ended_is_known(pruner):
+    simulation = run(pruner, honest)
+    plans = simulation.plans
+    spared = {simulation.plans[number].audited for number in simulation.spared}
+    assert spared == {True}
+    audited = [number for number, plan in plans.items() if plan.audited]
+    best = max(audited, key=lambda number: simulation.records[number].score)
+    assert best not in simulation.spared
+
+
+def test_an_audit_taken_up_after_a_restart_knows_the_same():
+    first = run("median", misleading)
+    again = search_of(
+        trials_per_arm=40, pruner="median", audit=0.4, optimizers=["sgd"], schedulers=["constant"]
+    )
+    for number, record in sorted(first.records.items()):
+        plan = again.restore(record)
+        assert plan == first.plans[number]
+        again.finish(plan, record)
+    assert again.take_notes() == first.search.take_notes() != ()

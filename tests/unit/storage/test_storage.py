@@ -1,0 +1,408 @@
+import contextlib
+import fcntl
+import math
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.records import EpochResult, TrialPlan, TrialRecord
+from bakeoff.storage import Storage
+from bakeoff.storage.database import choose_storage_url, filesystem_type, parse_storage_url, shown
+from study_examples import study_facts
+
+PLAN = TrialPlan(
+    arm="sgd",
+    params={
+        "optimizer": "sgd",
+        "scheduler": "cosine",
+        "sgd.learning_rate": 0.01,
+        "sgd.momentum": 0.5,
+        "sgd.weight_decay": 0.0,
+        "cosine.warmup_fraction": 0.1,
+    },
+    seed=17,
+    phase="random",
+)
+
+
+def record_of(number, **changes):
+    record = TrialRecord(
+        number=number,
+        arm="sgd",
+        params=PLAN.params,
+        outcome="complete",
+        score=0.75,
+        seed=17,
+        phase="random",
+        history=(
+            EpochResult(epoch=1, metrics={"accuracy": 0.5, "loss": 2.0}, train_seconds=0.25),
+            EpochResult(epoch=2, metrics={"accuracy": 0.75, "loss": 1.0}, train_loss=0.5,
+                        learning_rate=0.01, grad_norm=3.0, steps=7, status="finished"),
+        ),
+        epochs_planned=4,
+    )  # fmt: skip
+    return replace(record, **changes)
+
+
+@pytest.fixture
+def storage(storage_url, config):
+    storage = Storage(storage_url, create=True)
+    storage.create(config, study_facts())
+    return storage
+
+
+def same(left, right):
+    """Equality where NaN equals NaN."""
+    return repr(left) == repr(right)
+
+
+def test_settings_and_facts_come_back_as_they_were_stored(storage, config):
+    assert storage.load_config("toy") == config
+    assert storage.load_facts("toy") == study_facts()
+    assert storage.names() == ("toy",)
+
+
+def test_confusion_is_stored_for_the_latest_epoch_that_has_one(storage, config):
+    matrices = (((1, 2), (3, 4)), ((2, 1), (3, 4)), ())
+    history = tuple(
+        EpochResult(epoch=epoch, metrics={"accuracy": 0.5}, confusion=confusion)
+        for epoch, confusion in enumerate(matrices, 1)
+    )
+    number, trial_id = storage.begin(config, PLAN)
+    storage.finish(trial_id, record_of(number, history=history))
+    [(_, loaded)] = storage.load_runs("toy", "search")
+    assert [result.confusion for result in loaded.history] == [(), matrices[1], ()]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"outcome": "pruned", "score": 0.5, "stop_reason": "behind its cohort at epoch 2"},
+        {"outcome": "diverged", "score": 0.1},
+        {"outcome": "failed", "score": None, "history": (), "stop_reason": "ValueError: no"},
+        {"outcome": "infeasible", "score": None, "attempts": 3},
+        {"audited": True, "decision_epochs": (2, 3)},
+        {"purpose": "confirm", "configuration": 4, "phase": "user",
+         "test_metrics": {"accuracy": 0.7, "loss": math.nan}},
+        {"history": (EpochResult(epoch=1, metrics={"accuracy": math.nan, "loss": math.inf},
+                                 train_loss=math.nan, status="diverged"),)},
+    ],
+)  # fmt: skip
+def test_a_run_comes_back_as_it_was_stored(storage, config, changes):
+    record = record_of(0, **changes)
+    plan = replace(
+        PLAN, purpose=record.purpose, configuration=record.configuration, phase=record.phase,
+        audited=record.audited, decision_epochs=record.decision_epochs,
+    )  # fmt: skip
+    number, trial_id = storage.begin(config, plan)
+    storage.finish(trial_id, record)
+    ((_, loaded),) = storage.load_runs("toy", record.purpose)
+    assert number == 0
+    assert same(loaded, record)
+
+
+def test_a_running_trial_is_known_by_what_was_reported(storage, config):
+    _, trial_id = storage.begin(config, PLAN)
+    storage.report(trial_id, 1, 0.5)
+    storage.report(trial_id, 2, 0.6)
+    ((_, loaded),) = storage.load_runs("toy", "search")
+    assert loaded.outcome == "running"
+    assert loaded.values("accuracy") == (0.5, 0.6)
+    assert loaded.params == PLAN.params
+
+
+def test_confirmation_runs_are_kept_apart_and_numbered_by_themselves(storage, config):
+    storage.begin(config, PLAN)
+    number, _ = storage.begin(config, replace(PLAN, purpose="confirm", configuration=0))
+    assert number == 0
+    assert len(storage.load_runs("toy", "search")) == 1
+    assert len(storage.load_runs("toy", "confirm")) == 1
+
+
+def test_the_stored_study_is_an_ordinary_optuna_study(storage, config, storage_url):
+    _, trial_id = storage.begin(config, PLAN)
+    storage.report(trial_id, 1, 0.5)
+    storage.finish(trial_id, record_of(0))
+    study = optuna.load_study(study_name="toy", storage=storage_url)
+    assert study.best_value == 0.75
+    assert study.best_params == {name: value for name, value in PLAN.params.items() if value != 0.0}
+    assert study.trials[0].intermediate_values == {1: 0.5}
+    assert study.trials[0].user_attrs["arm"] == "sgd"
+    assert study.trials[0].user_attrs["epochs"] == 2
+
+
+def test_opening_for_reading_creates_nothing(tmp_path):
+    with pytest.raises(StorageError, match="does not exist"):
+        Storage(f"sqlite:///{tmp_path / 'none.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_of_another_program_is_not_touched(storage_url):
+    optuna.create_study(study_name="theirs", storage=storage_url)
+    storage = Storage(storage_url, create=True)
+    assert storage.names() == ()
+    with pytest.raises(StorageError, match=r"not made by bakeoff.* --study theirs --arm"):
+        storage.has("theirs")
+
+
+def test_an_unknown_study_is_answered_with_the_nearest_name(storage):
+    with pytest.raises(UsageError, match="unknown study 'tory'; did you mean 'toy'"):
+        storage.load_config("tory")
+
+
+def test_a_deleted_study_is_gone_with_its_confirmation_runs(storage):
+    storage.delete("toy")
+    assert storage.names() == ()
+    assert storage.optuna_storage.get_all_studies() == []
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("num_writes", range(7))
+def test_a_study_that_a_kill_left_half_made_is_made_again(storage_url, config, num_writes):
+    """`create` makes two studies and sets two attributes of each: six writes."""
+    storage = Storage(storage_url, create=True)
+    rdb, left = storage.optuna_storage, [num_writes]
+
+    def dies_after(write):
+        def counted(*arguments):
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return write(*arguments)
+
+        return counted
+
+    rdb.create_new_study = dies_after(rdb.create_new_study)
+    rdb.set_study_system_attr = dies_after(rdb.set_study_system_attr)
+    with contextlib.suppress(Killed):
+        storage.create(config, study_facts())
+    again = Storage(storage_url, create=True)
+    again.remove_half_made("toy")
+    if not again.has("toy"):
+        again.create(config, study_facts())
+    assert again.load_config("toy") == config
+    assert len(again.optuna_storage.get_all_studies()) == 2
+
+
+def test_a_lost_acknowledgement_makes_no_second_trial(storage, config):
+    rdb = storage.optuna_storage
+    for name in ("create_new_trial", "set_trial_state_values"):
+        setattr(rdb, name, acknowledges_late(getattr(rdb, name)))
+    number, trial_id = storage.begin(config, PLAN)
+    storage.finish(trial_id, record_of(0))
+    assert number == 0
+    assert [record.outcome for _, record in storage.load_runs("toy", "search")] == ["complete"]
+
+
+def acknowledges_late(write):
+    """The first call does its work, and its answer is lost."""
+    calls = []
+
+    def late(*arguments, **keywords):
+        answer = write(*arguments, **keywords)
+        calls.append(answer)
+        if len(calls) == 1:
+            raise optuna.exceptions.StorageInternalError("connection lost")
+        return answer
+
+    return late
+
+
+def test_a_storage_that_is_away_is_waited_for_and_the_user_told(storage, config):
+    reasons = []
+    storage.on_wait = reasons.append
+    rdb = storage.optuna_storage
+    rdb.create_new_trial = acknowledges_late(rdb.create_new_trial)
+    storage.begin(config, PLAN)
+    assert reasons == ["the storage does not answer (connection lost); waiting for it"]
+
+
+def test_a_study_deleted_by_another_program_is_said_so(storage, config, storage_url):
+    _, trial_id = storage.begin(config, PLAN)
+    optuna.delete_study(study_name="toy", storage=storage_url)
+    with pytest.raises(StorageError, match="deleted or changed by another program"):
+        storage.report(trial_id, 1, 0.5)
+
+
+def test_a_trial_that_another_program_put_in_is_none_of_ours(storage, config, storage_url):
+    storage.begin(config, PLAN)
+    optuna.load_study(study_name="toy", storage=storage_url).enqueue_trial({"x": 1})
+    assert len(storage.load_runs("toy", "search")) == 1
+
+
+@pytest.mark.parametrize("content", ["tables of others", "nothing"])
+def test_reading_writes_nothing_into_a_file_without_studies(tmp_path, content):
+    file = tmp_path / "app.db"
+    connection = sqlite3.connect(file)
+    if content != "nothing":
+        connection.execute("CREATE TABLE notes (text)")
+    connection.commit()
+    connection.close()
+    file.touch()
+    before = file.read_bytes()
+    with pytest.raises(EmptyStorageError, match="holds no studies"):
+        Storage(f"sqlite:///{file}")
+    assert file.read_bytes() == before
+
+
+def test_no_study_is_stored_among_the_tables_of_another_program(tmp_path):
+    file = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+        connection.commit()
+    with pytest.raises(StorageError, match="belongs to another program"):
+        Storage(f"sqlite:///{file}", create=True)
+
+
+@pytest.mark.parametrize("num_starts", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_several_processes_may_make_the_same_storage_at_once(storage_url, num_starts):
+    code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1], create=True)"
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code, storage_url], stderr=subprocess.PIPE)
+        for _ in range(num_starts)
+    ]
+    errors = [start.communicate()[1].decode() for start in starts]
+    assert errors == [""] * num_starts
+
+
+READER = """
+import sys
+from bakeoff.storage import Storage
+storage, count = Storage(sys.argv[1]), 0
+print("reads", flush=True)
+while len(record := storage.load_record("toy").trials) < int(sys.argv[2]):
+    count += 1
+print(count)
+"""
+
+
+def test_readers_at_every_moment_neither_fail_nor_make_the_driver_wait(
+    storage, config, storage_url
+):
+    reasons, num_trials = [], 60
+    storage.on_wait = reasons.append
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, storage_url, str(num_trials)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for reader in readers:
+        assert reader.stdout.readline() == "reads\n"
+    for _ in range(num_trials):
+        number, trial_id = storage.begin(config, PLAN)
+        for epoch in (1, 2, 3):
+            storage.report(trial_id, epoch, 0.5)
+        storage.finish(trial_id, record_of(number))
+    told = [reader.communicate(timeout=60) for reader in readers]
+    assert [err for _, err in told] == ["", ""]
+    assert all(int(out) > 0 for out, _ in told)
+    assert reasons == []
+
+
+def test_readers_wait_until_the_tables_are_made(storage_url, tmp_path):
+    """A reader that came between two tables would make the rest itself, and stop the writer."""
+    Storage(storage_url, create=True)
+    code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1]); print('read')"
+    with (tmp_path / ".studies.db.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reader = subprocess.Popen([sys.executable, "-c", code, storage_url], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            reader.wait(timeout=3)
+    assert reader.communicate(timeout=30)[0] == b"read\n"
+
+
+def test_writers_take_turns(storage, config, tmp_path):
+    """A transaction of the storage holds the write lock from its beginning."""
+    with storage.optuna_storage.engine.begin():
+        other = sqlite3.connect(tmp_path / "studies.db", timeout=0.05)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+LEAVER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM studies").fetchall()
+connection.close()  # the last one that has locks removes the log
+"""
+
+
+def test_opening_a_storage_gives_up_no_lock_that_this_process_holds(
+    storage, config, storage_url, tmp_path
+):
+    """A file descriptor of the database's own, once closed, would take them all along."""
+    storage.begin(config, PLAN)
+    Storage(storage_url)
+    file = tmp_path / "studies.db"
+    subprocess.run([sys.executable, "-c", LEAVER, str(file)], check=True)
+    assert file.with_name("studies.db-wal").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "cannot understand"),
+        ("nonsense", "cannot understand"),
+        ("sqlit:///x.db", "unknown scheme 'sqlit'; did you mean 'sqlite'"),
+        ("redis://localhost", "unknown scheme 'redis'"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("postgresql://u:secret@host:port/db", "cannot understand the URL"),
+    ],
+)
+def test_a_wrong_storage_url_is_refused_in_one_line(url, message):
+    with pytest.raises(UsageError, match=message):
+        parse_storage_url(url)
+
+
+def test_a_password_in_a_wrong_url_is_not_shown():
+    with pytest.raises(UsageError) as caught:
+        parse_storage_url("postgresql//user:canary@host")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://user:canary@host/db", "postgresql://host/db?user=u&password=canary"],
+)
+def test_a_password_is_never_shown(url):
+    assert "canary" not in shown(parse_storage_url(url))
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space", "50%20off", "a?b", "sharp#"])
+def test_the_default_storage_is_in_the_output_folder_whatever_its_name(tmp_path, folder):
+    url = parse_storage_url(choose_storage_url(None, tmp_path / folder))
+    assert url.database == str(tmp_path / folder / "studies.db")
+
+
+def test_postgresql_means_psycopg_3():
+    assert parse_storage_url("postgresql://u@h/d").drivername == "postgresql+psycopg"
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    file = tmp_path / "studies.db"
+    file.write_bytes(b"not a database, but long enough to be looked at" * 10)
+    before = file.read_bytes()
+    with pytest.raises(StorageError, match="is not a database of SQLite"):
+        Storage(f"sqlite:///{file}", create=True)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("/data/deep/er", "nfs4"), ("/other", "ext4")])
+def test_the_file_system_of_a_folder_is_the_innermost_mount(tmp_path, folder, kind):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/a / ext4 rw 0 0\nserver:/x /data nfs4 rw 0 0\n")
+    assert filesystem_type(Path(folder), mounts) == kind
