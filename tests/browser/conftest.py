@@ -1,18 +1,17 @@
 """One browser for all pages of a test process."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from outside_pip import need_browser
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; skipped where none is installed."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no chromium is installed")
+    """A headless Chrome or Chromium; a test that asks for it is skipped where none is installed."""
+    executable = need_browser()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu"]

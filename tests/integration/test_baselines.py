@@ -15,6 +15,7 @@ from bakeoff.data.datasets import load_dataset, split_indices
 from bakeoff.records import TrialConfig
 from bakeoff.studyfile import load_study_file
 from bakeoff.training import loop
+from outside_pip import need_fashion, need_jargon
 
 STUDIES = Path(__file__).parents[2] / "studies"
 PSEUDO_COUNT = 0.1
@@ -72,6 +73,7 @@ def bigram_loss(run: TrialConfig) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_transformer_on_jargon_beats_counted_pairs_of_characters() -> None:
+    need_jargon()
     run = run_of("jargon")
     assert measured_on_test(run)["loss"] < bigram_loss(run) - 0.5
 
@@ -80,6 +82,7 @@ def test_transformer_on_jargon_beats_counted_pairs_of_characters() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_lstm_on_fashion_rows_beats_logistic_regression_on_all_pixels() -> None:
+    need_fashion()
     run = run_of("fashion-rows")
     inputs, labels, test_inputs, test_labels = arrays_of(run)
     linear = LogisticRegression(max_iter=100).fit(inputs.reshape(len(inputs), -1) / 255, labels)

@@ -11,6 +11,7 @@ from bakeoff.errors import MissingDependencyError
 from bakeoff.records import Comparison
 from bakeoff.report import write_report
 from bakeoff.report.images import ImageError
+from outside_pip import need_browser
 from record_examples import example_record
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -22,7 +23,7 @@ def _comparison() -> Comparison:
 
 
 def test_every_drawn_figure_becomes_a_file(comparison: Comparison, tmp_path: Path) -> None:
-    pytest.importorskip("kaleido")
+    need_browser()
     paths = write_report(comparison, tmp_path, generated_at="now", image_formats=["png", "svg"])
     drawn = re.findall(r"!\[[^]]*\]\((figures/[^)]*)\)", paths.markdown.read_text())
     assert len(drawn) >= 5
@@ -70,6 +71,7 @@ def test_a_browser_that_fails_leaves_the_rest_of_the_report(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the browser closed")
 
+    monkeypatch.setattr(kaleido, "Kaleido", object)  # finds a browser on any machine
     monkeypatch.setattr(kaleido, "write_fig_from_object_sync", fail)
     with pytest.raises(ImageError, match="the browser closed"):
         write_report(comparison, tmp_path, image_formats=["svg"])
