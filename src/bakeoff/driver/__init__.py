@@ -4,17 +4,14 @@ roles      whom the driver asks what runs next, and whom it tells what happens
 runs       a run under way, and what is stored of it when it has ended
 loop       next -> submit -> event -> report -> stop or finish
 ordered    a search that hears of its runs in the order they were dealt
-stopping   how a study is asked to stop
 """
 
-from bakeoff.driver.loop import MAX_ATTEMPTS, POLL_SECONDS, Driver
+from bakeoff.driver.loop import Driver
 from bakeoff.driver.ordered import Ordered
 from bakeoff.driver.roles import Observer, Source
-from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
+from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 
 __all__ = [
-    "MAX_ATTEMPTS",
-    "POLL_SECONDS",
     "Driver",
     "InterruptedStudyError",
     "Observer",

@@ -14,7 +14,7 @@ from pathlib import Path
 from bakeoff.driver.kept_weights import KeptWeights
 from bakeoff.driver.roles import Observer, Source
 from bakeoff.driver.runs import CUTS, Run, record_of
-from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import MAX_ATTEMPTS, POLL_SECONDS
 from bakeoff.engines.protocol import (
     Died,
     Engine,
@@ -29,14 +29,11 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
+from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.records import Decision, EpochResult, Outcome, Promotion, StudyConfig, TrialPlan
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
-
-POLL_SECONDS = 0.2
-MAX_ATTEMPTS = 3
-"""Workers a run may lose before it is given up as failed."""
 
 
 class Driver:

@@ -10,7 +10,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
-from bakeoff.child_process import num_cores
 from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Profile, Reply
 from bakeoff.engines.worker import WorkerSettings, import_path, work
 
@@ -169,11 +168,3 @@ def _describe_exit(code: int | None) -> str:
         hint = "; out of memory?" if name == "SIGKILL" else ""
         return f"worker ended by {name}{hint}"
     return f"worker exited with code {code}"
-
-
-def default_layout(device: str) -> tuple[int, int]:
-    """Workers and threads of each: one worker per core on a CPU, one worker on an accelerator.
-
-    Small networks gain little from a second thread, so trials side by side finish sooner.
-    """
-    return (num_cores(), 1) if device == "cpu" else (1, num_cores())

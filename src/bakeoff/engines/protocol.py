@@ -168,6 +168,10 @@ class Engine(Protocol):
         """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
         ...
 
+    def kill(self, run: str) -> None:
+        """Kill the worker of a run, as a crash would."""
+        ...
+
     def close(self) -> None:
         """End all workers now; runs under way can be submitted again later."""
         ...

@@ -1,15 +1,14 @@
 """Where the time goes, for one configuration on this machine, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 from bakeoff.child_process import num_cores
-from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
-from bakeoff.engines.local import LocalEngine, default_layout
-from bakeoff.engines.protocol import Died, Failed, Profile, Profiled
+from bakeoff.engines.follow import follow
+from bakeoff.engines.open import EngineSettings, default_layout, open_engine
+from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
+from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
-from bakeoff.production.folder import RunFacts
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.session import check_data, check_packages, choose_precision, probe
@@ -85,19 +84,19 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
         BakeoffError: Data or model are unusable.
     """
     check_packages(config)
-    summary = check_data(config)
+    check_data(config)
     layouts: list[Layout] = []
     step: Profiled | None = None
     with StopRequest().listening() as stop:
         for workers, threads in layouts_of(device):
-            engine = LocalEngine(num_workers=workers, threads=threads, device=device)
-            with closing(engine):
+            settings = EngineSettings(device=device, workers=workers, threads=threads)
+            with open_engine(settings) as engine:
                 if step is None:
                     precision = choose_precision(config, probe(config, engine, stop)).precision
-                    trial = _trial(config, precision, device, summary.fingerprint)
-                    (step,) = _measure(engine, trial, 1, seconds, stop)
-                _measure(engine, trial, workers, WARMUP_SECONDS, stop)
-                measured = _measure(engine, trial, workers, seconds, stop)
+                    trial = trial_config(config, precision, default_seed(config))
+                    (step,) = _measure(engine, stop, trial, 1, seconds)
+                _measure(engine, stop, trial, workers, WARMUP_SECONDS)
+                measured = _measure(engine, stop, trial, workers, seconds)
             layouts.append(_layout(measured, threads, config.training.epochs))
     if step is None:
         raise ValueError("there is at least the default layout")
@@ -109,35 +108,21 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
     )
 
 
-def _trial(config: StudyConfig, precision: str, device: str, fingerprint: str) -> TrialConfig:
-    facts = RunFacts(
-        seed=default_seed(config),
-        precision=precision,
-        threads=1,
-        device=device,
-        data_fingerprint=fingerprint,
-    )
-    return trial_config(config, facts)
-
-
 def _measure(
-    engine: LocalEngine, trial: TrialConfig, workers: int, seconds: float, stop: StopRequest
+    engine: Engine, stop: StopRequest, trial: TrialConfig, workers: int, seconds: float
 ) -> list[Profiled]:
-    """Profiles of so many workers at the same time."""
-    for index in range(workers):
-        engine.submit(Profile(run=f"profile-{index}", config=trial, seconds=seconds))
+    """Profiles of `workers` workers that train at the same time."""
     found: list[Profiled] = []
-    while len(found) < workers:
-        for event in engine.events(POLL_SECONDS):
-            match event:
-                case Profiled():
-                    found.append(event)
-                case Failed():
-                    raise UsageError(f"the model cannot be profiled: {event.reason}")
-                case Died():
-                    raise BakeoffError(f"the model cannot be profiled: {event.reason}")
-        if stop.count:
-            raise InterruptedStudyError(stop.exit_code)
+    names = [f"profile-{index}" for index in range(workers)]
+    jobs = [Profile(run=name, config=trial, seconds=seconds) for name in names]
+    for event in follow(engine, stop, *jobs):
+        match event:
+            case Profiled():
+                found.append(event)
+            case Failed():
+                raise UsageError(f"the model cannot be profiled: {event.reason}")
+            case Died():
+                raise BakeoffError(f"the model cannot be profiled: {event.reason}")
     return found
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import find_package
 from bakeoff.data.datasets import DatasetSummary
+from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
-from bakeoff.session.run_settings import RunSettings
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 
@@ -98,7 +98,7 @@ def _setting(config: StudyConfig, name: str) -> str:
     return "none" if value is None else str(value)
 
 
-def describe_environment(settings: RunSettings, probed: Probed) -> dict[str, str]:
+def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, str]:
     """Versions, machine, threads and precision, as printable text."""
     measured = ", ".join(
         f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()

@@ -5,8 +5,9 @@ from dataclasses import replace
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.data.datasets import DatasetSummary
-from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
+from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.seeding import derive_seed
@@ -64,19 +65,16 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
         InterruptedStudyError: It was asked to stop.
     """
     params = default_params(build_arms(config)[0], config.model)
-    engine.submit(
-        Probe(run="probe", config=build_trial_config(config, params, derive_seed(config.seed)))
-    )
-    while not stop.count:
-        for event in engine.events(POLL_SECONDS):
-            match event:
-                case Probed():
-                    return event
-                case Failed():
-                    raise UsageError(_blame_model(config.model, event.reason))
-                case Died():
-                    raise BakeoffError(_blame_model(config.model, event.reason))
-    raise InterruptedStudyError(stop.exit_code)
+    trial = build_trial_config(config, params, derive_seed(config.seed))
+    for event in follow(engine, stop, Probe(run="probe", config=trial)):
+        match event:
+            case Probed():
+                return event
+            case Failed():
+                raise UsageError(_blame_model(config.model, event.reason))
+            case Died():
+                raise BakeoffError(_blame_model(config.model, event.reason))
+    raise AssertionError("the last event of a probe is one of these")
 
 
 def _blame_model(model: str, reason: str) -> str:

@@ -4,21 +4,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.local import default_layout
+from bakeoff.engines.open import EngineSettings, default_layout
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """Where a study runs and how much of the machine it takes; never what it is."""
+class RunSettings(EngineSettings):
+    """Where a study runs and which resources it uses. No setting changes what the study is."""
 
     output: Path
     storage_url: str
-    workers: int
-    threads: int
-    device: str = "cpu"
     timeout: float | None = None
     """Seconds for search and confirmation together; None is no limit."""
     extends: bool = False

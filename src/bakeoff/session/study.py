@@ -6,7 +6,7 @@ is built and trained for a few steps in a worker.
 
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bakeoff.driver import (
     Source,
     StopRequest,
 )
-from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import StudyConfig
@@ -62,12 +62,11 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
     check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
-    engine = LocalEngine(
-        num_workers=settings.workers,
-        threads=known.threads if known else settings.threads,
-        device=settings.device,
-    )
-    with StopRequest().listening() as stop, closing(engine):
+    threads = known.threads if known else settings.threads
+    with (
+        StopRequest().listening() as stop,
+        open_engine(replace(settings, threads=threads)) as engine,
+    ):
         facts = known or measure(config, settings, summary, engine, stop)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")

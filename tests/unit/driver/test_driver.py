@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from bakeoff.commands.show import show_status
-from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
+from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import MAX_ATTEMPTS
 from bakeoff.engines.protocol import Died, Halted
 from bakeoff.errors import SpaceChangedError, StorageError
 from bakeoff.search.arms import Search

@@ -88,7 +88,7 @@ def test_layouts_use_all_cores_in_different_ways(
     monkeypatch: pytest.MonkeyPatch, cores: int, expected: list[tuple[int, int]]
 ) -> None:
     monkeypatch.setattr("bakeoff.production.machine_profile.num_cores", lambda: cores)
-    monkeypatch.setattr("bakeoff.engines.local.num_cores", lambda: cores)
+    monkeypatch.setattr("bakeoff.engines.open.num_cores", lambda: cores)
     assert layouts_of("cpu") == expected
     assert layouts_of("cuda") == [(1, cores)]
 

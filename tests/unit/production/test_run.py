@@ -3,14 +3,15 @@
 import fcntl
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakeoff.driver import InterruptedStudyError
 from bakeoff.engines.protocol import Died, Failed, Halted, Paused, Probed
+from bakeoff.engines.stopping import InterruptedStudyError
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import RunReport, one_worker, run_folder, run_name, train_run
@@ -52,12 +53,12 @@ def train(
 
     def run(config: StudyConfig = single, observer: Notes | None = None, **trouble: Any) -> Any:
         engine = trouble.pop("engine", None) or SimulatedEngine(**trouble)
-        monkeypatch.setattr("bakeoff.production.run.LocalEngine", lambda **_: engine)
+        monkeypatch.setattr("bakeoff.production.run.open_engine", lambda _: nullcontext(engine))
         return train_run(
             config,
             run_folder(tmp_path, config, SEED, "mine"),
             seed=trouble.pop("seed", SEED),
-            settings=one_worker(tmp_path, "cpu", 1),
+            settings=one_worker("cpu", 1),
             observer=observer or Notes(),
         )
 
