@@ -156,7 +156,7 @@ def study(arguments, capsys):
         (["--scheduler", "cosin"], "did you mean 'cosine'"),
         (["--learning-rate", "-1"], "space.sgd.learning_rate = -1.0: must be above 0"),
         (["--epochs", "0"], "training.epochs = 0"),
-        (["--set", "width=3"], "--set width=3: give it as owner.parameter=value"),
+        (["--set", "width=3"], "--set width=3: write owner.parameter=value"),
         (["--set", "model.widht=3"], "did you mean 'width'"),
         (["--set", "adam.beta1=0.9"], "unknown optimizer or scheduler of this study 'adam'"),
         (["--seed", "-1"], "--seed = -1"),

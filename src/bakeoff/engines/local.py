@@ -1,11 +1,12 @@
-"""The local engine: spawned worker processes on this machine, kept alive from run to run."""
+"""The local engine: worker processes on this machine that serve one run after another."""
 
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
@@ -14,8 +15,9 @@ from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Profile, Re
 from bakeoff.engines.worker import WorkerSettings, import_path, work
 
 HANG_SECONDS = 1800.0
-"""A run that makes no step for this long is taken for hung."""
+"""A run that makes no step for this long counts as hung, and its worker is killed."""
 CLOSE_SECONDS = 5.0
+"""How long to wait for a killed process to end."""
 
 
 @dataclass
@@ -25,14 +27,16 @@ class _Worker:
     pulse: "Synchronized[int]"
     run: str | None = None
     seen: int = -1
-    alive_at: float = field(default=0.0)
+    """Last value read from `pulse`."""
+    alive_at: float = 0.0
+    """When the worker last sent an event or made a step."""
 
 
 class LocalEngine:
     """Runs jobs in `num_workers` spawned processes of `threads` threads each.
 
-    Workers are started when first needed and replaced when they die. They end with the driver,
-    also when it is killed.
+    A worker is started when it is first needed and replaced when it dies. All workers end with the
+    driver, even if it is killed.
     """
 
     def __init__(
@@ -55,12 +59,12 @@ class LocalEngine:
 
     @property
     def num_free(self) -> int:
-        """Workers without a run, those not yet started included."""
+        """Number of jobs that can be submitted now."""
         return self._num_workers - len(self.running)
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Names of the runs under way."""
+        """Names of the runs that have a worker."""
         return tuple(worker.run for worker in self._workers if worker.run is not None)
 
     def submit(self, job: Job | Probe | Profile) -> None:
@@ -73,10 +77,7 @@ class LocalEngine:
             raise ValueError(f"no worker is free for {job.run}")
         worker = next((one for one in self._workers if one.run is None), None) or self._start()
         worker.run, worker.seen, worker.alive_at = job.run, -1, self._clock()
-        try:
-            worker.connection.send(job)
-        except (BrokenPipeError, ConnectionResetError):
-            return  # it died idle; `events` finds that out and tells
+        _send(worker, job)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -91,7 +92,7 @@ class LocalEngine:
         return worker
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What happened since, waiting at most `timeout` seconds for the first event."""
+        """New events. Waits at most `timeout` seconds for the first one."""
         ready = wait(
             [worker.connection for worker in self._workers]
             + [worker.process.sentinel for worker in self._workers],
@@ -129,7 +130,7 @@ class LocalEngine:
         return self._clock() - worker.alive_at > self._hang_seconds
 
     def _end(self, worker: _Worker, reason: str) -> list[Event]:
-        """Remove a worker; its run, if it had one, has died."""
+        """Remove a worker. If it had a run, report that the run's worker died."""
         if worker.process.is_alive():
             worker.process.kill()
         worker.process.join(CLOSE_SECONDS)
@@ -138,28 +139,31 @@ class LocalEngine:
         return [] if worker.run is None else [Died(run=worker.run, reason=reason)]
 
     def reply(self, run: str, reply: Reply) -> None:
-        """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
+        """Answer an epoch that waits, or ask a run to stop or pause after its current epoch."""
         for worker in self._workers:
             if worker.run == run:
-                try:
-                    worker.connection.send(reply)
-                except (BrokenPipeError, ConnectionResetError):
-                    return  # it died; `events` tells
+                _send(worker, reply)
 
     def kill(self, run: str) -> None:
-        """Kill the worker of a run, as a crash would; `events` tells that it died."""
+        """Kill the worker of a run, as a crash would. `events` reports its death."""
         for worker in self._workers:
             if worker.run == run:
                 worker.process.kill()
 
     def close(self) -> None:
-        """End all workers now; runs under way can be submitted again later."""
+        """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
             worker.process.join(CLOSE_SECONDS)
             worker.connection.close()
         self._workers.clear()
+
+
+def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:
+    """Send a message. Nothing happens if the worker is dead, because `events` reports that."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        worker.connection.send(message)
 
 
 def _describe_exit(code: int | None) -> str:

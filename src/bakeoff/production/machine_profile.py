@@ -1,4 +1,4 @@
-"""Where the time goes, for one configuration on this machine, and what to do about it."""
+"""Measures how long one configuration takes on this machine and recommends improvements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,28 @@ from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.session import check_data, check_packages, choose_precision, probe
 
 WARMUP_SECONDS = 0.2
-"""Each worker trains this long before all are timed together."""
+"""Each worker trains this long before all workers are timed together."""
 LARGE_SHARE = 0.25
-"""Of a step or an epoch: a part that takes more, and need not, is worth a recommendation."""
+"""A part that takes more than this share of a step or an epoch gets a recommendation."""
 SLOW_FORWARD = 1.5
-"""Forward passes usually take half as long as backward passes; this many times as long is odd."""
+"""A forward pass that takes this many times as long as the backward pass gets a recommendation.
+It usually takes half as long."""
 MIN_GAIN = 0.10
-"""Share of the trials per hour that another layout must add to be recommended."""
+"""Share of additional trials per hour that another layout needs to be recommended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """So many workers of so many threads each, training at the same time."""
+    """The speed of a number of workers that train at the same time."""
 
     workers: int
     threads: int
     trials_per_hour: float
-    """Of full length, evaluation included."""
+    """Trials of full length, including evaluation."""
     steps_per_second: float
-    """Of all workers together."""
+    """Sum over all workers."""
     peak_memory_bytes: int
-    """Of the largest worker."""
+    """Memory of the largest worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +43,15 @@ class MachineProfile:
     """A profile of one configuration on this machine."""
 
     step: Profiled
-    """Of one worker of the default layout, alone."""
+    """Profile of one worker of the default layout, without other workers."""
     precision: str
     batch_size: int
     layouts: tuple[Layout, ...]
-    """The default one first."""
+    """The default layout comes first."""
 
     @property
     def shares(self) -> Mapping[str, float]:
-        """Share of each part in a step; they add up to 1."""
+        """Share of each part in a step. The shares add up to 1."""
         return {part: seconds / self.step.step_seconds for part, seconds in self.step.parts.items()}
 
     @property
@@ -61,14 +62,14 @@ class MachineProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """Something that was measured, and what to do about it."""
+    """A finding and what to do about it."""
 
     finding: str
     advice: str
 
 
 def layouts_of(device: str) -> list[tuple[int, int]]:
-    """Workers and threads that are worth comparing, the default first."""
+    """Numbers of workers and threads to compare, the default first."""
     cores, default = num_cores(), default_layout(device)
     if device != "cpu":
         return [default]
@@ -77,31 +78,29 @@ def layouts_of(device: str) -> list[tuple[int, int]]:
 
 
 def profile_study(config: StudyConfig, device: str, seconds: float) -> MachineProfile:
-    """Measure a study of one configuration in workers, for about so many seconds each time.
+    """Measure a study of one configuration in workers, each time for about `seconds`.
 
     Raises:
-        InterruptedStudyError: It was asked to stop.
+        InterruptedStudyError: A stop was requested.
         BakeoffError: Data or model are unusable.
     """
     check_packages(config)
     check_data(config)
     layouts: list[Layout] = []
-    step: Profiled | None = None
+    steps: list[Profiled] = []
     with StopRequest().listening() as stop:
         for workers, threads in layouts_of(device):
             settings = EngineSettings(device=device, workers=workers, threads=threads)
             with open_engine(settings) as engine:
-                if step is None:
+                if not steps:
                     precision = choose_precision(config, probe(config, engine, stop)).precision
                     trial = trial_config(config, precision, default_seed(config))
-                    (step,) = _measure(engine, stop, trial, 1, seconds)
+                    steps = _measure(engine, stop, trial, 1, seconds)
                 _measure(engine, stop, trial, workers, WARMUP_SECONDS)
                 measured = _measure(engine, stop, trial, workers, seconds)
             layouts.append(_layout(measured, threads, config.training.epochs))
-    if step is None:
-        raise ValueError("there is at least the default layout")
     return MachineProfile(
-        step=step,
+        step=steps[0],
         precision=precision,
         batch_size=config.training.batch_size,
         layouts=tuple(layouts),
@@ -111,7 +110,7 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
 def _measure(
     engine: Engine, stop: StopRequest, trial: TrialConfig, workers: int, seconds: float
 ) -> list[Profiled]:
-    """Profiles of `workers` workers that train at the same time."""
+    """Profiles of workers that train at the same time."""
     found: list[Profiled] = []
     names = [f"profile-{index}" for index in range(workers)]
     jobs = [Profile(run=name, config=trial, seconds=seconds) for name in names]
@@ -136,11 +135,11 @@ def _layout(measured: Sequence[Profiled], threads: int, epochs: int) -> Layout:
     )
 
 
-# ---------------------------------------------------------------- what to do about it
+# ---------------------------------------------------------------- recommendations
 
 
 def recommend(profile: MachineProfile) -> list[Recommendation]:
-    """One recommendation for each finding; empty if nothing stands out."""
+    """One recommendation for each finding. Empty if there is no finding."""
     shares = profile.shares
     found = [
         (shares["data"], "data takes {:.0%} of a step", DATA_ADVICE),
@@ -179,18 +178,18 @@ def _shown(layout: Layout) -> str:
 
 
 DATA_ADVICE = (
-    "use fewer augmentations, or keep decoded samples as arrays (npz:PATH, or a folder:PATH, which"
-    " is decoded once)"
+    "use fewer augmentations, or store decoded samples as arrays (npz:PATH, or a folder:PATH,"
+    " which is decoded once)"
 )
 OPTIMIZER_ADVICE = (
-    "a larger batch_size makes fewer steps of the same cost; `study optimizers` lists cheaper ones"
+    "a larger batch_size means fewer steps of the same cost; `study optimizers` lists cheaper ones"
 )
 REST_ADVICE = (
-    "steps are so short that their surroundings count; a larger batch_size or accumulation_steps"
-    " makes fewer of them"
+    "steps are so short that the overhead around them counts; a larger batch_size or"
+    " accumulation_steps means fewer steps"
 )
-EVALUATE_ADVICE = "a smaller validation_fraction leaves more time to train"
+EVALUATE_ADVICE = "a smaller validation_fraction leaves more time for training"
 FORWARD_ADVICE = (
-    "it is usually half as long: look in the model's forward for Python loops, .item(), printing"
-    " or work that does not depend on the weights"
+    "it usually takes half as long: look for Python loops, .item(), printing, or work that does not"
+    " depend on the weights in the model's forward"
 )

@@ -1,4 +1,4 @@
-"""One run in one worker, from its settings to its weights: begun, or continued where it was."""
+"""Trains one run in one worker, or continues it from its folder."""
 
 import hashlib
 import os
@@ -28,6 +28,7 @@ from bakeoff.session import (
     check_data,
     check_output,
     check_packages,
+    check_same_data,
     choose_precision,
     describe_environment,
     probe,
@@ -38,43 +39,41 @@ from bakeoff.tracking.observer import scores_of
 
 
 class RunObserver(Protocol):
-    """Is told how the run comes along, and shows it."""
+    """Shows the progress of a run."""
 
     def epoch(self, result: EpochResult, *, is_new: bool) -> None:
-        """An epoch is complete; not new if an earlier session has told it."""
-        ...
+        """An epoch is complete. It is not new if it had already been trained before."""
 
     def note(self, text: str) -> None:
-        """Something else the user should know."""
-        ...
+        """Anything else that the user should know."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """A finished run, as it stands in its folder."""
+    """A finished run and the content of its folder."""
 
     folder: RunFolder
     config: StudyConfig
     history: tuple[EpochResult, ...]
     result: RunResult
     was_finished: bool
-    """Whether there was nothing left to train."""
+    """Whether it was already finished, so that nothing was trained."""
 
 
 def run_folder(output: Path, config: StudyConfig, seed: int, name: str | None) -> RunFolder:
-    """Where a run of this configuration stands: under its name, else one of its settings."""
+    """The folder of a run, called `name` or else `run_name`."""
     return RunFolder(output / config.name / "train" / (name or run_name(config, seed)))
 
 
 def run_name(config: StudyConfig, seed: int) -> str:
-    """`adamw-cosine-1a2b3c4d`: optimizer, schedule, and a hash of every setting and the seed."""
+    """Optimizer, schedule, and a hash of all settings and the seed: `adamw-cosine-1a2b3c4d`."""
     optimizer, scheduler = config.search.optimizers[0], config.search.schedulers[0]
     digest = hashlib.sha256(f"{fingerprint(config)}/{seed}".encode()).hexdigest()[:8]
     return f"{optimizer.rpartition(':')[2]}-{scheduler}-{digest}"
 
 
 def default_seed(config: StudyConfig) -> int:
-    """The training seed where none is given."""
+    """The training seed if no seed is given."""
     return derive_seed(config.seed, "train")
 
 
@@ -82,7 +81,7 @@ def one_worker(device: str, threads: int | None) -> EngineSettings:
     """Settings of one worker that uses all cores, unless `threads` says otherwise.
 
     Raises:
-        UsageError: The number of threads is not in 1 to 1024.
+        UsageError: The number of threads is not between 1 and 1024.
     """
     check_count("--threads", threads)
     return EngineSettings(device=device, threads=threads or num_cores())
@@ -96,19 +95,19 @@ def train_run(
     settings: EngineSettings,
     observer: RunObserver,
 ) -> RunReport:
-    """Train one configuration to its end, or go on where its folder says it was.
+    """Train one configuration to its end. Continue the run if its folder exists.
 
     Args:
-        config: A study of one configuration, as `production.settings.fix_settings` makes it.
-        folder: Where the run stands, or will.
-        seed: Of weights, order and augmentation; a run that has begun keeps its own.
-        settings: Device and threads; a run that has begun keeps its own threads.
-        observer: Told of every epoch.
+        config: A study of one configuration, from `production.one_configuration.fix_settings`.
+        folder: The folder of the run, which is created if it does not exist.
+        seed: Seed of weights, batch order and augmentation.
+        settings: Device and threads. A run that has begun keeps its own number of threads.
+        observer: Receives every epoch.
 
     Raises:
-        UsageError: The folder holds a run of other settings, data or device.
+        UsageError: The folder contains a run with other settings, seed, data or device.
         StudyLockedError: Another process trains this run.
-        InterruptedStudyError: It was asked to stop; calling again continues.
+        InterruptedStudyError: A stop was requested. Calling again continues the run.
         BakeoffError: The run failed, or data, model or folder are unusable.
     """
     check_output(folder.path)
@@ -117,22 +116,20 @@ def train_run(
         _check_unchanged(folder, config, seed, settings.device)
         done = folder.load_result()
         if done is not None:
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)  # if it was killed before it did
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)  # a kill may have left them
             return _report(folder, config, done, was_finished=True)
     summary = check_data(config)
-    threads = folder.load_facts().threads if folder.has_begun else settings.threads
-    with (
-        StopRequest().listening() as stop,
-        open_engine(replace(settings, threads=threads)) as engine,
-    ):
-        measured = (
-            None if folder.has_begun else _measure(config, summary, seed, settings, engine, stop)
-        )
+    if folder.has_begun:
+        settings = replace(settings, threads=folder.load_facts().threads)
+    with StopRequest().listening() as stop, open_engine(settings) as engine:
+        known = folder.has_begun
+        measured = None if known else _measure(config, summary, seed, settings, engine, stop)
         with _locked(folder):
             if measured is not None and not folder.has_begun:
                 folder.begin(config, measured)
             facts = folder.load_facts()
-            _check_data_unchanged(facts, summary)
+            advice = "begin another run with --name"
+            check_same_data("run", facts.data_fingerprint, summary, advice)
             study_folder = folder.path.parents[1]
             with closing(build_tracking(config, study_folder, observer.note)) as tracking:
                 result = _train(config, facts, folder, engine, stop, observer, tracking)
@@ -161,7 +158,7 @@ def _measure(
     engine: Engine,
     stop: StopRequest,
 ) -> RunFacts:
-    """Try the model for a few steps, and note all that stays fixed from here on."""
+    """Train the model for a few steps and return everything that is fixed from now on."""
     probed = choose_precision(config, probe(config, engine, stop))
     return RunFacts(
         seed=seed,
@@ -185,18 +182,9 @@ def _check_unchanged(folder: RunFolder, config: StudyConfig, seed: int, device: 
         )
 
 
-def _check_data_unchanged(facts: RunFacts, summary: DatasetSummary) -> None:
-    if facts.data_fingerprint != summary.fingerprint:
-        raise UsageError(
-            "data.dataset: the data changed since the run began (fingerprint"
-            f" {facts.data_fingerprint[:12]}, now {summary.fingerprint[:12]}); restore it, or begin"
-            " another run with --name"
-        )
-
-
 @contextmanager
 def _locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the run for this process; the system lets go of it when the process dies."""
+    """Lock the run for this process. The system releases the lock if the process dies."""
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         with hold_lock(folder.path / ".lock", str(os.getpid())):
@@ -216,7 +204,7 @@ def _train(
     observer: RunObserver,
     tracking: Tracking,
 ) -> RunResult:
-    """Train to the end, writing down every epoch, and store the result."""
+    """Train to the end. Store every epoch and the result in the folder."""
     name, tracked_name = folder.path.name, f"train-{folder.path.name}"
     values = {**params_of(config), "seed": facts.seed}
     job = Job(
@@ -242,8 +230,8 @@ def _train(
             case Died():
                 if attempt >= MAX_ATTEMPTS:
                     raise BakeoffError(
-                        f"run {name!r}: {event.reason}, {attempt} times without a new epoch; run"
-                        " the same command again to try again"
+                        f"run {name!r}: {event.reason}, {attempt} times without a new epoch;"
+                        " the same command tries again"
                     )
                 observer.note(f"{event.reason}; continuing from the checkpoint")
                 attempt += 1

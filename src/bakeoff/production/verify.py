@@ -1,7 +1,7 @@
-"""Does a run that is killed and continued end with the same bits? Tried on the user's own model.
+"""Checks on the user's own model that a run which is killed and resumed ends with the same bits.
 
-The run is trained once without interruption and once more with its worker killed at random moments,
-each time continued from its checkpoint. Then the two final states are compared.
+The run is trained once without interruption. It is trained again while its worker is killed at
+random moments, and resumes from its checkpoint each time. Then the two final states are compared.
 """
 
 import random
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 IDENTITY = "verify"
 LATEST = 0.9
-"""A kill comes before this share of an epoch has passed, so that the epoch rarely ends before."""
+"""A kill happens in this first part of an epoch, so that the epoch rarely ends before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was tried, and what came of it."""
+    """What was tried and what was found."""
 
     epochs: int
     kills: tuple[float, ...]
-    """When a worker was killed, in epochs: 1.25 is a quarter through the second."""
+    """When workers were killed, in epochs. 1.25 is a quarter through the second epoch."""
     difference: "StateDifference"
     is_repeatable: bool
-    """Whether two runs without interruption end alike; tried only where there is a difference."""
+    """Whether two runs without interruption end equal. Tested only if there is a difference."""
 
 
 def draw_kills(count: int, epochs: int, seed: int) -> tuple[float, ...]:
-    """Moments in epochs, sorted, none before the first checkpoint nor near the end of an epoch."""
+    """Sorted moments in epochs, after the first checkpoint and not near the end of an epoch."""
     generator = random.Random(derive_seed(seed, "kills"))  # noqa: S311 - no secret
     return tuple(
         sorted(generator.randrange(1, epochs) + LATEST * generator.random() for _ in range(count))
@@ -52,17 +52,17 @@ def draw_kills(count: int, epochs: int, seed: int) -> tuple[float, ...]:
 def verify_resume(
     config: StudyConfig, kills: Sequence[float], settings: EngineSettings, folder: Path, seed: int
 ) -> Verification:
-    """Train a study of one configuration with and without kills, and compare.
+    """Train a study of one configuration with and without kills and compare the final states.
 
     Args:
-        config: At least two epochs long.
-        kills: From `draw_kills`.
-        settings: Threads and device.
-        folder: For the checkpoints; left to the caller to remove.
+        config: A study of one configuration with at least two epochs.
+        kills: Moments from `draw_kills`.
+        settings: Device and threads.
+        folder: Folder for the checkpoints, which the caller removes.
         seed: Training seed.
 
     Raises:
-        InterruptedStudyError: It was asked to stop.
+        InterruptedStudyError: A stop was requested.
         BakeoffError: The run failed, or data or model are unusable.
     """
     from bakeoff.training.difference import compare_final_states
@@ -109,7 +109,7 @@ def verify_resume(
 def _train(
     engine: Engine, stop: StopRequest, job: Job, moments: Sequence[float]
 ) -> tuple[float, ...]:
-    """Train to the end, killing the worker at `moments`; those at which it was still training."""
+    """Train to the end and kill the worker at `moments`. Return the moments of real kills."""
     left = list(moments)
     done: list[float] = []
     is_killing = False

@@ -1,13 +1,13 @@
-"""From a study and where to run it, to a finished study.
+"""Runs a study from its settings to its end.
 
-settings       where it runs and how much of the machine it takes
-checks         what can be wrong before anything is created
-measuring      the model tried for a few steps in a worker
-descriptions   what is fixed before the run, and where it runs, as text
-study          begin or continue, search, confirm
+run_settings   where a study runs and which resources it uses
+checks         checks of data, packages and settings before anything is created
+measuring      trains the model for a few steps in a worker
+descriptions   protocol and environment of a study as text for its report
+study          starts or continues a study: search, then confirmation
 """
 
-from bakeoff.session.checks import check_data, check_packages, smallest_batch
+from bakeoff.session.checks import check_data, check_packages, check_same_data, smallest_batch
 from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import choose_precision, largest_checkpoint, probe
 from bakeoff.session.run_settings import (
@@ -26,6 +26,7 @@ __all__ = [
     "check_data",
     "check_output",
     "check_packages",
+    "check_same_data",
     "choose_precision",
     "choose_threads",
     "describe_environment",

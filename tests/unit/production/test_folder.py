@@ -108,7 +108,7 @@ def test_a_run_of_a_newer_release_is_refused(tmp_path: Path, config: StudyConfig
     folder.begin(config, FACTS)
     content = json.loads((tmp_path / "run.json").read_text()) | {"format": 99}
     (tmp_path / "run.json").write_text(json.dumps(content))
-    with pytest.raises(BakeoffError, match="newer bakeoff"):
+    with pytest.raises(BakeoffError, match="newer release of bakeoff"):
         folder.load_facts()
 
 

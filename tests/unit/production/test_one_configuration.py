@@ -122,7 +122,7 @@ def test_a_chosen_configuration_pasted_from_a_report_is_that_configuration() -> 
 
 @pytest.mark.parametrize("written", ["beta2=0.9", "adam.beta2", "adam.=1", "=1"])
 def test_a_setting_without_owner_or_value_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match=r"give it as owner\.parameter=value"):
+    with pytest.raises(UsageError, match=r"write owner\.parameter=value"):
         fixed(Chosen(others=(written,)))
 
 
