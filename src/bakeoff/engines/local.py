@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -39,22 +39,12 @@ class LocalEngine:
     driver, even if it is killed.
     """
 
-    def __init__(
-        self,
-        *,
-        num_workers: int,
-        threads: int,
-        device: str = "cpu",
-        hang_seconds: float = HANG_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *, num_workers: int, threads: int, device: str = "cpu") -> None:
         self._context = multiprocessing.get_context("spawn")
         self._settings = WorkerSettings(
             threads=threads, device=device, import_path=tuple(import_path()), parent=os.getpid()
         )
         self._num_workers = num_workers
-        self._hang_seconds = hang_seconds
-        self._clock = clock
         self._workers: list[_Worker] = []
 
     @property
@@ -76,7 +66,7 @@ class LocalEngine:
         if self.num_free < 1:
             raise ValueError(f"no worker is free for {job.run}")
         worker = next((one for one in self._workers if one.run is None), None) or self._start()
-        worker.run, worker.seen, worker.alive_at = job.run, -1, self._clock()
+        worker.run, worker.seen, worker.alive_at = job.run, -1, time.monotonic()
         _send(worker, job)
 
     def _start(self) -> _Worker:
@@ -103,7 +93,7 @@ class LocalEngine:
             if worker.connection in ready or worker.process.sentinel in ready:
                 events += self._collect(worker)
         for worker in [one for one in self._workers if self._is_hung(one)]:
-            events += self._end(worker, f"no step for {self._hang_seconds:.0f} s")
+            events += self._end(worker, f"no step for {HANG_SECONDS:.0f} s")
         return events
 
     def _collect(self, worker: _Worker) -> list[Event]:
@@ -112,22 +102,22 @@ class LocalEngine:
             while worker.connection.poll():
                 event: Event = worker.connection.recv()
                 events.append(event)
-                worker.alive_at = self._clock()
+                worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
                     worker.run = None
         except (EOFError, OSError):
             worker.process.join(CLOSE_SECONDS)
-            return events + self._end(worker, _describe_exit(worker.process.exitcode))
-        if not worker.process.is_alive():
-            return events + self._end(worker, _describe_exit(worker.process.exitcode))
-        return events
+        else:
+            if worker.process.is_alive():
+                return events
+        return events + self._end(worker, _describe_exit(worker.process.exitcode))
 
     def _is_hung(self, worker: _Worker) -> bool:
         if worker.run is None:
             return False
         if worker.pulse.value != worker.seen:
-            worker.seen, worker.alive_at = worker.pulse.value, self._clock()
-        return self._clock() - worker.alive_at > self._hang_seconds
+            worker.seen, worker.alive_at = worker.pulse.value, time.monotonic()
+        return time.monotonic() - worker.alive_at > HANG_SECONDS
 
     def _end(self, worker: _Worker, reason: str) -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""

@@ -151,7 +151,7 @@ def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
     checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run, max_share=share)
     outcome: Outcome = "complete"
-    with _Pulse(pulse, state):
+    with _pulsing(pulse, state):
         for result in train(state, checkpoints):
             reply = _send_epoch(driver, job, result)
             if reply == "pause":
@@ -206,24 +206,20 @@ def _describe_failure(run: str, error: Exception) -> Failed:
     )
 
 
-class _Pulse:
-    """A thread that copies the progress of the run to shared memory once a second."""
+@contextmanager
+def _pulsing(pulse: "Synchronized[int]", state: "TrainingState") -> Iterator[None]:
+    """Copy the progress of the run to shared memory once a second, in a thread."""
+    ended = threading.Event()
 
-    def __init__(self, pulse: "Synchronized[int]", state: "TrainingState") -> None:
-        self._pulse = pulse
-        self._state = state
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+    def beat() -> None:
+        while not ended.wait(PULSE_SECONDS):
+            pulse.value = int(PULSE_UNIT * state.schedule.progress)
 
-    def _beat(self) -> None:
-        while not self._ended.wait(PULSE_SECONDS):
-            self._pulse.value = int(PULSE_UNIT * self._state.schedule.progress)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def import_path() -> Sequence[str]:

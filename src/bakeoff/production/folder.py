@@ -71,6 +71,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
+    def log(self) -> Path:
+        """The epochs, one per line; see `EpochLog`."""
+        return self.path / "metrics.jsonl"
+
+    @property
     def page(self) -> Path:
         """Page with the learning curves."""
         return self.path / "index.html"

@@ -24,6 +24,41 @@ MIN_GAIN = 0.10
 """Share of additional trials per hour that another layout needs to be recommended."""
 
 
+RULES: tuple[tuple[str, float, str, str], ...] = (
+    (
+        "data",
+        LARGE_SHARE,
+        "data takes {:.0%} of a step",
+        "use fewer augmentations, or decoded samples: npz:PATH, or folder:PATH (decoded only once)",
+    ),
+    (
+        "optimizer",
+        LARGE_SHARE,
+        "the optimizer takes {:.0%} of a step",
+        "use a larger batch_size (fewer steps) or a cheaper optimizer (see `study optimizers`)",
+    ),
+    (
+        "rest",
+        LARGE_SHARE,
+        "{:.0%} of a step is neither model nor data nor optimizer",
+        "steps are very short; a larger batch_size or accumulation_steps makes fewer, longer ones",
+    ),
+    (
+        "evaluate",
+        LARGE_SHARE,
+        "evaluation takes {:.0%} of an epoch",
+        "a smaller validation_fraction leaves more time for training",
+    ),
+    (
+        "forward/backward",
+        SLOW_FORWARD,
+        "the forward pass takes {:.1f} times as long as the backward pass",
+        "look for Python loops, .item(), printing or work without weights in the model's forward",
+    ),
+)
+"""Measured value, its limit, the finding where it is above the limit, and what to do about it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """The speed of a number of workers that train at the same time."""
@@ -141,22 +176,14 @@ def _layout(measured: Sequence[Profiled], threads: int, epochs: int) -> Layout:
 def recommend(profile: MachineProfile) -> list[Recommendation]:
     """One recommendation for each finding. Empty if there is no finding."""
     shares = profile.shares
-    found = [
-        (shares["data"], "data takes {:.0%} of a step", DATA_ADVICE),
-        (shares["optimizer"], "the optimizer takes {:.0%} of a step", OPTIMIZER_ADVICE),
-        (shares["rest"], "{:.0%} of a step is neither model nor data nor optimizer", REST_ADVICE),
-        (profile.evaluate_share, "evaluation takes {:.0%} of an epoch", EVALUATE_ADVICE),
-    ]
-    recommendations = [
-        Recommendation(finding=text.format(share), advice=advice)
-        for share, text, advice in found
-        if share > LARGE_SHARE
-    ]
     ratio = shares["forward"] / shares["backward"] if shares["backward"] else 0.0
-    if ratio > SLOW_FORWARD:
-        finding = f"the forward pass takes {ratio:.1f} times as long as the backward pass"
-        recommendations.append(Recommendation(finding=finding, advice=FORWARD_ADVICE))
-    return [*recommendations, *_recommend_layout(profile.layouts)]
+    measured = {**shares, "evaluate": profile.evaluate_share, "forward/backward": ratio}
+    found = [
+        Recommendation(finding=text.format(measured[name]), advice=advice)
+        for name, limit, text, advice in RULES
+        if measured[name] > limit
+    ]
+    return [*found, *_recommend_layout(profile.layouts)]
 
 
 def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
@@ -175,21 +202,3 @@ def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
 def _shown(layout: Layout) -> str:
     workers = f"{layout.workers} worker{'s' if layout.workers > 1 else ''}"
     return f"{workers} of {layout.threads} thread{'s' if layout.threads > 1 else ''}"
-
-
-DATA_ADVICE = (
-    "use fewer augmentations, or store decoded samples as arrays (npz:PATH, or a folder:PATH,"
-    " which is decoded once)"
-)
-OPTIMIZER_ADVICE = (
-    "a larger batch_size means fewer steps of the same cost; `study optimizers` lists cheaper ones"
-)
-REST_ADVICE = (
-    "steps are so short that the overhead around them counts; a larger batch_size or"
-    " accumulation_steps means fewer steps"
-)
-EVALUATE_ADVICE = "a smaller validation_fraction leaves more time for training"
-FORWARD_ADVICE = (
-    "it usually takes half as long: look for Python loops, .item(), printing, or work that does not"
-    " depend on the weights in the model's forward"
-)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -23,16 +23,10 @@ from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
 from bakeoff.production.one_configuration import params_of
 from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session import (
-    check_count,
-    check_data,
-    check_output,
-    check_packages,
-    check_same_data,
-    choose_precision,
-    describe_environment,
-    probe,
-)
+from bakeoff.session.checks import check_data, check_packages, check_same_data
+from bakeoff.session.descriptions import describe_environment
+from bakeoff.session.measuring import choose_precision, probe
+from bakeoff.session.run_settings import check_count, check_output
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
 from bakeoff.tracking import Tracking, build_tracking
 from bakeoff.tracking.observer import scores_of
@@ -54,10 +48,15 @@ class RunReport:
 
     folder: RunFolder
     config: StudyConfig
-    history: tuple[EpochResult, ...]
     result: RunResult
     was_finished: bool
     """Whether it was already finished, so that nothing was trained."""
+
+    @cached_property
+    def history(self) -> tuple[EpochResult, ...]:
+        """The epochs in the folder, in their order."""
+        history = EpochLog(self.folder.log).history
+        return tuple(history[epoch] for epoch in sorted(history))
 
 
 def run_folder(output: Path, config: StudyConfig, seed: int, name: str | None) -> RunFolder:
@@ -117,7 +116,7 @@ def train_run(
         done = folder.load_result()
         if done is not None:
             shutil.rmtree(folder.checkpoints, ignore_errors=True)  # a kill may have left them
-            return _report(folder, config, done, was_finished=True)
+            return RunReport(folder=folder, config=config, result=done, was_finished=True)
     summary = check_data(config)
     if folder.has_begun:
         settings = replace(settings, threads=folder.load_facts().threads)
@@ -134,20 +133,7 @@ def train_run(
             with closing(build_tracking(config, study_folder, observer.note)) as tracking:
                 result = _train(config, facts, folder, engine, stop, observer, tracking)
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
-    return _report(folder, config, result, was_finished=False)
-
-
-def _report(
-    folder: RunFolder, config: StudyConfig, result: RunResult, *, was_finished: bool
-) -> RunReport:
-    history = EpochLog(folder.path / "metrics.jsonl").history
-    return RunReport(
-        folder=folder,
-        config=config,
-        history=tuple(history[epoch] for epoch in sorted(history)),
-        result=result,
-        was_finished=was_finished,
-    )
+    return RunReport(folder=folder, config=config, result=result, was_finished=False)
 
 
 def _measure(
@@ -214,7 +200,7 @@ def _train(
         reads_test=True,
         weights_path=str(folder.weights),
     )
-    log = EpochLog(folder.path / "metrics.jsonl")
+    log = EpochLog(folder.log)
     history: list[EpochResult] = []
     attempt = 1
     tracking.begin(tracked_name, values)
