@@ -10,13 +10,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
@@ -65,45 +65,21 @@ def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSet
         settings: Threads, device and import path.
     """
     _set_up(settings)
-    driver = _Driver(connection)
-    try:
+    with suppress(_DriverGoneError):
         while True:
-            job = driver.receive()
+            with _talking_to_driver():
+                job = connection.recv()
             if isinstance(job, (Job, Probe, Profile)):
-                _run(driver, pulse, job, settings.device)
+                _run(connection, pulse, job, settings.device)
             # any other message is a reply that arrived after its run had ended
-    except _DriverGoneError:
-        return
 
 
 class _DriverGoneError(BaseException):
     """The pipe to the driver is closed. It cannot be confused with an error of the user's code."""
 
 
-class _Driver:
-    """The worker's end of the pipe to the driver."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def receive(self) -> object:
-        """Wait for the next message and return it."""
-        with _closed_pipe_means_gone():
-            return self._connection.recv()
-
-    def has_more(self) -> bool:
-        """Whether a message has arrived."""
-        with _closed_pipe_means_gone():
-            return self._connection.poll()
-
-    def send(self, event: Event) -> None:
-        """Send an event."""
-        with _closed_pipe_means_gone():
-            self._connection.send(event)
-
-
 @contextmanager
-def _closed_pipe_means_gone() -> Iterator[None]:
+def _talking_to_driver() -> Iterator[None]:
     try:
         yield
     except (EOFError, OSError):
@@ -125,7 +101,7 @@ def _set_up(settings: WorkerSettings) -> None:
 
 
 def _run(
-    driver: _Driver, pulse: "Synchronized[int]", job: Job | Probe | Profile, device: str
+    connection: Connection, pulse: "Synchronized[int]", job: Job | Probe | Profile, device: str
 ) -> None:
     """Run one job and send its last event, whatever happens."""
     try:
@@ -134,15 +110,16 @@ def _run(
         elif isinstance(job, Profile):
             event = _profile(job, device)
         else:
-            event = _train(driver, pulse, job, device)
+            event = _train(connection, pulse, job, device)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         event = _describe_failure(job.run, error)
-    driver.send(event)
+    with _talking_to_driver():
+        connection.send(event)
 
 
-def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> Event:
+def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> Event:
     from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
     from bakeoff.training.loop import prepare, test, train
     from bakeoff.training.weights import write_weights
@@ -153,7 +130,7 @@ def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -
     outcome: Outcome = "complete"
     with _pulsing(pulse, state):
         for result in train(state, checkpoints):
-            reply = _send_epoch(driver, job, result)
+            reply = _send_epoch(connection, job, result)
             if reply == "pause":
                 checkpoints.save(state)
                 return Paused(run=job.run)
@@ -166,16 +143,17 @@ def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -
     return Finished(run=job.run, outcome=outcome, test_metrics=test_metrics)
 
 
-def _send_epoch(driver: _Driver, job: Job, result: EpochResult) -> Reply:
+def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
     """Send the epoch and return the driver's reply, waiting for it where a decision is needed."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
-    driver.send(Epoch(run=job.run, result=result, waits=waits))
     reply: Reply = "continue"
-    if waits:
-        reply = cast("Reply", driver.receive())
-    while driver.has_more():
-        later = cast("Reply", driver.receive())
-        reply = later if reply == "continue" else reply
+    with _talking_to_driver():
+        connection.send(Epoch(run=job.run, result=result, waits=waits))
+        if waits:
+            reply = connection.recv()
+        while connection.poll():
+            later: Reply = connection.recv()
+            reply = later if reply == "continue" else reply
     return reply if result.status == "running" else "continue"
 
 

@@ -59,26 +59,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints while the run trains."""
-        return self.path / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        """Weights of the scored epoch, when the run is complete."""
-        return self.path / "weights.safetensors"
-
-    @property
-    def log(self) -> Path:
-        """The epochs, one per line; see `EpochLog`."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def page(self) -> Path:
+        self.checkpoints = path / "checkpoints"
+        self.weights = path / "weights.safetensors"
+        self.log = path / "metrics.jsonl"
+        self.page = path / "index.html"
         """Page with the learning curves."""
-        return self.path / "index.html"
 
     @property
     def has_begun(self) -> bool:

@@ -14,6 +14,7 @@ from bakeoff.records import EpochResult, Outcome
 from bakeoff.tracking import Values, scalars_of
 
 IDENTITY_FILE = ".tracking"
+"""Contains a random id of the study, so that a study with an old name gets new runs."""
 INIT_SECONDS = 30.0
 """How long the server may take to answer. The study waits for it only at its end."""
 
@@ -85,15 +86,11 @@ class WandbTracker:
 
     def _id(self, run: str) -> str:
         """The run's id at W&B: the same whenever it resumes, and different in another study."""
-        return hashlib.sha256(f"{self._identity()}/{run}".encode()).hexdigest()[:16]
-
-    def _identity(self) -> str:
-        """A random id of the study, because a study that is started again is not the old one."""
         path = self._directory / IDENTITY_FILE
         if not path.exists():
             self._directory.mkdir(parents=True, exist_ok=True)
             path.write_text(secrets.token_hex(16))
-        return path.read_text()
+        return hashlib.sha256(f"{path.read_text()}/{run}".encode()).hexdigest()[:16]
 
 
 def _mode() -> Literal["online", "offline"] | None:
