@@ -1,4 +1,4 @@
-"""A study driven to its end by the driver itself, on an engine that trains nothing."""
+"""Drives a study to its end on a simulated engine."""
 
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.search.arms import Search

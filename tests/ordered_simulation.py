@@ -1,4 +1,4 @@
-"""The driver's part in repeatable mode without a driver: any order of events, kills anywhere."""
+"""Simulates the driver in repeatable mode, with events in any order and kills at any time."""
 
 import math
 from dataclasses import replace
@@ -12,7 +12,7 @@ CHANCE = 0.1
 
 
 class OrderedSimulation:
-    """Workers that advance in any order, and a driver that may be killed between any two steps.
+    """Workers that advance in any order, and a driver that can be killed between any two steps.
 
     Args:
         config: A repeatable study.
@@ -22,14 +22,14 @@ class OrderedSimulation:
     def __init__(self, config, curve):
         self.config, self.curve = config, curve
         self.stored = {}
-        """What a storage would hold of every trial, by number."""
+        """The record of every trial in storage, by number."""
         self.settled = 0
         self.waits = 0
-        """How often a worker was free and found nothing to do while others were busy."""
+        """How often a worker was free and had nothing to do while others were busy."""
         self.restart()
 
     def restart(self):
-        """A driver that knows nothing but what is stored; workers begin their runs again."""
+        """Start a driver that knows only what is stored. Workers start their runs again."""
         config = self.config
         self.search = Search(config, build_arms(config), "maximize")
         self.source = Ordered(
@@ -38,7 +38,7 @@ class OrderedSimulation:
         )  # fmt: skip
         self.plans, self.epochs, self.running, self.queued = {}, {}, [], []
         self.pausing, self.promoted = set(), set()
-        """Held, but their workers are still about to pause; of those, the ones that may go on."""
+        """Runs whose workers have not finished pausing, and those of them that are promoted."""
         for number, record in sorted(self.stored.items()):
             plan = self.plans[number] = self.source.restore(record)
             if record.outcome != "running":
@@ -73,13 +73,13 @@ class OrderedSimulation:
         return True
 
     def submit(self, number):
-        self.epochs[number] = 0  # a worker tells again what its checkpoint covers
+        self.epochs[number] = 0  # a worker sends the epochs of its checkpoint again
         self.running.append(number)
 
     def advance(self, number):
-        """What a worker says next: one epoch, or that it has paused."""
+        """Handle the next event of a worker: one epoch, or that it has paused."""
         if number in self.pausing:
-            self.let_go(number)
+            self.release(number)
             return
         self.epochs[number] += 1
         epoch, plan, known = self.epochs[number], self.plans[number], self.stored[number].history
@@ -105,7 +105,7 @@ class OrderedSimulation:
         elif decision == "spare" and self.stored[number].spared_at is None:
             self.store(number, spared_at=epoch)
 
-    def let_go(self, number):
+    def release(self, number):
         self.pausing.remove(number)
         self.running.remove(number)
         if number in self.promoted:
@@ -126,7 +126,7 @@ class OrderedSimulation:
         self.source.finish(self.plans[number], self.stored[number])
 
     def run(self, num_workers, turns=(), kills=()):
-        """To the end.
+        """Run to the end.
 
         Args:
             num_workers: At once.
@@ -150,7 +150,7 @@ class OrderedSimulation:
         return self.table()
 
     def table(self):
-        """All that must be the same whatever the order of events."""
+        """Everything that must not depend on the order of events."""
         return [
             (record.number, record.arm, record.params, record.phase, record.outcome, record.score,
              record.seed, record.audited, record.spared_at,

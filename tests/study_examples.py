@@ -1,4 +1,4 @@
-"""Small studies, as documents, and an engine that computes learning curves instead of training."""
+"""Small study files, and an engine that computes learning curves instead of training."""
 
 import math
 from collections import deque
@@ -13,7 +13,7 @@ ACCURACY = MetricInfo(name="accuracy", direction="maximize", low=0.0, high=1.0)
 
 
 def study_document(**changes: dict[str, Any]) -> dict[str, Any]:
-    """A study file as parsed; each keyword replaces keys of that section."""
+    """A parsed study file. Each keyword replaces keys of that section."""
     document: dict[str, Any] = {
         "study": {"name": "toy", "seed": 3},
         "data": {"dataset": "digits"},
@@ -35,7 +35,7 @@ def study_document(**changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def study_facts(**changes: Any) -> StudyFacts:
-    """Facts of a study that nothing was measured for."""
+    """Facts of a study without measurements."""
     facts: dict[str, Any] = {
         "metric": ACCURACY,
         "chance_score": 0.1,
@@ -125,14 +125,14 @@ class SimulatedEngine:
             status=status,
         )
         waits = epoch in job.decision_epochs and status == "running"
-        told: list[Event] = [Epoch(run=run, result=result, waits=waits)]
+        events: list[Event] = [Epoch(run=run, result=result, waits=waits)]
         if status != "running":
             outcome = "diverged" if diverged else "complete"
             test_metrics = {"accuracy": value - 0.01} if job.reads_test and not diverged else {}
-            told.append(
+            events.append(
                 self._end(run, Finished(run=run, outcome=outcome, test_metrics=test_metrics))
             )
-        return told
+        return events
 
     def _end(self, run: str, event: Event) -> Event:
         del self._jobs[run]
@@ -150,7 +150,7 @@ class SimulatedEngine:
 
 
 class SilentObserver:
-    """Shows nothing, and remembers what it was told."""
+    """Shows nothing and remembers its calls."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also where that one is killed."""
+"""Child processes that end with their parent, even if the parent is killed."""
 
 import ctypes
 import os
@@ -9,24 +9,21 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when `parent`, which started it, ends.
-
-    Elsewhere nothing happens.
-    """
+    """Ask Linux to kill this process when its parent process ends. Does nothing elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before we asked
+        if os.getppid() != parent:  # the parent ended before this call
             os._exit(1)
 
 
 def ignore_interrupts(parent: int) -> None:
-    """Set up a child process: Ctrl-C reaches the whole group, and its parent decides."""
+    """Set up a child process that ignores Ctrl-C, so that its parent decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(parent)
 
 
 def num_cores() -> int:
-    """Cores that this process may run on."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

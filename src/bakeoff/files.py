@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole, and files that serve as locks between processes."""
+"""Atomic and durable writes of files, and lock files between processes."""
 
 import fcntl
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 class LockHeldError(Exception):
-    """Another process holds a lock; the text is what that process wrote into the file."""
+    """Another process holds a lock. The message is the text that it wrote into the file."""
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` with `text` as UTF-8; a crash leaves the old file or the new one.
+    """Replace `path` with `text` as UTF-8. A crash leaves the old file or the new one.
 
-    Characters that UTF-8 cannot hold are written as escapes.
+    Characters that UTF-8 cannot encode are written as escapes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -34,9 +34,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_durably(path: Path, data: memoryview | bytes) -> None:
-    """Write, sync, rename, sync the folder: after a crash the file is old, new or absent.
+    """Write and sync the file and its folder. After a crash the file is old, new or absent.
 
-    What a crash leaves of an unfinished write is called `path` with `.partial` behind it.
+    A crash may leave an unfinished file whose name is that of `path` with `.partial` appended.
     """
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:
@@ -63,11 +63,11 @@ def remove_others(directory: Path, kept: Iterable[Path], pattern: str) -> None:
 def hold_lock(path: Path, holder: str) -> Iterator[None]:
     """Hold `path` as a lock until the block ends or this process dies.
 
-    The file is left in place: removing it would let two processes lock two files of one name.
+    The file is not removed afterwards. Otherwise two processes could lock two files of one name.
 
     Args:
-        path: The lock file, created where it is missing.
-        holder: Text that tells others who holds the lock.
+        path: The lock file, which is created if it is missing.
+        holder: Text that tells other processes who holds the lock.
 
     Raises:
         LockHeldError: Another process holds it.
@@ -85,5 +85,5 @@ def hold_lock(path: Path, holder: str) -> Iterator[None]:
 
 
 def wait_for_lock(descriptor: int, *, shared: bool = False) -> None:
-    """Lock an open file or folder, waiting for other holders; closing it releases the lock."""
+    """Wait for the lock of an open file or folder. Closing the file releases the lock."""
     fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

@@ -14,7 +14,8 @@ from unittest.mock import patch
 import numpy as np
 from loop_contenders import CNN
 
-from bakeoff.engines.local import LocalEngine, default_layout
+from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.open import default_layout
 from bakeoff.engines.protocol import Epoch, Finished, Job
 from bakeoff.records import DataConfig, TrialConfig
 

@@ -72,7 +72,7 @@ def wait_for_epochs(output: Path, count: int, process: subprocess.Popen[str]) ->
 
 @pytest.fixture(scope="module")
 def calm(file, tmp_path_factory):
-    """A run that nothing interrupted: its output folder and what was printed."""
+    """Output folder and printed text of a run that was not interrupted."""
     output = tmp_path_factory.mktemp("calm")
     code, out, err = finish(start(file, output))
     assert code == 0, err
@@ -156,7 +156,7 @@ def study(arguments, capsys):
         (["--scheduler", "cosin"], "did you mean 'cosine'"),
         (["--learning-rate", "-1"], "space.sgd.learning_rate = -1.0: must be above 0"),
         (["--epochs", "0"], "training.epochs = 0"),
-        (["--set", "width=3"], "--set width=3: give it as owner.parameter=value"),
+        (["--set", "width=3"], "--set width=3: write owner.parameter=value"),
         (["--set", "model.widht=3"], "did you mean 'width'"),
         (["--set", "adam.beta1=0.9"], "unknown optimizer or scheduler of this study 'adam'"),
         (["--seed", "-1"], "--seed = -1"),
@@ -237,15 +237,13 @@ def test_a_run_without_weights_says_how_to_get_them(file, calm, tmp_path, capsys
     ("name", "code", "message"),
     [("toy", 5, "by toy/mine"), ("toy/mien", 2, "did you mean 'toy/mine'?")],
 )
-def test_what_is_no_stored_study_is_answered_with_the_runs_there_are(
-    calm, capsys, name, code, message
-):
+def test_an_unknown_name_is_answered_with_the_existing_runs(calm, capsys, name, code, message):
     answer, lines = study(["export", name, "--output", str(calm[0])], capsys)
     assert answer == code
     assert message in lines[-1]
 
 
-def test_a_file_that_is_no_safetensors_name_is_refused(calm, capsys):
+def test_a_file_name_without_safetensors_suffix_is_refused(calm, capsys):
     code, lines = study(["export", "toy/mine", "--output", str(calm[0]), "-o", "model.pt"], capsys)
     assert code == 2
     assert "ends with .safetensors" in lines[-1]

@@ -1,4 +1,4 @@
-"""`study verify-resume` finds out what a checkpoint cannot hold, and only that."""
+"""`study verify-resume` finds state that is missing from a checkpoint, and nothing else."""
 
 import json
 from pathlib import Path
@@ -114,7 +114,7 @@ def test_a_run_that_ends_at_once_proves_nothing(tmp_path, monkeypatch, capsys):
     ("options", "message"),
     [(["--kills", "0"], "--kills = 0"), (["--epochs", "1"], "--epochs = 1: needs at least 2")],
 )
-def test_a_number_that_proves_nothing_is_refused(tmp_path, capsys, options, message):
+def test_a_number_out_of_range_is_refused(tmp_path, capsys, options, message):
     (tmp_path / "toy.toml").write_text(tomli_w.dumps(study_document()))
     with pytest.raises(SystemExit) as caught:
         main(["verify-resume", str(tmp_path / "toy.toml"), *options])

@@ -12,7 +12,7 @@ import ordered_simulation
 from bakeoff.driver import Ordered
 from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.session import RunSettings, choose_threads, run_study
-from bakeoff.session.study import _take_up
+from bakeoff.session.study import _load_or_extend
 from bakeoff.space import check_extension
 from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study
@@ -111,25 +111,25 @@ def test_without_the_order_four_workers_find_other_trials_than_one(pruner, monke
     assert OrderedSimulation(config, curve).run(4, [3, 0, 2, 1, 1]) != alone
 
 
-def test_a_proposal_knows_the_trials_that_were_dealt_so_many_places_earlier(monkeypatch):
-    """Whoever is told between two deals was dealt exactly `lag` places before the second."""
+def test_a_proposal_knows_the_trials_that_were_scheduled_lag_slots_earlier(monkeypatch):
+    """A trial reported between two others was scheduled exactly `lag` slots before the second."""
     lag, events = 3, []
 
     class Watched(Ordered):
-        def _take_place(self, number, plan):
-            events.append(("dealt", number))
-            return super()._take_place(number, plan)
+        def _take_slot(self, number, plan):
+            events.append(("scheduled", number))
+            return super()._take_slot(number, plan)
 
-        def _tell_end(self, number):
-            events.append(("told", number))
-            super()._tell_end(number)
+        def _report_end(self, number):
+            events.append(("reported", number))
+            super()._report_end(number)
 
     monkeypatch.setattr(ordered_simulation, "Ordered", Watched)
     OrderedSimulation(study("none", lag=lag), curve).run(5, [4, 0, 3])
     for place, (kind, number) in enumerate(events):
-        if kind == "dealt" and number >= lag:
-            told = {other for what, other in events[:place] if what == "told"}
-            assert told == set(range(number - lag + 1))
+        if kind == "scheduled" and number >= lag:
+            reported = {other for what, other in events[:place] if what == "reported"}
+            assert reported == set(range(number - lag + 1))
 
 
 def test_an_extension_of_a_repeatable_study_is_repeatable():
@@ -183,7 +183,7 @@ def driven(config, folder, num_workers, kills=()):
 
     def wrap(source):
         if not hasattr(source, "ledger"):
-            return source  # the confirmation is dealt in one order by itself
+            return source  # the confirmation schedules its runs in one order anyway
         pauses = config.search.pruner == "halving"
         return Ordered(source, lag=config.search.lag, pauses=pauses)
 
@@ -263,7 +263,7 @@ def test_a_repeatable_study_is_extended_when_it_has_ended(tmp_path, storage_url)
     assert check_extension(config, more)
     storage.create(config, study_facts())
     with pytest.raises(UsageError, match="has not ended; run it to its end first"):
-        _take_up(storage, more, extends=True)
+        _load_or_extend(storage, more, extends=True)
     storage.mark_finished(config.name)
-    assert _take_up(storage, more, extends=True) == more
+    assert _load_or_extend(storage, more, extends=True) == more
     assert storage.num_settled(config.name) == 0

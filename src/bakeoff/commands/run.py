@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -284,13 +283,12 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
 def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSummary, Probed]":
     """The data, and what a worker measured in a few steps on it."""
     from bakeoff.driver import StopRequest
-    from bakeoff.engines.local import LocalEngine
+    from bakeoff.engines.open import open_engine
     from bakeoff.session import check_data, check_packages, choose_precision, probe
 
     check_packages(config)
     summary = check_data(config)
-    engine = LocalEngine(num_workers=1, threads=settings.threads, device=settings.device)
-    with StopRequest().listening() as stop, closing(engine):
+    with StopRequest().listening() as stop, open_engine(replace(settings, workers=1)) as engine:
         return summary, choose_precision(config, probe(config, engine, stop))
 
 

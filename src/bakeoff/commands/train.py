@@ -48,7 +48,7 @@ def train_file(
         raise UsageError(f"--seed = {seed}: allowed are 0 to {MAX_SEED}")
     seed = default_seed(config) if seed is None else seed
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
-    settings = one_worker(output, device, choose_threads(config, threads))
+    settings = one_worker(device, choose_threads(config, threads))
     typer.echo(f"{folder.path}: {describe_params(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(config, folder, seed=seed, settings=settings, observer=progress)

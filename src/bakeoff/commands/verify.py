@@ -36,7 +36,7 @@ def verify_file(
     config = fix_settings(load_study_file(file), chosen)
     if config.training.epochs < 2:  # noqa: PLR2004 - said in the message
         raise UsageError(f"--epochs = {config.training.epochs}: needs at least 2, one to resume")
-    settings = one_worker(Path(), device, choose_threads(config, threads))
+    settings = one_worker(device, choose_threads(config, threads))
     moments = draw_kills(kills, config.training.epochs, config.seed)
     with tempfile.TemporaryDirectory(prefix="bakeoff-verify-") as folder:
         found = verify_resume(config, moments, settings, Path(folder), default_seed(config))

@@ -1,24 +1,15 @@
-"""Drives one study: search and confirmation go through the same loop.
+"""Drives a study. The search and the confirmation use the same loop.
 
-roles      whom the driver asks what runs next, and whom it tells what happens
-runs       a run under way, and what is stored of it when it has ended
-loop       next -> submit -> event -> report -> stop or finish
-ordered    a search that hears of its runs in the order they were dealt
-stopping   how a study is asked to stop
+roles         interfaces of what the driver works with: a source of runs and an observer
+active_run    a run that is being trained, and the record that is stored when it ends
+loop          next -> submit -> event -> report -> stop or finish
+ordered       repeatable mode: reports runs to the search in the order in which they were scheduled
+kept_weights  the weights of the best confirmation run of each arm
 """
 
-from bakeoff.driver.loop import MAX_ATTEMPTS, POLL_SECONDS, Driver
+from bakeoff.driver.loop import Driver
 from bakeoff.driver.ordered import Ordered
 from bakeoff.driver.roles import Observer, Source
-from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
+from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 
-__all__ = [
-    "MAX_ATTEMPTS",
-    "POLL_SECONDS",
-    "Driver",
-    "InterruptedStudyError",
-    "Observer",
-    "Ordered",
-    "Source",
-    "StopRequest",
-]
+__all__ = ["Driver", "InterruptedStudyError", "Observer", "Ordered", "Source", "StopRequest"]

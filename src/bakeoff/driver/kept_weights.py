@@ -1,4 +1,4 @@
-"""Weights of each arm's best confirmation run, kept so that the winner can be exported."""
+"""Keeps the weights of the best confirmation run of each arm, so that they can be exported."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,11 +7,11 @@ from bakeoff.records import MetricInfo, Purpose, TrialRecord
 
 
 class KeptWeights:
-    """A folder with one file per arm: of the confirmation run with the best validation score.
+    """A folder with one weights file per arm, of its confirmation run with the best score.
 
     Args:
-        directory: Made by the first run that writes its weights.
-        metric: By which runs are compared.
+        directory: Created by the first run that writes its weights.
+        metric: Metric by which runs are compared, on the validation set.
     """
 
     def __init__(self, directory: Path, metric: MetricInfo) -> None:
@@ -20,7 +20,7 @@ class KeptWeights:
         self._best: dict[str, TrialRecord] = {}
 
     def path_of(self, run: str, purpose: Purpose) -> str:
-        """Where a run is to write its weights; empty if it is no confirmation run."""
+        """Where the run writes its weights; empty unless it is a confirmation run."""
         return str(self._directory / f"{run}.safetensors") if purpose == "confirm" else ""
 
     def ended(self, record: TrialRecord) -> None:
@@ -38,7 +38,10 @@ class KeptWeights:
 
 
 def best_run(runs: Iterable[TrialRecord], metric: MetricInfo) -> TrialRecord | None:
-    """The complete run with the best validation score, the earlier one on ties; None if none is."""
+    """The complete run with the best validation score, the earlier one on ties.
+
+    None if no run is complete.
+    """
     complete = [run for run in runs if run.outcome == "complete" and run.score is not None]
     return min(
         complete, key=lambda run: (-metric.sign * (run.score or 0.0), run.number), default=None
@@ -46,5 +49,5 @@ def best_run(runs: Iterable[TrialRecord], metric: MetricInfo) -> TrialRecord | N
 
 
 def weights_path(directory: Path, run: TrialRecord) -> Path:
-    """Where a confirmation run's weights stand, if they are kept."""
+    """Where the weights of a confirmation run are stored, if they are kept."""
     return directory / f"confirm-{run.number}.safetensors"

@@ -1,7 +1,7 @@
-"""The one loop: next -> submit -> event -> report -> stop or finish.
+"""The loop of a study: next -> submit -> event -> report -> stop or finish.
 
-The driver alone asks, decides and stores; workers only train. So budgets are exact, and whatever
-dies is continued: a trial stays the same trial, on the same checkpoint, under the same number.
+Only the driver asks the source, decides and stores. Workers only train. So budgets are exact. A
+run whose worker died stays the same trial with the same number and continues from its checkpoint.
 """
 
 import math
@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from bakeoff.driver.active_run import CUTS, ActiveRun, record_of
 from bakeoff.driver.kept_weights import KeptWeights
 from bakeoff.driver.roles import Observer, Source
-from bakeoff.driver.runs import CUTS, Run, record_of
-from bakeoff.driver.stopping import InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import MAX_ATTEMPTS, POLL_SECONDS
 from bakeoff.engines.protocol import (
     Died,
     Engine,
@@ -29,18 +30,22 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
+from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
-from bakeoff.records import Decision, EpochResult, Outcome, Promotion, StudyConfig, TrialPlan
+from bakeoff.records import (
+    Decision,
+    EpochResult,
+    Outcome,
+    Precision,
+    Promotion,
+    StudyConfig,
+)
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
-POLL_SECONDS = 0.2
-MAX_ATTEMPTS = 3
-"""Workers a run may lose before it is given up as failed."""
-
 
 class Driver:
-    """Drives one study: search and confirmation go through the same loop."""
+    """Runs the search and the confirmation of one study."""
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class Driver:
         checkpoints: Path,
     ) -> None:
         self._config = config
+        training = replace(config.training, precision=cast("Precision", facts.precision))
+        self._trained_config = replace(config, training=training)
         self._facts = facts
         self._storage = storage
         self._engine = engine
@@ -61,36 +68,39 @@ class Driver:
         self._stop = stop
         self._checkpoints = checkpoints
         self._weights = KeptWeights(checkpoints.parent / "weights", facts.metric)
-        self._waiting: deque[Run] = deque()
-        self._runs: dict[str, Run] = {}
-        self._paused: dict[int, Run] = {}
-        """Runs that wait for their promotion, by number."""
+        self._waiting: deque[ActiveRun] = deque()
+        """Runs that need a worker, in the order in which they get one."""
+        self._running: dict[str, ActiveRun] = {}
+        """Runs that have a worker, by name."""
+        self._paused: dict[int, ActiveRun] = {}
+        """Runs that wait to be promoted, by number."""
         self._is_pausing = False
 
     def drive(self, source: Source, group: str) -> int:
-        """Run all that `source` has to offer, stored runs first.
+        """Restore the stored runs, then train every run that `source` offers.
 
         Args:
             source: The search or the confirmation.
             group: `search` or `confirm`, the prefix of the runs' names.
 
         Returns:
-            How many runs were trained, those continued included.
+            Number of runs that were trained, including those that were continued.
 
         Raises:
-            InterruptedStudyError: A stop was asked for; every run under way has a checkpoint.
+            InterruptedStudyError: A stop was requested. Every active run has a checkpoint.
         """
         num_trained = self._restore(source, group)
         while True:
             num_trained += self._fill(source, group)
-            if not self._runs:
+            if not self._running:
                 break
             for event in self._engine.events(POLL_SECONDS):
                 self._handle(event, source)
             self._obey_stop()
         if self._stop.count:
             raise InterruptedStudyError(self._stop.exit_code)
-        self._prune_paused(source)
+        while self._paused:  # no run is left that could promote them
+            self._finish(self._paused.pop(min(self._paused)), source, "pruned")
         self._note(source)
         return num_trained
 
@@ -102,73 +112,65 @@ class Driver:
         ):
             name = f"{group}-{record.number}"
             plan = source.restore(record)
-            if record.outcome == "running":
-                run = Run(name, plan, record.number, trial_id, {}, list(record.history))
-                run.spared_at, run.attempt = record.spared_at, record.attempts
-                run.remember(self._config.objective)
-                if record.is_paused:
-                    self._paused[record.number] = run
-                    self._observer.paused(name, plan, record.epochs_run)
-                else:
-                    self._waiting.append(run)
-            else:
-                self._discard(name)
+            if record.outcome != "running":
+                self._discard_checkpoints(name)
                 self._weights.ended(record)
                 source.finish(plan, record)
                 self._observer.ended(name, plan, record, restored=True)
+                continue
+            run = ActiveRun(name, plan, record.number, trial_id, history=list(record.history))
+            run.spared_at, run.attempt = record.spared_at, record.attempts
+            run.keep_history(self._config.objective)
+            if record.is_paused:
+                self._paused[record.number] = run
+                self._observer.paused(name, plan, record.epochs_run)
+            else:
+                self._waiting.append(run)
         self._note(source)
         return len(self._waiting)
 
     def _fill(self, source: Source, group: str) -> int:
-        """Give every free worker a run; how many new ones were begun."""
-        num_begun = 0
+        """Give every free worker a run. Return the number of new runs."""
+        num_new = 0
         while self._engine.num_free > 0 and not self._stop.count:
             if self._waiting:
-                run = self._waiting.popleft()
+                self._submit(self._waiting.popleft(), source)
             elif (promotion := source.promote()) is not None:
-                self._continue(promotion)
-                continue
+                self._promote(promotion)
             elif (plan := source.next()) is not None:
-                run = self._begin(plan, source, group)
-                num_begun += 1
+                number, trial_id = self._storage.begin(self._config, plan)
+                source.started(number, plan)
+                self._submit(ActiveRun(f"{group}-{number}", plan, number, trial_id), source)
+                num_new += 1
             else:
                 break
-            self._submit(run, source)
-        return num_begun
+        return num_new
 
-    def _continue(self, promotion: Promotion) -> None:
-        """A run that has been promoted waits for a worker, once its own has let go of it."""
+    def _promote(self, promotion: Promotion) -> None:
+        """Let a paused run wait for a worker, at once or when its own worker has released it."""
         run = self._paused.pop(promotion.number, None)
         if run is None:
-            run = next(one for one in self._runs.values() if one.number == promotion.number)
+            run = next(one for one in self._running.values() if one.number == promotion.number)
             run.is_held, run.is_promoted = False, True
         else:
             self._storage.unpause(run.trial_id)
-            self._wait_again(run)
+            self._wait(run)
         if promotion.is_spared:
             self._spare(run)
 
-    def _wait_again(self, run: Run) -> None:
-        run.remember(self._config.objective)
+    def _wait(self, run: ActiveRun) -> None:
+        run.keep_history(self._config.objective)
         self._waiting.append(run)
 
-    def _begin(self, plan: TrialPlan, source: Source, group: str) -> Run:
-        number, trial_id = self._storage.begin(self._config, plan)
-        source.started(number, plan)
-        return Run(f"{group}-{number}", plan, number, trial_id, {})
-
-    def _submit(self, run: Run, source: Source) -> None:
+    def _submit(self, run: ActiveRun, source: Source) -> None:
         run.history.clear()
         run.is_held = run.is_promoted = False
-        self._runs[run.name] = run
+        self._running[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
-        trial_config = build_trial_config(self._config, run.plan.params, run.plan.seed)
-        precision = {"precision": self._facts.precision}
-        training = replace(trial_config.training, **precision)  # type: ignore[arg-type]
         self._engine.submit(
             Job(
                 run=run.name,
-                config=replace(trial_config, training=training),
+                config=build_trial_config(self._trained_config, run.plan.params, run.plan.seed),
                 checkpoint_dir=str(self._checkpoints / run.name),
                 decision_epochs=run.plan.decision_epochs,
                 reads_test=run.plan.purpose == "confirm",
@@ -179,7 +181,7 @@ class Driver:
     # ------------------------------------------------------------ events
 
     def _handle(self, event: Event, source: Source) -> None:
-        run = self._runs[event.run]
+        run = self._running[event.run]
         match event:
             case Epoch():
                 self._on_epoch(event, run, source)
@@ -197,7 +199,7 @@ class Driver:
             case Probed() | Profiled():
                 raise BakeoffError(f"unexpected answer to a measurement: {event}")
 
-    def _on_epoch(self, event: Epoch, run: Run, source: Source) -> None:
+    def _on_epoch(self, event: Epoch, run: ActiveRun, source: Source) -> None:
         result = event.result
         run.history.append(result)
         value = result.metrics.get(self._config.objective, math.nan)
@@ -219,42 +221,40 @@ class Driver:
         if event.waits or run.cut_by:
             self._engine.reply(run.name, self._answer(decision))
 
-    def _report(self, run: Run, result: EpochResult) -> None:
+    def _report(self, run: ActiveRun, result: EpochResult) -> None:
         value = result.metrics.get(self._config.objective, math.nan)
         if math.isfinite(value):
             self._storage.report(run.trial_id, result.epoch, value)
 
     def _answer(self, decision: Decision) -> Reply:
-        if decision == "pause":
-            return "pause"
         if decision == "stop" or decision in CUTS:
             return "stop"
-        return "pause" if self._stop.count else "continue"
+        return "pause" if decision == "pause" or self._stop.count else "continue"
 
-    def _spare(self, run: Run) -> None:
-        """Note the first time that a run would have been pruned."""
+    def _spare(self, run: ActiveRun) -> None:
+        """Store the first epoch after which pruning would have ended the run."""
         if run.spared_at is None:
             run.spared_at = run.history[-1].epoch
             self._storage.spare(run.trial_id, run.spared_at)
 
-    def _on_pause(self, run: Run) -> None:
-        """Held at its rung, or stopped with the whole study."""
-        del self._runs[run.name]
+    def _on_pause(self, run: ActiveRun) -> None:
+        """A worker has released its run: paused by the source, or stopped with the study."""
+        del self._running[run.name]
         if run.is_held:
             self._storage.pause(run.trial_id, run.history)
             self._paused[run.number] = run
             self._observer.paused(run.name, run.plan, run.history[-1].epoch)
         elif run.is_promoted and not self._stop.count:
-            self._wait_again(run)
+            self._wait(run)
 
-    def _on_death(self, event: Died, run: Run, source: Source) -> None:
-        """Continue elsewhere from the checkpoint, unless this run keeps killing its workers.
+    def _on_death(self, event: Died, run: ActiveRun, source: Source) -> None:
+        """Continue the run from its checkpoint, unless it has lost too many workers.
 
-        A worker lost while the study is being stopped is no fault of its run: what ends the driver
-        often ends all its processes.
+        A worker that dies while the study is being stopped does not count, because whatever ends
+        the driver often ends all its processes.
         """
         if self._stop.count:
-            self._observer.note(f"{run.name}: {event.reason}; to be continued from its checkpoint")
+            self._observer.note(f"{run.name}: {event.reason}; it will resume from its checkpoint")
             self._on_pause(run)
             return
         if run.attempt >= MAX_ATTEMPTS:
@@ -264,16 +264,16 @@ class Driver:
         self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
         run.attempt += 1
         self._storage.count_attempt(run.trial_id, run.attempt)
-        if run.is_held:  # all it had left to do was to save
+        if run.is_held:  # its worker died while it was pausing
             self._on_pause(run)
             return
-        run.remember(self._config.objective)
-        del self._runs[run.name]
+        run.keep_history(self._config.objective)
+        del self._running[run.name]
         self._waiting.appendleft(run)
 
     def _finish(
         self,
-        run: Run,
+        run: ActiveRun,
         source: Source,
         outcome: Outcome,
         *,
@@ -283,29 +283,24 @@ class Driver:
         record = record_of(
             run, self._config, self._facts, outcome, reason=reason, test_metrics=test_metrics
         )
-        # a run's last epoch is stored with its end: whoever restarts finds both or neither
+        # A run's last epoch is stored with its end, so that a restart finds both or neither.
         if run.history and run.history[-1].status != "running":
             self._report(run, run.history[-1])
         self._storage.finish(run.trial_id, record)
-        self._discard(run.name)
+        self._discard_checkpoints(run.name)
         self._weights.ended(record)
-        self._runs.pop(run.name, None)
+        self._running.pop(run.name, None)
         source.finish(run.plan, record)
         self._observer.ended(run.name, run.plan, record, restored=False)
         self._note(source)
 
     def _note(self, source: Source) -> None:
-        """Tell and store what the source has to say, each thing once."""
+        """Store and show the source's new notes, each once."""
         for text in source.take_notes():
             if self._storage.note(self._config.name, text):
                 self._observer.note(text)
 
-    def _prune_paused(self, source: Source) -> None:
-        """Nothing is left to do, so nothing can be promoted any more."""
-        while self._paused:
-            self._finish(self._paused.pop(min(self._paused)), source, "pruned")
-
-    def _discard(self, name: str) -> None:
+    def _discard_checkpoints(self, name: str) -> None:
         shutil.rmtree(self._checkpoints / name, ignore_errors=True)
 
     # ------------------------------------------------------------ stopping
@@ -316,6 +311,6 @@ class Driver:
             raise InterruptedStudyError(self._stop.exit_code)
         if self._stop.count and not self._is_pausing:
             self._is_pausing = True
-            self._observer.note("pausing after the epochs under way; Ctrl-C again stops at once")
+            self._observer.note("pausing after the current epochs; Ctrl-C again stops at once")
             for name in self._engine.running:
                 self._engine.reply(name, "pause")

@@ -1,14 +1,15 @@
-"""A search that decides the same whatever the number of workers and whoever is faster.
+"""Repeatable mode: the search decides the same with any number of workers of any speed.
 
-Runs are told to the search in the order in which they were dealt, never in that of their events.
-So many places are open at one time; a place is taken by a new run, or by a paused one that goes on,
-and is given free only once everything dealt before it has been told:
+Runs are reported to the search in the order in which they were scheduled, not in the order in
+which their events arrive. There is a fixed number of slots. A new run takes a slot, and so does a
+paused run that continues. The slot is released when the run has reached its next decision or its
+end and every run scheduled before it has been reported:
 
-    deal until all places are taken; wait for the run dealt first; tell it; deal again
+    schedule until all slots are taken; wait for the run scheduled first; report it; repeat
 
-What the search knows when it deals is therefore a function of the study alone: the runs dealt at
-least so many places earlier. Workers train whatever has been dealt, in any order. After a kill the
-same sequence is gone through again with the stored results, and goes on where they end.
+What the search knows when it schedules a run therefore depends on the study alone. Workers may
+train the scheduled runs in any order. After a kill the same sequence is repeated with the stored
+results, and continues where these end.
 """
 
 import math
@@ -20,218 +21,212 @@ from bakeoff.search.arms import Search
 
 
 @dataclass
-class _Dealt:
-    """A run that was dealt, with what its worker has said and how far the search was told."""
+class _Scheduled:
+    """A scheduled run: what its worker has sent, and what has been reported to the search."""
 
     plan: TrialPlan
     goal: int | None
-    """Epoch up to which it may train before the search has decided; None is to its end."""
-    heard: dict[int, EpochResult] = field(default_factory=dict)
-    """By epoch, not yet told."""
-    told: int = 0
-    """Last epoch that the search knows."""
+    """Epoch up to which it may train before the search decides on it; None means to its end."""
+    received: dict[int, EpochResult] = field(default_factory=dict)
+    """Results by epoch that have not been reported yet."""
+    reported: int = 0
+    """Last epoch that has been reported."""
     ended: TrialRecord | None = None
-    """How it ended, until the search is told."""
-    waits_at: int | None = None
+    """How it ended, until this is reported."""
+    paused_at: int | None = None
     """Epoch after which it is paused."""
     promotion: Promotion | None = None
-    """It may go on from `promoted_at`, and its worker has not heard of it yet."""
+    """Its promotion from `promoted_at`, until the driver takes it."""
     promoted_at: int = 0
 
     @property
-    def has_arrived(self) -> bool:
-        """Whether there is something to tell: it ended, or reached its goal."""
-        return self.ended is not None or self.is_at_goal
-
-    @property
     def is_at_goal(self) -> bool:
-        """Whether it is to be decided on at its goal; not if it ended with that very epoch."""
-        result = None if self.goal is None else self.heard.get(self.goal)
+        """Whether the search has to decide on it at its goal. False if it ended at that epoch."""
+        result = None if self.goal is None else self.received.get(self.goal)
         return result is not None and result.status == "running"
 
-    def take_heard(self) -> list[EpochResult]:
-        """Epochs to tell now: those up to the goal if it was reached, else all; each once."""
+    def take_received(self) -> list[EpochResult]:
+        """Results to report now, each once: up to the goal if it was reached, otherwise all."""
         last = self.goal if self.goal is not None and self.is_at_goal else math.inf
-        taken = [self.heard.pop(epoch) for epoch in sorted(self.heard) if epoch <= last]
-        self.told = taken[-1].epoch if taken else self.told
+        taken = [self.received.pop(epoch) for epoch in sorted(self.received) if epoch <= last]
+        self.reported = taken[-1].epoch if taken else self.reported
         return taken
 
-    def must_wait(self, result: EpochResult) -> bool:
-        """Whether it may not go on after this epoch.
+    def must_pause(self, result: EpochResult) -> bool:
+        """Whether it may not continue after this epoch.
 
-        After a restart it may be further than its goal, until what was let on is let on again.
+        After a restart it may be ahead of its goal, until its promotions have been repeated.
         """
         is_rung = result.epoch in self.plan.decision_epochs and result.status == "running"
         return is_rung and self.goal is not None and result.epoch >= self.goal
 
-    def hear(self, result: EpochResult) -> None:
-        """Note an epoch; one that was told before changes nothing."""
-        if result.epoch > self.told:
-            self.heard.setdefault(result.epoch, result)
+    def receive(self, result: EpochResult) -> None:
+        """Note an epoch. An epoch that has been reported before changes nothing."""
+        if result.epoch > self.reported:
+            self.received.setdefault(result.epoch, result)
 
 
 class Ordered:
-    """The search as the driver meets it in repeatable mode; see `bakeoff.driver.roles.Source`."""
+    """The source of runs in repeatable mode, around the search; see `bakeoff.driver.Source`."""
 
     def __init__(self, search: Search, *, lag: int, pauses: bool, num_settled: int = 0) -> None:
         """Begin without runs.
 
         Args:
-            search: What decides.
-            lag: Places that are open at one time.
-            pauses: Whether runs wait at their decision epochs until the search was told; if not,
-                its decisions depend on nothing but the run and those told before it was dealt.
-            num_settled: Stored runs, from the first one, that had all been told when the study was
-                last extended.
+            search: Makes the decisions.
+            lag: Number of slots.
+            pauses: Whether runs pause at their decision epochs until they have been reported. If
+                not, a decision may only depend on the run itself and on the runs that had been
+                reported when it was scheduled.
+            num_settled: Number of stored runs, from the first one, that had all been reported when
+                the study was last extended.
         """
         self._search = search
         self._lag = lag
         self._pauses = pauses
         self._num_settled = num_settled
-        self._places: deque[int] = deque()
-        """Numbers of the runs that have been dealt and not told, in the order they were dealt."""
-        self._dealt: dict[int, _Dealt] = {}
-        self._ready: TrialPlan | None = None
-        """Dealt, but not begun."""
+        self._slots: deque[int] = deque()
+        """Numbers of the runs that are scheduled and not reported, in the order of scheduling."""
+        self._runs: dict[int, _Scheduled] = {}
+        self._next: TrialPlan | None = None
+        """A run that is scheduled and has not been started."""
 
     @property
     def num_left(self) -> int:
-        """Runs not yet handed out."""
-        return self._search.num_left + (self._ready is not None)
+        """Number of runs that have not been started yet."""
+        return self._search.num_left + (self._next is not None)
 
     def promote(self) -> Promotion | None:
         """The paused run that continues now, or None."""
-        self._deal()
-        for run in self._dealt.values():
+        self._schedule()
+        for run in self._runs.values():
             promotion = run.promotion
-            if promotion is not None and run.waits_at == run.promoted_at:
-                run.promotion = run.waits_at = None
+            if promotion is not None and run.paused_at == run.promoted_at:
+                run.promotion = run.paused_at = None
                 return promotion
         return None
 
     def next(self) -> TrialPlan | None:
-        """The next run, or None when none can start now."""
-        self._deal()
-        plan, self._ready = self._ready, None
+        """The next run, or None if no run can start now."""
+        self._schedule()
+        plan, self._next = self._next, None
         return plan
 
     def started(self, number: int, plan: TrialPlan) -> None:
-        """The plan has become run `number`."""
+        """Note that `plan` was started as run `number`."""
         self._search.started(number, plan)
-        self._take_place(number, plan)
+        self._take_slot(number, plan)
 
     def restore(self, record: TrialRecord) -> TrialPlan:
-        """Take up a stored run, at the place where it was dealt."""
+        """Restore a stored run at the point at which it was scheduled."""
         if self._num_settled:
             self._num_settled -= 1
             return self._search.restore(record)
-        self._advance()
-        while not self._search.is_dealing and self._tell_first():
-            self._advance()
-        if not self._pauses:  # its epochs may be told at once: no other run is decided by them
+        self._release_slots()
+        while not self._search.is_dealing and self._report_first():
+            self._release_slots()
+        if not self._pauses:  # its epochs may be reported at once: they decide on no other run
             plan = self._search.restore(record)
-            self._take_place(record.number, plan)
+            self._take_slot(record.number, plan)
             return plan
         plan = self._search.restore(replace(record, history=(), is_paused=False))
-        run = self._take_place(record.number, plan)
+        run = self._take_slot(record.number, plan)
         for result in record.history:
-            run.hear(result)
-        run.waits_at = record.epochs_run if record.is_paused else None
+            run.receive(result)
+        run.paused_at = record.epochs_run if record.is_paused else None
         return plan
 
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
-        """Hold the run at its goal; without pauses, what the search decides."""
-        if not self._pauses or number not in self._dealt:
+        """Pause the run at its goal. Without pauses, return the decision of the search."""
+        if not self._pauses or number not in self._runs:
             return self._search.decide(number, plan, result)
-        run = self._dealt[number]
-        run.hear(result)
-        if run.must_wait(result):
-            run.waits_at = result.epoch
+        run = self._runs[number]
+        run.receive(result)
+        if run.must_pause(result):
+            run.paused_at = result.epoch
             return "pause"
-        promotion, is_here = run.promotion, result.epoch == run.promoted_at
-        if promotion is None or not is_here:
+        promotion = run.promotion
+        if promotion is None or result.epoch != run.promoted_at:
             return "continue"
         run.promotion = None
         return "spare" if promotion.is_spared else "continue"
 
     def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
-        """Nothing new, where the search is told at its turn."""
+        """Pass the epoch on, unless epochs are reported in order anyway."""
         if not self._pauses:
             self._search.told_again(number, plan, result)
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
-        """Note how a run ended; the search is told at its turn."""
-        run = self._dealt.get(record.number)
+        """Note how a run ended. This is reported to the search when the run's turn comes."""
+        run = self._runs.get(record.number)
         if run is None:
             self._search.finish(plan, record)
             return
-        run.ended, run.waits_at = record, None
+        run.ended, run.paused_at = record, None
         for result in record.history if self._pauses else ():
-            run.hear(result)
-        if record.number not in self._places and not self._places:
-            self._tell_end(record.number)  # it was paused, and nothing can promote it any more
+            run.receive(result)
+        if not self._slots:
+            self._report_end(record.number)  # it was paused, and cannot be promoted any more
 
     def take_notes(self) -> tuple[str, ...]:
-        """What should be told and stored since the last call."""
+        """Texts to show and store that are new since the last call."""
         return self._search.take_notes()
 
     # ------------------------------------------------------------ the sequence
 
-    def _take_place(self, number: int, plan: TrialPlan) -> _Dealt:
+    def _take_slot(self, number: int, plan: TrialPlan) -> _Scheduled:
         goal = min(plan.decision_epochs, default=None) if self._pauses else None
-        self._dealt[number] = _Dealt(plan, goal)
-        self._places.append(number)
-        return self._dealt[number]
+        self._runs[number] = _Scheduled(plan, goal)
+        self._slots.append(number)
+        return self._runs[number]
 
-    def _deal(self) -> None:
-        """Go as far as the results known by now allow: to a plan, or to a run that is not there."""
-        while self._ready is None and self._advance():
-            self._ready = self._search.next()
-            if self._ready is None and not self._tell_first():
-                self._tell_pruned()
+    def _schedule(self) -> None:
+        """Repeat the sequence until a run is scheduled or a result is missing."""
+        while self._next is None and self._release_slots():
+            self._next = self._search.next()
+            if self._next is None and not self._report_first():
+                self._report_pruned()
                 return
 
-    def _advance(self) -> bool:
-        """Tell runs and let paused ones go on until a new one may be dealt; whether it may."""
+    def _release_slots(self) -> bool:
+        """Report runs and promote paused ones until a slot is free; False if none can be freed."""
         while True:
-            if len(self._places) >= self._lag:
-                if not self._tell_first():
+            if len(self._slots) >= self._lag:
+                if not self._report_first():
                     return False
             elif (promotion := self._search.promote()) is not None:
-                self._let_on(promotion)
+                self._continue(promotion)
             else:
                 return True
 
-    def _tell_first(self) -> bool:
-        """Tell the search of the run that was dealt first; whether it was there."""
-        if not self._places or not self._dealt[self._places[0]].has_arrived:
+    def _report_first(self) -> bool:
+        """Report the run that was scheduled first; False if its result has not arrived."""
+        run = self._runs[self._slots[0]] if self._slots else None
+        if run is None or (run.ended is None and not run.is_at_goal):
             return False
-        number = self._places.popleft()
-        run = self._dealt[number]
-        is_at_goal = run.is_at_goal
-        decisions = [self._search.decide(number, run.plan, result) for result in run.take_heard()]
+        number, is_at_goal = self._slots.popleft(), run.is_at_goal
+        decisions = [self._search.decide(number, run.plan, one) for one in run.take_received()]
         if not is_at_goal:
-            self._tell_end(number)
+            self._report_end(number)
         elif decisions[-1] != "pause":
-            self._let_on(Promotion(number, is_spared=decisions[-1] == "spare"))
+            self._continue(Promotion(number, is_spared=decisions[-1] == "spare"))
         return True
 
-    def _let_on(self, promotion: Promotion) -> None:
-        """A paused run takes a place and may train to its next goal."""
-        run = self._dealt[promotion.number]
+    def _continue(self, promotion: Promotion) -> None:
+        """Give a paused run a slot and let it train to its next goal."""
+        run = self._runs[promotion.number]
         run.promotion, run.promoted_at = promotion, run.goal or 0
         later = [epoch for epoch in run.plan.decision_epochs if epoch > run.promoted_at]
         run.goal = min(later, default=None)
-        self._places.append(promotion.number)
+        self._slots.append(promotion.number)
 
-    def _tell_end(self, number: int) -> None:
-        run = self._dealt.pop(number)
+    def _report_end(self, number: int) -> None:
+        run = self._runs.pop(number)
         if run.ended is not None:
             self._search.finish(run.plan, run.ended)
 
-    def _tell_pruned(self) -> None:
-        """Runs that a killed driver had pruned already, once nothing can promote them any more."""
-        if not self._places:
-            for number in sorted(self._dealt):
-                if self._dealt[number].ended is not None:
-                    self._tell_end(number)
+    def _report_pruned(self) -> None:
+        """Report runs that a killed driver had pruned, once nothing can promote them any more."""
+        for number in [] if self._slots else sorted(self._runs):
+            if self._runs[number].ended is not None:
+                self._report_end(number)

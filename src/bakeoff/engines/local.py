@@ -1,22 +1,23 @@
-"""The local engine: spawned worker processes on this machine, kept alive from run to run."""
+"""The local engine: worker processes on this machine that serve one run after another."""
 
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
-from bakeoff.child_process import num_cores
 from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Profile, Reply
 from bakeoff.engines.worker import WorkerSettings, import_path, work
 
 HANG_SECONDS = 1800.0
-"""A run that makes no step for this long is taken for hung."""
+"""A run that makes no step for this long counts as hung, and its worker is killed."""
 CLOSE_SECONDS = 5.0
+"""How long to wait for a killed process to end."""
 
 
 @dataclass
@@ -26,42 +27,34 @@ class _Worker:
     pulse: "Synchronized[int]"
     run: str | None = None
     seen: int = -1
-    alive_at: float = field(default=0.0)
+    """Last value read from `pulse`."""
+    alive_at: float = 0.0
+    """When the worker last sent an event or made a step."""
 
 
 class LocalEngine:
     """Runs jobs in `num_workers` spawned processes of `threads` threads each.
 
-    Workers are started when first needed and replaced when they die. They end with the driver,
-    also when it is killed.
+    A worker is started when it is first needed and replaced when it dies. All workers end with the
+    driver, even if it is killed.
     """
 
-    def __init__(
-        self,
-        *,
-        num_workers: int,
-        threads: int,
-        device: str = "cpu",
-        hang_seconds: float = HANG_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *, num_workers: int, threads: int, device: str = "cpu") -> None:
         self._context = multiprocessing.get_context("spawn")
         self._settings = WorkerSettings(
             threads=threads, device=device, import_path=tuple(import_path()), parent=os.getpid()
         )
         self._num_workers = num_workers
-        self._hang_seconds = hang_seconds
-        self._clock = clock
         self._workers: list[_Worker] = []
 
     @property
     def num_free(self) -> int:
-        """Workers without a run, those not yet started included."""
+        """Number of jobs that can be submitted now."""
         return self._num_workers - len(self.running)
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Names of the runs under way."""
+        """Names of the runs that have a worker."""
         return tuple(worker.run for worker in self._workers if worker.run is not None)
 
     def submit(self, job: Job | Probe | Profile) -> None:
@@ -73,11 +66,8 @@ class LocalEngine:
         if self.num_free < 1:
             raise ValueError(f"no worker is free for {job.run}")
         worker = next((one for one in self._workers if one.run is None), None) or self._start()
-        worker.run, worker.seen, worker.alive_at = job.run, -1, self._clock()
-        try:
-            worker.connection.send(job)
-        except (BrokenPipeError, ConnectionResetError):
-            return  # it died idle; `events` finds that out and tells
+        worker.run, worker.seen, worker.alive_at = job.run, -1, time.monotonic()
+        _send(worker, job)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -92,7 +82,7 @@ class LocalEngine:
         return worker
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What happened since, waiting at most `timeout` seconds for the first event."""
+        """New events. Waits at most `timeout` seconds for the first one."""
         ready = wait(
             [worker.connection for worker in self._workers]
             + [worker.process.sentinel for worker in self._workers],
@@ -103,7 +93,7 @@ class LocalEngine:
             if worker.connection in ready or worker.process.sentinel in ready:
                 events += self._collect(worker)
         for worker in [one for one in self._workers if self._is_hung(one)]:
-            events += self._end(worker, f"no step for {self._hang_seconds:.0f} s")
+            events += self._end(worker, f"no step for {HANG_SECONDS:.0f} s")
         return events
 
     def _collect(self, worker: _Worker) -> list[Event]:
@@ -112,25 +102,25 @@ class LocalEngine:
             while worker.connection.poll():
                 event: Event = worker.connection.recv()
                 events.append(event)
-                worker.alive_at = self._clock()
+                worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
                     worker.run = None
         except (EOFError, OSError):
             worker.process.join(CLOSE_SECONDS)
-            return events + self._end(worker, _describe_exit(worker.process.exitcode))
-        if not worker.process.is_alive():
-            return events + self._end(worker, _describe_exit(worker.process.exitcode))
-        return events
+        else:
+            if worker.process.is_alive():
+                return events
+        return events + self._end(worker, _describe_exit(worker.process.exitcode))
 
     def _is_hung(self, worker: _Worker) -> bool:
         if worker.run is None:
             return False
         if worker.pulse.value != worker.seen:
-            worker.seen, worker.alive_at = worker.pulse.value, self._clock()
-        return self._clock() - worker.alive_at > self._hang_seconds
+            worker.seen, worker.alive_at = worker.pulse.value, time.monotonic()
+        return time.monotonic() - worker.alive_at > HANG_SECONDS
 
     def _end(self, worker: _Worker, reason: str) -> list[Event]:
-        """Remove a worker; its run, if it had one, has died."""
+        """Remove a worker. If it had a run, report that the run's worker died."""
         if worker.process.is_alive():
             worker.process.kill()
         worker.process.join(CLOSE_SECONDS)
@@ -139,22 +129,19 @@ class LocalEngine:
         return [] if worker.run is None else [Died(run=worker.run, reason=reason)]
 
     def reply(self, run: str, reply: Reply) -> None:
-        """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
+        """Answer an epoch that waits, or ask a run to stop or pause after its current epoch."""
         for worker in self._workers:
             if worker.run == run:
-                try:
-                    worker.connection.send(reply)
-                except (BrokenPipeError, ConnectionResetError):
-                    return  # it died; `events` tells
+                _send(worker, reply)
 
     def kill(self, run: str) -> None:
-        """Kill the worker of a run, as a crash would; `events` tells that it died."""
+        """Kill the worker of a run, as a crash would. `events` reports its death."""
         for worker in self._workers:
             if worker.run == run:
                 worker.process.kill()
 
     def close(self) -> None:
-        """End all workers now; runs under way can be submitted again later."""
+        """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -163,17 +150,15 @@ class LocalEngine:
         self._workers.clear()
 
 
+def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:
+    """Send a message. Nothing happens if the worker is dead, because `events` reports that."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        worker.connection.send(message)
+
+
 def _describe_exit(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         hint = "; out of memory?" if name == "SIGKILL" else ""
         return f"worker ended by {name}{hint}"
     return f"worker exited with code {code}"
-
-
-def default_layout(device: str) -> tuple[int, int]:
-    """Workers and threads of each: one worker per core on a CPU, one worker on an accelerator.
-
-    Small networks gain little from a second thread, so trials side by side finish sooner.
-    """
-    return (num_cores(), 1) if device == "cpu" else (1, num_cores())

@@ -1,8 +1,8 @@
-"""What driver and workers say to each other: plain data, every message naming its run.
+"""The messages between the driver and the workers: plain data that names the run.
 
-An engine is where runs train. It takes a `Job`, and in return tells `Epoch`, then one of
-`Finished`, `Failed`, `Halted` or `Paused`; or `Died` when the worker itself is gone. The driver
-answers an epoch that waits for a decision with `reply`.
+An engine trains runs. For a `Job` it returns one `Epoch` per epoch and then one of `Finished`,
+`Failed`, `Halted`, `Paused`, or `Died` if the worker process itself is gone. Some epochs wait until
+the driver has answered them with `reply`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,128 +15,123 @@ Reply = Literal["continue", "stop", "pause"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """Train one run."""
-
+class _Message:
     run: str
     """Name of the run, unique within the study: `search-12`, `confirm-3`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(_Message):
+    """Train one run."""
+
     config: TrialConfig
     checkpoint_dir: str
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
     weights_path: str = ""
-    """Where the scored epoch's weights are written once the run is complete; empty for nowhere."""
+    """Where to write the scored epoch's weights when the run is complete; empty for nowhere."""
     saves_every_epoch: bool = False
-    """Save a checkpoint after every epoch, whatever that costs."""
+    """Save a checkpoint after every epoch, however long that takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """Try a configuration for a few steps, and measure what precision and speed it gets."""
+class Probe(_Message):
+    """Train a configuration for a few steps and measure which precision is fastest."""
 
-    run: str
     config: TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Train for a while, and measure where the time of a step goes."""
+class Profile(_Message):
+    """Train for a while and measure how long each part of a step takes."""
 
-    run: str
     config: TrialConfig
     seconds: float
-    """How long, about; a step is finished that has begun."""
+    """Approximate duration. A step that has begun is finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """An epoch has ended; with `waits`, the worker holds until it hears `reply`."""
+class Epoch(_Message):
+    """An epoch has ended."""
 
-    run: str
     result: EpochResult
     waits: bool
+    """Whether the worker waits for a `reply`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """The run has ended by itself or as told."""
+class Finished(_Message):
+    """The run has ended by itself or because of a reply."""
 
-    run: str
     outcome: Outcome
     test_metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paused:
-    """The run has stopped after a checkpoint and may be submitted again."""
-
-    run: str
+class Paused(_Message):
+    """The run has stopped with a checkpoint and may be submitted again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
-    """The run raised; training it again would raise again."""
+class Failed(_Message):
+    """The run raised an error and would raise it again."""
 
-    run: str
     outcome: Outcome
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halted:
-    """The run cannot go on here and now (no room for its checkpoint), but may later."""
+class Halted(_Message):
+    """The run cannot continue now, because its checkpoint cannot be written, but may later."""
 
-    run: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Died:
-    """The worker process is gone; the run continues from its checkpoint when submitted again."""
+class Died(_Message):
+    """The worker process is gone. The run resumes from its checkpoint when submitted again."""
 
-    run: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probed:
-    """What a probe measured."""
+class Probed(_Message):
+    """The result of a `Probe`."""
 
-    run: str
     precision: str
     seconds_per_step: Mapping[str, float]
-    """By precision, median of a few steps."""
+    """Median of a few steps by precision."""
     reason: str
     checkpoint_bytes: int = 0
-    """Of this configuration, as is the next."""
+    """Size of a checkpoint of this configuration."""
     weight_bytes: int = 0
+    """Size of its trainable weights."""
     num_checkpoints: int = 0
-    """That a run keeps."""
+    """Number of checkpoints that a run keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profiled:
-    """What a profile measured, in seconds per optimizer step unless said otherwise."""
+class Profiled(_Message):
+    """The result of a `Profile`."""
 
-    run: str
     parts: Mapping[str, float]
-    """By part: data, forward, backward, optimizer, rest. They add up to the whole step."""
+    """Seconds per optimizer step by part: data, forward, backward, optimizer, rest."""
     num_steps: int
-    """Steps that were measured."""
+    """Number of steps that were measured."""
     steps_per_epoch: int
     evaluate_seconds: float
-    """Of the whole validation set."""
+    """Time to evaluate the whole validation set."""
     peak_memory_bytes: int
-    """Of the process since it began; on a GPU, of the tensors on it."""
+    """Peak memory of the process since it started; on a GPU, of the tensors on it."""
 
     @property
     def step_seconds(self) -> float:
-        """Of one optimizer step."""
+        """Duration of one optimizer step."""
         return sum(self.parts.values())
 
     @property
     def epoch_seconds(self) -> float:
-        """Of one epoch with its evaluation."""
+        """Duration of one epoch including its evaluation."""
         return self.steps_per_epoch * self.step_seconds + self.evaluate_seconds
 
 
@@ -144,30 +139,27 @@ Event = Epoch | Finished | Paused | Failed | Halted | Died | Probed | Profiled
 
 
 class Engine(Protocol):
-    """A place where runs train."""
+    """Runs jobs in workers."""
 
     @property
     def num_free(self) -> int:
-        """Workers without a run."""
-        ...
+        """Number of jobs that can be submitted now."""
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Names of the runs under way."""
-        ...
+        """Names of the runs that have a worker."""
 
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker."""
-        ...
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What happened since, waiting at most `timeout` seconds for the first event."""
-        ...
+        """New events. Waits at most `timeout` seconds for the first one."""
 
     def reply(self, run: str, reply: Reply) -> None:
-        """Answer an epoch that waits, or ask a run to stop or pause after its epoch."""
-        ...
+        """Answer an epoch that waits, or ask a run to stop or pause after its current epoch."""
+
+    def kill(self, run: str) -> None:
+        """Kill the worker of a run, as a crash would."""
 
     def close(self) -> None:
-        """End all workers now; runs under way can be submitted again later."""
-        ...
+        """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""

@@ -1,7 +1,7 @@
-"""The worker process: takes jobs from its pipe, trains, and tells the driver.
+"""The code of a worker process, which receives jobs through a pipe and sends events back.
 
-Nothing heavy is imported before the process has been set up, because the number of threads is read
-when torch is first imported.
+torch is imported after the process has been set up, because it reads the number of threads when it
+is first imported.
 """
 
 import multiprocessing
@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
@@ -40,80 +41,55 @@ if TYPE_CHECKING:
 
 PULSE_SECONDS = 1.0
 PULSE_UNIT = 1 << 50
-"""Fine enough that a single step of any run changes the whole number."""
+"""Progress is sent as a multiple of 1 / this, so that a single step of any run changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """How a worker process is set up."""
+    """How to set up a worker process."""
 
     threads: int
     device: str
     import_path: tuple[str, ...]
     parent: int
-    """Process id of the driver; the worker dies with it."""
+    """Process id of the driver. The worker dies with it."""
 
 
 def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSettings) -> None:
     """Serve jobs until the pipe is closed.
 
     Args:
-        connection: Jobs and replies come in, events go out.
-        pulse: Receives how far the run has come, so that the driver can tell hung from slow.
+        connection: Receives jobs and replies, sends events.
+        pulse: Shared memory that shows the progress of the run, so that the driver can tell a hung
+            run from a slow one.
         settings: Threads, device and import path.
     """
     _set_up(settings)
-    driver = _Driver(connection)
-    try:
+    with suppress(_DriverGoneError):
         while True:
-            job = driver.receive()
-            if isinstance(job, Probe):
-                _probe(driver, job, settings.device)
-            elif isinstance(job, Profile):
-                _profile(driver, job, settings.device)
-            elif isinstance(job, Job):
-                _train(driver, pulse, job, settings.device)
-            # anything else is a reply that crossed the end of its run
-    except _DriverGoneError:
-        return
+            with _talking_to_driver():
+                job = connection.recv()
+            if isinstance(job, (Job, Probe, Profile)):
+                _run(connection, pulse, job, settings.device)
+            # any other message is a reply that arrived after its run had ended
 
 
-class _DriverGoneError(Exception):
-    """The pipe to the driver is closed; nothing the user's code raises may look like it."""
+class _DriverGoneError(BaseException):
+    """The pipe to the driver is closed. It cannot be confused with an error of the user's code."""
 
 
-class _Driver:
-    """The driver, as seen from its worker."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def receive(self) -> object:
-        """The next message, waiting for it."""
-        try:
-            return self._connection.recv()
-        except (EOFError, OSError):
-            raise _DriverGoneError from None
-
-    def has_more(self) -> bool:
-        """Whether a message has come."""
-        try:
-            return self._connection.poll()
-        except (EOFError, OSError):
-            raise _DriverGoneError from None
-
-    def tell(self, event: Event) -> None:
-        """Send an event."""
-        try:
-            self._connection.send(event)
-        except OSError:
-            raise _DriverGoneError from None
+@contextmanager
+def _talking_to_driver() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError):
+        raise _DriverGoneError from None
 
 
 def _set_up(settings: WorkerSettings) -> None:
     ignore_interrupts(settings.parent)
-    # The driver starts it as a daemon, so that it ends with it; yet it may have children of its
-    # own, which load data and end with it too.
+    # The driver starts this process as a daemon, so that it ends with the driver. A daemon may not
+    # have children, but this process may start ones that load data, and these end with it too.
     multiprocessing.current_process().daemon = False
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -124,88 +100,79 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _train(driver: _Driver, pulse: "Synchronized[int]", job: Job, device: str) -> None:
+def _run(
+    connection: Connection, pulse: "Synchronized[int]", job: Job | Probe | Profile, device: str
+) -> None:
+    """Run one job and send its last event, whatever happens."""
+    try:
+        if isinstance(job, Probe):
+            event: Event = _probe(job, device)
+        elif isinstance(job, Profile):
+            event = _profile(job, device)
+        else:
+            event = _train(connection, pulse, job, device)
+    except CheckpointWriteError as error:
+        event = Halted(run=job.run, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        event = _describe_failure(job.run, error)
+    with _talking_to_driver():
+        connection.send(event)
+
+
+def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> Event:
     from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
     from bakeoff.training.loop import prepare, test, train
     from bakeoff.training.weights import write_weights
 
-    try:
-        state = prepare(job.config, device)
-        share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
-        checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run, max_share=share)
-        last: EpochResult | None = None
-        with _Pulse(pulse, state):
-            for result in train(state, checkpoints):
-                last = result
-                reply = _tell_epoch(driver, job, result)
-                if reply == "pause":
-                    checkpoints.save(state)
-                    driver.tell(Paused(run=job.run))
-                    return
-                if reply == "stop":
-                    driver.tell(Finished(run=job.run, outcome="pruned", test_metrics={}))
-                    return
-            outcome: Outcome = "diverged" if last and last.status == "diverged" else "complete"
-            reads_test = job.reads_test and outcome == "complete"
-            test_metrics = test(state) if reads_test else {}
-            if job.weights_path and outcome == "complete":
-                write_weights(state, Path(job.weights_path))
-        driver.tell(Finished(run=job.run, outcome=outcome, test_metrics=test_metrics))
-    except _DriverGoneError:
-        raise
-    except CheckpointWriteError as error:
-        driver.tell(Halted(run=job.run, reason=str(error)))
-    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        driver.tell(_describe_failure(job.run, error))
+    state = prepare(job.config, device)
+    share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
+    checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run, max_share=share)
+    outcome: Outcome = "complete"
+    with _pulsing(pulse, state):
+        for result in train(state, checkpoints):
+            reply = _send_epoch(connection, job, result)
+            if reply == "pause":
+                checkpoints.save(state)
+                return Paused(run=job.run)
+            if reply == "stop":
+                return Finished(run=job.run, outcome="pruned", test_metrics={})
+            outcome = "diverged" if result.status == "diverged" else "complete"
+        test_metrics = test(state) if job.reads_test and outcome == "complete" else {}
+        if job.weights_path and outcome == "complete":
+            write_weights(state, Path(job.weights_path))
+    return Finished(run=job.run, outcome=outcome, test_metrics=test_metrics)
 
 
-def _tell_epoch(driver: _Driver, job: Job, result: EpochResult) -> Reply:
-    """Send the epoch; wait for the driver's answer where one is due, else take what has come."""
+def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
+    """Send the epoch and return the driver's reply, waiting for it where a decision is needed."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
-    driver.tell(Epoch(run=job.run, result=result, waits=waits))
     reply: Reply = "continue"
-    if waits:
-        reply = cast("Reply", driver.receive())
-    while driver.has_more():
-        later = cast("Reply", driver.receive())
-        reply = later if reply == "continue" else reply
+    with _talking_to_driver():
+        connection.send(Epoch(run=job.run, result=result, waits=waits))
+        if waits:
+            reply = connection.recv()
+        while connection.poll():
+            later: Reply = connection.recv()
+            reply = later if reply == "continue" else reply
     return reply if result.status == "running" else "continue"
 
 
-def _probe(driver: _Driver, job: Probe, device: str) -> None:
+def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.precision import measure_precision
 
-    try:
-        choice = measure_precision(job.config, device)
-    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        driver.tell(_describe_failure(job.run, error))
-        return
-    driver.tell(
-        Probed(
-            run=job.run,
-            precision=choice.precision,
-            seconds_per_step={str(name): value for name, value in choice.seconds_per_step.items()},
-            reason=choice.reason,
-            checkpoint_bytes=choice.checkpoint_bytes,
-            weight_bytes=choice.weight_bytes,
-            num_checkpoints=NUM_KEPT,
-        )
-    )
+    choice = measure_precision(job.config, device)
+    return Probed(run=job.run, num_checkpoints=NUM_KEPT, **vars(choice))
 
 
-def _profile(driver: _Driver, job: Profile, device: str) -> None:
+def _profile(job: Profile, device: str) -> Event:
     from bakeoff.training.step_profile import profile
 
-    try:
-        measured = profile(job.config, device, job.seconds)
-        driver.tell(Profiled(run=job.run, **vars(measured)))
-    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        driver.tell(_describe_failure(job.run, error))
+    return Profiled(run=job.run, **vars(profile(job.config, device, job.seconds)))
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
-    """The error as one line, with the place in the user's files where it was raised."""
+    """Describe the error in one line, with the place in the user's files where it was raised."""
     from bakeoff.training.memory import is_out_of_memory
 
     if isinstance(error, BakeoffError):
@@ -217,29 +184,25 @@ def _describe_failure(run: str, error: Exception) -> Failed:
     )
 
 
-class _Pulse:
-    """Copies how far the run has come to shared memory once a second, from a thread."""
+@contextmanager
+def _pulsing(pulse: "Synchronized[int]", state: "TrainingState") -> Iterator[None]:
+    """Copy the progress of the run to shared memory once a second, in a thread."""
+    ended = threading.Event()
 
-    def __init__(self, pulse: "Synchronized[int]", state: "TrainingState") -> None:
-        self._pulse = pulse
-        self._state = state
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+    def beat() -> None:
+        while not ended.wait(PULSE_SECONDS):
+            pulse.value = int(PULSE_UNIT * state.schedule.progress)
 
-    def _beat(self) -> None:
-        while not self._ended.wait(PULSE_SECONDS):
-            self._pulse.value = int(PULSE_UNIT * self._state.schedule.progress)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def import_path() -> Sequence[str]:
-    """Where the user's modules are looked for: the driver's path, then the current folder.
+    """Where Python looks for the user's modules: the driver's path, then the current folder.
 
-    The folder comes last, so that a file of the user's never hides one of the library's.
+    The folder comes last, so that a file in it never hides a module of a library.
     """
     return (*(entry for entry in sys.path if entry), str(Path.cwd()))

@@ -1,4 +1,4 @@
-"""Weights to take away: one safetensors file, what it is, and how to load it."""
+"""Exports weights: a safetensors file, its description, and the Python code to load it."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bakeoff.files import write_atomically, write_durably
 from bakeoff.production.loading_module import module_name, render_example, render_module
 
 DESCRIPTION_KEY = "bakeoff"
-"""See `bakeoff.training.weights`."""
+"""Key of the metadata of a weights file; see `bakeoff.training.weights`."""
 SUFFIX = ".safetensors"
 
 
@@ -22,18 +22,18 @@ class ExportPaths:
 
     weights: Path
     about: Path
-    """JSON: configuration, class names, how inputs are prepared, scores."""
+    """JSON with configuration, class names, preparation of inputs, and scores."""
     module: Path
-    """Python: the network, how inputs are prepared, what outputs mean."""
+    """Python module with the network, the preparation of inputs, and the meaning of outputs."""
     example: Path
-    """Ten lines that use the module."""
+    """Python script of ten lines that uses the module."""
 
 
 def read_description(weights: Path) -> dict[str, Any]:
-    """What a weights file says of itself.
+    """The description that is stored in a weights file.
 
     Raises:
-        BakeoffError: It is damaged, or was not written by bakeoff.
+        BakeoffError: The file is damaged, or was not written by bakeoff.
     """
     try:
         with safe_open(str(weights), framework="np") as file:
@@ -41,19 +41,19 @@ def read_description(weights: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise BakeoffError(f"{weights} cannot be read ({error})") from None
     if DESCRIPTION_KEY not in metadata:
-        raise BakeoffError(f"{weights} was not written by bakeoff: it does not say what it is")
+        raise BakeoffError(f"{weights} was not written by bakeoff: it contains no description")
     description: dict[str, Any] = json.loads(metadata[DESCRIPTION_KEY])
     return description
 
 
 def write_export(weights: Path, target: Path) -> ExportPaths:
-    """Copy `weights` to `target`, and put its description, a module and an example beside it.
+    """Copy `weights` to `target` and write its description, a module and an example next to it.
 
-    Together they need torch and safetensors, but not bakeoff.
+    These files need torch and safetensors, but not bakeoff.
 
     Raises:
-        UsageError: `target` is no name for such a file, or its folder cannot be written.
-        BakeoffError: `weights` cannot be read, or are of a network that this release has not.
+        UsageError: `target` has another suffix than .safetensors, or cannot be written.
+        BakeoffError: `weights` cannot be read, or this release does not have their network.
     """
     if target.suffix != SUFFIX:
         raise UsageError(f"-o {target}: give a file name that ends with {SUFFIX}")

@@ -1,11 +1,11 @@
-"""The folder of one run: its settings, an epoch a line, its weights and how it ended.
+"""The folder of one run.
 
 config.toml          a study file of this one configuration
-run.json             what stays fixed from the beginning: seed, precision, threads, device, data
-metrics.jsonl        a line per epoch
-checkpoints/         while it trains
-weights.safetensors  of the scored epoch
-result.json          once it has ended
+run.json             facts that stay fixed: seed, precision, threads, device, data
+metrics.jsonl        one line per epoch
+checkpoints/         exists while the run trains
+weights.safetensors  the weights of the scored epoch
+result.json          how the run ended; written at its end
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import Any
 
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.files import write_atomically
-from bakeoff.records import EpochResult, Outcome, StudyConfig, as_plain
+from bakeoff.records import EpochResult, Outcome, StudyConfig, json_text
 from bakeoff.studyfile import STUDY_NAME, format_study, resolve_study
 
 FORMAT = 1
@@ -27,7 +27,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What was fixed when a run began, and is kept when it continues."""
+    """Facts that are fixed when a run begins and kept when it continues."""
 
     seed: int
     precision: str
@@ -35,7 +35,7 @@ class RunFacts:
     device: str
     data_fingerprint: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Versions and machine it was begun on."""
+    """Package versions and machine on which it began."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,68 +44,60 @@ class RunResult:
 
     outcome: Outcome
     scored_epoch: int | None
-    """The epoch whose weights are kept; None if no epoch was finite."""
+    """The epoch whose weights are kept; None if no epoch had a finite score."""
     validation_metrics: Mapping[str, float]
-    """Of the scored epoch."""
+    """Metrics of the scored epoch."""
     test_metrics: Mapping[str, float]
-    """Of the scored epoch's weights, read once; empty unless the run is complete."""
+    """Metrics of the scored epoch's weights on the test set; empty unless the run is complete."""
     confusion: tuple[tuple[int, ...], ...] = ()
-    """Validation samples by class and predicted class, [C, C], at the scored epoch."""
+    """Counts of validation samples by class and predicted class, [C, C], at the scored epoch."""
     note: str = ""
 
 
 class RunFolder:
-    """One run on disk; everything in it survives a kill at any moment."""
+    """The files of one run. They stay valid if the process is killed at any moment."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def checkpoints(self) -> Path:
-        """Where checkpoints go while the run trains."""
-        return self.path / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        """Weights of the scored epoch, once the run is complete."""
-        return self.path / "weights.safetensors"
-
-    @property
-    def page(self) -> Path:
-        """The learning curves."""
-        return self.path / "index.html"
+        self.checkpoints = path / "checkpoints"
+        self.weights = path / "weights.safetensors"
+        self.log = path / "metrics.jsonl"
+        self.page = path / "index.html"
+        """Page with the learning curves."""
 
     @property
     def has_begun(self) -> bool:
-        """Whether a run stands here."""
+        """Whether the folder contains a run."""
         return (self.path / "run.json").exists()
 
     def begin(self, config: StudyConfig, facts: RunFacts) -> None:
-        """Make the folder; until its last file is written, no run has begun."""
+        """Create the folder. The run has begun when the last file, run.json, is written."""
         write_atomically(self.path / "config.toml", format_study(config))
-        _write_json(self.path / "run.json", {"format": FORMAT, **asdict(facts)})
+        write_atomically(self.path / "run.json", json_text({"format": FORMAT, **asdict(facts)}))
 
     def load_config(self) -> StudyConfig:
-        """The configuration the run was begun with."""
+        """The configuration with which the run began."""
         return resolve_study(tomllib.loads((self.path / "config.toml").read_text("utf-8")))
 
     def load_facts(self) -> RunFacts:
-        """What was fixed when it began.
+        """The facts that were fixed when the run began.
 
         Raises:
-            BakeoffError: A newer release began it.
+            BakeoffError: The run was begun by a newer release.
         """
         content = json.loads((self.path / "run.json").read_text("utf-8"))
         if content.pop("format") > FORMAT:
-            raise BakeoffError(f"{self.path}: begun by a newer bakeoff; install that one")
+            raise BakeoffError(
+                f"{self.path}: begun by a newer release of bakeoff; install that release"
+            )
         return RunFacts(**content)
 
     def finish(self, result: RunResult) -> None:
-        """Note how the run ended."""
-        _write_json(self.path / "result.json", as_plain(result))
+        """Store how the run ended."""
+        write_atomically(self.path / "result.json", json_text(result))
 
     def load_result(self) -> RunResult | None:
-        """How the run ended; None while it has not."""
+        """How the run ended; None if it has not ended."""
         path = self.path / "result.json"
         if not path.exists():
             return None
@@ -117,44 +109,41 @@ class RunFolder:
 
 
 class EpochLog:
-    """`metrics.jsonl`: every epoch stands in it once, however often it was trained.
+    """`metrics.jsonl`, which holds every epoch once even if it was trained several times.
 
-    A line that a kill cut short is removed when the file is opened.
+    If a kill has cut the last line short, the line is removed when the file is opened.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.history: dict[int, EpochResult] = {}
         self.differs_from: int | None = None
-        """First epoch that came out otherwise when it was trained again; None if none did."""
-        self._read()
-
-    def _read(self) -> None:
-        content = self._path.read_bytes() if self._path.exists() else b""
+        """First epoch that had other results when it was trained again; None if all were equal."""
+        content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
-            os.truncate(self._path, len(whole))
+            os.truncate(path, len(whole))
         for line in whole.decode("utf-8").splitlines():
             result = _read_epoch(json.loads(line))
             self.history[result.epoch] = result
 
     def add(self, result: EpochResult) -> bool:
-        """Append an epoch unless it stands there already; whether it was new."""
+        """Append an epoch unless the file has it. Return whether it is new."""
         known = self.history.get(result.epoch)
         if known is not None:
             if self.differs_from is None and _measured(known) != _measured(result):
                 self.differs_from = result.epoch
             return False
-        # The scored epoch's matrix stands in the result; a repeated epoch has none any more.
+        # The result stores the scored epoch's matrix. Epochs from a checkpoint come without one.
         result = replace(result, confusion=())
         self.history[result.epoch] = result
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_plain(as_plain(result))) + "\n")
+            file.write(json_text(result, indent=None))
         return True
 
 
 def _measured(result: EpochResult) -> str:
-    """All but the clock, as text: NaN is equal to itself there."""
+    """Everything except times, as text, because NaN does not equal NaN as a number."""
     return repr((dict(result.metrics), result.train_loss, result.grad_norm))
 
 
@@ -177,26 +166,11 @@ def _numbers(values: Mapping[str, float | str | None]) -> dict[str, float]:
     return {name: _number(value) for name, value in values.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Strict JSON: NaN as null, infinities as text."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_atomically(path, json.dumps(_plain(dict(content)), indent=2) + "\n")
-
-
 def check_run_name(name: str) -> str:
-    """`name`, if a folder may be called so.
+    """Return `name` if it is allowed as the name of a folder.
 
     Raises:
-        UsageError: It may not.
+        UsageError: It is not allowed.
     """
     if not STUDY_NAME.fullmatch(name):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The Python files of an export: a module with the network, and ten lines that use it."""
+"""Writes the Python files of an export: a module with the network, and an example of its use."""
 
 import re
 import sys
@@ -16,10 +16,10 @@ IMPORTS = (
     "from safetensors.torch import load_file",
 )
 MODULE = Template('''\
-"""A network trained with bakeoff, what goes into it, and what comes out.
+"""A network trained with bakeoff, the preparation of its inputs and the meaning of its outputs.
 
 Needs $needs,
-and the files $about and $weights beside this one. $example shows its use.
+and the files $about and $weights next to this one. $example shows how to use it.
 """
 
 $imports
@@ -36,7 +36,7 @@ def load_model():
 
 
 ${encode}def prepare(samples):
-    """Samples [N, $inputs] as the data set has them ($dtype), as the network takes them."""
+    """Convert samples [N, $inputs] of the data set ($dtype) to inputs of the network."""
 $prepare
 
 
@@ -47,28 +47,28 @@ $definitions''')
 
 ENCODE_ROWS = '''\
 def encode(rows):
-    """Rows, mappings from column to cell as csv.DictReader reads them, as samples [N, $inputs]."""
+    """Convert rows, mappings from column to cell as of csv.DictReader, to samples [N, $inputs]."""
     features = ABOUT["inputs"]["features"]
     return torch.tensor([[encode_cell(row, **feature) for feature in features] for row in rows])
 
 
 def encode_cell(row, column, value):
-    """A column's number; or, given one of the texts it may hold, whether that is what it holds."""
+    """The number in a column; or, if `value` is given, 1.0 if the column contains `value`."""
     if column not in row:
-        raise ValueError(f"no column {column!r} among {list(row)}")
+        raise ValueError(f"no column {column!r} in {list(row)}")
     cell = str(row[column])
     if value is None:
         return float({"true": "1", "false": "0"}.get(cell.lower(), cell).replace(",", "."))
     known = [one["value"] for one in ABOUT["inputs"]["features"] if one["column"] == column]
     if cell not in known:
-        raise ValueError(f"column {column!r} holds {cell!r}; known are {known}")
+        raise ValueError(f"column {column!r} contains {cell!r}; known values: {known}")
     return float(cell == value)
 
 
 '''
 ENCODE_TEXTS = '''\
 def encode(texts):
-    """Texts of one length L as tokens [N, L]; characters that are not known become the token 0."""
+    """Convert texts of one length L to tokens [N, L]. Unknown characters become the token 0."""
     tokens = {character: token for token, character in enumerate(ABOUT["class_names"])}
     return torch.tensor([[tokens.get(character, 0) for character in text] for text in texts])
 
@@ -76,12 +76,12 @@ def encode(texts):
 '''
 ENCODE_IMAGES = '''\
 def encode(files):
-    """Image files as samples [N, $inputs], decoded as they were for training."""
+    """Decode image files to samples [N, $inputs], as for training."""
     return torch.stack([encode_image(file) for file in files])
 
 
 def encode_image(file):
-    """One image file as [$inputs] bytes."""
+    """Decode one image file to [$inputs] bytes."""
     with Image.open(file) as image:
 $decode
     return $axes
@@ -111,16 +111,16 @@ TO_NEXT_TOKENS = """\
 TO_TARGETS = """\
     return (outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]).tolist()"""
 USES: Mapping[str, tuple[str, str, str, str]] = {
-    "classification": (NORMALISE, "Name of the likeliest class of each sample.", TO_NAMES, "N, {}"),
+    "classification": (NORMALISE, "Most likely class of each sample, by name.", TO_NAMES, "N, {}"),
     "regression": (
-        NORMALISE, "Predicted target of each sample, in its own unit.", TO_TARGETS, "N, 1",
+        NORMALISE, "Predicted target of each sample, in its original unit.", TO_TARGETS, "N, 1",
     ),
-    "language": (TO_TOKENS, "Likeliest token after each sample.", TO_NEXT_TOKENS, "N, L, {}"),
+    "language": (TO_TOKENS, "Most likely next token of each sample.", TO_NEXT_TOKENS, "N, L, {}"),
 }  # fmt: skip
-"""By task: how inputs are prepared, what outputs mean and how that is found, and their shape."""
+"""By task: preparation of inputs, meaning and interpretation of outputs, shape of outputs."""
 
 EXAMPLE = Template('''\
-"""Ask the network in $weights; needs $needs."""
+"""Run the network in $weights; needs $needs."""
 import torch
 from $module import $names
 
@@ -130,25 +130,26 @@ with torch.no_grad():
     outputs = model(prepare(samples))
 print(interpret(outputs))
 ''')
-DRAWN = "samples = torch.zeros(2, {shape})  # yours: {dtype} [N, {shape}], as the data set has them"
-ROWS = 'samples = encode([ABOUT["inputs"]["example"]])  # yours: encode(csv.DictReader(file))'
-IMAGES = "samples = torch.zeros(2, {shape})  # yours: encode(['one.png', 'other.png'])"
-TEXTS = 'samples = encode(["The "])  # yours: texts of one length'
+DRAWN = "samples = torch.zeros(2, {shape})  # replace by {dtype} [N, {shape}], as in the data set"
+ROWS = 'samples = encode([ABOUT["inputs"]["example"]])  # replace by encode(csv.DictReader(file))'
+IMAGES = "samples = torch.zeros(2, {shape})  # replace by encode(['one.png', 'other.png'])"
+TEXTS = 'samples = encode(["The "])  # replace by texts of one length'
 
 
 def module_name(stem: str) -> str:
-    """What the module beside weights called `stem` is called: `load_model`."""
+    """The name of the module for weights called `stem`: `load_model` for `model`."""
     return "load_" + re.sub(r"\W", "_", stem)
 
 
 def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, example: str) -> str:
-    """The module: network, preparation of inputs, meaning of outputs."""
+    """The source of the module: network, preparation of inputs, meaning of outputs."""
     source = network_source(about["build"])
     prepare, meaning, interpret, outputs = USES[about["task"]]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
+    imports = (*IMPORTS, *IMAGE_IMPORTS) if _is_image_folder(about) else IMPORTS
     return MODULE.substitute(
         needs=_needs(about),
-        imports=_sorted_imports({*IMPORTS, *_image_imports(about), *source.imports.splitlines()}),
+        imports=_sorted_imports({*imports, *source.imports.splitlines()}),
         function=source.function,
         about=about_name,
         weights=weights,
@@ -165,7 +166,7 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
 
 
 def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> str:
-    """Ten lines that load the network and use it on samples made up."""
+    """The source of an example that loads the network and runs it on a placeholder."""
     encoding = _encoding(about)
     names = ["encode"] * bool(encoding) + ["interpret", "load_model", "prepare"]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
@@ -185,12 +186,13 @@ def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> st
 
 
 def _encoding(about: Mapping[str, Any]) -> str:
-    """How samples are made of what people have: rows, texts, files; nothing for arrays."""
+    """The template that encodes rows, texts or files as samples; empty for arrays."""
     if about["inputs"].get("features"):
         return ENCODE_ROWS
     if _is_image_folder(about):
         return ENCODE_IMAGES
-    return ENCODE_TEXTS if about["task"] == "language" and _is_text(about) else ""
+    is_text = about["task"] == "language" and about["class_names"][0] == UNKNOWN
+    return ENCODE_TEXTS if is_text else ""
 
 
 def _render_encoding(about: Mapping[str, Any], shape: str) -> str:
@@ -213,17 +215,8 @@ def _is_image_folder(about: Mapping[str, Any]) -> bool:
     return str(about["configuration"]["data"]["dataset"]).startswith("folder:")
 
 
-def _image_imports(about: Mapping[str, Any]) -> tuple[str, ...]:
-    return IMAGE_IMPORTS if _is_image_folder(about) else ()
-
-
-def _is_text(about: Mapping[str, Any]) -> bool:
-    """Whether tokens are characters, as those of a text file are."""
-    return bool(about["class_names"][0] == UNKNOWN)
-
-
 def _needs(about: Mapping[str, Any]) -> str:
-    """What has to be installed: `torch, safetensors and timm`."""
+    """The packages that must be installed: `torch, safetensors and timm`."""
     module, _, function = about["build"].partition(":")
     packages = {"build_torchvision": "torchvision", "build_timm": "timm"}
     own = packages.get(function) if module.startswith(OURS) else f"your own `{module}`"
@@ -233,14 +226,10 @@ def _needs(about: Mapping[str, Any]) -> str:
 
 
 def _sorted_imports(statements: Iterable[str]) -> str:
-    """The standard library's first, then the others'."""
+    """Imports of the standard library, then the others."""
     by_module = sorted(statements, key=lambda one: (one.startswith("from"), one.split()[1]))
-    groups = [
-        [one for one in by_module if (_package(one) in sys.stdlib_module_names) is is_standard]
-        for is_standard in (True, False)
-    ]
-    return "\n\n".join("\n".join(group) for group in groups)
-
-
-def _package(statement: str) -> str:
-    return statement.split()[1].partition(".")[0]
+    groups: dict[bool, list[str]] = {True: [], False: []}
+    for statement in by_module:
+        package = statement.split()[1].partition(".")[0]
+        groups[package in sys.stdlib_module_names].append(statement)
+    return "\n\n".join("\n".join(group) for group in groups.values())

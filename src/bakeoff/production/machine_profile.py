@@ -1,41 +1,76 @@
-"""Where the time goes, for one configuration on this machine, and what to do about it."""
+"""Measures how long one configuration takes on this machine and recommends improvements."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 from bakeoff.child_process import num_cores
-from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
-from bakeoff.engines.local import LocalEngine, default_layout
-from bakeoff.engines.protocol import Died, Failed, Profile, Profiled
+from bakeoff.engines.follow import follow
+from bakeoff.engines.open import EngineSettings, default_layout, open_engine
+from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
+from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
-from bakeoff.production.folder import RunFacts
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.session import check_data, check_packages, choose_precision, probe
 
 WARMUP_SECONDS = 0.2
-"""Each worker trains this long before all are timed together."""
+"""Each worker trains this long before all workers are timed together."""
 LARGE_SHARE = 0.25
-"""Of a step or an epoch: a part that takes more, and need not, is worth a recommendation."""
+"""A part that takes more than this share of a step or an epoch gets a recommendation."""
 SLOW_FORWARD = 1.5
-"""Forward passes usually take half as long as backward passes; this many times as long is odd."""
+"""A forward pass that takes this many times as long as the backward pass gets a recommendation.
+It usually takes half as long."""
 MIN_GAIN = 0.10
-"""Share of the trials per hour that another layout must add to be recommended."""
+"""Share of additional trials per hour that another layout needs to be recommended."""
+
+
+RULES: tuple[tuple[str, float, str, str], ...] = (
+    (
+        "data",
+        LARGE_SHARE,
+        "data takes {:.0%} of a step",
+        "use fewer augmentations, or decoded samples: npz:PATH, or folder:PATH (decoded only once)",
+    ),
+    (
+        "optimizer",
+        LARGE_SHARE,
+        "the optimizer takes {:.0%} of a step",
+        "use a larger batch_size (fewer steps) or a cheaper optimizer (see `study optimizers`)",
+    ),
+    (
+        "rest",
+        LARGE_SHARE,
+        "{:.0%} of a step is neither model nor data nor optimizer",
+        "steps are very short; a larger batch_size or accumulation_steps makes fewer, longer ones",
+    ),
+    (
+        "evaluate",
+        LARGE_SHARE,
+        "evaluation takes {:.0%} of an epoch",
+        "a smaller validation_fraction leaves more time for training",
+    ),
+    (
+        "forward/backward",
+        SLOW_FORWARD,
+        "the forward pass takes {:.1f} times as long as the backward pass",
+        "look for Python loops, .item(), printing or work without weights in the model's forward",
+    ),
+)
+"""Measured value, its limit, the finding where it is above the limit, and what to do about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """So many workers of so many threads each, training at the same time."""
+    """The speed of a number of workers that train at the same time."""
 
     workers: int
     threads: int
     trials_per_hour: float
-    """Of full length, evaluation included."""
+    """Trials of full length, including evaluation."""
     steps_per_second: float
-    """Of all workers together."""
+    """Sum over all workers."""
     peak_memory_bytes: int
-    """Of the largest worker."""
+    """Memory of the largest worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +78,15 @@ class MachineProfile:
     """A profile of one configuration on this machine."""
 
     step: Profiled
-    """Of one worker of the default layout, alone."""
+    """Profile of one worker of the default layout, without other workers."""
     precision: str
     batch_size: int
     layouts: tuple[Layout, ...]
-    """The default one first."""
+    """The default layout comes first."""
 
     @property
     def shares(self) -> Mapping[str, float]:
-        """Share of each part in a step; they add up to 1."""
+        """Share of each part in a step. The shares add up to 1."""
         return {part: seconds / self.step.step_seconds for part, seconds in self.step.parts.items()}
 
     @property
@@ -62,14 +97,14 @@ class MachineProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """Something that was measured, and what to do about it."""
+    """A finding and what to do about it."""
 
     finding: str
     advice: str
 
 
 def layouts_of(device: str) -> list[tuple[int, int]]:
-    """Workers and threads that are worth comparing, the default first."""
+    """Numbers of workers and threads to compare, the default first."""
     cores, default = num_cores(), default_layout(device)
     if device != "cpu":
         return [default]
@@ -78,66 +113,50 @@ def layouts_of(device: str) -> list[tuple[int, int]]:
 
 
 def profile_study(config: StudyConfig, device: str, seconds: float) -> MachineProfile:
-    """Measure a study of one configuration in workers, for about so many seconds each time.
+    """Measure a study of one configuration in workers, each time for about `seconds`.
 
     Raises:
-        InterruptedStudyError: It was asked to stop.
+        InterruptedStudyError: A stop was requested.
         BakeoffError: Data or model are unusable.
     """
     check_packages(config)
-    summary = check_data(config)
+    check_data(config)
     layouts: list[Layout] = []
-    step: Profiled | None = None
+    steps: list[Profiled] = []
     with StopRequest().listening() as stop:
         for workers, threads in layouts_of(device):
-            engine = LocalEngine(num_workers=workers, threads=threads, device=device)
-            with closing(engine):
-                if step is None:
+            settings = EngineSettings(device=device, workers=workers, threads=threads)
+            with open_engine(settings) as engine:
+                if not steps:
                     precision = choose_precision(config, probe(config, engine, stop)).precision
-                    trial = _trial(config, precision, device, summary.fingerprint)
-                    (step,) = _measure(engine, trial, 1, seconds, stop)
-                _measure(engine, trial, workers, WARMUP_SECONDS, stop)
-                measured = _measure(engine, trial, workers, seconds, stop)
+                    trial = trial_config(config, precision, default_seed(config))
+                    steps = _measure(engine, stop, trial, 1, seconds)
+                _measure(engine, stop, trial, workers, WARMUP_SECONDS)
+                measured = _measure(engine, stop, trial, workers, seconds)
             layouts.append(_layout(measured, threads, config.training.epochs))
-    if step is None:
-        raise ValueError("there is at least the default layout")
     return MachineProfile(
-        step=step,
+        step=steps[0],
         precision=precision,
         batch_size=config.training.batch_size,
         layouts=tuple(layouts),
     )
 
 
-def _trial(config: StudyConfig, precision: str, device: str, fingerprint: str) -> TrialConfig:
-    facts = RunFacts(
-        seed=default_seed(config),
-        precision=precision,
-        threads=1,
-        device=device,
-        data_fingerprint=fingerprint,
-    )
-    return trial_config(config, facts)
-
-
 def _measure(
-    engine: LocalEngine, trial: TrialConfig, workers: int, seconds: float, stop: StopRequest
+    engine: Engine, stop: StopRequest, trial: TrialConfig, workers: int, seconds: float
 ) -> list[Profiled]:
-    """Profiles of so many workers at the same time."""
-    for index in range(workers):
-        engine.submit(Profile(run=f"profile-{index}", config=trial, seconds=seconds))
+    """Profiles of workers that train at the same time."""
     found: list[Profiled] = []
-    while len(found) < workers:
-        for event in engine.events(POLL_SECONDS):
-            match event:
-                case Profiled():
-                    found.append(event)
-                case Failed():
-                    raise UsageError(f"the model cannot be profiled: {event.reason}")
-                case Died():
-                    raise BakeoffError(f"the model cannot be profiled: {event.reason}")
-        if stop.count:
-            raise InterruptedStudyError(stop.exit_code)
+    names = [f"profile-{index}" for index in range(workers)]
+    jobs = [Profile(run=name, config=trial, seconds=seconds) for name in names]
+    for event in follow(engine, stop, *jobs):
+        match event:
+            case Profiled():
+                found.append(event)
+            case Failed():
+                raise UsageError(f"the model cannot be profiled: {event.reason}")
+            case Died():
+                raise BakeoffError(f"the model cannot be profiled: {event.reason}")
     return found
 
 
@@ -151,28 +170,20 @@ def _layout(measured: Sequence[Profiled], threads: int, epochs: int) -> Layout:
     )
 
 
-# ---------------------------------------------------------------- what to do about it
+# ---------------------------------------------------------------- recommendations
 
 
 def recommend(profile: MachineProfile) -> list[Recommendation]:
-    """One recommendation for each finding; empty if nothing stands out."""
+    """One recommendation for each finding. Empty if there is no finding."""
     shares = profile.shares
-    found = [
-        (shares["data"], "data takes {:.0%} of a step", DATA_ADVICE),
-        (shares["optimizer"], "the optimizer takes {:.0%} of a step", OPTIMIZER_ADVICE),
-        (shares["rest"], "{:.0%} of a step is neither model nor data nor optimizer", REST_ADVICE),
-        (profile.evaluate_share, "evaluation takes {:.0%} of an epoch", EVALUATE_ADVICE),
-    ]
-    recommendations = [
-        Recommendation(finding=text.format(share), advice=advice)
-        for share, text, advice in found
-        if share > LARGE_SHARE
-    ]
     ratio = shares["forward"] / shares["backward"] if shares["backward"] else 0.0
-    if ratio > SLOW_FORWARD:
-        finding = f"the forward pass takes {ratio:.1f} times as long as the backward pass"
-        recommendations.append(Recommendation(finding=finding, advice=FORWARD_ADVICE))
-    return [*recommendations, *_recommend_layout(profile.layouts)]
+    measured = {**shares, "evaluate": profile.evaluate_share, "forward/backward": ratio}
+    found = [
+        Recommendation(finding=text.format(measured[name]), advice=advice)
+        for name, limit, text, advice in RULES
+        if measured[name] > limit
+    ]
+    return [*found, *_recommend_layout(profile.layouts)]
 
 
 def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
@@ -191,21 +202,3 @@ def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
 def _shown(layout: Layout) -> str:
     workers = f"{layout.workers} worker{'s' if layout.workers > 1 else ''}"
     return f"{workers} of {layout.threads} thread{'s' if layout.threads > 1 else ''}"
-
-
-DATA_ADVICE = (
-    "use fewer augmentations, or keep decoded samples as arrays (npz:PATH, or a folder:PATH, which"
-    " is decoded once)"
-)
-OPTIMIZER_ADVICE = (
-    "a larger batch_size makes fewer steps of the same cost; `study optimizers` lists cheaper ones"
-)
-REST_ADVICE = (
-    "steps are so short that their surroundings count; a larger batch_size or accumulation_steps"
-    " makes fewer of them"
-)
-EVALUATE_ADVICE = "a smaller validation_fraction leaves more time to train"
-FORWARD_ADVICE = (
-    "it is usually half as long: look in the model's forward for Python loops, .item(), printing"
-    " or work that does not depend on the weights"
-)

@@ -1,4 +1,4 @@
-"""The source of a network on its own: what an export carries so that it runs without bakeoff."""
+"""Extracts the source code of a network, so that an export runs without bakeoff."""
 
 import ast
 from collections.abc import Iterator
@@ -9,29 +9,28 @@ from pathlib import Path
 from bakeoff.errors import BakeoffError
 
 OURS = "bakeoff."
-"""How the names of our own modules begin."""
+"""Prefix of the modules of this package."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSource:
-    """Python that defines the function that builds a network."""
+    """Python code of the function that builds a network."""
 
     function: str
     imports: str
-    """Statements, one a line."""
+    """Import statements, one per line."""
     definitions: str
-    """The function, and what it calls; empty where it is the user's and is imported."""
+    """The function and everything it uses; empty for a function of the user, which is imported."""
 
 
 def network_source(reference: str) -> NetworkSource:
-    """What has to be written down for `package.module:function` to be called.
+    """The source code that is needed to call `package.module:function`.
 
-    Functions of bakeoff are copied, with the functions, classes and constants of their file that
-    they need: these files import nothing else of it. The user's own are imported from where they
-    are.
+    A function of bakeoff is copied together with the functions, classes and constants that it uses,
+    which are all in the same file. A function of the user is imported.
 
     Raises:
-        BakeoffError: bakeoff has no such function any more.
+        BakeoffError: This release of bakeoff has no such function.
     """
     module, _, function = reference.partition(":")
     if not module.startswith(OURS):
@@ -57,7 +56,7 @@ def network_source(reference: str) -> NetworkSource:
 
 
 def _defines(node: ast.stmt) -> list[str]:
-    """Names that a statement of a module defines, imports aside."""
+    """Names that a statement of a module defines, except imports."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return [node.name]
     if isinstance(node, ast.Assign):
@@ -66,7 +65,7 @@ def _defines(node: ast.stmt) -> list[str]:
 
 
 def _needed(function: str, defined: dict[str, ast.stmt]) -> set[ast.stmt]:
-    """The definition of `function` and all that it refers to, directly or not."""
+    """The definition of `function` and of everything that it uses, directly or indirectly."""
     needed: set[ast.stmt] = set()
     waiting = [function]
     while waiting:
@@ -82,7 +81,7 @@ def _names(node: ast.stmt) -> set[str]:
 
 
 def _imports(tree: ast.Module, used: set[str]) -> Iterator[str]:
-    """The module's imports of names that are used."""
+    """The module's imports of the used names."""
     for node in tree.body:
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue

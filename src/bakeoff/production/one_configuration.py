@@ -1,28 +1,26 @@
-"""From a study and the settings chosen for one run to a study of that one configuration.
+"""Reduces a study to the one configuration that was chosen for a run.
 
-The result is a `StudyConfig` without a range: as a file it says all that the run is, and given to
-`study train` it is the same run again.
+The result is a `StudyConfig` without ranges. Written to a file and passed to `study train`, it is
+the same run again.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
 from bakeoff.records import StudyConfig
-from bakeoff.space import build_arms, default_params
+from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import format_study, resolve_study
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Settings given for one run; None leaves one to the study file, then to the library."""
+    """Settings chosen for one run. None takes the study file's value, or the library default."""
 
     optimizer: str | None = None
     scheduler: str | None = None
@@ -35,15 +33,15 @@ class Chosen:
 
 
 def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
-    """The study of the one configuration that `chosen` names.
+    """The study of the one configuration that `chosen` describes.
 
-    What is not chosen has the study file's value. Where that has a range, it has the library's
-    default, or the value of the range that is nearest to it; several optimizers leave the first,
-    several schedules the constant one.
+    A setting that is not chosen has the study file's value. If the study file has a range, the
+    setting has the library default, or the value of the range that is nearest to it. Of several
+    optimizers the first is used, of several schedules the constant one.
 
     Raises:
         StudyFileError: A setting is unknown, or a value is not allowed.
-        UsageError: `others` cannot be read.
+        UsageError: An entry of `others` cannot be parsed.
     """
     document = tomllib.loads(format_study(config))
     optimizer = chosen.optimizer or config.search.optimizers[0]
@@ -57,9 +55,13 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
         "defaults": False,
     }
     document["confirm"] = {"seeds": 0}
-    document["space"] = dict(_own_settings(document["space"], (optimizer, scheduler)))
+    own = {owner: dict(document["space"].get(owner, {})) for owner in (optimizer, scheduler)}
+    own[optimizer].pop("scheduler", None)
+    document["space"] = own
     for name, value in _given(chosen, optimizer).items():
-        _put(document, name, value)
+        owner, _, parameter = name.partition(".")
+        parent = document if owner in {"model", "training"} else own
+        parent.setdefault(owner, {})[parameter] = value
     return _without_ranges(resolve_study(document))
 
 
@@ -80,18 +82,8 @@ def _scheduler_of(config: StudyConfig, optimizer: str) -> str:
     return str(schedulers[0]) if len(schedulers) == 1 else "constant"
 
 
-def _own_settings(
-    space: Mapping[str, Mapping[str, Any]], owners: tuple[str, ...]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Values and ranges that the study file gives these owners."""
-    for owner in owners:
-        settings = {key: one for key, one in space.get(owner, {}).items() if key != "scheduler"}
-        if settings:
-            yield owner, settings
-
-
 def _given(chosen: Chosen, optimizer: str) -> dict[str, ParamValue]:
-    """Chosen values by full parameter name."""
+    """The chosen values by full parameter name."""
     named = {
         f"{optimizer}.learning_rate": chosen.learning_rate,
         f"{optimizer}.weight_decay": chosen.weight_decay,
@@ -106,25 +98,14 @@ def _parse(text: str) -> tuple[str, ParamValue]:
     name, equals, written = text.partition("=")
     owner, dot, parameter = name.strip().partition(".")
     if not (equals and dot and owner and parameter):
-        raise UsageError(f"--set {text}: give it as owner.parameter=value, as in adamw.beta2=0.99")
-    return f"{owner}.{parameter}", _parse_value(written.strip())
-
-
-def _parse_value(written: str) -> ParamValue:
-    """A number or a truth value as TOML writes it; anything else is text."""
-    try:
+        raise UsageError(f"--set {text}: write owner.parameter=value, as in adamw.beta2=0.99")
+    written = written.strip()
+    value: object = written
+    with suppress(tomllib.TOMLDecodeError):  # a number or a boolean; anything else is text
         value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        return written
-    return value if isinstance(value, (bool, int, float, str)) else written
-
-
-def _put(document: Document, name: str, value: ParamValue) -> None:
-    owner, _, parameter = name.partition(".")
-    if owner in {"model", "training"}:
-        document[owner][parameter] = value
-    else:
-        document["space"].setdefault(owner, {})[parameter] = value
+    if not isinstance(value, (bool, int, float, str)):
+        value = written
+    return f"{owner}.{parameter}", value
 
 
 def _without_ranges(config: StudyConfig) -> StudyConfig:
@@ -133,11 +114,11 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
     defaults = default_params(arm, config.model)
     params = {name: _take_in(name, value, arm.space[name]) for name, value in defaults.items()}
     params |= fixed
-    training = _owned("training", params)
+    trial = build_trial_config(config, params, config.seed)
     return replace(
         config,
-        model_params={**config.model_params, **_owned("model", params)},
-        training=replace(config.training, **training),  # type: ignore[arg-type]
+        model_params=trial.model_params,
+        training=trial.training,
         space={
             name: value
             for name, value in params.items()
@@ -147,9 +128,9 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
 
 
 def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> ParamValue:
-    """The library's default, or what of the study file's own range is nearest to it.
+    """The library default, or the value of the study file's own range that is nearest to it.
 
-    Where the range is the library's, its default stands, as a weight decay of 0 does.
+    The library's own range need not contain its default: it does not contain a weight decay of 0.
     """
     if name in {"optimizer", "scheduler"} or setting == _library_range(name):
         return default
@@ -161,7 +142,7 @@ def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> Par
 
 
 def _library_range(name: str) -> Range | None:
-    """Where a parameter is searched by default; None for what no optimizer or schedule has."""
+    """The default range of a parameter; None unless it belongs to an optimizer or schedule."""
     owner, _, parameter = name.partition(".")
     if owner in {"optimizer", "scheduler", "model", "training"}:
         return None
@@ -171,11 +152,3 @@ def _library_range(name: str) -> Range | None:
 
 def _is_value(setting: Range | ParamValue) -> TypeGuard[ParamValue]:
     return not isinstance(setting, (FloatRange, IntRange, Choice))
-
-
-def _owned(owner: str, params: Params) -> dict[str, ParamValue]:
-    return {
-        name.partition(".")[2]: value
-        for name, value in params.items()
-        if name.startswith(f"{owner}.")
-    }

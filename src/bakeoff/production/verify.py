@@ -1,49 +1,48 @@
-"""Does a run that is killed and continued end with the same bits? Tried on the user's own model.
+"""Checks on the user's own model that a run which is killed and resumed ends with the same bits.
 
-The run is trained once without interruption and once more with its worker killed at random moments,
-each time continued from its checkpoint. Then the two final states are compared.
+The run is trained once without interruption. It is trained again while its worker is killed at
+random moments, and resumes from its checkpoint each time. Then the two final states are compared.
 """
 
 import random
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
-from bakeoff.engines.local import LocalEngine
-from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Halted, Job
+from bakeoff.engines.follow import follow
+from bakeoff.engines.open import EngineSettings, open_engine
+from bakeoff.engines.protocol import Died, Engine, Epoch, Failed, Halted, Job
+from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError
-from bakeoff.production.one_configuration import params_of
-from bakeoff.records import EpochResult, Precision, StudyConfig
+from bakeoff.production.run import trial_config
+from bakeoff.records import StudyConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session import RunSettings, check_data, check_packages, choose_precision, probe
-from bakeoff.space import build_trial_config
+from bakeoff.session import check_data, check_packages, choose_precision, probe
 
 if TYPE_CHECKING:
     from bakeoff.training.difference import StateDifference
 
 IDENTITY = "verify"
 LATEST = 0.9
-"""A kill comes before this share of an epoch has passed, so that the epoch rarely ends before."""
+"""A kill happens in this first part of an epoch, so that the epoch rarely ends before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was tried, and what came of it."""
+    """What was tried and what was found."""
 
     epochs: int
     kills: tuple[float, ...]
-    """When a worker was killed, in epochs: 1.25 is a quarter through the second."""
+    """When workers were killed, in epochs. 1.25 is a quarter through the second epoch."""
     difference: "StateDifference"
     is_repeatable: bool
-    """Whether two runs without interruption end alike; tried only where there is a difference."""
+    """Whether two runs without interruption end equal. Tested only if there is a difference."""
 
 
 def draw_kills(count: int, epochs: int, seed: int) -> tuple[float, ...]:
-    """Moments in epochs, sorted, none before the first checkpoint nor near the end of an epoch."""
+    """Sorted moments in epochs, after the first checkpoint and not near the end of an epoch."""
     generator = random.Random(derive_seed(seed, "kills"))  # noqa: S311 - no secret
     return tuple(
         sorted(generator.randrange(1, epochs) + LATEST * generator.random() for _ in range(count))
@@ -51,37 +50,43 @@ def draw_kills(count: int, epochs: int, seed: int) -> tuple[float, ...]:
 
 
 def verify_resume(
-    config: StudyConfig, kills: Sequence[float], settings: RunSettings, folder: Path, seed: int
+    config: StudyConfig, kills: Sequence[float], settings: EngineSettings, folder: Path, seed: int
 ) -> Verification:
-    """Train a study of one configuration with and without kills, and compare.
+    """Train a study of one configuration with and without kills and compare the final states.
 
     Args:
-        config: At least two epochs long.
-        kills: From `draw_kills`.
-        settings: Threads and device.
-        folder: For the checkpoints; left to the caller to remove.
+        config: A study of one configuration with at least two epochs.
+        kills: Moments from `draw_kills`.
+        settings: Device and threads.
+        folder: Folder for the checkpoints, which the caller removes.
         seed: Training seed.
 
     Raises:
-        InterruptedStudyError: It was asked to stop.
+        InterruptedStudyError: A stop was requested.
         BakeoffError: The run failed, or data or model are unusable.
     """
     from bakeoff.training.difference import compare_final_states
 
     check_packages(config)
     check_data(config)
-    engine = LocalEngine(num_workers=1, threads=settings.threads, device=settings.device)
-    with StopRequest().listening() as stop, closing(engine):
+    with StopRequest().listening() as stop, open_engine(settings) as engine:
         precision = choose_precision(config, probe(config, engine, stop)).precision
-        job = _job(config, cast("Precision", precision), seed)
+        job = Job(
+            run=IDENTITY,
+            config=trial_config(config, precision, seed),
+            checkpoint_dir="",
+            # The worker waits after every epoch, so that no epoch ends before its kill.
+            decision_epochs=tuple(range(1, config.training.epochs)),
+            saves_every_epoch=True,
+        )
 
         def train(name: str, moments: Sequence[float] = ()) -> tuple[Path, tuple[float, ...]]:
-            own = folder / name
-            attempt = _Attempt(replace(job, checkpoint_dir=str(own)), engine, stop, moments)
-            return own, attempt.train()
+            checkpoints = folder / name
+            done = _train(engine, stop, replace(job, checkpoint_dir=str(checkpoints)), moments)
+            engine.close()  # the next run gets a new worker, which holds nothing of this one
+            return checkpoints, done
 
         calm, _ = train("calm")
-        engine.close()  # a new worker: nothing of an earlier run is in it
         killed, done = train("killed", kills)
         if not done:
             raise BakeoffError(
@@ -91,7 +96,6 @@ def verify_resume(
         difference = compare_final_states(calm, killed, IDENTITY)
         is_repeatable = difference.is_identical
         if not is_repeatable:
-            engine.close()
             again, _ = train("again")
             is_repeatable = compare_final_states(calm, again, IDENTITY).is_identical
     return Verification(
@@ -102,59 +106,25 @@ def verify_resume(
     )
 
 
-def _job(config: StudyConfig, precision: Precision, seed: int) -> Job:
-    trial = build_trial_config(config, params_of(config), seed)
-    return Job(
-        run=IDENTITY,
-        config=replace(trial, training=replace(trial.training, precision=precision)),
-        checkpoint_dir="",
-        # The worker waits after every epoch, so that none passes before its kill.
-        decision_epochs=tuple(range(1, config.training.epochs)),
-        saves_every_epoch=True,
-    )
-
-
-class _Attempt:
-    """One run to its end, its worker killed at the given moments on the way."""
-
-    def __init__(
-        self, job: Job, engine: LocalEngine, stop: StopRequest, moments: Sequence[float]
-    ) -> None:
-        self._job = job
-        self._engine = engine
-        self._stop = stop
-        self._left = list(moments)
-        self._done: list[float] = []
-        self._is_killing = False
-
-    def train(self) -> tuple[float, ...]:
-        """Until the run has ended; the kills that met it at work."""
-        self._engine.submit(self._job)
-        while not self._stop.count:
-            for event in self._engine.events(POLL_SECONDS):
-                if self._handle(event):
-                    return tuple(self._done)
-        raise InterruptedStudyError(self._stop.exit_code)
-
-    def _handle(self, event: Event) -> bool:
-        """Whether the run has ended."""
+def _train(
+    engine: Engine, stop: StopRequest, job: Job, moments: Sequence[float]
+) -> tuple[float, ...]:
+    """Train to the end and kill the worker at `moments`. Return the moments of real kills."""
+    left = list(moments)
+    done: list[float] = []
+    is_killing = False
+    for event in follow(engine, stop, job):
         match event:
-            case Epoch():
-                self._on_epoch(event.result, waits=event.waits)
-            case Died() if self._is_killing:
-                self._done.append(self._left.pop(0))
-                self._is_killing = False
-                self._engine.submit(self._job)
-            case Finished():
-                return True
+            case Epoch(result=result):
+                if event.waits:
+                    engine.reply(IDENTITY, "continue")
+                if left and not is_killing and int(left[0]) == result.epoch:
+                    time.sleep((left[0] % 1) * (result.train_seconds + result.evaluate_seconds))
+                    is_killing = True
+                    engine.kill(IDENTITY)
+            case Died() if is_killing:
+                done.append(left.pop(0))
+                is_killing = False
             case Failed() | Halted() | Died():
                 raise BakeoffError(f"the run failed: {event.reason}")
-        return False
-
-    def _on_epoch(self, result: EpochResult, *, waits: bool) -> None:
-        if waits:
-            self._engine.reply(IDENTITY, "continue")
-        if self._left and not self._is_killing and int(self._left[0]) == result.epoch:
-            time.sleep((self._left[0] % 1) * (result.train_seconds + result.evaluate_seconds))
-            self._is_killing = True
-            self._engine.kill(IDENTITY)
+    return tuple(done)

@@ -18,9 +18,9 @@ def as_plain(value: Any) -> Any:
     return value
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, indent: int | None = 2) -> str:
     """`value` as strict JSON: NaN becomes null, infinities become the texts "inf" and "-inf"."""
-    return json.dumps(_finite(as_plain(value)), indent=2, allow_nan=False) + "\n"
+    return json.dumps(_finite(as_plain(value)), indent=indent, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What can be wrong before anything is created: packages, data, batches, and what has changed."""
+"""Checks of packages, data and settings before anything is created."""
 
 import sys
 
@@ -19,12 +19,12 @@ from bakeoff.tracking import check_trackers
 
 
 def check_packages(config: StudyConfig) -> None:
-    """Make sure that packages of optimizers, model, sampler and trackers are installed.
+    """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    None is imported.
+    The packages are not imported.
 
     Raises:
-        MissingDependencyError: One is not; the message names the extra that brings it.
+        MissingDependencyError: A package is missing. The message names the extra to install.
         UsageError: A package has no optimizer of that name.
     """
     for name in config.search.optimizers:
@@ -35,11 +35,11 @@ def check_packages(config: StudyConfig) -> None:
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:
-    """Read the data; make sure that it suits the objectives and fills the largest batch.
+    """Read the data. Make sure that it suits the objectives and fills the largest batch.
 
     Raises:
-        DataError: It is missing or unusable; the message says how to get or mend it.
-        UsageError: An objective says nothing of so few classes.
+        DataError: The data is missing or unusable. The message says how to get or repair it.
+        UsageError: An objective has the same value for every model of so few classes.
     """
     sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
@@ -49,22 +49,18 @@ def check_data(config: StudyConfig) -> DatasetSummary:
         _extremes(config, "batch_size")[1],
         _extremes(config, "accumulation_steps")[1],
     )
-    _check_objectives(config, summary.num_outputs)
+    metrics = METRICS[config.data.task]
+    for name in (config.objective, *config.further_objectives):
+        if name in metrics and summary.num_outputs < metrics[name].min_outputs:
+            raise UsageError(
+                f"study.objective: {name!r} is the same for every model of {summary.num_outputs}"
+                f" classes; it needs {metrics[name].min_outputs} or more"
+            )
     return summary
 
 
-def _check_objectives(config: StudyConfig, num_outputs: int) -> None:
-    metrics = METRICS[config.data.task]
-    for name in (config.objective, *config.further_objectives):
-        if name in metrics and num_outputs < metrics[name].min_outputs:
-            raise UsageError(
-                f"study.objective: {name!r} is the same for every model of {num_outputs} classes;"
-                f" it needs {metrics[name].min_outputs} or more"
-            )
-
-
 def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:
-    """The smallest and the largest value in the study of a whole number of `[training]`."""
+    """The smallest and the largest value that an integer of `[training]` takes in the study."""
     match config.space.get(f"training.{name}"):
         case IntRange() as setting:
             return setting.low, setting.high
@@ -77,20 +73,32 @@ def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:
 
 
 def smallest_batch(config: StudyConfig) -> int:
-    """The smallest batch size of the study: what an epoch of most steps takes."""
+    """The smallest batch size of the study. With it an epoch has the most steps."""
     return _extremes(config, "batch_size")[0]
 
 
 def check_unchanged_facts(
     facts: StudyFacts, summary: DatasetSummary, settings: RunSettings
 ) -> None:
-    """Data and device change results, so a study keeps those it was begun with."""
-    if facts.data_fingerprint != summary.fingerprint:
-        raise UsageError(
-            "data.dataset: the data changed since the study began (fingerprint"
-            f" {facts.data_fingerprint[:12]}, now {summary.fingerprint[:12]}); restore it, or give"
-            " the study a new name"
-        )
+    """Refuse other data or another device than the study began with, because both change results.
+
+    Raises:
+        UsageError: The data or the device differs.
+    """
+    check_same_data("study", facts.data_fingerprint, summary, "give the study a new name")
     device = facts.environment.get("device", settings.device)
     if device != settings.device:
         raise UsageError(f"--device {settings.device}: the study was begun on {device!r}")
+
+
+def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:
+    """Refuse data that changed since a study or run (`kind`) began; `advice` is the way out.
+
+    Raises:
+        UsageError: The fingerprints differ.
+    """
+    if fingerprint != summary.fingerprint:
+        raise UsageError(
+            f"data.dataset: the data changed since the {kind} began (fingerprint"
+            f" {fingerprint[:12]}, now {summary.fingerprint[:12]}); restore it, or {advice}"
+        )

@@ -1,12 +1,13 @@
-"""The model tried for a few steps in a worker, and what is noted of the study from then on."""
+"""Trains the model for a few steps in a worker and records the facts that a study keeps."""
 
 from dataclasses import replace
 
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.data.datasets import DatasetSummary
-from bakeoff.driver import POLL_SECONDS, InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
+from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.seeding import derive_seed
@@ -21,7 +22,7 @@ from bakeoff.storage import StudyFacts
 
 BYTES_PER_WEIGHT = 4
 UNKNOWN_STATE_BYTES = 8.0
-"""Per weight of an optimizer that does not say: as many as Adam's."""
+"""Bytes of state per weight of an optimizer that does not say: as many as Adam's."""
 
 
 def measure(
@@ -31,11 +32,17 @@ def measure(
     engine: Engine,
     stop: StopRequest,
 ) -> StudyFacts:
-    """Try the model for a few steps and note all that stays fixed from here on."""
+    """Train the model for a few steps and return everything that is fixed from now on."""
+    untrained = Untrained(
+        num_outputs=summary.num_outputs,
+        loss=config.training.loss,
+        target_deviation=summary.target_deviation,
+        mean_losses=summary.mean_losses,
+    )
     probed = choose_precision(config, probe(config, engine, stop))
     return StudyFacts(
         metric=find_metric(config.objective, summary.task).info,
-        chance_score=chance_score(config.objective, summary.task, _untrained(config, summary)),
+        chance_score=chance_score(config.objective, summary.task, untrained),
         num_validation=summary.num_validation,
         num_test=summary.num_test,
         data_fingerprint=summary.fingerprint,
@@ -46,62 +53,51 @@ def measure(
     )
 
 
-def _untrained(config: StudyConfig, summary: DatasetSummary) -> Untrained:
-    return Untrained(
-        num_outputs=summary.num_outputs,
-        loss=config.training.loss,
-        target_deviation=summary.target_deviation,
-        mean_losses=summary.mean_losses,
-    )
-
-
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Raises:
-        UsageError: The model cannot be built or trained; the message is the worker's.
+        UsageError: The model cannot be built or trained. The message gives the worker's reason.
         BakeoffError: The worker died.
-        InterruptedStudyError: It was asked to stop.
+        InterruptedStudyError: A stop was requested.
     """
     params = default_params(build_arms(config)[0], config.model)
-    engine.submit(
-        Probe(run="probe", config=build_trial_config(config, params, derive_seed(config.seed)))
-    )
-    while not stop.count:
-        for event in engine.events(POLL_SECONDS):
-            match event:
-                case Probed():
-                    return event
-                case Failed():
-                    raise UsageError(_blame_model(config.model, event.reason))
-                case Died():
-                    raise BakeoffError(_blame_model(config.model, event.reason))
-    raise InterruptedStudyError(stop.exit_code)
+    trial = build_trial_config(config, params, derive_seed(config.seed))
+    for event in follow(engine, stop, Probe(run="probe", config=trial)):
+        match event:
+            case Probed():
+                return event
+            case Failed():
+                raise UsageError(_blame_model(config.model, event.reason))
+            case Died():
+                raise BakeoffError(_blame_model(config.model, event.reason))
+    raise AssertionError("the last event of a probe is one of these")
 
 
 def _blame_model(model: str, reason: str) -> str:
-    """The key and the reason, without the model's name a second time."""
-    said = f"model {model!r}"
-    return f"model.model = {model!r}" + (
-        reason.removeprefix(said) if reason.startswith(said) else f": {reason}"
-    )
+    """The study-file key and the reason, which may begin with the model's name."""
+    named = f"model {model!r}"
+    rest = reason.removeprefix(named) if reason.startswith(named) else f": {reason}"
+    return f"model.model = {model!r}{rest}"
 
 
 def largest_checkpoint(config: StudyConfig, probed: Probed) -> int:
-    """Bytes of a checkpoint of the arm whose optimizer keeps most, from one that was measured."""
-    first = default_params(build_arms(config)[0], config.model)["optimizer"]
-    names = config.search.optimizers
-    kept = {name: find_optimizer(name).state_bytes for name in names}
-    sizes = {name: UNKNOWN_STATE_BYTES if size is None else size for name, size in kept.items()}
-    extra = max(sizes.values()) - sizes[str(first)]
-    return probed.checkpoint_bytes + round(probed.weight_bytes / BYTES_PER_WEIGHT * extra)
+    """Estimated bytes of a checkpoint of the arm whose optimizer keeps the most state.
+
+    `probed` measured a checkpoint of the first arm.
+    """
+    first = str(default_params(build_arms(config)[0], config.model)["optimizer"])
+    known = {name: find_optimizer(name).state_bytes for name in config.search.optimizers}
+    sizes = {name: UNKNOWN_STATE_BYTES if size is None else size for name, size in known.items()}
+    num_weights = probed.weight_bytes / BYTES_PER_WEIGHT
+    return probed.checkpoint_bytes + round(num_weights * (max(sizes.values()) - sizes[first]))
 
 
 def choose_precision(config: StudyConfig, probed: Probed) -> Probed:
-    """What was measured, with the precision that the study file names, if it names one.
+    """`probed`, with the precision that the study file names, if it names one.
 
     Raises:
-        UsageError: The precision named does not work here.
+        UsageError: That precision does not work on this machine.
     """
     named = config.training.precision
     if named == "auto":

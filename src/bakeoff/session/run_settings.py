@@ -1,30 +1,27 @@
-"""Where a study runs and how much of the machine it takes."""
+"""Where a study runs and which resources it uses."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.local import default_layout
+from bakeoff.engines.open import EngineSettings, default_layout
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """Where a study runs and how much of the machine it takes; never what it is."""
+class RunSettings(EngineSettings):
+    """Where a study runs and which resources it uses. No setting changes what the study is."""
 
     output: Path
     storage_url: str
-    workers: int
-    threads: int
-    device: str = "cpu"
     timeout: float | None = None
-    """Seconds for search and confirmation together; None is no limit."""
+    """Seconds for search and confirmation together; None means no limit."""
     extends: bool = False
     """Whether the study file may add trials or arms to the stored study."""
     source: str | None = None
-    """Name of a stored study whose best configurations a new one begins with."""
+    """Name of a stored study whose best configurations a new study begins with."""
 
     @classmethod
     def choose(
@@ -39,11 +36,11 @@ class RunSettings:
         extends: bool = False,
         source: str | None = None,
     ) -> "RunSettings":
-        """Fill in what was not given: SQLite in the output folder, one worker per core.
+        """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
 
         Raises:
-            UsageError: The number of workers or threads is not in 1 to 1024, or the storage URL is
-                wrong.
+            UsageError: The number of workers or threads is not between 1 and 1024, or the storage
+                URL is wrong.
         """
         default_workers, default_threads = default_layout(device)
         check_count("--workers", workers)
@@ -63,7 +60,7 @@ class RunSettings:
 
 
 def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
-    """Threads per worker that the study file or the flag names; None leaves them to the machine.
+    """Threads per worker from the study file or the flag; None if neither names a number.
 
     Raises:
         UsageError: They name different numbers.
@@ -71,24 +68,24 @@ def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
     named = config.training.threads
     if named is not None and threads not in (None, named):
         raise UsageError(
-            f"--threads = {threads}: the study file names training.threads = {named}, because the"
-            " number of threads changes bits"
+            f"--threads = {threads}: the study file names training.threads = {named}, and another"
+            " number of threads would change results"
         )
     return named or threads
 
 
 def check_count(flag: str, value: int | None) -> None:
-    """Refuse a number of workers or threads that no machine has.
+    """Refuse a number of workers or threads that makes no sense.
 
     Raises:
-        UsageError: It is given, and not in 1 to 1024.
+        UsageError: `value` is given and is not between 1 and 1024.
     """
     if value is not None and not 1 <= value <= 1024:  # noqa: PLR2004 - said in the message
         raise UsageError(f"{flag} = {value}: allowed are 1 to 1024")
 
 
 def study_folder(output: Path, name: str) -> Path:
-    """Where a study's report and checkpoints stand."""
+    """Where a study's report and checkpoints are stored."""
     return output / name
 
 
@@ -96,7 +93,7 @@ def check_output(output: Path) -> None:
     """Refuse an output folder that cannot be written, before anything is created.
 
     Raises:
-        UsageError: It is a file, or not writable.
+        UsageError: It is a file, or it is not writable.
     """
     places = (output.absolute(), *output.absolute().parents)
     existing = next(one for one in places if one.exists() or one.is_symlink())

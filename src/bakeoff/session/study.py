@@ -1,12 +1,12 @@
-"""From a study and where to run it, to a finished study: check, measure, search, confirm.
+"""Runs a study to its end: check, measure, search, confirm.
 
-Everything that can be wrong is found before anything is created: the data is read, and the model
-is built and trained for a few steps in a worker.
+Errors are found before anything is created: the data is read, and the model is built and trained
+for a few steps in a worker.
 """
 
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bakeoff.driver import (
     Source,
     StopRequest,
 )
-from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import StudyConfig
@@ -43,31 +43,30 @@ class SessionResult:
     """What one call of `run_study` did."""
 
     num_trained: int
-    """Runs trained, those continued included; 0 when the study was already complete."""
+    """Number of runs that were trained or continued; 0 if the study was already complete."""
     num_trials: int
     num_confirmations: int
 
 
 def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) -> SessionResult:
-    """Begin or continue a study until it is complete.
+    """Start or continue a study and run it until it is complete.
 
     Raises:
         SpaceChangedError: The stored study has other settings.
-        StudyLockedError: Another driver is at work.
-        InterruptedStudyError: It was asked to stop; calling again continues.
-        BakeoffError: Data, model, storage or settings are unusable; nothing was created.
+        StudyLockedError: Another process runs this study.
+        InterruptedStudyError: A stop was requested. Calling again continues the study.
+        BakeoffError: Data, model, storage or settings are unusable. Nothing was created.
     """
-    deadline = _deadline(config, settings)  # from now on
+    deadline = _deadline(config, settings)  # its clock starts here
     check_output(study_folder(settings.output, config.name))
     check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
-    engine = LocalEngine(
-        num_workers=settings.workers,
-        threads=known.threads if known else settings.threads,
-        device=settings.device,
-    )
-    with StopRequest().listening() as stop, closing(engine):
+    threads = known.threads if known else settings.threads
+    with (
+        StopRequest().listening() as stop,
+        open_engine(replace(settings, threads=threads)) as engine,
+    ):
         facts = known or measure(config, settings, summary, engine, stop)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
@@ -78,10 +77,10 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             if not storage.has(config.name):
                 _create(storage, config, facts, settings.source, observer)
             storage.claim(config.name)
-            stored = _take_up(storage, config, extends=settings.extends)
+            stored = _load_or_extend(storage, config, extends=settings.extends)
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
-                probe(config, engine, stop)  # model and device still work
+                probe(config, engine, stop)  # fails if the model or device no longer works
             folder = study_folder(settings.output, config.name)
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
@@ -95,7 +94,7 @@ def _create(
     source: str | None,
     observer: Observer,
 ) -> None:
-    """Store the new study, with what it begins with."""
+    """Store a new study, with warm starts from the study `source` if it is given."""
     if source is None:
         storage.create(config, facts)
         return
@@ -104,13 +103,13 @@ def _create(
     found = choose_warm_starts(storage.load_record(source), arms, num_runs)
     storage.create(config, facts, found)
     counts = ", ".join(f"{arm} {len(params)}" for arm, params in found.items())
-    text = f"begun with the best configurations of {source} that fit: {counts}"
+    text = f"started from the best configurations of {source} that fit: {counts}"
     storage.note(config.name, text)
     observer.note(text)
 
 
-def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyConfig:
-    """The stored study's settings, unchanged or extended as asked for."""
+def _load_or_extend(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyConfig:
+    """Return the settings of the stored study, after extending it if `extends`."""
     stored = storage.load_config(config.name)
     if not extends:
         check_unchanged(stored, config)
@@ -119,10 +118,10 @@ def _take_up(storage: Storage, config: StudyConfig, *, extends: bool) -> StudyCo
     if changes and stored.search.lag is not None and not storage.is_finished(config.name):
         raise UsageError(
             f"--extend: study {config.name!r} is repeatable and has not ended; run it to its end"
-            " first, so that what is added begins from the same results everywhere"
+            " first, so that the extension begins from the same results on every machine"
         )
     if changes or storage.has_search_ended(config.name):
-        storage.extend(config, changes or ["the search that a timeout ended goes on"])
+        storage.extend(config, changes or ["the search that a timeout ended continues"])
     return storage.load_config(config.name)
 
 
@@ -131,7 +130,7 @@ def _deadline(config: StudyConfig, settings: RunSettings) -> Deadline | None:
         return None
     if config.search.lag is not None:
         raise UsageError(
-            "--timeout: a search that ends by the clock cannot be repeated; leave it out, or"
+            "--timeout: a search that ends by the clock cannot be repeated; remove --timeout or"
             " search.repeatable"
         )
     confirm = config.confirm
@@ -196,7 +195,7 @@ def _drive(
 
 
 def _in_order(search: Search, config: StudyConfig, storage: Storage) -> Source:
-    """The search itself, or in repeatable mode as one that hears of its trials in order."""
+    """The search. In repeatable mode, one that receives results in the order of scheduling."""
     if config.search.lag is None:
         return search
     return Ordered(
@@ -208,7 +207,7 @@ def _in_order(search: Search, config: StudyConfig, storage: Storage) -> Source:
 
 
 def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """What is stored of the study, without creating a storage."""
+    """The facts of a stored study. Does not create a storage."""
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None

@@ -1,7 +1,7 @@
-"""What runs measure, also told to TensorBoard and Weights & Biases where the study file asks.
+"""Logs runs to TensorBoard and Weights & Biases, if the study file asks for it.
 
-Trackers work in a thread of their own behind a queue, in the driver's process: one that raises,
-hangs or finds the disk full is noted once and left alone from then on, and no trial is touched.
+Trackers work in a separate thread of the driver's process, behind a queue. A tracker that raises an
+error is switched off with a note, and one that hangs keeps nobody waiting. Trials are not affected.
 """
 
 import queue
@@ -15,50 +15,44 @@ from bakeoff.errors import MissingDependencyError, one_line
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrackingConfig
 
 CLOSE_SECONDS = 10.0
-"""How long the end of a session waits for what was not yet told."""
+"""How long the end of a session waits until the trackers have processed the queue."""
 
 Values = Mapping[str, float | int | bool | str]
 
 
 class Tracker(Protocol):
-    """Somewhere that runs are shown; any method may raise."""
+    """A service that shows runs. Every method may raise any error."""
 
     name: str
 
     def has(self, run: str) -> bool:
-        """Whether anything of this run was told in an earlier session."""
-        ...
+        """Whether an earlier session logged anything of this run."""
 
     def begin(self, run: str, values: Values) -> None:
-        """A run begins, or continues: all its epochs follow, those told before included."""
-        ...
+        """A run begins or resumes. All its epochs follow, including those logged before."""
 
     def epoch(self, run: str, result: EpochResult) -> None:
         """A run has completed an epoch."""
-        ...
 
     def pause(self, run: str) -> None:
-        """A run waits; `begin` continues it."""
-        ...
+        """A run is paused. `begin` resumes it."""
 
     def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        """A run has ended; `scores` are single values, such as test metrics."""
-        ...
+        """A run has ended. `scores` are single values, such as test metrics."""
 
     def close(self) -> None:
-        """Nothing more comes in this session."""
-        ...
+        """The session ends."""
 
 
 Call = Callable[[Tracker], None]
 
 
 class Tracking:
-    """Hands everything to every tracker, in order, without making anybody wait.
+    """Passes every event to every tracker, in order, without blocking the caller.
 
     Args:
-        trackers: None of them is called from the caller's thread.
-        note: Told once of each tracker that fails.
+        trackers: Called from the thread of this object only.
+        note: Called once with the reason when a tracker fails.
     """
 
     def __init__(self, trackers: Sequence[Tracker], note: Callable[[str], None]) -> None:
@@ -93,9 +87,9 @@ class Tracking:
         outcome: Outcome,
         scores: Mapping[str, float],
     ) -> None:
-        """Tell a run that ended in an earlier session to trackers that never heard of it."""
+        """Log a run that ended in an earlier session to the trackers that do not have it."""
 
-        def tell(tracker: Tracker) -> None:
+        def log(tracker: Tracker) -> None:
             if tracker.has(run):
                 return
             tracker.begin(run, values)
@@ -103,10 +97,10 @@ class Tracking:
                 tracker.epoch(run, result)
             tracker.end(run, outcome, scores)
 
-        self._put(tell)
+        self._put(log)
 
     def close(self) -> None:
-        """Wait for what was not yet told, but not for ever."""
+        """Wait until the queue is processed, but at most `CLOSE_SECONDS`."""
         if not self._trackers or not self._thread.is_alive():
             return
         self._put(lambda tracker: tracker.close())
@@ -114,7 +108,7 @@ class Tracking:
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
             names = " and ".join(tracker.name for tracker in self._trackers)
-            self._note(f"tracking: {names} did not take everything within {CLOSE_SECONDS:.0f} s")
+            self._note(f"tracking: {names} did not receive everything within {CLOSE_SECONDS:.0f} s")
 
     def _put(self, call: Call) -> None:
         if self._trackers:
@@ -125,19 +119,19 @@ class Tracking:
             for tracker in list(self._trackers):
                 try:
                     call(tracker)
-                except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                except Exception as error:  # noqa: BLE001 - training continues in any case
                     self._trackers.remove(tracker)
                     reason = one_line(f"{type(error).__name__}: {error}")[:300]
-                    self._note(f"tracking: {tracker.name} is off from here on ({reason})")
+                    self._note(f"tracking: {tracker.name} is switched off ({reason})")
 
 
 def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None]) -> Tracking:
-    """What the study file asks for; nothing where it asks for nothing.
+    """The trackers that the study file asks for.
 
     Args:
         config: The study.
-        folder: Of its results; TensorBoard and W&B get folders of their own in it.
-        note: Told once of each tracker that fails.
+        folder: Folder of its results. TensorBoard and W&B get their own folders in it.
+        note: Called once with the reason when a tracker fails.
     """
     trackers: list[Tracker] = []
     try:
@@ -155,10 +149,10 @@ def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None
 
 
 def check_trackers(config: TrackingConfig) -> None:
-    """Make sure that the packages of the trackers are installed, importing none.
+    """Make sure that the packages of the trackers are installed, without importing them.
 
     Raises:
-        MissingDependencyError: One is not; the message names the extra that brings it.
+        MissingDependencyError: A package is missing. The message names the extra to install.
     """
     asked = {"tensorboard": config.tensorboard, "wandb": config.wandb is not None}
     for package, is_asked in asked.items():
@@ -170,7 +164,7 @@ def check_trackers(config: TrackingConfig) -> None:
 
 
 def scalars_of(result: EpochResult) -> dict[str, float]:
-    """What is shown of an epoch, by name."""
+    """The values of an epoch that are logged, by name."""
     return {
         **{f"validation/{name}": value for name, value in result.metrics.items()},
         "train/loss": result.train_loss,

@@ -1,4 +1,4 @@
-"""The driver's observer, tracked: what it is told goes on to the trackers."""
+"""An observer of the driver that also logs to the trackers."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from bakeoff.tracking import Tracking, Values
 
 
 class TrackedObserver:
-    """Tells an observer and the trackers.
+    """Passes every event to an observer and to the trackers.
 
     Args:
         observer: Shows the study.
-        tracking: Gets runs, epochs and ends.
+        tracking: Logs the runs.
     """
 
     def __init__(self, observer: Observer, tracking: Tracking) -> None:
@@ -53,6 +53,6 @@ def _values_of(plan: TrialPlan) -> Values:
 
 
 def scores_of(score: float | None, test_metrics: Mapping[str, float]) -> dict[str, float]:
-    """A run's single values by name."""
+    """The score, if there is one, and the test metrics of a run, by name."""
     tested = {f"test/{name}": value for name, value in test_metrics.items()}
     return tested if score is None else {"score": score, **tested}

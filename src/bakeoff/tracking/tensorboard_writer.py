@@ -1,7 +1,7 @@
-"""TensorBoard: a folder per run, with its scalars and hyperparameters side by side.
+"""Logs to TensorBoard: one folder per run with its scalars and hyperparameters.
 
-TensorBoard's own writer is used, because torch's would import torch into the driver, and puts
-hyperparameters into a folder of their own.
+This uses TensorBoard's own writer. The one of torch would import torch into the driver, and it
+writes hyperparameters to a separate folder.
 """
 
 import time
@@ -37,7 +37,7 @@ class TensorBoardTracker:
         return any((self._directory / run).glob(EVENT_FILES))
 
     def begin(self, run: str, values: Values) -> None:
-        """See `Tracker`. What an earlier session wrote stays, and is not written again."""
+        """See `Tracker`. Epochs that an earlier session wrote are kept and not written again."""
         self.pause(run)
         last_step = _last_step(self._directory / run)
         self._last_epochs[run] = last_step or 0
@@ -61,7 +61,7 @@ class TensorBoardTracker:
 
     def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
         """See `Tracker`."""
-        if run not in self._writers:  # it ended while it waited
+        if run not in self._writers:  # it ended while it was paused
             return
         self._add_scalars(run, self._last_epochs[run], scores)
         is_failure = outcome in ("failed", "infeasible", "diverged")
@@ -94,7 +94,7 @@ class TensorBoardTracker:
 
 
 def _last_step(folder: Path) -> int | None:
-    """The last step that stands in the event files of a run; None if there is nothing."""
+    """The last step in the event files of a run; None if there is no step."""
     steps = (
         event.step
         for path in sorted(folder.glob(EVENT_FILES))

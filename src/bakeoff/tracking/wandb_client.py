@@ -1,4 +1,4 @@
-"""Weights & Biases: a run per run, in one group per study; offline where nobody has logged in."""
+"""Logs to Weights & Biases: one group per study; offline unless the user has logged in."""
 
 import hashlib
 import os
@@ -14,17 +14,18 @@ from bakeoff.records import EpochResult, Outcome
 from bakeoff.tracking import Values, scalars_of
 
 IDENTITY_FILE = ".tracking"
+"""Contains a random id of the study, so that a study with an old name gets new runs."""
 INIT_SECONDS = 30.0
-"""How long the server may take to answer; the study does not wait for it until its end."""
+"""How long the server may take to answer. The study waits for it only at its end."""
 
 
 class WandbTracker:
-    """Runs of one study in one project.
+    """Logs the runs of one study to one project.
 
     Args:
-        directory: Of the study's results; W&B keeps its files in `wandb` below it.
-        project: Where the runs are shown.
-        group: The study.
+        directory: Folder of the study's results. W&B stores its files in `wandb` below it.
+        project: The W&B project.
+        group: The name of the study.
     """
 
     name = "Weights & Biases"
@@ -40,7 +41,7 @@ class WandbTracker:
         return any((self._directory / "wandb").glob(f"*run-*-{self._id(run)}"))
 
     def begin(self, run: str, values: Values) -> None:
-        """See `Tracker`. Files that wait to be sent are replaced; what was sent is continued."""
+        """See `Tracker`. Replaces files that were not sent yet and resumes a run that was sent."""
         self.pause(run)
         for path in (self._directory / "wandb").glob(f"offline-run-*-{self._id(run)}"):
             shutil.rmtree(path)
@@ -60,7 +61,7 @@ class WandbTracker:
         )
 
     def epoch(self, run: str, result: EpochResult) -> None:
-        """See `Tracker`. Epochs that the server has are not sent again."""
+        """See `Tracker`. Does not send epochs again that the server has."""
         if result.epoch >= self._runs[run].starting_step:
             self._runs[run].log(scalars_of(result), step=result.epoch)
 
@@ -73,7 +74,7 @@ class WandbTracker:
     def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
         """See `Tracker`."""
         active = self._runs.pop(run, None)
-        if active is None:  # it ended while it waited
+        if active is None:  # it ended while it was paused
             return
         active.summary.update({"outcome": outcome, **scores})
         active.finish(exit_code=1 if outcome in ("failed", "infeasible") else 0)
@@ -84,20 +85,16 @@ class WandbTracker:
             self.pause(run)
 
     def _id(self, run: str) -> str:
-        """The run's own name at W&B: the same whenever it continues, another in another study."""
-        return hashlib.sha256(f"{self._identity()}/{run}".encode()).hexdigest()[:16]
-
-    def _identity(self) -> str:
-        """Drawn once for a study, because one that is begun anew is not the old one."""
+        """The run's id at W&B: the same whenever it resumes, and different in another study."""
         path = self._directory / IDENTITY_FILE
         if not path.exists():
             self._directory.mkdir(parents=True, exist_ok=True)
             path.write_text(secrets.token_hex(16))
-        return path.read_text()
+        return hashlib.sha256(f"{path.read_text()}/{run}".encode()).hexdigest()[:16]
 
 
 def _mode() -> Literal["online", "offline"] | None:
-    """As WANDB_MODE says; else offline unless somebody has logged in, so that nobody is asked."""
+    """WANDB_MODE if it is set. Otherwise online only after a login, so that W&B never asks."""
     if os.environ.get("WANDB_MODE"):
         return None
     return "online" if wandb.api.api_key else "offline"

@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from bakeoff.commands.show import show_status
-from bakeoff.driver import MAX_ATTEMPTS, Driver, InterruptedStudyError, StopRequest
+from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
+from bakeoff.engines.follow import MAX_ATTEMPTS
 from bakeoff.engines.protocol import Died, Halted
 from bakeoff.errors import SpaceChangedError, StorageError
 from bakeoff.search.arms import Search
@@ -28,7 +29,7 @@ CONFIG = resolve_study(study_document())
 
 
 class Session:
-    """One driver on a storage; a second one on the same storage continues."""
+    """One driver on a storage. A second session on the same storage continues the study."""
 
     def __init__(self, url, folder, engine=None, config=CONFIG, stop=None, extends=False):
         self.storage = Storage(url, create=True)
@@ -140,7 +141,7 @@ def test_a_run_that_keeps_killing_workers_is_given_up_and_charged(session):
 
 
 class LosingWorkersEngine(SimulatedEngine):
-    """The worker of one run dies so many times, then the study is stopped at once."""
+    """Kills the worker of one run `deaths` times, then stops the study at once."""
 
     def __init__(self, stop, run, deaths):
         super().__init__(dies_at={run: deaths})
@@ -168,7 +169,7 @@ def test_attempts_are_counted_over_sessions(session):
 
 
 class EndedTogetherEngine(SimulatedEngine):
-    """Whatever stops the study takes the workers with it."""
+    """The signal that stops the study also kills the worker."""
 
     def __init__(self, stop, run):
         super().__init__(dies_at={run: 1})
@@ -180,7 +181,7 @@ class EndedTogetherEngine(SimulatedEngine):
         return found
 
 
-def test_a_worker_lost_while_the_study_stops_counts_as_no_attempt(session):
+def test_a_worker_lost_while_the_study_stops_does_not_count_as_an_attempt(session):
     for _ in range(MAX_ATTEMPTS):
         stop = StopRequest()
         one = session(engine=EndedTogetherEngine(stop, "search-3"), stop=stop)
@@ -209,7 +210,7 @@ def result_of(trial):
 
 
 class InterruptedEngine(SimulatedEngine):
-    """Asks for a stop after so many calls, once or twice."""
+    """Requests a stop, once or twice, after a number of calls."""
 
     def __init__(self, stop, after, count, num_workers=1):
         super().__init__(num_workers)
@@ -248,7 +249,7 @@ def test_an_interrupted_search_continues_with_the_same_trials(
 
 
 class FullDiskEngine(SimulatedEngine):
-    """Has no room for the checkpoint of one run."""
+    """Cannot write the checkpoint of one run."""
 
     def events(self, timeout):
         run = self._turns[0]
@@ -380,7 +381,7 @@ def pause_some(session, config=HALVING):
     raise AssertionError("no trial was ever paused")
 
 
-def test_a_paused_trial_is_stored_with_all_it_measured(session):
+def test_a_paused_trial_is_stored_with_its_measurements(session):
     one = pause_some(session)
     paused = next(trial for trial in one.trials() if trial.is_paused)
     assert (paused.outcome, paused.epochs_run) == ("running", 2)
@@ -444,7 +445,7 @@ def test_a_worker_that_dies_at_any_rung_changes_no_result(session, tmp_path):
 
 
 class DyingWhilePausingEngine(SimulatedEngine):
-    """The first run that is told to pause dies instead."""
+    """Kills the worker of the first run that is asked to pause."""
 
     def reply(self, run, reply):
         if reply == "pause" and not self._dies_at:
@@ -471,7 +472,7 @@ def test_a_run_whose_worker_dies_while_it_pauses_is_paused(session, tmp_path):
     ]
 
 
-def test_what_was_audited_and_what_it_was_spared_are_stored_and_survive_a_restart(session):
+def test_audited_trials_and_their_exemptions_are_stored_and_survive_a_restart(session):
     rng = random.Random(1)
     for _ in range(6):
         stop = StopRequest()
@@ -513,7 +514,7 @@ def test_a_note_of_the_search_is_stored_once_and_shown(session, storage_url, tmp
 
 
 class SlowlyPausingEngine(SimulatedEngine):
-    """A worker that is told to pause lets go of its run only when no other run can go on."""
+    """A worker that is asked to pause releases its run only when no other run can continue."""
 
     def events(self, timeout):
         for _ in range(len(self._turns)):
@@ -561,7 +562,7 @@ def test_an_extended_study_keeps_its_trials_and_gives_every_arm_the_new_budget(s
 
 
 def test_an_extended_study_is_still_one_that_optuna_can_load(session, storage_url):
-    """Optuna lets no choice grow: a new arm is known by its attribute."""
+    """Optuna does not allow new choices, so a new arm is identified by its attribute."""
     session().search()
     session(config=larger(), extends=True).search()
     frame = optuna.load_study(study_name="toy", storage=storage_url).trials_dataframe()
@@ -571,7 +572,7 @@ def test_an_extended_study_is_still_one_that_optuna_can_load(session, storage_ur
     assert added["params_rmsprop.learning_rate"].notna().sum() >= 9
 
 
-def test_an_extended_study_confirms_again_what_was_found_and_new_arms(session):
+def test_an_extended_study_confirms_old_and_new_arms(session):
     one = session()
     one.search()
     one.confirm()
@@ -596,7 +597,7 @@ def test_an_extended_study_confirms_again_what_was_found_and_new_arms(session):
     ],
     ids=["fewer trials", "fewer arms", "epochs", "space"],
 )
-def test_what_is_no_extension_is_refused(config, message):
+def test_a_change_that_is_not_an_extension_is_refused(config, message):
     with pytest.raises(
         SpaceChangedError, match="can be extended by a larger budget, arms"
     ) as caught:
@@ -604,7 +605,7 @@ def test_what_is_no_extension_is_refused(config, message):
     assert message in str(caught.value)
 
 
-def test_whoever_adds_trials_is_told_how():
+def test_the_error_for_added_trials_names_the_extend_option():
     with pytest.raises(SpaceChangedError, match="add them with --extend"):
         check_unchanged(CONFIG, larger())
     with pytest.raises(SpaceChangedError) as caught:
@@ -655,7 +656,9 @@ def test_the_stored_epochs_of_every_arm_stay_within_its_budget(session, num_work
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median"])
-def test_a_search_in_epochs_that_is_stopped_again_and_again_is_the_same(session, tmp_path, pruner):
+def test_a_search_in_epochs_that_is_stopped_several_times_gives_the_same_trials(
+    session, tmp_path, pruner
+):
     config = in_epochs(50, pruner)
     calm = Session(f"sqlite:///{tmp_path / 'calm.db'}", tmp_path, config=config)
     calm.search()
@@ -667,7 +670,7 @@ def test_a_search_in_epochs_that_is_stopped_again_and_again_is_the_same(session,
 
 
 class EndingEngine(SimulatedEngine):
-    """The driver is gone after so many events."""
+    """Ends the driver after a number of events."""
 
     def __init__(self, count):
         super().__init__()

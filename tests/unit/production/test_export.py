@@ -1,4 +1,4 @@
-"""What an export says and holds, used without bakeoff: from raw rows and texts to answers."""
+"""The content of an export, used without bakeoff on raw rows, texts and images."""
 
 import csv
 import json
@@ -119,8 +119,8 @@ def test_a_row_that_cannot_be_encoded_is_refused_naming_why(tmp_path: Path, tabl
         f"try: encode([{row!r}])\nexcept ValueError as error: print(error)" for row in rows
     )
     assert run(tmp_path, "-c", code).splitlines() == [
-        "column 'colour' holds 'green'; known are ['light blue', 'red']",
-        "no column 'size' among ['size;colour']",
+        "column 'colour' contains 'green'; known values: ['light blue', 'red']",
+        "no column 'size' in ['size;colour']",
     ]
 
 

@@ -39,7 +39,7 @@ def test_an_epoch_read_back_is_the_one_written(log_file: Path) -> None:
     assert math.isnan(history[2].train_loss)
 
 
-def test_an_epoch_told_again_is_not_written_again(log_file: Path) -> None:
+def test_a_repeated_epoch_is_not_written_again(log_file: Path) -> None:
     before = log_file.read_bytes()
     log = EpochLog(log_file)
     assert [log.add(epoch(1, seconds=7.0)), log.add(epoch(2, loss=math.nan))] == [False, False]
@@ -47,7 +47,7 @@ def test_an_epoch_told_again_is_not_written_again(log_file: Path) -> None:
     assert log.differs_from is None
 
 
-def test_the_first_epoch_that_came_out_otherwise_is_known(log_file: Path) -> None:
+def test_the_first_epoch_with_other_results_is_recorded(log_file: Path) -> None:
     log = EpochLog(log_file)
     log.add(epoch(1))
     log.add(epoch(2, loss=0.4))
@@ -70,9 +70,7 @@ def test_every_line_is_strict_json(log_file: Path) -> None:
         json.loads(line, parse_constant=refuse)
 
 
-def test_a_run_that_has_begun_is_known_with_its_settings(
-    tmp_path: Path, config: StudyConfig
-) -> None:
+def test_a_run_that_has_begun_keeps_its_settings(tmp_path: Path, config: StudyConfig) -> None:
     folder = RunFolder(tmp_path / "run")
     assert not folder.has_begun
     folder.begin(config, FACTS)
@@ -108,7 +106,7 @@ def test_a_run_of_a_newer_release_is_refused(tmp_path: Path, config: StudyConfig
     folder.begin(config, FACTS)
     content = json.loads((tmp_path / "run.json").read_text()) | {"format": 99}
     (tmp_path / "run.json").write_text(json.dumps(content))
-    with pytest.raises(BakeoffError, match="newer bakeoff"):
+    with pytest.raises(BakeoffError, match="newer release of bakeoff"):
         folder.load_facts()
 
 

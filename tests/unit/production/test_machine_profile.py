@@ -44,7 +44,7 @@ def test_shares_add_up_to_the_step_and_the_epoch() -> None:
     assert HEALTHY.evaluate_share == 0.1
 
 
-def test_where_nothing_stands_out_nothing_is_recommended() -> None:
+def test_without_a_finding_nothing_is_recommended() -> None:
     assert recommend(HEALTHY) == []
 
 
@@ -76,7 +76,7 @@ def test_each_finding_has_one_recommendation(
     assert advice in found.advice
 
 
-def test_a_model_without_a_backward_pass_to_speak_of_is_no_division_by_zero() -> None:
+def test_a_backward_pass_of_zero_seconds_is_accepted() -> None:
     assert recommend(with_parts(backward=0.0)) == []
 
 
@@ -88,7 +88,7 @@ def test_layouts_use_all_cores_in_different_ways(
     monkeypatch: pytest.MonkeyPatch, cores: int, expected: list[tuple[int, int]]
 ) -> None:
     monkeypatch.setattr("bakeoff.production.machine_profile.num_cores", lambda: cores)
-    monkeypatch.setattr("bakeoff.engines.local.num_cores", lambda: cores)
+    monkeypatch.setattr("bakeoff.engines.open.num_cores", lambda: cores)
     assert layouts_of("cpu") == expected
     assert layouts_of("cuda") == [(1, cores)]
 
@@ -108,7 +108,7 @@ def test_the_command_measures_in_a_worker(
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "601", "nan"])
-def test_a_time_that_measures_nothing_is_refused(
+def test_a_duration_out_of_range_is_refused(
     tmp_path, capsys: pytest.CaptureFixture[str], seconds: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -16,7 +16,7 @@ def fixed(chosen: Chosen = Chosen(), **sections: dict) -> StudyConfig:  # noqa: 
     return fix_settings(resolve_study(study_document(**sections)), chosen)
 
 
-def test_what_is_not_chosen_is_the_files_value_then_the_librarys_default() -> None:
+def test_a_setting_that_is_not_chosen_has_the_files_value_or_the_library_default() -> None:
     config = fixed(space=SPACE, model={"dropout": {"low": 0.1, "high": 0.5}})
     assert params_of(config) == {
         "optimizer": "sgd",
@@ -41,7 +41,7 @@ def test_what_is_not_chosen_is_the_files_value_then_the_librarys_default() -> No
         ({}, 1e-3),
     ],
 )  # fmt: skip
-def test_a_library_default_is_taken_into_the_files_own_range(given: dict, taken: float) -> None:
+def test_a_library_default_is_moved_into_the_files_own_range(given: dict, taken: float) -> None:
     (name,) = given or ["learning_rate"]
     assert params_of(fixed(space={"sgd": given}))[f"sgd.{name}"] == taken
 
@@ -55,7 +55,7 @@ def test_a_chosen_value_may_lie_outside_the_files_range() -> None:
     assert params_of(fixed(Chosen(learning_rate=5.0), space=SPACE))["sgd.learning_rate"] == 5.0
 
 
-def test_what_is_chosen_replaces_both() -> None:
+def test_a_chosen_setting_replaces_both() -> None:
     chosen = Chosen(
         optimizer="adamw",
         scheduler="one_cycle",
@@ -89,7 +89,7 @@ def test_an_optimizers_own_schedule_is_taken() -> None:
 
 
 @pytest.mark.parametrize("compare", [["optimizer"], ["scheduler"], ["optimizer", "scheduler"]])
-def test_it_is_a_study_file_that_fixes_to_itself(compare: list[str]) -> None:
+def test_a_study_of_one_configuration_reduces_to_itself(compare: list[str]) -> None:
     config = fixed(Chosen(learning_rate=0.3), study={"compare": compare, "reference": None})
     assert resolve_study(tomllib.loads(format_study(config))) == config
     assert fix_settings(config, Chosen()) == config
@@ -122,7 +122,7 @@ def test_a_chosen_configuration_pasted_from_a_report_is_that_configuration() -> 
 
 @pytest.mark.parametrize("written", ["beta2=0.9", "adam.beta2", "adam.=1", "=1"])
 def test_a_setting_without_owner_or_value_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match=r"give it as owner\.parameter=value"):
+    with pytest.raises(UsageError, match=r"write owner\.parameter=value"):
         fixed(Chosen(others=(written,)))
 
 

@@ -1,16 +1,17 @@
-"""One run in one worker: whatever happens to the worker, the folder tells the truth."""
+"""One run in one worker. The folder stays valid whatever happens to the worker."""
 
 import fcntl
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakeoff.driver import InterruptedStudyError
 from bakeoff.engines.protocol import Died, Failed, Halted, Paused, Probed
+from bakeoff.engines.stopping import InterruptedStudyError
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import RunReport, one_worker, run_folder, run_name, train_run
@@ -22,7 +23,7 @@ SEED = 7
 
 
 class Notes:
-    """An observer that remembers."""
+    """An observer that remembers its calls."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -46,18 +47,18 @@ def single() -> StudyConfig:
 def train(
     tmp_path: Path, single: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., RunReport]:
-    """Train with a simulated engine; keywords go to it."""
+    """Train with a simulated engine, which receives the keywords."""
     measured = Probed(run="probe", precision="fp32", seconds_per_step={"fp32": 1.0}, reason="")
     monkeypatch.setattr("bakeoff.production.run.probe", lambda *_: measured)
 
     def run(config: StudyConfig = single, observer: Notes | None = None, **trouble: Any) -> Any:
         engine = trouble.pop("engine", None) or SimulatedEngine(**trouble)
-        monkeypatch.setattr("bakeoff.production.run.LocalEngine", lambda **_: engine)
+        monkeypatch.setattr("bakeoff.production.run.open_engine", lambda _: nullcontext(engine))
         return train_run(
             config,
             run_folder(tmp_path, config, SEED, "mine"),
             seed=trouble.pop("seed", SEED),
-            settings=one_worker(tmp_path, "cpu", 1),
+            settings=one_worker("cpu", 1),
             observer=observer or Notes(),
         )
 
@@ -65,7 +66,7 @@ def train(
 
 
 class Ending(SimulatedEngine):
-    """Ends the run with an event of its own after one epoch."""
+    """Ends the run with a given event after one epoch."""
 
     def __init__(self, event: object, times: int = 1) -> None:
         super().__init__()
@@ -108,7 +109,7 @@ def test_a_run_that_keeps_killing_its_workers_is_given_up(train) -> None:
     ],
     ids=["failed", "halted", "paused"],
 )
-def test_a_run_that_cannot_go_on_says_why_and_continues_later(
+def test_a_run_that_cannot_continue_says_why_and_continues_later(
     tmp_path, train, event, error, message
 ) -> None:
     with pytest.raises(error, match=message):
@@ -125,14 +126,14 @@ def test_a_diverged_run_is_finished_as_that(train) -> None:
     assert train().was_finished
 
 
-def test_an_epoch_that_comes_out_otherwise_is_told(tmp_path, train) -> None:
+def test_an_epoch_with_other_results_is_noted(tmp_path, train) -> None:
     with pytest.raises(InterruptedStudyError):
         train(engine=Ending(Paused(run="mine")))
     report = train(curve=lambda config, epoch: 0.1 * epoch)
     assert report.result.note == "resumed, not bit-identical from epoch 1"
 
 
-def test_a_run_that_was_killed_when_all_was_done_leaves_no_checkpoints(train) -> None:
+def test_a_run_that_was_killed_after_its_result_leaves_no_checkpoints(train) -> None:
     folder = train().folder
     folder.checkpoints.mkdir()
     assert train().was_finished

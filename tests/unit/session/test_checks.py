@@ -56,7 +56,7 @@ def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("objective", ["top5_accuracy", ["accuracy", "top5_accuracy"]])
-def test_an_objective_that_says_nothing_of_so_few_classes_is_refused(
+def test_an_objective_that_needs_more_classes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str | list[str]
 ) -> None:
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))

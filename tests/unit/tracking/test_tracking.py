@@ -1,4 +1,4 @@
-"""Trackers get every epoch once, and whatever befalls them, the study does not notice."""
+"""Trackers get every epoch once, and a tracker that fails does not affect the study."""
 
 import threading
 from collections import Counter
@@ -26,7 +26,7 @@ def epoch(number: int) -> EpochResult:
 
 
 class Recorder:
-    """A tracker that remembers, and fails or hangs when told to."""
+    """A tracker that remembers its calls. It can be made to fail or to hang."""
 
     name = "recorder"
 
@@ -63,7 +63,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("fails_at", ["begin", "epoch", "pause", "end", "close"])
-def test_a_tracker_that_raises_is_noted_once_and_the_others_go_on(fails_at: str) -> None:
+def test_a_tracker_that_raises_is_noted_once_and_the_others_continue(fails_at: str) -> None:
     notes: list[str] = []
     failing, sound = Recorder(fails_at), Recorder()
     with closing(Tracking([failing, sound], notes.append)) as tracking:
@@ -73,12 +73,12 @@ def test_a_tracker_that_raises_is_noted_once_and_the_others_go_on(fails_at: str)
             tracking.pause(run)
             tracking.end(run, "complete", {})
     assert len(notes) == 1
-    assert "recorder is off from here on (ConnectionError: no route to host" in notes[0]
+    assert "recorder is switched off (ConnectionError: no route to host" in notes[0]
     assert "\x1b" not in notes[0]
     assert len(sound.calls) == 9
 
 
-def test_a_tracker_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracker_that_hangs_does_not_block_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bakeoff.tracking.CLOSE_SECONDS", 0.05)
     notes: list[str] = []
     released = threading.Event()
@@ -86,10 +86,10 @@ def test_a_tracker_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPat
     tracking.begin("search-0", {})
     tracking.close()
     released.set()
-    assert notes == ["tracking: recorder did not take everything within 0 s"]
+    assert notes == ["tracking: recorder did not receive everything within 0 s"]
 
 
-def test_a_run_that_ended_earlier_is_told_where_it_is_unknown() -> None:
+def test_a_run_that_ended_earlier_is_logged_by_trackers_that_do_not_have_it() -> None:
     fresh, informed = Recorder(), Recorder()
     informed.known.add("search-0")
     with closing(Tracking([fresh, informed], print)) as tracking:
@@ -98,7 +98,7 @@ def test_a_run_that_ended_earlier_is_told_where_it_is_unknown() -> None:
     assert [call[0] for call in informed.calls] == ["close"]
 
 
-def test_nothing_is_asked_and_nothing_is_made(tmp_path: Path) -> None:
+def test_without_tracking_no_folder_and_no_thread_is_made(tmp_path: Path) -> None:
     config = resolve_study(study_document())
     with closing(build_tracking(config, tmp_path / "toy", print)) as tracking:
         tracking.begin("search-0", {})
@@ -195,7 +195,7 @@ def test_a_tracked_study_that_cannot_write_there_is_the_same_study(
     folder.mkdir()
     (folder / "tensorboard").write_text("no folder")
     notes = drive(storage_url, folder)
-    assert len([note for note in notes if "TensorBoard is off from here on" in note]) == 1
+    assert len([note for note in notes if "TensorBoard is switched off" in note]) == 1
     outcomes = {trial.outcome for trial in Storage(storage_url).load_record("toy").trials}
     assert outcomes <= {"complete", "pruned"}
 

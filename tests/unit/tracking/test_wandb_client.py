@@ -1,4 +1,4 @@
-"""Weights & Biases without a network: what lies ready to be sent."""
+"""Weights & Biases offline: the files that would be sent."""
 
 import json
 import struct
@@ -98,7 +98,7 @@ def test_a_continued_run_has_every_epoch_once_with_its_settings(tmp_path: Path) 
     assert config["sgd.learning_rate"] == 0.1
 
 
-def test_a_study_that_is_begun_anew_has_runs_of_its_own(tmp_path: Path) -> None:
+def test_a_study_that_is_started_again_has_new_runs(tmp_path: Path) -> None:
     old = WandbTracker(tmp_path / "old", "project", group="toy")
     old.begin("search-0", {})
     old.close()

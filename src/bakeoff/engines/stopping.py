@@ -1,4 +1,4 @@
-"""How a study is asked to stop: by Ctrl-C, termination or hang-up, once or twice."""
+"""Handles requests to stop: Ctrl-C, termination and hang-up."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from bakeoff.errors import BakeoffError
 
 
 class InterruptedStudyError(BakeoffError):
-    """The user or the system asked to stop; everything can be resumed."""
+    """The user or the system asked to stop. Everything can be resumed."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("stopped; run the same command again to continue")
@@ -19,22 +19,22 @@ class InterruptedStudyError(BakeoffError):
 
 @dataclass
 class StopRequest:
-    """How often, and by which signal, the driver was asked to stop."""
+    """How many times, and with which signal, the process was asked to stop."""
 
     count: int = 0
     exit_code: int = 130
 
     def ask(self, signum: int, _frame: FrameType | None) -> None:
-        """Signal handler: once asks for a pause after the epoch, twice for an end now."""
+        """Signal handler. The first signal asks for a pause after the epoch, the second to stop."""
         self.count += 1
         if signum != signal.SIGINT:
             self.exit_code = 128 + signum
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
-        """Handle Ctrl-C, termination and hang-up while the block runs.
+        """Handle Ctrl-C, termination and hang-up inside the `with` block.
 
-        After a stop was asked for the program is about to end, so later signals are ignored.
+        If a stop was requested the program is about to end, so later signals are ignored.
         """
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {signum: signal.signal(signum, self.ask) for signum in signals}

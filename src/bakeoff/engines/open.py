@@ -1,0 +1,36 @@
+"""Opens an engine. No other module names a kind of engine."""
+
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+
+from bakeoff.child_process import num_cores
+from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.protocol import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Which engine to open and how many resources it may use."""
+
+    device: str = "cpu"
+    """Torch device on which every worker trains."""
+    workers: int = 1
+    """Number of jobs that can run at the same time."""
+    threads: int = 1
+    """CPU threads per worker."""
+
+
+def open_engine(settings: EngineSettings) -> AbstractContextManager[Engine]:
+    """An engine that is closed, with all its workers, at the end of the `with` block."""
+    return closing(
+        LocalEngine(num_workers=settings.workers, threads=settings.threads, device=settings.device)
+    )
+
+
+def default_layout(device: str) -> tuple[int, int]:
+    """Default number of workers and of threads per worker.
+
+    On a CPU every core gets a worker with one thread, because small networks gain little from a
+    second thread. An accelerator gets one worker that may use all cores.
+    """
+    return (num_cores(), 1) if device == "cpu" else (1, num_cores())
