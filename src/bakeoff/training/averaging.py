@@ -1,54 +1,126 @@
-"""Optimizers that train at one point and evaluate at another, an average of their weights.
+"""Averaged weights: kept beside the model, or by the optimizer itself.
 
-Such an optimizer has methods `train` and `eval` that move the model's weights between the two.
-Every other optimizer is left alone.
+An optimizer that averages weights trains at one point and is evaluated at another. It has methods
+`train` and `eval`, which move the model's weights between the two. The switches below ignore every
+other optimizer.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
+class WeightAverage:
+    """An exponential moving average of a model's weights, which replaces them in evaluation.
+
+    After n updates with weights w_1 .. w_n the average is sum(d^(n-i) w_i) / sum(d^(n-i)). It does
+    not depend on the initial weights: dividing by the sum corrects the bias of the first steps as
+    Adam does, and after few steps the average is close to a plain mean. Floating-point buffers
+    (batch normalisation's statistics) are averaged in the same way; integer buffers are not.
+
+    Source: Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780; the correction: Kingma
+    and Ba 2015, https://arxiv.org/abs/1412.6980, section 3
+
+    Args:
+        model: The model to average; swapping changes its weights in place.
+        decay: Share d in (0, 1) that the average keeps at each update; it reaches back over about
+            1 / (1 - d) steps.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._model = model
+        self._decay = decay
+        self._num_updates = 0
+        self._in_place = False
+        # The average; while the model holds the average, the weights that are trained.
+        self._other = [tensor.detach().clone() for tensor in _averaged(model)]
+
+    def update(self) -> None:
+        """Add the current weights to the average; call it after each optimizer step."""
+        self._num_updates += 1
+        share = (1 - self._decay) / (1 - self._decay**self._num_updates)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._other, _averaged(self._model), share)
+
+    def swap_in(self) -> None:
+        """Put the average into the model, to be evaluated and saved, if it is not there yet."""
+        if not self._in_place and self._num_updates:
+            self._exchange()
+
+    def swap_out(self) -> None:
+        """Put the weights that are trained back into the model, if they are not there yet."""
+        if self._in_place:
+            self._exchange()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the model itself does not hold."""
+        return {
+            "other": self._other,
+            "num_updates": self._num_updates,
+            "in_place": self._in_place,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state; the model must be restored from the same moment."""
+        for tensor, saved in zip(self._other, state["other"], strict=True):
+            tensor.copy_(saved)
+        self._num_updates = state["num_updates"]
+        self._in_place = state["in_place"]
+
+    def _exchange(self) -> None:
+        with torch.no_grad():
+            for tensor, other in zip(_averaged(self._model), self._other, strict=True):
+                held = tensor.clone()
+                tensor.copy_(other)
+                other.copy_(held)
+        self._in_place = not self._in_place
+
+
+def _averaged(model: nn.Module) -> list[Tensor]:
+    """Floating-point weights and buffers, in the model's order."""
+    # They are looked up each time, because a model may replace a buffer by a new tensor.
+    tensors = (*model.parameters(), *model.buffers())
+    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+
+
 def averages_weights(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether `optimizer` evaluates at other weights than it trains."""
-    return callable(getattr(optimizer, "train", None)) and callable(
-        getattr(optimizer, "eval", None)
-    )
+    """Whether `optimizer` is evaluated at other weights than it trains."""
+    return all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
 
 
 def switch_to_training(optimizer: torch.optim.Optimizer) -> None:
-    """Put the weights where the next step wants them; nothing happens if they are there."""
+    """Move the weights to where the next step needs them, if they are not there yet."""
     if averages_weights(optimizer):
         optimizer.train()  # type: ignore[attr-defined]
 
 
 def switch_to_evaluation(optimizer: torch.optim.Optimizer) -> None:
-    """Put the weights where they are to be evaluated and saved; nothing happens if they are."""
+    """Move the weights to where they are evaluated and saved, if they are not there yet."""
     if averages_weights(optimizer):
         optimizer.eval()  # type: ignore[attr-defined]
 
 
 def find_batch_norms(model: nn.Module) -> list[BatchNorm]:
-    """The modules of `model` that keep statistics of the batches they saw."""
+    """The modules of `model` that keep running statistics of their batches."""
     return [
         module
         for module in model.modules()
-        if isinstance(module, BATCH_NORMS) and module.track_running_stats
+        if isinstance(module, BatchNorm) and module.track_running_stats
     ]
 
 
 @contextmanager
 def measuring_statistics(norms: Sequence[BatchNorm]) -> Iterator[None]:
-    """Within it, forward passes measure the statistics of `norms` anew: their mean over batches."""
+    """Within it, forward passes measure the statistics of `norms` anew, as means over batches."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches instead of a decaying one
+        norm.momentum = None  # a plain mean over all batches instead of a decaying one
         norm.train()
     try:
         yield

@@ -1,7 +1,7 @@
 """The batches of one epoch: which samples, in which order, augmented and mixed.
 
-All of it depends only on the run's seed, the epoch and a sample's place in it, so nothing has to
-be saved for a run to be resumed.
+They depend only on the run's seed, the epoch and a sample's place in it. A resumed run therefore
+needs nothing saved about them.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from torch import Tensor
 from bakeoff.seeding import derive_seed
 from bakeoff.training.batches import Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment
-from bakeoff.training.mixing import Mixer
+from bakeoff.training.mixing import mix_batches
 from bakeoff.training.state import TrainingState
 
 Batch = tuple[Tensor, Tensor]
@@ -20,13 +20,13 @@ Batch = tuple[Tensor, Tensor]
 
 
 def plain_batches(state: TrainingState, max_batches: int | None = None) -> Iterator[Batch]:
-    """Augmented batches of the epoch that is being trained, at most the first `max_batches`."""
+    """Augmented batches of the epoch in training, or only the first `max_batches` of them."""
     config, split, epoch = state.config, state.splits.train, state.epoch + 1
     batch_size = config.training.batch_size
     order = epoch_order(len(split), batch_size, config.seed, epoch)
     draws = order
     if config.training.sampling == "weighted":
-        # A sample may come more than once, and then is augmented anew each time.
+        # A sample may be drawn several times, and is then augmented differently each time.
         draws = torch.arange(len(order))
         order = weighted_order(split, len(order), config.seed, epoch)
     augment = build_augment(
@@ -47,25 +47,18 @@ def plain_batches(state: TrainingState, max_batches: int | None = None) -> Itera
 
 
 def training_batches(state: TrainingState) -> Iterator[Batch]:
-    """The batches of the epoch that is being trained, mixed if the run mixes."""
-    config, batches = state.config, plain_batches(state)
-    mixup_alpha, cutmix_alpha = config.training.mixup_alpha, config.training.cutmix_alpha
-    if not mixup_alpha and not cutmix_alpha:
+    """The batches of the epoch in training, mixed if the run uses mixup or cutmix."""
+    training, batches = state.config.training, plain_batches(state)
+    if not training.mixup_alpha and not training.cutmix_alpha:
         return batches
-    mixer = Mixer(
-        mixup_alpha=mixup_alpha,
-        cutmix_alpha=cutmix_alpha,
-        num_classes=state.splits.num_outputs,
-        seed=config.seed,
-        epoch=state.epoch + 1,
-    )
-    return mixer.mix(batches)
+    num_classes, seed = state.splits.num_outputs, state.config.seed
+    return mix_batches(batches, training, num_classes=num_classes, seed=seed, epoch=state.epoch + 1)
 
 
 def weighted_order(split: Split, num_drawn: int, seed: int, epoch: int) -> Tensor:
     """Positions drawn with replacement so that every class is equally likely.
 
-    It depends only on the labels, the seed and the epoch.
+    They depend only on the labels, the seed and the epoch.
     """
     labels = split.labels[split.rows].cpu()
     weights = 1 / torch.bincount(labels).double()

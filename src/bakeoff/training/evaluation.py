@@ -1,4 +1,4 @@
-"""Measuring a model: on validation samples after each epoch, on test samples once."""
+"""Evaluating a model: on validation samples after each epoch, on test samples once."""
 
 from math import nan
 from typing import NamedTuple
@@ -14,40 +14,39 @@ from bakeoff.training.averaging import (
 )
 from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, gather
+from bakeoff.training.metric_functions import ClassPredictions, no_predictions
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18
-"""Inputs evaluated at once: more than a training batch where samples are small. What a network
-makes of them can be fifty times as much, which no other memory should have to wait for."""
+"""Bytes of inputs in one evaluation batch. Small samples make larger batches than in training, but
+activations can take fifty times as much memory as the inputs and must not set the peak."""
 MAX_EVALUATED = 1024
-"""Samples evaluated at once, at most."""
+"""Samples in one evaluation batch, at most."""
 MAX_STATISTICS_BATCHES = 50
-"""Training batches that batch normalisation's statistics are measured on where an optimizer
+"""Training batches on which batch normalisation's statistics are measured where an optimizer
 averages its weights. Source: README of the package schedulefree."""
-
 MAX_CONFUSION = 100
-"""Classes up to which confusion matrices are kept."""
+"""Largest number of classes for which confusion matrices are kept."""
 
 
 class Measured(NamedTuple):
-    """What one evaluation found."""
+    """The result of one evaluation."""
 
     metrics: dict[str, float]
     confusion: tuple[tuple[int, ...], ...]
-    """Samples by class and predicted class, [C, C]; empty where there are none or too many."""
+    """Samples by class and predicted class, [C, C]; empty without classes or with too many."""
 
 
-def settle(state: TrainingState) -> None:
-    """Put the weights where the epoch is evaluated, recorded and saved; call it after its steps.
+def prepare_to_evaluate(state: TrainingState) -> None:
+    """Move averaged weights into the model, to be evaluated, recorded and saved.
 
-    A moving average takes the place of the weights, with the averaged statistics of batch
-    normalisation. An optimizer that averages them itself moves them; batch normalisation saw the
-    weights that were trained, so its statistics are measured anew, on this epoch's first batches
-    and without dropout; no random number is drawn.
+    A moving average replaces the weights and batch normalisation's statistics. An optimizer that
+    averages weights itself moves them. Batch normalisation has then only seen the weights that were
+    trained, so its statistics are measured anew, on this epoch's first batches and without dropout.
+    No random number is drawn. Call it after an epoch's last step.
     """
     if state.average is not None:
-        state.average.put_in_place()
+        state.average.swap_in()
     if not averages_weights(state.optimizer):
         return
     switch_to_evaluation(state.optimizer)
@@ -60,35 +59,23 @@ def settle(state: TrainingState) -> None:
             state.model(inputs)
 
 
-def evaluate(state: TrainingState, split: Split) -> dict[str, float]:
-    """Every registered metric on one split, with the weights as they are."""
-    return measure(state, split).metrics
-
-
 def measure(state: TrainingState, split: Split) -> Measured:
-    """Every registered metric on one split, and the confusion matrix if there are classes."""
-    found = _predict(state, split)
+    """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
+    scale = state.splits.target_scale
+    found = no_predictions(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
+    state.model.eval()
+    with torch.no_grad(), state.autocast():
+        for inputs, labels in split.batches(_batch_size(state, split)):
+            found.add(state.model(inputs), labels)
     values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
     metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
     if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
         return Measured(metrics, ())
-    rows: list[list[float]] = found.confusion.tolist()
-    return Measured(metrics, tuple(tuple(map(int, row)) for row in rows))
+    return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
 
 
-def _predict(state: TrainingState, split: Split) -> Predictions:
-    batch_size = _evaluated_at_once(state, split)
-    scale = state.splits.target_scale
-    found = gather(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
-    state.model.eval()
-    with torch.no_grad(), state.autocast():
-        for batch, batch_labels in split.batches(batch_size):
-            found.add(state.model(batch), batch_labels)
-    return found
-
-
-def _evaluated_at_once(state: TrainingState, split: Split) -> int:
-    """Samples in a batch; of text the logits of every token decide, which weigh more."""
+def _batch_size(state: TrainingState, split: Split) -> int:
+    """Samples in an evaluation batch; the logits of every token take the most memory in text."""
     is_language = state.splits.task == "language"
     sample_bytes = split.sample_bytes * (state.splits.num_outputs if is_language else 1)
     most = min(MAX_EVALUATED, EVALUATION_BYTES // sample_bytes)
@@ -98,11 +85,11 @@ def _evaluated_at_once(state: TrainingState, split: Split) -> int:
 def test(state: TrainingState) -> dict[str, float]:
     """Every metric on the test samples, with the weights of the scored epoch.
 
-    Leaves these weights in the model. Call it once, at the end of a confirmation run; NaN if no
-    epoch was scored.
+    It leaves these weights in the model. Call it once, at the end of a confirmation run. All values
+    are NaN if no epoch was scored.
     """
     if state.config.score_rule == "best_epoch" and state.best_weights is not None:
         state.model.load_state_dict(state.best_weights)
     if scored_epoch(state.history, state.objective, state.config.score_rule) is None:
         return dict.fromkeys(state.metric_functions, nan)
-    return evaluate(state, state.splits.test)
+    return measure(state, state.splits.test).metrics

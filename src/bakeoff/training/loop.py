@@ -4,7 +4,7 @@
     for result in train(state, checkpoints): ...
     metrics = test(state)
 
-Whoever wants to stop a run stops iterating.
+To stop a run early, stop iterating.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import num_drawn
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.epoch_batches import Batch, training_batches
-from bakeoff.training.evaluation import measure, settle, test
+from bakeoff.training.evaluation import measure, prepare_to_evaluate, test
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
 from bakeoff.training.totals import EpochTotals, Step
@@ -30,12 +30,12 @@ __all__ = ["prepare", "test", "train", "train_step"]
 
 
 def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Iterator[EpochResult]:
-    """Train epoch by epoch, yielding what each measured; the last one's status is not `running`.
+    """Train epoch by epoch and yield each epoch's result; only the last status is not `running`.
 
-    If `checkpoints` holds a checkpoint, the epochs it covers are yielded again as recorded, and
-    training continues with the bits it would have had. An epoch is saved before it is yielded,
-    unless saving would cost more than 1 % of the training time since the last save.
-    `checkpoints.save(state)` may be called at any yield.
+    If `checkpoints` holds a checkpoint, its epochs are yielded again as they were recorded, and
+    training continues bit by bit as if it had not been interrupted. An epoch is saved before it is
+    yielded, unless saving would cost more than 1 % of the training time since the last save.
+    The caller may call `checkpoints.save(state)` at any yield.
 
     Raises:
         CheckpointError: The checkpoint belongs to another run, other data or another model.
@@ -53,13 +53,13 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
 
 
 def run_epoch(state: TrainingState) -> EpochResult:
-    """Train one epoch and evaluate it; a diverged one is not evaluated, its metrics are NaN."""
+    """Train one epoch and evaluate it; a diverged epoch is not evaluated, its metrics are NaN."""
     started = perf_counter()
     totals = train_epoch(state)
     train_loss, grad_norm = totals.means()
     trained = perf_counter()
     if isfinite(train_loss):
-        settle(state)
+        prepare_to_evaluate(state)
         metrics, confusion = measure(state, state.splits.validation)
         state.schedule.end_epoch(metrics[state.objective.name])
     else:
@@ -80,13 +80,20 @@ def run_epoch(state: TrainingState) -> EpochResult:
 
 
 def train_epoch(state: TrainingState) -> EpochTotals:
-    """One pass over the training samples, in the order of this epoch."""
-    training = state.config.training
+    """Make one pass over the training samples, in this epoch's order."""
     totals = EpochTotals()
+    for _ in epoch_steps(state, totals):
+        pass
+    return totals
+
+
+def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
+    """Make one pass over the training samples, yielding after each step, which `totals` counts."""
+    training = state.config.training
     state.model.train()
     switch_to_training(state.optimizer)
     if state.average is not None:
-        state.average.put_away()
+        state.average.swap_out()
     batches = totals.timed(training_batches(state))
     left = num_drawn(len(state.splits.train), training.batch_size)
     while left:
@@ -95,37 +102,40 @@ def train_epoch(state: TrainingState) -> EpochTotals:
         step = train_step(state, islice(batches, training.accumulation_steps), num_samples)
         totals.add(step, num_samples, learning_rate)
         left -= num_samples
-    next(batches, None)  # none is left; it lets those who fetch them come to their end
-    return totals
+        yield
+    next(batches, None)  # ends the generator, so that loader processes finish their epoch
 
 
 def train_step(state: TrainingState, batches: Iterable[Batch], num_samples: int) -> Step:
-    """One optimizer step on all samples of `batches`; the schedule advances only if it was made.
-
-    Forward and backward for each batch, then clip and step.
-    """
+    """Make one optimizer step on all samples of `batches`; the schedule advances if it was made."""
     loss = accumulate_gradients(state, batches, num_samples)
     state.scaler.unscale_(state.optimizer)
     grad_norm = clip_gradients(state)
+    state.lap("rest")
     stepped = step_optimizer(state)
+    state.lap("optimizer")
     if stepped:
         state.schedule.advance()
         if state.average is not None:
             state.average.update()
+    state.lap("rest")
     return Step(loss, grad_norm, stepped)
 
 
 def accumulate_gradients(
     state: TrainingState, batches: Iterable[Batch], num_samples: int
 ) -> Tensor:
-    """Add up the gradients of the mean loss over all `num_samples` of the batches; that loss."""
+    """Accumulate gradients of the mean loss over all `num_samples` samples; return that loss."""
     total: Tensor | None = None
     for inputs, labels in batches:
+        state.lap("data")
         with state.autocast():
             loss = state.criterion(state.model(inputs), labels)
         if len(labels) < num_samples:
             loss = loss * (len(labels) / num_samples)
+        state.lap("forward")
         state.scaler.scale(loss).backward()
+        state.lap("backward")
         total = loss.detach() if total is None else total + loss.detach()
     if total is None:
         raise ValueError("a step needs at least one batch")
@@ -133,7 +143,7 @@ def accumulate_gradients(
 
 
 def clip_gradients(state: TrainingState) -> Tensor:
-    """Clip the whole gradient, then its values, if the run clips at all; its norm before."""
+    """Clip by norm and then by value, where configured; return the norm before clipping."""
     training = state.config.training
     norm = total_norm([weights.grad for weights in state.trainable if weights.grad is not None])
     if training.clip_grad_norm is not None:
@@ -144,10 +154,11 @@ def clip_gradients(state: TrainingState) -> Tensor:
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """The norm of all gradients as one vector, a scalar; 0 of none.
+    """The norm of all gradients as one vector, a scalar; 0 for no gradients.
 
-    As torch's `get_total_norm`, bit by bit. On the CPU, where torch takes the tensors one by one
-    too, its sorting of them by device and type costs a small network as much as the norms.
+    The result is that of torch's `get_total_norm`, bit by bit. On the CPU torch takes the norm of
+    one tensor after another as well, but first sorts them by device and type, which in a small
+    network costs as much as the norms.
     """
     if not gradients or any(one.device.type != "cpu" or one.is_sparse for one in gradients):
         return get_total_norm(gradients)
@@ -157,11 +168,11 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
 
 
 def step_optimizer(state: TrainingState) -> bool:
-    """Step unless the scaler found a gradient that is not finite; whether it stepped."""
+    """Step unless the scaler found a gradient that is not finite; return whether it stepped."""
     scale = state.scaler.get_scale()
     state.scaler.step(state.optimizer)
     state.scaler.update()
     for weights in state.trainable:  # as `zero_grad()`, without the time its hooks take
         weights.grad = None
-    # The scaler says that it skipped a step only by lowering its scale.
+    # The only sign of a skipped step is that the scaler lowers its scale.
     return state.scaler.get_scale() >= scale

@@ -1,20 +1,25 @@
-"""The loss that is trained, by task.
+"""The training loss of each task.
 
-Shapes: C classes, V tokens in the vocabulary, L tokens in a sample.
+Shapes: logits [N, C] and labels [N] or class probabilities [N, C] of C classes; of a language model
+logits [N, L, V] and next tokens [N, L], with L tokens in a sample and V in the vocabulary.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
-from bakeoff.records import Loss, TrialConfig
-from bakeoff.training.batches import Splits
-from bakeoff.training.class_loss import build_class_loss
+from bakeoff.records import Loss, TrainingConfig, TrialConfig
+from bakeoff.training.batches import Split, Splits
+
+MIN_UNCERTAINTY = 1e-6
+"""Lower bound of `1 - p` in the focal loss: float32 cannot resolve less near 1, and a power below 1
+has no derivative at 0."""
 
 
 class TokenCrossEntropy(nn.CrossEntropyLoss):
-    """Cross-entropy over every token: logits [N, L, V], next tokens [N, L]."""
+    """Mean cross-entropy over every token: logits [N, L, V], next tokens [N, L]."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 - torch's names
         """The mean over all tokens."""
@@ -22,11 +27,7 @@ class TokenCrossEntropy(nn.CrossEntropyLoss):
 
 
 class TargetLoss(nn.Module):
-    """A loss between predictions [N, 1] and standardised targets [N].
-
-    Args:
-        criterion: Of two tensors [N].
-    """
+    """Mean of `criterion` between predictions [N, 1] and standardised targets [N]."""
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
@@ -36,6 +37,60 @@ class TargetLoss(nn.Module):
         """The mean over all samples."""
         loss: Tensor = self.criterion(predictions[:, 0], targets)
         return loss
+
+
+class WeightedLoss(nn.Module):
+    """A loss of logits [N, C] and labels in which each class has a weight.
+
+    Args:
+        weights: One for each class, [C].
+        label_smoothing: Share of each label that is spread evenly over all classes.
+    """
+
+    def __init__(self, weights: Tensor, label_smoothing: float) -> None:
+        super().__init__()
+        self.weights: Tensor
+        self.register_buffer("weights", weights)
+        self.label_smoothing = label_smoothing
+
+
+class WeightedCrossEntropy(WeightedLoss):
+    """Cross-entropy in which every sample counts with the weight of its class.
+
+    It is the mean over the samples of a batch, whereas torch divides by the sum of their weights.
+    Accumulating the gradients of small batches therefore gives the gradient of the large batch.
+    With smoothed or mixed labels each class's share has that class's weight, as in torch.
+    """
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over all samples."""
+        total = cross_entropy(
+            logits, labels, self.weights, label_smoothing=self.label_smoothing, reduction="sum"
+        )
+        return total / len(labels)
+
+
+class FocalLoss(WeightedLoss):
+    """Cross-entropy in which confident predictions count less: w (1 - p)^gamma (-log p).
+
+    With smoothed or mixed labels it is the sum over classes, each times its probability.
+
+    Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 5
+    """
+
+    def __init__(self, weights: Tensor, label_smoothing: float, gamma: float) -> None:
+        super().__init__(weights, label_smoothing)
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over all samples."""
+        log_p = log_softmax(logits.float(), dim=1)
+        num_classes = log_p.shape[1]
+        target = labels if labels.is_floating_point() else one_hot(labels, num_classes).float()
+        target = torch.lerp(target, torch.full_like(target, 1 / num_classes), self.label_smoothing)
+        uncertainty = (-torch.expm1(log_p)).clamp_min(MIN_UNCERTAINTY)
+        total = (self.weights * target * uncertainty.pow(self.gamma) * log_p).sum()
+        return -total / len(labels)
 
 
 TARGET_LOSSES: dict[Loss, nn.Module] = {
@@ -48,17 +103,38 @@ TARGET_LOSSES: dict[Loss, nn.Module] = {
 def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
     """The loss of a run, a mean over the batch, as a function of outputs and labels.
 
-    Classification: logits [N, C], labels [N]. Regression: predictions [N, 1], standardised
-    targets [N]. Language: logits [N, L, V], next tokens [N, L].
+    Regression compares predictions [N, 1] with standardised targets [N].
 
     Raises:
         UsageError: The task has no such loss.
     """
     loss, smoothing = config.training.loss, config.training.label_smoothing
     if (loss in TARGET_LOSSES) != (splits.task == "regression"):
-        raise UsageError(f"training.loss = {loss!r} is no loss for {splits.task}")
+        raise UsageError(f"training.loss = {loss!r} is not a loss for {splits.task}")
     if splits.task == "regression":
         return TargetLoss(TARGET_LOSSES[loss]).to(device)
     if splits.task == "language":
         return TokenCrossEntropy(label_smoothing=smoothing).to(device)
     return build_class_loss(config.training, splits.train, splits.num_outputs).to(device)
+
+
+def build_class_loss(training: TrainingConfig, train: Split, num_classes: int) -> nn.Module:
+    """The loss of a classifier, a mean over the batch, with the settings of `training`."""
+    weights = torch.ones(num_classes)
+    if training.class_weights == "balanced":
+        weights = balanced_weights(train.labels[train.rows].cpu(), num_classes)
+    if training.focal_gamma > 0:
+        return FocalLoss(weights, training.label_smoothing, training.focal_gamma)
+    if training.class_weights == "balanced":
+        return WeightedCrossEntropy(weights, training.label_smoothing)
+    return nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """One weight per class, N / (C * its samples) of the N labels, which is 1 for the mean sample.
+
+    Source: King and Zeng 2001, "Logistic regression in rare events data", as in
+    sklearn.utils.class_weight.compute_class_weight("balanced")
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    return len(labels) / (num_classes * counts.double()).float()

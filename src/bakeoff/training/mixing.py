@@ -1,4 +1,4 @@
-"""Mixup and cutmix: batches mixed with themselves, and their labels alike.
+"""Mixup and cutmix: every sample of a batch is mixed with another one, and so are their labels.
 
 Shapes: inputs [N, ...], labels [N], class probabilities [N, C].
 """
@@ -11,67 +11,61 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from bakeoff.records import TrainingConfig
 from bakeoff.seeding import derive_seed
 
 Box = tuple[slice, slice]
 """Rows and columns of a rectangle."""
 
 
-class Mixer:
-    """Mixes every batch of one epoch, with draws that depend only on seed, epoch and batch.
+def mix_batches(
+    batches: Iterable[tuple[Tensor, Tensor]],
+    training: TrainingConfig,
+    *,
+    num_classes: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Mixed inputs and class probabilities, whose rows sum to 1, batch by batch.
 
-    With both alphas above 0, a fair coin decides between mixup and cutmix for each batch.
+    The shares come from Beta(alpha, alpha): of whole inputs for mixup, of the image's area for
+    cutmix. An alpha of 0 switches its method off; with both above 0, a fair coin decides for each
+    batch. All draws depend only on the run's seed, the epoch and the batch.
 
     Source: mixup, Zhang et al. 2018, https://arxiv.org/abs/1710.09412; cutmix, Yun et al. 2019,
     https://arxiv.org/abs/1905.04899; the choice per batch as in timm
-
-    Args:
-        mixup_alpha: Shares come from Beta(alpha, alpha); 0 never mixes whole inputs.
-        cutmix_alpha: The same for rectangles of images; 0 never cuts.
-        num_classes: C.
-        seed: Of the run.
-        epoch: That the batches belong to.
     """
-
-    def __init__(
-        self,
-        *,
-        mixup_alpha: float,
-        cutmix_alpha: float,
-        num_classes: int,
-        seed: int,
-        epoch: int,
-    ) -> None:
-        kinds = ((mixup_alpha, False), (cutmix_alpha, True))
-        self._kinds = [(alpha, cuts) for alpha, cuts in kinds if alpha > 0]
-        self._num_classes = num_classes
-        self._draws = np.random.default_rng(derive_seed(seed, "mix", epoch))
-
-    def mix(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mixed inputs and class probabilities, whose rows sum to 1, batch by batch."""
-        return (self._mix_one(inputs, labels) for inputs, labels in batches)
-
-    def _mix_one(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        partners = torch.from_numpy(self._draws.permutation(len(labels))).to(inputs.device)
-        alpha, cuts = self._kinds[int(self._draws.integers(len(self._kinds)))]
-        share = float(self._draws.beta(alpha, alpha))
+    kinds = ((training.mixup_alpha, False), (training.cutmix_alpha, True))
+    used = [(alpha, cuts) for alpha, cuts in kinds if alpha > 0]
+    draws = np.random.default_rng(derive_seed(seed, "mix", epoch))
+    for inputs, labels in batches:
+        partners = torch.from_numpy(draws.permutation(len(labels))).to(inputs.device)
+        alpha, cuts = used[int(draws.integers(len(used)))]
+        share = float(draws.beta(alpha, alpha))
         if cuts:
-            box, share = self._draw_box(share, inputs.shape[-2], inputs.shape[-1])
+            box, share = _draw_box(draws, share, inputs.shape[-2], inputs.shape[-1])
             mixed = cut_and_paste(inputs, partners, box)
         else:
             mixed = inputs.lerp(inputs[partners], 1 - share)
-        return mixed, mix_labels(labels, partners, share, self._num_classes)
+        yield mixed, mix_labels(labels, partners, share, num_classes)
 
-    def _draw_box(self, share: float, height: int, width: int) -> tuple[Box, float]:
-        """A rectangle of about `1 - share` of the area anywhere in the image, and what it leaves.
 
-        Where the rectangle would reach over the edge it is cut off, and the share is corrected.
-        """
-        side = sqrt(1 - share)
-        rows = _span(int(self._draws.integers(height)), int(side * height), height)
-        columns = _span(int(self._draws.integers(width)), int(side * width), width)
-        area = (rows.stop - rows.start) * (columns.stop - columns.start)
-        return (rows, columns), 1 - area / (height * width)
+def _draw_box(
+    draws: np.random.Generator, share: float, height: int, width: int
+) -> tuple[Box, float]:
+    """A rectangle of about `1 - share` of the area anywhere in the image, and the share outside it.
+
+    A rectangle that reaches over the edge is cut off there, and the share is corrected.
+    """
+    side = sqrt(1 - share)
+    rows = _span(int(draws.integers(height)), int(side * height), height)
+    columns = _span(int(draws.integers(width)), int(side * width), width)
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return (rows, columns), 1 - area / (height * width)
+
+
+def _span(centre: int, length: int, size: int) -> slice:
+    return slice(max(0, centre - length // 2), min(size, centre + (length + 1) // 2))
 
 
 def cut_and_paste(images: Tensor, partners: Tensor, box: Box) -> Tensor:
@@ -86,8 +80,3 @@ def mix_labels(labels: Tensor, partners: Tensor, share: float, num_classes: int)
     """Class probabilities [N, C]: `share` for the own class, the rest for the partner's."""
     own = one_hot(labels, num_classes).float()
     return torch.lerp(own[partners], own, share)
-
-
-def _span(centre: int, length: int, size: int) -> slice:
-    start = max(0, centre - length // 2)
-    return slice(start, min(size, centre + (length + 1) // 2))

@@ -1,7 +1,8 @@
-"""A training run as plain values and tensors, and back: what a checkpoint holds."""
+"""A training run as plain values and tensors, and back: the content of a checkpoint."""
 
 import logging
 import platform
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,13 @@ import torch
 
 from bakeoff.errors import CheckpointError
 from bakeoff.records import EpochResult, as_plain
-from bakeoff.training.randomness import capture_generators, restore_generators
 from bakeoff.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
 
 def snapshot(state: TrainingState) -> dict[str, Any]:
-    """Everything that changes while a run trains; `torch.load(weights_only=True)` reads it."""
+    """Everything that changes during training; `torch.load(weights_only=True)` can read it."""
     return {
         "model": dict(state.model.state_dict()),
         # Buffers that are not persistent are missing from the state dictionary.
@@ -56,8 +56,11 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.best_weights = payload["best_weights"]
     state.epochs_without_improvement = payload["epochs_without_improvement"]
     state.seconds_since_save = 0.0
-    state.resume_differences = _differences(
-        payload["environment"], describe_environment(state.device)
+    before, now = payload["environment"], describe_environment(state.device)
+    state.resume_differences = tuple(
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
     )
     if state.resume_differences:
         logger.warning("resumed, not bit-identical: %s", "; ".join(state.resume_differences))
@@ -79,6 +82,29 @@ def describe_environment(device: torch.device) -> dict[str, str]:
     }
 
 
+def capture_generators() -> dict[str, Any]:
+    """The state of all global random generators, as plain values and tensors."""
+    legacy = np.random.get_state(legacy=False)
+    state = {**legacy["state"], "key": torch.from_numpy(legacy["state"]["key"].astype(np.int64))}
+    return {
+        "python": random.getstate(),
+        "numpy": {**legacy, "state": state},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_generators(captured: Mapping[str, Any]) -> None:
+    """Set all global random generators to a state from `capture_generators`."""
+    random.setstate(captured["python"])
+    numpy_state = captured["numpy"]
+    key = numpy_state["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**numpy_state, "state": {**numpy_state["state"], "key": key}})
+    torch.set_rng_state(captured["torch"])
+    if captured["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(captured["cuda"])
+
+
 def _load_model(state: TrainingState, payload: Mapping[str, Any]) -> None:
     try:
         state.model.load_state_dict(payload["model"])
@@ -88,12 +114,3 @@ def _load_model(state: TrainingState, payload: Mapping[str, Any]) -> None:
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"the checkpoint is of another model: {reason}") from None
-
-
-def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    names = sorted(before.keys() | now.keys())
-    return tuple(
-        f"{name} was {before.get(name)}, is {now.get(name)}"
-        for name in names
-        if before.get(name) != now.get(name)
-    )

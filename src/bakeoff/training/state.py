@@ -1,11 +1,13 @@
 """The state of one training run, and how it is prepared from its configuration."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,24 +25,28 @@ from bakeoff.records import (
     keep_last_confusion,
 )
 from bakeoff.registry import resolve
+from bakeoff.seeding import derive_seed
+from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
-from bakeoff.training.ema import WeightAverage
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
-from bakeoff.training.randomness import seed_everything
 from bakeoff.training.schedule import Schedule
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""fp32 runs without autocast."""
+"""The types of autocast; fp32 runs without it."""
 
-SMALLEST_SCALE = 1.0
-"""A gradient scaler that fell below it found gradients of more than 65,504, fp16's largest number,
-again and again: it started at 65,536 and halves with each. Source: torch.amp.GradScaler"""
+MIN_SCALE = 1.0
+"""A gradient scale below this is the sign of repeated gradients above 65,504, the largest number of
+fp16: the scale starts at 65,536 and halves with each. Source: torch.amp.GradScaler"""
 
 Weights = dict[str, Tensor]
 MetricFunction = Callable[[Any], Tensor]
 """The task's predictions on one split -> scalar; see `bakeoff.training.metric_functions`."""
+
+
+def no_lap(part: str) -> None:
+    """Measure nothing."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,26 +60,28 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     scaler: torch.amp.GradScaler
-    """Scales the loss under fp16; passes it through otherwise."""
+    """Scales the loss under fp16; otherwise it has no effect."""
     criterion: nn.Module
     metric_functions: Mapping[str, MetricFunction]
-    """By metric."""
+    """Metric functions by name."""
     trainable: list[nn.Parameter]
     """The weights that training changes."""
     history: list[EpochResult] = field(default_factory=list)
     average: WeightAverage | None = None
-    """A moving average of the weights; after each epoch it stands in the model."""
+    """A moving average of the weights, which the model holds between epochs."""
     best_weights: Weights | None = None
-    """Of the epoch with the best validation objective; None before there is one."""
+    """Weights of the epoch with the best validation objective; None before the first such epoch."""
     epochs_without_improvement: int = 0
     seconds_since_save: float = 0.0
     """Training time that a crash would cost now."""
     resume_differences: tuple[str, ...] = ()
-    """What differs from the machine the checkpoint was made on; empty means the same bits."""
+    """Differences from the machine that wrote the checkpoint; with none, the bits are the same."""
+    lap: Callable[[str], None] = no_lap
+    """Called with the name of each part of a step when it ends, so that a profile can time it."""
 
     @property
     def objective(self) -> MetricInfo:
-        """The metric the run is judged by."""
+        """The metric that decides the run's score."""
         return find_metric(self.config.objective, self.splits.task).info
 
     @property
@@ -89,7 +97,7 @@ class TrainingState:
     @property
     def has_collapsed(self) -> bool:
         """Whether gradients overflow fp16 even where the loss is not scaled up at all."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_SCALE
+        return self.scaler.is_enabled() and self.scaler.get_scale() < MIN_SCALE
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
@@ -97,18 +105,14 @@ class TrainingState:
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
     def evaluated_weights(self) -> Weights:
-        """A copy of what is evaluated, kept as best and exported; call it between epochs.
+        """A copy of the weights that are evaluated, kept as best and exported, between epochs.
 
-        Where weights are averaged this is the average, which stands in the model after each epoch.
+        Averaged weights are in the model then.
         """
         return copy_weights(self.model)
 
     def record(self, result: EpochResult) -> EpochResult:
-        """Add an epoch to the history, with its status, and keep the best weights.
-
-        Returns:
-            The result with its status.
-        """
+        """Add an epoch to the history, keep the best weights, and return it with its status."""
         before = scored_epoch(self.history, self.objective, "best_epoch")
         best = scored_epoch([*self.history, result], self.objective, "best_epoch")
         if best is before:
@@ -141,10 +145,10 @@ class TrainingState:
 
 
 def prepare(config: TrialConfig, device: str) -> TrainingState:
-    """Seed all generators and build everything a run needs, before its first step.
+    """Seed all random generators and build everything a run needs, before its first step.
 
-    Equal configurations give equal weights and batches, whatever the optimizer. The process keeps
-    memory that training frees from here on, instead of giving it back to the system.
+    Equal configurations give equal weights and batches, whatever the optimizer. From here on the
+    process keeps the memory that training frees, instead of returning it to the system.
 
     Raises:
         DataError: The data is missing or unusable.
@@ -156,17 +160,12 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
     splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
-    check_batch_size(
-        config.data.dataset,
-        len(splits.train),
-        training.batch_size,
-        training.accumulation_steps,
-    )
+    sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
+    check_batch_size(config.data.dataset, *sizes)
     check_augment(config.data.augment, splits.input_shape)
     check_remedies(config, splits.input_shape)
     model = _build_seeded_model(config, splits, place)
     optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
-    steps = steps_per_epoch(len(splits.train), training.batch_size, training.accumulation_steps)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -178,7 +177,7 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             optimizer,
             config.scheduler,
             config.scheduler_params,
-            total_steps=steps * training.epochs,
+            total_steps=steps_per_epoch(*sizes) * training.epochs,
             epochs=training.epochs,
             direction=find_metric(config.objective, splits.task).info.direction,
         ),
@@ -191,6 +190,13 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         trainable=[weights for weights in model.parameters() if weights.requires_grad],
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
+
+
+def seed_everything(*path: int | str) -> None:
+    """Seed Python, NumPy and torch (all devices) from `path`, each with its own seed."""
+    random.seed(derive_seed(*path, "python"))
+    np.random.seed(derive_seed(*path, "numpy"))
+    torch.manual_seed(derive_seed(*path, "torch"))
 
 
 def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
@@ -208,7 +214,7 @@ def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.devic
 
 
 def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
-    """Make sure that the remedies go with each other, the optimizer and samples of this shape.
+    """Make sure that the remedies suit each other, the optimizer and samples of this shape.
 
     Raises:
         UsageError: They do not.
@@ -226,10 +232,10 @@ def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
 
 
 def build_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """A gradient scaler that works under fp16 and passes everything through otherwise."""
+    """A gradient scaler that has an effect under fp16 only."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 def copy_weights(model: nn.Module) -> Weights:
-    """Weights and buffers of `model`, which later training does not change."""
+    """A copy of the weights and buffers of `model`."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""What one epoch's steps add up to."""
+"""Running totals of one epoch's steps."""
 
 from collections.abc import Iterator
 from math import nan
@@ -12,24 +12,23 @@ from torch import Tensor
 Item = TypeVar("Item")
 
 MAX_WAITING = 1024
-"""Steps whose numbers are collected at once."""
+"""Steps whose losses and norms are copied from the device at once."""
 
 
 class Step(NamedTuple):
-    """What one step did; the tensors are scalars that were not waited for."""
+    """What one step did; the tensors are scalars that may still be computed on the device."""
 
     loss: Tensor
     grad_norm: Tensor
-    """Before clipping."""
+    """The norm before clipping."""
     stepped: bool
 
 
 class EpochTotals:
-    """Sums over one epoch's steps; no step waits for its numbers or spends time adding them."""
+    """Sums over one epoch's steps, added up in bulk so that no step waits for the device."""
 
     def __init__(self) -> None:
-        self._waiting: list[Step] = []
-        self._num_samples: list[int] = []
+        self._waiting: list[tuple[Step, int]] = []
         self._loss_sum = 0.0
         self._grad_norm_sum = 0.0
         self._samples = 0
@@ -39,19 +38,18 @@ class EpochTotals:
         self.data_seconds = 0.0
 
     def add(self, step: Step, num_samples: int, learning_rate: float) -> None:
-        """Count a step; one that was skipped had no finite gradient and only counts as that."""
+        """Count a step; of a skipped one, which had no finite gradient, nothing else is used."""
         if not step.stepped:
             self.skipped_steps += 1
             return
-        self._waiting.append(step)
-        self._num_samples.append(num_samples)
+        self._waiting.append((step, num_samples))
         self.steps += 1
         self.learning_rate = learning_rate
         if len(self._waiting) == MAX_WAITING:
             self._collect()
 
     def timed(self, batches: Iterator[Item]) -> Iterator[Item]:
-        """`batches`, the time spent waiting for each added to `data_seconds`."""
+        """Yield `batches` and add the time spent waiting for each to `data_seconds`."""
         while True:
             started = perf_counter()
             batch = next(batches, None)
@@ -64,16 +62,14 @@ class EpochTotals:
         """Mean loss over samples and mean gradient norm over steps; NaN if no step was made."""
         if self.steps == 0:
             return nan, nan
-        self._collect()
+        if self._waiting:
+            self._collect()
         return self._loss_sum / self._samples, self._grad_norm_sum / self.steps
 
     def _collect(self) -> None:
-        if not self._waiting:
-            return
-        losses = torch.stack([step.loss for step in self._waiting]).tolist()
-        grad_norms = torch.stack([step.grad_norm for step in self._waiting]).tolist()
-        self._loss_sum += sum(map(mul, losses, self._num_samples))
-        self._grad_norm_sum += sum(grad_norms)
-        self._samples += sum(self._num_samples)
+        steps, num_samples = zip(*self._waiting, strict=True)
+        losses = torch.stack([step.loss for step in steps]).tolist()
+        self._loss_sum += sum(map(mul, losses, num_samples))
+        self._grad_norm_sum += sum(torch.stack([step.grad_norm for step in steps]).tolist())
+        self._samples += sum(num_samples)
         self._waiting.clear()
-        self._num_samples.clear()

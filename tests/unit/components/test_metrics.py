@@ -33,7 +33,7 @@ from bakeoff.data.targets import losses_of_the_mean, measure_targets, standardis
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, Task
 from bakeoff.registry import resolve
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, gather
+from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
 
 EVERY = pytest.mark.parametrize(
     ("task", "metric"),
@@ -50,7 +50,7 @@ def target_loss(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def compute(task: Task, metric: str, *batches: Batch) -> float:
-    found = gather(task, target_loss, DEVIATION)
+    found = no_predictions(task, target_loss, DEVIATION)
     for outputs, labels in batches:
         found.add(outputs, labels)
     function: Callable[[Predictions], Tensor] = resolve(find_metric(metric, task).compute)  # type: ignore[assignment]
@@ -264,7 +264,7 @@ def test_every_task_has_its_loss_and_a_default_objective(task: Task) -> None:
 
 
 def test_loss_of_a_regression_is_the_one_that_is_trained() -> None:
-    found = gather("regression", lambda outputs, labels: huber_loss(outputs[:, 0], labels))
+    found = no_predictions("regression", lambda outputs, labels: huber_loss(outputs[:, 0], labels))
     predictions, values = targets(0)
     found.add(predictions, values)
     function = resolve(find_metric("loss", "regression").compute)
@@ -335,7 +335,7 @@ def test_chance_score_of_a_regression_is_what_the_training_mean_gets(metric: str
         target_deviation=scale.deviation,
         mean_losses=losses_of_the_mean(validation, scale),
     )
-    found = gather("regression", target_loss, scale.deviation)
+    found = no_predictions("regression", target_loss, scale.deviation)
     values = torch.from_numpy(standardise(validation, scale))
     found.add(torch.zeros(5000, 1), values)
     function = resolve(find_metric(metric, "regression").compute)

@@ -11,7 +11,7 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.averaging import find_batch_norms, measuring_statistics
 from bakeoff.training.batches import epoch_order
-from bakeoff.training.evaluation import MAX_STATISTICS_BATCHES, evaluate, settle
+from bakeoff.training.evaluation import MAX_STATISTICS_BATCHES, measure, prepare_to_evaluate
 from bakeoff.training.state import TrainingState
 
 MakeConfig = Callable[..., TrialConfig]
@@ -42,7 +42,7 @@ def test_epoch_ends_at_the_average_and_the_next_begins_where_training_stood(
     state = loop.prepare(config, "cpu")
     loop.train_epoch(state)
     where_training_stood = flat(state.model)
-    settle(state)
+    prepare_to_evaluate(state)
     average = flat(state.model)
     state.optimizer.train()  # type: ignore[attr-defined]
     assert not torch.allclose(average, where_training_stood, atol=1e-5)
@@ -78,7 +78,7 @@ def test_best_weights_are_those_that_were_evaluated(
     recorded = state.history[-1].metrics
     assert state.best_weights is not None
     state.model.load_state_dict(state.best_weights)
-    assert evaluate(state, state.splits.validation) == recorded
+    assert measure(state, state.splits.validation).metrics == recorded
 
 
 def test_statistics_are_those_of_the_average_on_training_batches(make_config: MakeConfig) -> None:
@@ -111,7 +111,7 @@ def test_measuring_statistics_draws_no_random_number(make_config: MakeConfig) ->
     state = loop.prepare(config, "cpu")
     loop.train_epoch(state)
     before = torch.get_rng_state()
-    settle(state)
+    prepare_to_evaluate(state)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -133,7 +133,7 @@ def test_optimizer_that_does_not_average_is_left_alone(make_config: MakeConfig) 
     state = loop.prepare(make_config(model="cnn", model_params={"width": 8}), "cpu")
     loop.train_epoch(state)
     weights = {name: one.clone() for name, one in state.model.state_dict().items()}
-    settle(state)
+    prepare_to_evaluate(state)
     assert all(torch.equal(weights[name], one) for name, one in state.model.state_dict().items())
 
 

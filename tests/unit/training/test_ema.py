@@ -9,8 +9,8 @@ from torch import nn
 from bakeoff.errors import UsageError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
-from bakeoff.training.ema import WeightAverage
-from bakeoff.training.evaluation import evaluate
+from bakeoff.training.averaging import WeightAverage
+from bakeoff.training.evaluation import measure
 from bakeoff.training.state import copy_weights
 
 MakeConfig = Callable[..., TrialConfig]
@@ -46,7 +46,7 @@ def test_average_is_the_one_written_out(decay: float, steps: int) -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     average = WeightAverage(model, decay)
     path = moved(model, average, steps)
-    average.put_in_place()
+    average.swap_in()
     assert torch.allclose(flat(model).double(), reference_average(path, decay), atol=1e-5)
 
 
@@ -54,11 +54,11 @@ def test_exchanging_twice_gives_the_same_bits_back() -> None:
     model = nn.Linear(3, 2)
     average = WeightAverage(model, 0.9)
     trained = moved(model, average, 3)[-1]
-    average.put_in_place()
-    average.put_in_place()
+    average.swap_in()
+    average.swap_in()
     assert not torch.equal(flat(model), trained)
-    average.put_away()
-    average.put_away()
+    average.swap_out()
+    average.swap_out()
     assert torch.equal(flat(model), trained)
 
 
@@ -66,7 +66,7 @@ def test_without_an_update_the_weights_stay() -> None:
     model = nn.Linear(3, 2)
     before = flat(model).clone()
     average = WeightAverage(model, 0.9)
-    average.put_in_place()
+    average.swap_in()
     assert torch.equal(flat(model), before)
 
 
@@ -78,7 +78,7 @@ def test_statistics_of_norms_are_averaged_and_counts_are_not() -> None:
         model(torch.randn(8, 2) + 3)
         average.update()
         seen.append(model.running_mean.clone())
-    average.put_in_place()
+    average.swap_in()
     assert torch.allclose(model.running_mean.double(), reference_average(seen, 0.5), atol=1e-6)
     assert int(model.num_batches_tracked) == 3
 
@@ -104,14 +104,14 @@ def test_average_is_evaluated_kept_as_best_and_given_out(make_config: MakeConfig
     for result in loop.train(state):
         assert torch.allclose(flat(state.model).double(), reference_average(path, 0.9), atol=1e-6)
         given = state.evaluated_weights()
-        assert evaluate(state, state.splits.validation) == result.metrics
+        assert measure(state, state.splits.validation).metrics == result.metrics
     assert state.best_weights is not None
     best = max(state.history, key=lambda result: result.metrics["accuracy"])
     assert (best is state.history[-1]) == all(
         torch.equal(given[name], one) for name, one in state.best_weights.items()
     )
     state.model.load_state_dict(state.best_weights)
-    assert evaluate(state, state.splits.validation) == best.metrics
+    assert measure(state, state.splits.validation).metrics == best.metrics
 
 
 def test_given_weights_do_not_change_with_further_training(make_config: MakeConfig) -> None:

@@ -15,9 +15,8 @@ import killable_run
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.randomness import seed_everything
 from bakeoff.training.snapshot import snapshot
-from bakeoff.training.state import TrainingState
+from bakeoff.training.state import TrainingState, seed_everything
 
 MakeConfig = Callable[..., TrialConfig]
 

@@ -14,7 +14,7 @@ from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import EpochResult, TrialConfig, as_plain
 from bakeoff.training import loop
-from bakeoff.training.evaluation import evaluate
+from bakeoff.training.evaluation import measure
 from bakeoff.training.state import TrainingState, copy_weights
 
 MakeConfig = Callable[..., TrialConfig]
@@ -319,7 +319,7 @@ def test_test_uses_the_weights_of_the_scored_epoch(
     assert values.index(max(values)) < len(values) - 1
     got = loop.test(state)
     state.model.load_state_dict(weights[scored])
-    assert got == evaluate(state, state.splits.test)
+    assert got == measure(state, state.splits.test).metrics
 
 
 def test_test_set_does_not_influence_training(make_config: MakeConfig) -> None:
@@ -327,7 +327,7 @@ def test_test_set_does_not_influence_training(make_config: MakeConfig) -> None:
     untouched, _ = run(config)
     state = loop.prepare(config, "cpu")
     for _ in loop.train(state):
-        evaluate(state, state.splits.test)
+        measure(state, state.splits.test)
     assert bits(state) == bits(untouched)
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bakeoff.errors import UsageError
-from bakeoff.records import TrialConfig
+from bakeoff.records import TrainingConfig, TrialConfig
 from bakeoff.training import loop
-from bakeoff.training.mixing import Mixer, cut_and_paste, mix_labels
+from bakeoff.training.mixing import cut_and_paste, mix_batches, mix_labels
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -27,14 +27,8 @@ def batches(num_batches: int = 40) -> list[tuple[Tensor, Tensor]]:
 def mixed(
     mixup_alpha: float, cutmix_alpha: float, *, seed: int = 0, epoch: int = 1
 ) -> list[tuple[Tensor, Tensor]]:
-    mixer = Mixer(
-        mixup_alpha=mixup_alpha,
-        cutmix_alpha=cutmix_alpha,
-        num_classes=NUM_CLASSES,
-        seed=seed,
-        epoch=epoch,
-    )
-    return list(mixer.mix(batches()))
+    training = TrainingConfig(epochs=1, mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha)
+    return list(mix_batches(batches(), training, num_classes=NUM_CLASSES, seed=seed, epoch=epoch))
 
 
 @pytest.mark.parametrize(("mixup_alpha", "cutmix_alpha"), KINDS)

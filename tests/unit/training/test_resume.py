@@ -21,9 +21,8 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.randomness import capture_generators, restore_generators, seed_everything
-from bakeoff.training.snapshot import restore, snapshot
-from bakeoff.training.state import TrainingState
+from bakeoff.training.snapshot import capture_generators, restore, restore_generators, snapshot
+from bakeoff.training.state import TrainingState, seed_everything
 
 MakeConfig = Callable[..., TrialConfig]
 

@@ -181,7 +181,7 @@ def test_loss_of_another_task_is_refused(make_config: MakeConfig, task: Task, lo
     cell = REGRESSION if task == "regression" else LANGUAGE
     config = make_config(**{**cell, "loss": loss})
     splits = load_splits(config.data, 0, CPU)
-    with pytest.raises(UsageError, match=f"{loss!r} is no loss for {task}"):
+    with pytest.raises(UsageError, match=f"{loss!r} is not a loss for {task}"):
         build_loss(config, splits, CPU)
 
 
