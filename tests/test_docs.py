@@ -11,7 +11,7 @@ import typer
 
 from bakeoff.commands.cli import app
 from bakeoff.components.models import MODELS
-from bakeoff.data.datasets import DATASETS
+from bakeoff.data.dataset_table import DATASETS
 from bakeoff.studyfile import load_study_file, resolve_study
 
 ROOT = Path(__file__).parents[1]

@@ -131,12 +131,12 @@ def fashion_mnist(transform: Any) -> Any:
 
     from torchvision.datasets import FashionMNIST
 
-    from bakeoff.data.datasets import DATASETS
+    from bakeoff.data.dataset_table import find_fashion_files
 
     with tempfile.TemporaryDirectory() as root:
         raw = Path(root) / "FashionMNIST" / "raw"
         raw.mkdir(parents=True)
-        for file in DATASETS["fashion-mnist"].find():
+        for file in find_fashion_files() or ():
             with gzip.open(file) as packed, (raw / file.stem).open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked)
         return FashionMNIST(root, train=True, transform=transform)

@@ -11,7 +11,7 @@ from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
 from bakeoff.components.package_optimizers import EXTRA, PACKAGE_PREFIX
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.data.datasets import DATASETS, FORMS
+from bakeoff.data.dataset_table import DATASETS, FORMS
 from bakeoff.data.inputs import describe_kinds
 from bakeoff.ranges import describe_range
 from bakeoff.records import as_plain
@@ -143,7 +143,7 @@ def list_datasets(*, as_json: bool) -> None:
     rows: list[Row] = [
         {
             "dataset": spec.name,
-            "task": spec.task,
+            "task": spec.tasks[0],
             "classes": len(spec.class_names) or None,
             "description": spec.description,
             "source": spec.source,

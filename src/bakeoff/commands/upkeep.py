@@ -173,16 +173,16 @@ def _storage(url: str) -> str:
 
 
 def _datasets() -> tuple[str, ...]:
-    from bakeoff.data.datasets import DATASETS
+    from bakeoff.data.dataset_table import DATASETS
 
     return DATASETS.names
 
 
 def _dataset(name: str) -> str:
-    from bakeoff.data.dataset_table import has_fashion_files
+    from bakeoff.data.dataset_table import find_fashion_files
     from bakeoff.data.datasets import load_dataset
 
-    if name.startswith("fashion-") and not has_fashion_files():
+    if name.startswith("fashion-") and find_fashion_files() is None:
         return "missing: apt-get install dataset-fashion-mnist, or let a study download it"
     dataset = load_dataset(DataConfig(dataset=name))
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"

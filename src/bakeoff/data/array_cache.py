@@ -1,11 +1,10 @@
-"""Decoded arrays on disk, mapped into memory so that all workers share the pages."""
+"""Keeps decoded arrays on disk and maps them into memory, so that all workers share the pages."""
 
 import contextlib
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -17,22 +16,26 @@ from platformdirs import user_cache_dir
 
 from bakeoff.data.arrays import Arrays
 from bakeoff.data.inputs import Feature
+from bakeoff.data.readers import check_file
 from bakeoff.errors import DataError
 from bakeoff.files import wait_for_lock
 
 CACHE_FORMAT = 3
-"""Raised when the same source files would be decoded to something else."""
+"""Increase this when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 
 DAMAGE = (OSError, ValueError, KeyError, EOFError)
 """What opening a missing or damaged entry raises."""
 
 NAMES = tuple(part.name for part in fields(Arrays) if part.default is MISSING)
-"""Of the arrays."""
+"""Names of the arrays of an entry."""
+
+Names = tuple[tuple[str, ...], tuple[Feature, ...]]
+"""The names of the classes and the features of an entry."""
 
 
 def data_folder() -> Path:
-    """Where data is kept: `BAKEOFF_DATA`, or the platform's cache folder."""
+    """The folder that holds data: `BAKEOFF_DATA`, or the platform's cache folder."""
     return Path(os.environ.get("BAKEOFF_DATA") or user_cache_dir("bakeoff"))
 
 
@@ -49,58 +52,60 @@ def fingerprint(arrays: Arrays) -> str:
 def load_cached(
     name: str, sources: Sequence[Path], decode: Callable[[], Arrays]
 ) -> tuple[Arrays, str]:
-    """The decoded data set, mapped into memory, and its fingerprint.
+    """Return the decoded data set, mapped into memory, and its fingerprint.
 
-    It is decoded once for each state (path, size, time of change) of its source files. Several
-    processes may do so at once: each writes a folder of its own and the first to rename it wins.
-    A damaged entry is decoded anew.
+    The data set is decoded once for each state (path, size, modification time) of its source files.
 
     Raises:
-        DataError: The cache folder cannot be written, or `decode` raises it.
+        DataError: A source file is missing or empty, the cache folder cannot be written, or
+            `decode` raises it.
     """
-    entry = _entries() / f"{name}-{_key(sources)}"
-    with contextlib.suppress(*DAMAGE):
-        return _open_entry(entry)
-    arrays = decode()
-    with _naming_folder(entry.parent):
-        _write_entry(entry, arrays)
-        return _open_entry(entry)
+    for path in sources:
+        check_file(path)
+
+    def fill(folder: Path) -> Names:
+        arrays = decode()
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in NAMES:
+            write_array(folder, part, getattr(arrays, part))
+        return arrays.class_names, arrays.features
+
+    stats = [(str(path.resolve()), path.stat()) for path in sources]
+    state = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, state]).encode()).hexdigest()[:16]
+    return load_filled(f"{name}-{key}", fill)
 
 
-def load_filled(
-    name: str, fill: Callable[[Path], None], class_names: tuple[str, ...] = ()
-) -> tuple[Arrays, str]:
-    """As `load_cached`, for data that is decoded array by array and may take long.
+def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
+    """Return the arrays of a cache entry, mapped into memory, and their fingerprint.
 
-    `fill` writes an .npy file for every array into a folder, in which it finds what a call that was
-    killed had written. One process at a time fills it; others wait, and open what it made.
+    If the entry is missing or damaged, `fill` makes it: it writes an .npy file for every array into
+    a folder, which it creates. If an earlier call was killed, the folder still holds what that call
+    had written. Only one process fills an entry. The others wait and then open what it made.
 
     Args:
-        name: Name of the entry, another one for each state of the source.
-        fill: Called only where the entry is missing or damaged.
-        class_names: Kept with the arrays.
+        name: Name of the entry; it must differ for each state of the source.
+        fill: Writes the arrays to a folder and returns the names that belong to them.
 
     Raises:
         DataError: The cache folder cannot be written, or `fill` raises it.
     """
-    entry = _entries() / name
+    entry = data_folder() / "arrays" / name
     with contextlib.suppress(*DAMAGE):
         return _open_entry(entry)
-    with (
-        _naming_folder(entry.parent),
-        _locked_folder(entry.with_name(f".filling-{name}")) as folder,
-    ):
-        with contextlib.suppress(*DAMAGE):
-            filled = _open_entry(entry)  # by another process, while this one waited
-            shutil.rmtree(folder, ignore_errors=True)
-            return filled
-        fill(folder)
-        _finish(folder, entry, class_names)
+    with _naming_folder(entry.parent), _locked(name):
+        with contextlib.suppress(*DAMAGE):  # another process may have filled it in the meantime
+            return _open_entry(entry)
+        folder = entry.with_name(f".filling-{name}")
+        class_names, features = fill(folder)
+        _write_manifest(folder, class_names, features)
+        shutil.rmtree(entry, ignore_errors=True)  # a damaged one
+        folder.rename(entry)
         return _open_entry(entry)
 
 
 def load_labels(name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """An array that `read` gives, kept for the next call.
+    """Return the array that `read` gives; later calls read it from the cache.
 
     Raises:
         DataError: The cache folder cannot be written, or `read` raises it.
@@ -117,72 +122,6 @@ def load_labels(name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     return labels
 
 
-def _entries() -> Path:
-    return data_folder() / "arrays"
-
-
-@contextlib.contextmanager
-def _naming_folder(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write decoded data to {folder} ({error.strerror or error}); "
-            "set BAKEOFF_DATA to a folder with room"
-        ) from None
-
-
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[Path]:
-    """The folder, made where it is missing, for this process alone."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            wait_for_lock(descriptor)
-            if _is_same(folder, descriptor):
-                yield folder
-                return
-            # Whoever held it before has renamed it, and the next one is another folder.
-        finally:
-            os.close(descriptor)
-
-
-def _is_same(folder: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(folder.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _key(sources: Sequence[Path]) -> str:
-    stats = [(str(path.resolve()), path.stat()) for path in sources]
-    state = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    return hashlib.sha256(json.dumps([CACHE_FORMAT, state]).encode()).hexdigest()[:16]
-
-
-def _open_entry(entry: Path) -> tuple[Arrays, str]:
-    manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
-    # Copy-on-write: torch wants writable memory, and nobody writes, so the pages stay shared.
-    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
-    names = tuple(map(str, manifest["class_names"]))
-    features = tuple(
-        Feature(column=one["column"], value=one["value"]) for one in manifest["features"]
-    )
-    return Arrays(**mapped, class_names=names, features=features), str(manifest["fingerprint"])
-
-
-def _write_entry(entry: Path, arrays: Arrays) -> None:
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
-    try:
-        for name in NAMES:
-            write_array(partial, name, getattr(arrays, name))
-        _finish(partial, entry, arrays.class_names, arrays.features)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
     """Write one array of an entry, and wait until it is on disk."""
     with (folder / f"{name}.npy").open("wb") as file:
@@ -191,10 +130,46 @@ def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _finish(
-    folder: Path, entry: Path, class_names: tuple[str, ...], features: tuple[Feature, ...] = ()
+def cannot_write(what: str, folder: Path, error: OSError) -> DataError:
+    """Return the error for data that cannot be written to a folder of the cache."""
+    return DataError(
+        f"cannot write {what} to {folder} ({error.strerror or error}); "
+        "set BAKEOFF_DATA to a folder with enough space"
+    )
+
+
+@contextlib.contextmanager
+def _naming_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write("decoded data", folder, error) from None
+
+
+@contextlib.contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """Keep other processes from filling the entry."""
+    folder = data_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        wait_for_lock(file.fileno())
+        yield
+
+
+def _open_entry(entry: Path) -> tuple[Arrays, str]:
+    manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
+    # Copy-on-write, because torch wants writable memory. Nobody writes, so the pages stay shared.
+    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
+    names = tuple(map(str, manifest["class_names"]))
+    features = tuple(
+        Feature(column=one["column"], value=one["value"]) for one in manifest["features"]
+    )
+    return Arrays(**mapped, class_names=names, features=features), str(manifest["fingerprint"])
+
+
+def _write_manifest(
+    folder: Path, class_names: tuple[str, ...], features: tuple[Feature, ...]
 ) -> None:
-    """Make an entry of a folder that holds all arrays."""
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
     manifest = {
         "format": CACHE_FORMAT,
@@ -203,18 +178,3 @@ def _finish(
         "features": [asdict(feature) for feature in features],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    _publish(folder, entry)
-
-
-def _publish(partial: Path, entry: Path) -> None:
-    """Rename `partial` to `entry`, unless another process was quicker with a sound one."""
-    if entry.exists():
-        try:
-            _open_entry(entry)
-        except DAMAGE:
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            return
-    # Whoever renames first wins; the caller opens what is there then.
-    with contextlib.suppress(OSError):
-        partial.rename(entry)

@@ -1,4 +1,8 @@
-"""Tables in CSV files: a row is a sample, one column the target, all others features."""
+"""Reads tables in CSV files: a row is a sample, one column is the target, the others are features.
+
+pandas parses the file and infers the types of its columns. The checks here find what pandas accepts
+without complaint but a user did not mean.
+"""
 
 import csv
 import hashlib
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 from bakeoff.data.array_cache import load_cached
 from bakeoff.data.arrays import Arrays, check_arrays
 from bakeoff.data.inputs import Feature
-from bakeoff.data.readers import check_file, read_bounded
+from bakeoff.data.readers import read_bounded
 from bakeoff.errors import DataError, describe_unknown, one_line
 from bakeoff.records import Task
 
@@ -27,40 +31,55 @@ MISSING = ("", "nan", "NaN")
 """Cells without a value: empty, or as NumPy and pandas write them. "NA" and "None" are words in
 many tables."""
 MAX_LEVELS = 20
-"""Different texts that a column may hold; each becomes a feature of its own."""
+"""Greatest number of different texts in a column; each becomes a feature of its own."""
 MAX_CLASSES = 1000
-"""More different numbers in the target are no classes."""
+"""Greatest number of different values in a target of classes."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:[, ']\d{3})+(?:\.\d+)?|(?:[. ']\d{3})+,\d+)")
 """Digits in groups of three, as in 1,234.5 and 1.234,5."""
+MOST = 0.5
+"""A column is meant to hold numbers if more than this share of its cells look like numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What a CSV file holds."""
+    """The content of a CSV file."""
 
     features: NDArray[np.float32]
     """[N, F]"""
     labels: NDArray[Any]
     """[N], class numbers (int64) or targets (float32)."""
     columns: tuple[Feature, ...]
-    """Of the features; a text column gives one for each of its values."""
+    """The features by name; a text column gives one for each of its values."""
     class_names: tuple[str, ...]
     """Sorted; empty in regression."""
 
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """`length`, `colour=blue`, `colour=red`, ..."""
-        return tuple(feature.name for feature in self.columns)
+
+def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
+    """Return the table at `path` as a data set, mapped into memory, and its fingerprint.
+
+    A fifth of the rows is reserved for testing.
+
+    Raises:
+        DataError: As `read_csv`, or the table is too small.
+    """
+
+    def decode() -> Arrays:
+        table = read_csv(path, target, task)
+        arrays = check_arrays({"x": table.features, "y": table.labels}, str(path), task)
+        return replace(arrays, class_names=table.class_names, features=table.columns)
+
+    column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
+    return load_cached(f"csv-{task}-{column}", (path,), decode)
 
 
 def read_csv(path: Path, target: str | None, task: Task) -> Table:
-    """The table in the CSV file at `path`, which may be gzipped.
+    """Read the table in the CSV file at `path`, which may be gzipped.
 
-    The first line names the columns; the separator is the comma, semicolon or tab that is most
-    frequent in it. Columns of numbers are features as they are; where the separator is no comma,
-    they may have decimal commas. A column of text with at most 20 different values gives a feature
-    0 or 1 for each of them. Nothing may be missing.
+    The first line names the columns. The separator is the comma, semicolon or tab that is most
+    frequent in that line. Columns of numbers are features as they are. They may have decimal commas
+    if the separator is not a comma. A column of text with at most 20 different values gives a
+    feature 0 or 1 for each of them. No value may be missing.
 
     Args:
         path: The file.
@@ -69,7 +88,7 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
 
     Raises:
         DataError: The file is missing or damaged, or a column cannot be used; the message names
-            column and row, the first row after the header being row 1.
+            column and row, where the first row after the header is row 1.
     """
     content = read_bounded(path)
     names, separator = _read_header(content, path)
@@ -84,7 +103,7 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
             features += _features(frame[name], f"{path}: column {name!r}", name)
     where = f"{path}: target {target!r}"
     labels, class_names = (
-        (_numbers(frame[target], where).astype(np.float32), ())
+        (_numbers(frame[target], where), ())
         if task == "regression"
         else _classes(frame[target], where)
     )
@@ -97,6 +116,7 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
 
 
 def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
+    """Return the names of the columns and the separator."""
     try:
         line = content.partition(b"\n")[0].decode("utf-8-sig").strip("\r")
     except UnicodeDecodeError as error:
@@ -118,16 +138,16 @@ def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
 
 def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
     frame = _parse(content, path, names, separator)
-    if separator != "," and any(map(_has_decimal_commas, _texts(frame))):
+    if separator != "," and any(_has_decimal_commas(frame[name]) for name in names):
         frame = _parse(content, path, names, separator, decimal=",")
     if frame.empty:
         raise DataError(f"{path}: has a header and no rows")
-    missing = frame.isna()
-    if missing.any(axis=None):
-        row, column = np.argwhere(missing.to_numpy())[0]
+    missing = frame.isna().to_numpy()
+    if missing.any():
+        row, column = np.argwhere(missing)[0]
         raise DataError(
             f"{path}: column {names[column]!r} has no value in row {row + 1} "
-            f"({int(missing.to_numpy().sum())} cells are empty in all); fill or drop them"
+            f"({int(missing.sum())} cells are empty in all); fill or drop them"
         )
     return frame
 
@@ -158,33 +178,33 @@ def _parse(
         raise DataError(f"{path}: cannot be read ({one_line(error)})") from None
 
 
-def _texts(frame: "pd.DataFrame") -> "list[pd.Series[Any]]":
-    """The columns that do not hold numbers, with what they hold as text."""
-    import pandas as pd
-
-    columns = [frame[name] for name in frame.columns]
-    return [one.astype(str) for one in columns if not pd.api.types.is_numeric_dtype(one)]
-
-
-def _has_decimal_commas(texts: "pd.Series[Any]") -> bool:
+def _has_decimal_commas(column: "pd.Series[Any]") -> bool:
     """Whether most cells are numbers, some of them with a decimal comma."""
-    with_comma = texts.str.strip().str.fullmatch(DECIMAL_COMMA)
-    whole = texts.str.strip().str.fullmatch(r"[+-]?\d+")
-    return bool(with_comma.any() and (with_comma | whole).mean() > 0.5)  # noqa: PLR2004 - most
+    if column.dtype.kind in "biuf":
+        return False
+    texts = column.astype(str).str.strip()
+    with_comma = texts.str.fullmatch(DECIMAL_COMMA)
+    return bool(with_comma.any() and (with_comma | texts.str.fullmatch(r"[+-]?\d+")).mean() > MOST)
 
 
 def _features(
     column: "pd.Series[Any]", where: str, name: str
 ) -> list[tuple[Feature, NDArray[np.float32]]]:
-    """The features of a column: itself if it holds numbers, else one for each of its values."""
+    """Return the column itself if it holds numbers, else a feature for each of its values."""
     if _is_numeric(column, where):
-        return [(Feature(column=name), _numbers(column, where).astype(np.float32))]
+        return [(Feature(column=name), _numbers(column, where))]
     texts = column.astype(str)
-    _refuse_written_otherwise(texts, where)
+    stripped = texts.str.strip()
+    is_number = stripped.str.fullmatch(DECIMAL_COMMA) | stripped.str.fullmatch(GROUPED)
+    if is_number.mean() > MOST:  # such numbers are not categories
+        raise DataError(
+            f"{where} holds {_first_cell(texts, is_number)}, which looks like a number;"
+            " write numbers as 1234.5"
+        )
     levels = sorted(texts.unique())
     if len(levels) > MAX_LEVELS:
         raise DataError(
-            f"{where} holds text with {len(levels)} different values, {levels[0]!r} for one; "
+            f"{where} holds text with {len(levels)} different values, for example {levels[0]!r}; "
             f"allowed are numbers, or at most {MAX_LEVELS} different values; drop it or encode it"
         )
     return [
@@ -193,55 +213,46 @@ def _features(
     ]
 
 
-def _refuse_written_otherwise(texts: "pd.Series[Any]", where: str) -> None:
-    """Numbers with a decimal comma or in groups of digits are not to be taken for categories."""
-    stripped = texts.str.strip()
-    is_number = stripped.str.fullmatch(DECIMAL_COMMA) | stripped.str.fullmatch(GROUPED)
-    if is_number.mean() > 0.5:  # noqa: PLR2004 - most
-        row = int(np.argmax(is_number.to_numpy()))
-        raise DataError(
-            f"{where} holds {texts.iloc[row]!r} in row {row + 1}, which looks like a number;"
-            " write numbers as 1234.5"
-        )
-
-
 def _is_numeric(column: "pd.Series[Any]", where: str) -> bool:
-    """Whether the column is meant to hold numbers: most of its cells do, and then all must."""
+    """Whether the column is meant to hold numbers: if most of its cells do, all must."""
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(column):
+    if column.dtype.kind in "biuf":
         return True
     is_number = pd.to_numeric(column, errors="coerce").notna()
-    if is_number.mean() <= 0.5:  # noqa: PLR2004 - most
+    if is_number.mean() <= MOST:
         return False
     if is_number.all():
         raise DataError(
-            f"{where} holds {str(column.iloc[0])!r} in row 1, which cannot be kept as a number: it"
+            f"{where} holds {_first_cell(column, is_number)}, which cannot be kept as a number: it"
             " has too many digits, or a decimal point where other columns have commas"
         )
-    row = int(np.argmin(is_number.to_numpy()))
-    raise DataError(f"{where} holds {str(column.iloc[row])!r} in row {row + 1}, else numbers")
+    raise DataError(f"{where} holds {_first_cell(column, ~is_number)}, else numbers")
 
 
-def _numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
+def _first_cell(column: "pd.Series[Any]", mask: "pd.Series[bool]") -> str:
+    """Quote the first cell of the mask: `'2.5 cm' in row 2`."""
+    row = int(np.argmax(mask.to_numpy()))
+    return f"{str(column.iloc[row])!r} in row {row + 1}"
+
+
+def _numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
     if not _is_numeric(column, where):
         raise DataError(f"{where} holds {str(column.iloc[0])!r} in row 1; it must hold numbers")
     values = column.to_numpy(np.float64)
     with np.errstate(over="ignore"):
-        is_bad = ~np.isfinite(values.astype(np.float32))
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
+        narrow = values.astype(np.float32)
+    if not np.isfinite(narrow).all():
+        row = int(np.argmin(np.isfinite(narrow)))
         raise DataError(f"{where} holds {values[row]:g} in row {row + 1}, too large for a float32")
-    return values
+    return narrow
 
 
 def _classes(column: "pd.Series[Any]", where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Class numbers and names, sorted: numbers by size, text by letter."""
-    import pandas as pd
-
-    if pd.api.types.is_float_dtype(column) and (column % 1 != 0).any():
-        raise DataError(f'{where} holds fractions; [data] task = "regression" predicts numbers')
-    if pd.api.types.is_float_dtype(column):
+    """Return class numbers and names; numbers are sorted by size, texts by letter."""
+    if column.dtype.kind == "f":
+        if (column % 1 != 0).any():
+            raise DataError(f'{where} holds fractions; [data] task = "regression" predicts numbers')
         column = column.astype(np.int64)
     names, numbers = np.unique(column.to_numpy(), return_inverse=True)
     if len(names) > MAX_CLASSES:
@@ -250,22 +261,3 @@ def _classes(column: "pd.Series[Any]", where: str) -> tuple[NDArray[np.int64], t
             ' (or numbers, with [data] task = "regression")'
         )
     return numbers.astype(np.int64), tuple(map(str, names))
-
-
-def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
-    """The table at `path` as a data set, read once and then mapped, and its fingerprint.
-
-    Without a test set of its own, a fifth of the rows is locked away.
-
-    Raises:
-        DataError: As `read_csv`, or the table is too small.
-    """
-    check_file(path)
-
-    def decode() -> Arrays:
-        table = read_csv(path, target, task)
-        arrays = check_arrays({"x": table.features, "y": table.labels}, str(path), task)
-        return replace(arrays, class_names=table.class_names, features=table.columns)
-
-    column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
-    return load_cached(f"csv-{task}-{column}", (path,), decode)

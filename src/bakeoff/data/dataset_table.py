@@ -1,4 +1,4 @@
-"""The registered data sets, and what any data set is: samples with labels, a locked test set."""
+"""The tables of data: registered data sets, and the forms that files of the user's own can have."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,14 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import FINGERPRINT_DIGITS, data_folder, load_cached
-from bakeoff.data.arrays import Arrays, Inputs, check_arrays
-from bakeoff.data.inputs import Feature, InputKind
-from bakeoff.data.readers import check_file, digits_file, read_digits, read_idx
-from bakeoff.data.sample_source import SampleInputs
+from bakeoff.data.arrays import KEYS, Arrays, check_arrays
+from bakeoff.data.csv_file import load_csv
+from bakeoff.data.inputs import InputKind
+from bakeoff.data.readers import digits_file, read_digits, read_idx, read_npz
 from bakeoff.data.text_file import load_text
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, UsageError, describe_unknown
 from bakeoff.records import DataConfig, Task
-from bakeoff.registry import Registry
+from bakeoff.registry import Registry, is_reference
 
 FASHION_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -25,7 +25,7 @@ FASHION_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-"""Where the Debian package dataset-fashion-mnist puts them."""
+"""Folder of the Debian package dataset-fashion-mnist."""
 FASHION_CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -39,125 +39,46 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 DEBIAN_JARGON_FILE = Path("/usr/share/doc/jargon-text/jargon.txt.gz")
-"""Where the Debian package jargon-text puts it."""
+"""File of the Debian package jargon-text."""
 SEQUENCE_LENGTH = 64
-"""Tokens in a sample of text, unless the study file says otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """A data set in memory, mapped into it, or fetched sample by sample.
-
-    The arrays are as `bakeoff.data.arrays` describes them.
-    """
-
-    name: str
-    task: Task
-    train_inputs: Inputs | SampleInputs
-    train_labels: Inputs
-    test_inputs: Inputs | SampleInputs
-    test_labels: Inputs
-    class_names: tuple[str, ...]
-    """Of a language model the tokens; empty in regression."""
-    source: str
-    licence: str
-    fingerprint: str
-    """Depends on every value of every array; of samples that are fetched, on some only."""
-    features: tuple[Feature, ...] = ()
-    """Of a table, in the order of the inputs."""
-
-    @property
-    def num_outputs(self) -> int:
-        """Numbers a model gives: classes, tokens of the vocabulary, or 1 in regression."""
-        return len(self.class_names) or 1
+"""Default number of tokens in a sample of text."""
+YOUR_OWN = "your own"
+"""Source and licence of data that is not registered."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetSpec:
-    """One registered data set."""
+class DataSource:
+    """A registered data set, or a form of files such as `npz:PATH`."""
 
     name: str
+    """Name of the data set, or the prefix before the colon."""
     description: str
-    source: str
-    licence: str
-    find: Callable[[], tuple[Path, ...]]
-    """Finds, or fetches, the files it is read from."""
-    load: Callable[[tuple[Path, ...], DataConfig], tuple[Arrays, str]]
-    """Files -> arrays and their fingerprint."""
-    inputs: InputKind
-    task: Task = "classification"
-    class_names: tuple[str, ...] = ()
-    """Empty where reading it tells."""
+    tasks: tuple[Task, ...]
+    """Tasks that the data can be used for; the first one is the default."""
+    load: Callable[[DataConfig], tuple[Arrays, str]]
+    """Returns the arrays and their fingerprint."""
+    inputs: InputKind | None = None
+    """Kind of the samples; None if only reading them tells."""
     keys: tuple[str, ...] = ()
     """Keys of `[data]` that only some data sets have."""
+    class_names: tuple[str, ...] = ()
+    """Empty if only reading the data tells."""
+    suffixes: tuple[str, ...] = ()
+    """Endings of file names of this form."""
+    source: str = YOUR_OWN
+    licence: str = YOUR_OWN
 
 
-def load_registered(spec: DatasetSpec, config: DataConfig) -> Dataset:
-    """A registered data set; its files are read once, and what they hold is then mapped.
-
-    Raises:
-        DataError: It is missing, and the message says how to get it; or damaged.
-    """
-    files = spec.find()
-    for file in files:
-        check_file(file)
-    arrays, digest = spec.load(files, config)
-    return name_arrays(
-        replace(arrays, class_names=spec.class_names or arrays.class_names),
-        name=spec.name,
-        task=spec.task,
-        digest=digest,
-        source=spec.source,
-        licence=spec.licence,
-    )
+# ---------------------------------------------------------------- registered data sets
 
 
-def name_arrays(
-    arrays: Arrays, *, name: str, task: Task, digest: str, source: str, licence: str = "your own"
-) -> Dataset:
-    """The data set made of `arrays`; classes and tokens without names are called by number."""
-    return Dataset(
-        name=name,
-        task=task,
-        train_inputs=arrays.train_inputs,
-        train_labels=arrays.train_labels,
-        test_inputs=arrays.test_inputs,
-        test_labels=arrays.test_labels,
-        class_names=arrays.class_names or _number_classes(arrays, task),
-        source=source,
-        licence=licence,
-        fingerprint=digest,
-        features=arrays.features,
-    )
+def _load_digits(_: DataConfig) -> tuple[Arrays, str]:
+    file = digits_file()
+    return load_cached("digits", (file,), lambda: check_arrays(read_digits(file), "digits"))
 
 
-def _number_classes(arrays: Arrays, task: Task) -> tuple[str, ...]:
-    """Names for classes or tokens that have none; regression has no classes."""
-    if task == "regression":
-        return ()
-    labelled = [arrays.train_labels]
-    if task == "language":
-        labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
-    highest = max(int(part.max()) for part in labelled)
-    return tuple(str(label) for label in range(highest + 1))
-
-
-# ---------------------------------------------------------------- digits
-
-
-def _load_digits(files: tuple[Path, ...], _: DataConfig) -> tuple[Arrays, str]:
-    return load_cached("digits", files, lambda: check_arrays(read_digits(files[0]), "digits"))
-
-
-# ---------------------------------------------------------------- Fashion-MNIST
-
-
-def has_fashion_files() -> bool:
-    """Whether Fashion-MNIST is on this machine, so that nothing need be downloaded."""
-    return _local_fashion_files() is not None
-
-
-def _local_fashion_files() -> tuple[Path, ...] | None:
+def find_fashion_files() -> tuple[Path, ...] | None:
+    """Find the files of Fashion-MNIST on this machine; None if they must be downloaded."""
     own, fetched = data_folder() / "fashion-mnist", data_folder() / "FashionMNIST" / "raw"
     for folder in (own, DEBIAN_FASHION_FOLDER, fetched):
         files = tuple(folder / name for name in FASHION_FILES)
@@ -166,105 +87,226 @@ def _local_fashion_files() -> tuple[Path, ...] | None:
     return None
 
 
-def _find_fashion_files() -> tuple[Path, ...]:
-    return _local_fashion_files() or _fetch_fashion_files(data_folder() / "FashionMNIST" / "raw")
-
-
-def _fetch_fashion_files(folder: Path) -> tuple[Path, ...]:
+def _fetch_fashion_files() -> tuple[Path, ...]:
     from torchvision.datasets import FashionMNIST
 
     try:
-        FashionMNIST(root=str(folder.parent.parent), download=True)
+        FashionMNIST(root=str(data_folder()), download=True)
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"fashion-mnist: not found in {data_folder() / 'fashion-mnist'} or "
             f"{DEBIAN_FASHION_FOLDER}, and the download failed ({error}); "
             "get it with: apt-get install dataset-fashion-mnist"
         ) from None
-    return tuple(folder / name for name in FASHION_FILES)
+    return tuple(data_folder() / "FashionMNIST" / "raw" / name for name in FASHION_FILES)
 
 
-def _decode_fashion(files: tuple[Path, ...]) -> Mapping[str, NDArray[Any]]:
-    names = ("x_train", "y_train", "x_test", "y_test")
-    return {name: read_idx(file) for name, file in zip(names, files, strict=True)}
+def _load_fashion(_: DataConfig) -> tuple[Arrays, str]:
+    files = find_fashion_files() or _fetch_fashion_files()
+
+    def decode() -> Arrays:
+        raw: Mapping[str, NDArray[Any]] = dict(zip(KEYS, map(read_idx, files), strict=True))
+        return check_arrays(raw, "fashion-mnist")
+
+    return load_cached("fashion-mnist", files, decode)
 
 
-def _load_fashion(files: tuple[Path, ...], _: DataConfig) -> tuple[Arrays, str]:
-    return load_cached(
-        "fashion-mnist", files, lambda: check_arrays(_decode_fashion(files), "fashion-mnist")
-    )
-
-
-def _load_fashion_rows(files: tuple[Path, ...], config: DataConfig) -> tuple[Arrays, str]:
-    """The same arrays on disk, seen as sequences [28, 28]."""
-    arrays, digest = _load_fashion(files, config)
+def _load_fashion_rows(config: DataConfig) -> tuple[Arrays, str]:
+    """Return the same arrays on disk, seen as sequences [28, 28]."""
+    arrays, digest = _load_fashion(config)
     rows = replace(
         arrays, train_inputs=arrays.train_inputs[:, 0], test_inputs=arrays.test_inputs[:, 0]
     )
     return rows, sha256(f"rows of {digest}".encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
-# ---------------------------------------------------------------- the Jargon File
-
-
-def _find_jargon_file() -> tuple[Path, ...]:
+def _load_jargon(config: DataConfig) -> tuple[Arrays, str]:
     own = data_folder() / DEBIAN_JARGON_FILE.name
     for file in (own, DEBIAN_JARGON_FILE):
         if file.is_file():
-            return (file,)
+            return load_text(file, config.sequence_length or SEQUENCE_LENGTH)
     raise DataError(
         f"jargon: not found as {own} or {DEBIAN_JARGON_FILE}; "
         "get it with: apt-get install jargon-text"
     )
 
 
-def _load_jargon(files: tuple[Path, ...], config: DataConfig) -> tuple[Arrays, str]:
-    return load_text(files[0], config.sequence_length or SEQUENCE_LENGTH)
+# ---------------------------------------------------------------- forms of the user's own files
 
 
-DATASETS: Registry[DatasetSpec] = Registry(
+def own_path(config: DataConfig) -> Path:
+    """Return the path of `npz:PATH`."""
+    return Path(config.dataset.partition(":")[2]).expanduser()
+
+
+def _load_npz(config: DataConfig) -> tuple[Arrays, str]:
+    path = own_path(config)
+    entry = "npz" if config.task == "classification" else f"npz-{config.task}"
+    return load_cached(entry, (path,), lambda: check_arrays(read_npz(path), str(path), config.task))
+
+
+def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
+    from bakeoff.data.image_decoding import load_image_folder
+
+    return load_image_folder(own_path(config), config.image_size)
+
+
+def _load_csv(config: DataConfig) -> tuple[Arrays, str]:
+    return load_csv(own_path(config), config.target, config.task)
+
+
+def _load_text(config: DataConfig) -> tuple[Arrays, str]:
+    return load_text(own_path(config), config.sequence_length or SEQUENCE_LENGTH)
+
+
+# ---------------------------------------------------------------- the tables
+
+
+DATASETS: Registry[DataSource] = Registry(
     "dataset",
     (
-        DatasetSpec(
+        DataSource(
             name="digits",
             description="1,797 handwritten digits of 8x8 pixels; ships with scikit-learn",
+            tasks=("classification",),
+            load=_load_digits,
+            inputs="image",
+            class_names=tuple("0123456789"),
             source="https://archive.ics.uci.edu/dataset/80 (Alpaydin and Kaynak 1998)",
             licence="CC BY 4.0",
-            class_names=tuple("0123456789"),
-            inputs="image",
-            find=lambda: (digits_file(),),
-            load=_load_digits,
         ),
-        DatasetSpec(
+        DataSource(
             name="fashion-mnist",
             description="70,000 pictures of clothes of 28x28 pixels, in ten classes",
+            tasks=("classification",),
+            load=_load_fashion,
+            inputs="image",
+            class_names=FASHION_CLASSES,
             source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
             licence="MIT",
-            class_names=FASHION_CLASSES,
-            inputs="image",
-            find=_find_fashion_files,
-            load=_load_fashion,
         ),
-        DatasetSpec(
+        DataSource(
             name="fashion-rows",
             description="The same pictures as sequences of 28 rows, for recurrent networks",
+            tasks=("classification",),
+            load=_load_fashion_rows,
+            inputs="rows",
+            class_names=FASHION_CLASSES,
             source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
             licence="MIT",
-            class_names=FASHION_CLASSES,
-            inputs="rows",
-            find=_find_fashion_files,
-            load=_load_fashion_rows,
         ),
-        DatasetSpec(
+        DataSource(
             name="jargon",
             description="The Jargon File 4.4.7: 1.6 million characters on hackers' slang",
+            tasks=("language",),
+            load=_load_jargon,
+            inputs="tokens",
+            keys=("sequence_length",),
             source="http://www.catb.org/~esr/jargon (ed. Raymond 2003)",
             licence="public domain",
-            inputs="tokens",
-            task="language",
-            keys=("sequence_length",),
-            find=_find_jargon_file,
-            load=_load_jargon,
         ),
     ),
 )
+
+FORMS: Registry[DataSource] = Registry(
+    "form of data",
+    (
+        DataSource(
+            name="npz",
+            description="arrays x, y or x_train, y_train, x_test, y_test in an .npz file: features"
+            " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
+            " or tokens and next tokens [N, L]",
+            tasks=("classification", "regression", "language"),
+            load=_load_npz,
+            suffixes=(".npz",),
+        ),
+        DataSource(
+            name="folder",
+            description="images in train/<class>/ and test/<class>/, or <class>/ alone; "
+            "image_size = 32 brings all to one size",
+            tasks=("classification",),
+            load=_load_folder,
+            inputs="image",
+            keys=("image_size",),
+        ),
+        DataSource(
+            name="csv",
+            description="a table with a header, .gz too; target = its column to predict, else "
+            "the last; text of few values is one-hot",
+            tasks=("classification", "regression"),
+            load=_load_csv,
+            inputs="features",
+            keys=("target",),
+            suffixes=(".csv", ".tsv"),
+        ),
+        DataSource(
+            name="text",
+            description="UTF-8 text, .gz too, for a character model; sequence_length = 64",
+            tasks=("language",),
+            load=_load_text,
+            inputs="tokens",
+            keys=("sequence_length",),
+            suffixes=(".txt",),
+        ),
+    ),
+)
+
+
+# ---------------------------------------------------------------- what is known without reading
+
+
+def find_source(dataset: str) -> DataSource | None:
+    """Find the registered data set, or the form of `npz:PATH`; None if it is neither."""
+    name, colon, path = dataset.partition(":")
+    table = FORMS if colon else DATASETS
+    return table[name] if name in table and (path or not colon) else None
+
+
+def check_dataset_name(name: str) -> None:
+    """Make sure that this is the name of a data set, without reading or importing anything.
+
+    Raises:
+        UsageError: It is not; the message lists what is allowed.
+    """
+    if find_source(name) is not None:
+        return
+    path = name.rpartition(":")[2]
+    plain = path.lower().removesuffix(".gz")
+    for form in FORMS:  # houses.csv or cvs:houses.csv
+        if plain.endswith(form.suffixes or ("/",)):
+            raise UsageError(f"unknown dataset {name!r}; did you mean {f'{form.name}:{path}'!r}?")
+    if not is_reference(name):
+        forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
+        raise UsageError(
+            f"{describe_unknown('dataset', name, DATASETS.names)}, or {forms}, "
+            "or a function as package.module:function"
+        )
+
+
+def choose_task(name: str, asked: Task | None) -> Task:
+    """Return the task that the study file asks for, or the default task of the data set.
+
+    Raises:
+        UsageError: The data set is for another task than the one asked for.
+    """
+    source = find_source(name)
+    allowed = ("classification", "regression", "language") if source is None else source.tasks
+    if asked not in (None, *allowed):
+        raise UsageError(
+            f"{asked!r} does not go with {name!r}, which is for {' or '.join(allowed)}"
+        )
+    return asked or allowed[0]
+
+
+def known_inputs(name: str, task: Task) -> InputKind | None:
+    """Return the kind of samples of a data set; None if only reading them tells."""
+    source = find_source(name)
+    if source is not None and source.inputs is not None:
+        return source.inputs
+    return "tokens" if task == "language" else None
+
+
+def allowed_keys(name: str) -> tuple[str, ...]:
+    """Return the keys of `[data]` that only some data sets have, including this one."""
+    source = find_source(name)
+    return () if source is None else source.keys

@@ -1,39 +1,65 @@
-"""The data of a study: what its name stands for, how it is split, and what is known of it.
+"""Loads the data of a study, splits it and describes it.
 
 A study names a registered data set, files of its own (`npz:PATH`, `folder:PATH`, ...), or its own
 function `package.module:function` that returns arrays or torch data sets.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bakeoff.data.arrays import hold_out_part
-from bakeoff.data.data_forms import FORMS, find_form, guess_form, load_form, load_function
-from bakeoff.data.dataset_table import DATASETS, Dataset, load_registered
-from bakeoff.data.inputs import InputKind
-from bakeoff.data.splits import Indices, long_tail, stratified_order
+from bakeoff.data.array_cache import fingerprint, load_labels
+from bakeoff.data.arrays import Arrays, Inputs, check_arrays, check_classes, check_labels
+from bakeoff.data.dataset_table import YOUR_OWN, check_dataset_name, find_source, own_path
+from bakeoff.data.inputs import Feature
+from bakeoff.data.reading_progress import showing_progress
+from bakeoff.data.sample_source import (
+    Part,
+    SampleInputs,
+    Samples,
+    SampleSource,
+    as_parts,
+    call_function,
+    fingerprint_samples,
+    read_labels,
+)
+from bakeoff.data.splits import Indices, hold_out, hold_out_test, long_tail, stratified_order
 from bakeoff.data.targets import losses_of_the_mean, measure_targets
-from bakeoff.errors import DataError, UsageError, describe_unknown
+from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Loss, Task
-from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 
-__all__ = [
-    "DATASETS",
-    "FORMS",
-    "Dataset",
-    "DatasetSummary",
-    "allowed_keys",
-    "check_batch_size",
-    "check_dataset_name",
-    "choose_task",
-    "describe_dataset",
-    "known_inputs",
-    "load_dataset",
-    "split_indices",
-]
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set in memory, mapped into memory, or fetched sample by sample.
+
+    `bakeoff.data.arrays` describes the arrays.
+    """
+
+    name: str
+    task: Task
+    train_inputs: Inputs | SampleInputs
+    train_labels: Inputs
+    test_inputs: Inputs | SampleInputs
+    test_labels: Inputs
+    class_names: tuple[str, ...]
+    """The tokens if this is text; empty in regression."""
+    source: str
+    licence: str = YOUR_OWN
+    fingerprint: str
+    """Depends on every value of every array; of samples that are fetched, only on some of them."""
+    features: tuple[Feature, ...] = ()
+    """Features of a table, in the order of the inputs."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of outputs of a model: classes, tokens of the vocabulary, or 1 in regression."""
+        return len(self.class_names) or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,122 +73,72 @@ class DatasetSummary:
     num_outputs: int
     """Classes, tokens of the vocabulary, or 1 in regression."""
     input_shape: tuple[int, ...]
-    """Of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
+    """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
     fingerprint: str
     class_names: tuple[str, ...]
     target_deviation: float = 1.0
-    """Of the training targets, in regression."""
+    """Standard deviation of the training targets, in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
 
 
-def check_dataset_name(name: str) -> None:
-    """Make sure that this is the name of a data set, without reading or importing anything.
-
-    Raises:
-        UsageError: It is not; the message lists what is allowed.
-    """
-    if name in DATASETS or find_form(name) is not None:
-        return
-    meant = guess_form(name)
-    if meant is not None:
-        raise UsageError(f"unknown dataset {name!r}; did you mean {meant!r}?")
-    if not is_reference(name):
-        forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
-        raise UsageError(
-            f"{describe_unknown('dataset', name, DATASETS.names)}, or {forms}, "
-            "or a function as package.module:function"
-        )
-
-
-def choose_task(name: str, asked: Task | None) -> Task:
-    """The task of a data set, without reading it.
-
-    Registered data sets have theirs, as has a text; your own have the one that the study file asks
-    for.
-
-    Raises:
-        UsageError: The data set is for another task than the one asked for.
-    """
-    allowed: tuple[Task, ...] = ("classification", "regression", "language")
-    form = find_form(name)
-    if form is not None:
-        allowed = form.tasks
-    elif name in DATASETS:
-        allowed = (DATASETS[name].task,)
-    if asked not in (None, *allowed):
-        raise UsageError(
-            f"{asked!r} does not go with {name!r}, which is for {' or '.join(allowed)}"
-        )
-    return asked or allowed[0]
-
-
-def known_inputs(name: str, task: Task) -> InputKind | None:
-    """What samples of a data set look like; None where only reading it tells."""
-    form = find_form(name)
-    if form is not None and form.inputs is not None:
-        return form.inputs
-    if name in DATASETS:
-        return DATASETS[name].inputs
-    return "tokens" if task == "language" else None
-
-
-def allowed_keys(name: str) -> tuple[str, ...]:
-    """Keys of `[data]` that not every data set has, but this one does."""
-    form = find_form(name)
-    if form is not None:
-        return form.keys
-    return DATASETS[name].keys if name in DATASETS else ()
-
-
 def load_dataset(config: DataConfig) -> Dataset:
-    """The data set that `config` names; its arrays are decoded once and then mapped.
+    """Load the data set that `config` names; its arrays are decoded once and then mapped.
 
     Raises:
-        DataError: The data is missing or unusable; the message says how to get or mend it.
+        DataError: The data is missing or unusable; the message says how to get or repair it.
         UsageError: The name is unknown, or the function it refers to cannot be imported.
     """
     name = config.dataset
     check_dataset_name(name)
-    if name in DATASETS:
-        return load_registered(DATASETS[name], config)
-    form = find_form(name)
-    return load_function(config) if form is None else load_form(form, config)
+    source = find_source(name)
+    if source is None:
+        return _load_function(config)
+    arrays, digest = source.load(config)
+    return _name_arrays(
+        replace(arrays, class_names=source.class_names or arrays.class_names),
+        name=name,
+        task=config.task if config.task in source.tasks else source.tasks[0],
+        fingerprint=digest,
+        source=str(own_path(config)) if source.source == YOUR_OWN else source.source,
+        licence=source.licence,
+    )
 
 
 def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
-    """Rows of the training arrays to train on and rows to validate on, each sorted.
+    """Return the rows of the training arrays to train on and to validate on, each sorted.
 
-    Both are stratified by class; of text, the last part is validated on. `imbalance` then makes the
-    rows to train on long-tailed, and `train_samples` keeps that many of them, a larger number
-    always containing a smaller one; the validation rows depend on neither.
+    Both parts are stratified by class; of text, the last part is for validation. `imbalance` makes
+    the rows to train on long-tailed, and `train_samples` keeps that many of them, where a larger
+    set contains every smaller one. The validation rows depend on neither.
 
     Raises:
-        DataError: Too few samples for such a split.
+        DataError: There are too few samples for such a split.
     """
     if not 0 < config.validation_fraction < 1:
         raise DataError(
             f"{dataset.name}: validation_fraction = {config.validation_fraction:g} "
             "must lie between 0 and 1"
         )
+    labels = np.asarray(dataset.train_labels)
+    seed = derive_seed(split_seed, "validation")
     try:
-        train, validation = hold_out_part(
-            np.asarray(dataset.train_labels),
-            dataset.task,
-            config.validation_fraction,
-            derive_seed(split_seed, "validation"),
-        )
+        train, validation = hold_out(labels, dataset.task, config.validation_fraction, seed)
     except ValueError as error:
         raise DataError(f"{dataset.name}: {error} for validation") from None
     if config.imbalance is not None:
-        train = _make_long_tailed(dataset, train, config.imbalance, split_seed)
+        seed = derive_seed(split_seed, "imbalance")
+        try:
+            train = train[long_tail(labels[train], config.imbalance, seed)]
+        except ValueError as error:
+            raise DataError(f"{dataset.name}: imbalance = {config.imbalance:g}: {error}") from None
     if config.train_samples is not None:
         train = _keep_some(dataset, train, config.train_samples, split_seed)
     return train, validation
 
 
 def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
-    """Sizes, shape, classes and fingerprint of a study's data.
+    """Return the sizes, shape, classes and fingerprint of a study's data.
 
     Raises:
         DataError: As `load_dataset` and `split_indices`.
@@ -194,7 +170,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
 def check_batch_size(
     dataset: str, num_train: int, batch_size: int, accumulation_steps: int = 1
 ) -> None:
-    """Make sure that a batch, and an optimizer step's worth of batches, can be filled.
+    """Make sure that there are enough samples for an optimizer step's worth of batches.
 
     Raises:
         DataError: There are fewer training samples than that.
@@ -207,27 +183,113 @@ def check_batch_size(
         )
 
 
-def _make_long_tailed(
-    dataset: Dataset, train: Indices, imbalance: float, split_seed: int
-) -> Indices:
-    labels = np.asarray(dataset.train_labels)[train]
-    try:
-        kept = long_tail(labels, imbalance, derive_seed(split_seed, "imbalance"))
-    except ValueError as error:
-        raise DataError(f"{dataset.name}: imbalance = {imbalance:g}: {error}") from None
-    return train[kept]
-
-
 def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) -> Indices:
     has_classes = dataset.task == "classification"
     least = dataset.num_outputs if has_classes else 1
     if not least <= count <= len(train):
         raise DataError(
             f"{dataset.name}: train_samples = {count} must lie between {least}"
-            f"{', one of each class,' if has_classes else ''} and the {len(train)} there are"
+            f"{', one of each class,' if has_classes else ''} and the {len(train)} available"
         )
     seed = derive_seed(split_seed, "train_samples")
-    if not has_classes:
-        return np.sort(np.random.default_rng(seed).permutation(train)[:count])
-    order = stratified_order(np.asarray(dataset.train_labels)[train], seed)
-    return np.sort(train[order[:count]])
+    if has_classes:
+        order = stratified_order(np.asarray(dataset.train_labels)[train], seed)
+        return np.sort(train[order[:count]])
+    return np.sort(np.random.default_rng(seed).permutation(train)[:count])
+
+
+def _name_arrays(arrays: Arrays, *, task: Task, **named: str) -> Dataset:
+    """Make a data set of arrays; classes and tokens without names are called by their number."""
+    class_names = arrays.class_names
+    if not class_names and task != "regression":
+        labelled = [arrays.train_labels]
+        if task == "language":
+            labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
+        class_names = _numbered(max(int(part.max()) for part in labelled))
+    return Dataset(
+        task=task,
+        train_inputs=arrays.train_inputs,
+        train_labels=arrays.train_labels,
+        test_inputs=arrays.test_inputs,
+        test_labels=arrays.test_labels,
+        class_names=class_names,
+        features=arrays.features,
+        **named,
+    )
+
+
+def _numbered(highest: int) -> tuple[str, ...]:
+    return tuple(map(str, range(highest + 1)))
+
+
+def _load_function(config: DataConfig) -> Dataset:
+    """Load what the user's function returns: arrays by name, or torch data sets."""
+    name, raw = config.dataset, call_function(config.dataset)
+    is_pair = isinstance(raw, (tuple, list)) and len(raw) == 2  # noqa: PLR2004 - a pair
+    if is_pair and all(hasattr(part, "__array__") for part in raw):
+        # Inputs and labels, as scikit-learn returns them with `return_X_y`. Tensors and the frames
+        # of pandas are arrays too.
+        raw = {"x": raw[0], "y": raw[1]}
+    if isinstance(raw, Mapping) and not (raw and set(raw) <= {"train", "test"}):
+        named = {str(key): np.asarray(value) for key, value in raw.items()}
+        arrays = check_arrays(named, name, config.task)
+        return _name_arrays(
+            arrays, name=name, task=config.task, fingerprint=fingerprint(arrays), source=name
+        )
+    if isinstance(raw, (Mapping, tuple, list)) or hasattr(raw, "__getitem__"):
+        return _load_samples(as_parts(raw, name), config)
+    raise DataError(
+        f"{name} returned {type(raw).__name__}; allowed are a mapping of arrays, or a torch "
+        "Dataset, a pair of them, or a mapping with the keys train and test"
+    )
+
+
+def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
+    """Make a data set whose samples are fetched when needed; its labels are read once."""
+    name, task = config.dataset, config.task
+    if task == "language":
+        raise DataError(f'{name}: task = "language" takes arrays, not torch data sets')
+    source = SampleSource(reference=name, parts=parts)
+    digest = fingerprint_samples(source)
+    labels = {part: _read_labels(source, part, digest, task) for part in parts}
+    train = labels["train"]
+    class_names: tuple[str, ...] = ()
+    if task == "classification":
+        check_classes(train, f"{name}: train")
+        class_names = _numbered(int(train.max()))
+        own_names = getattr(parts["train"], "classes", None)  # as data sets of torchvision have it
+        if isinstance(own_names, (list, tuple)) and len(own_names) == len(class_names):
+            class_names = tuple(map(str, own_names))
+    if "test" in parts:
+        if task == "classification" and labels["test"].max() > train.max():
+            raise DataError(
+                f"{name}: test has the label {labels['test'].max()}, train only 0..{train.max()}"
+            )
+        kept, held = np.arange(len(train)), np.arange(len(labels["test"]))
+    else:
+        kept, held = hold_out_test(train, task, name)
+    test: Part = "test" if "test" in parts else "train"
+    whole = hashlib.sha256(digest.encode())
+    for part in sorted(labels):
+        whole.update(labels[part].tobytes())
+    return Dataset(
+        name=name,
+        task=task,
+        train_inputs=SampleInputs.of(source, "train", kept, train[kept]),
+        train_labels=train[kept],
+        test_inputs=SampleInputs.of(source, test, held, labels[test][held]),
+        test_labels=labels[test][held],
+        class_names=class_names,
+        source=name,
+        fingerprint=whole.hexdigest()[: len(digest)],
+    )
+
+
+def _read_labels(source: SampleSource, part: Part, digest: str, task: Task) -> NDArray[Any]:
+    where = f"{source.reference}: {part}"
+
+    def read() -> NDArray[Any]:
+        with showing_progress(f"reading labels of {where}") as advance:
+            return read_labels(source.parts[part], where, advance)
+
+    return check_labels(load_labels(f"{digest}-{part}", read), f"{where} labels", task)

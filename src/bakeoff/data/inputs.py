@@ -1,4 +1,4 @@
-"""What one sample can look like: kinds of input, told apart by task and shape."""
+"""Kinds of input: what one sample looks like, which follows from the task and its shape."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SHAPES: Mapping[InputKind, str] = {
     "image": "[C, H, W]",
     "tokens": "[L]",
 }
-"""Of one sample: F numbers; T rows of F numbers, in order; C channels of H x W; L token ids."""
+"""Shape of a sample: F numbers; T rows of F numbers in order; C channels of H x W; L token ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Feature:
 
     column: str
     value: str | None = None
-    """The text for which the feature is 1, else 0; None where the column holds numbers."""
+    """The text for which the feature is 1, else 0; None if the column holds numbers."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class Feature:
 
 
 def input_kind(task: Task, input_shape: Sequence[int]) -> InputKind:
-    """The kind of samples of this shape; a language model's are always tokens."""
+    """Return the kind of samples of this shape; a language model always reads tokens."""
     if task == "language":
         return "tokens"
     kinds: dict[int, InputKind] = {1: "features", 2: "rows", 3: "image"}
@@ -40,6 +40,6 @@ def input_kind(task: Task, input_shape: Sequence[int]) -> InputKind:
 
 
 def describe_kinds(kinds: Sequence[InputKind]) -> str:
-    """`features [F], rows [T, F] or image [C, H, W]`."""
+    """Return a list such as `features [F], rows [T, F] or image [C, H, W]`."""
     described = [f"{kind} {SHAPES[kind]}" for kind in kinds]
     return " or ".join([", ".join(described[:-1]), described[-1]] if described[1:] else described)

@@ -1,4 +1,4 @@
-"""Reading data files: gzipped IDX, .npz, scikit-learn's digits, and text."""
+"""Reads data files: gzipped IDX, .npz, scikit-learn's digits, and text."""
 
 import gzip
 import os
@@ -18,18 +18,18 @@ from bakeoff.data.arrays import KEYS
 from bakeoff.errors import DataError
 
 UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-"""What numpy, gzip and zipfile raise on damaged files."""
+"""Errors that numpy, gzip and zipfile raise on damaged files."""
 
 IDX_UINT8 = 0x08
 """Type code of unsigned bytes. Source: the format's description at yann.lecun.com/exdb/mnist"""
 
 MAX_TEXT_BYTES = 1 << 30
-"""Text and tables are read whole, so a file may unpack to this much and no more."""
+"""Greatest size of an unpacked file of text, because text and tables are read whole."""
 GZIP_MAGIC = b"\x1f\x8b"
 
 
 def check_file(path: Path) -> None:
-    """Make sure that `path` is a file with something in it.
+    """Make sure that `path` is a readable file and not empty.
 
     Raises:
         DataError: It is missing, a folder, unreadable or empty.
@@ -45,7 +45,7 @@ def check_file(path: Path) -> None:
 
 
 def read_bounded(path: Path) -> bytes:
-    """The content of a file, unpacked if it is gzipped, of at most 1 GiB.
+    """Return the content of a file, at most 1 GiB; a gzipped file is unpacked.
 
     Raises:
         DataError: The file is missing, damaged, empty or larger.
@@ -67,7 +67,7 @@ def read_bounded(path: Path) -> bytes:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array of unsigned bytes in a gzipped IDX file.
+    """Return the array of unsigned bytes in a gzipped IDX file.
 
     Raises:
         DataError: The file is missing, damaged, or not of this format.
@@ -83,40 +83,34 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays called x, y, x_train, y_train, x_test, y_test in an .npz file.
+    """Return the arrays called x, y, x_train, y_train, x_test, y_test in an .npz file.
 
-    Nothing is ever unpickled.
+    Other arrays are not read; empty ones are returned for them. Nothing is ever unpickled.
 
     Raises:
-        DataError: The file is missing, damaged, not an .npz, or one of these arrays is pickled.
+        DataError: The file is damaged, is not an .npz file, unpacks to more than the memory of this
+            machine, or one of these arrays is pickled.
     """
-    check_file(path)
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}: damaged, or not an .npz file (write one with numpy.savez)")
     try:
-        _check_unpacked(path)
-        with np.load(path, allow_pickle=False) as archive:
-            if not set(archive.files) & {"x", "y", *KEYS}:
-                return dict.fromkeys(archive.files, np.empty(0))
-            return {key: archive[key] for key in archive.files if key in ("x", "y", *KEYS)}
+        with zipfile.ZipFile(path) as archive:
+            needed = sum(member.file_size for member in archive.infolist())
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > memory:
+            raise DataError(
+                f"{path}: unpacks to {needed / 1e9:.1f} GB, more than the {memory / 1e9:.1f} GB of "
+                "memory of this machine"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            known = {"x", "y", *KEYS}
+            return {key: arrays[key] if key in known else np.empty(0) for key in arrays.files}
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
 
 
-def _check_unpacked(path: Path) -> None:
-    """Make sure that what an .npz file unpacks to fits the memory of this machine."""
-    with zipfile.ZipFile(path) as archive:
-        needed = sum(member.file_size for member in archive.infolist())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
-        raise DataError(
-            f"{path}: unpacks to {needed / 1e9:.1f} GB, more than the {memory / 1e9:.1f} GB of "
-            "memory there are"
-        )
-
-
 def digits_file() -> Path:
-    """The file of scikit-learn's digits, found without importing scikit-learn.
+    """Find the file of scikit-learn's digits without importing scikit-learn.
 
     Raises:
         DataError: scikit-learn is not installed.
@@ -128,12 +122,11 @@ def digits_file() -> Path:
 
 
 def read_digits(path: Path) -> Mapping[str, NDArray[Any]]:
-    """Handwritten digits: images [1797, 8, 8] with values 0..16, and labels.
+    """Return handwritten digits: images [1797, 8, 8] with values 0..16, and labels.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is damaged.
     """
-    check_file(path)
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     except UNREADABLE as error:

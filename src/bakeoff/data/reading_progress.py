@@ -1,4 +1,4 @@
-"""A bar on stderr while data is read for the first time."""
+"""Shows a progress bar on stderr while data is read for the first time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,15 +8,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 DELAY_SECONDS = 2.0
-"""What takes less shows nothing."""
+"""A bar is shown after this time."""
 
 Advance = Callable[[int, int], None]
-"""Samples read so far, and how many there are -> nothing."""
+"""Called with the number of samples read so far and the total number."""
 
 
 @contextmanager
 def showing_progress(title: str) -> Iterator[Advance]:
-    """A function to tell the progress to; where stderr is no terminal, its last state is shown."""
+    """Give a function that updates the bar; if stderr is not a terminal, only its end is shown."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
     bar = progress.add_task(title, total=None)
@@ -30,5 +30,5 @@ def showing_progress(title: str) -> Iterator[Advance]:
     try:
         yield advance
     finally:
-        if progress.live.is_started:  # else it would end a line that nobody began
+        if progress.live.is_started:  # otherwise it would print an empty line
             progress.stop()

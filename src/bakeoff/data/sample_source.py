@@ -1,11 +1,11 @@
 """Data sets of the user's own that give their samples one by one, as torch's `Dataset` does.
 
-Nothing is kept in memory but the labels. Each sample is fetched with the global random generators
-seeded for it alone, so that a transform's random numbers depend on nothing but seed and sample:
-not on the order, nor on the process that fetches, nor on where a run was resumed.
+Only the labels are kept in memory. For each sample that is fetched, the global random generators
+are seeded. So the random numbers of a transform depend on the seed and the sample alone: not on
+the order, nor on the process that fetches, nor on where a run was resumed.
 
-Samples that are the same every time and fit memory train faster as arrays: let the function return
-`numpy.stack` of all inputs and of all labels instead.
+Samples that are the same every time and fit in memory train faster as arrays. For these, let the
+function return `numpy.stack` of all inputs and of all labels instead.
 """
 
 import hashlib
@@ -23,54 +23,54 @@ from numpy.typing import NDArray
 from bakeoff.data.array_cache import FINGERPRINT_DIGITS
 from bakeoff.data.arrays import check_channels_first
 from bakeoff.data.splits import Indices
-from bakeoff.errors import DataError, describe_error
+from bakeoff.errors import DataError, UsageError, describe_error
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 
 Part = Literal["train", "test"]
 NUM_FINGERPRINTED = 64
-"""Samples of each part, evenly spaced, that the fingerprint depends on."""
+"""Number of samples of each part, evenly spaced, that the fingerprint depends on."""
 FINGERPRINT_SEED = 0
 LABEL_ATTRIBUTES = ("targets", "labels")
-"""Where data sets of torchvision keep all labels."""
+"""Attributes in which data sets of torchvision keep all labels."""
 
 
 class Samples(Protocol):
-    """What is asked of a data set: that torch calls map-style."""
+    """A data set of the kind that torch calls map-style."""
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         ...
 
     def __getitem__(self, index: int, /) -> Any:
-        """A pair of input and label."""
+        """Return a pair of input and label."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSource:
-    """The samples of a function `package.module:name`, built again in every process."""
+    """The samples of a function `package.module:name`, which every process calls itself."""
 
     reference: str
     parts: Mapping[Part, Samples] = field(repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[[str], "SampleSource"], tuple[str]]:
-        """Travel to another process as the reference: data sets often cannot be pickled."""
+        """Pickle only the reference, because data sets often cannot be pickled."""
         return open_source, (self.reference,)
 
     def fetch(
         self, part: Part, rows: Sequence[int], seed: int, repeats: Sequence[int] = ()
     ) -> tuple[NDArray[Any], list[Any]]:
-        """Inputs [n, ...] and labels of some samples; the random generators are as before then.
+        """Return inputs [n, ...] and labels of some samples; restore the random generators.
 
         Args:
-            part: Of the data set.
-            rows: Which samples.
+            part: Part of the data set.
+            rows: Indices of the samples.
             seed: Each sample's random numbers follow from it, the sample and its repeat.
-            repeats: For each row, how often it came before in the epoch; none did if empty.
+            repeats: For each row, how often it already came in this epoch; never if empty.
 
         Raises:
-            DataError: The data set raised, or a sample is no pair of an array and a label; the
+            DataError: The data set raised, or a sample is not a pair of an array and a label; the
                 message names it.
         """
         inputs, labels = [], []
@@ -79,7 +79,7 @@ class SampleSource:
                 where = f"{self.reference}: {part} sample {row}"
                 again = (int(repeat),) if repeat else ()
                 _seed_generators(derive_seed(seed, int(row), *again))
-                sample, label = _as_pair(_get(self.parts[part], int(row), where), where)
+                sample, label = _get_pair(self.parts[part], int(row), where)
                 inputs.append(_as_array(sample, where))
                 labels.append(label)
         return _stack(inputs, rows, f"{self.reference}: {part}"), labels
@@ -87,70 +87,88 @@ class SampleSource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleInputs:
-    """Inputs of one part, fetched when needed; an array by its shape and type."""
+    """Inputs of one part that are fetched when needed, with the shape and type of an array."""
 
     source: SampleSource
     part: Part
     rows: Indices
-    """Which samples of the part these are, [N]."""
+    """Indices of these samples in the part, [N]."""
     labels: NDArray[Any]
-    """What is known of their labels, [N]."""
+    """Their known labels, [N]."""
     sample_shape: tuple[int, ...]
     dtype: "np.dtype[Any]"
+
+    @classmethod
+    def of(
+        cls, source: SampleSource, part: Part, rows: Indices, labels: NDArray[Any]
+    ) -> "SampleInputs":
+        """Make the inputs of some rows; the first one is fetched for its shape and type."""
+        first = source.fetch(part, [int(rows[0])], seed=0)[0]
+        shape = first.shape[1:]
+        return cls(
+            source=source,
+            part=part,
+            rows=rows,
+            labels=labels,
+            sample_shape=shape,
+            dtype=first.dtype,
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an array of all of them, [N, ...]."""
+        """Shape of an array of all of them, [N, ...]."""
         return len(self), *self.sample_shape
 
     @property
     def ndim(self) -> int:
-        """Dimensions, that of the samples included."""
-        return 1 + len(self.sample_shape)
+        """Number of dimensions of an array of all of them."""
+        return len(self.shape)
 
     def __getitem__(self, index: Indices) -> NDArray[Any]:
-        """Some of the inputs, fetched here and now, always with the same random numbers."""
+        """Fetch some of the inputs, always with the same random numbers."""
         rows = [int(row) for row in self.rows[index]]
         return self.source.fetch(self.part, rows, FINGERPRINT_SEED)[0]
+
+
+def call_function(reference: str) -> Any:
+    """Call the user's function `package.module:name`; what it prints goes to stderr.
+
+    Raises:
+        DataError: The function raised.
+        UsageError: It cannot be imported, or is not a function.
+    """
+    build = resolve(reference)
+    if not callable(build):
+        raise UsageError(f"dataset {reference!r} is not a function")
+    try:
+        with redirect_stdout(sys.stderr):
+            return build()
+    except (Exception, SystemExit) as error:  # the user's function may raise anything
+        raise DataError(f"{reference}: {describe_error(error)}") from error
 
 
 def open_source(reference: str) -> SampleSource:
     """Call the function `package.module:name` for its data sets.
 
     Raises:
-        DataError: It raised, or returned no data sets.
+        DataError: It raised, or did not return data sets.
         UsageError: It cannot be imported.
     """
-    build = resolve(reference)
-    try:
-        with redirect_stdout(sys.stderr):
-            value = build()  # type: ignore[operator]
-        return SampleSource(reference=reference, parts=as_parts(value, reference))
-    except DataError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's function may raise anything
-        raise DataError(f"{reference}: {describe_error(error)}") from error
-
-
-def is_samples(value: object) -> bool:
-    """Whether `value` is a data set, or several of them, rather than arrays."""
-    if isinstance(value, Mapping):
-        return bool(value) and set(value) <= {"train", "test"}
-    return isinstance(value, (tuple, list)) or hasattr(value, "__getitem__")
+    return SampleSource(reference=reference, parts=as_parts(call_function(reference), reference))
 
 
 def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
-    """The data sets to train on and, if there is one, to test on.
+    """Return the data set to train on and, if there is one, the data set to test on.
 
     Args:
         value: One data set, a pair of them, or a mapping with the keys `train` and `test`.
         reference: The function that returned it, for messages.
 
     Raises:
-        DataError: It is none of these, or a data set has no length.
+        DataError: The value is something else, or a data set is empty or has no length.
     """
     if isinstance(value, Mapping):
         parts = dict(value)
@@ -163,33 +181,30 @@ def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
     if "train" not in parts:
         raise DataError(f"{reference} returned no data set to train on")
     for part, samples in parts.items():
-        _check_samples(samples, f"{reference}: {part}")
+        where = f"{reference}: {part}"
+        try:
+            num_samples = len(samples)
+        except TypeError:
+            raise DataError(
+                f"{where}: {type(samples).__name__} has no length; a data set must give its samples"
+                " by index, for a random order, splits and resuming (an iterable one cannot)"
+            ) from None
+        if num_samples == 0:
+            raise DataError(f"{where}: has no samples")
     return parts
-
-
-def _check_samples(samples: object, where: str) -> None:
-    try:
-        num_samples = len(samples)  # type: ignore[arg-type]
-    except TypeError:
-        raise DataError(
-            f"{where}: {type(samples).__name__} has no length; a data set must give its samples by "
-            "index, for a random order, splits and resuming (an iterable one cannot)"
-        ) from None
-    if num_samples == 0:
-        raise DataError(f"{where}: has no samples")
 
 
 def read_labels(
     samples: Samples, where: str, advance: Callable[[int, int], None] | None = None
 ) -> NDArray[Any]:
-    """All labels [N], from `targets`, `labels` or `tensors` if the data set has one of them.
+    """Return all labels [N], from `targets`, `labels` or `tensors` if the data set has one of them.
 
     Otherwise every sample is fetched once, which may take as long as an epoch.
 
     Args:
         samples: The data set; a `Subset` of torch is looked into.
-        where: What it is, for messages.
-        advance: Told of the progress where every sample is fetched.
+        where: The name of the data set, for messages.
+        advance: Called with the progress if every sample is fetched.
 
     Raises:
         DataError: A sample cannot be fetched or has no label.
@@ -201,18 +216,17 @@ def read_labels(
         return known
     labels = []
     for row in range(len(samples)):
-        place = f"{where} sample {row}"
-        labels.append(_as_pair(_get(samples, row, place), place)[1])
+        labels.append(_get_pair(samples, row, f"{where} sample {row}")[1])
         if advance is not None:
             advance(row + 1, len(samples))
     return as_labels(labels, where)
 
 
 def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
-    """Labels [n] as whole numbers, or as float32.
+    """Return labels [n] as whole numbers, or as float32.
 
     Raises:
-        DataError: One of them is no number.
+        DataError: One of them is not a number.
     """
     try:
         array = np.array([np.asarray(label).item() for label in labels])
@@ -256,16 +270,14 @@ def fingerprint_samples(source: SampleSource) -> str:
     return digest.hexdigest()[:FINGERPRINT_DIGITS]
 
 
-def _get(samples: Samples, row: int, where: str) -> Any:
+def _get_pair(samples: Samples, row: int, where: str) -> tuple[Any, Any]:
+    """Return the input and the label of one sample."""
     try:
-        return samples[row]
+        sample = samples[row]
     except MemoryError:
         raise
     except Exception as error:  # the user's data set may raise anything
         raise DataError(f"{where}: {describe_error(error)}") from error
-
-
-def _as_pair(sample: Any, where: str) -> tuple[Any, Any]:
     if isinstance(sample, (tuple, list)) and len(sample) == 2:  # noqa: PLR2004 - a pair
         return sample[0], sample[1]
     raise DataError(f"{where}: is {type(sample).__name__}, not a pair of input and label")

@@ -1,37 +1,115 @@
-"""Seeded splits of samples, stratified by class and others; labels are [N] in 0..C-1."""
+"""Seeded splits of samples. Class labels are [N] in 0..C-1."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.errors import DataError
+from bakeoff.records import Task
+
 Indices = NDArray[np.int64]
 Labels = NDArray[np.int64]
 
+TEST_FRACTION = 0.2
+"""Share of the samples that is reserved for testing if the data has no test set."""
+TEST_SEED = 0
+"""Fixed, so that the reserved test set is the same in every study."""
+
 
 def stratified_order(labels: Labels, seed: int) -> Indices:
-    """A random order of all samples in which every beginning is stratified.
+    """Return a random order of all samples in which every beginning is stratified.
 
-    The first C samples hold one of each class, and any further beginning holds the classes in
-    their own proportions. So a split by this order is stratified, and a smaller one is contained
-    in a larger one. The same labels and seed give the same order everywhere.
+    The first C samples hold one of each class, and any longer beginning holds the classes in their
+    own proportions. So a split by this order is stratified, and a larger split contains every
+    smaller one. The same labels and seed give the same order on every machine.
     """
-    keys = np.random.default_rng(seed).random(len(labels))
-    by_class = np.lexsort((keys, labels))
-    counts = np.bincount(labels)
-    starts = np.cumsum(counts) - counts
-    share = np.empty(len(labels))
-    rank = np.arange(len(labels)) - np.repeat(starts, counts)
-    share[by_class] = rank / np.repeat(counts, counts)
-    return np.lexsort((keys, share)).astype(np.int64)
+    keys, ranks = _rank_within_classes(labels, seed)
+    return np.lexsort((keys, ranks / np.bincount(labels)[labels])).astype(np.int64)
 
 
-def hold_out(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indices]:
-    """Indices that are kept and indices that are held out, each sorted.
+def hold_out(
+    labels: NDArray[Any], task: Task, fraction: float, seed: int
+) -> tuple[Indices, Indices]:
+    """Return the indices that are kept and the indices that are held out, each sorted.
 
-    `fraction` of all samples, rounded, is held out; at least one of each class.
+    The share `fraction` of all samples, rounded, is held out. Classes are stratified, and at least
+    one sample of each is held out. In regression, the held-out samples are drawn at random. Of
+    text, the last part is held out whatever the seed, so that it touches the kept part only once.
 
     Raises:
-        ValueError: Too few samples of some class to have one on each side.
+        ValueError: There are too few samples, or too few of some class, for both sides.
     """
+    if task == "classification":
+        return _hold_out_stratified(labels, fraction, seed)
+    num_samples = len(labels)
+    num_held = max(1, round(fraction * num_samples))
+    if num_held >= num_samples:
+        raise ValueError(
+            f"there are too few samples ({num_samples}) to hold out a share of {fraction:g}"
+        )
+    if task == "language":
+        order = np.arange(num_samples)
+        return order[:-num_held], order[-num_held:]
+    order = np.random.default_rng(seed).permutation(num_samples)
+    return np.sort(order[num_held:]), np.sort(order[:num_held])
+
+
+def hold_out_test(labels: NDArray[Any], task: Task, where: str) -> tuple[Indices, Indices]:
+    """Reserve a fifth of the samples for testing, as `hold_out` does, always the same ones.
+
+    Raises:
+        DataError: There are too few samples; the message begins with `where`.
+    """
+    try:
+        return hold_out(labels, task, TEST_FRACTION, TEST_SEED)
+    except ValueError as error:
+        raise DataError(f"{where}: no test set, and {error} as one") from None
+
+
+def long_tail_counts(available: Indices, imbalance: float) -> Indices:
+    """Return how many samples of each class [C] a long-tailed set keeps of those `available`.
+
+    The counts fall exponentially with the class number, n_i = n_0 * imbalance^(-i / (C - 1)),
+    rounded. n_0 is the largest count for which every class has enough samples. So class 0 keeps
+    `imbalance` times as many samples as the last class, whose count may be 0.
+
+    Source: CIFAR-LT, Cui et al. 2019, section 5.1, https://arxiv.org/abs/1901.05555
+    """
+    share = float(imbalance) ** (-np.arange(len(available)) / max(1, len(available) - 1))
+    largest = (available / share).min()
+    counts: Indices = np.rint(largest * share).astype(np.int64)
+    return counts
+
+
+def long_tail(labels: Labels, imbalance: float, seed: int) -> Indices:
+    """Return the sorted indices of a long-tailed subset of the samples.
+
+    The samples of a class are chosen at random. A set of greater imbalance is contained in one of
+    less.
+
+    Raises:
+        ValueError: No sample of some class would be left.
+    """
+    counts = long_tail_counts(np.bincount(labels), imbalance)
+    if counts.min() < 1:
+        raise ValueError(
+            f"no sample of class {len(counts) - 1} would be left ({int(counts[0])} of class 0)"
+        )
+    return np.flatnonzero(_rank_within_classes(labels, seed)[1] < counts[labels])
+
+
+def _rank_within_classes(labels: Labels, seed: int) -> tuple[NDArray[np.float64], Indices]:
+    """Draw a random key [N] for every sample, and rank the keys [N] within each class from 0."""
+    keys = np.random.default_rng(seed).random(len(labels))
+    counts = np.bincount(labels)
+    ranks = np.empty(len(labels), dtype=np.int64)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    ranks[np.lexsort((keys, labels))] = np.arange(len(labels)) - starts
+    return keys, ranks
+
+
+def _hold_out_stratified(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indices]:
     order = stratified_order(labels, seed)
     num_classes = int(labels.max()) + 1
     num_held = max(num_classes, round(fraction * len(labels)))
@@ -44,69 +122,3 @@ def hold_out(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indic
             f"class {scarce} has too few samples ({count}) to hold out a share of {fraction:g}"
         )
     return kept, held
-
-
-def long_tail_counts(available: Indices, imbalance: float) -> Indices:
-    """How many samples of each class [C] a long-tailed set keeps of those that are `available`.
-
-    The counts fall exponentially with the class's number, n_i = n_0 * imbalance^(-i / (C - 1)),
-    rounded; n_0 is the largest for which no class lacks samples. So class 0 has `imbalance` times
-    as many as the last one, which may be 0.
-
-    Source: CIFAR-LT, Cui et al. 2019, section 5.1, https://arxiv.org/abs/1901.05555
-    """
-    share = float(imbalance) ** (-np.arange(len(available)) / max(1, len(available) - 1))
-    largest = (available / share).min()
-    counts: Indices = np.rint(largest * share).astype(np.int64)
-    return counts
-
-
-def long_tail(labels: Labels, imbalance: float, seed: int) -> Indices:
-    """Indices of the samples that make a long-tailed set of `labels`, sorted.
-
-    Which samples of a class are kept is random; the fewer are always among the more.
-
-    Raises:
-        ValueError: Nothing would be left of some class.
-    """
-    available = np.bincount(labels)
-    counts = long_tail_counts(available, imbalance)
-    if counts.min() < 1:
-        raise ValueError(
-            f"no sample of class {len(counts) - 1} would be left ({int(counts[0])} of class 0)"
-        )
-    by_class = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
-    starts = np.cumsum(available) - available
-    rank = np.arange(len(labels)) - np.repeat(starts, available)
-    return np.sort(by_class[rank < np.repeat(counts, available)]).astype(np.int64)
-
-
-def hold_out_any(num_samples: int, fraction: float, seed: int) -> tuple[Indices, Indices]:
-    """As `hold_out`, for samples without classes: any of them, at least one.
-
-    Raises:
-        ValueError: Too few samples to have one on each side.
-    """
-    order = np.random.default_rng(seed).permutation(num_samples)
-    num_held = _num_held(num_samples, fraction)
-    return np.sort(order[num_held:]), np.sort(order[:num_held])
-
-
-def hold_out_last(num_samples: int, fraction: float) -> tuple[Indices, Indices]:
-    """As `hold_out`, for samples in an order that matters: the last of them, at least one.
-
-    Raises:
-        ValueError: Too few samples to have one on each side.
-    """
-    num_kept = num_samples - _num_held(num_samples, fraction)
-    order = np.arange(num_samples)
-    return order[:num_kept], order[num_kept:]
-
-
-def _num_held(num_samples: int, fraction: float) -> int:
-    num_held = max(1, round(fraction * num_samples))
-    if num_held >= num_samples:
-        raise ValueError(
-            f"there are too few samples ({num_samples}) to hold out a share of {fraction:g}"
-        )
-    return num_held

@@ -1,35 +1,32 @@
-"""Text for character models: windows of tokens, each labelled with the characters that follow."""
+"""Reads text for character models: windows of tokens, labelled with the characters that follow."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
-from bakeoff.data.arrays import TEST_FRACTION, Arrays
-from bakeoff.data.readers import check_file, read_bounded
+from bakeoff.data.arrays import Arrays, token_type
+from bakeoff.data.readers import read_bounded
+from bakeoff.data.splits import TEST_FRACTION
 from bakeoff.errors import DataError
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Name of the one token for all characters that are rare or unseen in the training text."""
 MIN_COUNT = 5
 """A character must occur this often in the training text to have a token of its own."""
-TOKEN_TYPES = (np.uint8, np.int16, np.int32)
-"""No uint16: torch cannot index with it."""
 MIN_WINDOWS = 10
-"""Fewer could not be split into training, validation and test samples that say anything."""
+"""Fewer are too few to split into training, validation and test samples."""
 
 
 def load_text(path: Path, sequence_length: int) -> tuple[Arrays, str]:
-    """The text at `path` as windows, cut once and then mapped into memory, and its fingerprint.
+    """Return the text at `path` as windows, mapped into memory, and its fingerprint.
 
     Raises:
         DataError: As `read_text` and `make_windows`.
     """
-    check_file(path)
     return load_cached(
         f"text-{sequence_length}",
         (path,),
@@ -38,7 +35,7 @@ def load_text(path: Path, sequence_length: int) -> tuple[Arrays, str]:
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text in a file, which may be gzipped, with line feeds alone between lines.
+    """Read UTF-8 text from a file, which may be gzipped; lines end in line feeds alone.
 
     Raises:
         DataError: The file is missing, damaged, too large, or not UTF-8.
@@ -54,30 +51,32 @@ def read_text(path: Path) -> str:
 def make_windows(text: str, sequence_length: int, where: str) -> Arrays:
     """Cut a text into windows of `sequence_length` + 1 characters that do not overlap.
 
-    The last fifth of the text is the test set; the vocabulary is made from the rest. A window's
-    characters but the last are its inputs, those but the first its labels. What does not fill a
-    window at the end of either part is left out. The names of the classes are the characters of
-    the tokens, the first standing for all that are unknown.
+    The last fifth of the text is the test set; the vocabulary is made from the rest. All characters
+    of a window except the last are its inputs, and all except the first are its labels. A remainder
+    that does not fill a window at the end of either part is left out. The names of the classes are
+    the characters of the tokens; the first name represents all unknown characters.
 
     Args:
         text: The text.
         sequence_length: Tokens in a sample, L.
-        where: What it was read from, for messages.
+        where: The source of the text, for messages.
 
     Raises:
         DataError: The text is too short for such windows.
     """
+    length = sequence_length + 1
     start = len(text) - round(TEST_FRACTION * len(text))
-    num_windows = (len(text) - start) // (sequence_length + 1)
-    if num_windows < MIN_WINDOWS:
+    if (len(text) - start) // length < MIN_WINDOWS:
         raise DataError(
             f"{where}: has {len(text)} characters; sequence_length = {sequence_length} needs "
-            f"{round(MIN_WINDOWS * (sequence_length + 1) / TEST_FRACTION)} or more"
+            f"{round(MIN_WINDOWS * length / TEST_FRACTION)} or more"
         )
     vocabulary = build_vocabulary(text[:start])
-    kind = next(one for one in TOKEN_TYPES if len(vocabulary) <= np.iinfo(one).max + 1)
-    tokens = encode(text, vocabulary).astype(kind)
-    train, test = (_cut(part, sequence_length + 1) for part in (tokens[:start], tokens[start:]))
+    tokens = encode(text, vocabulary).astype(token_type(len(vocabulary) - 1))
+    train, test = (
+        part[: len(part) // length * length].reshape(-1, length)
+        for part in (tokens[:start], tokens[start:])
+    )
     return Arrays(
         train_inputs=np.ascontiguousarray(train[:, :-1]),
         train_labels=np.ascontiguousarray(train[:, 1:]),
@@ -88,14 +87,14 @@ def make_windows(text: str, sequence_length: int, where: str) -> Arrays:
 
 
 def build_vocabulary(text: str) -> tuple[str, ...]:
-    """The unknown symbol, then every character that occurs often enough in `text`, sorted."""
+    """Return the unknown symbol, then every character that is frequent enough in `text`, sorted."""
     counts = Counter(text)
     counts.pop(UNKNOWN, None)
     return (UNKNOWN, *sorted(char for char, count in counts.items() if count >= MIN_COUNT))
 
 
 def encode(text: str, vocabulary: Sequence[str]) -> NDArray[np.int32]:
-    """The token of every character of `text`, [len(text)]; 0 where the vocabulary lacks it."""
+    """Return the token of every character, [len(text)]; 0 if the vocabulary lacks the character."""
     points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     table = np.zeros(int(points.max(initial=0)) + 1, dtype=np.int32)
     for token, char in enumerate(vocabulary):
@@ -103,13 +102,3 @@ def encode(text: str, vocabulary: Sequence[str]) -> NDArray[np.int32]:
             table[ord(char)] = token
     tokens: NDArray[np.int32] = table[points]
     return tokens
-
-
-def decode(tokens: Sequence[int], vocabulary: Sequence[str]) -> str:
-    """The text that tokens stand for."""
-    return "".join(vocabulary[token] for token in tokens)
-
-
-def _cut(tokens: NDArray[Any], length: int) -> NDArray[Any]:
-    num_windows = len(tokens) // length
-    return tokens[: num_windows * length].reshape(num_windows, length)

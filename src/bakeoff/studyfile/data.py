@@ -3,8 +3,12 @@
 import json
 
 from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.data.dataset_table import SEQUENCE_LENGTH
-from bakeoff.data.datasets import allowed_keys, check_dataset_name, choose_task
+from bakeoff.data.dataset_table import (
+    SEQUENCE_LENGTH,
+    allowed_keys,
+    check_dataset_name,
+    choose_task,
+)
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.records import DataConfig
 from bakeoff.studyfile.schema import DataSection

@@ -14,7 +14,7 @@ from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.data.datasets import known_inputs
+from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (

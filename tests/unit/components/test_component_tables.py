@@ -9,7 +9,7 @@ from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.parameters import LIMITS, ParameterSpec, complete_params
 from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.data.datasets import DATASETS
+from bakeoff.data.dataset_table import DATASETS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange
 from bakeoff.registry import resolve

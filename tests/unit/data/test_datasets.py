@@ -12,14 +12,8 @@ import pytest
 
 from bakeoff.data import dataset_table, datasets, readers
 from bakeoff.data.array_cache import NAMES
-from bakeoff.data.dataset_table import FASHION_FILES
-from bakeoff.data.datasets import (
-    Dataset,
-    check_batch_size,
-    choose_task,
-    describe_dataset,
-    split_indices,
-)
+from bakeoff.data.dataset_table import FASHION_FILES, choose_task
+from bakeoff.data.datasets import Dataset, check_batch_size, describe_dataset, split_indices
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import DataConfig, Task
 

@@ -323,7 +323,7 @@ def make_dead_link(root: Path) -> None:
     ("make", "message"),
     [
         (lambda root: None, "no such folder"),
-        (lambda root: root.write_text("file"), "is no folder"),
+        (lambda root: root.write_text("file"), "is not a folder"),
         (Path.mkdir, "has 0 class folders; allowed: two or more"),
         (make_one_class, "has 1 class folders"),
         (make_empty_class, r"dress: has no images \(\.bmp"),

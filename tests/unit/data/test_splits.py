@@ -1,18 +1,10 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakeoff.data.splits import (
-    hold_out,
-    hold_out_any,
-    hold_out_last,
-    long_tail,
-    long_tail_counts,
-    stratified_order,
-)
+from bakeoff.data.splits import hold_out, long_tail, long_tail_counts, stratified_order
+from bakeoff.records import Task
 
 LABELS = np.repeat(np.arange(4), (100, 50, 30, 20))
 
@@ -35,14 +27,14 @@ def test_same_seed_gives_the_same_order_and_another_seed_another() -> None:
 
 
 def test_kept_and_held_out_samples_are_all_samples() -> None:
-    kept, held = hold_out(LABELS, 0.2, 0)
+    kept, held = hold_out(LABELS, "classification", 0.2, 0)
     assert sorted([*kept, *held]) == list(range(200))
     assert len(held) == 40
 
 
 def test_class_that_cannot_be_on_both_sides_is_named() -> None:
     with pytest.raises(ValueError, match=r"class 2 has too few samples \(1\)"):
-        hold_out(np.array([0] * 10 + [1] * 10 + [2]), 0.2, 0)
+        hold_out(np.array([0] * 10 + [1] * 10 + [2]), "classification", 0.2, 0)
 
 
 def test_long_tail_of_cifar_has_the_published_counts() -> None:
@@ -83,25 +75,21 @@ def test_long_tail_without_a_sample_of_some_class_is_refused() -> None:
 
 
 def test_any_samples_are_held_out_by_seed() -> None:
-    kept, held = hold_out_any(50, 0.2, 3)
+    kept, held = hold_out(np.zeros(50), "regression", 0.2, 3)
     assert sorted([*kept, *held]) == list(range(50))
     assert len(held) == 10
     assert not np.array_equal(held, np.arange(40, 50))
-    assert np.array_equal(held, hold_out_any(50, 0.2, 3)[1])
-    assert not np.array_equal(held, hold_out_any(50, 0.2, 4)[1])
+    assert np.array_equal(held, hold_out(np.zeros(50), "regression", 0.2, 3)[1])
+    assert not np.array_equal(held, hold_out(np.zeros(50), "regression", 0.2, 4)[1])
 
 
 def test_last_samples_are_held_out_where_their_order_matters() -> None:
-    kept, held = hold_out_last(50, 0.1)
+    kept, held = hold_out(np.zeros(50), "language", 0.1, 0)
     assert (kept.tolist(), held.tolist()) == (list(range(45)), list(range(45, 50)))
 
 
-@pytest.mark.parametrize(
-    "hold",
-    [lambda n: hold_out_any(n, 0.6, 0), lambda n: hold_out_last(n, 0.6)],
-    ids=["any", "last"],
-)
-def test_one_sample_at_least_is_on_each_side(hold: Callable[[int], object]) -> None:
-    assert [len(part) for part in hold(2)] == [1, 1]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("task", ["regression", "language"])
+def test_at_least_one_sample_is_on_each_side(task: Task) -> None:
+    assert [len(part) for part in hold_out(np.zeros(2), task, 0.6, 0)] == [1, 1]
     with pytest.raises(ValueError, match=r"too few samples \(1\)"):
-        hold(1)
+        hold_out(np.zeros(1), task, 0.6, 0)

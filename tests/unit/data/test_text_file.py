@@ -1,4 +1,5 @@
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakeoff.data import readers
-from bakeoff.data.text_file import (
-    UNKNOWN,
-    build_vocabulary,
-    decode,
-    encode,
-    make_windows,
-    read_text,
-)
+from bakeoff.data.text_file import UNKNOWN, build_vocabulary, encode, make_windows, read_text
 from bakeoff.errors import DataError
+
+
+def decode(tokens: Sequence[int], vocabulary: Sequence[str]) -> str:
+    return "".join(vocabulary[token] for token in tokens)
+
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 40
 
