@@ -17,7 +17,7 @@ from optuna.trial import create_trial
 import bakeoff
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.cli import main
-from bakeoff.commands.report import folder_name
+from bakeoff.commands.verbs.report import folder_name
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study
 from bakeoff.foreign.opening import close_storage, open_storage
