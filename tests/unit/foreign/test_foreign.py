@@ -412,7 +412,7 @@ def test_a_declared_sampler_is_believed(database: Path):
         (["--arm", "optimizer"], "name one"),
         (["--study", "random", "--arm", "optimiser"], "did you mean 'optimizer'"),
         (["--study", "two", "--arm", "optimizer", "--metric-name", "x"], "allowed: value 0"),
-        (["digits", "--arm", "optimizer"], "is a study of ours"),
+        (["digits", "--arm", "optimizer"], "names a study of bakeoff"),
     ],
 )
 def test_wrong_flags_end_in_one_line(
