@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.data.dataset_table import DEBIAN_JARGON_FILE, has_fashion_files
+from bakeoff.data.dataset_table import DEBIAN_JARGON_FILE, find_fashion_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ def need_browser() -> str:
 
 def need_fashion() -> None:
     """Skip without the files of Fashion-MNIST; a test downloads nothing."""
-    if not has_fashion_files():
+    if find_fashion_files() is None:
         pytest.skip("needs Fashion-MNIST (apt-get install dataset-fashion-mnist)")
 
 

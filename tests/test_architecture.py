@@ -73,8 +73,8 @@ def test_a_command_that_trains_nothing_never_imports_torch(arguments):
 @pytest.mark.parametrize(
     "module",
     [
-        "bakeoff.session", "bakeoff.driver", "bakeoff.storage", "bakeoff.commands.train",
-        "bakeoff.commands.export", "bakeoff.commands.profile",
+        "bakeoff.session", "bakeoff.driver", "bakeoff.storage", "bakeoff.production.run",
+        "bakeoff.production.export", "bakeoff.production.machine_profile",
         "bakeoff.tracking.tensorboard_writer", "bakeoff.tracking.wandb_client",
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`python -m bakeoff` is `study`."""
+"""Lets `python -m bakeoff` run the command `study`."""
 
 from bakeoff.commands.cli import main
 

@@ -30,8 +30,8 @@ from typing import Any
 import optuna
 from idle_engine import IdleEngine, accuracy
 
-from bakeoff.commands.run import report_study
-from bakeoff.commands.show import show_status
+from bakeoff.commands.reporting import report_study
+from bakeoff.commands.verbs.status import status as show_status
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.records import MetricInfo, StudyConfig
 from bakeoff.search.arms import Search
@@ -232,7 +232,7 @@ def measure_large(num_trials: int = 10_000) -> dict[str, Any]:
         stored = seconds_of(partial(_store_search, config, storage))
         url = f"sqlite:///{folder / 'studies.db'}"
         with contextlib.redirect_stdout(io.StringIO()):
-            where = {"output": folder, "storage_url": url}
+            where = {"output": folder, "storage": url}
             status = seconds_of(partial(show_status, "idle", as_json=False, **where))
             report = seconds_of(partial(report_study, "idle", **where))
         larger = study_config(num_trials // len(FOUR) + 10)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from bakeoff.commands.cli import app
+from bakeoff.commands.cli import app, load_verb
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.ranges import describe_range
@@ -25,10 +25,10 @@ README = ROOT / "README.md"
 
 def command_options() -> str:
     """Every verb with its arguments and options, a line each."""
-    command = typer.main.get_command(app)
     lines = []
-    for name, verb in sorted(command.commands.items()):
-        names = ["/".join(option.opts) for option in verb.params if option.name != "help"]
+    for name in sorted(typer.main.get_command(app).commands):
+        parameters = load_verb(name).params
+        names = ["/".join(option.opts) for option in parameters if option.name != "help"]
         lines.append(f"{name}: {' '.join(names)}".rstrip())
     return "\n".join(lines) + "\n"
 
@@ -39,11 +39,8 @@ def generated_parts() -> dict[str, str]:
 
 
 def _verbs() -> str:
-    command = typer.main.get_command(app)
-    rows = [
-        f"| `study {name}` | {(verb.help or '').splitlines()[0]} |"
-        for name, verb in command.commands.items()
-    ]
+    verbs = typer.main.get_command(app).commands
+    rows = [f"| `study {name}` | {verb.short_help} |" for name, verb in verbs.items()]
     return "\n".join(["| verb | does |", "|---|---|", *rows])
 
 

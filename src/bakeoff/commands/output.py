@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bakeoff.records import json_text
+from bakeoff.records import TrialRecord, json_text
 
 MAX_WIDTH = 1000
 PIPE_WIDTH = 200
@@ -73,6 +73,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
 
 def _longest_word(texts: Sequence[str]) -> int:
     return min(LONGEST_WORD, max((len(w) for text in texts for w in text.split()), default=0))
+
+
+def run_name(run: TrialRecord) -> str:
+    """`search-12`, `shortlist-3` or `confirm-3`, as in the progress of a running study."""
+    return f"{run.purpose}-{run.number}"
 
 
 def format_bytes(size: float) -> str:

@@ -1,4 +1,4 @@
-"""What a running study shows, on stderr: a live picture on a terminal, else plain lines."""
+"""Shows the progress of a study on stderr: a live table on a terminal, otherwise plain lines."""
 
 import math
 import sys
@@ -27,55 +27,56 @@ class _Running:
     value: float = math.nan
 
 
-@dataclass
-class Tally:
-    """Counts and bests of a study under way, from which both displays are made."""
+@dataclass(kw_only=True)
+class Progress:
+    """Counts what has happened in a study so far; its methods are those of a driver's observer."""
 
     arms: Sequence[str]
     metric: MetricInfo
     epochs: int
     num_workers: int
+    trials_per_arm: int | None = None
+    """Number of trials of each arm; None if the budget does not limit it."""
     clock: Callable[[], float] = time.monotonic
     num_left: int = 0
     purpose: Purpose = "search"
     running: dict[str, _Running] = field(default_factory=dict)
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)
-    """Arm of each run that waits for its promotion."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """The arm of each paused run."""
     confirmed: Counter[str] = field(default_factory=Counter)
     best: dict[str, float] = field(default_factory=dict)
     busy_seconds: float = 0.0
-    met: set[str] = field(default_factory=set)
-    """Runs that have paused or ended here: a paused one's later epochs are charged to the same."""
+    seen: set[str] = field(default_factory=set)
+    """Runs that paused or ended in this session, each counted once however often it continues."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
-        """A run starts."""
+        """See `bakeoff.driver.Observer`."""
         self.num_left = num_left
         self.purpose = plan.purpose
-        self.paused.pop(run, None)
+        self.waiting.pop(run, None)
         self.running[run] = _Running(plan, self.clock())
 
-    def epoch(self, run: str, result: EpochResult) -> None:
-        """A run has completed an epoch."""
+    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:  # noqa: ARG002
+        """See `bakeoff.driver.Observer`."""
         self.running[run].epoch = result.epoch
         self.running[run].value = result.metrics.get(self.metric.name, math.nan)
 
-    def stopped(self, run: str) -> None:
-        """A run trains no longer; one of an earlier session was never begun here."""
-        begun = self.running.pop(run, None)
-        if begun is not None:
-            self.busy_seconds += self.clock() - begun.since
-            self.met.add(run)
+    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:  # noqa: ARG002
+        """See `bakeoff.driver.Observer`."""
+        self._stop(run)
+        self.waiting[run] = plan.arm
 
-    def pause(self, run: str, plan: TrialPlan) -> None:
-        """A run waits for its promotion."""
-        self.stopped(run)
-        self.paused[run] = plan.arm
-
-    def ended(self, run: str, record: TrialRecord) -> None:
-        """A run has ended."""
-        self.stopped(run)
-        self.paused.pop(run, None)
+    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:  # noqa: ARG002
+        """See `bakeoff.driver.Observer`."""
+        self._stop(run)
+        self.waiting.pop(run, None)
         if record.purpose != "search":
             self.confirmed[record.arm] += 1
             return
@@ -85,132 +86,112 @@ class Tally:
             if self.metric.sign * (record.score - before) > 0:
                 self.best[record.arm] = record.score
 
+    def _stop(self, run: str) -> None:
+        """Add the run's time if it ran in this session."""
+        begun = self.running.pop(run, None)
+        if begun is not None:
+            self.busy_seconds += self.clock() - begun.since
+            self.seen.add(run)
+
     def seconds_left(self) -> float | None:
-        """Time for the runs of this stage that are left, from the mean so far; None before any."""
-        if not self.met:
+        """Estimated time for the remaining runs of this stage; None before a run has ended."""
+        if not self.seen:
             return None
-        mean = self.busy_seconds / len(self.met)
+        mean = self.busy_seconds / len(self.seen)
         return mean * (self.num_left + len(self.running) / 2) / self.num_workers
 
+    def describe_left(self) -> str:
+        """`9 to go, about 2 min left in this stage`."""
+        left = self.seconds_left()
+        time_left = "" if left is None else f", about {format_estimate(left)} left in this stage"
+        return f"{self.num_left} to go{time_left}"
 
-class PlainProgress:
-    """One line a run, for logs and pipes."""
 
-    def __init__(self, tally: Tally, stream: TextIO | None = None) -> None:
-        self._tally = tally
-        self._stream = stream or sys.stderr
-        self._num_restored = 0
+@dataclass(kw_only=True)
+class PlainProgress(Progress):
+    """Writes one line per run, for logs and pipes."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.flush()
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    num_restored: int = 0
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
         """See `bakeoff.driver.Observer`."""
-        if self._num_restored:
-            self.note(f"{self._num_restored} runs of an earlier session are kept")
-            self._num_restored = 0
-        self._tally.began(run, plan, num_left)
-
-    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:  # noqa: ARG002
-        """See `bakeoff.driver.Observer`."""
-        self._tally.epoch(run, result)
+        if self.num_restored:
+            self.note(f"{self.num_restored} runs of an earlier session are kept")
+            self.num_restored = 0
+        super().began(run, plan, num_left)
 
     def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:
         """See `bakeoff.driver.Observer`."""
-        is_restored = run not in self._tally.running
-        self._tally.pause(run, plan)
-        if is_restored:
-            self._num_restored += 1
-        else:
+        if run in self.running:
             self.note(f"{_shown(run, plan):<12} {plan.arm:<10} paused after epoch {epoch}")
+        else:
+            self.num_restored += 1
+        super().paused(run, plan, epoch)
 
     def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
         """See `bakeoff.driver.Observer`."""
-        self._tally.ended(run, record)
+        super().ended(run, plan, record, restored=restored)
         if restored:
-            self._num_restored += 1
+            self.num_restored += 1
             return
-        left = self._tally.seconds_left()
-        time_left = "" if left is None else f", about {format_estimate(left)} left in this stage"
-        outcome = describe_outcome(record, self._tally.metric)
-        self.note(
-            f"{_shown(run, plan):<12} {record.arm:<10} {outcome}"
-            f"; {self._tally.num_left} to go{time_left}"
-        )
+        outcome = describe_outcome(record, self.metric)
+        self.note(f"{_shown(run, plan):<12} {record.arm:<10} {outcome}; {self.describe_left()}")
 
     def note(self, text: str) -> None:
         """See `bakeoff.driver.Observer`."""
-        print(text, file=self._stream, flush=True)
+        print(text, file=self.stream, flush=True)
 
 
-class LiveProgress:
-    """A table that redraws itself: arms, trials done, best, what is running, time left."""
+@dataclass(kw_only=True)
+class LiveProgress(Progress):
+    """Draws a table again and again: trials and best score of each arm, what is running."""
 
-    def __init__(self, tally: Tally, console: Console, budget: int | None) -> None:
-        """Show `tally`; `budget` is how many trials each arm is dealt, None where that is open."""
-        self._tally = tally
-        self._budget = budget
-        self._console = console
-        self._is_over = False
-        self._live = Live(
-            console=console, refresh_per_second=REFRESH_PER_SECOND, get_renderable=self._render
-        )
+    console: Console
+    is_over: bool = False
 
     def __enter__(self) -> Self:
+        self._live = Live(
+            console=self.console,
+            refresh_per_second=REFRESH_PER_SECOND,
+            get_renderable=self.render,
+        )
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over = True
+        self.is_over = True
         self._live.stop()
-
-    def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._tally.began(run, plan, num_left)
-
-    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:  # noqa: ARG002
-        """See `bakeoff.driver.Observer`."""
-        self._tally.epoch(run, result)
-
-    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:  # noqa: ARG002
-        """See `bakeoff.driver.Observer`."""
-        self._tally.pause(run, plan)
-
-    def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:  # noqa: ARG002
-        """See `bakeoff.driver.Observer`."""
-        self._tally.ended(run, record)
 
     def note(self, text: str) -> None:
         """See `bakeoff.driver.Observer`."""
-        self._console.print(Text(text, style="yellow"))
+        self.console.print(Text(text, style="yellow"))
 
-    def _render(self) -> Group:
-        if self._is_over:  # what stays on the screen: no time left, nothing to stop
+    def render(self) -> Group:
+        """The table; until the study is over also the running trials and the remaining time."""
+        if self.is_over:
             return Group(self._arms_table())
-        return Group(self._arms_table(), *self._running_lines(), self._footer())
+        footer = Text(f"{self.purpose}: {self.describe_left()} (Ctrl-C pauses)")
+        return Group(self._arms_table(), *self._running_lines(), footer)
 
     def _arms_table(self) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("arm")
-        headings = ("trials", "paused", "pruned", "diverged", f"best {self._tally.metric.name}")
-        for heading in (*headings, "confirmed"):
+        best_heading = f"best {self.metric.name}"
+        for heading in ("trials", "paused", "pruned", "diverged", best_heading, "confirmed"):
             table.add_column(heading, justify="right")
-        for arm in self._tally.arms:
-            counts = self._tally.outcomes.get(arm, Counter())
-            best = self._tally.best.get(arm)
+        limit = "" if self.trials_per_arm is None else f" of {self.trials_per_arm}"
+        paused = Counter(self.waiting.values())
+        for arm in self.arms:
+            counts = self.outcomes.get(arm, Counter())
             table.add_row(
                 arm,
-                str(counts.total())
-                if self._budget is None
-                else f"{counts.total()} of {self._budget}",
-                str(sum(paused == arm for paused in self._tally.paused.values())),
+                f"{counts.total()}{limit}",
+                str(paused[arm]),
                 str(counts["pruned"]),
                 str(counts["diverged"]),
-                "" if best is None else f"{best:.4f}",
-                str(self._tally.confirmed[arm]),
+                f"{self.best[arm]:.4f}" if arm in self.best else "",
+                str(self.confirmed[arm]),
             )
         return table
 
@@ -218,44 +199,39 @@ class LiveProgress:
         return [
             Text(
                 f"  {_shown(name, one.plan)}: {one.plan.arm}, {one.plan.params['scheduler']},"
-                f" epoch {one.epoch} of {self._tally.epochs}"
-                + ("" if math.isnan(one.value) else f", {self._tally.metric.name} {one.value:.4f}"),
+                f" epoch {one.epoch} of {self.epochs}"
+                + ("" if math.isnan(one.value) else f", {self.metric.name} {one.value:.4f}"),
                 style="dim",
             )
-            for name, one in list(self._tally.running.items())
+            for name, one in list(self.running.items())
         ]
-
-    def _footer(self) -> Text:
-        left = self._tally.seconds_left()
-        time_left = "" if left is None else f", about {format_estimate(left)} left in this stage"
-        return Text(
-            f"{self._tally.purpose}: {self._tally.num_left} to go{time_left} (Ctrl-C pauses)"
-        )
 
 
 def _shown(run: str, plan: TrialPlan) -> str:
-    """A run as `study show` calls it: `search-12`, `shortlist-3`, `confirm-36`."""
+    """The run's name in `study show`: `search-12`, `shortlist-3`, `confirm-36`."""
     return f"{plan.purpose}-{run.rpartition('-')[2]}"
-
-
-Progress = PlainProgress | LiveProgress
 
 
 def build_progress(
     config: StudyConfig, arms: Sequence[str], metric: MetricInfo, num_workers: int
-) -> Progress:
+) -> PlainProgress | LiveProgress:
     """The display that suits stderr."""
-    tally = Tally(arms=arms, metric=metric, epochs=config.training.epochs, num_workers=num_workers)
+    trials, epochs = config.search.trials_per_arm, config.training.epochs
     console = Console(stderr=True)
     if not console.is_terminal:
-        return PlainProgress(tally)
-    trials = config.search.trials_per_arm
-    most = None if trials is None else trials + int(config.search.defaults)
-    return LiveProgress(tally, console, most)
+        return PlainProgress(arms=arms, metric=metric, epochs=epochs, num_workers=num_workers)
+    return LiveProgress(
+        arms=arms,
+        metric=metric,
+        epochs=epochs,
+        num_workers=num_workers,
+        trials_per_arm=None if trials is None else trials + int(config.search.defaults),
+        console=console,
+    )
 
 
 def describe_outcome(record: TrialRecord, metric: MetricInfo) -> str:
-    """A run's end in a few words: `complete, accuracy 0.9556 after 15 epochs, cosine`."""
+    """How a run ended: `complete, accuracy 0.9556 after 15 epochs, cosine`."""
     score = "" if record.score is None else f", {metric.name} {record.score:.4f}"
     reason = f" ({record.stop_reason})" if record.outcome in ("failed", "infeasible") else ""
     return (

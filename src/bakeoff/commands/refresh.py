@@ -5,18 +5,19 @@ from collections.abc import Callable
 
 from bakeoff.driver import Observer
 from bakeoff.errors import BakeoffError
-from bakeoff.records import EpochResult, TrialPlan, TrialRecord
+from bakeoff.records import TrialPlan, TrialRecord
 
 FIRST_SECONDS = 20.0
 SHORTEST_SECONDS = 30.0
-SHARE = 0.02
-"""Of the running time that may go into refreshing."""
+MAX_SHARE = 0.02
+"""Largest share of the running time that refreshing may take."""
 
 
 class RefreshingObserver:
-    """Passes on what the driver tells, and calls `refresh` now and then after a trial has ended.
+    """Passes every event on, and calls `refresh` from time to time after a trial has ended.
 
-    A refresh that fails is told once and not tried again: figures are not worth a study.
+    A refresh that fails is reported once and not tried again, because a study is worth more than
+    its figures.
     """
 
     def __init__(
@@ -25,41 +26,23 @@ class RefreshingObserver:
         refresh: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._observer = observer
+        self.began, self.epoch, self.paused = observer.began, observer.epoch, observer.paused
+        self.note = observer.note
+        self._ended = observer.ended
         self._refresh: Callable[[], None] | None = refresh
         self._clock = clock
         self._due = clock() + FIRST_SECONDS
 
-    def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.began(run, plan, num_left)
-
-    def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.epoch(run, plan, result)
-
-    def paused(self, run: str, plan: TrialPlan, epoch: int) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.paused(run, plan, epoch)
-
     def ended(self, run: str, plan: TrialPlan, record: TrialRecord, *, restored: bool) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.ended(run, plan, record, restored=restored)
-        if not restored and self._clock() >= self._due:
-            self._try_refresh()
-
-    def note(self, text: str) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.note(text)
-
-    def _try_refresh(self) -> None:
-        if self._refresh is None:
-            return
+        """Pass the event on, and refresh if it is time to."""
+        self._ended(run, plan, record, restored=restored)
         began = self._clock()
+        if restored or self._refresh is None or began < self._due:
+            return
         try:
             self._refresh()
         except BakeoffError as error:
             self._refresh = None
-            self._observer.note(f"the dashboard's figures are no longer refreshed: {error}")
-        took = self._clock() - began
-        self._due = self._clock() + max(SHORTEST_SECONDS, took / SHARE)
+            self.note(f"the dashboard's figures are no longer refreshed: {error}")
+        now = self._clock()
+        self._due = now + max(SHORTEST_SECONDS, (now - began) / MAX_SHARE)

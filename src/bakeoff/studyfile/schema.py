@@ -1,7 +1,11 @@
-"""The shape of a study file, as pydantic models: sections, keys, types and simple limits."""
+"""The shape of a study file, as pydantic models: sections, keys, types, limits and help texts.
+
+The text below a key is its description in the JSON Schema, where editors show it. A default value
+is added to it; only what a missing value (None) means is written there by hand, after "Default:".
+"""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -13,6 +17,7 @@ from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.records import ClassWeights, Sampling
 from bakeoff.seeding import MAX_SEED
 
+SCHEMA_ID = "urn:bakeoff:study-file"
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
 PrunerName = Literal[
     "none", "halving", "median", "percentile", "hyperband", "patient", "threshold", "wilcoxon"
@@ -20,7 +25,7 @@ PrunerName = Literal[
 MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
 ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
 MAX_OBJECTIVES = 3
-"""Beyond that nearly every trial is on the front."""
+"""With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OPTIMIZER_NAMES: list[JsonValue] = [
     {"enum": [*OPTIMIZERS.names]},
@@ -28,29 +33,54 @@ OPTIMIZER_NAMES: list[JsonValue] = [
 ]
 
 
+def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
+    """Add to the description of every key of a section whether it is required, or its default."""
+    for name, field in section.model_fields.items():
+        text = " ".join(str(field.description).split())
+        if field.is_required():
+            text += " Required."
+        elif "Default: " not in text:
+            text += f" Default: {json.dumps(field.default)}."
+        schema["properties"][name]["description"] = text
+
+
+SETTINGS = ConfigDict(
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    json_schema_extra=_add_defaults,
+)
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = SETTINGS | ConfigDict(extra="forbid")
 
 
 class RangeTable(_Section):
     """`{ low = 1e-4, high = 1e-1, log = true }` or `{ choices = [32, 64] }`."""
 
     low: float | int | None = None
+    """Smallest value, in the unit of the key that has the range. Default: none; a range needs low
+    and high, or choices."""
     high: float | int | None = None
+    """Largest value, in the unit of the key that has the range. Default: none; see low."""
     log: bool = False
+    """Whether to search the logarithm of the value; low must then be above 0."""
     step: int | None = None
+    """Distance between whole numbers of the range. Default: 1."""
     choices: list[float | int | bool | str] | None = None
-
-
-Number = int | float | RangeTable
+    """Values to choose from, instead of low and high. Default: none."""
 
 
 class StudySection(_Section):
     """What the study asks."""
 
     name: str
+    """Name of the study and of its folder of results: 1 to 100 letters, digits and . _ -"""
     question: str = ""
+    """The question as the report shows it. Default: made of what is compared, model and data."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Every random number of the study depends on this whole number."""
     objective: (
         MetricName
         | Annotated[
@@ -59,66 +89,113 @@ class StudySection(_Section):
         ]
         | None
     ) = None
+    """Metric by which runs are scored (`study metrics` lists them); or up to 3 objectives, of which
+    the first is that metric. Default: accuracy for classification, rmse for regression, loss for
+    language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
+    """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
+    """What the arms of the study are: optimizers, schedules, or every pair of both."""
     delta: Annotated[float, Field(gt=0)] | None = None
+    """Smallest difference that matters to you, in units of the objective. Default: derived from the
+    confirmation runs."""
     reference: str | None = None
+    """Arm whose score is the target that the report measures times to. Default: none; the leading
+    arms set the target."""
 
 
 class DataSection(_Section):
-    """Which data, and how it is split."""
+    """Which data to use, and how to split it."""
 
     dataset: str
+    """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
+    text:PATH, npz:PATH or package.module:function."""
     task: Literal["classification", "regression", "language"] | None = None
+    """What the labels are. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
+    """Share of the training samples held out for validation, between 0 and 1."""
     train_samples: PositiveInt | None = None
+    """Number of training samples to use. Default: all samples."""
     imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None
+    """Makes the training samples long-tailed: ratio of samples in the largest class to samples in
+    the smallest. Default: the samples stay as they are."""
     image_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Pixels per side to which images of a folder are resized. Default: they keep their size."""
     target: Annotated[str, Field(min_length=1)] | None = None
+    """Column of a table to predict. Default: the last column."""
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """Tokens in a sample of text. Default: 64 tokens."""
     augment: list[str] = []
+    """Random changes of each image in every epoch: flip, crop, cutout, translate."""
 
 
 class ModelSection(BaseModel):
     """The model by name; every other key is one of its parameters, as a value or a range."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    model_config = SETTINGS | ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
     model: str
+    """Name of a model (`study models` lists them), or your own as package.module:function."""
 
 
 class TrainingSection(_Section):
     """How every run trains."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
+    """Epochs of a whole run."""
     batch_size: PositiveInt | RangeTable = 128
+    """Samples per batch."""
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
+    """Number format of the computation; auto measures which is fastest on this machine."""
     loss: Literal["cross_entropy", "mse", "l1", "huber"] | None = None
+    """The training loss. Default: mse for regression, otherwise cross_entropy."""
     clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
+    """Largest norm of the whole gradient. Default: no clipping."""
     clip_grad_value: Annotated[float, Field(gt=0)] | RangeTable | None = None
+    """Largest absolute value in the gradient. Default: no clipping."""
     accumulation_steps: PositiveInt | RangeTable = 1
+    """Batches whose gradients make one optimizer step."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
+    """Share of the target that is spread over all classes, from 0 (off) to below 1."""
     class_weights: ClassWeights = "none"
+    """balanced: samples of rare classes weigh more in the loss."""
     sampling: Sampling = "shuffled"
+    """weighted: every class is drawn equally often, with replacement."""
     focal_gamma: Annotated[float, Field(ge=0, le=10)] | RangeTable = 0.0
+    """Exponent of the focal loss; 0 is cross-entropy."""
     mixup_alpha: Annotated[float, Field(ge=0, le=100)] | RangeTable = 0.0
+    """Mixes pairs of samples in shares drawn from Beta(alpha, alpha); 0 is off."""
     cutmix_alpha: Annotated[float, Field(ge=0, le=100)] | RangeTable = 0.0
+    """Replaces a rectangle of each image by another image's, with an area share drawn from
+    Beta(alpha, alpha); 0 is off."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
+    """Decay per optimizer step of the moving average of the weights, which is then evaluated and
+    kept; 0 is off."""
     early_stopping_patience: PositiveInt | None = None
+    """Epochs without a better validation objective after which a run stops. Default: never."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of each worker; their number changes bits of the results. Default: the machine
+    and `--threads` decide; 1 thread if the study is repeatable."""
 
 
 class PrunerTable(_Section):
     """`{ name = "percentile", percentile = 25 }`: a pruner with settings of its own."""
 
     name: PrunerName
+    """The pruner that these settings are for."""
     percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
+    """percentile: percent of the trials that continue at an epoch. Default: 25.0."""
     reduction: Annotated[int, Field(ge=2, le=100)] | None = None
+    """hyperband: factor by which a bracket reduces its trials at each rung. Default: 3."""
     patience: PositiveInt | None = None
+    """patient: epochs without improvement after which a trial is pruned. Default: 3."""
     min_delta: Annotated[float, Field(ge=0)] | None = None
+    """patient: smallest improvement that counts, in units of the objective. Default: 0.0."""
     lower: float | None = None
+    """threshold: prunes a trial below this value of the objective. Default: no limit."""
     upper: float | None = None
+    """threshold: prunes a trial above this value of the objective. Default: no limit."""
 
 
 class SearchSection(_Section):
@@ -128,55 +205,90 @@ class SearchSection(_Section):
         list[Annotated[str, Field(json_schema_extra={"anyOf": OPTIMIZER_NAMES})]],
         Field(min_length=1),
     ]
+    """The optimizers to compare (`study optimizers` lists them)."""
     schedulers: Annotated[
         list[Annotated[str, Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]],
         Field(min_length=1),
     ] = ["constant"]
+    """The learning-rate schedules to search or compare (`study schedulers` lists them)."""
     trials_per_arm: PositiveInt | None = None
+    """Budget of each arm in trials. Default: 20 trials, or no limit if epochs_per_arm or
+    seconds_per_arm is given; with the grid sampler, as many as the smallest grid has."""
     epochs_per_arm: PositiveInt | None = None
+    """Budget of each arm in epochs. Default: no limit."""
     seconds_per_arm: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Budget of each arm in seconds of training and evaluation. Default: no limit."""
     sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
+    """What proposes the hyperparameters of a trial."""
     pruner: PrunerName | PrunerTable = "halving"
+    """What stops bad trials early: a name, or a table with its settings."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of an arm's trials that is never pruned, so that the effect of pruning can be measured;
+    0 audits none."""
     grid_points: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Values per range of the grid sampler."""
     startup_trials: PositiveInt | None = None
+    """First trials of an arm, which are drawn independently at random. Default: 10 trials, or half
+    of the runs that the budget allows if that is less; all trials of random, sobol and grid."""
     pruner_startup_trials: PositiveInt = 3
+    """Complete trials that must exist before a trial may be pruned."""
     repeatable: bool = False
+    """Whether the search must give the same trials with any number of workers."""
     lag: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Trials of an arm that a repeatable search may have open at one time. Default: 8 trials if the
+    study is repeatable, otherwise no limit."""
     defaults: bool = True
+    """Whether each arm also trains its library defaults once, outside the budget."""
 
 
 class ConfirmSection(_Section):
     """How the configurations found are confirmed."""
 
     seeds: Annotated[int, Field(ge=0, le=1000)] | Literal["auto"] = "auto"
+    """Training seeds of each arm's confirmation runs; auto: the fewest that can support a verdict;
+    0: no confirmation."""
     shortlist: PositiveInt = 3
+    """Best configurations of each arm from which one is chosen for confirmation."""
     shortlist_seeds: PositiveInt = 3
+    """Training seeds with which each configuration of the shortlist is trained."""
 
 
 class TrackingSection(_Section):
-    """Where else runs are shown; nowhere unless asked."""
+    """Where else runs are shown."""
 
     tensorboard: bool = False
+    """Whether to write every run for TensorBoard."""
     wandb: Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")] | None = None
+    """Project of Weights & Biases that gets every run. Default: none."""
 
 
 class StudyFile(_Section):
     """A study file, as written."""
 
     study: StudySection
+    """What the study asks."""
     data: DataSection
+    """Which data to use, and how to split it."""
     model: ModelSection
+    """The model by name, and its parameters as values or ranges."""
     training: TrainingSection
+    """How every run trains."""
     search: SearchSection
+    """What is searched, with which budget."""
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
+    """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
+    learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
     confirm: ConfirmSection = ConfirmSection()
+    """How the configurations found are confirmed. Default: the defaults of its keys."""
     tracking: TrackingSection = TrackingSection()
+    """Where else runs are shown. Default: nowhere."""
 
 
 def study_schema() -> str:
     """The JSON Schema of study files, for editors."""
-    schema = StudyFile.model_json_schema()
-    return json.dumps(
-        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2
-    )
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "Study file of bakeoff",
+    }
+    return json.dumps(head | {**StudyFile.model_json_schema(), "title": head["title"]}, indent=2)

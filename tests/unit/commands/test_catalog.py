@@ -2,7 +2,9 @@ import json
 
 import pytest
 
-from bakeoff.commands.catalog import list_metrics, list_models, list_optimizers
+from bakeoff.commands.verbs.metrics import metrics
+from bakeoff.commands.verbs.models import models
+from bakeoff.commands.verbs.optimizers import optimizers
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
@@ -11,7 +13,7 @@ from bakeoff.components.optimizers import OPTIMIZERS
 def test_optimizers_are_listed_with_what_they_need_and_each_parameter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    list_optimizers(as_json=False)
+    optimizers()
     summary, note, parameters = capsys.readouterr().out.split("\n\n")
     rows = {line.split()[0]: line for line in summary.splitlines()[1:]}
     assert tuple(rows) == OPTIMIZERS.names
@@ -26,7 +28,7 @@ def test_optimizers_are_listed_with_what_they_need_and_each_parameter(
 
 
 def test_optimizers_as_json_hold_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    list_optimizers(as_json=True)
+    optimizers(as_json=True)
     rows = {row["optimizer"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["muon"]["state bytes per weight"] == 4
     assert rows["adam"]["schedules"] == "all"
@@ -37,7 +39,7 @@ def test_optimizers_as_json_hold_their_parameters(capsys: pytest.CaptureFixture[
 def test_models_are_listed_with_what_they_take_and_each_parameter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    list_models(as_json=False)
+    models()
     summary, note, parameters = capsys.readouterr().out.split("\n\n")
     rows = {line.split()[0]: line for line in summary.splitlines()[1:]}
     assert tuple(rows) == MODELS.names
@@ -47,7 +49,7 @@ def test_models_are_listed_with_what_they_take_and_each_parameter(
 
 
 def test_models_as_json_hold_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    list_models(as_json=True)
+    models(as_json=True)
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["cnn"]["takes"] == "image [C, H, W]"
     assert [one["parameter"] for one in rows["gru"]["parameters"]] == ["width", "depth", "dropout"]
@@ -56,7 +58,7 @@ def test_models_as_json_hold_their_parameters(capsys: pytest.CaptureFixture[str]
 def test_metrics_are_listed_by_task_with_the_default_marked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    list_metrics(as_json=True)
+    metrics(as_json=True)
     rows = json.loads(capsys.readouterr().out)
     assert [(row["task"], row["metric"]) for row in rows] == [
         (task, name) for task, specs in METRICS.items() for name in specs.names

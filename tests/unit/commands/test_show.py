@@ -3,9 +3,11 @@ from pathlib import Path
 import optuna
 import pytest
 
-from bakeoff.commands.report import report_own
-from bakeoff.commands.show import show_status, show_studies, show_trials
-from bakeoff.commands.upkeep import delete_study
+from bakeoff.commands.verbs.delete import delete
+from bakeoff.commands.verbs.list_ import list_
+from bakeoff.commands.verbs.report import report
+from bakeoff.commands.verbs.show import show
+from bakeoff.commands.verbs.status import status
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
@@ -43,7 +45,7 @@ def output(tmp_path: Path, config: StudyConfig) -> Path:
 def test_trial_is_shown_with_each_class_of_its_scored_epoch(
     output: Path, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
-    show_trials("toy", number, output=output, storage_url=None, as_json=False)
+    show("toy", number, output=output)
     lines = capsys.readouterr().out.split("epoch 2\n")[1].splitlines()
     assert [line.split() for line in lines[1:]] == [
         ["0", "5", "1"],
@@ -53,12 +55,12 @@ def test_trial_is_shown_with_each_class_of_its_scored_epoch(
 
 def test_a_trial_that_is_not_there_is_answered_with_the_numbers_there_are(output: Path) -> None:
     with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trials, numbered from 0"):
-        show_trials("toy", "1", output=output, storage_url=None, as_json=False)
+        show("toy", "1", output=output)
 
 
 def test_deleting_a_study_that_is_not_there_offers_the_nearest(output: Path) -> None:
     with pytest.raises(UsageError, match="unknown study 'tox'; did you mean 'toy'"):
-        delete_study("tox", output=output, storage_url=None, confirmed=True)
+        delete("tox", output=output, yes=True)
     assert Storage(f"sqlite:///{output / 'studies.db'}").names() == ("toy",)
 
 
@@ -67,7 +69,7 @@ def test_a_trial_that_was_stopped_midway_is_not_called_running(
 ) -> None:
     plan = TrialPlan(arm="sgd", params=PARAMS, seed=1, phase="random")
     Storage(f"sqlite:///{output / 'studies.db'}").begin(config, plan)
-    show_status("toy", output=output, storage_url=None, as_json=False)
+    status("toy", output=output)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "toy: unfinished; `study run FILE` continues it"
     assert lines[-1] == "not yet ended: search-1, sgd, 0 of 4 epochs"
@@ -75,7 +77,7 @@ def test_a_trial_that_was_stopped_midway_is_not_called_running(
 
 def test_of_several_studies_a_wrong_name_is_refused_before_any_report(output: Path) -> None:
     with pytest.raises(UsageError, match="unknown study 'tou'; did you mean 'toy'"):
-        report_own(["toy", "tou"], output=output, storage_url=None)
+        report(["toy", "tou"], output=output)
     assert not (output / "toy").exists()
 
 
@@ -100,14 +102,14 @@ def test_a_confirmation_run_is_shown_by_its_name_with_its_test_score(
         test_metrics={"accuracy": 0.75},
     )
     storage.finish(trial_id, record)
-    show_trials("toy", None, output=output, storage_url=None, as_json=False)
+    show("toy", None, output=output)
     last = capsys.readouterr().out.splitlines()[-1].split()
     assert last == ["confirm-0", "sgd", "0", "complete", "0.8", "0.75", "7"]
-    show_trials("toy", "confirm-0", output=output, storage_url=None, as_json=False)
+    show("toy", "confirm-0", output=output)
     shown = capsys.readouterr().out
     assert ["test", "accuracy", "0.75"] in [line.split() for line in shown.splitlines()]
     with pytest.raises(UsageError, match="and runs such as confirm-0"):
-        show_trials("toy", "confirm-1", output=output, storage_url=None, as_json=False)
+        show("toy", "confirm-1", output=output)
 
 
 @pytest.fixture
@@ -122,23 +124,23 @@ def test_studies_of_other_programs_are_named_with_how_to_report_on_them(
     theirs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite:///{theirs}"
-    show_studies(output=theirs.parent, storage_url=url, as_json=False)
+    list_(output=theirs.parent, storage=url)
     assert capsys.readouterr().out.splitlines() == [
         f"no studies of bakeoff in {url}",
-        "of other programs: their tuning",
+        "studies of other programs: their tuning",
         (
-            "a report on one of them: "
+            "to report on one of them: "
             f"`study report --storage {url} --study 'their tuning' --arm PARAMETER`"
         ),
     ]
     with pytest.raises(UsageError, match="allowed: none; other programs' here: their tuning"):
-        show_status("x", output=theirs.parent, storage_url=url, as_json=False)
+        status("x", output=theirs.parent, storage=url)
 
 
 def test_the_status_for_people_leaves_out_what_is_zero_in_every_arm(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_status("toy", output=output, storage_url=None, as_json=False)
+    status("toy", output=output)
     lines = capsys.readouterr().out.splitlines()
     heading = next(line for line in lines if line.startswith("arm"))
     assert "charged" in heading

@@ -6,7 +6,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from bakeoff.commands.show import show_status
+from bakeoff.commands.verbs.status import status
 from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
 from bakeoff.engines.follow import MAX_ATTEMPTS
 from bakeoff.engines.protocol import Died, Halted
@@ -390,7 +390,7 @@ def test_a_paused_trial_is_stored_with_its_measurements(session):
 
 def test_the_status_shows_what_is_paused(session, storage_url, tmp_path, capsys):
     paused = [trial for trial in pause_some(session).trials() if trial.is_paused]
-    show_status("toy", output=tmp_path, storage_url=storage_url, as_json=True)
+    status("toy", output=tmp_path, storage=storage_url, as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert sum(arm["paused"] for arm in shown["arms"]) == len(paused)
     names = {f"search-{trial.number}" for trial in paused}
@@ -509,7 +509,7 @@ def test_a_note_of_the_search_is_stored_once_and_shown(session, storage_url, tmp
     (note,) = one.storage.load_record("toy").notes
     assert one.observer.notes == [note]
     assert note.startswith("pruning is off for sgd, constant")
-    show_status("toy", output=tmp_path, storage_url=storage_url, as_json=False)
+    status("toy", output=tmp_path, storage=storage_url, as_json=False)
     assert f"note: {note}" in " ".join(capsys.readouterr().out.split())
 
 

@@ -17,7 +17,7 @@ from optuna.trial import create_trial
 import bakeoff
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.cli import main
-from bakeoff.commands.report import folder_name
+from bakeoff.commands.verbs.report import folder_name
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study
 from bakeoff.foreign.opening import close_storage, open_storage
@@ -412,7 +412,7 @@ def test_a_declared_sampler_is_believed(database: Path):
         (["--arm", "optimizer"], "name one"),
         (["--study", "random", "--arm", "optimiser"], "did you mean 'optimizer'"),
         (["--study", "two", "--arm", "optimizer", "--metric-name", "x"], "allowed: value 0"),
-        (["digits", "--arm", "optimizer"], "is a study of ours"),
+        (["digits", "--arm", "optimizer"], "names a study of bakeoff"),
     ],
 )
 def test_wrong_flags_end_in_one_line(

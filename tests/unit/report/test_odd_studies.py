@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands.run import print_comparison, print_diagnoses
+from bakeoff.commands.reporting import print_comparison, print_diagnoses
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report import write_report
 from claims import CLAIMS, EQUALITY, banned_in, sentences_of

@@ -1,53 +1,59 @@
-"""`study profile`: where a step's time goes, which layout is fastest, and what to do about it."""
-
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.errors import UsageError
-from bakeoff.production.machine_profile import MachineProfile, profile_study, recommend
-from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.records import as_plain
-from bakeoff.studyfile import load_study_file
+
+if TYPE_CHECKING:
+    from bakeoff.production.machine_profile import MachineProfile
 
 MAX_SECONDS = 600.0
 MEGABYTE = 1e6
 
 
-def profile_file(file: Path, chosen: Chosen, *, seconds: float, device: str, as_json: bool) -> None:
-    """Measure one configuration of a study file in workers, and print what was found.
+def profile(
+    file: options.StudyFile,
+    optimizer: options.Optimizer = None,
+    batch_size: options.BatchSize = None,
+    settings: options.OtherSettings = None,
+    seconds: Annotated[float, typer.Option(help="Duration of each measurement.")] = 2.0,
+    device: options.DeviceOption = "cpu",
+    as_json: options.Json = False,
+) -> None:
+    """Measure where a step's time goes and which workers and threads are fastest, and say why.
 
-    Raises:
-        UsageError: The time is not above 0 and at most 600 seconds.
-        BakeoffError: See `bakeoff.production.machine_profile.profile_study`.
+    Example: study profile studies/fashion-cnn.toml
     """
+    from bakeoff.production.machine_profile import profile_study, recommend
+    from bakeoff.production.one_configuration import Chosen, fix_settings
+    from bakeoff.studyfile import load_study_file
+
     if not 0 < seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds = {seconds:g}: must be above 0 and at most {MAX_SECONDS:g}")
-    config = fix_settings(load_study_file(file), chosen)
-    profile = profile_study(config, device, seconds)
+    chosen = Chosen(optimizer=optimizer, batch_size=batch_size, others=tuple(settings or ()))
+    found = profile_study(fix_settings(load_study_file(file), chosen), device, seconds)
+    advice = recommend(found)
     if as_json:
-        print_json(_as_json(profile))
+        derived = {
+            "shares": dict(found.shares),
+            "step_seconds": found.step.step_seconds,
+            "epoch_seconds": found.step.epoch_seconds,
+            "recommendations": as_plain(advice),
+        }
+        print_json({**as_plain(found), **derived})
         return
-    _print_step(profile)
-    _print_layouts(profile)
-    for one in recommend(profile):
+    _print_step(found)
+    _print_layouts(found)
+    for one in advice:
         typer.echo(f"\n{one.finding}: {one.advice}")
-    if not recommend(profile):
+    if not advice:
         typer.echo("\nnothing stands out; the default layout is as fast as any that was measured")
 
 
-def _as_json(profile: MachineProfile) -> dict[str, object]:
-    return {
-        **as_plain(profile),
-        "shares": dict(profile.shares),
-        "step_seconds": profile.step.step_seconds,
-        "epoch_seconds": profile.step.epoch_seconds,
-        "recommendations": as_plain(recommend(profile)),
-    }
-
-
-def _print_step(profile: MachineProfile) -> None:
+def _print_step(profile: "MachineProfile") -> None:
     step = profile.step
     rows: list[list[object]] = [
         [part, 1e3 * seconds, f"{profile.shares[part]:.0%}"] for part, seconds in step.parts.items()
@@ -62,7 +68,7 @@ def _print_step(profile: MachineProfile) -> None:
     )
 
 
-def _print_layouts(profile: MachineProfile) -> None:
+def _print_layouts(profile: "MachineProfile") -> None:
     print_table(
         ["workers", "threads each", "steps per second", "trials per hour", "MB per worker"],
         [

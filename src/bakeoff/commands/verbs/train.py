@@ -1,104 +1,125 @@
-"""`study train`: one production training run, its table and its page."""
-
 import time
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table, print_text
-from bakeoff.components.metrics import find_metric
 from bakeoff.errors import NothingCompletedError, UsageError
-from bakeoff.files import write_atomically
-from bakeoff.production.folder import check_run_name
-from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
-from bakeoff.production.run import RunReport, default_seed, one_worker, run_folder, train_run
-from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, as_plain
-from bakeoff.report.run_page import RunPage, render_run_page
 from bakeoff.seeding import MAX_SEED
-from bakeoff.session import choose_threads
-from bakeoff.studyfile import load_study_file
+
+if TYPE_CHECKING:
+    from bakeoff.production.run import RunReport
+    from bakeoff.report.run_page import RunPage
 
 LINE_SECONDS = 1.0
-"""Where stderr is no terminal, a line is written at most this often."""
+"""Shortest time between two lines of progress where stderr is not a terminal."""
 
 
-def train_file(
-    file: Path,
-    chosen: Chosen,
-    *,
-    name: str | None,
-    output: Path,
-    device: str,
-    threads: int | None,
-    seed: int | None,
-    as_json: bool,
+def train(
+    file: options.StudyFile,
+    optimizer: options.Optimizer = None,
+    scheduler: options.Scheduler = None,
+    learning_rate: options.LearningRate = None,
+    weight_decay: options.WeightDecay = None,
+    epochs: Annotated[int | None, typer.Option(help="Default: the study file's.")] = None,
+    batch_size: options.BatchSize = None,
+    settings: options.OtherSettings = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; by default made from its settings.")
+    ] = None,
+    output: options.Output = options.RESULTS,
+    device: options.DeviceOption = "cpu",
+    threads: options.Threads = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Training seed; a trial's seed repeats that trial.", envvar="BAKEOFF_SEED"
+        ),
+    ] = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Train one configuration of a study file, and say what came of it.
+    """Train one configuration to the end, or continue it: weights, metrics, learning curves.
 
-    Raises:
-        NothingCompletedError: The run diverged.
-        BakeoffError: See `bakeoff.production.run.train_run`.
+    Example: study train studies/digits.toml --optimizer adamw --learning-rate 1e-3
     """
+    from bakeoff.files import write_atomically
+    from bakeoff.production.folder import check_run_name
+    from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
+    from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
+    from bakeoff.report.run_page import render_run_page
+    from bakeoff.session import choose_threads
+    from bakeoff.studyfile import load_study_file
+
+    chosen = Chosen(
+        optimizer=optimizer,
+        scheduler=scheduler,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        epochs=epochs,
+        batch_size=batch_size,
+        others=tuple(settings or ()),
+    )
     config = fix_settings(load_study_file(file), chosen)
     if seed is not None and not 0 <= seed <= MAX_SEED:
         raise UsageError(f"--seed = {seed}: allowed are 0 to {MAX_SEED}")
     seed = default_seed(config) if seed is None else seed
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
-    settings = one_worker(device, choose_threads(config, threads))
-    typer.echo(f"{folder.path}: {describe_params(params_of(config))}", err=True)
+    worker = one_worker(device, choose_threads(config, threads))
+    params = ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in params_of(config).items()
+    )
+    typer.echo(f"{folder.path}: {params}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
-        report = train_run(config, folder, seed=seed, settings=settings, observer=progress)
-    write_atomically(folder.page, render_run_page(_page(report)))
+        report = train_run(config, folder, seed=seed, settings=worker, observer=progress)
+    page = _page(report)
+    write_atomically(folder.page, render_run_page(page))
     if as_json:
         print_json(_summary(report))
     else:
-        _print_report(report)
+        _print_report(report, page)
     if report.result.outcome != "complete":
         raise NothingCompletedError(f"the run {report.result.outcome}; {folder.page} shows how")
 
 
-def describe_params(params: Params) -> str:
-    """`adamw.learning_rate 0.001, scheduler cosine`, in the order of `params`."""
-    return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in params.items()
-    )
+def _page(report: "RunReport") -> "RunPage":
+    from bakeoff.components.metrics import find_metric
+    from bakeoff.production.one_configuration import params_of
+    from bakeoff.report.run_page import RunPage
 
-
-def _page(report: RunReport) -> RunPage:
-    facts = report.folder.load_facts()
+    config, result, facts = report.config, report.result, report.folder.load_facts()
     return RunPage(
-        study=report.config.name,
+        study=config.name,
         run=report.folder.path.name,
-        objective=find_metric(report.config.objective, report.config.data.task).info,
-        outcome=report.result.outcome,
+        objective=find_metric(config.objective, config.data.task).info,
+        outcome=result.outcome,
         history=report.history,
-        scored_epoch=report.result.scored_epoch,
-        validation_metrics=report.result.validation_metrics,
-        test_metrics=report.result.test_metrics,
+        scored_epoch=result.scored_epoch,
+        validation_metrics=result.validation_metrics,
+        test_metrics=result.test_metrics,
         settings={
-            **params_of(report.config),
-            "data": report.config.data.dataset,
-            "model": report.config.model,
-            **{f"model.{key}": value for key, value in report.config.model_params.items()},
+            **params_of(config),
+            "data": config.data.dataset,
+            "model": config.model,
+            **{f"model.{key}": value for key, value in config.model_params.items()},
             **{
                 f"training.{key}": value
-                for key, value in as_plain(report.config.training).items()
+                for key, value in as_plain(config.training).items()
                 if value is not None
             },
             "precision": facts.precision,
             "training seed": facts.seed,
             "threads": facts.threads,
         },
-        note=report.result.note,
+        note=result.note,
     )
 
 
-def _summary(report: RunReport) -> dict[str, object]:
+def _summary(report: "RunReport") -> dict[str, object]:
     return {
         "run": str(report.folder.path),
         "epochs": len(report.history),
@@ -108,8 +129,7 @@ def _summary(report: RunReport) -> dict[str, object]:
     }
 
 
-def _print_report(report: RunReport) -> None:
-    page = _page(report)
+def _print_report(report: "RunReport", page: "RunPage") -> None:
     if report.was_finished:
         typer.echo("nothing to train: this run is finished\n")
     if report.result.scored_epoch is not None:
@@ -133,7 +153,7 @@ def _print_report(report: RunReport) -> None:
 
 
 class EpochProgress:
-    """Epochs as they come: a bar on a terminal, else plain lines."""
+    """Shows each epoch when it ends: a bar on a terminal, otherwise plain lines."""
 
     def __init__(self, epochs: int, objective: str) -> None:
         self._objective = objective

@@ -1,0 +1,47 @@
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakeoff.commands import options
+from bakeoff.commands.stored_studies import open_storage
+from bakeoff.errors import UsageError, describe_unknown
+
+
+def delete(
+    name: options.StudyName,
+    output: options.Output = options.RESULTS,
+    storage: options.StorageUrl = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Remove a study, its checkpoints and its report; runs of `study train` are kept.
+
+    Example: study delete digits --yes
+    """
+    from bakeoff.storage.lock import study_lock
+
+    stored = open_storage(storage, output)
+    if not stored.has(name):
+        raise UsageError(describe_unknown("study", name, stored.names()))
+    num_trials = len(stored.load_runs(name, "search"))
+    if not yes:
+        typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)
+    with study_lock(stored, name):
+        open_storage(storage, output, create=True).delete(name)
+        kept = _remove_results(output / name)
+    typer.echo(f"deleted {name!r}" + (f"; the runs in {kept} are kept" if kept else ""))
+
+
+def _remove_results(folder: Path) -> Path | None:
+    """Remove all files of a study; return the folder of its `study train` runs if there is one."""
+    runs = folder / "train"
+    if not runs.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    for path in folder.iterdir():
+        if path.is_dir() and path != runs:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != runs:
+            path.unlink()
+    return runs

@@ -1,0 +1,155 @@
+import math
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bakeoff.commands import options
+from bakeoff.commands.output import print_table, print_text
+from bakeoff.errors import UsageError, one_line
+
+if TYPE_CHECKING:
+    from bakeoff.foreign import ForeignStudy
+    from bakeoff.records import Comparison
+
+
+class ImageFormat(StrEnum):
+    """Formats of image files."""
+
+    PNG = "png"
+    SVG = "svg"
+
+
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Name of a stored study.", metavar="NAME")
+    ] = None,
+    output: options.Output = options.RESULTS,
+    storage: options.StorageUrl = None,
+    study: Annotated[
+        str | None, typer.Option(help="A study that another program stored with Optuna.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="The parameter of that study whose values to compare.")
+    ] = None,
+    metric_name: Annotated[
+        str | None,
+        typer.Option(help="Name of its objective; if it has several, the one to compare by."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs that its runs were planned for.")
+    ] = None,
+    sampler: Annotated[
+        Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
+        typer.Option(help="The sampler that drew its trials, if you know it."),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(min=0, help="Its smallest difference that matters.")
+    ] = None,
+    image: Annotated[
+        list[ImageFormat] | None,
+        typer.Option(help="Formats in which figures are also written as image files."),
+    ] = None,
+) -> None:
+    """Write a study's report again: HTML, Markdown, CSV and JSON.
+
+    With several studies, also write one report across them, which gives a verdict from six
+    workloads on. Studies of other programs that use Optuna can be reported, too; they are only
+    read, from SQLite, PostgreSQL or a journal file.
+
+    Example: study report digits
+
+    Example: study report --storage sqlite:///their.db --study tuning --arm optimizer
+    """
+    if study is None and not arm:
+        _report_own(names or [], output, storage, image or ())
+        return
+    from bakeoff.foreign import ForeignStudy
+
+    if names:
+        raise UsageError(
+            f"{names[0]!r} names a study of bakeoff; --study and --arm name one of another program"
+        )
+    if storage is None:
+        raise UsageError("--storage: say where the study is stored, e.g. sqlite:///FILE")
+    foreign = ForeignStudy(
+        location=storage,
+        name=study,
+        arms=tuple(arm or ()),
+        metric_name=metric_name,
+        epochs=epochs,
+        sampler=sampler,
+        delta=delta,
+    )
+    _report_foreign(foreign, output, image or ())
+
+
+def _report_own(
+    names: Sequence[str], output: Path, storage: str | None, image_formats: Sequence[str]
+) -> None:
+    from bakeoff.commands.reporting import report_study
+    from bakeoff.commands.stored_studies import open_storage
+
+    if not names:
+        raise UsageError("name a study (`study list` shows them), or another program's by --study")
+    stored = open_storage(storage, output)
+    for name in names:
+        stored.load_config(name)  # refuses a wrong name before anything is written
+    comparisons = [
+        report_study(name, output=output, storage=storage, image_formats=image_formats)
+        for name in dict.fromkeys(names)
+    ]
+    if len(comparisons) > 1:
+        _report_across(comparisons, output)
+
+
+def _report_across(comparisons: "Sequence[Comparison]", output: Path) -> None:
+    from bakeoff.analysis.workloads import compare_workloads
+    from bakeoff.report.workloads import write_workloads_report
+
+    found = compare_workloads(comparisons)
+    folder = folder_name("-and-".join(one.study.name for one in comparisons))
+    page = write_workloads_report(found, output / folder)
+    typer.echo()
+    print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
+    typer.echo()
+    print_table(
+        ["arm", "mean rank", "best on", "profile score"],
+        [
+            [arm.arm, _known(arm.mean_rank), arm.wins, _known(arm.profile_score)]
+            for arm in found.arms
+        ],
+    )
+    typer.echo(f"\nreport: {page}")
+
+
+def _known(value: float) -> float | None:
+    """The number; None where no workload counted (NaN)."""
+    return None if math.isnan(value) else value
+
+
+def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence[str]) -> None:
+    from bakeoff.analysis.comparison import compare
+    from bakeoff.commands.reporting import print_comparison, print_diagnoses
+    from bakeoff.foreign import load_foreign_study
+    from bakeoff.report import write_report
+
+    record = load_foreign_study(study)
+    comparison = compare(record)
+    paths = write_report(comparison, output / folder_name(record.name), image_formats=image_formats)
+    print_comparison(comparison)
+    for caveat in record.caveats:
+        print_text(one_line(caveat))
+    print_diagnoses(comparison)
+    typer.echo(f"\nreport: {paths.html}")
+
+
+def folder_name(study: str) -> str:
+    """A safe folder name for a study whose name may hold anything: `a/b c` gives `a-b-c`."""
+    return UNSAFE.sub("-", study).strip("-.")[:100] or "study"
