@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
+from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec, torch_arguments
 from bakeoff.errors import UsageError
 from bakeoff.registry import resolve
 from bakeoff.training.build import (
@@ -14,7 +14,6 @@ from bakeoff.training.build import (
     check_augment,
     hidden_weights,
     parameter_groups,
-    torch_arguments,
 )
 
 CPU = torch.device("cpu")
