@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import Ordered
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import Search
@@ -33,7 +34,7 @@ class OrderedSimulation:
         config = self.config
         self.search = Search(config, build_arms(config), "maximize")
         self.source = Ordered(
-            self.search, lag=config.search.lag, pauses=config.search.pruner == "halving",
+            self.search, lag=config.search.lag, pauses=PRUNERS[config.search.pruner].pauses,
             num_settled=self.settled,
         )  # fmt: skip
         self.plans, self.epochs, self.running, self.queued = {}, {}, [], []

@@ -1,31 +1,43 @@
 """The shape of a study file, as pydantic models: sections, keys, types and simple limits."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.objectives import COSTS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX
+from bakeoff.components.pruners import PRUNERS
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.records import ClassWeights, Sampling
+from bakeoff.registry import Registry
 from bakeoff.seeding import MAX_SEED
 
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
-PrunerName = Literal[
-    "none", "halving", "median", "percentile", "hyperband", "patient", "threshold", "wilcoxon"
-]
+
+
+def _one_of(registry: Registry[Any]) -> FieldInfo:
+    """A name in a registry, with the names that it has when the JSON schema is written."""
+    return cast(
+        "FieldInfo", Field(json_schema_extra=lambda schema: schema.update(enum=[*registry.names]))
+    )
+
+
+PrunerName = Annotated[str, _one_of(PRUNERS)]
 MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
 ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
 MAX_OBJECTIVES = 3
 """Beyond that nearly every trial is on the front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-OPTIMIZER_NAMES: list[JsonValue] = [
-    {"enum": [*OPTIMIZERS.names]},
-    {"pattern": f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"},
-]
+
+
+def _describe_optimizer_names(schema: dict[str, Any]) -> None:
+    pattern = f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"
+    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": pattern}]
 
 
 class _Section(BaseModel):
@@ -109,33 +121,43 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
 
-class PrunerTable(_Section):
+def _describe_pruners(schema: dict[str, Any]) -> None:
+    """Write the settings of all pruners into the JSON schema of `PrunerTable`."""
+    for spec in PRUNERS:
+        for name, one in spec.parameters.items():
+            schema["properties"][name] = {
+                "type": "integer" if one.is_whole else "number",
+                "description": f"Of {spec.name!r}: {one.description}.",
+            } | ({} if one.default is None else {"default": one.default})
+    schema["additionalProperties"] = False
+
+
+class PrunerTable(BaseModel):
     """`{ name = "percentile", percentile = 25 }`: a pruner with settings of its own."""
 
+    model_config = ConfigDict(
+        extra="allow", strict=True, allow_inf_nan=False, json_schema_extra=_describe_pruners
+    )
+
+    __pydantic_extra__: dict[str, int | float] = Field(init=False)
     name: PrunerName
-    percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
-    reduction: Annotated[int, Field(ge=2, le=100)] | None = None
-    patience: PositiveInt | None = None
-    min_delta: Annotated[float, Field(ge=0)] | None = None
-    lower: float | None = None
-    upper: float | None = None
 
 
 class SearchSection(_Section):
     """What is searched, with which budget."""
 
     optimizers: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"anyOf": OPTIMIZER_NAMES})]],
+        list[Annotated[str, Field(json_schema_extra=_describe_optimizer_names)]],
         Field(min_length=1),
     ]
     schedulers: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]],
+        list[Annotated[str, _one_of(SCHEDULERS)]],
         Field(min_length=1),
     ] = ["constant"]
     trials_per_arm: PositiveInt | None = None
     epochs_per_arm: PositiveInt | None = None
     seconds_per_arm: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
+    sampler: Annotated[str, _one_of(SAMPLERS)] = "tpe"
     pruner: PrunerName | PrunerTable = "halving"
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
     grid_points: Annotated[int, Field(ge=1, le=1000)] = 3

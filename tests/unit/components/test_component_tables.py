@@ -16,7 +16,8 @@ from bakeoff.registry import resolve
 
 TABLES = (
     "components.augmentations", "components.metrics", "components.models",
-    "components.optimizers", "components.schedulers", "data.datasets",
+    "components.optimizers", "components.pruners", "components.samplers",
+    "components.schedulers", "data.datasets",
 )  # fmt: skip
 
 OWNERS = {
