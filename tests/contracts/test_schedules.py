@@ -1,3 +1,5 @@
+"""What every registered schedule must do, and known values of each."""
+
 import math
 
 import pytest
