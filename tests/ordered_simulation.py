@@ -52,8 +52,8 @@ class OrderedSimulation:
             self.submit(self.queued.pop(0))
         elif (promotion := self.source.promote()) is not None:
             number = promotion.number
-            if promotion.is_spared and self.stored[number].spared_at is None:
-                self.store(number, spared_at=self.stored[number].epochs_run)
+            if promotion.is_exempt and self.stored[number].exempted_at is None:
+                self.store(number, exempted_at=self.stored[number].epochs_run)
             if number in self.pausing:
                 self.promoted.add(number)
             else:
@@ -91,7 +91,7 @@ class OrderedSimulation:
         if epoch > len(known) and status == "running":
             self.store(number, history=(*known, result))
         if epoch < len(known):
-            self.source.told_again(number, plan, result)
+            self.source.update_seconds(number, plan, result)
             decision = "continue"
         else:
             decision = self.source.decide(number, plan, result)
@@ -103,8 +103,8 @@ class OrderedSimulation:
             self.pausing.add(number)
         elif decision == "stop":
             self.end(number, "pruned")
-        elif decision == "spare" and self.stored[number].spared_at is None:
-            self.store(number, spared_at=epoch)
+        elif decision == "exempt" and self.stored[number].exempted_at is None:
+            self.store(number, exempted_at=epoch)
 
     def let_go(self, number):
         self.pausing.remove(number)
@@ -154,7 +154,7 @@ class OrderedSimulation:
         """All that must be the same whatever the order of events."""
         return [
             (record.number, record.arm, record.params, record.phase, record.outcome, record.score,
-             record.seed, record.audited, record.spared_at,
+             record.seed, record.audited, record.exempted_at,
              [one.metrics["accuracy"] for one in record.history if not _is_nan(one)])
             for _, record in sorted(self.stored.items())
         ]  # fmt: skip

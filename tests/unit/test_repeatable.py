@@ -174,7 +174,7 @@ class ErraticEngine(SimulatedEngine):
 def values_of(record):
     return [
         (one.purpose, one.number, one.arm, one.params, one.phase, one.outcome, one.score, one.seed,
-         one.configuration, one.spared_at, one.values("accuracy"), one.test_metrics)
+         one.configuration, one.exempted_at, one.values("accuracy"), one.test_metrics)
         for one in (*record.trials, *record.confirmations)
     ]  # fmt: skip
 

@@ -189,7 +189,7 @@ def _summary(arm: str, n: int, would_end: int, top: int, top_would_end: int) -> 
 
 
 def _num_spared(trials: Sequence[TrialRecord]) -> int:
-    return sum(trial.spared_at is not None for trial in trials)
+    return sum(trial.exempted_at is not None for trial in trials)
 
 
 def _is_number(score: float | None) -> bool:

@@ -104,7 +104,7 @@ class Driver:
             plan = source.restore(record)
             if record.outcome == "running":
                 run = Run(name, plan, record.number, trial_id, {}, list(record.history))
-                run.spared_at, run.attempt = record.spared_at, record.attempts
+                run.exempted_at, run.attempt = record.exempted_at, record.attempts
                 run.remember(self._config.objective)
                 if record.is_paused:
                     self._paused[record.number] = run
@@ -145,7 +145,7 @@ class Driver:
         else:
             self._storage.unpause(run.trial_id)
             self._wait_again(run)
-        if promotion.is_spared:
+        if promotion.is_exempt:
             self._spare(run)
 
     def _wait_again(self, run: Run) -> None:
@@ -209,11 +209,11 @@ class Driver:
         self._observer.epoch(run.name, run.plan, result)
         decision: Decision = "continue"
         if result.epoch < max(run.stored, default=0):
-            source.told_again(run.number, run.plan, result)
+            source.update_seconds(run.number, run.plan, result)
         else:
             decision = source.decide(run.number, run.plan, result)
         run.is_held = decision == "pause"
-        if decision == "spare":
+        if decision == "exempt":
             self._spare(run)
         run.cut_by = decision if decision in CUTS else ""
         if event.waits or run.cut_by:
@@ -233,9 +233,9 @@ class Driver:
 
     def _spare(self, run: Run) -> None:
         """Note the first time that a run would have been pruned."""
-        if run.spared_at is None:
-            run.spared_at = run.history[-1].epoch
-            self._storage.spare(run.trial_id, run.spared_at)
+        if run.exempted_at is None:
+            run.exempted_at = run.history[-1].epoch
+            self._storage.spare(run.trial_id, run.exempted_at)
 
     def _on_pause(self, run: Run) -> None:
         """Held at its rung, or stopped with the whole study."""

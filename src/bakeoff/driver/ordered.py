@@ -126,7 +126,7 @@ class Ordered:
             self._num_settled -= 1
             return self._search.restore(record)
         self._advance()
-        while not self._search.is_dealing and self._tell_first():
+        while not self._search.has_next and self._tell_first():
             self._advance()
         if not self._pauses:  # its epochs may be told at once: no other run is decided by them
             plan = self._search.restore(record)
@@ -152,12 +152,12 @@ class Ordered:
         if promotion is None or not is_here:
             return "continue"
         run.promotion = None
-        return "spare" if promotion.is_spared else "continue"
+        return "exempt" if promotion.is_exempt else "continue"
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Nothing new, where the search is told at its turn."""
         if not self._pauses:
-            self._search.told_again(number, plan, result)
+            self._search.update_seconds(number, plan, result)
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
         """Note how a run ended; the search is told at its turn."""
@@ -213,7 +213,7 @@ class Ordered:
         if not is_at_goal:
             self._tell_end(number)
         elif decisions[-1] != "pause":
-            self._let_on(Promotion(number, is_spared=decisions[-1] == "spare"))
+            self._let_on(Promotion(number, is_exempt=decisions[-1] == "exempt"))
         return True
 
     def _let_on(self, promotion: Promotion) -> None:

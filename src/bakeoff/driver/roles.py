@@ -33,7 +33,7 @@ class Source(Protocol):
         """Whether the run goes on after this epoch, stops, or pauses until it is promoted."""
         ...
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """A continued run tells an epoch that was decided in an earlier session."""
         ...
 

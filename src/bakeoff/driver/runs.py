@@ -12,7 +12,7 @@ from bakeoff.storage import StudyFacts
 
 CUTS: Mapping[str, str] = {
     "time_up": "the time for the search was up",
-    "spent": "the seconds of its arm were spent",
+    "budget_used": "the seconds of its arm were spent",
 }
 """Decisions that stop a run for no reason of its own."""
 
@@ -37,7 +37,7 @@ class Run:
     """Why it stops although nothing is wrong with it; see `CUTS`."""
     is_promoted: bool = False
     """Whether it was promoted while its worker was still about to pause."""
-    spared_at: int | None = None
+    exempted_at: int | None = None
     """Epoch after which it would have been pruned."""
 
     def remember(self, objective: str) -> None:
@@ -75,7 +75,7 @@ def record_of(
         stop_reason="; ".join(filter(None, reasons)),
         attempts=run.attempt,
         audited=run.plan.audited,
-        spared_at=run.spared_at,
+        exempted_at=run.exempted_at,
         decision_epochs=run.plan.decision_epochs,
     )
 

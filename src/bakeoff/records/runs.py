@@ -115,7 +115,7 @@ class TrialRecord:
     """Running, but waiting at a rung with its checkpoint; it continues if it is promoted."""
     audited: bool = False
     """Never pruned, whatever its values: chosen before it began, to see what pruning is worth."""
-    spared_at: int | None = None
+    exempted_at: int | None = None
     """Epoch after which pruning would have ended it, had it not been audited (or off)."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which it may have been stopped; the first is its first rung."""

@@ -87,7 +87,7 @@ class Search:
         return len(self._defaults_left) + sum(map(self.ledger.num_left, self._arms))
 
     @property
-    def is_dealing(self) -> bool:
+    def has_next(self) -> bool:
         """Whether there is a trial to hand out now."""
         if self._defaults_left and not self.is_closed:
             return True
@@ -223,12 +223,12 @@ class Search:
         if self._is_time_up():
             return "time_up"
         if plan.phase != "default" and self.ledger.is_spent(plan.arm):
-            return "spent"
+            return "budget_used"
         if result.epoch not in plan.decision_epochs:
             return "continue"
         return self._decide(number, plan)
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Learn the seconds, which the storage keeps of ended and paused trials only."""
         if plan.phase != "default":
             self.ledger.charge(number, result)

@@ -330,13 +330,13 @@ class HalvedCohorts:
             return "continue"
         if self._spares(key, number):
             cohort.promote(number)
-            return "spare"
+            return "exempt"
         return "pause"
 
     def _spares(self, key: CohortKey, number: int) -> bool:
         """Whether a trial that nothing else would promote goes on all the same."""
-        is_spared = number in self._audited[key] or self._is_off(key)
-        return is_spared and not self._draws(key[0]) and self._affords(number)
+        is_exempt = number in self._audited[key] or self._is_off(key)
+        return is_exempt and not self._draws(key[0]) and self._affords(number)
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """A stored trial is paused."""
@@ -344,14 +344,14 @@ class HalvedCohorts:
 
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, if any; spared ones come last."""
-        found, is_spared = self._promotable(), False
+        found, is_exempt = self._promotable(), False
         if found is None:
-            found, is_spared = self._spared(), True
+            found, is_exempt = self._spared(), True
         if found is None:
             return None
         key, number = found
         self._cohorts[key].promote(number)
-        return Promotion(number, is_spared)
+        return Promotion(number, is_exempt)
 
     def _spared(self) -> tuple[CohortKey, int] | None:
         for key in self._in_turn():

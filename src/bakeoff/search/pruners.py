@@ -204,7 +204,7 @@ class PrunedCohorts:
         if not self._cohorts[key].should_prune(number):
             return "continue"
         is_off = number in self._off if self._settings.looks_back else self._is_off(key)
-        return "spare" if number in self._audited or is_off else "stop"
+        return "exempt" if number in self._audited or is_off else "stop"
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`; a study whose trials pause has another pruner."""

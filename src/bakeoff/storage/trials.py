@@ -130,7 +130,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
         is_paused=bool(paused),
         audited=trial.user_attrs.get("audited", False),
-        spared_at=trial.user_attrs.get("spared_at"),
+        exempted_at=trial.user_attrs.get("spared_at"),
         decision_epochs=tuple(plan.get("decisions", ())),
     )
 

@@ -271,7 +271,7 @@ def test_pruning_that_would_have_ended_the_best_is_flagged():
     ranked = sorted(record.trials, key=lambda trial: -trial.score)
     best = {trial.number for trial in ranked[:2]}
     audited = with_trials(
-        record, lambda t: replace(t, audited=True, spared_at=2 if t.number in best else None)
+        record, lambda t: replace(t, audited=True, exempted_at=2 if t.number in best else None)
     )
     assert re.fullmatch(
         r"Of the best 2 of \d+ audited trials it would have ended \d\.",

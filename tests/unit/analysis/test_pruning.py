@@ -51,7 +51,7 @@ def test_arms_are_pooled_by_ranks_within_each() -> None:
 
 def test_regret_counts_the_best_tenth_that_pruning_would_have_ended() -> None:
     trials = [
-        trial(n, "sgd", 0.5, 0.8 + 0.001 * n, spared_at=2 if n in {3, 19} else None)
+        trial(n, "sgd", 0.5, 0.8 + 0.001 * n, exempted_at=2 if n in {3, 19} else None)
         for n in range(20)
     ]
     (found,) = pruning_regrets(record_of(trials))
@@ -74,7 +74,7 @@ def test_only_complete_audited_search_trials_count() -> None:
 
 def test_a_metric_to_be_minimised_has_its_best_at_the_bottom() -> None:
     record = record_of(
-        [trial(n, "sgd", 0.5 + 0.01 * n, 0.8 + 0.01 * n, spared_at=2 if n == 0 else None)
+        [trial(n, "sgd", 0.5 + 0.01 * n, 0.8 + 0.01 * n, exempted_at=2 if n == 0 else None)
          for n in range(10)]
     )  # fmt: skip
     lower = replace(record, objective=replace(record.objective, direction="minimize"))
@@ -96,7 +96,7 @@ def test_equal_values_have_no_order() -> None:
 
 def test_the_figure_and_its_caption_tell_the_counts() -> None:
     trials = [
-        trial(n, arm, 0.5 + 0.01 * n, 0.8 + 0.01 * n, spared_at=2 if n == 9 else None)
+        trial(n, arm, 0.5 + 0.01 * n, 0.8 + 0.01 * n, exempted_at=2 if n == 9 else None)
         for arm in ("sgd", "adam")
         for n in range(10)
     ]

@@ -484,10 +484,10 @@ def test_what_was_audited_and_what_it_was_spared_are_stored_and_survive_a_restar
     assert [trial.arm for trial in audited] == ["sgd", "adam"]
     assert {trial.outcome for trial in audited} == {"complete"}
     assert all(2 <= min(trial.decision_epochs) < 12 for trial in last.trials())
-    spared = [trial for trial in last.trials() if trial.spared_at is not None]
+    spared = [trial for trial in last.trials() if trial.exempted_at is not None]
     assert spared
     assert {trial.audited for trial in spared} == {True}
-    assert all(trial.spared_at in trial.decision_epochs for trial in spared)
+    assert all(trial.exempted_at in trial.decision_epochs for trial in spared)
 
 
 def test_a_note_of_the_search_is_stored_once_and_shown(session, storage_url, tmp_path, capsys):
