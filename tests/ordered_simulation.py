@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import Ordered
 from bakeoff.records import EpochResult, TrialRecord
 from bakeoff.search.arms import Search
@@ -33,7 +34,7 @@ class OrderedSimulation:
         config = self.config
         self.search = Search(config, build_arms(config), "maximize")
         self.source = Ordered(
-            self.search, lag=config.search.lag, pauses=config.search.pruner == "halving",
+            self.search, lag=config.search.lag, pauses=PRUNERS[config.search.pruner].pauses,
             num_settled=self.settled,
         )  # fmt: skip
         self.plans, self.epochs, self.running, self.queued = {}, {}, [], []
@@ -51,7 +52,7 @@ class OrderedSimulation:
             self.submit(self.queued.pop(0))
         elif (promotion := self.source.promote()) is not None:
             number = promotion.number
-            if promotion.is_spared and self.stored[number].spared_at is None:
+            if promotion.is_exempt and self.stored[number].spared_at is None:
                 self.store(number, spared_at=self.stored[number].epochs_run)
             if number in self.pausing:
                 self.promoted.add(number)
@@ -90,7 +91,7 @@ class OrderedSimulation:
         if epoch > len(known) and status == "running":
             self.store(number, history=(*known, result))
         if epoch < len(known):
-            self.source.told_again(number, plan, result)
+            self.source.update_seconds(number, plan, result)
             decision = "continue"
         else:
             decision = self.source.decide(number, plan, result)
@@ -102,7 +103,7 @@ class OrderedSimulation:
             self.pausing.add(number)
         elif decision == "stop":
             self.end(number, "pruned")
-        elif decision == "spare" and self.stored[number].spared_at is None:
+        elif decision == "exempt" and self.stored[number].spared_at is None:
             self.store(number, spared_at=epoch)
 
     def release(self, number):

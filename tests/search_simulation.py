@@ -26,7 +26,7 @@ class Simulation:
         if promotion is not None:
             self.paused.remove(promotion.number)
             self.running.append(promotion.number)
-            if promotion.is_spared:
+            if promotion.is_exempt:
                 self.spared.add(promotion.number)
             return True
         plan = self.search.next()
@@ -58,9 +58,9 @@ class Simulation:
             assert epoch in self.plans[number].decision_epochs
             self.running.remove(number)
             self.paused.add(number)
-        elif decision == "spare":
+        elif decision == "exempt":
             self.spared.add(number)
-        elif decision in ("stop", "time_up", "spent"):
+        elif decision in ("stop", "time_up", "budget_used"):
             self.end(number, "pruned")
 
     def end(self, number, outcome):

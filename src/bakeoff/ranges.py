@@ -90,6 +90,16 @@ def is_searched(setting: object) -> TypeGuard[Range]:
     return isinstance(setting, FloatRange | IntRange) and setting.low < setting.high
 
 
+def owned_params(params: Params, owner: str) -> dict[str, ParamValue]:
+    """The parameters that belong to `owner`, by their names without `owner.` in front."""
+    prefix = f"{owner}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in params.items()
+        if name.startswith(prefix)
+    }
+
+
 def describe_range(setting: Range) -> str:
     """`0.0001 to 1, log`, or the choices."""
     if isinstance(setting, Choice):

@@ -1,13 +1,14 @@
 """Named entries in a fixed order, and references to code (`package.module:name`).
 
 The tables in `components` are registries of plain specifications. A specification names the code
-that builds it by reference, and the code is imported when a trial needs it: so a study file is
-validated, planned and reported without importing torch.
+that builds it by reference, and that code is imported only when a trial needs it. So a study file
+can be validated, planned and reported without importing torch.
 """
 
 import importlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 from bakeoff.errors import UsageError, describe_error, describe_unknown
@@ -20,7 +21,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it is looked up by."""
+        """The name under which it is looked up."""
         ...
 
 
@@ -28,15 +29,31 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Registry(Generic[Entry]):
-    """Entries by name, in the order they were written down."""
+    """Entries by name, in the order in which the table lists them.
+
+    Code that needs the names must ask for them when it runs, not when it is imported: `with_entry`
+    can add an entry later.
+    """
 
     def __init__(self, kind: str, entries: Iterable[Entry]) -> None:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
         for entry in entries:
-            if entry.name in self._entries:
-                raise ValueError(f"{kind} {entry.name!r} is registered twice")
-            self._entries[entry.name] = entry
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        if entry.name in self._entries:
+            raise ValueError(f"{self.kind} {entry.name!r} is registered twice")
+        self._entries[entry.name] = entry
+
+    @contextmanager
+    def with_entry(self, entry: Entry) -> Iterator[None]:
+        """Offer one more entry inside a `with` block. This is for tests and for experiments."""
+        self._add(entry)
+        try:
+            yield
+        finally:
+            del self._entries[entry.name]
 
     def __getitem__(self, name: str) -> Entry:
         """The entry called `name`.
@@ -75,7 +92,7 @@ def is_reference(text: str) -> bool:
 def resolve(reference: str) -> object:
     """Import what `package.module:name` refers to.
 
-    This runs the module's code, so it is called only where a trial is about to run.
+    This runs the module's code, so call it only where a trial is about to run.
 
     Raises:
         UsageError: The module cannot be imported, or has no such attribute.

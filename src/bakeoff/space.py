@@ -24,7 +24,15 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import SpaceChangedError
-from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
+from bakeoff.ranges import (
+    Choice,
+    FloatRange,
+    IntRange,
+    Params,
+    ParamValue,
+    Range,
+    owned_params,
+)
 from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import arm_names, describe_settings
@@ -147,27 +155,18 @@ def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialC
     optimizer, scheduler = str(params["optimizer"]), str(params["scheduler"])
     return TrialConfig(
         optimizer=optimizer,
-        optimizer_params=_owned(optimizer, params),
+        optimizer_params=owned_params(params, optimizer),
         scheduler=scheduler,
-        scheduler_params=_owned(scheduler, params),
+        scheduler_params=owned_params(params, scheduler),
         model=config.model,
-        model_params={**config.model_params, **_owned("model", params)},
+        model_params={**config.model_params, **owned_params(params, "model")},
         data=config.data,
-        training=replace(config.training, **_owned("training", params)),  # type: ignore[arg-type]
+        training=replace(config.training, **owned_params(params, "training")),  # type: ignore[arg-type]
         objective=config.objective,
         score_rule=config.score_rule,
         seed=seed,
         split_seed=derive_seed(config.seed, "split"),
     )
-
-
-def _owned(owner: str, params: Params) -> dict[str, ParamValue]:
-    prefix = f"{owner}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in params.items()
-        if name.startswith(prefix)
-    }
 
 
 def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:

@@ -18,6 +18,7 @@ from statistics import median
 
 import optuna
 
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import Ordered, Source
 from bakeoff.records import EpochResult, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.search.arms import Search
@@ -53,7 +54,7 @@ class Virtual:
         self._search = Search(config, build_arms(config), "maximize")
         self._source: Source = self._search
         if config.search.lag is not None:
-            pauses = config.search.pruner == "halving"
+            pauses = PRUNERS[config.search.pruner].pauses
             self._source = Ordered(self._search, lag=config.search.lag, pauses=pauses)
         self._seed = seed
         self._plans: dict[int, TrialPlan] = {}

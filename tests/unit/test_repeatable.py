@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ordered_simulation
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import Ordered
 from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.session import RunSettings, choose_threads, run_study
@@ -21,7 +22,7 @@ from ordered_simulation import OrderedSimulation
 from study_examples import SilentObserver, SimulatedEngine, study_document, study_facts
 
 EPOCHS = 18
-PRUNERS = [
+EVERY_PRUNER = [
     "none", "halving", "median", {"name": "percentile", "percentile": 40}, "hyperband",
     {"name": "patient", "patience": 2}, {"name": "threshold", "lower": 0.12},
 ]  # fmt: skip
@@ -60,7 +61,7 @@ def reference(name, config):
 
 
 @pytest.mark.parametrize(
-    "pruner", PRUNERS, ids=lambda one: one if isinstance(one, str) else one["name"]
+    "pruner", EVERY_PRUNER, ids=lambda one: one if isinstance(one, str) else one["name"]
 )
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
@@ -184,7 +185,7 @@ def driven(config, folder, num_workers, kills=()):
     def wrap(source):
         if not hasattr(source, "ledger"):
             return source  # the confirmation schedules its runs in one order anyway
-        pauses = config.search.pruner == "halving"
+        pauses = PRUNERS[config.search.pruner].pauses
         return Ordered(source, lag=config.search.lag, pauses=pauses)
 
     url = f"sqlite:///{folder / 'studies.db'}"

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan, worst_known_score
 from bakeoff.analysis.statistics import Scores
+from bakeoff.components.pruners import compares_trials
 from bakeoff.records import CHARGED_OUTCOMES, StudyRecord, TrialRecord
 
-FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
-"""Their rule is fixed before the run, so trials stay independent of each other."""
 QUASI_RANDOM_SAMPLERS = frozenset({"sobol", "qmc"})
 """Scrambled Sobol sequences, as we and as Optuna name them."""
 SUPPORTED_SHARE = 5
@@ -122,7 +121,7 @@ def best_k_values(largest: int) -> list[int]:
 
 
 def _is_cut(record: StudyRecord, trial: TrialRecord) -> bool:
-    return trial.outcome == "pruned" and record.pruner not in FIXED_RULE_PRUNERS
+    return trial.outcome == "pruned" and compares_trials(record.pruner)
 
 
 def _known_score(record: StudyRecord, trial: TrialRecord) -> float:

@@ -14,6 +14,7 @@ from bakeoff.analysis.flags import raise_flag
 from bakeoff.analysis.pruning import pruning_regrets
 from bakeoff.analysis.tuning import selection_gap_constant
 from bakeoff.analysis.wording import join, number, plural, promised
+from bakeoff.components.pruners import compares_trials
 from bakeoff.records import CHARGED_OUTCOMES, ArmSummary, Budget, Flag, Outcome, TrialRecord
 
 MAX_TRIALS_RATIO = 1.1
@@ -25,8 +26,6 @@ MIN_AUDITED, MAX_REGRET = 20, 0.05
 """Audited trials from which on their best tenth tells something, and what of it may be lost."""
 MAX_SECONDS_RATIO = 1.5
 """Runs of one configuration differ in seconds per epoch only by what the machine does."""
-FIXED_RULE_PRUNERS = frozenset({"none", "threshold"})
-"""Their rule is fixed before the run, so trials stay independent of each other."""
 
 
 def audit(findings: Findings) -> tuple[Flag, ...]:
@@ -48,7 +47,7 @@ def _check_shared_sampler(findings: Findings) -> Iterator[Flag]:
 
 
 def _check_pruning(findings: Findings) -> Iterator[Flag]:
-    if findings.record.pruner in FIXED_RULE_PRUNERS:
+    if not compares_trials(findings.record.pruner):
         return
     pruned = _with_outcome(findings.arms, "pruned")
     if pruned:

@@ -10,24 +10,21 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.data.inputs import InputKind, describe_kinds
 
-WITHOUT_DECAY = ("constant",)
-"""Schedules that leave the learning rate as it is once warm-up is over."""
-
 
 def allowed_schedulers(optimizer: str) -> tuple[str, ...]:
     """The schedules that `optimizer` can train with, in the order of their table.
 
-    An optimizer that averages its weights takes none that changes the learning rate after warm-up:
-    the average weighs every step by the largest rate so far, so that steps at a lowered rate would
-    count as if they were full ones, and a momentum that moves would part the average from its
-    weights.
+    An optimizer that averages its weights allows only schedules that keep the learning rate after
+    warm-up. The average weighs every step by the largest rate so far, so steps at a lowered rate
+    would count as full ones, and a changing momentum would separate the average from its weights.
 
     Source: Defazio et al. 2024, https://arxiv.org/abs/2405.15682, as in the package schedulefree
 
     Raises:
         UsageError: The optimizer is unknown.
     """
-    return WITHOUT_DECAY if find_optimizer(optimizer).averages else SCHEDULERS.names
+    averages = find_optimizer(optimizer).averages
+    return tuple(spec.name for spec in SCHEDULERS if not (averages and spec.lowers_rate))
 
 
 def find_conflict(optimizer: str, scheduler: str) -> str | None:

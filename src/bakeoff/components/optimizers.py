@@ -11,12 +11,12 @@ be tuned?", https://github.com/google-research/tuning_playbook
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX, check_usable
 from bakeoff.components.parameters import POSITIVE_SHARE, ParameterSpec
 from bakeoff.errors import UsageError, describe_unknown
-from bakeoff.ranges import FloatRange, ParamValue
+from bakeoff.ranges import FloatRange, Params, ParamValue
 from bakeoff.registry import Registry
 
 WeightDecay = Literal["decoupled", "l2", "own"]
@@ -25,6 +25,9 @@ ALGOPERF = "AlgoPerf paper baselines (Dahl et al. 2023, arXiv:2306.07179)"
 CROWDED_VALLEY = "Schmidt et al. 2021, arXiv:2007.01547"
 INCLUSIONS = "Choi et al. 2019, arXiv:1910.05446"
 SCHEDULE_FREE = "Defazio et al. 2024, arXiv:2405.15682, and the package's README"
+
+TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+"""torch's argument names of parameters that have another name here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,6 +343,18 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
         ),
     ),
 )
+
+
+def torch_arguments(params: Params) -> dict[str, Any]:
+    """The parameters by torch's argument names; beta1 and beta2 together are `betas`."""
+    arguments: dict[str, Any] = {
+        TORCH_NAMES.get(name, name): value
+        for name, value in params.items()
+        if name not in {"beta1", "beta2"}
+    }
+    if "beta1" in params:
+        arguments["betas"] = (params["beta1"], params["beta2"])
+    return arguments
 
 
 def find_optimizer(name: str) -> OptimizerSpec:

@@ -47,6 +47,7 @@ class ParameterSpec:
     """Narrower than `LIMITS` has them; None leaves it at those."""
 
 
+ANY_NUMBER = Limits(low=-math.inf, high=math.inf)
 _SHARE_BELOW_ONE = Limits(low=0.0, high=1.0, includes_high=False)
 _COUNT = Limits(low=1, high=100_000)
 

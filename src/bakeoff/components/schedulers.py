@@ -1,8 +1,8 @@
-"""The learning-rate schedules, as pure functions of progress to a factor.
+"""The learning-rate schedules, as pure functions from progress to a factor.
 
-Progress is the share of the planned optimizer steps already taken, in [0, 1]; the factor
-multiplies the base learning rate. A pure function cannot overrun, has nothing to restore, and
-means the same for short and long runs.
+Progress is the share of the planned optimizer steps already taken, in [0, 1]. The factor multiplies
+the base learning rate. A pure function cannot overrun, has no state to restore, and means the same
+for short and long runs.
 """
 
 import math
@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bakeoff.components.parameters import ParameterSpec
-from bakeoff.ranges import FloatRange, IntRange, Params
+from bakeoff.ranges import FloatRange, IntRange, Params, ParamValue
+from bakeoff.records import Direction
 from bakeoff.registry import Registry
 
-Factor = Callable[[float, Params], float]
+Factor = Callable[..., float]
+"""A function `(progress, *, own_parameter, ...)`. A report shows its body as PyTorch code, so it
+may use `math`, numbers of its module and nothing else."""
 
 ROUNDING = 1e-9
 """Keeps a drop or restart at its step where rounding puts the progress just below it."""
@@ -28,6 +31,21 @@ ONE_CYCLE_FINAL_DIVISOR = 1e4
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenRun:
+    """What the PyTorch code of a schedule depends on besides the schedule's own parameters."""
+
+    learning_rate: float
+    momentum: float | None
+    """Momentum or beta1; 0 where the optimizer has neither, None where its groups differ."""
+    direction: Direction
+    epochs: int
+
+
+TorchCode = Callable[[Mapping[str, float], ChosenRun], str | None]
+"""Writes PyTorch code for a schedule's parameters; None where torch cannot do the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchedulerSpec:
     """One schedule."""
 
@@ -36,81 +54,86 @@ class SchedulerSpec:
     source: str
     parameters: Mapping[str, ParameterSpec]
     factor: Factor
-    """After warm-up: share of the remaining steps, parameters -> factor in [0, 1]."""
+    """Maps the share of the steps after warm-up to a factor in [0, 1]."""
     momentum_drop: Factor | None = None
-    """Progress, parameters -> what is taken off the momentum; None leaves the momentum alone."""
+    """Maps progress to what is subtracted from the momentum; None leaves the momentum alone."""
     has_own_warmup: bool = False
     """Whether `factor` covers the whole run, warm-up included."""
     stateful: bool = False
     """Whether the validation objective lowers the learning rate further (plateau)."""
+    lowers_rate: bool = True
+    """Whether the learning rate changes after warm-up."""
+    torch_code: TorchCode | None = None
+    """Writes torch's own class into a report; None shows `factor` in a `LambdaLR` instead."""
 
 
 def learning_rate_factor(spec: SchedulerSpec, progress: float, params: Params) -> float:
-    """What the base learning rate is multiplied with at this progress, warm-up included.
+    """The factor on the base learning rate at this progress, warm-up included.
 
-    Warm-up is linear from `WARMUP_START` to 1 over `warmup_fraction` of the steps; the schedule
+    Warm-up is linear from `WARMUP_START` to 1 over `warmup_fraction` of the steps. The schedule
     then runs over the rest.
 
     Source: Goyal et al. 2017, section 2.2, https://arxiv.org/abs/1706.02677
     """
     if spec.has_own_warmup:
-        return spec.factor(progress, params)
-    warmup = float(params["warmup_fraction"])
+        return spec.factor(progress, **params)
+    own = dict(params)
+    warmup = float(own.pop("warmup_fraction"))
     if progress < warmup:
         return WARMUP_START + (1 - WARMUP_START) * progress / warmup
-    return spec.factor((progress - warmup) / (1 - warmup), params)
+    return spec.factor((progress - warmup) / (1 - warmup), **own)
 
 
-def constant_factor(_progress: float, _params: Params) -> float:
+def constant_factor(progress: float, **_parameters: ParamValue) -> float:  # noqa: ARG001
     """Always 1."""
     return 1.0
 
 
-def linear_factor(progress: float, _params: Params) -> float:
+def linear_factor(progress: float) -> float:
     """A straight line from 1 to 0.
 
     Source: `torch.optim.lr_scheduler.LinearLR` from 1 to 0 over all steps.
     """
-    return 1.0 - progress
+    return 1 - progress
 
 
-def polynomial_factor(progress: float, params: Params) -> float:
-    """The share of the run that is left, to the `power`.
+def polynomial_factor(progress: float, *, power: float) -> float:
+    """The remaining share of the run to the power of `power`.
 
     Source: `torch.optim.lr_scheduler.PolynomialLR` over all steps.
     """
-    return float((1.0 - progress) ** float(params["power"]))
+    return float((1 - progress) ** power)
 
 
-def exponential_factor(progress: float, params: Params) -> float:
+def exponential_factor(progress: float, *, final_factor: float) -> float:
     """Falls by the same factor at every step, from 1 to `final_factor`.
 
     Source: `torch.optim.lr_scheduler.ExponentialLR` with `gamma` = final_factor ** (1 / steps).
     """
-    return float(float(params["final_factor"]) ** progress)
+    return float(final_factor**progress)
 
 
-def step_factor(progress: float, params: Params) -> float:
-    """`gamma` to the number of drops passed; the drops cut the run into equal parts.
+def step_factor(progress: float, *, gamma: float, num_drops: int) -> float:
+    """`gamma` to the power of the number of drops passed; drops cut the run into equal parts.
 
     Source: `torch.optim.lr_scheduler.StepLR` with `step_size` = steps / (num_drops + 1).
     """
-    num_drops = int(params["num_drops"])
     passed = math.floor(progress * (num_drops + 1) + ROUNDING)
-    return float(params["gamma"]) ** min(passed, num_drops)
+    return float(gamma ** min(passed, num_drops))
 
 
-def multi_step_factor(progress: float, params: Params) -> float:
-    """`gamma` to the number of the two milestones, shares of the run, that are reached.
+def multi_step_factor(
+    progress: float, *, gamma: float, first_milestone: float, second_milestone: float
+) -> float:
+    """`gamma` to the power of the number of milestones (shares of the run) that are reached.
 
     Source: `torch.optim.lr_scheduler.MultiStepLR` with milestones = shares * steps.
     """
-    milestones = (float(params["first_milestone"]), float(params["second_milestone"]))
-    reached = sum(progress + ROUNDING >= milestone for milestone in milestones)
-    return float(float(params["gamma"]) ** reached)
+    milestones = (first_milestone, second_milestone)
+    return float(gamma ** sum(progress + ROUNDING >= milestone for milestone in milestones))
 
 
-def cosine_factor(progress: float, _params: Params) -> float:
+def cosine_factor(progress: float) -> float:
     """Half a cosine, from 1 to 0.
 
     Source: Loshchilov and Hutter 2017, equation 5 without restarts,
@@ -119,58 +142,80 @@ def cosine_factor(progress: float, _params: Params) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def cosine_restarts_factor(progress: float, params: Params) -> float:
+def cosine_restarts_factor(progress: float, *, num_cycles: int, cycle_growth: int) -> float:
     """`num_cycles` half cosines from 1 to 0, each `cycle_growth` times as long as the one before.
 
     Source: Loshchilov and Hutter 2017, equation 5, https://arxiv.org/abs/1608.03983;
     `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` with `T_mult` = cycle_growth and a first
     cycle `T_0` that makes the cycles fill the run.
     """
-    num_cycles, growth = int(params["num_cycles"]), int(params["cycle_growth"])
-    lengths = [growth**cycle for cycle in range(num_cycles)]
+    lengths = [cycle_growth**cycle for cycle in range(num_cycles)]
     position = progress * sum(lengths)
-    for length in lengths[:-1]:
-        if position + ROUNDING < length:
-            return cosine_factor(position / length, params)
-        position -= length
-    return cosine_factor(min(1.0, max(0.0, position / lengths[-1])), params)
+    while len(lengths) > 1 and position + ROUNDING >= lengths[0]:
+        position -= lengths.pop(0)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, position / lengths[0]))))
 
 
-def warmup_stable_decay_factor(progress: float, params: Params) -> float:
+def warmup_stable_decay_factor(progress: float, *, decay_fraction: float) -> float:
     """1, then a straight line to 0 over the last `decay_fraction` of the steps after warm-up.
 
     Source: Haegele et al. 2024, https://arxiv.org/abs/2405.18392, with a linear decay, as
     `torch.optim.lr_scheduler.LinearLR` after `ConstantLR`.
     """
-    return min(1.0, (1.0 - progress) / float(params["decay_fraction"]))
+    return min(1.0, (1 - progress) / decay_fraction)
 
 
-def one_cycle_factor(progress: float, params: Params) -> float:
+def one_cycle_factor(progress: float, *, warmup_fraction: float, **_parameters: float) -> float:
     """Up from 1/25 to 1 along a cosine over the warm-up, then down to 1/250000.
 
     Source: Smith and Topin 2018, https://arxiv.org/abs/1708.07120, as in
     `torch.optim.lr_scheduler.OneCycleLR` with continuous time.
     """
     start = 1 / ONE_CYCLE_DIVISOR
-    rising = progress < float(params["warmup_fraction"])
-    low = start if rising else start / ONE_CYCLE_FINAL_DIVISOR
-    return low + (1 - low) * _cycle_height(progress, params)
+    low = start if progress < warmup_fraction else start / ONE_CYCLE_FINAL_DIVISOR
+    return low + (1 - low) * _cycle_height(progress, warmup_fraction)
 
 
-def one_cycle_momentum_drop(progress: float, params: Params) -> float:
+def one_cycle_momentum_drop(
+    progress: float, *, warmup_fraction: float, momentum_drop: float
+) -> float:
     """From 0 up to `momentum_drop` at the peak of the learning rate and back to 0.
 
-    torch's default cycles between 0.95 and 0.85; here the optimizer's own momentum (or beta1) is
+    torch's default cycles between 0.95 and 0.85. Here the optimizer's own momentum (or beta1) is
     the upper end, so that a sampled value keeps its meaning.
     """
-    return float(params["momentum_drop"]) * _cycle_height(progress, params)
+    return momentum_drop * _cycle_height(progress, warmup_fraction)
 
 
-def _cycle_height(progress: float, params: Params) -> float:
+def _cycle_height(progress: float, peak: float) -> float:
     """0 at both ends, 1 at the peak, cosines between."""
-    peak = float(params["warmup_fraction"])
     distance = 1 - progress / peak if progress < peak else (progress - peak) / (1 - peak)
     return 0.5 * (1 + math.cos(math.pi * min(distance, 1.0)))
+
+
+def _one_cycle_code(params: Mapping[str, float], run: ChosenRun) -> str | None:
+    if run.momentum is None:
+        return None
+    lowest = max(0.0, run.momentum - params["momentum_drop"])
+    momentum = f"base_momentum={lowest:.6g}, max_momentum={run.momentum:.6g}"
+    return (
+        "# step it after each optimizer step\n"
+        "scheduler = torch.optim.lr_scheduler.OneCycleLR(\n"
+        f"    optimizer, total_steps=total_steps, max_lr={run.learning_rate!r},\n"
+        f"    pct_start={params['warmup_fraction']!r},"
+        f" {momentum if run.momentum else 'cycle_momentum=False'},\n)"
+    )
+
+
+def _plateau_code(params: Mapping[str, float], run: ChosenRun) -> str | None:
+    if params["warmup_fraction"]:
+        return None
+    return (
+        "# step it after each epoch with the validation score\n"
+        "scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(\n"
+        f"    optimizer, mode={run.direction[:3]!r}, factor={params['gamma']!r},"
+        f" patience={round(params['patience_fraction'] * run.epochs)},\n)"
+    )
 
 
 _GAMMA = ParameterSpec(
@@ -193,6 +238,7 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             source="torch.optim.lr_scheduler.ConstantLR with factor 1",
             parameters={"warmup_fraction": _WARMUP},
             factor=constant_factor,
+            lowers_rate=False,
         ),
         SchedulerSpec(
             name="linear",
@@ -310,6 +356,7 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             factor=one_cycle_factor,
             momentum_drop=one_cycle_momentum_drop,
             has_own_warmup=True,
+            torch_code=_one_cycle_code,
         ),
         SchedulerSpec(
             name="warmup_stable_decay",
@@ -340,6 +387,7 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
             },
             factor=constant_factor,
             stateful=True,
+            torch_code=_plateau_code,
         ),
     ),
 )

@@ -12,7 +12,7 @@ from bakeoff.storage import StudyFacts
 
 CUTS: Mapping[str, str] = {
     "time_up": "the time for the search was up",
-    "spent": "the seconds of its arm were spent",
+    "budget_used": "the seconds of its arm were spent",
 }
 """Decisions that end a run for reasons other than its results, and how they are described."""
 

@@ -155,7 +155,7 @@ class Driver:
         else:
             self._storage.unpause(run.trial_id)
             self._wait(run)
-        if promotion.is_spared:
+        if promotion.is_exempt:
             self._spare(run)
 
     def _wait(self, run: ActiveRun) -> None:
@@ -211,11 +211,11 @@ class Driver:
         self._observer.epoch(run.name, run.plan, result)
         decision: Decision = "continue"
         if result.epoch < max(run.stored, default=0):
-            source.told_again(run.number, run.plan, result)
+            source.update_seconds(run.number, run.plan, result)
         else:
             decision = source.decide(run.number, run.plan, result)
         run.is_held = decision == "pause"
-        if decision == "spare":
+        if decision == "exempt":
             self._spare(run)
         run.cut_by = decision if decision in CUTS else ""
         if event.waits or run.cut_by:

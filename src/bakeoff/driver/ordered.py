@@ -123,7 +123,7 @@ class Ordered:
             self._num_settled -= 1
             return self._search.restore(record)
         self._release_slots()
-        while not self._search.is_dealing and self._report_first():
+        while not self._search.has_next and self._report_first():
             self._release_slots()
         if not self._pauses:  # its epochs may be reported at once: they decide on no other run
             plan = self._search.restore(record)
@@ -149,12 +149,12 @@ class Ordered:
         if promotion is None or result.epoch != run.promoted_at:
             return "continue"
         run.promotion = None
-        return "spare" if promotion.is_spared else "continue"
+        return "exempt" if promotion.is_exempt else "continue"
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Pass the epoch on, unless epochs are reported in order anyway."""
         if not self._pauses:
-            self._search.told_again(number, plan, result)
+            self._search.update_seconds(number, plan, result)
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:
         """Note how a run ended. This is reported to the search when the run's turn comes."""
@@ -209,7 +209,7 @@ class Ordered:
         if not is_at_goal:
             self._report_end(number)
         elif decisions[-1] != "pause":
-            self._continue(Promotion(number, is_spared=decisions[-1] == "spare"))
+            self._continue(Promotion(number, is_exempt=decisions[-1] == "exempt"))
         return True
 
     def _continue(self, promotion: Promotion) -> None:

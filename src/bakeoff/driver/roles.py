@@ -27,7 +27,7 @@ class Source(Protocol):
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
         """Whether the run continues after this epoch, stops, or pauses until it is promoted."""
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Note an epoch of a resumed run that an earlier session already decided on."""
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:

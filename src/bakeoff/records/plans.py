@@ -7,10 +7,13 @@ from typing import Literal, NamedTuple
 from bakeoff.ranges import Params
 from bakeoff.records.runs import Phase, Purpose
 
-Decision = Literal["continue", "spare", "stop", "pause", "time_up", "spent"]
-"""What happens to a trial after an epoch. `spare` continues a trial that pruning would have ended.
-`time_up` (the search's time is over) and `spent` (the arm's budget is used up) end a trial for
-reasons that have nothing to do with the trial itself."""
+Decision = Literal["continue", "exempt", "stop", "pause", "time_up", "budget_used"]
+"""What happens to a trial after an epoch.
+
+`exempt` continues a trial that pruning would have ended. `time_up` (the search's time is over) and
+`budget_used` (the arm's seconds are used up) end a trial for reasons that have nothing to do with
+the trial itself.
+"""
 
 WarmStarts = Mapping[str, Sequence[Params]]
 """Configurations from another study by arm, best first."""
@@ -37,7 +40,7 @@ class Promotion(NamedTuple):
     """A paused trial continues."""
 
     number: int
-    is_spared: bool = False
+    is_exempt: bool = False
     """Whether pruning would have ended it. It continues because it is audited, or because pruning
     is switched off."""
 

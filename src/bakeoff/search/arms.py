@@ -5,10 +5,12 @@ next trial goes to the arm with the largest part of its budget left.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from bakeoff.components.objectives import further_objectives
+from bakeoff.components.pruners import PRUNERS, PrunerSettings
 from bakeoff.ranges import Params
 from bakeoff.records import (
     ArmRecord,
@@ -24,12 +26,12 @@ from bakeoff.records import (
     TrialRecord,
     WarmStarts,
 )
+from bakeoff.registry import resolve
 from bakeoff.search.cohorts import Cohorts, cohort_key
 from bakeoff.search.deadline import Deadline
-from bakeoff.search.halving import HalvedCohorts
 from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
-from bakeoff.search.pruners import PrunedCohorts, PrunerSettings, decision_epochs
+from bakeoff.search.pruners import PrunedCohorts
 from bakeoff.search.pruning_audit import PruningAudit, is_audited
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_trial_config, default_params
@@ -58,6 +60,7 @@ class Search:
         self._plans: dict[int, TrialPlan] = {}
         """Of trials that are charged and have not ended, by number."""
         self._audit = PruningAudit(config.objective)
+        self._pruner = PRUNERS[config.search.pruner]
         self._cohorts = self._build_cohorts(direction)
         self._notes: list[str] = []
         self._deadline = deadline
@@ -65,10 +68,9 @@ class Search:
 
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
-        if search.pruner == "halving":
-            return HalvedCohorts(
-                objective, self._sign, self._draws, self._audit.is_off, self._affords
-            )
+        if self._pruner.pauses:
+            build = cast("Callable[..., Cohorts]", resolve(str(self._pruner.build)))
+            return build(objective, self._sign, self._draws, self._audit.is_off, self._affords)
         settings = PrunerSettings(
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
@@ -85,7 +87,7 @@ class Search:
         return len(self._defaults_left) + sum(map(self.ledger.num_left, self._arms))
 
     @property
-    def is_dealing(self) -> bool:
+    def has_next(self) -> bool:
         """Whether there is a trial to hand out now."""
         if self._defaults_left and not self.is_closed:
             return True
@@ -140,7 +142,7 @@ class Search:
     def _next_stop(self, plan: TrialPlan, epoch: int) -> int:
         """Where a trial that goes on after `epoch` may pause next."""
         end = self._config.training.epochs
-        if self._config.search.pruner != "halving":
+        if not self._pruner.pauses:
             return end  # it stops for good or not at all: all of it is reserved
         return next((one for one in plan.decision_epochs if one > epoch), end)
 
@@ -179,7 +181,7 @@ class Search:
             params=params,
             seed=seed,
             phase=phase,
-            decision_epochs=decision_epochs(search.pruner, trial_config),
+            decision_epochs=self._cohorts.decision_epochs(trial_config),
             audited=is_audited(index, search.budget.trials, search.audit),
         )
 
@@ -221,12 +223,12 @@ class Search:
         if self._is_time_up():
             return "time_up"
         if plan.phase != "default" and self.ledger.is_spent(plan.arm):
-            return "spent"
+            return "budget_used"
         if result.epoch not in plan.decision_epochs:
             return "continue"
         return self._decide(number, plan)
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Learn the seconds, which the storage keeps of ended and paused trials only."""
         if plan.phase != "default":
             self.ledger.charge(number, result)
@@ -289,5 +291,5 @@ class Search:
                 if known
                 else None
             )
-        is_ranked = self._config.search.pruner == "halving" or self._further
+        is_ranked = self._pruner.pauses or self._further
         return None if is_ranked else (Standing(1, -float(record.epochs_run), value),)

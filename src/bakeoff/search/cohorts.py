@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bakeoff.ranges import Params
-from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialRecord
+from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialConfig, TrialRecord
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
@@ -21,6 +21,14 @@ def cohort_key(arm: str, params: Params) -> CohortKey:
 
 class Cohorts(Protocol):
     """Decides, cohort by cohort, which trials of a study go on."""
+
+    def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
+        """The epochs after which a trial may be stopped or paused.
+
+        They are never the first epoch, never in warm-up, and never the last epoch, when there is
+        nothing left to save.
+        """
+        ...
 
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """A new trial joins its cohort; an audited one is never ended by it."""

@@ -147,7 +147,7 @@ class Confirmation:
         """Confirmation runs are never pruned."""
         return "continue"
 
-    def told_again(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
         """Nothing more is to be learnt from it."""
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:  # noqa: ARG002

@@ -1,7 +1,7 @@
 """Designs: configurations that are fixed before the first trial, as a function of the index."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from math import gcd
 
@@ -63,9 +63,3 @@ class GridPoints:
     def __call__(self, index: int) -> Params:
         """The point of the arm's trial `index`; there are as many trials as points, or fewer."""
         return self._grid[(self._first + index * self._step) % self._grid.size]
-
-
-DESIGNS: Mapping[str, Callable[[ArmRecord, int, SearchConfig], Design]] = {
-    "sobol": SobolPoints,
-    "grid": GridPoints,
-}

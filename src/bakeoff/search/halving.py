@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bakeoff.components.pruners import FIRST_DECISION
 from bakeoff.records import (
     Decision,
     EpochResult,
@@ -35,8 +36,6 @@ SPACING = 3
 """Rungs are this factor apart, so that most epochs go to new configurations, few to the last rung:
 with 4 and 3, a rung costs at most two thirds of the one below it."""
 NUM_RUNGS = 3
-FIRST_RUNG = 2
-"""The first evaluation of a run decides nothing."""
 
 
 def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
@@ -48,7 +47,7 @@ def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
     """
     epochs = config.training.epochs
     warmup = float(config.scheduler_params.get("warmup_fraction", 0.0)) * epochs
-    first = max(FIRST_RUNG, math.floor(warmup) + 1)
+    first = max(FIRST_DECISION, math.floor(warmup) + 1)
     parts = (SPACING**power for power in range(NUM_RUNGS, 0, -1))
     rungs = {max(first, math.floor(warmup + (epochs - warmup) / part)) for part in parts}
     return tuple(sorted(rung for rung in rungs if rung < epochs))
@@ -299,6 +298,10 @@ class HalvedCohorts:
         self._draws = draws
         self._cohorts: dict[CohortKey, Halving] = defaultdict(Halving)
 
+    def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
+        """See `Cohorts`; these are the rungs."""
+        return rung_epochs(config)
+
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """A new trial joins its cohort."""
         self._cohorts[key].start(number)
@@ -327,13 +330,13 @@ class HalvedCohorts:
             return "continue"
         if self._spares(key, number):
             cohort.promote(number)
-            return "spare"
+            return "exempt"
         return "pause"
 
     def _spares(self, key: CohortKey, number: int) -> bool:
         """Whether a trial that nothing else would promote goes on all the same."""
-        is_spared = number in self._audited[key] or self._is_off(key)
-        return is_spared and not self._draws(key[0]) and self._affords(number)
+        is_exempt = number in self._audited[key] or self._is_off(key)
+        return is_exempt and not self._draws(key[0]) and self._affords(number)
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """A stored trial is paused."""
@@ -341,14 +344,14 @@ class HalvedCohorts:
 
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, if any; spared ones come last."""
-        found, is_spared = self._promotable(), False
+        found, is_exempt = self._promotable(), False
         if found is None:
-            found, is_spared = self._spared(), True
+            found, is_exempt = self._spared(), True
         if found is None:
             return None
         key, number = found
         self._cohorts[key].promote(number)
-        return Promotion(number, is_spared)
+        return Promotion(number, is_exempt)
 
     def _spared(self) -> tuple[CohortKey, int] | None:
         for key in self._in_turn():

@@ -6,17 +6,23 @@ different rungs and schedules can stand in one list. A proposal follows from the
 arm, the index and this list: after a restart it is the same again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
+from typing import cast
 
 from optuna.trial import FixedTrial, create_trial
 
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase, Standings, StudyConfig
-from bakeoff.search.designs import DESIGNS, Design
-from bakeoff.search.samplers import SAMPLERS, Told, propose_randomly
+from bakeoff.registry import resolve
+from bakeoff.search.designs import Design
+from bakeoff.search.samplers import Told, propose_randomly
 from bakeoff.seeding import derive_seed
 from bakeoff.space import complete, suggest, suggest_jointly
+
+Propose = Callable[[ArmRecord, int, Sequence[Told]], Params]
+"""Maps an arm, a seed and the known trials of the arm to the next configuration."""
 
 TOLD_BEST = 100
 TOLD_LATEST = 200
@@ -42,21 +48,20 @@ class ArmSampler:
             index: Of the proposal; its random numbers follow from it.
             standings: What is known of the arm's trials, by number: one standing per objective.
         """
-        if self._spec.propose is None:
-            return self._designed()(index), "design"
+        if self._spec.design is not None:
+            return self._points(self._spec.design)(index), "design"
         seed = derive_seed(self._seed, "sampler", self._arm.name, index)
-        if self._is_random(index):
+        if index < self._search.startup_trials or not self._spec.learns:
             return propose_randomly(self._arm, seed), "random"
-        return self._spec.propose(self._arm, seed, self._told(standings)), "model"
+        propose = cast("Propose", resolve(str(self._spec.propose)))
+        return propose(self._arm, seed, self._told(standings)), "model"
 
-    def _designed(self) -> Design:
+    def _points(self, reference: str) -> Design:
         if self._design is None:
             seed = derive_seed(self._seed, "design", self._arm.name)
-            self._design = DESIGNS[self._search.sampler](self._arm, seed, self._search)
+            build = cast("Callable[..., Design]", resolve(reference))
+            self._design = build(self._arm, seed, self._search)
         return self._design
-
-    def _is_random(self, index: int) -> bool:
-        return index < self._search.startup_trials or self._search.sampler == "random"
 
     def _told(self, standings: Mapping[int, Standings]) -> list[Told]:
         """The trials with a standing, in the order they began; of many, the best and the latest.

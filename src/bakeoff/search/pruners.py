@@ -5,22 +5,14 @@ Every cohort is an in-memory Optuna study of its own.
 
 import math
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from typing import cast
 
 import optuna
-from optuna.pruners import (
-    BasePruner,
-    HyperbandPruner,
-    MedianPruner,
-    NopPruner,
-    PatientPruner,
-    PercentilePruner,
-    ThresholdPruner,
-)
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from bakeoff.ranges import Params
+from bakeoff.components.pruners import FIRST_DECISION, PRUNERS, PrunerSettings, PrunerSpec
 from bakeoff.records import (
     Decision,
     Direction,
@@ -29,130 +21,25 @@ from bakeoff.records import (
     TrialConfig,
     TrialRecord,
 )
-from bakeoff.registry import Registry
+from bakeoff.registry import resolve
 from bakeoff.search.cohorts import CohortKey
 from bakeoff.search.experimental import experimental_accepted
-from bakeoff.search.halving import FIRST_RUNG, rung_epochs
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrunerSettings:
-    """What a pruner is built from."""
-
-    startup_trials: int
-    """Complete trials that a cohort needs first."""
-    epochs: int
-    params: Params = field(default_factory=dict)
-    """Its own settings by name."""
-    looks_back: bool = False
-    """Whether a trial is compared only with those that had ended when it began, so that its end
-    depends on no order of events."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrunerSpec:
-    """A pruner that a study file may name."""
-
-    name: str
-    description: str
-    build: Callable[[PrunerSettings], BasePruner] | None
-    """None for our own halving."""
-    remembers: bool = False
-    """Whether it notes what it saw at each decision, so that it must see all of them again after
-    a restart."""
-
-
-def _build_median(settings: PrunerSettings) -> BasePruner:
-    return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=0)
-
-
-def _build_percentile(settings: PrunerSettings) -> BasePruner:
-    return PercentilePruner(
-        float(settings.params["percentile"]), n_startup_trials=settings.startup_trials
-    )
-
-
-def _build_hyperband(settings: PrunerSettings) -> BasePruner:
-    return HyperbandPruner(
-        min_resource=FIRST_RUNG,
-        max_resource=max(FIRST_RUNG, settings.epochs),
-        reduction_factor=int(settings.params["reduction"]),
-    )
-
-
-def _build_patient(settings: PrunerSettings) -> BasePruner:
+def build_patient(*, startup_trials: int, patience: int, min_delta: float) -> BasePruner:
+    """The median pruner, for trials that have stopped improving."""
     with experimental_accepted():
         return PatientPruner(
-            _build_median(settings),
-            patience=int(settings.params["patience"]),
-            min_delta=float(settings.params["min_delta"]),
+            MedianPruner(n_startup_trials=startup_trials), patience=patience, min_delta=min_delta
         )
 
 
-def _build_threshold(settings: PrunerSettings) -> BasePruner:
-    bounds = {name: float(value) for name, value in settings.params.items()}
-    return ThresholdPruner(lower=bounds.get("lower"), upper=bounds.get("upper"))
-
-
-PRUNERS = Registry(
-    "pruner",
-    (
-        PrunerSpec(
-            name="none", description="every trial runs to the end", build=lambda _: NopPruner()
-        ),
-        PrunerSpec(
-            name="halving",
-            description="pause a trial at 1/27, 1/9 and 1/3 of its schedule, until it is in its"
-            " cohort's best quarter",
-            build=None,
-        ),
-        PrunerSpec(
-            name="median",
-            description="stop a trial whose best value is below its cohort's median at that epoch",
-            build=_build_median,
-        ),
-        PrunerSpec(
-            name="percentile",
-            description="stop a trial whose best value is not in its cohort's best `percentile` %"
-            " (default 25) at that epoch",
-            build=_build_percentile,
-        ),
-        PrunerSpec(
-            name="hyperband",
-            description="successive halving by `reduction` (default 3) without promotion, in"
-            " brackets that begin later and later",
-            build=_build_hyperband,
-            remembers=True,
-        ),
-        PrunerSpec(
-            name="patient",
-            description="as median, once a trial has not improved by `min_delta` (default 0) for"
-            " `patience` epochs (default 3)",
-            build=_build_patient,
-        ),
-        PrunerSpec(
-            name="threshold",
-            description="stop a trial that is below `lower` or above `upper`; trials stay"
-            " independent of each other",
-            build=_build_threshold,
-        ),
-    ),
-)
-
-
-def decision_epochs(pruner: str, config: TrialConfig) -> tuple[int, ...]:
-    """The epochs after which a trial may be stopped.
-
-    Never after the first evaluation, never before warm-up has ended, and not after the last epoch,
-    when nothing is left to save.
-    """
-    if pruner == "none":
-        return ()
-    if pruner == "halving":
-        return rung_epochs(config)
-    epochs = config.training.epochs
-    warmup = float(config.scheduler_params.get("warmup_fraction", 0.0))
-    return tuple(epoch for epoch in range(2, epochs) if epoch > warmup * epochs)
+def build_pruner(spec: PrunerSpec, settings: PrunerSettings) -> BasePruner:
+    """The Optuna pruner that an entry names."""
+    if spec.build is None:
+        return NopPruner()
+    build = cast("Callable[..., BasePruner]", resolve(spec.build))
+    return build(**spec.arguments(settings))
 
 
 class VisibleTrials(InMemoryStorage):
@@ -187,19 +74,14 @@ class Cohort:
             settings: Of the pruner.
             name: Decides, with the order of the trials, their brackets under hyperband.
 
-        Raises:
-            ValueError: The pruner is none of Optuna's.
         """
-        build = PRUNERS[pruner].build
-        if build is None:
-            raise ValueError(f"pruner {pruner!r} is none of Optuna's")
         self._storage = VisibleTrials()
         self._study = optuna.create_study(
             study_name=name,
             storage=self._storage,
             direction=direction,
             sampler=optuna.samplers.RandomSampler(seed=0),
-            pruner=build(settings),
+            pruner=build_pruner(PRUNERS[pruner], settings),
         )
         self._looks_back = settings.looks_back
         self._ended: set[int] = set()
@@ -286,6 +168,14 @@ class PrunedCohorts:
         self._objective = objective
         self._cohorts: dict[CohortKey, Cohort] = {}
 
+    def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
+        """See `Cohorts`; every epoch after warm-up, but for the first and the last."""
+        if self._pruner.build is None:
+            return ()
+        epochs = config.training.epochs
+        warmup = float(config.scheduler_params.get("warmup_fraction", 0.0)) * epochs
+        return tuple(epoch for epoch in range(FIRST_DECISION, epochs) if epoch > warmup)
+
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """See `Cohorts`."""
         if audited:
@@ -314,7 +204,7 @@ class PrunedCohorts:
         if not self._cohorts[key].should_prune(number):
             return "continue"
         is_off = number in self._off if self._settings.looks_back else self._is_off(key)
-        return "spare" if number in self._audited or is_off else "stop"
+        return "exempt" if number in self._audited or is_off else "stop"
 
     def take_up(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`; a study whose trials pause has another pruner."""

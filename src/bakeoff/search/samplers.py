@@ -4,7 +4,7 @@ A sampler that lives through a study has a state that a crash loses. One that is
 proposal, with a seed from (study, arm, index), proposes the same again from the same history.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -14,10 +14,10 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler,
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import MissingDependencyError
 from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase
-from bakeoff.registry import Registry
 from bakeoff.search.experimental import experimental_accepted
 from bakeoff.search.parzen import ParzenSampler
 from bakeoff.space import suggest, suggest_jointly
@@ -63,31 +63,12 @@ class KnownTrials(InMemoryStorage):
         return [*known, *super().get_all_trials(study_id, deepcopy, states)]
 
 
-Propose = Callable[[ArmRecord, int, Sequence[Told]], Params]
-"""From the arm, a seed and what is known of its trials, to the next configuration."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplerSpec:
-    """A sampler that a study file may name."""
-
-    name: str
-    description: str
-    propose: Propose | None = None
-    """None where the configurations are fixed before the first trial (`designs`)."""
-    package: str | None = None
-    """The optional package it needs; the extra `samplers` brings it."""
-    is_joint: bool = False
-    """Whether every trial must have every parameter: those that it does not have are told as the
-    middle of their ranges."""
-
-
 def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Params:  # noqa: ARG001
     """An independent draw."""
     return suggest(_study(RandomSampler(seed=seed)).ask(), arm)
 
 
-def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+def propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     """By our own estimator, or by Optuna's where there are several objectives."""
     if all(len(one.trial.values) == 1 for one in told):
         order = sorted(range(len(told)), key=lambda index: told[index].trial.values[0])
@@ -97,7 +78,8 @@ def _propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     return suggest(study.ask(), arm)
 
 
-def _propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+def propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+    """By Optuna's Gaussian process."""
     # The random first trials are dealt by `proposals`, so the sampler's own start-up is off here
     # and below.
     sampler = GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
@@ -106,7 +88,7 @@ def _propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     return suggest_jointly(study.ask(), arm)
 
 
-def _propose_cmaes(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
+def propose_cmaes(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
     """Live through the trials that a model proposed once more, and propose the next.
 
     Optuna keeps the state of CMA-ES with the trials it proposed. So each of those is asked for
@@ -160,46 +142,3 @@ def check_sampler(name: str) -> None:
             f"search.sampler = {name!r} needs the package {package!r};"
             " install it with `pip install 'bakeoff[samplers]'`"
         )
-
-
-SAMPLERS = Registry(
-    "sampler",
-    (
-        SamplerSpec(
-            name="random",
-            description="independent draws; every estimator of the report is valid",
-            propose=propose_randomly,
-        ),
-        SamplerSpec(
-            name="sobol",
-            description="a scrambled Sobol sequence over all parameters of the arm: random, but"
-            " evenly spread",
-        ),
-        SamplerSpec(
-            name="tpe",
-            description="tree-structured Parzen estimator after random first trials; the"
-            " parameters of a schedule are modelled jointly with all others",
-            propose=_propose_tpe,
-        ),
-        SamplerSpec(
-            name="gp",
-            description="Gaussian process after random first trials; a parameter that a trial"
-            " does not have counts as the middle of its range (a proposal takes about a second)",
-            propose=_propose_gp,
-            is_joint=True,
-        ),
-        SamplerSpec(
-            name="cmaes",
-            description="CMA-ES over the numbers, from the middle of the space on, for budgets of a"
-            " hundred trials and more; choices are left to TPE",
-            propose=_propose_cmaes,
-            package="cmaes",
-            is_joint=True,
-        ),
-        SamplerSpec(
-            name="grid",
-            description="every combination of `grid_points` values per range, in a random order;"
-            " at most one trial per point",
-        ),
-    ),
-)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import (
     Driver,
     InterruptedStudyError,
@@ -201,7 +202,7 @@ def _in_order(search: Search, config: StudyConfig, storage: Storage) -> Source:
     return Ordered(
         search,
         lag=config.search.lag,
-        pauses=config.search.pruner == "halving",
+        pauses=PRUNERS[config.search.pruner].pauses,
         num_settled=storage.num_settled(config.name),
     )
 

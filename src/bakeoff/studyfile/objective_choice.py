@@ -4,12 +4,10 @@ import json
 
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.objectives import COSTS, objective_names
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import StudyFileError, describe_unknown
 from bakeoff.records import Task
 from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection
-
-SINGLE_SAMPLERS = ("cmaes",)
-"""Samplers that Optuna offers for one objective only."""
 
 
 def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, ...]:
@@ -62,8 +60,8 @@ def check_search(section: SearchSection, objectives: tuple[str, ...]) -> None:
             f"search.pruner = {json.dumps(pruner)}: with several objectives nothing is pruned,"
             ' because a trial that is behind in one may lead in another; allowed is "none"'
         )
-    if section.sampler in SINGLE_SAMPLERS:
-        allowed = "random, sobol, tpe, gp, grid"
+    if not SAMPLERS[section.sampler].several_objectives:
+        allowed = ", ".join(spec.name for spec in SAMPLERS if spec.several_objectives)
         raise StudyFileError(
             f"search.sampler = {json.dumps(section.sampler)}: seeks one objective only; allowed"
             f" with several are {allowed}"

@@ -13,6 +13,7 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
@@ -152,6 +153,7 @@ def _check_names(file: StudyFile) -> None:
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
     _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
+    _check_known("search.sampler", [file.search.sampler], SAMPLERS)
     _check_optimizers(file)
     try:
         find_model(file.model.model)

@@ -5,32 +5,44 @@ is added to it; only what a missing value (None) means is written there by hand,
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.objectives import COSTS
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX
+from bakeoff.components.pruners import PRUNERS
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.records import ClassWeights, Sampling
+from bakeoff.registry import Registry
 from bakeoff.seeding import MAX_SEED
 
 SCHEMA_ID = "urn:bakeoff:study-file"
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
-PrunerName = Literal[
-    "none", "halving", "median", "percentile", "hyperband", "patient", "threshold", "wilcoxon"
-]
+
+
+def _one_of(registry: Registry[Any]) -> FieldInfo:
+    """A name in a registry, with the names that it has when the JSON schema is written."""
+    return cast(
+        "FieldInfo", Field(json_schema_extra=lambda schema: schema.update(enum=[*registry.names]))
+    )
+
+
+PrunerName = Annotated[str, _one_of(PRUNERS)]
 MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
 ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
 MAX_OBJECTIVES = 3
 """With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-OPTIMIZER_NAMES: list[JsonValue] = [
-    {"enum": [*OPTIMIZERS.names]},
-    {"pattern": f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"},
-]
+
+
+def _describe_optimizer_names(schema: dict[str, Any]) -> None:
+    pattern = f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"
+    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": pattern}]
 
 
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -179,35 +191,39 @@ class TrainingSection(_Section):
     and `--threads` decide; 1 thread if the study is repeatable."""
 
 
-class PrunerTable(_Section):
+def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:
+    """Write the settings of all pruners into the JSON schema of `PrunerTable`."""
+    _add_defaults(schema, section)
+    for spec in PRUNERS:
+        for name, one in spec.parameters.items():
+            default = "no limit" if one.default is None else json.dumps(one.default)
+            schema["properties"][name] = {
+                "type": "integer" if one.is_whole else "number",
+                "description": f"{spec.name}: {one.description}. Default: {default}.",
+            } | ({} if one.default is None else {"default": one.default})
+    schema["additionalProperties"] = False
+
+
+class PrunerTable(BaseModel):
     """`{ name = "percentile", percentile = 25 }`: a pruner with settings of its own."""
 
+    model_config = SETTINGS | ConfigDict(extra="allow", json_schema_extra=_describe_pruners)
+
+    __pydantic_extra__: dict[str, int | float] = Field(init=False)
     name: PrunerName
     """The pruner that these settings are for."""
-    percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
-    """percentile: percent of the trials that continue at an epoch. Default: 25.0."""
-    reduction: Annotated[int, Field(ge=2, le=100)] | None = None
-    """hyperband: factor by which a bracket reduces its trials at each rung. Default: 3."""
-    patience: PositiveInt | None = None
-    """patient: epochs without improvement after which a trial is pruned. Default: 3."""
-    min_delta: Annotated[float, Field(ge=0)] | None = None
-    """patient: smallest improvement that counts, in units of the objective. Default: 0.0."""
-    lower: float | None = None
-    """threshold: prunes a trial below this value of the objective. Default: no limit."""
-    upper: float | None = None
-    """threshold: prunes a trial above this value of the objective. Default: no limit."""
 
 
 class SearchSection(_Section):
     """What is searched, with which budget."""
 
     optimizers: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"anyOf": OPTIMIZER_NAMES})]],
+        list[Annotated[str, Field(json_schema_extra=_describe_optimizer_names)]],
         Field(min_length=1),
     ]
     """The optimizers to compare (`study optimizers` lists them)."""
     schedulers: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]],
+        list[Annotated[str, _one_of(SCHEDULERS)]],
         Field(min_length=1),
     ] = ["constant"]
     """The learning-rate schedules to search or compare (`study schedulers` lists them)."""
@@ -218,7 +234,7 @@ class SearchSection(_Section):
     """Budget of each arm in epochs. Default: no limit."""
     seconds_per_arm: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Budget of each arm in seconds of training and evaluation. Default: no limit."""
-    sampler: Literal["random", "sobol", "tpe", "gp", "cmaes", "grid"] = "tpe"
+    sampler: Annotated[str, _one_of(SAMPLERS)] = "tpe"
     """What proposes the hyperparameters of a trial."""
     pruner: PrunerName | PrunerTable = "halving"
     """What stops bad trials early: a name, or a table with its settings."""

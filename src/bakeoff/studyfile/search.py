@@ -1,35 +1,18 @@
 """What `[search]` means: the sampler, the pruner with its settings, the budget."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bakeoff.errors import StudyFileError
+from bakeoff.components.pruners import PRUNERS, REFUSED_PRUNERS, PrunerSpec
+from bakeoff.components.samplers import SAMPLERS
+from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.ranges import ParamValue
 from bakeoff.records import Budget, SearchConfig, StudyConfig
 from bakeoff.studyfile.arm_parameters import arm_space
 from bakeoff.studyfile.grid import Grid
 from bakeoff.studyfile.repeatable import lag_of
 from bakeoff.studyfile.schema import PrunerTable, SearchSection
-
-PRUNER_PARAMS: Mapping[str, Mapping[str, ParamValue | None]] = {
-    "none": {},
-    "halving": {},
-    "median": {},
-    "percentile": {"percentile": 25.0},
-    "hyperband": {"reduction": 3},
-    "patient": {"patience": 3, "min_delta": 0.0},
-    "threshold": {"lower": None, "upper": None},
-}
-"""The settings each pruner has, with their defaults; None is no limit."""
-WILCOXON = (
-    "is for trials that report scores of the same independent instances (folds, problems);"
-    " the epochs of one training run depend on each other, so its test says nothing here;"
-    ' "median" compares trials epoch by epoch'
-)
-DESIGNED = ("random", "sobol", "grid")
-"""Samplers that learn nothing, so that no trial is a first one."""
-
 
 DEFAULT_TRIALS = 20
 """Per arm, where no budget is given."""
@@ -84,7 +67,7 @@ def _resolve_budget(section: SearchSection, run_epochs: int) -> Budget:
 
 
 def _startup_trials(section: SearchSection, budget: Budget, run_epochs: int) -> int:
-    if section.sampler in DESIGNED and budget.trials is not None:
+    if not SAMPLERS[section.sampler].learns and budget.trials is not None:
         return budget.trials
     num_runs = budget.num_whole_runs(run_epochs)
     return section.startup_trials or (10 if num_runs is None else min(10, max(1, num_runs // 2)))
@@ -92,33 +75,34 @@ def _startup_trials(section: SearchSection, budget: Budget, run_epochs: int) -> 
 
 def _resolve_pruner(given: str | PrunerTable) -> tuple[str, dict[str, ParamValue]]:
     table = given if isinstance(given, PrunerTable) else PrunerTable.model_validate({"name": given})
-    if table.name == "wilcoxon":
-        raise StudyFileError(f'search.pruner = "wilcoxon": {WILCOXON}')
-    known = PRUNER_PARAMS[table.name]
-    named = {key: getattr(table, key) for key in table.model_fields_set - {"name"}}
-    for key, value in named.items():
-        if key not in known:
-            allowed = ", ".join(known) or "none"
-            raise StudyFileError(
-                f"search.pruner.{key} = {json.dumps(value)}: not a setting of {table.name!r};"
-                f" allowed: {allowed}"
-            )
-    params = {key: value for key, value in {**known, **named}.items() if value is not None}
-    if table.name == "threshold":
-        _check_thresholds(params)
-    return table.name, params
+    if table.name in REFUSED_PRUNERS:
+        raise StudyFileError(f'search.pruner = "{table.name}": {REFUSED_PRUNERS[table.name]}')
+    try:
+        spec = PRUNERS[table.name]
+    except UsageError as error:
+        raise StudyFileError(f"search.pruner: {error}") from None
+    params: dict[str, ParamValue] = {
+        key: one.default for key, one in spec.parameters.items() if one.default is not None
+    }
+    for key, value in (table.__pydantic_extra__ or {}).items():
+        params[key] = _pruner_value(spec, key, value)
+    problem = spec.find_problem(params)
+    if problem is not None:
+        raise StudyFileError(f'search.pruner = "{spec.name}": {problem}')
+    return spec.name, params
 
 
-def _check_thresholds(params: Mapping[str, ParamValue]) -> None:
-    if not params:
-        raise StudyFileError(
-            'search.pruner = "threshold": needs lower or upper, in units of the objective:'
-            ' { name = "threshold", lower = 0.2 }'
-        )
-    if len(params) > 1 and float(params["lower"]) >= float(params["upper"]):
-        raise StudyFileError(
-            f"search.pruner.lower = {params['lower']}: must be below upper = {params['upper']}"
-        )
+def _pruner_value(spec: PrunerSpec, key: str, value: float) -> float:
+    shown = f"search.pruner.{key} = {json.dumps(value)}"
+    if key not in spec.parameters:
+        allowed = ", ".join(spec.parameters) or "none"
+        raise StudyFileError(f"{shown}: not a setting of {spec.name!r}; allowed: {allowed}")
+    parameter = spec.parameters[key]
+    if parameter.is_whole and not isinstance(value, int):
+        raise StudyFileError(f"{shown}: must be a whole number")
+    if value not in parameter.limits:
+        raise StudyFileError(f"{shown}: must be {parameter.limits}")
+    return value if parameter.is_whole else float(value)
 
 
 def fit_to_grid(config: StudyConfig, arms: Sequence[str], *, is_budget_given: bool) -> StudyConfig:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import find_optimizer, torch_arguments
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
 from bakeoff.data.inputs import input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
-from bakeoff.ranges import Params, ParamValue
+from bakeoff.ranges import Params
 from bakeoff.records import Task
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
@@ -27,7 +27,6 @@ IMAGE_NDIM = 3
 """(C, H, W)"""
 MATRIX_NDIM = 2
 """Weights of fewer dimensions are norms and biases."""
-TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
 
 def build_model(
@@ -191,18 +190,6 @@ def hidden_weights(model: nn.Module) -> set[int]:
         if weights.requires_grad and weights.ndim >= MATRIX_NDIM and id(weights) not in embeddings
     ]
     return set(matrices[:-1])
-
-
-def torch_arguments(params: Params) -> dict[str, Any]:
-    """Our parameter names as torch's arguments: `learning_rate` is `lr`, beta1 and 2 `betas`."""
-    arguments: dict[str, ParamValue | tuple[ParamValue, ...]] = {
-        TORCH_NAMES.get(name, name): value
-        for name, value in params.items()
-        if name not in {"beta1", "beta2"}
-    }
-    if "beta1" in params:
-        arguments["betas"] = (params["beta1"], params["beta2"])
-    return arguments
 
 
 def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:

@@ -101,7 +101,7 @@ class Schedule:
         for group, rate in zip(groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
         if self._spec.momentum_drop is not None:
-            drop = self._spec.momentum_drop(self.progress, self._params)
+            drop = self._spec.momentum_drop(self.progress, **self._params)
             for group, momentum in zip(groups, self._base_momenta, strict=True):
                 _set_momentum(group, momentum, drop)
 

@@ -98,7 +98,11 @@ def test_a_trial_whose_arm_has_spent_its_seconds_stops_after_its_epoch():
         EpochResult(epoch=epoch, metrics={"accuracy": 0.5}, train_seconds=8, evaluate_seconds=2)
         for epoch in range(1, 4)
     ]
-    assert [search.decide(0, plan, one) for one in results] == ["continue", "continue", "spent"]
+    assert [search.decide(0, plan, one) for one in results] == [
+        "continue",
+        "continue",
+        "budget_used",
+    ]
 
 
 def test_an_epoch_told_again_is_charged_once_with_its_seconds():

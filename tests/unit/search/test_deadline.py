@@ -18,7 +18,7 @@ def test_a_duration_is_hours_minutes_and_seconds(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2 h", "0m", "2d", "2h30", "1e3s"])
 def test_what_is_no_duration_is_refused_with_what_is_allowed(text):
-    with pytest.raises(UsageError, match="is no duration; allowed are 2h, 90m"):
+    with pytest.raises(UsageError, match="is not a duration; examples are 2h, 90m"):
         parse_duration(text)
 
 

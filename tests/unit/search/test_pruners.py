@@ -2,13 +2,13 @@ import itertools
 
 import pytest
 
+from bakeoff.components.pruners import PRUNERS, PrunerSettings
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.records import EpochResult
-from bakeoff.search.pruners import PRUNERS, Cohort, PrunedCohorts, PrunerSettings, decision_epochs
-from bakeoff.search.samplers import SAMPLERS
+from bakeoff.search.pruners import Cohort, PrunedCohorts, build_pruner
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
 from bakeoff.studyfile.schema import SearchSection
-from bakeoff.studyfile.search import PRUNER_PARAMS
 from study_examples import study_document
 
 SETTINGS = {
@@ -34,7 +34,9 @@ def test_a_trial_is_never_stopped_at_its_first_evaluation_or_during_warmup(
 ):
     params = dict(default_params(build_arms(config)[0], "mlp"))
     params["constant.warmup_fraction"] = warmup
-    assert decision_epochs(pruner, build_trial_config(config, params, seed=0)) == expected
+    settings = PrunerSettings(startup_trials=1, epochs=config.training.epochs)
+    cohorts = PrunedCohorts(pruner, "accuracy", "maximize", settings)
+    assert cohorts.decision_epochs(build_trial_config(config, params, seed=0)) == expected
 
 
 def cohort_after(
@@ -157,12 +159,10 @@ def test_a_failed_trial_is_no_measure_for_others():
 
 
 def test_the_study_file_allows_exactly_the_registered_samplers_and_pruners():
-    """And wilcoxon, to say why not."""
     schema = SearchSection.model_json_schema()
     assert schema["properties"]["sampler"]["enum"] == list(SAMPLERS.names)
     allowed = schema["$defs"]["PrunerTable"]["properties"]["name"]["enum"]
-    assert sorted(allowed) == sorted([*PRUNERS.names, "wilcoxon"])
-    assert sorted(PRUNER_PARAMS) == sorted(PRUNERS.names)
+    assert sorted(allowed) == sorted(PRUNERS.names)
 
 
 @pytest.mark.parametrize("pruner", OPTUNAS)
@@ -170,6 +170,5 @@ def test_every_pruner_that_the_study_file_offers_can_be_built(pruner):
     table = {"name": pruner, **SETTINGS.get(pruner, {})}
     search = resolve_study(study_document(search={"pruner": table})).search
     assert (search.pruner, search.pruner_params) == (pruner, SETTINGS.get(pruner, {}))
-    assert PRUNERS[pruner].build(
-        PrunerSettings(startup_trials=3, epochs=10, params=search.pruner_params)
-    )
+    settings = PrunerSettings(startup_trials=3, epochs=10, params=search.pruner_params)
+    assert build_pruner(PRUNERS[pruner], settings)

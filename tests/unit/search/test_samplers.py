@@ -9,11 +9,12 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 
+from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import MissingDependencyError, StudyFileError
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import ArmRecord
 from bakeoff.search.proposals import ArmSampler
-from bakeoff.search.samplers import SAMPLERS, check_sampler
+from bakeoff.search.samplers import check_sampler, propose_tpe
 from bakeoff.space import build_arms, suggest
 from bakeoff.studyfile import resolve_study
 from bakeoff.studyfile.grid import Grid, grid_values
@@ -29,7 +30,7 @@ SPACE = {
 }
 ARM = ArmRecord(name="sgd", space=SPACE)
 STARTUP = 8
-MODELS = [name for name in SAMPLERS.names if SAMPLERS[name].propose and name != "random"]
+MODELS = [spec.name for spec in SAMPLERS if spec.propose and spec.learns]
 
 
 def sampler_of(name, seed=3, arm=ARM):
@@ -251,4 +252,4 @@ def test_of_two_objectives_tpe_proposes_what_it_would_in_an_ordinary_study_of_th
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=tpe)
         study.add_trials([one.trial for one in told])
         expected = suggest(study.ask(), ARM)
-        assert SAMPLERS["tpe"].propose(ARM, seed, told) == expected
+        assert propose_tpe(ARM, seed, told) == expected

@@ -32,13 +32,13 @@ def test_a_pruner_is_named_alone_or_with_its_settings(given, name, params):
     ("given", "message"),
     [
         ("wilcoxon", 'search.pruner = "wilcoxon": is for trials that report scores of the same'),
-        ("medan", 'search.pruner = "medan": input should be'),
+        ("medan", "search.pruner: unknown pruner 'medan'; did you mean 'median'?"),
         ("threshold", 'search.pruner = "threshold": needs lower or upper'),
         ({"name": "median", "patience": 3}, "search.pruner.patience = 3: not a setting of 'median'; allowed: none"),
         ({"name": "patient", "reduction": 3}, "not a setting of 'patient'; allowed: patience, min_delta"),
-        ({"name": "percentile", "percentile": 0}, "search.pruner.percentile = 0: input should be greater than 0"),
-        ({"name": "threshold", "lower": 1.0, "upper": 0.5}, "search.pruner.lower = 1.0: must be below upper = 0.5"),
-        ({"name": "threshold", "low": 1.0}, "search.pruner.low: unknown key 'low'"),
+        ({"name": "percentile", "percentile": 0}, "search.pruner.percentile = 0: must be above 0 and below 100"),
+        ({"name": "threshold", "lower": 1.0, "upper": 0.5}, 'search.pruner = "threshold": lower = 1.0 must be below upper = 0.5'),
+        ({"name": "threshold", "low": 1.0}, "search.pruner.low = 1.0: not a setting of 'threshold'; allowed: lower, upper"),
     ],
     ids=str,
 )  # fmt: skip

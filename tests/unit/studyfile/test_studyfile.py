@@ -29,7 +29,7 @@ GOOD = Path(__file__).parents[3] / "studies" / "digits.toml"
         ("search", {"trials_per_arms": 3}, "unknown key 'trials_per_arms'; did you mean 'trials_per_arm'"),
         ("search", {"trials_per_arm": 0}, "search.trials_per_arm = 0"),
         ("search", {"trials_per_arm": 10**12}, "search.trials_per_arm = 1000000000000"),
-        ("search", {"sampler": "tpee"}, "search.sampler = \"tpee\": input should be 'random', 'sobol', 'tpe'"),
+        ("search", {"sampler": "tpee"}, "search.sampler: unknown sampler 'tpee'; did you mean 'tpe'?"),
         ("search", {"pruner": 3}, "search.pruner = 3"),
         ("training", {"epochs": "10"}, 'training.epochs = "10"'),
         ("training", {"epochs": 0}, "training.epochs = 0"),

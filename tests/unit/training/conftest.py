@@ -2,30 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
+from bakeoff.records import TrialConfig
+from run_examples import small_run
 
 MakeConfig = Callable[..., TrialConfig]
-
-RUN = TrialConfig(
-    optimizer="adamw",
-    optimizer_params={},
-    scheduler="cosine",
-    scheduler_params={},
-    model="mlp",
-    model_params={"width": 16, "depth": 1},
-    data=DataConfig(dataset="digits", train_samples=161),
-    training=TrainingConfig(epochs=3, batch_size=32, precision="fp32"),
-    objective="accuracy",
-    score_rule="best_epoch",
-    seed=1,
-    split_seed=0,
-)
 
 OWN_MODELS = '''
 import random
@@ -106,20 +91,7 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def make_config() -> MakeConfig:
     """Build a small run; keywords of TrainingConfig and DataConfig go where they belong."""
-
-    def make(**changes: object) -> TrialConfig:
-        data = {name: changes.pop(name) for name in DataConfig.__annotations__ if name in changes}
-        training = {
-            name: changes.pop(name) for name in TrainingConfig.__annotations__ if name in changes
-        }
-        return replace(
-            RUN,
-            data=replace(RUN.data, **data),  # type: ignore[arg-type]
-            training=replace(RUN.training, **training),  # type: ignore[arg-type]
-            **changes,  # type: ignore[arg-type]
-        )
-
-    return make
+    return small_run
 
 
 @pytest.fixture

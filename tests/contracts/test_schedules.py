@@ -1,3 +1,5 @@
+"""What every registered schedule must do, and known values of each."""
+
 import math
 
 import pytest
@@ -97,14 +99,14 @@ def test_factor_has_the_known_value(name: str, progress: float, expected: float)
 )
 def test_cosine_restarts_where_its_cycles_end(growth: int, restarts: tuple[float, float]) -> None:
     spec = SCHEDULERS["cosine_restarts"]
-    params = params_of(spec, num_cycles=3, cycle_growth=growth)
-    assert [spec.factor(restart, params) for restart in restarts] == pytest.approx([1.0, 1.0])
-    before = [spec.factor(restart - 1e-6, params) for restart in restarts]
+    params = {"num_cycles": 3, "cycle_growth": growth}
+    assert [spec.factor(restart, **params) for restart in restarts] == pytest.approx([1.0, 1.0])
+    before = [spec.factor(restart - 1e-6, **params) for restart in restarts]
     assert before == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_one_cycle_takes_most_off_the_momentum_at_the_peak() -> None:
     spec = SCHEDULERS["one_cycle"]
     assert spec.momentum_drop is not None
-    drops = [spec.momentum_drop(progress, params_of(spec)) for progress in (0, 0.15, 0.3, 1)]
+    drops = [spec.momentum_drop(progress, **params_of(spec)) for progress in (0, 0.15, 0.3, 1)]
     assert drops == pytest.approx([0.0, 0.05, 0.1, 0.0])

@@ -1,6 +1,5 @@
 """The table optimizer x schedule x precision, cell by cell: it trains, or is refused beforehand."""
 
-from collections.abc import Callable
 from itertools import product
 from math import isfinite
 
@@ -10,12 +9,10 @@ from bakeoff.components.compatibility import allowed_schedulers, find_conflict
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import StudyFileError, UsageError
-from bakeoff.records import TrialConfig
 from bakeoff.studyfile import resolve_study
 from bakeoff.training import loop
+from run_examples import small_run
 from study_examples import study_document
-
-MakeConfig = Callable[..., TrialConfig]
 
 PACKAGES = ("pytorch_optimizer:Lion", "pytorch_optimizer:ScheduleFreeSGD")
 CELLS = list(product((*OPTIMIZERS.names, *PACKAGES), SCHEDULERS.names, ("fp32", "bf16", "fp16")))
@@ -32,10 +29,10 @@ def study_of(optimizer: str, scheduler: str, precision: str) -> dict[str, object
 
 @pytest.mark.parametrize(("optimizer", "scheduler", "precision"), POSSIBLE)
 def test_possible_cell_is_accepted_and_trains(
-    make_config: MakeConfig, optimizer: str, scheduler: str, precision: str
+    optimizer: str, scheduler: str, precision: str
 ) -> None:
     resolve_study(study_of(optimizer, scheduler, precision))
-    config = make_config(
+    config = small_run(
         optimizer=optimizer,
         optimizer_params={"learning_rate": 1e-3},
         scheduler=scheduler,

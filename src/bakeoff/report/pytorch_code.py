@@ -1,0 +1,174 @@
+"""A chosen configuration as PyTorch code that builds the optimizer and the schedule.
+
+Everything here follows from the entries of `OPTIMIZERS` and `SCHEDULERS`: a schedule's code is the
+source of the very function that trained.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer, torch_arguments
+from bakeoff.components.parameters import complete_params
+from bakeoff.components.schedulers import (
+    SCHEDULERS,
+    WARMUP_START,
+    ChosenRun,
+    SchedulerSpec,
+)
+from bakeoff.errors import UsageError
+from bakeoff.ranges import Params, ParamValue, owned_params
+from bakeoff.records import StudyRecord
+from bakeoff.report.figures.style import printable
+
+PARAMETER_GROUPS = """\
+# no weight decay on norms and biases
+groups = [
+    {"params": [p for p in model.parameters() if p.ndim >= 2]},
+    {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+]"""
+
+MAX_LINE = 88
+"""Characters of a line of code that fit into a report, also on paper."""
+
+
+def pytorch_code(params: Params, study: StudyRecord) -> str:
+    """Lines that build the optimizer and the schedule; what cannot be built is a comment.
+
+    They expect `torch`, `math`, `model`, and `total_steps`, the optimizer steps of the whole run.
+    """
+    name, scheduler = str(params.get("optimizer", "")), str(params.get("scheduler", ""))
+    recorded = owned_params(params, name)
+    complete: Params = {}
+    is_split = False
+    try:
+        optimizer = find_optimizer(name)
+        complete = complete_params(name, optimizer.parameters, recorded)
+    except UsageError:
+        parts = [_comment(f"optimizer {name or 'not recorded'}: {recorded}")]
+    else:
+        is_split = optimizer.needs_hidden_weights
+        parts = [_optimizer_code(optimizer, recorded, complete)]
+    if scheduler in SCHEDULERS:
+        momentum = _number(complete.get("beta1", complete.get("momentum")), 0.0)
+        run = ChosenRun(
+            learning_rate=_number(complete.get("learning_rate"), 0.001),
+            momentum=None if is_split else momentum,
+            direction=study.objective.direction,
+            epochs=study.epochs,
+        )
+        parts.append(_scheduler_code(SCHEDULERS[scheduler], owned_params(params, scheduler), run))
+    else:
+        settings = owned_params(params, scheduler)
+        parts.append(_comment(f"schedule {scheduler or 'not recorded'}: {settings}"))
+    for owner in ("model", "training"):
+        if settings := owned_params(params, owner):
+            parts.append(_comment(f"{owner}: {settings}"))
+    return "\n\n".join(parts)
+
+
+def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params) -> str:
+    """Build the class with what was searched or recorded, and leave the rest to its defaults."""
+    if optimizer.needs_hidden_weights:
+        params = _call("params = dict", [f"{name}={value!r}" for name, value in complete.items()])
+        arguments = [repr(optimizer.name), "model", "params", "next(model.parameters()).device"]
+        call = _call("optimizer = build_optimizer", arguments)
+        return f"from bakeoff.training.build import build_optimizer\n\n{params}\n{call}"
+    used = {
+        name: value
+        for name, value in complete.items()
+        if name in recorded or optimizer.parameters[name].searched
+    }
+    if not used.keys().isdisjoint({"beta1", "beta2"}):
+        used |= {name: complete[name] for name in ("beta1", "beta2")}
+    groups = PARAMETER_GROUPS
+    if optimizer.weight_decay == "own" and used.get("weight_decay") == 0:
+        del used["weight_decay"]  # not every class of the package has this argument
+        groups = 'groups = [{"params": list(model.parameters()), "weight_decay": 0.0}]'
+    arguments = [f"{name}={value!r}" for name, value in torch_arguments(used).items()]
+    arguments += [f"{name}={value!r}" for name, value in optimizer.fixed.items()]
+    module, _, class_name = optimizer.build.partition(":")
+    lines = [groups, _call(f"optimizer = {module}.{class_name}", ["groups", *arguments])]
+    if optimizer.package != "torch":
+        lines.insert(0, f"import {module}\n")
+    if optimizer.averages:
+        lines.append(
+            "optimizer.train()  # call optimizer.eval() before each validation, then train() again"
+        )
+    return "\n".join(lines)
+
+
+def _call(function: str, arguments: Sequence[str]) -> str:
+    line = f"{function}({', '.join(arguments)})"
+    if len(line) <= MAX_LINE:
+        return line
+    return "\n    ".join([f"{function}(", *(f"{one}," for one in arguments)]) + "\n)"
+
+
+def _scheduler_code(spec: SchedulerSpec, recorded: Params, run: ChosenRun) -> str:
+    params = {
+        name: _number(recorded.get(name), one.default) for name, one in spec.parameters.items()
+    }
+    if not spec.lowers_rate and not params["warmup_fraction"]:
+        return "# the learning rate stays constant"
+    code = None
+    if spec.torch_code is not None:
+        code = spec.torch_code(params, run)
+    elif not spec.stateful and spec.momentum_drop is None:
+        code = _factor_code(spec, params)
+    return _own_schedule_code(spec, params, run) if code is None else code
+
+
+def _factor_code(spec: SchedulerSpec, params: Mapping[str, float]) -> str | None:
+    """The factor as a function of the step; None if its source needs more than `math`."""
+    source = textwrap.dedent(inspect.getsource(spec.factor))
+    function = ast.parse(source).body[0]
+    if not isinstance(function, ast.FunctionDef):
+        return None
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    module = vars(inspect.getmodule(spec.factor))
+    names = [node.id for one in body for node in ast.walk(one) if isinstance(node, ast.Name)]
+    values = {name: module[name] for name in names if name in module and name != "math"}
+    if not all(isinstance(value, (int, float)) for value in values.values()):
+        return None
+    own = inspect.signature(spec.factor).parameters
+    values |= {name: value for name, value in params.items() if name in own}
+    lines = ["def factor(step: int) -> float:", "    progress = step / total_steps"]
+    warmup = 0.0 if spec.has_own_warmup else params["warmup_fraction"]
+    if warmup:
+        lines += [
+            f"    if progress < {warmup}:",
+            f"        return {WARMUP_START} + {1 - WARMUP_START} * progress / {warmup}",
+            f"    progress = (progress - {warmup}) / (1 - {warmup})",
+        ]
+    lines += [f"    {name} = {value!r}" for name, value in values.items()]
+    lines += source.splitlines()[body[0].lineno - 1 :]
+    lines += [
+        "",
+        "# step it after each optimizer step",
+        "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)",
+    ]
+    return "\n".join(lines)
+
+
+def _own_schedule_code(spec: SchedulerSpec, params: Mapping[str, float], run: ChosenRun) -> str:
+    """The schedule that trained, from this package, where torch has none like it."""
+    lines = [
+        "from bakeoff.training.schedule import Schedule\n",
+        "# call scheduler.advance() after each optimizer step",
+    ]
+    if spec.stateful:
+        lines.append("# and scheduler.end_epoch(score) after each epoch, with the validation score")
+    arguments = ["optimizer", f"{spec.name!r}", f"{params}", "total_steps=total_steps"]
+    arguments += [f"epochs={run.epochs}", f"direction={run.direction!r}"]
+    return "\n".join([*lines, _call("scheduler = Schedule", arguments)])
+
+
+def _number(value: object, default: ParamValue) -> float:
+    """A recorded setting as a number; the default where it is missing or not a number."""
+    return next(one for one in (value, default, 0.0) if isinstance(one, (int, float)))
+
+
+def _comment(text: str) -> str:
+    return f"# {printable(text)}"

@@ -1,0 +1,34 @@
+"""Small runs: digits of 8x8 pixels, a handful of steps an epoch."""
+
+from dataclasses import replace
+
+from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
+
+RUN = TrialConfig(
+    optimizer="adamw",
+    optimizer_params={},
+    scheduler="cosine",
+    scheduler_params={},
+    model="mlp",
+    model_params={"width": 16, "depth": 1},
+    data=DataConfig(dataset="digits", train_samples=161),
+    training=TrainingConfig(epochs=3, batch_size=32, precision="fp32"),
+    objective="accuracy",
+    score_rule="best_epoch",
+    seed=1,
+    split_seed=0,
+)
+
+
+def small_run(**changes: object) -> TrialConfig:
+    """A small run; keywords of TrainingConfig and DataConfig go where they belong."""
+    data = {name: changes.pop(name) for name in DataConfig.__annotations__ if name in changes}
+    training = {
+        name: changes.pop(name) for name in TrainingConfig.__annotations__ if name in changes
+    }
+    return replace(
+        RUN,
+        data=replace(RUN.data, **data),  # type: ignore[arg-type]
+        training=replace(RUN.training, **training),  # type: ignore[arg-type]
+        **changes,  # type: ignore[arg-type]
+    )
