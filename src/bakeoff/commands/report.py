@@ -13,8 +13,7 @@ from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.run import print_comparison, print_diagnoses, report_study
 from bakeoff.errors import UsageError, one_line
 from bakeoff.records import Comparison
-from bakeoff.report import write_report
-from bakeoff.report.workloads import write_workloads_report
+from bakeoff.report import write_report, write_workloads_report
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 

@@ -40,7 +40,7 @@ def check_image_export() -> None:
         ) from None
 
 
-def write_images(page: Page, directory: Path, formats: Sequence[str]) -> tuple[Path, ...]:
+def write_images(page: Page[Any], directory: Path, formats: Sequence[str]) -> tuple[Path, ...]:
     """Draw every figure that has data, on white, with its question as title.
 
     Args:
@@ -87,9 +87,9 @@ def image_name(figure: ReportFigure, kind: str) -> str:
     return f"{figure.name}.{kind}"
 
 
-def _order(figure: ReportFigure, page: Page, path: Path) -> dict[str, Any]:
+def _order(figure: ReportFigure, page: Page[Any], path: Path) -> dict[str, Any]:
     """What kaleido is to draw, and where to."""
-    drawn = figure.spec.draw(figure.rows, page.comparison)
+    drawn = figure.spec.draw(figure.rows, page.subject)
     height = int(drawn.layout.height) + 50
     drawn.update_layout(
         paper_bgcolor=PAPER,

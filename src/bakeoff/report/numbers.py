@@ -42,9 +42,9 @@ def median_half_width(intervals: Iterable[tuple[float, float]]) -> float | None:
     return median(widths) if widths else None
 
 
-def share_text(share: float) -> str:
+def share_text(share: float | None) -> str:
     """A share or a ratio with two decimals."""
-    return f"{share:.2f}" if math.isfinite(share) else number_text(share)
+    return number_text(share) if share is None or not math.isfinite(share) else f"{share:.2f}"
 
 
 def p_text(p: float | None) -> str:
