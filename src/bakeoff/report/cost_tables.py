@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from bakeoff.analysis.wording import promised
@@ -31,7 +30,7 @@ def fairness_table(comparison: Comparison) -> Table:
             share("pruned", "Pruned", lambda arm: share_of(arm, "pruned")),
             share("diverged", "Diverged", lambda arm: share_of(arm, "diverged")),
             count("at_edge", "Values at an edge", _num_at_edge),
-            count("seeds", "Fresh seeds", attrgetter("num_seeds")),
+            count("seeds", "Fresh seeds", "num_seeds"),
         ),
         records=comparison.arms,
     )
@@ -84,7 +83,7 @@ def effort_table(comparison: Comparison) -> Table:
             duration("evaluate_seconds", "Evaluation"),
             duration("seconds_per_epoch", "Per epoch"),
             *of_part(
-                attrgetter("time_to_target"),
+                "time_to_target",
                 Column("target", "Target"),
                 Column("reached", "Reached it", label=lambda own: f"{own.reached}/{own.num_runs}"),
                 Column("num_runs"),

@@ -26,11 +26,12 @@ def number_text(value: float | None, half_width: float | None = None) -> str:
     return number(value, math.nan if half_width is None else half_width)
 
 
-def interval_text(low: float | None, high: float | None, half_width: float | None = None) -> str:
-    """`[low, high]`; a dash where a side is missing, an infinity where it is unbounded."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
+def interval_text(ends: tuple[float, float], half_width: float | None = None) -> str:
+    """`[low, high]`; a dash where an end is NaN, an infinity where it is unbounded."""
+    if any(map(math.isnan, ends)):
         return MISSING
-    return f"[{number_text(low, half_width)}, {number_text(high, half_width)}]"
+    low, high = (number_text(end, half_width) for end in ends)
+    return f"[{low}, {high}]"
 
 
 def median_half_width(intervals: Iterable[tuple[float, float]]) -> float | None:

@@ -1,11 +1,7 @@
 """T12 and T13, of studies with several objectives: the Pareto fronts, and what each arm covers."""
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any
-
 from bakeoff.records import Comparison, MetricInfo
-from bakeoff.report.table import Column, Table, count, share, text, yes_or_no
+from bakeoff.report.table import Column, Getter, Table, count, read, share, text, yes_or_no
 
 
 def objective_tables(comparison: Comparison) -> tuple[Table, ...]:
@@ -24,7 +20,7 @@ def front_table(comparison: Comparison) -> Table:
         title="Pareto front of each arm, observed in the search",
         columns=(
             text("arm", "Arm"),
-            count("trial", "Trial", attrgetter("number")),
+            count("trial", "Trial", "number"),
             text(
                 "on_front_of_all",
                 "On the front of all arms",
@@ -58,7 +54,7 @@ def coverage_table(comparison: Comparison) -> Table:
             share("covered", "Hypervolume"),
             count("num_confirmed", "Confirmation runs"),
             *_objective_columns(
-                comparison, attrgetter("confirmed"), key="confirmed_{}", heading="Confirmed {}"
+                comparison, "confirmed", key="confirmed_{}", heading="Confirmed {}"
             ),
         ),
         records=comparison.fronts,
@@ -73,7 +69,7 @@ def coverage_table(comparison: Comparison) -> Table:
 
 def _objective_columns(
     comparison: Comparison,
-    values: Callable[[Any], Sequence[float]],
+    values: Getter,
     *,
     key: str = "{}",
     heading: str = "{}",
@@ -82,6 +78,6 @@ def _objective_columns(
 
     def column(place: int, metric: MetricInfo) -> Column:
         title = heading.format(metric.title or metric.name)
-        return Column(key.format(metric.name), title, lambda one: values(one)[place])
+        return Column(key.format(metric.name), title, lambda one: read(values, one)[place])
 
     return tuple(column(*pair) for pair in enumerate(comparison.study.objectives))

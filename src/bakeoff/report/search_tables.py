@@ -5,11 +5,11 @@ model proposed.
 """
 
 import math
-from operator import attrgetter
+from collections.abc import Iterable
 
 from bakeoff.analysis.draws import approximation
 from bakeoff.analysis.importance import MIN_TRIALS, MIN_TRIALS_FOR_TOP
-from bakeoff.records import BudgetQuantity, Comparison, NearBest
+from bakeoff.records import BudgetEstimate, BudgetQuantity, Comparison, NearBest
 from bakeoff.report.numbers import interval_text, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, share, text
 from bakeoff.report.verdict_tables import delta_text
@@ -43,11 +43,11 @@ def budget_table(comparison: Comparison) -> Table:
             Column(
                 "estimate",
                 "Estimate",
-                label=lambda found: number_text(found.estimate, _half_width(*found.ci)),
+                label=lambda found: number_text(found.estimate, _half_width(found)),
             ),
             Column("at_least", value=lambda found: found.bounds[0]),
             Column("at_most", value=lambda found: found.bounds[1]),
-            *interval("ci", CI, show=_own_interval_text),
+            *interval("ci", CI, label=lambda found: interval_text(found.ci, _half_width(found))),
             Column("method"),
             count("n", "n"),
             Column("note", value=lambda found: WITHHELD if found.estimate is None else ""),
@@ -61,12 +61,9 @@ def budget_table(comparison: Comparison) -> Table:
     )
 
 
-def _half_width(low: float, high: float) -> float | None:
+def _half_width(found: BudgetEstimate) -> float | None:
+    low, high = found.ci
     return (high - low) / 2 if math.isfinite(high - low) else None
-
-
-def _own_interval_text(low: float, high: float) -> str:
-    return interval_text(low, high, _half_width(low, high))
 
 
 def robustness_table(comparison: Comparison) -> Table:
@@ -77,23 +74,23 @@ def robustness_table(comparison: Comparison) -> Table:
         title="Robustness: what a careless choice costs",
         columns=(
             text("arm", "Arm"),
-            count("n", "Random trials", attrgetter("robustness.diverged.of")),
+            count("n", "Random trials", "robustness.diverged.of"),
             *_near_columns("own", "within delta of its own best"),
             *_near_columns("best", "within delta of the best arm"),
             *of_part(
-                attrgetter("robustness.diverged"),
-                count("diverged", "Diverged", attrgetter("at_least")),
-                *interval("diverged_ci", CI, attrgetter("ci"), show=_shares_text),
+                "robustness.diverged",
+                count("diverged", "Diverged", "at_least"),
+                *interval("diverged_ci", CI, "ci", label=lambda share: _shares_text(share.ci)),
             ),
             *of_part(
-                attrgetter("robustness.learning_rate"),
-                Column("rate_sensitivity", "LR sensitivity S", attrgetter("sensitivity")),
+                "robustness.learning_rate",
+                Column("rate_sensitivity", "LR sensitivity S", "sensitivity"),
                 Column(
                     "rate_tolerance_decades",
                     "LR tolerance (decades)",
-                    attrgetter("tolerance_decades"),
+                    "tolerance_decades",
                 ),
-                Column("rate_best_of", value=attrgetter("best_of")),
+                Column("rate_best_of", value="best_of"),
                 text("note", "Note on LR"),
             ),
         ),
@@ -114,21 +111,19 @@ def robustness_table(comparison: Comparison) -> Table:
 def _near_columns(key: str, what: str) -> tuple[Column, ...]:
     """Columns about the random trials that come near a reference."""
     return of_part(
-        attrgetter(f"robustness.near_{key}"),
-        Column(f"{key}_reference", value=attrgetter("reference")),
-        Column(f"{key}_at_least", f"Trials {what}", attrgetter("share.at_least"), label=_near_text),
-        Column(f"{key}_at_most", value=attrgetter("share.at_most")),
-        *interval(f"{key}_ci", CI, attrgetter("share.ci"), show=_shares_text),
-        Column(
-            f"{key}_trials_needed", "Trials needed", attrgetter("trials_needed"), label=_needed_text
-        ),
+        f"robustness.near_{key}",
+        Column(f"{key}_reference", value="reference"),
+        Column(f"{key}_at_least", f"Trials {what}", "share.at_least", label=_near_text),
+        Column(f"{key}_at_most", value="share.at_most"),
+        *interval(f"{key}_ci", CI, "share.ci", label=lambda near: _shares_text(near.share.ci)),
+        Column(f"{key}_trials_needed", "Trials needed", "trials_needed", label=_needed_text),
         Column(f"{key}_trials_low", value=lambda near: near.trials_ci[0]),
         Column(f"{key}_trials_high", value=lambda near: near.trials_ci[1]),
     )
 
 
-def _shares_text(low: float, high: float) -> str:
-    return f"[{share_text(low)}, {share_text(high)}]"
+def _shares_text(ends: Iterable[float]) -> str:
+    return f"[{', '.join(map(share_text, ends))}]"
 
 
 def _near_text(near: NearBest) -> str:
@@ -173,7 +168,7 @@ def importance_table(comparison: Comparison) -> Table:
 def _share_columns(key: str, heading: str) -> tuple[Column, ...]:
     """Columns of a share with the least and the greatest of its estimates."""
     return of_part(
-        attrgetter(key),
+        key,
         Column(key, value=lambda shares: shares[0]),
         Column(f"{key}_low", value=lambda shares: shares[1]),
         Column(f"{key}_high", value=lambda shares: shares[2]),
@@ -182,7 +177,7 @@ def _share_columns(key: str, heading: str) -> tuple[Column, ...]:
 
 
 def _middle_text(shares: tuple[float, float, float]) -> str:
-    return f"{share_text(shares[0])} {_shares_text(*shares[1:])}"
+    return f"{share_text(shares[0])} {_shares_text(shares[1:])}"
 
 
 def pruning_table(comparison: Comparison) -> Table:

@@ -1,11 +1,11 @@
 """The tables of the study: T7 how it was run, T8 what it chose, and every run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from bakeoff.analysis.wording import count_range, promised
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
-from bakeoff.records import BoundaryMark, Comparison, StudyRecord
+from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.table import Column, Table, count, text
 
@@ -92,58 +92,50 @@ def setting_text(setting: Range | ParamValue | None) -> str:
 class ChosenValue(NamedTuple):
     """A row of T8: one parameter of an arm's chosen configuration."""
 
-    arm: str
-    trial: int | None
-    parameter: str
-    value: ParamValue
-    searched: str
-    mark: str
+    arm: ArmSummary
+    name: str
+
+    @property
+    def value(self) -> str | float:
+        """A number, or any other value as text."""
+        value = self.arm.chosen_params[self.name]
+        return str(value) if isinstance(value, (bool, str)) else value
 
 
 def configurations_table(comparison: Comparison) -> Table:
     """T8, every parameter of each arm's chosen configuration, with the range it was searched in."""
     spaces = {arm.name: arm.space for arm in comparison.study.arms}
+
+    def searched(row: ChosenValue) -> str:
+        return setting_text(spaces.get(row.arm.arm, {}).get(row.name))
+
     return Table(
         id="T8",
         slug="configurations",
         title="Chosen configurations",
         columns=(
-            text("arm", "Arm"),
-            count("trial", "Trial"),
-            text("parameter", "Parameter"),
-            Column("value", "Value", _stored_value, label=_value_text),
-            text("searched", "Searched"),
-            text("mark", "At the edge of its range"),
+            text("arm", "Arm", "arm.arm"),
+            count("trial", "Trial", "arm.chosen_trial"),
+            text("parameter", "Parameter", "name"),
+            Column("value", "Value", label=_value_text),
+            text("searched", "Searched", searched),
+            text("mark", "At the edge of its range", _mark_text),
         ),
         records=tuple(
-            ChosenValue(
-                arm=arm.arm,
-                trial=arm.chosen_trial,
-                parameter=name,
-                value=value,
-                searched=setting_text(spaces.get(arm.arm, {}).get(name)),
-                mark=_mark_text(arm.boundaries, name),
-            )
-            for arm in comparison.arms
-            for name, value in arm.chosen_params.items()
+            ChosenValue(arm, name) for arm in comparison.arms for name in arm.chosen_params
         ),
     )
 
 
-def _stored_value(chosen: ChosenValue) -> str | float:
-    return str(chosen.value) if isinstance(chosen.value, (bool, str)) else chosen.value
+def _value_text(row: ChosenValue) -> str:
+    return (row.value or MISSING) if isinstance(row.value, str) else number_text(row.value)
 
 
-def _value_text(chosen: ChosenValue) -> str:
-    value = _stored_value(chosen)
-    return (value or MISSING) if isinstance(value, str) else number_text(value)
-
-
-def _mark_text(marks: Sequence[BoundaryMark], parameter: str) -> str:
+def _mark_text(row: ChosenValue) -> str:
     return "; ".join(
         f"{mark.side} end ({number_text(mark.bound)})" + (", widen it" if mark.raises_flag else "")
-        for mark in marks
-        if mark.parameter == parameter
+        for mark in row.arm.boundaries
+        if mark.parameter == row.name
     )
 
 

@@ -20,8 +20,8 @@ from bakeoff.report.numbers import (
 )
 
 CellValue = str | float | int | bool | None
-Getter = Callable[[Any], Any]
-"""Reads a value from the record of a row."""
+Getter = str | Callable[[Any], Any]
+"""How a value is read from the record of a row: by attributes such as `share.ci`, or a function."""
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """A spreadsheet takes text that starts with one of these, or its wide form, for a formula.
@@ -46,26 +46,25 @@ class Column:
     """Name in the CSV."""
     heading: str = ""
     """What people see above it; empty if the column is only in the CSV."""
-    value: Getter | None = None
-    """Reads the value from a record; None reads the attribute called `key`."""
+    value: Getter = ""
+    """Empty reads the attribute called `key`."""
     _: KW_ONLY
     show: Callable[[Any], str] = number_text
-    """The value as people see it."""
+    """Writes the value for people."""
     label: Callable[[Any], str] | None = None
-    """What people see instead, where it takes the whole record."""
-    part: Getter = lambda record: record
-    """Reads the part of a record that the column is about; without it, the cell is empty."""
+    """Writes the record for people, where the value alone is not enough."""
+    part: Getter | None = None
+    """The part of a record that the column is about; the cell is empty where the part is None."""
     numeric: bool = True
     stored: bool = True
     """Whether the column is in the CSV."""
 
     def cell(self, record: Any) -> Cell:
         """The cell of the row that shows `record`."""
-        found = self.part(record)
+        found = record if self.part is None else read(self.part, record)
         if found is None:
             return Cell(None, MISSING)
-        get = self.value or attrgetter(self.key)
-        value = get(found) if self.stored else None
+        value = read(self.value or self.key, found) if self.stored else None
         if self.label is not None:
             return Cell(value, self.label(found))
         return Cell(value, self.show(value) if self.heading else MISSING)
@@ -84,29 +83,29 @@ def yes_or_no(found: bool) -> str:
 
 
 def interval(
-    key: str,
-    heading: str,
-    value: Getter | None = None,
-    *,
-    show: Callable[[float, float], str] = interval_text,
+    key: str, heading: str, value: Getter = "", *, label: Callable[[Any], str] | None = None
 ) -> tuple[Column, ...]:
     """Three columns: both ends of an interval in the CSV, and one text for people."""
-    get = value or attrgetter(key)
+
+    def end(place: int) -> Callable[[Any], float]:
+        return lambda one: float(read(value or key, one)[place])
+
+    text = label or (lambda one: interval_text(read(value or key, one)))
     return (
-        Column(f"{key}_low", value=lambda one: get(one)[0]),
-        Column(f"{key}_high", value=lambda one: get(one)[1]),
-        Column(key, heading, label=lambda one: show(*get(one)), stored=False),
+        Column(f"{key}_low", value=end(0)),
+        Column(f"{key}_high", value=end(1)),
+        Column(key, heading, label=text, stored=False),
     )
 
 
 def of_part(part: Getter, *columns: Column) -> tuple[Column, ...]:
-    """Columns that are about a part of each record; empty where a record lacks that part."""
+    """Columns that are about a part of each record."""
+    return tuple(replace(column, part=part) for column in columns)
 
-    def inner(record: Any, further: Getter) -> Any:
-        found = part(record)
-        return None if found is None else further(found)
 
-    return tuple(replace(one, part=partial(inner, further=one.part)) for one in columns)
+def read(value: Getter, record: Any) -> Any:
+    """The value that `value` reads from `record`."""
+    return attrgetter(value)(record) if isinstance(value, str) else value(record)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from operator import attrgetter
 from typing import NamedTuple
 
 from bakeoff.analysis.statistics import pairs_for_win_share
@@ -64,8 +63,6 @@ def results_table(comparison: Comparison) -> Table:
         one.confirmed.test_ci for one in comparison.arms if one.confirmed
     )
     rounded = partial(Column, show=partial(number_text, half_width=half_width))
-    ends = partial(interval_text, half_width=half_width)
-    confirmed = attrgetter("confirmed")
 
     def default_text(arm: ArmSummary) -> str:
         is_complete = arm.default_outcome in {None, "complete"}
@@ -84,9 +81,13 @@ def results_table(comparison: Comparison) -> Table:
             text("leading", "Leads", lambda arm: "yes" if arm.arm in leading else ""),
             count("num_seeds", "Seeds K"),
             *of_part(
-                confirmed,
+                "confirmed",
                 rounded("test_mean", f"Test mean ({metric.unit})" if metric.unit else "Test mean"),
-                *interval("test_ci", f"{CONFIDENCE_TEXT} CI", show=ends),
+                *interval(
+                    "test_ci",
+                    f"{CONFIDENCE_TEXT} CI",
+                    label=lambda scores: interval_text(scores.test_ci, half_width),
+                ),
                 rounded("test_sd", "Seed SD"),
                 rounded("worst", "Worst seed"),
                 Column("worst_seed"),
@@ -94,7 +95,7 @@ def results_table(comparison: Comparison) -> Table:
                 rounded("validation_mean", "Validation mean"),
             ),
             rounded("search_best", "Search best"),
-            *of_part(confirmed, rounded("selection_gap", "Selection gap")),
+            *of_part("confirmed", rounded("selection_gap", "Selection gap")),
             Column("default_score", "Library default", label=default_text),
             Column("default_outcome"),
         ),
@@ -115,7 +116,6 @@ def pairs_table(comparison: Comparison) -> Table:
     """T3, per pair of arms: difference, interval, tests and status."""
     half_width = median_half_width(pair.ci for pair in comparison.pairs)
     rounded = partial(Column, show=partial(number_text, half_width=half_width))
-    ends = partial(interval_text, half_width=half_width)
     return Table(
         id="T3",
         slug="pairs",
@@ -126,13 +126,15 @@ def pairs_table(comparison: Comparison) -> Table:
             text("status", "Status", show=lambda status: status.replace("_", " ")),
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
-            *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", show=ends),
+            *interval(
+                "ci",
+                f"{CONFIDENCE_TEXT} CI, all pairs",
+                label=lambda pair: interval_text(pair.ci, half_width),
+            ),
             p_value("p", "p"),
             p_value("p_holm", "p (Holm)"),
             Column("win_share"),
-            Column("win_ci_low", value=lambda pair: pair.win_ci[0]),
-            Column("win_ci_high", value=lambda pair: pair.win_ci[1]),
-            Column("wins", f"A wins [{CONFIDENCE_TEXT} CI]", label=_wins_text, stored=False),
+            *interval("win_ci", f"A wins [{CONFIDENCE_TEXT} CI]", label=_wins_text),
             rounded("detectable", "Detectable"),
             p_value("equality_p", "p (equality)"),
             count("seeds_to_decide", "Seeds to decide"),

@@ -1,7 +1,5 @@
 """The tables of a report on several studies: A1 the arms, A2 their pairs, A3 every workload."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from bakeoff.analysis.wording import metric_phrase
@@ -48,17 +46,6 @@ def pairs_table(found: AcrossWorkloads) -> Table:
     )
 
 
-class ArmOnWorkload(NamedTuple):
-    """A row of A3."""
-
-    workload: str
-    arm: str
-    metric: str
-    test_mean: float
-    rank: float
-    epochs_ratio: float
-
-
 def workloads_table(found: AcrossWorkloads) -> Table:
     """A3, per workload and arm: confirmed mean, rank, epochs to the target over the best arm's."""
     return Table(
@@ -66,23 +53,23 @@ def workloads_table(found: AcrossWorkloads) -> Table:
         slug="workloads",
         title="Every workload",
         columns=(
-            text("workload", "Workload"),
-            text("arm", "Arm"),
-            text("metric", "Metric"),
-            Column("test_mean", "Test mean"),
-            Column("rank", "Rank"),
-            Column("epochs_ratio", "Epochs to target / best"),
+            text("workload", "Workload", lambda at: found.counted[at[0]].study.name),
+            text("arm", "Arm", lambda at: found.arm_names[at[1]]),
+            text(
+                "metric", "Metric", lambda at: metric_phrase(found.counted[at[0]].study.objective)
+            ),
+            Column(
+                "test_mean",
+                "Test mean",
+                lambda at: found.counted[at[0]].study.objective.sign * float(found.scores[at]),
+            ),
+            Column("rank", "Rank", lambda at: float(found.ranks[at])),
+            Column(
+                "epochs_ratio",
+                "Epochs to target / best",
+                lambda at: float(np.round(found.ratios[at], 12)),
+            ),
         ),
-        records=tuple(
-            ArmOnWorkload(
-                workload=comparison.study.name,
-                arm=arm,
-                metric=metric_phrase(comparison.study.objective),
-                test_mean=comparison.study.objective.sign * float(found.scores[line, place]),
-                rank=float(found.ranks[line, place]),
-                epochs_ratio=float(np.round(found.ratios[line, place], 12)),
-            )
-            for line, comparison in enumerate(found.counted)
-            for place, arm in enumerate(found.arm_names)
-        ),
+        # a row for each workload and arm, given by its place in the arrays [W, M]
+        records=tuple(np.ndindex(len(found.counted), len(found.arm_names))),
     )

@@ -10,7 +10,7 @@ from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, write_atomically
 from bakeoff.records import Comparison, json_text
 from bakeoff.report.html import render_html
-from bakeoff.report.images import check_image_export, remove_images, write_images
+from bakeoff.report.images import IMAGE_FORMATS, check_image_export, write_images
 from bakeoff.report.markdown import render_markdown
 from bakeoff.report.page import Page, build_across_page, build_page
 from bakeoff.report.study_tables import trials_table
@@ -84,8 +84,10 @@ def write_report(
         extra_tables=(page.fairness, trials_table(study)),
         data={"summary.json": summary, "environment.json": environment},
     )
-    images = write_images(page, directory / "figures", image_formats) if image_formats else ()
-    remove_images(directory / "figures", images)
+    folder = directory / "figures"
+    images = write_images(page, folder, image_formats) if image_formats else ()
+    for kind in IMAGE_FORMATS:
+        remove_others(folder, images, f"F*.{kind}")
     return ReportPaths(
         html=directory / "index.html",
         markdown=directory / "report.md",

@@ -263,11 +263,10 @@ def test_column_is_rounded_by_the_median_half_width() -> None:
         (0.91, 0.93, "[0.910, 0.930]"),
         (-math.inf, math.inf, "[-\u221e, \u221e]"),
         (math.nan, 0.93, "\u2013"),
-        (None, None, "\u2013"),
     ],
 )
 def test_interval_text(low: float | None, high: float | None, expected: str) -> None:
-    assert interval_text(low, high, 0.01) == expected
+    assert interval_text((low, high), 0.01) == expected
 
 
 @pytest.mark.parametrize(
