@@ -13,8 +13,7 @@ from bakeoff.analysis.workloads import compare_workloads
 from bakeoff.foreign import ForeignStudy, load_foreign_study
 from bakeoff.ranges import Choice
 from bakeoff.records import StudyRecord, TrialRecord
-from bakeoff.report import write_report
-from bakeoff.report.workloads import write_workloads_report
+from bakeoff.report import write_report, write_workloads_report
 from page_visits import ATTACK, MARKDOWN_ATTACK, PHONE, open_page
 from record_examples import all_outcomes, damaged, example_record, map_scores, unconfirmed
 

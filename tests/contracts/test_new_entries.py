@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands import catalog
+from bakeoff.commands.verbs.optimizers import optimizers as list_optimizers
+from bakeoff.commands.verbs.schedulers import schedulers as list_schedulers
 from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
 from bakeoff.components.parameters import Limits, ParameterSpec
 from bakeoff.components.pruners import PRUNERS, PrunerParameter, PrunerSpec
@@ -206,7 +207,7 @@ def test_a_new_optimizer_is_listed(
     optimizer: str, regenerate: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"| `{optimizer}` | SGD with Polyak" in regenerate.generated_parts()["optimizers"]
-    catalog.list_optimizers(as_json=True)
+    list_optimizers(as_json=True)
     assert optimizer in [row["optimizer"] for row in json.loads(capsys.readouterr().out)]
 
 
@@ -249,7 +250,7 @@ def test_a_new_schedule_is_listed(
     schedule: str, regenerate: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"| `{schedule}` | Falls with the square" in regenerate.generated_parts()["schedulers"]
-    catalog.list_schedulers(as_json=True)
+    list_schedulers(as_json=True)
     assert schedule in capsys.readouterr().out
 
 

@@ -115,7 +115,7 @@ def test_only_the_arms_front_is_shortlisted_the_best_by_the_first_objective_firs
 def test_a_front_covers_the_share_of_the_box_that_it_dominates(driven):
     record, _, _ = driven
     fronts = arm_fronts(record)
-    assert sum(front.num_on_front_of_all for front in fronts) == len(front_of_all(record))
+    assert sum(len(front.front_of_all) for front in fronts) == len(front_of_all(record))
     assert all(0 < front.covered < 1 for front in fronts)
     everyone = replace(record, trials=tuple(replace(one, arm="sgd") for one in record.trials))
     together = arm_fronts(everyone)[0].covered

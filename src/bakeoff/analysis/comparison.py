@@ -8,6 +8,8 @@ from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.flag_checks import audit
 from bakeoff.analysis.importance import parameter_importances
+from bakeoff.analysis.pareto_fronts import arm_fronts
+from bakeoff.analysis.pruning import pruning_regrets
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
@@ -46,4 +48,6 @@ def compare(record: StudyRecord) -> Comparison:
         budget=budget_estimates(findings.record),
         importances=parameter_importances(findings.record),
         effort=effort_sentences(findings.record),
+        pruning=pruning_regrets(findings.record),
+        fronts=arm_fronts(findings.record),
     )

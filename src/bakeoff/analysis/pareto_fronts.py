@@ -1,45 +1,21 @@
 """Several objectives: each arm's Pareto front, the front of all arms, and how much they cover.
 
-Observed in the search, on one seed for each configuration; the verdict rests on none of it.
+The fronts are those of the search, where each configuration ran on one seed; no verdict uses them.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from bakeoff.analysis.wording import join, metric_name, metric_phrase
 from bakeoff.pareto import Point, front_of, hypervolume, point_of
-from bakeoff.records import StudyRecord, TrialRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmFront:
-    """What one arm reached in all objectives together."""
-
-    arm: str
-    num_complete: int
-    """Trials with a value of every objective; the library defaults are not among them."""
-    front: tuple[TrialRecord, ...]
-    """Its trials that no other trial of the arm dominates, by number."""
-    num_on_front_of_all: int
-    """Those of them that no trial of any arm dominates."""
-    covered: float
-    """Hypervolume of the front, as a share of the box between the worst and the best value of
-    every objective among the trials of all arms; NaN where that box has no volume."""
-    confirmed: tuple[float, ...]
-    """Mean of every objective over the arm's complete confirmation runs, on validation; NaN without
-    any."""
-    num_confirmed: int
+from bakeoff.records import ArmFront, StudyRecord, TrialRecord
 
 
 def candidates(record: StudyRecord) -> tuple[TrialRecord, ...]:
-    """Trials of the search that have a value of every objective."""
-    return tuple(
-        trial
-        for trial in record.trials
-        if trial.phase != "default" and point_of(trial, record.objectives) is not None
-    )
+    """Search trials that have a value of every objective, without the library defaults."""
+    found = (trial for trial in record.trials if trial.phase != "default")
+    return tuple(trial for trial in found if point_of(trial, record.objectives) is not None)
 
 
 def front_of_all(record: StudyRecord) -> tuple[TrialRecord, ...]:
@@ -48,41 +24,41 @@ def front_of_all(record: StudyRecord) -> tuple[TrialRecord, ...]:
 
 
 def arm_fronts(record: StudyRecord) -> tuple[ArmFront, ...]:
-    """One for each arm, in the order of the study; none where there is one objective."""
+    """The front of each arm, in the order of the study; empty for a study with one objective."""
     if not record.further_objectives:
         return ()
-    everyone = candidates(record)
-    on_front = {trial.number for trial in front_of_all(record)}
-    points = [_point(trial, record) for trial in everyone]
+    trials = candidates(record)
+    points = _points(trials, record)
     worst = tuple(min(values) for values in zip(*points, strict=True))
     best = tuple(max(values) for values in zip(*points, strict=True))
+    on_front_of_all = {trial.number for trial in front_of_all(record)}
     found = []
     for arm in record.arms:
-        own = [trial for trial in everyone if trial.arm == arm.name]
-        front = front_of(own, record.objectives)
-        runs = _confirmation_points(record, arm.name)
+        complete = tuple(trial for trial in trials if trial.arm == arm.name)
+        front = front_of(complete, record.objectives)
+        runs = [run for run in record.confirmations if run.arm == arm.name]
+        confirmed = _points([run for run in runs if run.purpose == "confirm"], record)
         found.append(
             ArmFront(
                 arm=arm.name,
-                num_complete=len(own),
+                complete=complete,
                 front=front,
-                num_on_front_of_all=sum(trial.number in on_front for trial in front),
-                covered=_covered([_point(trial, record) for trial in front], worst, best),
-                confirmed=_means(runs, record),
-                num_confirmed=len(runs),
+                front_of_all=tuple(trial for trial in front if trial.number in on_front_of_all),
+                covered=_covered(_points(front, record), worst, best),
+                confirmed=_means(confirmed, record),
+                num_confirmed=len(confirmed),
             )
         )
     return tuple(found)
 
 
-def _point(trial: TrialRecord, record: StudyRecord) -> Point:
-    found = point_of(trial, record.objectives)
-    if found is None:
-        raise ValueError(f"trial {trial.number} has no value of every objective")
-    return found
+def _points(runs: Sequence[TrialRecord], record: StudyRecord) -> list[Point]:
+    """The points of the runs that have a value of every objective."""
+    found = (point_of(run, record.objectives) for run in runs)
+    return [point for point in found if point is not None]
 
 
-def _covered(points: list[Point], worst: Point, best: Point) -> float:
+def _covered(points: Sequence[Point], worst: Point, best: Point) -> float:
     spans = [high - low for low, high in zip(worst, best, strict=True)]
     if not spans or min(spans) <= 0:
         return math.nan
@@ -93,13 +69,7 @@ def _covered(points: list[Point], worst: Point, best: Point) -> float:
     return hypervolume(scaled, (0.0,) * len(spans))
 
 
-def _confirmation_points(record: StudyRecord, arm: str) -> list[Point]:
-    runs = [run for run in record.confirmations if (run.arm, run.purpose) == (arm, "confirm")]
-    found = (point_of(run, record.objectives) for run in runs)
-    return [point for point in found if point is not None]
-
-
-def _means(points: list[Point], record: StudyRecord) -> tuple[float, ...]:
+def _means(points: Sequence[Point], record: StudyRecord) -> tuple[float, ...]:
     if not points:
         return (math.nan,) * len(record.objectives)
     return tuple(
@@ -119,9 +89,10 @@ def objective_sentences(record: StudyRecord) -> Iterator[str]:
         f" configuration of its own Pareto front, chosen by {first}; the verdict is about {first}"
         " alone."
     )
-    fronts = [front for front in arm_fronts(record) if front.num_complete]
     shares = [
-        f"{front.arm} {front.num_on_front_of_all} of {front.num_complete}" for front in fronts
+        f"{front.arm} {len(front.front_of_all)} of {len(front.complete)}"
+        for front in arm_fronts(record)
+        if front.complete
     ]
     if shares:
         yield (

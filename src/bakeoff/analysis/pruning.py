@@ -12,8 +12,8 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.analysis.statistics import Interval, Scores, wilson_interval
-from bakeoff.records import StudyRecord, TrialRecord
+from bakeoff.analysis.statistics import Scores, wilson_interval
+from bakeoff.records import PruningRegret, StudyRecord, TrialRecord
 
 MIN_TRIALS = 5
 """Fewer audited trials of an arm give no rank correlation."""
@@ -35,22 +35,6 @@ class RungAudit:
     better_half: float
     """The same over the better half by final score; NaN with fewer than five."""
     n: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PruningRegret:
-    """How many audited trials pruning would have ended, among all and among the best."""
-
-    arm: str
-    n: int
-    would_end: int
-    top: int
-    """The best tenth by final score, at least one."""
-    top_would_end: int
-    regret: float
-    """`top_would_end` over `top`."""
-    ci: Interval
-    """Wilson, 95 %."""
 
 
 def audited_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:

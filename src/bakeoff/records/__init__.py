@@ -14,6 +14,7 @@ Scores are stored as measured; `MetricInfo.sign` turns them into "higher is bett
 """
 
 from bakeoff.records.findings import (
+    ArmFront,
     ArmSummary,
     BoundaryMark,
     BudgetEstimate,
@@ -27,6 +28,7 @@ from bakeoff.records.findings import (
     Level,
     NearBest,
     PairResult,
+    PruningRegret,
     RateRobustness,
     Robustness,
     Severity,
@@ -81,6 +83,7 @@ from bakeoff.records.study_config import (
 __all__ = [
     "CHARGED_OUTCOMES",
     "OUTCOMES",
+    "ArmFront",
     "ArmRecord",
     "ArmSummary",
     "BoundaryMark",
@@ -109,6 +112,7 @@ __all__ = [
     "Phase",
     "Precision",
     "Promotion",
+    "PruningRegret",
     "Purpose",
     "RateRobustness",
     "Robustness",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.runs import CHARGED_OUTCOMES, Outcome
+from bakeoff.records.runs import CHARGED_OUTCOMES, Outcome, TrialRecord
 from bakeoff.records.study import StudyRecord
 
 Level = Literal["L0", "L1"]
@@ -183,6 +183,11 @@ class ArmSummary:
         """Trials charged to the arm's budget, whatever became of them."""
         return sum(self.num_by_outcome.get(outcome, 0) for outcome in CHARGED_OUTCOMES)
 
+    @property
+    def num_seeds(self) -> int:
+        """Confirmation runs of the chosen configuration, each with its own seed."""
+        return len(self.confirmed.seeds) if self.confirmed else 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairResult:
@@ -237,6 +242,44 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PruningRegret:
+    """How many audited trials pruning would have ended, among all and among the best."""
+
+    arm: str
+    """An arm's name, or "all arms"."""
+    n: int
+    """Audited trials that completed with a score."""
+    would_end: int
+    top: int
+    """The best tenth by final score, at least one trial."""
+    top_would_end: int
+    regret: float
+    """`top_would_end` / `top`."""
+    ci: tuple[float, float]
+    """Wilson interval, 95 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmFront:
+    """The Pareto front of one arm among its search trials, each of which ran on one seed."""
+
+    arm: str
+    complete: tuple[TrialRecord, ...]
+    """Search trials with a value of every objective, without the library default."""
+    front: tuple[TrialRecord, ...]
+    """Those that no other trial of the arm dominates, by number."""
+    front_of_all: tuple[TrialRecord, ...]
+    """Those that no trial of any arm dominates, by number."""
+    covered: float
+    """Hypervolume of the front, as a share of the box between the worst and the best value of
+    every objective among the trials of all arms; NaN where that box has no volume."""
+    confirmed: tuple[float, ...]
+    """Mean of every objective over the arm's complete confirmation runs, on validation data; NaN
+    without such runs."""
+    num_confirmed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The answer, as sentences built from statuses."""
 
@@ -274,3 +317,7 @@ class Comparison:
     """Which of two arms the search favours at which budget, a sentence for each pair."""
     importances: tuple[Importance, ...] = ()
     """Of the searched parameters, arm by arm; none for arms with fewer than 30 scored trials."""
+    pruning: tuple[PruningRegret, ...] = ()
+    """One for each arm with audited trials, then one for all arms together."""
+    fronts: tuple[ArmFront, ...] = ()
+    """One for each arm; empty for a study with one objective."""

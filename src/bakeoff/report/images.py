@@ -1,6 +1,6 @@
-"""The report's figures as PNG or SVG files, drawn by a Chrome or Chromium that is installed."""
+"""Writes the figures of a report as PNG or SVG files, drawn by an installed Chrome or Chromium."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ class ImageError(BakeoffError):
 
 
 def check_image_export() -> None:
-    """Find kaleido and a browser.
+    """Check that kaleido and a browser are installed.
 
     Raises:
-        MissingDependencyError: One of them is not installed; the message says how to get it.
+        MissingDependencyError: One of them is missing; the message says how to install it.
     """
     try:
         from choreographer.browsers.chromium import ChromeNotFoundError
@@ -40,13 +40,13 @@ def check_image_export() -> None:
         ) from None
 
 
-def write_images(page: Page, directory: Path, formats: Sequence[str]) -> tuple[Path, ...]:
+def write_images(page: Page[Any], directory: Path, formats: Sequence[str]) -> tuple[Path, ...]:
     """Draw every figure that has data, on white, with its question as title.
 
     Args:
         page: What the report shows.
-        directory: Where the CSV files of the figures are; made if it does not exist.
-        formats: Of `IMAGE_FORMATS`.
+        directory: Where the CSV files of the figures are.
+        formats: Some of `IMAGE_FORMATS`.
 
     Raises:
         MissingDependencyError: See `check_image_export`.
@@ -55,41 +55,23 @@ def write_images(page: Page, directory: Path, formats: Sequence[str]) -> tuple[P
     check_image_export()
     import kaleido
 
-    directory.mkdir(parents=True, exist_ok=True)
     drawn = [
-        (figure, directory / image_name(figure, kind))
+        _order(figure, page, directory / f"{figure.name}.{kind}")
         for figure in page.figures
         for kind in formats
         if figure.rows
     ]
-    # no formula is typeset, so nothing is fetched for it
-    settings = {"mathjax": False}
     try:
-        kaleido.write_fig_from_object_sync(
-            [_order(figure, page, path) for figure, path in drawn], kopts=settings
-        )
+        # the figures contain no formula; without this setting MathJax would be downloaded
+        kaleido.write_fig_from_object_sync(drawn, kopts={"mathjax": False})
     except Exception as error:  # a browser may fail in any way
         raise ImageError(f"images: the browser failed ({type(error).__name__}: {error})") from error
-    return tuple(path for _, path in drawn)
+    return tuple(order["path"] for order in drawn)
 
 
-def remove_images(directory: Path, kept: Iterable[Path]) -> None:
-    """Remove images of an earlier report, except those in `kept`."""
-    names = {path.name for path in kept}
-    for kind in IMAGE_FORMATS:
-        for path in directory.glob(f"F*.{kind}"):
-            if path.name not in names:
-                path.unlink()
-
-
-def image_name(figure: ReportFigure, kind: str) -> str:
-    """Name of a figure's image."""
-    return f"{figure.name}.{kind}"
-
-
-def _order(figure: ReportFigure, page: Page, path: Path) -> dict[str, Any]:
-    """What kaleido is to draw, and where to."""
-    drawn = figure.spec.draw(figure.rows, page.comparison)
+def _order(figure: ReportFigure, page: Page[Any], path: Path) -> dict[str, Any]:
+    """What kaleido draws, and into which file."""
+    drawn = figure.spec.draw(figure.rows, page.subject)
     height = int(drawn.layout.height) + 50
     drawn.update_layout(
         paper_bgcolor=PAPER,

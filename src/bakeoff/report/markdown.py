@@ -1,7 +1,7 @@
-"""The report as Markdown: the same sentences, tables and numbers."""
+"""Reports as Markdown: the same sentences, tables and numbers as the HTML."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -9,9 +9,6 @@ from bakeoff.report.figures.style import printable
 from bakeoff.report.numbers import MISSING
 from bakeoff.report.page import Page
 from bakeoff.report.table import Table
-
-if TYPE_CHECKING:
-    from bakeoff.report.workloads import AcrossPage
 
 SPECIAL = re.compile(
     r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|^[#=]|^[+-](?=[\s-]|$)|(?<=^\d)[.)](?=\s|$)"
@@ -26,23 +23,8 @@ class Verbatim(str):
     __slots__ = ()
 
 
-def render_markdown(page: Page) -> str:
+def render_markdown(page: Page[Any]) -> str:
     """The whole report; every text in it is escaped unless it is `Verbatim`."""
-    return _render(
-        "report.md.j2",
-        page=page,
-        comparison=page.comparison,
-        study=page.comparison.study,
-        verdict=page.comparison.verdict,
-    )
-
-
-def render_workloads_markdown(page: "AcrossPage") -> str:
-    """The report on several studies."""
-    return _render("workloads.md.j2", page=page, found=page.found)
-
-
-def _render(template: str, **words: object) -> str:
     environment = Environment(  # noqa: S701 - not HTML: finalize escapes for Markdown
         loader=PackageLoader("bakeoff.report"),
         undefined=StrictUndefined,
@@ -52,16 +34,16 @@ def _render(template: str, **words: object) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"markdown_table": markdown_table, "code_block": code_block}
-    return environment.get_template(template).render(**words)
+    return environment.get_template(f"{page.template}.md.j2").render(page=page)
 
 
 def escape(text: str) -> str:
-    """`text` on one line so that Markdown shows it as it is and obeys nothing in it."""
+    """`text` on one line, escaped so that Markdown shows it literally."""
     return SPECIAL.sub(r"\\\g<0>", printable(text))
 
 
 def markdown_table(table: Table) -> Verbatim:
-    """The columns that people see, as a Markdown table; nothing but a dash if it has no rows."""
+    """The columns that people see, as a Markdown table; a dash if it has no rows."""
     if not table.rows:
         return Verbatim(MISSING)
     shown = table.shown()

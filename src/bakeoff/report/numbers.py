@@ -26,11 +26,12 @@ def number_text(value: float | None, half_width: float | None = None) -> str:
     return number(value, math.nan if half_width is None else half_width)
 
 
-def interval_text(low: float | None, high: float | None, half_width: float | None = None) -> str:
-    """`[low, high]`; a dash where a side is missing, an infinity where it is unbounded."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
+def interval_text(ends: tuple[float, float], half_width: float | None = None) -> str:
+    """`[low, high]`; a dash where an end is NaN, an infinity where it is unbounded."""
+    if any(map(math.isnan, ends)):
         return MISSING
-    return f"[{number_text(low, half_width)}, {number_text(high, half_width)}]"
+    low, high = (number_text(end, half_width) for end in ends)
+    return f"[{low}, {high}]"
 
 
 def median_half_width(intervals: Iterable[tuple[float, float]]) -> float | None:
@@ -42,9 +43,9 @@ def median_half_width(intervals: Iterable[tuple[float, float]]) -> float | None:
     return median(widths) if widths else None
 
 
-def share_text(share: float) -> str:
+def share_text(share: float | None) -> str:
     """A share or a ratio with two decimals."""
-    return f"{share:.2f}" if math.isfinite(share) else number_text(share)
+    return number_text(share) if share is None or not math.isfinite(share) else f"{share:.2f}"
 
 
 def p_text(p: float | None) -> str:

@@ -1,18 +1,29 @@
-"""What stands on the page: tables, figures and texts, before any markup."""
+"""What a report page shows: tables, figures and texts, before any markup."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, Generic
 
-from bakeoff.records import Comparison, Diagnosis, DiagnosisKind, Flag, Severity
+from bakeoff.analysis.wording import join
+from bakeoff.analysis.workloads import AcrossWorkloads
+from bakeoff.records import (
+    BoundaryMark,
+    Comparison,
+    Diagnosis,
+    DiagnosisKind,
+    Flag,
+    Severity,
+    StudyRecord,
+)
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
-from bakeoff.report.fairness_table import fairness_facts, fairness_table
+from bakeoff.report.cost_tables import fairness_facts, fairness_table
 from bakeoff.report.figures import FigureSpec, figures_of
+from bakeoff.report.figures.spec import Subject
+from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
 from bakeoff.report.table import Table
 from bakeoff.report.tables import build_tables
-from bakeoff.report.tuning_tables import KNOWN
 from bakeoff.report.verdict_tables import LEVELS, results_table
+from bakeoff.report.workload_tables import arms_table, pairs_table, workloads_table
 
 SEVERITIES: dict[Severity, str] = {
     "blocks": "No claim can be made",
@@ -34,6 +45,11 @@ DIAGNOSES: dict[DiagnosisKind, str] = {
 }
 """What a diagnosis is called."""
 
+ACROSS_LEVELS: Mapping[str, str] = {
+    "L3": "across workloads: ranks of confirmed configurations were tested over the workloads",
+    "L1": "each workload on its own: too few workloads for a test across them",
+    "L0": "exploratory: no workload has confirmed runs of all arms",
+}
 
 OBSERVED_COLUMNS = ("arm", "search_best", "default_score")
 CONFIRMED_COLUMNS = (
@@ -51,53 +67,66 @@ class ReportFigure:
     caption: str
 
     @property
-    def file_name(self) -> str:
-        """Name of the CSV with the figure's rows."""
-        return f"{self.name}.csv"
-
-    @property
     def name(self) -> str:
-        """Name of the figure's files, without their kind."""
+        """Name of the figure's files, without the suffix."""
         return f"{self.spec.id}-{self.spec.slug}"
 
+    @property
+    def file_name(self) -> str:
+        """Name of the CSV file with the figure's rows."""
+        return f"{self.name}.csv"
 
-@dataclass(frozen=True)
-class Page:
-    """Everything a template shows."""
 
-    comparison: Comparison
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Subject]):
+    """Everything a template shows, on one study or on several."""
+
+    template: str
+    """Name of the HTML and Markdown templates, without the suffix."""
+    subject: Subject
+    """What the report is about."""
+    study: StudyRecord
+    """The study whose order of arms decides their colours."""
+    title: str
+    level_text: str
+    """What the level of evidence means."""
     generated_at: str
     tables: tuple[Table, ...]
     figures: tuple[ReportFigure, ...]
-    configurations: tuple[PastableConfiguration, ...]
     image_formats: tuple[str, ...] = ()
-    """In which the figures stand beside their data, too."""
+    """Formats in which figures are also written as image files."""
+
+    def table(self, identity: str) -> Table:
+        """The table called `identity`, such as `T2`."""
+        return next(table for table in self.tables if table.id == identity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPage(Page[Comparison]):
+    """The report on one study."""
+
+    glance: Table
+    """The columns of T2 that answer the question."""
+    fairness: Table
+    """What each arm got."""
+    fairness_facts: tuple[str, ...]
+    """What was the same for all arms, as sentences."""
+    configurations: tuple[PastableConfiguration, ...]
 
     @property
-    def title(self) -> str:
-        """The study's question, or its name where none was asked."""
-        study = self.comparison.study
-        return study.question.strip() or f"Comparison {study.name}"
-
-    @property
-    def level_text(self) -> str:
-        """What the level of evidence means."""
-        return LEVELS[self.comparison.level]
-
-    @cached_property
-    def flags(self) -> list[tuple[str, list[Any]]]:
+    def flags(self) -> list[tuple[str, list[Flag]]]:
         """Flags grouped by what they do to the verdict, worst first."""
         groups = (
-            (text, [flag for flag in self.comparison.flags if flag.severity == severity])
+            (text, [flag for flag in self.subject.flags if flag.severity == severity])
             for severity, text in SEVERITIES.items()
         )
         return [(text, flags) for text, flags in groups if flags]
 
     @property
     def flags_by_id(self) -> list[list[Flag]]:
-        """Flags with those of the same number together, in their order."""
-        numbers = dict.fromkeys(flag.id for flag in self.comparison.flags)
-        return [[f for f in self.comparison.flags if f.id == number] for number in numbers]
+        """Flags grouped by their number, in order of first appearance."""
+        numbers = dict.fromkeys(flag.id for flag in self.subject.flags)
+        return [[f for f in self.subject.flags if f.id == number] for number in numbers]
 
     @property
     def first_figure(self) -> ReportFigure | None:
@@ -107,62 +136,66 @@ class Page:
     @property
     def diagnoses(self) -> list[tuple[str, Diagnosis]]:
         """What the curves show, each with its name."""
-        return [(DIAGNOSES[found.kind], found) for found in self.comparison.diagnoses]
+        return [(DIAGNOSES[found.kind], found) for found in self.subject.diagnoses]
 
     @property
-    def edge_marks(self) -> list[tuple[str, Any]]:
-        """Chosen values near a bound that somebody chose, with their arm."""
-        return [(arm.arm, mark) for arm in self.comparison.arms for mark in arm.boundaries]
-
-    @property
-    def glance(self) -> Table:
-        """The columns of T2 that answer the question."""
-        return glance_table(self.comparison)
-
-    @cached_property
-    def fairness(self) -> Table:
-        """What each arm got."""
-        return fairness_table(self.comparison)
-
-    @property
-    def fairness_facts(self) -> tuple[str, ...]:
-        """What was the same for all arms, as sentences."""
-        return fairness_facts(self.comparison)
+    def edge_marks(self) -> list[tuple[str, BoundaryMark]]:
+        """Arms and their chosen values near a bound that somebody chose."""
+        return [(arm.arm, mark) for arm in self.subject.arms for mark in arm.boundaries]
 
     @property
     def known_budget(self) -> Table:
         """The rows of T4 whose estimates are known."""
-        return self.table("T4").where("note", KNOWN)
-
-    def table(self, identity: str) -> Table:
-        """The table called `identity`, such as `T2`."""
-        return next(table for table in self.tables if table.id == identity)
+        return self.table("T4").where("note", "")
 
 
 def glance_table(comparison: Comparison) -> Table:
     """The columns of T2 that answer the question; without confirmation, what was observed."""
     results = results_table(comparison)
-    if not any(arm.confirmed for arm in comparison.arms):
-        observed = ("arm", "search_best") if comparison.study.foreign else OBSERVED_COLUMNS
-        return results.shown(*observed)
-    return results.shown(*CONFIRMED_COLUMNS)
+    if any(arm.confirmed for arm in comparison.arms):
+        return results.shown(*CONFIRMED_COLUMNS)
+    return results.shown(*(OBSERVED_COLUMNS[:2] if comparison.study.foreign else OBSERVED_COLUMNS))
 
 
 def build_page(
     comparison: Comparison, *, generated_at: str, image_formats: Sequence[str] = ()
-) -> Page:
-    """Compute everything the report shows."""
-    return Page(
-        comparison=comparison,
+) -> StudyPage:
+    """Compute everything that the report on one study shows."""
+    study = comparison.study
+    return StudyPage(
+        template="report",
+        subject=comparison,
+        study=study,
+        title=study.question.strip() or f"Comparison {study.name}",
+        level_text=LEVELS[comparison.level],
         generated_at=generated_at,
         tables=build_tables(comparison),
-        figures=tuple(_build_figure(spec, comparison) for spec in figures_of(comparison)),
-        configurations=pastable_configurations(comparison),
+        figures=_build_figures(figures_of(comparison), comparison),
         image_formats=tuple(image_formats),
+        glance=glance_table(comparison),
+        fairness=fairness_table(comparison),
+        fairness_facts=fairness_facts(comparison),
+        configurations=pastable_configurations(comparison),
     )
 
 
-def _build_figure(spec: FigureSpec[Comparison], comparison: Comparison) -> ReportFigure:
-    rows: Sequence[Any] = spec.compute(comparison)
-    caption = spec.caption(comparison) if rows else ""
-    return ReportFigure(spec=spec, rows=tuple(rows), caption=caption)
+def build_across_page(found: AcrossWorkloads, *, generated_at: str) -> Page[AcrossWorkloads]:
+    """Compute everything that the report on several studies shows."""
+    return Page(
+        template="workloads",
+        subject=found,
+        study=found.comparisons[0].study,
+        title=f"Which of {join(found.arm_names)} ranks highest across workloads?",
+        level_text=ACROSS_LEVELS[found.level],
+        generated_at=generated_at,
+        tables=(arms_table(found), pairs_table(found), workloads_table(found)),
+        figures=_build_figures(ACROSS_FIGURES, found),
+    )
+
+
+def _build_figures(specs: Iterable[FigureSpec[Any]], subject: object) -> tuple[ReportFigure, ...]:
+    computed = [(spec, tuple(spec.compute(subject))) for spec in specs]
+    return tuple(
+        ReportFigure(spec=spec, rows=rows, caption=spec.caption(subject) if rows else "")
+        for spec, rows in computed
+    )

@@ -3,19 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from bakeoff.analysis.diagnosis import diagnose_runs
 from bakeoff.records import Diagnosis, EpochResult, MetricInfo
 from bakeoff.report.figures.run_curves import compute_run_curves, draw_run_curves
-from bakeoff.report.figures.style import ARM_COLORS, DARK
-from bakeoff.report.html import (
-    content_security_policy,
-    embedded_figure,
-    embedded_json,
-    html_environment,
-    template_text,
-)
+from bakeoff.report.html import embedded_figure, render_template
 from bakeoff.report.page import DIAGNOSES
 
 
@@ -63,21 +54,6 @@ def _score(metrics: Mapping[str, float], name: str) -> str:
 
 def render_run_page(page: RunPage) -> str:
     """The whole page as one file that needs nothing else."""
-    from plotly.offline import get_plotlyjs
-
-    scripts = [get_plotlyjs(), template_text("report.js")]
     rows = compute_run_curves(page.history, page.objective)
     drawing = embedded_figure(draw_run_curves(rows, page.scored_epoch)) if rows else None
-    return (
-        html_environment()
-        .get_template("run.html.j2")
-        .render(
-            page=page,
-            drawing=drawing,
-            policy=content_security_policy(scripts),
-            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
-            style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet
-            dark_colors=embedded_json(dict(DARK)),
-            arm_colors=ARM_COLORS,
-        )
-    )
+    return render_template("run.html.j2", has_drawings=True, page=page, drawing=drawing)

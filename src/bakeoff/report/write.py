@@ -1,19 +1,20 @@
 """Write a comparison as a folder that can be shared: HTML, Markdown, CSV and JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, write_atomically
-from bakeoff.records import Comparison, as_plain, json_text
+from bakeoff.records import Comparison, json_text
 from bakeoff.report.html import render_html
-from bakeoff.report.images import check_image_export, remove_images, write_images
+from bakeoff.report.images import IMAGE_FORMATS, check_image_export, write_images
 from bakeoff.report.markdown import render_markdown
-from bakeoff.report.page import Page, build_page
+from bakeoff.report.page import Page, build_across_page, build_page
 from bakeoff.report.study_tables import trials_table
-from bakeoff.report.table import csv_text
+from bakeoff.report.table import Table, csv_text
 
 COMPARISON_PARTS = (
     "level", "verdict", "arms", "pairs", "flags", "delta", "delta_source", "min_seeds",
@@ -25,6 +26,7 @@ STUDY_PARTS = (
     "startup_trials", "reference",
     "num_validation", "num_test", "shared_sampler", "config_hash", "finished", "foreign", "caveats",
 )  # fmt: skip
+"""What `summary.json` has of a comparison and of its study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +51,14 @@ def write_report(
 ) -> ReportPaths:
     """Write the whole report into `directory`, and remove tables and figures of an earlier one.
 
-    Each file is replaced at once. Equal comparisons give equal bytes, but for `generated_at` in the
-    HTML and the Markdown.
+    Each file is replaced at once. Equal comparisons give equal bytes, except for `generated_at` in
+    the HTML and the Markdown.
 
     Args:
         comparison: What the report says.
         directory: Made if it does not exist.
         generated_at: Shown as the report's time; None takes the present, in UTC.
-        image_formats: `png` and `svg` draw every figure as such a file beside its data, too.
+        image_formats: `png` and `svg` also write every figure as an image file.
 
     Raises:
         MissingDependencyError: Images are wanted, and kaleido or a browser is missing; nothing was
@@ -65,62 +67,89 @@ def write_report(
     """
     if image_formats:
         check_image_export()
-    now = generated_at or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = build_page(comparison, generated_at=now, image_formats=image_formats)
-    paths = ReportPaths(
+    page = build_page(comparison, generated_at=generated_at or _now(), image_formats=image_formats)
+    study = comparison.study
+    summary = {
+        "study": {name: getattr(study, name) for name in STUDY_PARTS},
+        **{name: getattr(comparison, name) for name in COMPARISON_PARTS},
+    }
+    environment = {
+        "environment": study.environment,
+        "protocol": study.protocol,
+        "config_hash": study.config_hash,
+    }
+    tables, figures = _write_page(
+        page,
+        directory,
+        extra_tables=(page.fairness, trials_table(study)),
+        data={"summary.json": summary, "environment.json": environment},
+    )
+    folder = directory / "figures"
+    images = write_images(page, folder, image_formats) if image_formats else ()
+    for kind in IMAGE_FORMATS:
+        remove_others(folder, images, f"F*.{kind}")
+    return ReportPaths(
         html=directory / "index.html",
         markdown=directory / "report.md",
         summary=directory / "summary.json",
         environment=directory / "environment.json",
-        tables=_write_tables(page, directory / "tables"),
-        figures=_write_figures(page, directory / "figures"),
+        tables=tables,
+        figures=figures,
+        images=images,
     )
-    write_atomically(paths.summary, json_text(summary_of(comparison)))
-    write_atomically(paths.environment, json_text(environment_of(comparison)))
-    write_atomically(paths.markdown, render_markdown(page))
-    write_atomically(paths.html, render_html(page))
-    folder = directory / "figures"
-    images = write_images(page, folder, image_formats) if image_formats else ()
-    remove_images(folder, images)
-    return replace(paths, images=images)
 
 
-def _write_tables(page: Page, directory: Path) -> tuple[Path, ...]:
-    texts = {
-        directory / table.file_name: table.csv()
-        for table in (*page.tables, page.fairness, trials_table(page.comparison.study))
+def write_workloads_report(
+    found: AcrossWorkloads, directory: Path, *, generated_at: str | None = None
+) -> Path:
+    """Write HTML, Markdown, CSV and JSON into `directory`; the HTML's path is returned.
+
+    Args:
+        found: What the report says.
+        directory: Made if it does not exist; each study's report is expected next to it.
+        generated_at: Shown as the report's time; None takes the present, in UTC.
+    """
+    summary = {
+        "level": found.level,
+        "headline": found.headline,
+        "workloads": [one.study.name for one in found.counted],
+        "arms": found.arms,
+        "pairs": found.pairs,
+        "test": found.test,
+        "notes": found.notes,
     }
-    return _write_csv(texts, directory)
+    page = build_across_page(found, generated_at=generated_at or _now())
+    _write_page(page, directory, data={"summary.json": summary})
+    return directory / "index.html"
 
 
-def _write_figures(page: Page, directory: Path) -> tuple[Path, ...]:
-    texts = {
-        directory / figure.file_name: csv_text(figure.spec.columns, figure.rows)
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _write_page(
+    page: Page[Any],
+    directory: Path,
+    *,
+    extra_tables: Sequence[Table] = (),
+    data: Mapping[str, object],
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Write all files but images; paths of the CSV files of its tables and of its figures."""
+    tables = {
+        directory / "tables" / table.file_name: table.csv()
+        for table in (*page.tables, *extra_tables)
+    }
+    figures = {
+        directory / "figures" / figure.file_name: csv_text(figure.spec.columns, figure.rows)
         for figure in page.figures
     }
-    return _write_csv(texts, directory)
-
-
-def _write_csv(texts: Mapping[Path, str], directory: Path) -> tuple[Path, ...]:
-    for path, text in texts.items():
-        write_atomically(path, text)
-    remove_others(directory, texts, "*.csv")
-    return tuple(texts)
-
-
-def summary_of(comparison: Comparison) -> dict[str, Any]:
-    """The whole comparison as plain data, with the study's settings but without its runs."""
-    study = {name: getattr(comparison.study, name) for name in STUDY_PARTS}
-    found = {name: getattr(comparison, name) for name in COMPARISON_PARTS}
-    summary: dict[str, Any] = as_plain({"study": study, **found})
-    return summary
-
-
-def environment_of(comparison: Comparison) -> dict[str, Any]:
-    """Where and how the study was run, as plain data."""
-    study = comparison.study
-    return {
-        "environment": dict(study.environment),
-        "protocol": dict(study.protocol),
-        "config_hash": study.config_hash,
+    others = {
+        **{directory / name: json_text(value) for name, value in data.items()},
+        directory / "report.md": render_markdown(page),
+        directory / "index.html": render_html(page),
     }
+    for path, text in (tables | figures | others).items():
+        write_atomically(path, text)
+    remove_others(directory / "tables", tables, "*.csv")
+    remove_others(directory / "figures", figures, "*.csv")
+    return tuple(tables), tuple(figures)

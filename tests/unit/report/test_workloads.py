@@ -11,8 +11,9 @@ import pytest
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.workloads import MIN_WORKLOADS, AcrossWorkloads, compare_workloads
 from bakeoff.records import Comparison
+from bakeoff.report import write_workloads_report
 from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
-from bakeoff.report.workloads import build_across_page, write_workloads_report
+from bakeoff.report.page import build_across_page
 from record_examples import as_error_rate, example_record
 
 MEANS = {"sgd": 0.90, "adam": 0.90, "adamw": 0.91}
@@ -112,10 +113,10 @@ def test_figures_are_drawn_from_what_there_is(
     found: AcrossWorkloads, studies: list[Comparison]
 ) -> None:
     for subject in (found, compare_workloads(studies[:2]), compare_workloads(studies[:3])):
-        for figure in build_across_page(subject, "now").figures:
+        for figure in build_across_page(subject, generated_at="now").figures:
             drawn = figure.spec.draw(figure.rows, subject) if figure.rows else None
             assert bool(figure.rows) == (drawn is not None and len(drawn.data) > 0)
-    assert build_across_page(found, "now").figures[0].rows
+    assert build_across_page(found, generated_at="now").figures[0].rows
     assert {spec.id for spec in ACROSS_FIGURES} == {"F11a", "F11b"}
 
 

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES
+from bakeoff.components.pruners import PRUNERS
 from bakeoff.data.dataset_table import SEQUENCE_LENGTH
 from bakeoff.studyfile import resolve_study, study_schema
 from bakeoff.studyfile.repeatable import DEFAULT_LAG
 from bakeoff.studyfile.resolve import LOSSES
-from bakeoff.studyfile.search import DEFAULT_TRIALS, PRUNER_PARAMS
+from bakeoff.studyfile.search import DEFAULT_TRIALS
 from study_examples import study_document
 
 SCHEMA = json.loads(study_schema())
@@ -56,7 +57,7 @@ def test_a_default_value_is_the_one_in_the_description(section, key):
         ("SearchSection", "startup_trials", f"{STARTUP_TRIALS} trials"),
         ("TrainingSection", "loss", f"{LOSSES['regression'][0]} for regression, otherwise {LOSSES['classification'][0]}"),
         ("StudySection", "objective", ", ".join(f"{name} for {task}" for task, name in DEFAULT_OBJECTIVES.items())),
-        *(("PrunerTable", key, default) for settings in PRUNER_PARAMS.values() for key, default in settings.items() if default is not None),
+        *(("PrunerTable", key, one.default) for spec in PRUNERS for key, one in spec.parameters.items() if one.default is not None),
     ],
 )  # fmt: skip
 def test_a_default_that_is_chosen_later_is_the_one_in_the_description(section, key, default):

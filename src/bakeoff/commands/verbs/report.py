@@ -111,7 +111,7 @@ def _report_own(
 
 def _report_across(comparisons: "Sequence[Comparison]", output: Path) -> None:
     from bakeoff.analysis.workloads import compare_workloads
-    from bakeoff.report.workloads import write_workloads_report
+    from bakeoff.report import write_workloads_report
 
     found = compare_workloads(comparisons)
     folder = folder_name("-and-".join(one.study.name for one in comparisons))

@@ -1,0 +1,204 @@
+"""The tables made from search scores: T4 budget, T6 robustness, T9 importances, T10 pruning.
+
+T4 and T6 use only the random trials of each arm, which are independent, and leave out trials that a
+model proposed.
+"""
+
+import math
+from collections.abc import Iterable
+
+from bakeoff.analysis.draws import approximation
+from bakeoff.analysis.importance import MIN_TRIALS, MIN_TRIALS_FOR_TOP
+from bakeoff.records import BudgetEstimate, BudgetQuantity, Comparison, NearBest
+from bakeoff.report.numbers import interval_text, number_text, share_text
+from bakeoff.report.table import Column, Table, count, interval, of_part, share, text
+from bakeoff.report.verdict_tables import delta_text
+from bakeoff.significance import CONFIDENCE_TEXT
+
+QUANTITIES: dict[BudgetQuantity, str] = {
+    "median_best": "median best of k",
+    "expected_best": "expected best of k",
+    "probability_better": "P(best of k is better)",
+}
+WITHHELD = "withheld, between bounds"
+CI = f"{CONFIDENCE_TEXT} CI"
+
+
+def budget_table(comparison: Comparison) -> Table:
+    """T4, best of k trials per arm and P(A beats B), for the budgets k that the search supports."""
+    withheld = sum(found.estimate is None for found in comparison.budget)
+    missing = (
+        f" Withheld: {withheld} of {len(comparison.budget)} estimates, because the unknown final"
+        " scores of pruned trials could change them; the CSV has the bounds between which they lie."
+    )
+    return Table(
+        id="T4",
+        slug="budget",
+        title="Budget: what the best of k trials may be expected to reach",
+        columns=(
+            text("arm", "Arm"),
+            text("other", "Against"),
+            text("quantity", "Quantity", lambda found: QUANTITIES[found.quantity]),
+            count("k", "k"),
+            Column(
+                "estimate",
+                "Estimate",
+                label=lambda found: number_text(found.estimate, _half_width(found)),
+            ),
+            Column("at_least", value=lambda found: found.bounds[0]),
+            Column("at_most", value=lambda found: found.bounds[1]),
+            *interval("ci", CI, label=lambda found: interval_text(found.ci, _half_width(found))),
+            Column("method"),
+            count("n", "n"),
+            Column("note", value=lambda found: WITHHELD if found.estimate is None else ""),
+        ),
+        records=comparison.budget,
+        note=(
+            "From independent random trials only (n per arm, in pairs of the smaller one), on"
+            " validation scores, for k up to n/5; beyond it nothing is said. The verdict does not"
+            f" use this table.{approximation(comparison.study)}{missing if withheld else ''}"
+        ),
+    )
+
+
+def _half_width(found: BudgetEstimate) -> float | None:
+    low, high = found.ci
+    return (high - low) / 2 if math.isfinite(high - low) else None
+
+
+def robustness_table(comparison: Comparison) -> Table:
+    """T6, per arm: near-best share, trials needed, divergence, learning-rate sensitivity."""
+    return Table(
+        id="T6",
+        slug="robustness",
+        title="Robustness: what a careless choice costs",
+        columns=(
+            text("arm", "Arm"),
+            count("n", "Random trials", "robustness.diverged.of"),
+            *_near_columns("own", "within delta of its own best"),
+            *_near_columns("best", "within delta of the best arm"),
+            *of_part(
+                "robustness.diverged",
+                count("diverged", "Diverged", "at_least"),
+                *interval("diverged_ci", CI, "ci", label=lambda share: _shares_text(share.ci)),
+            ),
+            *of_part(
+                "robustness.learning_rate",
+                Column("rate_sensitivity", "LR sensitivity S", "sensitivity"),
+                Column(
+                    "rate_tolerance_decades",
+                    "LR tolerance (decades)",
+                    "tolerance_decades",
+                ),
+                Column("rate_best_of", value="best_of"),
+                text("note", "Note on LR"),
+            ),
+        ),
+        records=tuple(arm for arm in comparison.arms if arm.robustness),
+        note=(
+            f"Random trials only; {delta_text(comparison)}. Shares with Wilson {CONFIDENCE_TEXT}"
+            " intervals; two"
+            " counts where pruned trials leave the share open. Its own best is the arm's confirmed"
+            " validation mean (before confirmation, its best search score), the best arm's likewise"
+            " confirmed. Trials needed: to find one such trial with probability 0.95. S: mean"
+            " shortfall over one decade of learning rate to each side of the best half decade, in"
+            " units of the objective; it has no interval, because the best of nearly all trials of"
+            f" a half decade cannot be resampled.{approximation(comparison.study)}"
+        ),
+    )
+
+
+def _near_columns(key: str, what: str) -> tuple[Column, ...]:
+    """Columns about the random trials that come near a reference."""
+    return of_part(
+        f"robustness.near_{key}",
+        Column(f"{key}_reference", value="reference"),
+        Column(f"{key}_at_least", f"Trials {what}", "share.at_least", label=_near_text),
+        Column(f"{key}_at_most", value="share.at_most"),
+        *interval(f"{key}_ci", CI, "share.ci", label=lambda near: _shares_text(near.share.ci)),
+        Column(f"{key}_trials_needed", "Trials needed", "trials_needed", label=_needed_text),
+        Column(f"{key}_trials_low", value=lambda near: near.trials_ci[0]),
+        Column(f"{key}_trials_high", value=lambda near: near.trials_ci[1]),
+    )
+
+
+def _shares_text(ends: Iterable[float]) -> str:
+    return f"[{', '.join(map(share_text, ends))}]"
+
+
+def _near_text(near: NearBest) -> str:
+    low, high = near.share.at_least, near.share.at_most
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _needed_text(near: NearBest) -> str:
+    """Numbers of trials, each of which is whole or infinite."""
+    counts = (near.trials_needed, *near.trials_ci)
+    needed, low, high = (f"{n:.0f}" if math.isfinite(n) else number_text(n) for n in counts)
+    return f"{needed} [{low}, {high}]"
+
+
+def importance_table(comparison: Comparison) -> Table:
+    """T9, per arm and searched parameter: its two shares with their ranges."""
+    return Table(
+        id="T9",
+        slug="importances",
+        title="What mattered inside each arm",
+        columns=(
+            text("arm", "Arm"),
+            text("parameter", "Parameter"),
+            *_share_columns("whole", "Moves the score"),
+            *_share_columns("top", "Leads to the best tenth"),
+            count("n", "Trials"),
+            count("n_with", "With the parameter"),
+        ),
+        records=comparison.importances,
+        note=(
+            "Shares of an arm sum to 1 and are relative to the ranges searched. Moves the score:"
+            " over the whole space, bad regions included; loss of accuracy of random forests when"
+            f" the values are shuffled (from {MIN_TRIALS} trials with a known score). Leads to the"
+            " best tenth: how differently the values are distributed there (PED-ANOVA, from"
+            f" {MIN_TRIALS_FOR_TOP} trials). In brackets the least and greatest of five forests or"
+            " resamples, which is no confidence interval. A sampler that learns has drawn more"
+            " trials where it was good, which blurs both."
+        ),
+    )
+
+
+def _share_columns(key: str, heading: str) -> tuple[Column, ...]:
+    """Columns of a share with the least and the greatest of its estimates."""
+    return of_part(
+        key,
+        Column(key, value=lambda shares: shares[0]),
+        Column(f"{key}_low", value=lambda shares: shares[1]),
+        Column(f"{key}_high", value=lambda shares: shares[2]),
+        Column(f"{key}_text", heading, label=_middle_text, stored=False),
+    )
+
+
+def _middle_text(shares: tuple[float, float, float]) -> str:
+    return f"{share_text(shares[0])} {_shares_text(shares[1:])}"
+
+
+def pruning_table(comparison: Comparison) -> Table:
+    """T10, per arm: audited trials, those pruning would have ended, and how many of the best."""
+    return Table(
+        id="T10",
+        slug="pruning",
+        title="What pruning would have done to audited trials",
+        columns=(
+            text("arm", "Arm"),
+            count("n", "Audited"),
+            count("would_end", "Would have ended"),
+            count("top", "Best tenth"),
+            count("top_would_end", "Of those, would have ended"),
+            share("regret", "Regret"),
+            *interval("ci", CI),
+        ),
+        records=comparison.pruning,
+        note=(
+            "Audited trials were chosen before they began and ended however they looked. Regret:"
+            " share of the best tenth by final score, at least one trial an arm, that pruning would"
+            " have ended; Wilson interval."
+        ),
+    )
