@@ -100,7 +100,9 @@ def test_figures_are_drawn_when_asked_for(loaded: LoadedStudy) -> None:
 
 
 def test_a_figure_that_is_not_there_says_why(loaded: LoadedStudy) -> None:
-    with pytest.raises(KeyError, match="F5 is not drawn: it takes at least five random trials"):
+    with pytest.raises(
+        KeyError, match="F5 is not drawn: every arm needs at least five random trials"
+    ):
         loaded.figures["F5"]
     with pytest.raises(KeyError, match="did you mean 'F1'"):
         loaded.figures["f1"]

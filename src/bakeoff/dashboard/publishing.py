@@ -23,8 +23,6 @@ from bakeoff.storage.studies import CONFIRM_SUFFIX
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-SHOWN_FIGURES = ("F1", "F3", "F4", "F6", "F12")
-"""Of the report, those that say most beside optuna-dashboard's own plots."""
 MAX_CHARACTERS = 400_000
 """A figure whose JSON is longer is left out: it would be stored in hundreds of rows."""
 CARD_HEIGHT = 450
@@ -77,7 +75,7 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
             " Values are validation scores; the test scores stand in the report.",
         )
         for spec in figures_of(comparison):
-            figure = _figure(spec, comparison) if spec.id in SHOWN_FIGURES else None
+            figure = _figure(spec, comparison) if spec.on_dashboard else None
             if figure is not None:
                 identity = f"{spec.id}-{spec.slug}"
                 optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
