@@ -19,8 +19,8 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.errors import describe_unknown
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report import ReportPaths, write_report
-from bakeoff.report.figures import FigureSpec, figures_of
-from bakeoff.report.figures.style import printable
+from bakeoff.report.figures import figures_of
+from bakeoff.report.figures.style import Figure, printable
 from bakeoff.report.page import glance_table
 from bakeoff.report.study_tables import trials_table
 from bakeoff.report.table import Table
@@ -29,65 +29,59 @@ from bakeoff.report.verdict_tables import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
 
-class Figures(Mapping[str, "go.Figure"]):
+class Figures(Mapping[str, Figure]):
     """The figures of a comparison by id, `F1` and so on; those without data are missing.
 
-    Each is drawn when it is asked for.
+    A figure is drawn each time it is looked up.
     """
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
+        self._specs = {spec.id: spec for spec in figures_of(comparison)}
 
-    def __getitem__(self, identity: str) -> "go.Figure":
+    def __getitem__(self, identity: str) -> Figure:
         """The plotly figure called `identity`.
 
         Raises:
             KeyError: There is no such figure, or nothing to draw; the message says what is missing.
         """
-        spec = next((one for one in figures_of(self._comparison) if one.id == identity), None)
-        if spec is None:
-            raise KeyError(
-                describe_unknown(
-                    "figure", identity, [one.id for one in figures_of(self._comparison)]
-                )
-            )
+        if identity not in self._specs:
+            raise KeyError(describe_unknown("figure", identity, self._specs))
+        spec = self._specs[identity]
         rows = spec.compute(self._comparison)
         if not rows:
             raise KeyError(f"{identity} is not drawn: {spec.needs}")
         drawn = spec.draw(rows, self._comparison)
-        # on the page the question stands above the figure
+        # a report shows the question above the figure
         drawn.update_layout(title={"text": spec.question, "x": 0}, margin_t=80)
         return drawn
 
     def __iter__(self) -> Iterator[str]:
-        return (spec.id for spec in self._drawn)
+        return iter(self._drawn)
 
     def __len__(self) -> int:
         return len(self._drawn)
 
     def __repr__(self) -> str:
-        lines = (f"{spec.id}  {spec.question}" for spec in self._drawn)
+        lines = (f"{identity}  {self._specs[identity].question}" for identity in self._drawn)
         return "\n".join(lines) or "no figures: there is nothing to draw yet"
 
     @cached_property
-    def _drawn(self) -> tuple[FigureSpec[Comparison], ...]:
-        return tuple(
-            spec for spec in figures_of(self._comparison) if spec.compute(self._comparison)
-        )
+    def _drawn(self) -> list[str]:
+        return [key for key, spec in self._specs.items() if spec.compute(self._comparison)]
 
 
 class LoadedStudy:
-    """A stored study and what can be said of it; shown in a notebook as its verdict."""
+    """A stored study and its results; a notebook shows its verdict."""
 
     def __init__(self, record: StudyRecord) -> None:
         self.record = record
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Everything that was computed: verdict, arms, pairs, flags, estimates."""
+        """The computed results: verdict, arms, pairs, flags, estimates."""
         return compare(self.record)
 
     @cached_property
@@ -109,28 +103,26 @@ class LoadedStudy:
         return write_report(self.comparison, Path(directory))
 
     def __repr__(self) -> str:
-        verdict = self.comparison.verdict
-        return f"<{self.record.name}: {printable(verdict.headline)}>"
+        return f"<{self.record.name}: {printable(self.comparison.verdict.headline)}>"
 
     def _repr_html_(self) -> str:
         """Headline, level and arms; every text is escaped."""
-        comparison = self.comparison
-        sentences = "".join(f"<li>{_text(one)}</li>" for one in comparison.verdict.sentences)
+        verdict, level = self.comparison.verdict, self.comparison.level
+        sentences = "".join(f"<li>{_text(one)}</li>" for one in verdict.sentences)
         return (
-            f"<h3>{_text(comparison.verdict.headline)}</h3>"
-            f"<p><strong>{comparison.level}</strong> {LEVELS[comparison.level]}.</p>"
-            f"{_html_table(glance_table(comparison))}<ul>{sentences}</ul>"
+            f"<h3>{_text(verdict.headline)}</h3><p><strong>{level}</strong> {LEVELS[level]}.</p>"
+            f"{_html_table(glance_table(self.comparison))}<ul>{sentences}</ul>"
         )
 
 
 def load_study(
     name: str, *, storage: str | None = None, output: str | Path = "results"
 ) -> LoadedStudy:
-    """The study called `name`, as it is stored now.
+    """Load the study called `name` in its present state.
 
     Args:
         name: The study's name.
-        storage: Storage URL; None takes `sqlite:///<output>/studies.db`.
+        storage: Storage URL; None means `sqlite:///<output>/studies.db`.
         output: Folder of the default storage.
 
     Raises:
@@ -153,7 +145,7 @@ def load_optuna_study(
     sampler: str | None = None,
     delta: float | None = None,
 ) -> LoadedStudy:
-    """A study that another program made with Optuna; it is only read.
+    """Load a study that another program made with Optuna, without changing it.
 
     The arguments are the flags of `study report --storage URL --study NAME --arm PARAM`.
 
@@ -179,19 +171,15 @@ def _frame(table: Table) -> "pd.DataFrame":
     import pandas as pd
 
     kept = [index for index, column in enumerate(table.columns) if column.stored]
-    return pd.DataFrame(
-        [[row[index].value for index in kept] for row in table.rows],
-        columns=[table.columns[index].key for index in kept],
-    )
+    names = [table.columns[index].key for index in kept]
+    return pd.DataFrame([[row[at].value for at in kept] for row in table.rows], columns=names)
 
 
 def _html_table(table: Table) -> str:
     head = "".join(f"<th>{_text(column.heading)}</th>" for column in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell.text)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    rows = ("".join(f"<td>{_text(cell.text)}</td>" for cell in row) for row in table.rows)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""optuna-dashboard on the stored studies, behind guards, with what bakeoff found beside them."""
+"""Serves optuna-dashboard behind access checks, with the reports and figures of bakeoff."""
 
 from bakeoff.dashboard.publishing import publish, publish_progress
 from bakeoff.dashboard.server import build_server, serve_dashboard

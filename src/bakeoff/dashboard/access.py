@@ -1,8 +1,8 @@
-"""Who may ask the dashboard for what.
+"""Decides which requests the dashboard answers.
 
-optuna-dashboard has no login, and a page elsewhere may send requests to a server on this machine.
-So without a token only requests addressed to this machine's own names are answered, and whatever
-changes something must be allowed and come from the dashboard's own pages.
+optuna-dashboard has no login, and any web page may send requests to a server on this machine. So
+without a token, the server answers only requests addressed to the loopback names. A request that
+changes something must also be allowed and come from the dashboard's own pages.
 """
 
 import hmac
@@ -25,12 +25,12 @@ TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What the server answers."""
+    """The rules by which requests are answered or refused."""
 
     host: str = LOOPBACK[0]
-    """Address it listens on."""
+    """Address on which the server listens."""
     token: str | None = None
-    """What a browser must show once; None answers everybody on this machine."""
+    """A browser must send it once; with None, everybody on this machine is answered."""
     allow_writes: bool = False
 
     def __post_init__(self) -> None:
@@ -44,15 +44,15 @@ class Access:
             raise UsageError(f"--host {self.host}: other machines are answered only with --token")
 
     def refusal(self, request: Mapping[str, Any]) -> str | None:
-        """Why a request is refused; None if it is answered.
+        """The reason why a request is refused; None if it is answered.
 
         Args:
-            request: Its WSGI environment.
+            request: The WSGI environment of the request.
         """
         addressed_to = request.get("HTTP_HOST", "")
         if self.host in LOOPBACK and not OWN_HOST.fullmatch(addressed_to):
             return "this server answers localhost only"
-        if self.token is not None and not (self._shown_now(request) or self._shown_before(request)):
+        if self.token is not None and not (self._sends_token(request) or self._has_cookie(request)):
             return "open the address with ?token=... that `study dashboard` printed"
         if request["REQUEST_METHOD"] in READING:
             return None
@@ -64,19 +64,19 @@ class Access:
         return None
 
     def cookie_for(self, request: Mapping[str, Any]) -> str | None:
-        """The cookie to set, where the token was shown in the address.
+        """The cookie to set if the address contains the token; None if it does not.
 
-        The page is then loaded again without it, so that it stays out of the history.
+        The page is then loaded again without the token, to keep it out of the browser's history.
         """
-        if self.token is None or not self._shown_now(request):
+        if self.token is None or not self._sends_token(request):
             return None
         return f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict"
 
-    def _shown_now(self, request: Mapping[str, Any]) -> bool:
+    def _sends_token(self, request: Mapping[str, Any]) -> bool:
         shown = parse_qs(request.get("QUERY_STRING", "")).get("token", [""])[0]
         return self._is_token(shown)
 
-    def _shown_before(self, request: Mapping[str, Any]) -> bool:
+    def _has_cookie(self, request: Mapping[str, Any]) -> bool:
         try:
             cookies = SimpleCookie(request.get("HTTP_COOKIE", ""))
         except CookieError:

@@ -1,10 +1,10 @@
-"""Curves and confusion matrix of the chosen trials, as files that the dashboard shows beside them.
+"""Curves and confusion matrix of the chosen trials, as files that the dashboard shows with them.
 
-They stand in `<output>/<study>/artifacts`, so that they go when the study is deleted.
+They are stored in `<output>/<study>/artifacts`, so that they are deleted with the study.
+optuna-dashboard has no curve of its own on a trial's page: it lists the intermediate values as
+text there, and plots those of all trials together, only for studies with a single objective.
 """
 
-import csv
-import io
 import json
 import math
 import re
@@ -14,23 +14,25 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
+import numpy as np
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 
 from bakeoff.files import write_atomically
 from bakeoff.records import EpochResult, MetricInfo, TrialRecord
+from bakeoff.report.table import csv_text
 
 FOLDER = "artifacts"
 ARTIFACT_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 WIDTH, HEIGHT, MARGIN = 480, 300, 54
 SIDE = 480
-"""Width and height of the confusion matrix; its cells share what the margins leave."""
+"""Width and height of the confusion matrix, including its margins."""
 MOST_LABELLED = 20
 """With more classes, the cells are too small for numbers."""
 
 
 class StudyArtifacts:
-    """Optuna's artifact store over the artifacts of all studies of an output folder; read only."""
+    """Optuna's artifact store for the artifacts of all studies of an output folder; read only."""
 
     def __init__(self, output: Path) -> None:
         self._output = output
@@ -41,23 +43,20 @@ class StudyArtifacts:
         Raises:
             ArtifactNotFound: There is no such artifact.
         """
-        found = (
-            next(self._output.glob(f"*/{FOLDER}/{artifact_id}"), None)
-            if ARTIFACT_ID.fullmatch(artifact_id)
-            else None
-        )
-        if found is None or not found.is_file():
-            raise ArtifactNotFound(f"no artifact {artifact_id!r}")
-        return found.open("rb")
+        if ARTIFACT_ID.fullmatch(artifact_id):
+            for found in self._output.glob(f"*/{FOLDER}/{artifact_id}"):
+                if found.is_file():
+                    return found.open("rb")
+        raise ArtifactNotFound(f"no artifact {artifact_id!r}")
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Nothing is uploaded through the dashboard."""
+        """Refuse to store an upload."""
         content_body.close()
-        raise PermissionError(f"artifact {artifact_id!r} is not stored: they are read only")
+        raise PermissionError(f"artifact {artifact_id!r} is not stored: artifacts are read only")
 
     def remove(self, artifact_id: str) -> None:
-        """Nothing is removed through the dashboard."""
-        raise PermissionError(f"artifact {artifact_id!r} stays: they are read only")
+        """Refuse to remove an artifact."""
+        raise PermissionError(f"artifact {artifact_id!r} is not removed: artifacts are read only")
 
 
 def attach_curves(
@@ -66,44 +65,42 @@ def attach_curves(
 ) -> None:  # fmt: skip
     """Attach a run's learning curves, as a picture and a table, and its confusion matrix.
 
-    Again, it replaces them. Optuna lets nobody add attributes to a trial that has ended, so they
-    are listed where optuna-dashboard keeps those of its own: among the study's attributes.
+    Attaching them again replaces them. Optuna allows no new attributes on a trial that has ended,
+    so the files are listed where optuna-dashboard lists its own: in attributes of the study.
 
     Args:
-        storage: Where the trial is stored; it is written to.
+        storage: The storage of the trial; it is written to.
         study_id: The storage's id of the study.
         trial_id: The storage's id of the trial.
         run: The trial as a record.
         metric: The objective.
-        folder: The study's folder of artifacts; made if it does not exist.
+        folder: The study's folder of artifacts; created if it does not exist.
     """
     files = {
-        "learning-curve.svg": (curve_svg(run.history, metric), "image/svg+xml"),
-        "learning-curve.csv": (curve_csv(run.history), "text/csv"),
+        "learning-curve.svg": curve_svg(run.history, metric),
+        "learning-curve.csv": curve_csv(run.history),
     }
     counts = next((one.confusion for one in reversed(run.history) if one.confusion), ())
     if counts:
-        files["confusion-matrix.csv"] = (confusion_csv(counts), "text/csv")
-        files["confusion-matrix.svg"] = (confusion_svg(counts), "image/svg+xml")
-    for name, (content, kind) in files.items():
+        files["confusion-matrix.csv"] = confusion_csv(counts)
+        files["confusion-matrix.svg"] = confusion_svg(counts)
+    for name, content in files.items():
         identity = str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
         write_atomically(folder / identity, content)
+        kind = "text/csv" if name.endswith(".csv") else "image/svg+xml"
         listed = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
-        storage.set_study_system_attr(
-            study_id, f"dashboard:artifacts:{trial_id}:{identity}", json.dumps(listed)
-        )
+        key = f"dashboard:artifacts:{trial_id}:{identity}"
+        storage.set_study_system_attr(study_id, key, json.dumps(listed))
 
 
 def curve_csv(history: Sequence[EpochResult]) -> str:
     """A row for each epoch: every metric, training loss and learning rate."""
     names = list(dict.fromkeys(name for result in history for name in result.metrics))
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["epoch", *names, "train_loss", "learning_rate"])
-    for result in history:
-        values = (result.metrics.get(name, math.nan) for name in names)
-        writer.writerow([result.epoch, *values, result.train_loss, result.learning_rate])
-    return file.getvalue()
+    rows = (
+        [one.epoch, *map(one.metrics.get, names), one.train_loss, one.learning_rate]
+        for one in history
+    )
+    return csv_text(["epoch", *names, "train_loss", "learning_rate"], rows)
 
 
 def confusion_csv(counts: Sequence[Sequence[int]]) -> str:
@@ -111,58 +108,73 @@ def confusion_csv(counts: Sequence[Sequence[int]]) -> str:
 
     The recall of a class without samples is empty.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["class", *(f"predicted {label}" for label in range(len(counts))), "recall"])
-    for label, row in enumerate(counts):
-        recall = f"{row[label] / sum(row):.4g}" if any(row) else ""
-        writer.writerow([label, *row, recall])
-    return file.getvalue()
+    header = ["class", *(f"predicted {label}" for label in range(len(counts))), "recall"]
+    recalls = (f"{row[at] / sum(row):.4g}" if any(row) else "" for at, row in enumerate(counts))
+    rows = zip(counts, recalls, strict=True)
+    return csv_text(header, ([at, *row, recall] for at, (row, recall) in enumerate(rows)))
 
 
 def curve_svg(history: Sequence[EpochResult], metric: MetricInfo) -> str:
     """The objective by epoch as a line; epochs without a finite value are left out."""
-    points = [
-        (result.epoch, result.metrics[metric.name])
-        for result in history
-        if math.isfinite(result.metrics.get(metric.name, math.nan))
-    ]
+    values = {one.epoch: one.metrics.get(metric.name, math.nan) for one in history}
+    known = {epoch: value for epoch, value in values.items() if math.isfinite(value)}
     title = escape(f"validation {metric.title or metric.name} by epoch")
-    return _svg(WIDTH, HEIGHT, title, _line(points) if points else "")
+    return _svg(WIDTH, HEIGHT, title, _line(known) if known else "")
+
+
+def _line(values: dict[int, float]) -> str:
+    """A line with dots through `values` by epoch, and axes labelled at their ends."""
+    first, last = min(values), max(values)
+    low, high = min(values.values()), max(values.values())
+    right, bottom = WIDTH - 0.5 * MARGIN, HEIGHT - MARGIN
+    xs = np.interp(list(values), [first, max(last, first + 1)], [MARGIN, right])
+    ys = np.interp(list(values.values()), [low, high if high > low else low + 1], [bottom, MARGIN])
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#0072b2"/>'
+        for x, y in zip(xs, ys, strict=True)
+    )
+    return (
+        f'<polyline points="{line}" fill="none" stroke="#0072b2" stroke-width="2"/>{dots}'
+        f'<path d="M{MARGIN} {MARGIN}V{bottom}H{right}" fill="none" stroke="#5d646d"/>'
+        f"{_text(MARGIN - 6, bottom, f'{low:.4g}', 'end')}"
+        f"{_text(MARGIN - 6, MARGIN + 4, f'{high:.4g}', 'end')}"
+        f"{_text(MARGIN, bottom + 18, f'epoch {first}', 'start')}"
+        f"{_text(right, bottom + 18, str(last), 'end')}"
+    )
 
 
 def confusion_svg(counts: Sequence[Sequence[int]]) -> str:
-    """The confusion matrix as a picture: a cell is the darker, the more of its row it holds."""
+    """The confusion matrix as a picture; a cell is darker the more samples of its row it holds."""
     size = (SIDE - 1.5 * MARGIN) / len(counts)
-    cells = "".join(
-        _cell(count, sum(row), MARGIN + column * size, MARGIN + line * size, size, len(counts))
-        for line, row in enumerate(counts)
-        for column, count in enumerate(row)
-    )
-    step = 1 + (len(counts) - 1) // MOST_LABELLED
-    labels = "".join(
-        f'<text x="{MARGIN - 8}" y="{middle + 4:.1f}" text-anchor="end">{label}</text>'
-        f'<text x="{middle:.1f}" y="{SIDE - 0.5 * MARGIN + 16}" text-anchor="middle">{label}</text>'
-        for label in range(0, len(counts), step)
-        for middle in [MARGIN + (label + 0.5) * size]
-    )
-    return _svg(SIDE, SIDE + 20, "class (rows) and predicted class (columns)", cells + labels)
+    starts = [MARGIN + place * size for place in range(len(counts))]
+    parts = [
+        _cell(count, sum(row), x, y, size, is_labelled=len(counts) <= MOST_LABELLED)
+        for y, row in zip(starts, counts, strict=True)
+        for x, count in zip(starts, row, strict=True)
+    ]
+    for label in range(0, len(counts), 1 + (len(counts) - 1) // MOST_LABELLED):
+        middle = starts[label] + size / 2
+        parts.append(_text(MARGIN - 8, middle + 4, str(label), "end"))
+        parts.append(_text(middle, SIDE - 0.5 * MARGIN + 16, str(label), "middle"))
+    return _svg(SIDE, SIDE + 20, "class (rows) and predicted class (columns)", "".join(parts))
 
 
-def _cell(count: int, total: int, x: float, y: float, size: float, num_classes: int) -> str:
+def _cell(count: int, total: int, x: float, y: float, size: float, *, is_labelled: bool) -> str:
     share = count / total if total else 0.0
     square = (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" height="{size:.1f}"'
         f' fill="#0072b2" fill-opacity="{share:.3f}" stroke="#dedcd4" stroke-width="0.5"/>'
     )
-    if not count or num_classes > MOST_LABELLED:
+    if not count or not is_labelled:
         return square
     ink = "#fff" if share > 0.5 else "#1f2328"  # noqa: PLR2004 - half way to the darkest
-    return (
-        f'{square}<text x="{x + size / 2:.1f}" y="{y + size / 2:.1f}" fill="{ink}"'
-        f' text-anchor="middle" dominant-baseline="central" font-size="{min(13, size / 3):.1f}">'
-        f"{count}</text>"
-    )
+    look = f'fill="{ink}" dominant-baseline="central" font-size="{min(13, size / 3):.1f}"'
+    return square + _text(x + size / 2, y + size / 2, str(count), "middle", look)
+
+
+def _text(x: float, y: float, text: str, anchor: str, look: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {look}>{text}</text>'
 
 
 def _svg(width: int, height: int, title: str, body: str) -> str:
@@ -170,28 +182,4 @@ def _svg(width: int, height: int, title: str, body: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
         f' font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
         f'<text x="{MARGIN}" y="24" font-weight="bold">{title}</text>{body}</svg>\n'
-    )
-
-
-def _line(points: Sequence[tuple[int, float]]) -> str:
-    first, last = points[0][0], points[-1][0]
-    low, high = min(value for _, value in points), max(value for _, value in points)
-    wide, tall = max(last - first, 1), (high - low) or 1.0
-    placed = [
-        (
-            MARGIN + (epoch - first) / wide * (WIDTH - 1.5 * MARGIN),
-            HEIGHT - MARGIN - (value - low) / tall * (HEIGHT - 2 * MARGIN),
-        )
-        for epoch, value in points
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#0072b2"/>' for x, y in placed)
-    bottom, right = HEIGHT - MARGIN, WIDTH - 0.5 * MARGIN
-    return (
-        f'<polyline points="{line}" fill="none" stroke="#0072b2" stroke-width="2"/>{dots}'
-        f'<path d="M{MARGIN} {MARGIN}V{bottom}H{right}" fill="none" stroke="#5d646d"/>'
-        f'<text x="{MARGIN - 6}" y="{bottom}" text-anchor="end">{low:.4g}</text>'
-        f'<text x="{MARGIN - 6}" y="{MARGIN + 4}" text-anchor="end">{high:.4g}</text>'
-        f'<text x="{MARGIN}" y="{bottom + 18}">epoch {first}</text>'
-        f'<text x="{right}" y="{bottom + 18}" text-anchor="end">{last}</text>'
     )

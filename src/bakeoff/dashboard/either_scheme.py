@@ -1,43 +1,35 @@
-"""A figure for a page whose colour scheme may change after the figure was stored.
+"""Recolours a figure for a page whose colour scheme may change after the figure was stored.
 
-optuna-dashboard draws a stored figure as it is, on a light or a dark card. So paper is transparent,
-lines have colours that stand out from both, and text takes the colour of the text around it.
+optuna-dashboard draws a stored figure unchanged, on a light or a dark card. So the paper is
+transparent, lines have colours that stand out from both, and text takes the colour of the text
+around it.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bakeoff.report.figures.style import (
-    ARM_COLORS,
-    BAND,
-    BAND_OPACITY,
-    FAINT,
-    FAINT_INK,
-    GRID,
-    INK,
-)
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from bakeoff.report.figures import style
 
 NEUTRAL = "#808080"
 """A grey with a contrast of at least 3.9 to white and to the dashboard's dark cards."""
 LIGHT_CARD, DARK_CARD = "#ffffff", "#1e1e1e"
-"""What optuna-dashboard draws figures on."""
+"""The backgrounds on which optuna-dashboard draws figures."""
 
-_TWINS = {INK: NEUTRAL, FAINT_INK: NEUTRAL, ARM_COLORS[5][0]: NEUTRAL}
 EITHER: Mapping[str, str] = {
-    GRID: "rgba(128, 128, 128, 0.25)",
-    BAND: "rgba(128, 128, 128, 0.18)",
-    **_TWINS,
-    **{a + opacity: b + opacity for a, b in _TWINS.items() for opacity in (FAINT, BAND_OPACITY)},
+    style.GRID: "rgba(128, 128, 128, 0.25)",
+    style.BAND: "rgba(128, 128, 128, 0.18)",
+    **{
+        color + opacity: NEUTRAL + opacity
+        for color in (style.INK, style.FAINT_INK, style.ARM_COLORS[5][0])
+        for opacity in ("", style.FAINT, style.BAND_OPACITY)
+    },
 }
-"""Colours of our figures that do not stand out from both cards, and what replaces them."""
+"""Replacements of the colours of our figures that do not stand out from both cards."""
 
 BEFORE, AFTER = '<span style="color:currentColor">', "</span>"
 
 
-def for_either_scheme(figure: "go.Figure") -> "go.Figure":
+def for_either_scheme(figure: style.Figure) -> style.Figure:
     """`figure` with colours that are legible on a light and on a dark page."""
     import plotly.graph_objects as go
 
@@ -51,14 +43,14 @@ def for_either_scheme(figure: "go.Figure") -> "go.Figure":
         title["text"] = inherited(title["text"])
     for axis in _axes(layout):
         axis |= {"tickprefix": BEFORE, "ticksuffix": AFTER}
-        if "tickvals" in axis:  # these are drawn without what stands before and after others
+        if "tickvals" in axis:  # these are drawn without prefix and suffix
             texts = axis.get("ticktext", [f"{value:g}" for value in axis["tickvals"]])
             axis["ticktext"] = [inherited(text) for text in texts]
     return go.Figure(plain)
 
 
 def inherited(text: str) -> str:
-    """`text`, plotly's markup, in the colour of the page's own text."""
+    """`text`, which may contain plotly's markup, in the colour of the page's own text."""
     return f"{BEFORE}{text}{AFTER}"
 
 
@@ -67,7 +59,7 @@ def _axes(layout: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _recolored(value: Any, key: str) -> Any:
-    """A copy in which every colour is replaced that has a replacement."""
+    """A copy of `value` with every colour replaced that has a replacement."""
     if isinstance(value, Mapping):
         return {name: _recolored(item, name) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

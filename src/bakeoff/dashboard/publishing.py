@@ -1,9 +1,8 @@
-"""What bakeoff found, put where optuna-dashboard shows it: note, figures, learning curves."""
+"""Stores what bakeoff found where optuna-dashboard shows it: note, figures, learning curves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import optuna
 import optuna_dashboard
@@ -14,27 +13,23 @@ from bakeoff.dashboard.either_scheme import for_either_scheme
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
 from bakeoff.report.figures import FigureSpec, figures_of
+from bakeoff.report.figures.style import Figure
 from bakeoff.report.markdown import escape, markdown_table
 from bakeoff.report.page import glance_table
 from bakeoff.report.verdict_tables import LEVELS
 from bakeoff.storage import Storage
 from bakeoff.storage.studies import CONFIRM_SUFFIX
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-SHOWN_FIGURES = ("F1", "F3", "F4", "F6", "F12")
-"""Of the report, those that say most beside optuna-dashboard's own plots."""
 MAX_CHARACTERS = 400_000
-"""A figure whose JSON is longer is left out: it would be stored in hundreds of rows."""
+"""A figure with longer JSON is left out: the database would store it in hundreds of rows."""
 CARD_HEIGHT = 450
-"""Pixels that optuna-dashboard gives a figure; what is higher would hide the figure below it."""
+"""Height in pixels that optuna-dashboard gives a figure; a higher one would hide the next."""
 MAX_SQUEEZE = 2.5
-"""A figure that would have to lose more of its height than this factor is left out."""
+"""A figure that would have to be shrunk by more than this factor in height is left out."""
 
 
 def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
-    """Put verdict, figures and the chosen trials' learning curves into the stored study.
+    """Store verdict, figures and the chosen trials' learning curves in the study.
 
     Raises:
         BakeoffError: The storage cannot be written.
@@ -44,23 +39,22 @@ def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
     storage = Storage(storage_url, create=True)
     chosen = {arm.chosen_trial for arm in comparison.arms}
     stored = {run.number: trial_id for trial_id, run in storage.load_runs(name, "search")}
+    metric, folder = comparison.study.objective, output / name / FOLDER
     with _writing(storage):
         study_id = storage.optuna_storage.get_study_id_from_name(name)
         for run in comparison.study.trials:
             if run.number in chosen and run.number in stored and run.history:
-                attach_curves(
-                    storage.optuna_storage, study_id, stored[run.number], run,
-                    comparison.study.objective, output / name / FOLDER,
-                )  # fmt: skip
+                trial_id = stored[run.number]
+                attach_curves(storage.optuna_storage, study_id, trial_id, run, metric, folder)
 
 
 def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bool) -> None:
-    """Put what is known so far into the stored study: the verdict as its note, and the figures.
+    """Store the verdict so far as the study's note, and the figures so far.
 
     Args:
-        storage_url: Where the study is stored.
-        comparison: What is known of it.
-        has_report: Whether the note may link to the report.
+        storage_url: The storage of the study.
+        comparison: The comparison of the runs so far.
+        has_report: Whether there is a report to which the note may link.
 
     Raises:
         BakeoffError: The storage cannot be written.
@@ -74,17 +68,16 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
         optuna_dashboard.save_note(
             _load(storage, name + CONFIRM_SUFFIX),
             f"Shortlist and confirmation runs of study **{escape(name)}**, which has the verdict."
-            " Values are validation scores; the test scores stand in the report.",
+            " Values are validation scores; the test scores are in the report.",
         )
         for spec in figures_of(comparison):
-            figure = _figure(spec, comparison) if spec.id in SHOWN_FIGURES else None
-            if figure is not None:
+            if spec.on_dashboard and (figure := _figure(spec, comparison)) is not None:
                 identity = f"{spec.id}-{spec.slug}"
                 optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
 
 
 def note_text(comparison: Comparison, *, has_report: bool) -> str:
-    """The verdict and the arms as Markdown in which nothing but our own links is a link."""
+    """The verdict and the arms as Markdown that contains no links but our own."""
     name = comparison.study.name
     parts = [
         f"**{escape(comparison.verdict.headline)}**",
@@ -95,8 +88,8 @@ def note_text(comparison: Comparison, *, has_report: bool) -> str:
     return "\n\n".join(parts)
 
 
-def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "go.Figure | None":
-    """A figure as it is stored; None where there is nothing to draw or it cannot be shown well."""
+def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "Figure | None":
+    """A figure as it is stored; None if there is nothing to draw or it does not fit a card."""
     rows = spec.compute(comparison)
     if not rows:
         return None

@@ -1,15 +1,14 @@
-"""The written reports under `/reports/`: an index that says what each found, and their files."""
+"""The written reports under `/reports/`: their files, and an index with the answer of each."""
 
 import html
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakeoff.studyfile import STUDY_NAME
 
 PLACE = re.compile(r"/reports/(?P<name>[^/]+)(?:/(?P<file>.*))?")
-"""Where a report's files stand."""
+"""The paths of a report's files."""
 INDEX_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 STYLE = """
 :root{color-scheme:light dark;--soft:light-dark(#5d646d,#a3a9b1);--line:light-dark(#dedcd4,#33383f)}
@@ -21,16 +20,6 @@ p{margin:.25rem 0}.soft{color:var(--soft);font-size:.9em}
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportSummary:
-    """What the index says of a report; empty where its `summary.json` does not say it."""
-
-    name: str
-    question: str = ""
-    headline: str = ""
-    level: str = ""
-
-
 def report_names(output: Path) -> list[str]:
     """Names of the studies that have a report in this folder."""
     return sorted(
@@ -40,25 +29,10 @@ def report_names(output: Path) -> list[str]:
     )
 
 
-def read_summary(output: Path, name: str) -> ReportSummary:
-    """What a report's `summary.json` says; a file that is missing or damaged says nothing."""
-    try:
-        found = json.loads((output / name / "summary.json").read_text(encoding="utf-8"))
-        verdict, study = found.get("verdict", found), found.get("study", {})
-        return ReportSummary(
-            name=name,
-            question=str(study.get("question", "")),
-            headline=str(verdict.get("headline", "")),
-            level=str(found.get("level", "")),
-        )
-    except (OSError, ValueError, AttributeError):
-        return ReportSummary(name=name)
-
-
 def index_page(output: Path) -> str:
-    """All reports of a folder with the question and the answer of each."""
-    items = "".join(_item(read_summary(output, name)) for name in report_names(output))
-    nothing = "<p>None yet: <code>study report NAME</code> writes one.</p>"
+    """A list of all reports of a folder, with the question and the answer of each."""
+    items = "".join(_item(output, name) for name in report_names(output))
+    nothing = "<p>There are none yet: <code>study report NAME</code> writes one.</p>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -68,9 +42,16 @@ def index_page(output: Path) -> str:
     )
 
 
-def _item(summary: ReportSummary) -> str:
-    name, question, headline, level = map(
-        html.escape, (summary.name, summary.question, summary.headline, summary.level)
+def _item(output: Path, name: str) -> str:
+    """One report; a `summary.json` that is missing or damaged leaves only its name."""
+    try:
+        found = json.loads((output / name / "summary.json").read_text(encoding="utf-8"))
+        question = found.get("study", {}).get("question", "")
+        headline, level = found.get("verdict", found).get("headline", ""), found.get("level", "")
+    except (OSError, ValueError, AttributeError):
+        question = headline = level = ""
+    name, question, headline, level = (
+        html.escape(str(text)) for text in (name, question, headline, level)
     )
     facts = " · ".join(filter(None, [question and name, level]))
     answer = f"<p>{headline}</p>" if headline else ""
@@ -79,7 +60,7 @@ def _item(summary: ReportSummary) -> str:
 
 
 def read_file(output: Path, name: str, file: str) -> bytes | None:
-    """A file of a report; None for whatever is not inside a report's folder."""
+    """The content of a report's file; None for a path that is not inside a report's folder."""
     if name not in report_names(output):
         return None
     try:

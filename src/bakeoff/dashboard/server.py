@@ -1,4 +1,4 @@
-"""`study dashboard`: optuna-dashboard on the same storage, and the reports under `/reports/`."""
+"""`study dashboard`: serves optuna-dashboard for a storage, and the reports under `/reports/`."""
 
 import mimetypes
 import os
@@ -34,23 +34,18 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        """Requests are not worth a line each."""
+        """Log nothing: a line per request would hide the address."""
 
 
 def serve_dashboard(
     *, output: Path, storage_url: str | None, port: int, access: Access, open_browser: bool
 ) -> None:
-    """Serve until Ctrl-C.
-
-    Raises:
-        UsageError: The port is taken, or the address is none of this machine's.
-        BakeoffError: The storage cannot be read.
-    """
+    """Serve until Ctrl-C; for the errors, see `build_server`."""
     server = build_server(output=output, storage_url=storage_url, port=port, access=access)
     address = f"http://{access.host}:{server.server_port}"
     token = "" if access.token is None else f"?token={access.token}"
     typer.echo(
-        f"dashboard: {address}/{token}\nreports:   {address}/reports/{token}\nCtrl-C ends it"
+        f"dashboard: {address}/{token}\nreports:   {address}/reports/{token}\nCtrl-C stops it"
     )
     if open_browser and _has_display():
         webbrowser.open(f"{address}/{token}")
@@ -63,7 +58,7 @@ def serve_dashboard(
 
 
 def _has_display() -> bool:
-    """Whether a browser has somewhere to appear; a terminal's own browser would take it over."""
+    """Whether there is a display; without one, a text browser would take over the terminal."""
     if sys.platform.startswith("linux"):
         return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return True
@@ -72,16 +67,16 @@ def _has_display() -> bool:
 def build_server(
     *, output: Path, storage_url: str | None, port: int, access: Access | None = None
 ) -> WSGIServer:
-    """A server on the address of `access`, by default the loopback one; port 0 takes a free one.
+    """A server on the address of `access`, by default the loopback address; port 0 is any free one.
 
     Raises:
-        UsageError: The port is taken, or the address is none of this machine's.
+        UsageError: The port is taken, or the address does not belong to this machine.
         BakeoffError: The storage cannot be read.
     """
     access = access or Access()
     url = choose_storage_url(storage_url, output)
     if access.allow_writes:
-        Storage(url)  # refuses what is not there, instead of making it
+        Storage(url)  # raises if the storage does not exist, instead of creating it
     storage = Storage(url, create=access.allow_writes).optuna_storage
     dashboard = optuna_dashboard.wsgi(storage, artifact_store=StudyArtifacts(output))
     app = build_app(dashboard, output, access)
@@ -96,12 +91,12 @@ def build_server(
 
 
 def build_app(dashboard: App, output: Path, access: Access) -> App:
-    """The dashboard with its guards, and the reports beside it."""
+    """The dashboard with its access checks, and the reports."""
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         refusal = access.refusal(environ)
         if refusal is not None:
-            return _answer(start_response, "403 Forbidden", refusal)
+            return _answer(start_response, "403 Forbidden", refusal.encode())
         path = environ.get("PATH_INFO", "/")
         cookie = access.cookie_for(environ)
         if cookie is not None:
@@ -109,14 +104,15 @@ def build_app(dashboard: App, output: Path, access: Access) -> App:
             start_response("302 Found", [("Location", place), ("Set-Cookie", cookie)])
             return []
         if path in ("/reports", "/reports/"):
-            page, kind = index_page(output).encode(), "text/html; charset=utf-8"
-            return _answer_content(start_response, "200 OK", page, kind, INDEX_POLICY)
+            page = index_page(output).encode()
+            return _answer(start_response, "200 OK", page, "text/html", INDEX_POLICY)
         found = PLACE.fullmatch(path)
         if found and found["file"] is None and found["name"] in report_names(output):
             start_response("302 Found", [("Location", f"/reports/{found['name']}/index.html")])
             return []
         if found:
-            return _serve_report(output, found["name"], found["file"] or "", start_response)
+            file = found["file"] or "index.html"
+            return _serve_report(output, found["name"], file, start_response)
         return dashboard(environ, _with_guards(start_response, path))
 
     return app
@@ -128,7 +124,7 @@ def _without_token(query: str) -> str:
 
 
 def _with_guards(start_response: StartResponse, path: str) -> StartResponse:
-    """No page of another origin may read or frame what is served here; artifacts are not opened."""
+    """Let no page of another origin read or frame a response, and no browser open an artifact."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         kept = [item for item in headers if item[0].lower() != "access-control-allow-origin"]
@@ -142,30 +138,25 @@ def _with_guards(start_response: StartResponse, path: str) -> StartResponse:
     return start
 
 
-def _answer(start_response: StartResponse, status: str, text: str) -> list[bytes]:
-    return _answer_content(start_response, status, text.encode(), "text/plain; charset=utf-8")
+def _serve_report(
+    output: Path, name: str, file: str, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer with a file of a report, but with none outside the report's folder."""
+    content = read_file(output, name, file)
+    if content is None:
+        return _answer(start_response, "404 Not Found", b"no such report")
+    kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+    return _answer(start_response, "200 OK", content, kind, REPORT_POLICY)
 
 
-def _answer_content(
-    start_response: StartResponse, status: str, content: bytes, kind: str, policy: str = ""
-) -> list[bytes]:
+def _answer(
+    start_response: StartResponse, status: str, content: bytes, kind: str = "text/plain",
+    policy: str = "",
+) -> list[bytes]:  # fmt: skip
     headers = [
-        ("Content-Type", kind),
+        ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
         ("Content-Length", str(len(content))),
         ("X-Content-Type-Options", "nosniff"),
     ]
     start_response(status, headers + ([("Content-Security-Policy", policy)] if policy else []))
     return [content]
-
-
-def _serve_report(
-    output: Path, name: str, file: str, start_response: StartResponse
-) -> Iterable[bytes]:
-    """A file of a report; nothing outside the report's folder, whatever the path says."""
-    content = read_file(output, name, file or "index.html")
-    if content is None:
-        return _answer(start_response, "404 Not Found", "no such report")
-    kind = mimetypes.guess_type(file or "index.html")[0] or "application/octet-stream"
-    if kind.startswith("text/"):
-        kind += "; charset=utf-8"
-    return _answer_content(start_response, "200 OK", content, kind, REPORT_POLICY)

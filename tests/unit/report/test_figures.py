@@ -3,6 +3,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,23 +29,22 @@ from bakeoff.records import (
     StudyRecord,
     TrialRecord,
 )
-from bakeoff.report.figures import FIGURES, FigureSpec
-from bakeoff.report.figures.best_arm import BEST_ARM
-from bakeoff.report.figures.best_of_k import BEST_OF_K
+from bakeoff.report import figures as package
+from bakeoff.report.figures import FIGURES, FigureSpec, figures_of, find_figures
+from bakeoff.report.figures.best_arm import FIGURE as BEST_ARM
+from bakeoff.report.figures.best_of_k import FIGURE as BEST_OF_K
 from bakeoff.report.figures.confirmed_scores import compute_confirmed_scores
 from bakeoff.report.figures.learning_curves import compute_learning_curves
-from bakeoff.report.figures.learning_rates import (
-    LEARNING_RATES,
-    compute_learning_rates,
-    draw_learning_rates,
-)
+from bakeoff.report.figures.learning_rates import FIGURE as LEARNING_RATES
+from bakeoff.report.figures.learning_rates import compute_learning_rates, draw_learning_rates
 from bakeoff.report.figures.pair_differences import compute_pair_differences
-from bakeoff.report.figures.score_distribution import SCORE_DISTRIBUTION
-from bakeoff.report.figures.search_progress import SEARCH_PROGRESS, compute_search_progress
+from bakeoff.report.figures.score_distribution import FIGURE as SCORE_DISTRIBUTION
+from bakeoff.report.figures.search_progress import FIGURE as SEARCH_PROGRESS
+from bakeoff.report.figures.search_progress import compute_search_progress
 from bakeoff.report.figures.spec import MAX_DRAWN, thinned
 from bakeoff.report.figures.style import ARM_COLORS, DARK, label
 from contrast import contrast
-from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed
+from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed, with_seconds
 
 LIGHT_PAGE, DARK_PAGE = "#fbfaf7", "#15181d"
 MIN_CONTRAST = 3.0
@@ -273,7 +273,10 @@ def test_best_of_k_of_pruned_trials_is_observed_without_a_band() -> None:
     record = example_record(sampler="random", pruner="halving", trials_per_arm=30)
     rows = rows_of(compare(record), BEST_OF_K, "adam")
     assert {("observed", None, None)} == {(row.note, row.ci_low, row.ci_high) for row in rows}
-    assert "Observed only, without a band, for sgd, adam" in BEST_OF_K.caption(compare(record))
+    assert (
+        "The curves of sgd, adam, adamw, rmsprop are only observed and have no band"
+        in BEST_OF_K.caption(compare(record))
+    )
 
 
 def test_best_of_k_uses_random_trials_only() -> None:
@@ -381,6 +384,24 @@ def test_figure_is_drawn_from_whatever_there_is(spec: FigureSpec, name: str) -> 
     drawn = spec.draw(rows, comparison) if rows else None
     assert bool(rows) == (drawn is not None and len(drawn.data) > 0)
     assert {len(spec.columns)} >= {len(row) for row in rows}
+
+
+def test_figures_are_found_by_their_modules_and_shown_in_the_order_of_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [spec.id for spec in FIGURES] == [f"F{number}" for number in range(1, 11)]
+    (tmp_path / "added.py").write_text(
+        "from dataclasses import replace\nfrom bakeoff.report.figures import FIGURES\n"
+        "FIGURE = replace(FIGURES[0], id='F11')\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    assert [spec.id for spec in find_figures()][-2:] == ["F11", "F12"]
+
+
+def test_the_pareto_front_is_a_figure_of_studies_with_several_objectives(full: Comparison) -> None:
+    assert figures_of(full) == FIGURES
+    several = compare(with_seconds(example_record()))
+    assert [spec.id for spec in figures_of(several)[len(FIGURES) :]] == ["F12"]
 
 
 DRAWN = [(spec, "random search") for spec in FIGURES] + [

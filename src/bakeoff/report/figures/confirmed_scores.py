@@ -2,38 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
+from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import (
     FigureSpec,
     confirmation_runs,
     finite_mean,
+    grouped,
     seeds_text,
 )
-from bakeoff.report.figures.style import (
-    FAINT,
-    FAINT_INK,
-    Trace,
-    arm_color,
-    arm_symbol,
-    axis,
-    categories,
-    draw,
-    error_bar,
-    label,
-    metric_title,
-)
+from bakeoff.significance import CONFIDENCE_TEXT
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-BESIDE = 0.22
-"""Distance of an arm's mean from its dots, in arms."""
+MEAN_SHIFT = 0.22
+"""Distance of an arm's mean from its dots, as a share of the distance between arms."""
 
 
 class ConfirmedScore(NamedTuple):
-    """One confirmed run, an arm's mean with its 95 % interval, or the test-set standard error."""
+    """One confirmation run, an arm's mean with its interval, or the test set's standard error."""
 
     arm: str
     quantity: Literal["seed", "mean", "test standard error"]
@@ -56,143 +43,116 @@ def compute_confirmed_scores(comparison: Comparison) -> tuple[ConfirmedScore, ..
 
 
 def _arm_rows(study: StudyRecord, summary: ArmSummary) -> list[ConfirmedScore]:
-    confirmed = summary.confirmed
+    arm, confirmed = summary.arm, summary.confirmed
     if confirmed is None or not confirmed.seeds:
         return []
-    arm = summary.arm
     diverged = {run.seed for run in confirmation_runs(study, arm) if run.outcome == "diverged"}
-    rows = [
-        ConfirmedScore(
-            arm, "seed", seed, score, None, None, 1, "diverged" if seed in diverged else ""
-        )
-        for seed, score in zip(confirmed.seeds, confirmed.test_scores, strict=False)
+    notes = ["diverged" if seed in diverged else "" for seed in confirmed.seeds]
+    runs = zip(confirmed.seeds, confirmed.test_scores, notes, strict=False)
+    num_seeds = len(confirmed.seeds)
+    return [
+        *(
+            ConfirmedScore(arm, "seed", seed, score, None, None, 1, note)
+            for seed, score, note in runs
+        ),
+        ConfirmedScore(arm, "mean", None, confirmed.test_mean, *confirmed.test_ci, num_seeds, ""),
     ]
-    low, high = confirmed.test_ci
-    mean = ConfirmedScore(
-        arm, "mean", None, confirmed.test_mean, low, high, len(confirmed.seeds), ""
-    )
-    return [*rows, mean]
 
 
-def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison) -> "go.Figure":
-    """Dots joined by seed, with mean and interval beside them."""
+def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison) -> style.Figure:
+    """Draw dots, joined where runs share a seed, with mean and interval next to them."""
     study = comparison.study
-    dots = [row for row in rows if row.quantity == "seed"]
-    means = [row for row in rows if row.quantity == "mean"]
-    errors = [row for row in rows if row.quantity == "test standard error"]
+    by_quantity = grouped(rows, "quantity")
+    means, errors = by_quantity["mean"], by_quantity.get("test standard error", [])
+    limits = _score_limits(by_quantity["seed"], means, study.objective.sign)
+    dots = _with_diverged_at_edge(by_quantity["seed"], limits, study.objective.sign)
     names = [row.arm for row in means]
-    limits = _score_limits(rows, study.objective.sign)
-    if limits:
-        inside = 0.04 * (limits[1] - limits[0])
-        edge = limits[0] + inside if study.objective.sign > 0 else limits[1] - inside
-        dots = [row._replace(estimate=edge) if row.note else row for row in dots]
-    traces = [
-        _seed_line([row for row in dots if row.seed == seed], names)
-        for seed in dict.fromkeys(row.seed for row in dots)
-    ]
-    for place, mean in enumerate(means):
-        own = [row for row in dots if row.arm == mean.arm]
+    traces = [_seed_line(own, names) for own in grouped(dots, "seed").values()]
+    for place, (mean, own) in enumerate(zip(means, grouped(dots, "arm").values(), strict=True)):
         traces += [_seed_dots(own, place, study), _mean_bar(mean, place, study)]
     middle = finite_mean(row.estimate for row in dots if not row.note)
     traces += [_standard_error_bar(error, len(means), middle) for error in errors]
     ticks = names + ["± test SE" for _ in errors]
-    return draw(
+    return style.draw(
         traces,
         height=420,
         showlegend=False,
-        xaxis=axis(**categories(ticks), range=[-0.4, len(ticks) - 0.4]),
-        yaxis=axis("Test " + metric_title(study.objective), range=limits),
+        xaxis=style.axis(**style.categories(ticks), range=[-0.4, len(ticks) - 0.4]),
+        yaxis=style.axis("Test " + style.metric_title(study.objective), range=limits),
     )
 
 
-def _score_limits(rows: Sequence[ConfirmedScore], sign: int) -> list[float] | None:
-    """Limits that leave diverged runs out, so that the others can be told apart.
+def _score_limits(
+    dots: Sequence[ConfirmedScore], means: Sequence[ConfirmedScore], sign: int
+) -> list[float] | None:
+    """Limits of the axis that leave diverged runs out, so that the others can be told apart.
 
-    None, which lets plotly choose, where nothing diverged or everything did.
+    None, which lets plotly choose, where no run or every run diverged.
     """
-    trained = [row.estimate for row in rows if row.quantity == "seed" and not row.note]
-    bounds = [
-        bound
-        for row in rows
-        if row.quantity == "mean"
-        for bound in (row.ci_low, row.ci_high)
-        if bound is not None
-    ]
-    if not trained or not any(row.note for row in rows):
+    trained = [row.estimate for row in dots if not row.note]
+    if not trained or len(trained) == len(dots):
         return None
-    shown = [value for value in (*trained, *bounds) if math.isfinite(value)]
-    margin = 0.08 * (max(shown) - min(shown)) or 0.01
+    bounds = [bound for row in means for bound in (row.ci_low, row.ci_high)]
+    shown = [one for one in (*trained, *bounds) if one is not None and math.isfinite(one)]
+    margin = style.MARGIN_SHARE * (max(shown) - min(shown)) or 0.01
     worse, better = (2 * margin, margin) if sign > 0 else (margin, 2 * margin)
     return [min(shown) - worse, max(shown) + better]
 
 
-def _seed_line(rows: Sequence[ConfirmedScore], names: Sequence[str]) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [names.index(row.arm) for row in rows],
-        "y": [row.estimate for row in rows],
-        "line": {"color": FAINT_INK + FAINT, "width": 1},
-        "hoverinfo": "skip",
-    }
+def _with_diverged_at_edge(
+    dots: Sequence[ConfirmedScore], limits: Sequence[float] | None, sign: int
+) -> Sequence[ConfirmedScore]:
+    if limits is None:
+        return dots
+    inside = 0.04 * (limits[1] - limits[0])
+    edge = limits[0] + inside if sign > 0 else limits[1] - inside
+    return [row._replace(estimate=edge) if row.note else row for row in dots]
 
 
-def _seed_dots(rows: Sequence[ConfirmedScore], place: int, study: StudyRecord) -> Trace:
-    symbol = arm_symbol(study, rows[0].arm)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [place] * len(rows),
-        "y": [row.estimate for row in rows],
-        "marker": {
-            "color": arm_color(study, rows[0].arm),
-            "symbol": ["x" if row.note else symbol for row in rows],
-            "size": 9,
-            "opacity": 0.8,
-        },
-        "hoverinfo": "text",
-        "hovertext": [
-            f"{label(row.arm)}, seed {row.seed}: {row.estimate:.6g} {row.note}" for row in rows
-        ],
-    }
+def _seed_line(rows: Sequence[ConfirmedScore], names: Sequence[str]) -> style.Trace:
+    places = [names.index(row.arm) for row in rows]
+    look = {"color": style.FAINT_INK + style.FAINT, "width": 1}
+    return style.scatter(rows, "lines", x=places, y="estimate", line=look)
 
 
-def _mean_bar(row: ConfirmedScore, place: int, study: StudyRecord) -> Trace:
-    color = arm_color(study, row.arm)
-    bar = error_bar(row.estimate, row.ci_low, row.ci_high)
-    interval = f", 95 % CI [{row.ci_low:.6g}, {row.ci_high:.6g}]"
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [place + BESIDE],
-        "y": [row.estimate],
-        "error_y": bar | {"color": color, "thickness": 2.5, "width": 6},
-        "marker": {"color": color, "symbol": "circle", "size": 6},
-        "hoverinfo": "text",
-        "hovertext": [f"{label(row.arm)}: mean {row.estimate:.6g}{interval}, {row.n} seeds"],
-    }
+def _seed_dots(rows: Sequence[ConfirmedScore], place: int, study: StudyRecord) -> style.Trace:
+    arm = rows[0].arm
+    symbols = ["x" if row.note else style.arm_symbol(study, arm) for row in rows]
+    return style.scatter(
+        rows, "markers", x=[place] * len(rows), y="estimate", color=style.arm_color(study, arm),
+        marker={"symbol": symbols, "size": 9, "opacity": 0.8},
+        hover=lambda row: (
+            f"{style.label(arm)}, seed {row.seed}: {row.estimate:.6g} {row.note}"
+        ),
+    )  # fmt: skip
 
 
-def _standard_error_bar(row: ConfirmedScore, place: int, middle: float | None) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [place],
-        "y": [middle],
-        "error_y": {
-            "type": "data", "array": [row.estimate], "color": FAINT_INK, "thickness": 2, "width": 6,
-        },
-        "marker": {"color": FAINT_INK, "size": 1},
-        "hoverinfo": "text",
-        "hovertext": [f"one standard error of the test set: ± {row.estimate:.2g}"],
-    }  # fmt: skip
+def _mean_bar(row: ConfirmedScore, place: int, study: StudyRecord) -> style.Trace:
+    color = style.arm_color(study, row.arm)
+    interval = f"{CONFIDENCE_TEXT} CI [{row.ci_low:.6g}, {row.ci_high:.6g}]"
+    text = f"{style.label(row.arm)}: mean {row.estimate:.6g}, {interval}, {row.n} seeds"
+    return style.scatter(
+        [row], "markers", x=[place + MEAN_SHIFT], y="estimate", hover=lambda _: text, color=color,
+        error_y=style.error_bar(row, color=color, thickness=2.5, width=6),
+        marker={"symbol": "circle", "size": 6},
+    )  # fmt: skip
+
+
+def _standard_error_bar(row: ConfirmedScore, place: int, middle: float | None) -> style.Trace:
+    look = {"color": style.FAINT_INK, "thickness": 2, "width": 6}
+    return style.scatter(
+        [row], "markers", x=[place], y=[middle], color=style.FAINT_INK, marker={"size": 1},
+        error_y={"type": "data", "array": [row.estimate], **look},
+        hover=lambda row: f"one standard error of the test set: ± {row.estimate:.2g}",
+    )  # fmt: skip
 
 
 def caption_confirmed_scores(comparison: Comparison) -> str:
-    """What the dots, lines and bars of F1 are."""
+    """Say what the dots, lines and bars of F1 are."""
     caption = (
-        f"One dot per confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
-        " share a seed. The bar beside the dots is the mean with its 95 % interval over seeds."
+        f"Each dot is a confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
+        " share a seed. The bar next to the dots is the mean with its"
+        f" {CONFIDENCE_TEXT} interval over seeds."
     )
     if any(summary.confirmed and summary.confirmed.num_diverged for summary in comparison.arms):
         caption += (
@@ -207,7 +167,7 @@ def caption_confirmed_scores(comparison: Comparison) -> str:
     return caption
 
 
-CONFIRMED_SCORES = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F1",
     slug="confirmed-scores",
     question="Which tuned arm is better, by how much, how sure?",
@@ -216,4 +176,5 @@ CONFIRMED_SCORES = FigureSpec[Comparison](
     draw=draw_confirmed_scores,
     caption=caption_confirmed_scores,
     needs="no configuration has been confirmed on fresh seeds yet",
+    on_dashboard=True,
 )

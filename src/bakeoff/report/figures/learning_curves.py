@@ -1,36 +1,22 @@
-"""F8: validation score, arrivals at the target and losses, epoch by epoch."""
+"""F8: validation score, runs that reached the target, and losses, epoch by epoch."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from bakeoff.analysis.arrivals import arrival_curve
+from bakeoff.analysis.curves import LOSS
 from bakeoff.records import ArmSummary, Comparison, StudyRecord, TrialRecord
-from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, finite_mean, seeds_text
-from bakeoff.report.figures.style import (
-    FAINT,
-    Panel,
-    Trace,
-    arm_color,
-    arm_symbol,
-    axis_name,
-    draw,
-    label,
-    line_shape,
-    metric_title,
-    stacked_panels,
+from bakeoff.report.figures import style
+from bakeoff.report.figures.spec import (
+    FigureSpec,
+    confirmation_runs,
+    finite_mean,
+    grouped,
+    seeds_text,
 )
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-LOSS = "loss"
-"""Name under which every run records its validation loss."""
 
 MAX_TICKS = 12
 
@@ -39,12 +25,14 @@ Quantity = Literal[
     "validation score", "mean validation score", "share at the target", "train loss",
     "validation loss",
 ]  # fmt: skip
-PANELS = (
+PANELS: tuple[tuple[Quantity, ...], ...] = (
     ("validation score", "mean validation score"),
     (ARRIVED,),
     ("train loss", "validation loss"),
 )
 """Quantities that are drawn together, from the top."""
+STRONG: tuple[Quantity, ...] = ("mean validation score", "validation loss")
+"""Quantities with markers, which carry an arm's legend entry."""
 
 
 class EpochValue(NamedTuple):
@@ -64,8 +52,8 @@ def compute_learning_curves(comparison: Comparison) -> tuple[EpochValue, ...]:
     """Curves of each arm's confirmation runs with their mean, and of its best search trial.
 
     The mean at an epoch is over the runs that reached it with a finite value. Losses that were not
-    recorded (NaN) are left out. The share of runs that have reached the target stands at each epoch
-    at which it grows, at 0 and at the planned end.
+    recorded (NaN) are left out. The share of runs that have reached the target is given at each
+    epoch at which it grows, at 0 and at the planned end.
     """
     study = comparison.study
     rows: list[EpochValue] = []
@@ -88,13 +76,10 @@ def _run_values(
 
 
 def _mean_values(rows: Sequence[EpochValue]) -> Iterator[EpochValue]:
-    by_epoch: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if math.isfinite(row.estimate):
-            by_epoch[row.epoch].append(row.estimate)
-    for epoch, values in sorted(by_epoch.items()):
-        mean = finite_mean(values) or 0.0
-        yield EpochValue(rows[0].arm, "mean validation score", None, None, epoch, mean, len(values))
+    known = [row for row in rows if math.isfinite(row.estimate)]
+    for epoch, own in sorted(grouped(known, "epoch").items()):
+        mean = finite_mean(row.estimate for row in own) or 0.0
+        yield EpochValue(own[0].arm, "mean validation score", None, None, epoch, mean, len(own))
 
 
 def _arrivals(summary: ArmSummary, epochs: int) -> Iterator[EpochValue]:
@@ -116,100 +101,81 @@ def _loss_values(study: StudyRecord, summary: ArmSummary) -> Iterator[EpochValue
             yield from _run_values(trial, "validation loss", trial.values(LOSS))
 
 
-def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> "go.Figure":
-    """Scores of the confirmation runs, their arrivals, losses of each arm's best search trial."""
+def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> style.Figure:
+    """Draw scores of the confirmation runs, their arrivals, losses of each best search trial."""
     study = comparison.study
-    titles = (
-        Panel("Validation " + metric_title(study.objective)),
-        Panel("Share of runs at the target", y_axis={"range": [-0.03, 1.03], "tickformat": ".0%"}),
-        Panel("Loss of the best trial (train dashed)"),
+    share_axis = {"range": [-0.03, 1.03], "tickformat": ".0%"}
+    panels = (
+        style.Panel("Validation " + style.metric_title(study.objective)),
+        style.Panel("Share of runs at the target", y_axis=share_axis),
+        style.Panel("Loss of the best trial (train dashed)"),
     )
     of_panels = [[row for row in rows if row.quantity in shown] for shown in PANELS]
-    drawn = [(title, own) for title, own in zip(titles, of_panels, strict=True) if own]
-    traces = [trace for at, (_, own) in enumerate(drawn) for trace in _curves(own, at, study)]
-    return draw(
-        _with_one_legend_entry_per_arm(traces),
+    drawn = [(panel, own) for panel, own in zip(panels, of_panels, strict=True) if own]
+    traces, named = [], set()
+    for place, (_, own) in enumerate(drawn):
+        for (arm, quantity, _), curve in grouped(own, "arm", "quantity", "run").items():
+            is_named = quantity in STRONG and arm not in named
+            traces.append(_curve(curve, place, study, is_named=is_named))
+            named |= {arm} if is_named else set()
+    # a tick at every epoch while there is room; otherwise plotly's choice, which is whole too
+    ticks = {"dtick": 1} if study.epochs <= MAX_TICKS else {}
+    return style.draw(
+        traces,
         height=110 + 240 * len(drawn),
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.025, "yanchor": "bottom"},
         margin={"l": 8, "r": 12, "t": 66, "b": 8},
         shapes=_target_line(comparison) if of_panels[0] else [],
-        **stacked_panels([title for title, _ in drawn], "Epoch", **_whole_epochs(study.epochs)),
+        **style.stacked_panels([panel for panel, _ in drawn], "Epoch", **ticks),
     )
 
 
-def _whole_epochs(epochs: int) -> dict[str, int]:
-    """A tick at every epoch while there is room; otherwise plotly's choice, which is whole too."""
-    return {"dtick": 1} if epochs <= MAX_TICKS else {}
-
-
-def _curves(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Iterator[Trace]:
-    """One curve per run; its rows stand together."""
-    for _, own in groupby(rows, key=attrgetter("arm", "quantity", "run")):
-        yield _curve(list(own), place, study)
-
-
-def _curve(rows: Sequence[EpochValue], place: int, study: StudyRecord) -> Trace:
+def _curve(
+    rows: Sequence[EpochValue], place: int, study: StudyRecord, *, is_named: bool
+) -> style.Trace:
     arm, quantity = rows[0].arm, rows[0].quantity
     thin = quantity == "validation score"
-    color = arm_color(study, arm)
-    return {
-        "type": "scatter",
-        "mode": "lines" if thin or quantity in {"train loss", ARRIVED} else "lines+markers",
-        "name": label(arm),
-        "legendgroup": label(arm),
-        "yaxis": axis_name("y", place),
-        "x": [row.epoch for row in rows],
-        "y": [row.estimate for row in rows],
-        "line": {
-            "color": color + FAINT if thin else color,
+    color = style.arm_color(study, arm)
+    return style.scatter(
+        rows, "lines+markers" if quantity in STRONG else "lines", x="epoch", y="estimate",
+        color=color, yaxis=style.axis_name("y", place), **style.legend_entry(arm, shown=is_named),
+        line={
+            "color": color + style.FAINT if thin else color,
             "width": 1 if thin else 2,
             "dash": "dash" if quantity == "train loss" else "solid",
             "shape": "hv" if quantity == ARRIVED else "linear",
         },
-        "marker": {"color": color, "symbol": arm_symbol(study, arm), "size": 6},
-        "hoverinfo": "skip" if thin else "text",
-        "hovertext": [
-            f"{label(arm)}, {quantity}, epoch {row.epoch}: {row.estimate:.6g}" for row in rows
-        ],
-    }
+        marker={"symbol": style.arm_symbol(study, arm), "size": 6},
+        hover=None if thin else lambda row: (
+            f"{style.label(arm)}, {quantity}, epoch {row.epoch}: {row.estimate:.6g}"
+        ),
+    )  # fmt: skip
 
 
-def _with_one_legend_entry_per_arm(traces: Sequence[Trace]) -> list[Trace]:
-    """The strongest curve of each arm carries its legend entry; the others go with it."""
-    carriers = {
-        trace["legendgroup"]: index
-        for index, trace in reversed(list(enumerate(traces)))
-        if trace["mode"] == "lines+markers"
-    }
+def _target_line(comparison: Comparison) -> list[style.Trace]:
+    targets = [arm.time_to_target.target for arm in comparison.arms if arm.time_to_target]
     return [
-        trace | {"showlegend": carriers.get(trace["legendgroup"]) == index}
-        for index, trace in enumerate(traces)
+        style.line_shape(x0=0, x1=1, xref="paper", y0=target, y1=target)
+        for target in targets[:1]
+        if math.isfinite(target)
     ]
 
 
-def _target_line(comparison: Comparison) -> list[Trace]:
-    target = next(
-        (arm.time_to_target.target for arm in comparison.arms if arm.time_to_target), math.nan
-    )
-    if not math.isfinite(target):
-        return []
-    return [line_shape(x0=0, x1=1, xref="paper", y0=target, y1=target)]
-
-
 def caption_learning_curves(comparison: Comparison) -> str:
-    """What the lines of F8 are."""
+    """Say what the lines of F8 are."""
     return (
-        f"Above: validation score of the confirmation runs ({seeds_text(comparison)}), thin per"
-        " seed and strong for their mean; the dotted line is the target of table T5. Then the share"
-        " of these runs that have reached it; diverged runs never do. Below: losses of each arm's"
-        " best search trial; a solid line that rises while the dashed one falls is overfitting."
-        f" All runs were planned for H = {comparison.study.epochs} epochs, so a curve"
-        " cut earlier is not the result of a shorter run."
+        f"Top: validation score of the confirmation runs ({seeds_text(comparison)}), with a thin"
+        " line per seed and a strong line for their mean; the dotted line is the target of table"
+        " T5. Middle: share of these runs that have reached the target, which diverged runs never"
+        " do. Bottom: losses of each arm's best search trial; a solid line that rises while the"
+        " dashed one falls is overfitting. All runs were planned for"
+        f" H = {comparison.study.epochs} epochs, so a curve that is cut earlier is not the result"
+        " of a shorter run."
     )
 
 
-LEARNING_CURVES = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F8",
     slug="learning-curves",
     question="Who gets there sooner, and does anybody overfit?",

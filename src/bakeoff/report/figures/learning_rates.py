@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,32 +18,21 @@ from bakeoff.analysis.learning_rate import (
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.ranges import FloatRange, IntRange
 from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
-from bakeoff.report.figures.spec import FigureSpec, score_limits, thinned, thinned_text
-from bakeoff.report.figures.style import (
-    FAINT,
-    Panel,
-    Trace,
-    arm_color,
-    axis_name,
-    draw,
-    label,
-    line_shape,
-    metric_name,
-    panel_domain,
-    stacked_panels,
+from bakeoff.report.figures import style
+from bakeoff.report.figures.spec import (
+    FigureSpec,
+    grouped,
+    on_axis,
+    score_limits,
+    thinned,
+    thinned_text,
 )
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 PANEL_HEIGHT = 150
 
-SCORED_SYMBOLS: dict[str, str] = {"complete": "circle", "pruned": "circle-open"}
-EDGE_SYMBOLS: dict[str, str] = {"diverged": "x", "infeasible": "hash-open"}
-
 
 class LearningRateTrial(NamedTuple):
-    """Score of one search trial, its learning rate, the range that was searched, and its part."""
+    """Score of one search trial, its learning rate, and the range that was searched."""
 
     arm: str
     trial: int
@@ -54,8 +43,10 @@ class LearningRateTrial(NamedTuple):
     range_low: float | None
     range_high: float | None
     half_decade_best: float | None = None
-    """Expected best of three random trials within half a decade of learning rate; None with
-    fewer, or with pruned ones, whose final scores are unknown."""
+    """Expected best of three random trials within half a decade of learning rate.
+
+    None with fewer trials, or with pruned ones, whose final scores are unknown.
+    """
 
 
 def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, ...]:
@@ -84,47 +75,48 @@ def _learning_rate_row(
     if name is None or rate is None:
         return None
     space = next((arm.space for arm in study.arms if arm.name == trial.arm), {})
-    low, high = _bounds_of(space.get(name))
+    searched = space.get(name)
+    bounds: tuple[float | None, float | None] = (None, None)
+    if isinstance(searched, FloatRange | IntRange):
+        bounds = (searched.low, searched.high)
     return LearningRateTrial(
-        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, low, high,
+        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, *bounds,
         bests.get(half_decade(rate)),
     )  # fmt: skip
 
 
-def _bounds_of(searched: object) -> tuple[float, float] | tuple[None, None]:
-    if isinstance(searched, (FloatRange, IntRange)):
-        return searched.low, searched.high
-    return None, None
-
-
-def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Comparison) -> "go.Figure":
-    """Panels below each other that share the learning-rate axis; bounds are dotted lines."""
+def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Comparison) -> style.Figure:
+    """Draw panels below each other that share the learning-rate axis; bounds are dotted lines."""
     study = comparison.study
-    arms = list(dict.fromkeys(row.arm for row in rows))
-    edge, limits = score_limits(_scored(rows), study.objective)
-    of_arms = [thinned([row for row in rows if row.arm == arm]) for arm in arms]
-    score = {"title": metric_name(study.objective), "range": limits, "nticks": 5}
-    panels = [Panel(label(arm), arm_color(study, arm), score) for arm in arms]
-    return draw(
-        [
-            *(_trial_dots(own, axis_name("y", at), edge, study) for at, own in enumerate(of_arms)),
-            *(_envelope(own, axis_name("y", at), study) for at, own in enumerate(of_arms)),
-        ],
-        height=90 + PANEL_HEIGHT * len(arms),
-        showlegend=False,
-        shapes=[
-            line_shape(x0=bound, x1=bound, y0=bottom, y1=top, yref="paper")
-            for place, own in enumerate(of_arms)
-            for bottom, top in [panel_domain(place, len(arms))]
+    scored = [row for row in rows if row.outcome in {"complete", "pruned"}]
+    edge, limits = score_limits(
+        [row.estimate for row in scored if row.estimate is not None], study.objective
+    )
+    of_arms = {arm: thinned(own) for arm, own in grouped(rows, "arm").items()}
+    score = {"title": style.metric_label(study.objective), "range": limits, "nticks": 5}
+    panels = [style.Panel(style.label(arm), style.arm_color(study, arm), score) for arm in of_arms]
+    dots, envelopes, bounds = [], [], []
+    for place, own in enumerate(of_arms.values()):
+        y_axis = style.axis_name("y", place)
+        dots.append(_trial_dots(own, edge, study) | {"yaxis": y_axis})
+        envelopes.append(_envelope(own, study) | {"yaxis": y_axis})
+        bottom, top = style.panel_domain(place, len(of_arms))
+        bounds += [
+            style.line_shape(x0=bound, x1=bound, y0=bottom, y1=top, yref="paper")
             for bound in _drawn_bounds(own)
-        ],
-        **stacked_panels(
+        ]
+    return style.draw(
+        [*dots, *envelopes],
+        height=90 + PANEL_HEIGHT * len(of_arms),
+        showlegend=False,
+        shapes=bounds,
+        **style.stacked_panels(
             panels, "Learning rate (log scale)", type="log", dtick=1, exponentformat="power"
         ),
     )
 
 
-def _envelope(rows: Sequence[LearningRateTrial], y_axis: str, study: StudyRecord) -> Trace:
+def _envelope(rows: Sequence[LearningRateTrial], study: StudyRecord) -> style.Trace:
     """A level line over each half decade whose expected best is known."""
     known = {
         half_decade(row.learning_rate): row.half_decade_best
@@ -132,84 +124,69 @@ def _envelope(rows: Sequence[LearningRateTrial], y_axis: str, study: StudyRecord
         if row.half_decade_best is not None
     }
     ends = [(10 ** (at * BIN_DECADES), 10 ** ((at + 1) * BIN_DECADES)) for at in known]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "yaxis": y_axis,
-        "x": [x for low, high in ends for x in (low, high, None)],
-        "y": [y for best in known.values() for y in (best, best, None)],
-        "line": {"color": arm_color(study, rows[0].arm) + FAINT, "width": 5},
-        "hoverinfo": "skip",
-    }
+    return style.scatter(
+        rows, "lines", color=style.arm_color(study, rows[0].arm) + style.FAINT, line={"width": 5},
+        x=[x for low, high in ends for x in (low, high, None)],
+        y=[y for best in known.values() for y in (best, best, None)],
+    )  # fmt: skip
 
 
 def _drawn_bounds(rows: Sequence[LearningRateTrial]) -> list[float]:
-    """Bounds of the searched ranges that have a place on a log axis."""
+    """Bounds of the searched ranges that can be shown on a logarithmic axis."""
     bounds = {bound for row in rows for bound in (row.range_low, row.range_high)}
     return sorted(bound for bound in bounds if bound is not None and bound > 0)
 
 
-def _scored(rows: Sequence[LearningRateTrial]) -> list[float]:
-    return [
-        row.estimate for row in rows if row.outcome in SCORED_SYMBOLS and row.estimate is not None
-    ]
-
-
-def _trial_dots(
-    rows: Sequence[LearningRateTrial], y_axis: str, edge: float, study: StudyRecord
-) -> Trace:
-    sign = study.objective.sign
-    drawn = [_place(row, edge, sign) for row in rows]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "yaxis": y_axis,
-        "x": [row.learning_rate for row in rows],
-        "y": [y for y, _ in drawn],
-        "marker": {
-            "color": arm_color(study, rows[0].arm),
-            "symbol": [symbol for _, symbol in drawn],
-            "size": [13 if symbol == "star" else 8 for _, symbol in drawn],
-            "line": {"width": 1.5, "color": arm_color(study, rows[0].arm)},
+def _trial_dots(rows: Sequence[LearningRateTrial], edge: float, study: StudyRecord) -> style.Trace:
+    metric, color = study.objective, style.arm_color(study, rows[0].arm)
+    symbols = [_symbol(row, edge, metric.sign) for row in rows]
+    at_edge = {"diverged", "infeasible"}
+    scores = (None if row.outcome in at_edge else row.estimate for row in rows)
+    return style.scatter(
+        rows, "markers", x="learning_rate", y=[on_axis(one, edge, metric.sign) for one in scores],
+        color=color, hover=lambda row: _hover(row, metric),
+        marker={
+            "symbol": symbols,
+            "size": [13 if symbol == "star" else 8 for symbol in symbols],
+            "line": {"width": 1.5, "color": color},
         },
-        "hoverinfo": "text",
-        "hovertext": [_hover(row, study.objective) for row in rows],
-    }
+    )  # fmt: skip
 
 
-def _place(row: LearningRateTrial, edge: float, sign: int) -> tuple[float, str]:
-    """Height and symbol of a trial; what has no score, or a much worse one, is at the edge."""
-    if row.outcome in EDGE_SYMBOLS or row.estimate is None or not math.isfinite(row.estimate):
-        return edge, EDGE_SYMBOLS.get(row.outcome, "x")
+def _symbol(row: LearningRateTrial, edge: float, sign: int) -> str:
+    if row.outcome == "infeasible":
+        return style.OUTCOME_SYMBOLS["infeasible"]
+    if row.outcome == "diverged" or row.estimate is None or not math.isfinite(row.estimate):
+        return style.OUTCOME_SYMBOLS["diverged"]
     if sign * row.estimate < sign * edge:
-        return edge, "triangle-down-open" if sign > 0 else "triangle-up-open"
-    return row.estimate, "star" if row.phase == "default" else SCORED_SYMBOLS[row.outcome]
+        return "triangle-down-open" if sign > 0 else "triangle-up-open"
+    return "star" if row.phase == "default" else style.OUTCOME_SYMBOLS[row.outcome]
 
 
 def _hover(row: LearningRateTrial, metric: MetricInfo) -> str:
-    score = "no score" if row.estimate is None else f"{label(metric.name)} {row.estimate:.6g}"
+    score = "no score" if row.estimate is None else f"{style.label(metric.name)} {row.estimate:.6g}"
     default = ", library default" if row.phase == "default" else ""
     return f"trial {row.trial}, rate {row.learning_rate:.3g}: {score}, {row.outcome}{default}"
 
 
 def caption_learning_rates(comparison: Comparison) -> str:
-    """What the symbols and lines of F6 are."""
+    """Say what the symbols and lines of F6 are."""
     study = comparison.study
     worse = "bottom" if study.objective.sign > 0 else "top"
     metric, n = study.objective.name, trials_per_arm(study)
     return (
         f"Validation {metric} of all search trials (n = {n} per arm)."
-        " Filled dot: complete; hollow: pruned, with its best epoch so far; star: library default;"
-        f" cross at the {worse}: diverged; hash: out of memory; triangle: worse than the axis"
-        " shows. Broad lines: the expected best of three random trials in that half decade, where"
-        " it has as many and none was pruned. Dotted lines are the bounds of the searched range: a"
-        " good region that touches one asks for a wider range. Learning rates of different"
-        " optimizers are different quantities."
+        " Filled dot: complete; hollow dot: pruned, with its best epoch so far; star: library"
+        f" default; cross at the {worse}: diverged; hash: out of memory; triangle: worse than the"
+        " axis shows. Broad lines are the expected best of three random trials in that half decade;"
+        " they are drawn where it has at least three and none was pruned. Dotted lines are the"
+        " bounds of the searched range: a good region that touches a bound calls for a wider range."
+        " Learning rates of different optimizers cannot be compared with each other."
         f"{thinned_text(Counter(trial.arm for trial in study.trials).values())}"
     )
 
 
-LEARNING_RATES = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F6",
     slug="learning-rates",
     question="How sensitive is each arm to its learning rate; was the range wide enough?",
@@ -217,5 +194,6 @@ LEARNING_RATES = FigureSpec[Comparison](
     compute=compute_learning_rates,
     draw=draw_learning_rates,
     caption=caption_learning_rates,
-    needs="no trial has ended that has a learning rate by name",
+    needs="no trial with a named learning rate has ended yet",
+    on_dashboard=True,
 )

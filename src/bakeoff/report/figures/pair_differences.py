@@ -2,26 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from bakeoff.records import Comparison, Status
+from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, seeds_text
-from bakeoff.report.figures.style import (
-    BAND,
-    INK,
-    MAX_LABEL,
-    Trace,
-    axis,
-    categories,
-    draw,
-    error_bar,
-    label,
-    line_shape,
-    metric_name,
-)
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from bakeoff.significance import CONFIDENCE_TEXT
 
 SHOWN_BETTER: tuple[Status, ...] = ("clearly_better", "better")
 
@@ -50,85 +36,76 @@ def compute_pair_differences(comparison: Comparison) -> tuple[PairDifference, ..
     )
 
 
-def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison) -> "go.Figure":
-    """One line per pair; filled where one arm was shown to be better, hollow where not."""
-    metric = comparison.study.objective
-    ticks = categories([""] * len(rows)) | {
-        "tickvals": [-place for place in range(len(rows))],
-        "ticktext": [_tick(row) for row in rows],
+def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison) -> style.Figure:
+    """Draw one line per pair; filled where one arm was shown to be better, hollow where not."""
+    places = [-place for place in range(len(rows))]
+    ticks = style.categories([""] * len(rows)) | {
+        "tickvals": places,
+        "ticktext": [_pair(row, breakable=True) for row in rows],
     }
     whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
-    zero = line_shape(x0=0, x1=0, **whole) | {"line": {"color": INK, "width": 1}}
+    zero = style.line_shape(x0=0, x1=0, **whole) | {"line": {"color": style.INK, "width": 1}}
     delta = rows[0].delta
     band = {
-        "type": "rect", "layer": "below", "x0": -delta, "x1": delta, "fillcolor": BAND,
+        "type": "rect", "layer": "below", "x0": -delta, "x1": delta, "fillcolor": style.BAND,
         "line": {"width": 0}, **whole,
     }  # fmt: skip
-    return draw(
-        [_difference_bar(row, -place) for place, row in enumerate(rows)],
+    advantage = f"Advantage in {style.metric_label(comparison.study.objective)}"
+    return style.draw(
+        [
+            style.scatter(
+                [row], "markers", x="estimate", y=[place], hover=_hover, color=style.INK,
+                error_x=style.error_bar(row, color=style.INK, thickness=2, width=5),
+                marker={
+                    "symbol": "circle" if row.status in SHOWN_BETTER else "circle-open", "size": 10
+                },
+            )
+            for row, place in zip(rows, places, strict=True)
+        ],
         height=110 + 34 * len(rows),
         showlegend=False,
-        xaxis=axis(f"Advantage in {metric_name(metric)}", range=_limits(rows)),
-        yaxis=axis(**ticks, range=[0.6 - len(rows), 0.6]),
+        xaxis=style.axis(advantage, range=_limits(rows)),
+        yaxis=style.axis(**ticks, range=[0.6 - len(rows), 0.6]),
         shapes=[zero, band] if math.isfinite(delta) else [zero],
-    )
+    )  # fmt: skip
 
 
-def _pair_label(row: PairDifference, space: str = " ") -> str:
-    return f"{label(row.a)} vs{space}{label(row.b)}"
-
-
-def _tick(row: PairDifference) -> str:
-    """The pair on one line, or where it is long, on two."""
-    return _pair_label(row, "<br>" if len(row.a) + len(row.b) > MAX_LABEL else " ")
+def _pair(row: PairDifference, *, breakable: bool = False) -> str:
+    """Both names on one line, or on two where they are long and a line break is allowed."""
+    is_long = breakable and len(row.a) + len(row.b) > style.MAX_LABEL
+    return f"{style.label(row.a)} vs{'<br>' if is_long else ' '}{style.label(row.b)}"
 
 
 def _limits(rows: Sequence[PairDifference]) -> list[float]:
-    """From the lowest to the highest thing drawn, the band included, with a margin."""
+    """From the lowest to the highest thing drawn, including the band, with a margin."""
     drawn = [value for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
     ends = [value for value in (*drawn, rows[0].delta, -rows[0].delta, 0) if math.isfinite(value)]
     margin = 0.06 * (max(ends) - min(ends)) or 1.0
     return [min(ends) - margin, max(ends) + margin]
 
 
-def _difference_bar(row: PairDifference, place: int) -> Trace:
-    bar = error_bar(row.estimate, row.ci_low, row.ci_high)
-    symbol = "circle" if row.status in SHOWN_BETTER else "circle-open"
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [row.estimate],
-        "y": [place],
-        "error_x": bar | {"color": INK, "thickness": 2, "width": 5},
-        "marker": {"color": INK, "symbol": symbol, "size": 10},
-        "hoverinfo": "text",
-        "hovertext": [_hover(row)],
-    }
-
-
 def _hover(row: PairDifference) -> str:
     interval = f"{row.estimate:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]"
-    pair = _pair_label(row)
-    return f"{pair}: {interval}, {row.n} seeds, {row.status.replace('_', ' ')}"
+    return f"{_pair(row)}: {interval}, {row.n} seeds, {row.status.replace('_', ' ')}"
 
 
 def caption_pair_differences(comparison: Comparison) -> str:
-    """What the intervals and the band of F2 are."""
+    """Say what the intervals and the band of F2 are."""
     pairs = len(comparison.pairs)
-    together = (
-        f"; the {pairs} intervals hold together at 95 %"
+    joint = (
+        f"all {pairs} intervals hold jointly at {CONFIDENCE_TEXT}"
         if pairs > 1
-        else "; the interval is at 95 %"
+        else f"the interval is at {CONFIDENCE_TEXT}"
     )
     return (
         f"Mean difference in test score over seeds ({seeds_text(comparison)}), positive where the"
-        f" first arm is better{together}. Filled: one arm was shown to be better. The grey band is"
-        f" ± delta = {comparison.delta:.2g}, the smallest difference that matters"
+        f" first arm is better; {joint}. A filled dot means that one arm was shown to be better."
+        f" The grey band is ± delta = {comparison.delta:.2g}, the smallest difference that matters"
         f" ({comparison.delta_source}). No interval is drawn where a run diverged."
     )
 
 
-PAIR_DIFFERENCES = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F2",
     slug="pair-differences",
     question="Which differences are real, which matter?",

@@ -1,46 +1,31 @@
 """F9: score against each parameter that was searched, the most important ones of each arm."""
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from bakeoff.ranges import Choice, Range, is_searched
+from bakeoff.ranges import Choice, FloatRange, IntRange, is_searched
 from bakeoff.records import ArmRecord, Comparison, Importance, Outcome, StudyRecord, TrialRecord
+from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import (
     FigureSpec,
     counts_text,
+    grouped,
+    on_axis,
     score_limits,
     search_trials,
     thinned,
 )
-from bakeoff.report.figures.style import (
-    Trace,
-    arm_color,
-    axis,
-    axis_name,
-    draw,
-    label,
-    metric_name,
-    panel_domain,
-    printable,
-)
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 MAX_PANELS = 4
 """Parameters drawn of each arm."""
 MAX_DOTS = 250
-"""Trials drawn of each arm, evenly over the search."""
+"""Trials drawn of each arm, evenly spread over the search."""
 PANEL_HEIGHT = 170
 COLUMN_GAP = 0.05
+COLUMN_PITCH = (1 + COLUMN_GAP) / MAX_PANELS
 TICK_SIZE = 9.5
 MAX_LEVEL_LABELS = 4
-"""Choices whose names fit side by side below a panel; of more, they are turned."""
-
-SYMBOLS: Mapping[Outcome, str] = {
-    "complete": "circle", "pruned": "circle-open", "diverged": "x", "infeasible": "hash-open"
-}  # fmt: skip
+"""Choices whose names fit side by side below a panel; with more, the names are turned."""
 
 
 class ParameterDot(NamedTuple):
@@ -53,15 +38,16 @@ class ParameterDot(NamedTuple):
     estimate: float | None
     outcome: Outcome
     share: float | None
-    """Share of the parameter in what moves the score; None with fewer than 30 scored trials."""
+    """The parameter's share of the variation in score; None with fewer than 30 scored trials."""
     share_low: float | None
     share_high: float | None
 
 
 def compute_parameters(comparison: Comparison) -> tuple[ParameterDot, ...]:
-    """Rows of at most four parameters an arm, the most important ones first, else in their order.
+    """Rows of at most four parameters per arm, the most important ones first.
 
-    At most 250 trials an arm are drawn, evenly over the search.
+    Parameters whose importance is unknown keep the order of the search space. Each arm has rows of
+    at most 250 trials, evenly spread over the search.
     """
     study = comparison.study
     return tuple(
@@ -89,137 +75,112 @@ def _dot(trial: TrialRecord, name: str, known: Importance | None) -> ParameterDo
     return ParameterDot(trial.arm, name, trial.number, shown, trial.score, trial.outcome, *shares)
 
 
-def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> "go.Figure":
-    """A row of panels for each arm; all panels have one score axis."""
+def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> style.Figure:
+    """Draw a row of panels for each arm; all panels have the same score axis."""
     study = comparison.study
-    arms = list(dict.fromkeys(row.arm for row in rows))
-    edge, limits = score_limits(
-        [row.estimate for row in rows if row.estimate is not None and row.outcome != "diverged"],
-        study.objective,
-    )
-    traces: list[Trace] = []
+    scored = [row.estimate for row in rows if row.outcome != "diverged"]
+    edge, limits = score_limits([one for one in scored if one is not None], study.objective)
+    by_arm = grouped(rows, "arm")
+    traces: list[style.Trace] = []
     axes: dict[str, Any] = {}
-    titles: list[Trace] = []
-    for line, arm in enumerate(arms):
-        names = list(dict.fromkeys(row.parameter for row in rows if row.arm == arm))
-        top, bottom = reversed(panel_domain(line, len(arms)))
-        for column, name in enumerate(names):
-            own = [row for row in rows if (row.arm, row.parameter) == (arm, name)]
+    titles: list[style.Trace] = []
+    for line, of_arm in enumerate(by_arm.values()):
+        bottom, top = style.panel_domain(line, len(by_arm))
+        for column, own in enumerate(grouped(of_arm, "parameter").values()):
             place = len(traces)
-            x_domain = _column(column)
-            axes[axis_name("xaxis", place)] = _x_axis(own, study, x_domain, axis_name("y", place))
-            axes[axis_name("yaxis", place)] = axis(
-                metric_name(study.objective) if column == 0 else "",
-                domain=[bottom, top], range=limits, nticks=6, anchor=axis_name("x", place),
+            x_axis, y_axis = style.axis_name("x", place), style.axis_name("y", place)
+            left, right = column * COLUMN_PITCH, (column + 1) * COLUMN_PITCH - COLUMN_GAP
+            axes[style.axis_name("xaxis", place)] = style.axis(
+                domain=[left, right],
+                anchor=y_axis,
+                nticks=5,
+                tickfont={"size": TICK_SIZE},
+                **_x_scale(own, study),
+            )
+            axes[style.axis_name("yaxis", place)] = style.axis(
+                style.metric_label(study.objective) if column == 0 else "",
+                domain=[bottom, top],
+                range=limits,
+                nticks=6,
+                anchor=x_axis,
                 showticklabels=column == 0,
-            )  # fmt: skip
-            traces.append(_dots(own, place, edge, study))
-            titles.append(_title(own[0], arm_color(study, arm), x_domain[0], top, column))
-    return draw(
+            )
+            traces.append(_dots(own, edge, study) | {"xaxis": x_axis, "yaxis": y_axis})
+            color = style.arm_color(study, own[0].arm)
+            text = _title(own[0], names_arm=column == 0)
+            titles.append(style.panel_title(text, color, x=left, y=top, size=12))
+    return style.draw(
         traces,
-        height=70 + (PANEL_HEIGHT + 50) * len(arms),
+        height=70 + (PANEL_HEIGHT + 50) * len(by_arm),
         showlegend=False,
         annotations=titles,
         **axes,
-    )
+    )  # fmt: skip
 
 
-def _column(column: int) -> list[float]:
-    width = (1 + COLUMN_GAP) / MAX_PANELS
-    return [column * width, (column + 1) * width - COLUMN_GAP]
-
-
-def _x_axis(
-    rows: Sequence[ParameterDot], study: StudyRecord, domain: list[float], anchor: str
-) -> Trace:
-    settings: dict[str, Any] = {
-        "domain": domain,
-        "anchor": anchor,
-        "nticks": 5,
-        "tickfont": {"size": TICK_SIZE},
-    }
-    searched = _searched_range(study, rows[0])
+def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]:
+    """The scale on which the values of one parameter are drawn."""
+    space = next((arm.space for arm in study.arms if arm.name == rows[0].arm), {})
+    searched = space.get(rows[0].parameter)
     if isinstance(searched, Choice) or any(isinstance(row.value, str) for row in rows):
         choices = map(str, searched.choices) if isinstance(searched, Choice) else ()
-        names = [printable(one) for one in choices]
-        order = {"categoryorder": "array", "categoryarray": names}
-        fits = {"tickangle": 0} if len(names) <= MAX_LEVEL_LABELS else {}
-        return axis(**settings | {"type": "category", **order, **fits})
-    if searched is not None and searched.log:
-        return axis(**settings | {"type": "log", "exponentformat": "power", "tickangle": 0})
-    return axis(**settings, tickangle=0)
+        names = [style.printable(one) for one in choices]
+        order = {"type": "category", "categoryorder": "array", "categoryarray": names}
+        return order | ({"tickangle": 0} if len(names) <= MAX_LEVEL_LABELS else {})
+    if isinstance(searched, FloatRange | IntRange) and searched.log:
+        return {"type": "log", "exponentformat": "power", "tickangle": 0}
+    return {"tickangle": 0}
 
 
-def _searched_range(study: StudyRecord, row: ParameterDot) -> Range | None:
-    space = next((arm.space for arm in study.arms if arm.name == row.arm), {})
-    found = space.get(row.parameter)
-    return found if is_searched(found) else None
-
-
-def _dots(rows: Sequence[ParameterDot], place: int, edge: float, study: StudyRecord) -> Trace:
-    color = arm_color(study, rows[0].arm)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "xaxis": axis_name("x", place),
-        "yaxis": axis_name("y", place),
-        "x": [printable(row.value) if isinstance(row.value, str) else row.value for row in rows],
-        "y": [_height(row, edge, study.objective.sign) for row in rows],
-        "marker": {
-            "color": color,
+def _dots(rows: Sequence[ParameterDot], edge: float, study: StudyRecord) -> style.Trace:
+    color = style.arm_color(study, rows[0].arm)
+    values = (row.value for row in rows)
+    scores = (None if row.outcome == "diverged" else row.estimate for row in rows)
+    return style.scatter(
+        rows, "markers", color=color, hover=_hover,
+        x=[style.printable(one) if isinstance(one, str) else one for one in values],
+        y=[on_axis(one, edge, study.objective.sign) for one in scores],
+        marker={
             "size": 6,
-            "symbol": [SYMBOLS.get(row.outcome, "circle") for row in rows],
+            "symbol": [style.OUTCOME_SYMBOLS.get(row.outcome, "circle") for row in rows],
             "line": {"width": 1, "color": color},
         },
-        "hoverinfo": "text",
-        "hovertext": [_hover(row) for row in rows],
-    }
-
-
-def _height(row: ParameterDot, edge: float, sign: int) -> float:
-    """The score; the edge of the axis where there is none, or one beyond it."""
-    if row.outcome == "diverged" or row.estimate is None or not math.isfinite(row.estimate):
-        return edge
-    return sign * max(sign * row.estimate, sign * edge)
+    )  # fmt: skip
 
 
 def _hover(row: ParameterDot) -> str:
     score = "no score" if row.estimate is None else f"{row.estimate:.6g}"
-    value = label(row.value) if isinstance(row.value, str) else f"{row.value:.4g}"
-    return f"trial {row.trial}, {label(row.parameter)} {value}: {score}, {row.outcome}"
+    value = style.label(row.value) if isinstance(row.value, str) else f"{row.value:.4g}"
+    return f"trial {row.trial}, {style.label(row.parameter)} {value}: {score}, {row.outcome}"
 
 
-def _title(row: ParameterDot, color: str, left: float, top: float, column: int) -> Trace:
+def _title(row: ParameterDot, *, names_arm: bool) -> str:
     """The parameter and its share; the first panel of a row also names the arm."""
-    name = label(row.parameter.removeprefix(f"{row.arm}."))
+    arm = f"<b>{style.label(row.arm)}</b>  " if names_arm else ""
     share = "" if row.share is None else f" {row.share:.0%}"
-    arm = f"<b>{label(row.arm)}</b>  " if column == 0 else ""
-    return {
-        "text": f"{arm}{name}{share}", "showarrow": False, "font": {"color": color, "size": 12},
-        "xref": "paper", "x": left, "xanchor": "left", "yref": "paper", "y": top,
-        "yanchor": "bottom",
-    }  # fmt: skip
+    return f"{arm}{style.label(row.parameter.removeprefix(f'{row.arm}.'))}{share}"
 
 
 def caption_parameters(comparison: Comparison) -> str:
-    """What the panels and shares of F9 are."""
+    """Say what the panels and shares of F9 are."""
     study = comparison.study
     drawn = {arm.name: thinned(search_trials(study, arm.name), MAX_DOTS) for arm in study.arms}
-    counts = counts_text([(label(arm), len(trials)) for arm, trials in drawn.items()])
+    counts = counts_text([(style.label(arm), len(trials)) for arm, trials in drawn.items()])
     shares = (
-        "Percentages: share of the parameter in what moves the score over the whole space (random"
-        " forests, median of five; ranges and the share in reaching the best tenth stand in T9)."
+        "A percentage is the parameter's share of the variation in score over the whole space"
+        " (random forests, median of five). Table T9 has the intervals, and the share in reaching"
+        " the best tenth."
         if comparison.importances
-        else "No importances: they take 30 trials of an arm with a known score."
+        else "No importances are shown: an arm needs 30 trials with a known score."
     )
     return (
         f"Validation score of search trials (n = {counts}) against at most {MAX_PANELS} parameters"
-        f" an arm. {shares} All this is relative to the ranges searched. Filled dot: complete;"
-        " hollow: pruned, with its best epoch so far; cross: diverged."
+        f" per arm. {shares} All of this depends on the ranges that were searched. Filled dot:"
+        " complete; hollow dot: pruned, with its best epoch so far; cross: diverged."
     )
 
 
-PARAMETERS = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F9",
     slug="parameters",
     question="What mattered inside each arm; where are the good values?",

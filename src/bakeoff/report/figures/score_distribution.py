@@ -2,39 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, Outcome, Phase, StudyRecord, TrialRecord
+from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import (
+    MIN_DRAWS,
     FigureSpec,
     counts_text,
+    grouped,
     score_limits,
     search_trials,
     thinned,
     thinned_text,
 )
-from bakeoff.report.figures.style import (
-    FAINT,
-    FAINT_INK,
-    INK,
-    Trace,
-    arm_color,
-    axis,
-    categories,
-    draw,
-    label,
-    metric_title,
-)
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 CURVES_HEIGHT, BAR_HEIGHT, MARGINS = 300, 30, 150
 LABELLED = 0.12
 """Smallest share whose bar has room for its name."""
-MIN_DRAWS = 5
-"""With fewer random trials all trials of an arm are shown, as observed."""
 
 
 class ScoredTrial(NamedTuple):
@@ -52,7 +38,10 @@ class ScoredTrial(NamedTuple):
 
 
 def compute_score_distribution(comparison: Comparison) -> tuple[ScoredTrial, ...]:
-    """Random trials of each arm, best first; all trials, noted as observed, if those are few."""
+    """Random trials of each arm, best first.
+
+    An arm with fewer than five random trials has rows of all its trials, noted as observed.
+    """
     study = comparison.study
     return tuple(row for arm in study.arms for row in _arm_rows(study, arm.name))
 
@@ -61,20 +50,15 @@ def _arm_rows(study: StudyRecord, arm: str) -> list[ScoredTrial]:
     draws = random_draws(study, arm)
     enough = draws.num >= MIN_DRAWS
     trials = draws.trials if enough else search_trials(study, arm)
-    sign, num = study.objective.sign, len(trials)
-    ordered = sorted(trials, key=lambda trial: (-_signed_score(trial, sign), trial.number))
+    num, note = len(trials), "" if enough else "observed"
+
+    def rank(trial: TrialRecord) -> tuple[float, int]:
+        score = _finite_score(trial)
+        return (math.inf if score is None else -study.objective.sign * score, trial.number)
+
     return [
-        ScoredTrial(
-            arm,
-            trial.number,
-            _finite_score(trial),
-            place / num,
-            trial.outcome,
-            trial.phase,
-            num,
-            "" if enough else "observed",
-        )
-        for place, trial in enumerate(ordered, start=1)
+        ScoredTrial(arm, t.number, _finite_score(t), place / num, t.outcome, t.phase, num, note)
+        for place, t in enumerate(sorted(trials, key=rank), start=1)
     ]
 
 
@@ -82,125 +66,101 @@ def _finite_score(trial: TrialRecord) -> float | None:
     return trial.score if trial.score is not None and math.isfinite(trial.score) else None
 
 
-def _signed_score(trial: TrialRecord, sign: int) -> float:
-    """For sorting: trials without a score come last."""
-    score = _finite_score(trial)
-    return -math.inf if score is None else sign * score
-
-
-def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison) -> "go.Figure":
-    """One falling step line per arm; below, one bar per arm of how its trials ended."""
+def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison) -> style.Figure:
+    """Draw one falling step line per arm; below, one bar per arm of how its trials ended."""
     study = comparison.study
-    arms = list(dict.fromkeys(row.arm for row in rows))
-    bars = BAR_HEIGHT * len(arms)
+    by_arm = grouped(rows, "arm")
+    bars = BAR_HEIGHT * len(by_arm)
     height = CURVES_HEIGHT + bars + MARGINS
     below = bars / (height - MARGINS / 2)
     complete = [row for row in rows if row.outcome == "complete"] or rows
     shown = [row.estimate for row in complete if row.estimate is not None]
     _, limits = score_limits(shown, study.objective)
-    return draw(
+    return style.draw(
         [
-            *(_steps(thinned([row for row in rows if row.arm == arm]), study) for arm in arms),
-            *(_bars(rows, arms, outcome, study) for outcome in CHARGED_OUTCOMES),
+            *(_steps(thinned(own), study) for own in by_arm.values()),
+            *(_bars(by_arm, outcome, study) for outcome in CHARGED_OUTCOMES),
         ],
         height=height,
         showlegend=True,
         barmode="stack",
         legend_traceorder="normal",
-        xaxis=axis(metric_title(study.objective), anchor="y", range=limits),
-        yaxis=axis("Share of trials at least as good", range=[0, 1.02], domain=[below + 0.17, 1]),
-        xaxis2=axis("Share of trials by outcome", range=[0, 1], anchor="y2", showgrid=False),
-        yaxis2=axis(domain=[0, below], **categories(arms), autorange="reversed", anchor="x2"),
+        xaxis=style.axis(style.metric_title(study.objective), anchor="y", range=limits),
+        yaxis=style.axis(
+            "Share of trials at least as good", range=[0, 1.02], domain=[below + 0.17, 1]
+        ),
+        xaxis2=style.axis("Share of trials by outcome", range=[0, 1], anchor="y2", showgrid=False),
+        yaxis2=style.axis(
+            domain=[0, below], **style.categories(list(by_arm)), autorange="reversed", anchor="x2"
+        ),
     )
 
 
-def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> Trace:
+def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> style.Trace:
     """From the best trial to worse ones: the share stays until the next score, then rises."""
     arm = rows[0].arm
     scored = [row for row in rows if row.estimate is not None]
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": label(arm),
-        "x": [row.estimate for row in scored],
-        "y": [row.share for row in scored],
-        "line": {"color": arm_color(study, arm), "width": 2, "shape": "hv"},
-        "marker": {
-            "color": arm_color(study, arm),
-            "size": 6,
-            "symbol": [
-                "circle" if row.outcome == "complete" else _SYMBOLS[row.outcome] for row in scored
-            ],
-        },
-        "hoverinfo": "text",
-        "hovertext": [
-            f"{label(arm)}, trial {row.trial}: {row.estimate:.6g}, {row.outcome};"
+    return style.scatter(
+        scored, "lines+markers", x="estimate", y="share", color=style.arm_color(study, arm),
+        name=style.label(arm), line={"width": 2, "shape": "hv"},
+        marker={"size": 6, "symbol": [style.OUTCOME_SYMBOLS[row.outcome] for row in scored]},
+        hover=lambda row: (
+            f"{style.label(arm)}, trial {row.trial}: {row.estimate:.6g}, {row.outcome};"
             f" {row.share:.0%} of {row.n} trials are at least as good"
-            for row in scored
-        ],
-    }
-
-
-_SYMBOLS: dict[Outcome, str] = {
-    "pruned": "circle-open", "diverged": "x", "infeasible": "hash-open",
-}  # fmt: skip
+        ),
+    )  # fmt: skip
 
 
 def _bars(
-    rows: Sequence[ScoredTrial], arms: Sequence[str], outcome: Outcome, study: StudyRecord
-) -> Trace:
+    by_arm: dict[str, list[ScoredTrial]], outcome: Outcome, study: StudyRecord
+) -> style.Trace:
     """The share of each arm's trials with one outcome."""
-    shares = []
-    for arm in arms:
-        own = [row for row in rows if row.arm == arm]
-        shares.append(sum(row.outcome == outcome for row in own) / len(own))
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": outcome,
-        "xaxis": "x2",
-        "yaxis": "y2",
-        "x": shares,
-        "y": list(range(len(arms))),
-        "marker": {"color": _outcome_colors(outcome, arms, study), "line": {"width": 0}},
-        "showlegend": False,
-        "text": [f"{outcome} {share:.0%}" if share >= LABELLED else "" for share in shares],
-        "textposition": "inside",
-        # plotly does not see the page through a faint bar; elsewhere it finds the contrast
-        "insidetextfont": {"size": 12} | ({"color": INK} if outcome == "pruned" else {}),
-        "insidetextanchor": "middle",
-        "hoverinfo": "text",
-        "hovertext": [
-            f"{label(arm)}: {share:.0%} {outcome}" for arm, share in zip(arms, shares, strict=True)
-        ],
+    shares = {
+        arm: sum(row.outcome == outcome for row in own) / len(own) for arm, own in by_arm.items()
     }
+    # plotly does not see the page through a faint bar; elsewhere it finds the contrast
+    ink: dict[str, Any] = {"color": style.INK} if outcome == "pruned" else {}
+    return {
+        "type": "bar", "orientation": "h", "name": outcome, "xaxis": "x2", "yaxis": "y2",
+        "x": list(shares.values()), "y": list(range(len(shares))), "showlegend": False,
+        "marker": {
+            "color": [_outcome_color(outcome, arm, study) for arm in shares], "line": {"width": 0}
+        },
+        "text": [
+            f"{outcome} {share:.0%}" if share >= LABELLED else "" for share in shares.values()
+        ],
+        "textposition": "inside", "insidetextfont": {"size": 12, **ink},
+        "insidetextanchor": "middle", "hoverinfo": "text",
+        "hovertext": [
+            f"{style.label(arm)}: {share:.0%} {outcome}" for arm, share in shares.items()
+        ],
+    }  # fmt: skip
 
 
-def _outcome_colors(outcome: Outcome, arms: Sequence[str], study: StudyRecord) -> list[str]:
-    """Complete trials in the arm's colour, pruned ones in a faint one, the rest in ink."""
+def _outcome_color(outcome: Outcome, arm: str, study: StudyRecord) -> str:
+    """The arm's colour for complete trials, a faint one for pruned ones, ink for the others."""
     if outcome in {"diverged", "infeasible"}:
-        return [INK if outcome == "diverged" else FAINT_INK] * len(arms)
-    faint = FAINT if outcome == "pruned" else ""
-    return [arm_color(study, arm) + faint for arm in arms]
+        return style.INK if outcome == "diverged" else style.FAINT_INK
+    return style.arm_color(study, arm) + (style.FAINT if outcome == "pruned" else "")
 
 
 def caption_score_distribution(comparison: Comparison) -> str:
-    """Which trials F7 shows."""
+    """Say which trials F7 shows."""
     study = comparison.study
     rows = compute_score_distribution(comparison)
     notes = {row.arm: row.note for row in rows if row.note}
     listed = counts_text(list(dict.fromkeys((row.arm, row.n) for row in rows)), notes)
     return (
-        f"Validation {study.objective.name} of random trials, n = {listed}: the height is the share"
-        " of trials at least as good. An arm that stays high to the good end forgives a careless"
-        " choice. Hollow dots are pruned trials with their best epoch so far. Diverged trials count"
-        " as an untrained model or, where its score is unknown, as the worst known trial, which may"
-        " be worse than the axis shows. Below: how the same"
-        f" trials ended.{approximation(study)}{thinned_text(row.n for row in rows)}"
+        f"Validation {study.objective.name} of random trials, n = {listed}. The height is the share"
+        " of trials at least as good. An arm whose line stays high towards good scores forgives a"
+        " careless choice. Hollow dots are pruned trials with their best epoch so far. A diverged"
+        " trial counts as an untrained model or, where that score is unknown, as the worst known"
+        " trial; it may be worse than the axis shows. The bars below show how the same trials"
+        f" ended.{approximation(study)}{thinned_text(row.n for row in rows)}"
     )
 
 
-SCORE_DISTRIBUTION = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F7",
     slug="score-distribution",
     question="What does a careless choice cost; how often does it diverge?",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -11,23 +11,16 @@ from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_dra
 from bakeoff.analysis.tuning import expected_best_by_cost
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
-from bakeoff.report.figures.spec import MAX_DRAWN, FigureSpec, search_trials
-from bakeoff.report.figures.style import (
-    FAINT,
-    LOG_TICKS,
-    Trace,
-    arm_color,
-    arm_symbol,
-    axis,
-    draw,
-    label,
-    metric_title,
+from bakeoff.report.figures import style
+from bakeoff.report.figures.spec import (
+    MAX_DRAWN,
+    MIN_DRAWS,
+    FigureSpec,
+    grouped,
+    search_trials,
+    solid_and_dotted,
 )
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-MIN_DRAWS = 5
 LEFT_OUT = 0.1
 """Share of the points, the worst ones, that the score axis may leave out."""
 NUM_BUDGETS = 40
@@ -35,7 +28,7 @@ NUM_BUDGETS = 40
 
 
 class SearchProgress(NamedTuple):
-    """The best score that an arm's search has reached, or may be expected to reach, by then."""
+    """The best score that an arm's search has reached, or is expected to reach, at some cost."""
 
     arm: str
     quantity: Literal["observed", "expected"]
@@ -48,15 +41,15 @@ class SearchProgress(NamedTuple):
     trial: int | None
     """Number of the k-th trial."""
     supported: bool
-    """Expected rows: whether no more than a fifth of the search was spent by then."""
+    """Whether at most a fifth of the search was spent, in expected rows; True in observed ones."""
 
 
 def compute_search_progress(comparison: Comparison) -> tuple[SearchProgress, ...]:
     """One observed row per trial, and the expected curve of arms searched at random to the end.
 
     An observed estimate is None until a trial of the arm is complete. The expected best within a
-    cost is the mean over random orders of the trials; it is given where all trials are independent
-    random draws, at least five, whose final scores are known.
+    cost is the mean over random orders of the trials. It is given where all trials are independent
+    random draws, at least five, with known final scores.
     """
     study = comparison.study
     return tuple(
@@ -95,131 +88,105 @@ def _expected_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     total = float(np.sum(draws.epochs))
     budgets = np.geomspace(np.max(draws.epochs), total, NUM_BUDGETS)
     expected = study.objective.sign * expected_best_by_cost(draws.scores, draws.epochs, budgets)
+    supported = total / SUPPORTED_SHARE
     return [
-        SearchProgress(
-            arm, "expected", None, budget, None, score, None, budget <= total / SUPPORTED_SHARE
-        )
+        SearchProgress(arm, "expected", None, budget, None, score, None, budget <= supported)
         for budget, score in zip(budgets.tolist(), expected.tolist(), strict=True)
         if math.isfinite(score)
     ]
 
 
-def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison) -> "go.Figure":
-    """One line per arm: expected where it is known, with the observed steps faint behind it.
+def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison) -> style.Figure:
+    """Draw one line per arm: expected where known, with the observed steps faint behind it.
 
-    Of many trials, an observed line has those that were better than all before.
+    Of many trials, an observed line shows those that were better than all before.
     """
     study = comparison.study
-    traces: list[Trace] = []
-    for arm in dict.fromkeys(row.arm for row in rows):
-        own = [row for row in rows if row.arm == arm]
+    traces: list[style.Trace] = []
+    for own in grouped(rows, "arm").values():
         expected = [row for row in own if row.quantity == "expected"]
-        observed = _steps([row for row in own if row.quantity == "observed"])
+        observed = [row for row in own if row.quantity == "observed"]
         traces += [_step_line(observed, study, faint=bool(expected)), *_curves(expected, study)]
-    return draw(
+    return style.draw(
         traces,
         height=400,
         showlegend=True,
-        xaxis=axis(
-            "Epochs of search spent by the arm (log scale)",
-            type="log",
-            tickmode="array",
-            tickvals=LOG_TICKS,
+        xaxis=style.log_count_axis("Epochs of search spent by the arm"),
+        yaxis=style.axis(
+            "Best " + style.metric_title(study.objective), range=_score_range(rows, study)
         ),
-        yaxis=axis("Best " + metric_title(study.objective), range=_score_range(rows, study)),
     )
 
 
-def _steps(rows: Sequence[SearchProgress]) -> list[SearchProgress]:
-    """All trials while they can be seen as dots; of more, where the line climbs and its end."""
-    if len(rows) <= MAX_DRAWN:
-        return list(rows)
-    climbs = [now for before, now in pairwise(rows) if now.estimate != before.estimate]
-    return [rows[0], *climbs, rows[-1]]
-
-
 def _score_range(rows: Sequence[SearchProgress], study: StudyRecord) -> list[float] | None:
-    """Without the worst tenth: the first trials may be far below all that follows."""
+    """A range without the worst tenth: the first trials may be far below all that follows."""
     estimates = [row.estimate for row in rows if row.estimate is not None]
     if not estimates:
         return None
     sign = study.objective.sign
-    worst, best = np.quantile(sign * np.array(estimates), [LEFT_OUT, 1.0])
-    padding = 0.08 * (best - worst) or 0.01 * (abs(best) or 1.0)
-    return sorted([float(sign * (worst - padding)), float(sign * (best + padding))])
+    worst, best = np.quantile(sign * np.array(estimates), [LEFT_OUT, 1.0]).tolist()
+    margin = style.score_margin(worst, best)
+    return sorted([sign * (worst - margin), sign * (best + margin)])
 
 
-def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: bool) -> Trace:
+def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: bool) -> style.Trace:
     arm = rows[0].arm
-    color = arm_color(study, arm) + (FAINT if faint else "")
-    return {
-        "type": "scatter",
-        "mode": "lines" if faint else "lines+markers",
-        "name": label(arm),
-        "legendgroup": label(arm),
-        "showlegend": not faint,
-        "x": [row.epochs for row in rows],
-        "y": [row.estimate for row in rows],
-        "line": {"color": color, "shape": "hv", "width": 1 if faint else 2},
-        "marker": {"color": color, "symbol": arm_symbol(study, arm), "size": 7},
-        "hoverinfo": "text",
-        "hovertext": [
-            f"{label(arm)}: {row.estimate if row.estimate is not None else math.nan:.6g}"
-            f" observed after {row.k} trials, {row.epochs} epochs"
-            for row in rows
-        ],
-    }
+    if len(rows) > MAX_DRAWN:  # too many to be seen as dots: keep the steps and both ends
+        steps = [now for before, now in pairwise(rows) if now.estimate != before.estimate]
+        rows = [rows[0], *steps, rows[-1]]
+    return style.scatter(
+        rows, "lines" if faint else "lines+markers", x="epochs", y="estimate", hover=_hover,
+        color=style.arm_color(study, arm) + (style.FAINT if faint else ""),
+        line={"shape": "hv", "width": 1 if faint else 2},
+        marker={"symbol": style.arm_symbol(study, arm), "size": 7},
+        **style.legend_entry(arm, shown=not faint),
+    )  # fmt: skip
 
 
-def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[Trace]:
-    """The expected curve: solid to a fifth of the search, dotted beyond; none without rows."""
-    solid = [row for row in rows if row.supported]
-    # the dotted part begins where the solid one ends
-    dotted = rows[max(0, len(solid) - 1) :]
+def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[style.Trace]:
+    """The expected curve: solid to a fifth of the search, dotted beyond; empty without rows."""
+    solid, dotted = solid_and_dotted(rows)
     return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": label(part[0].arm),
-            "legendgroup": label(part[0].arm),
-            "showlegend": part is (solid or dotted),
-            "x": [row.epochs for row in part],
-            "y": [row.estimate for row in part],
-            "line": {"color": arm_color(study, part[0].arm), "width": 2, "dash": dash},
-            "hoverinfo": "text",
-            "hovertext": [
-                f"{label(row.arm)}: {row.estimate:.6g} expected within {row.epochs:.0f} epochs"
-                for row in part
-            ],
-        }
+        style.scatter(
+            part, "lines", x="epochs", y="estimate", hover=_hover,
+            color=style.arm_color(study, part[0].arm), line={"width": 2, "dash": dash},
+            **style.legend_entry(part[0].arm, shown=part is (solid or dotted)),
+        )
         for part, dash in ((solid, "solid"), (dotted, "dot"))
         if part
-    ]
+    ]  # fmt: skip
+
+
+def _hover(row: SearchProgress) -> str:
+    best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
+    if row.quantity == "expected":
+        return f"{best} expected within {row.epochs:.0f} epochs"
+    return f"{best} observed after {row.k} trials, {row.epochs} epochs"
 
 
 def caption_search_progress(comparison: Comparison) -> str:
-    """What F4 shows, and what it may not be taken for."""
+    """Say what the lines of F4 are, and what must not be concluded from them."""
     study = comparison.study
     is_expected = any(_has_expectation(study, arm.name) for arm in study.arms)
     what = (
-        "Thick: expected validation score of the best trial within that many epochs of random"
-        " search, the mean over 5,000 random orders of the trials, solid to a fifth of the search"
-        " and dotted beyond, where nothing can be concluded; no interval is known for it. Thin:"
-        " observed, the one order that was run"
+        "Thick lines: the expected validation score of the best trial within that many epochs of"
+        " random search, which is the mean over 5,000 random orders of the trials. They are solid"
+        " up to a fifth of the search and dotted beyond, where nothing can be concluded; no"
+        " interval is known for them. Thin lines: the one order that was run, as observed"
         if is_expected
-        else "Observed, not estimated: validation score of the best complete trial so far, in one"
-        f" search per arm; every dot is a trial, of more than {MAX_DRAWN} one that was ahead of all"
-        " before"
+        else "The validation score of the best complete trial so far, in one search per arm; this"
+        " is observed, not estimated. Every dot is a trial; of more than"
+        f" {MAX_DRAWN}, only those that were better than all before are drawn"
     )
     return (
         f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {trials_per_arm(study)}"
-        " trials each). The epochs of pruned and diverged trials count; seconds stand in the CSV."
+        " trials each). The epochs of pruned and diverged trials count; the CSV file has seconds."
         " The axis leaves out the worst tenth of the points. The best of many"
         " trials is optimistic, so the verdict does not use it."
     )
 
 
-SEARCH_PROGRESS = FigureSpec[Comparison](
+FIGURE = FigureSpec[Comparison](
     id="F4",
     slug="search-progress",
     question="What does more search bring, at equal cost?",
@@ -228,4 +195,5 @@ SEARCH_PROGRESS = FigureSpec[Comparison](
     draw=draw_search_progress,
     caption=caption_search_progress,
     needs="no search trial has ended yet",
+    on_dashboard=True,
 )

@@ -1,20 +1,23 @@
 """How every figure looks: one colour and symbol per arm, safe text, one layout.
 
-Figures are drawn for a light page. `DARK` maps each colour used here to its twin for a dark page,
-so that whoever shows a figure can follow the reader's colour scheme.
+Figures are drawn for a light page. `DARK` maps each colour used here to its counterpart on a dark
+page, so that a page can follow the reader's colour scheme.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from bakeoff.records import MetricInfo, StudyRecord
+from bakeoff.records import MetricInfo, Outcome, StudyRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-Trace = dict[str, Any]
+Figure: TypeAlias = "go.Figure"
+"""A plotly figure; plotly is imported when the first figure is drawn."""
+Trace: TypeAlias = dict[str, Any]
+"""A plotly trace, shape or annotation as a dictionary."""
 
 INK = "#1f2328"
 FAINT_INK = "#5d646d"
@@ -32,55 +35,59 @@ ARM_COLORS: tuple[tuple[str, str], ...] = (
     ("#2a93d5", "#9bc4ff"),
     ("#7d7600", "#f0e442"),
 )
-"""Light and dark twin of each colour: every one has a contrast of at least 3 to its page.
+"""Each colour on a light and on a dark page, with a contrast of at least 3 to that page.
 
 Source: the hues are those of Okabe and Ito, "Color Universal Design" (2008),
-https://jfly.uni-koeln.de/color/, darkened or lightened where the contrast (WCAG 2.2, 1.4.11) asks.
+https://jfly.uni-koeln.de/color/, darkened or lightened to the contrast that WCAG 2.2, 1.4.11 asks.
 """
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "hexagon")
+OUTCOME_SYMBOLS: Mapping[Outcome, str] = {
+    "complete": "circle", "pruned": "circle-open", "diverged": "x", "infeasible": "hash-open"
+}  # fmt: skip
+"""Marker symbol of a search trial, by how it ended."""
 
 FAINT = "59"
 """Opacity of about one third, as the last two digits of a colour."""
-
 BAND_OPACITY = "26"
-"""Opacity of a confidence band that others may overlap, as the last two digits of a colour."""
+"""Opacity of a confidence band that other bands may overlap, as the last two digits of a colour."""
 
 _DARK_TWINS = {INK: "#e6e4df", FAINT_INK: "#a3a9b1", GRID: "#33383f", **dict(ARM_COLORS)}
 DARK: Mapping[str, str] = {
     BAND: "rgba(163, 169, 177, 0.18)",
-    **_DARK_TWINS,
     **{
         light + opacity: dark + opacity
         for light, dark in _DARK_TWINS.items()
-        for opacity in (FAINT, BAND_OPACITY)
+        for opacity in ("", FAINT, BAND_OPACITY)
     },
 }
-"""The dark twin of every colour a figure may use."""
+"""The counterpart on a dark page of every colour that a figure may use."""
 
 LOG_TICKS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
-"""Where a logarithmic axis of counts has labels: plotly alone writes 2 and 5 for 20 and 50."""
+"""Labelled values of a logarithmic axis of counts; plotly alone labels 20 and 50 as 2 and 5."""
 
 PANEL_GAP = 0.2
 """Share of a panel's height that is left free for its title."""
+MARGIN_SHARE = 0.08
+"""Margin of a score axis, as a share of the range of the scores."""
 
 MAX_LABEL = 40
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif'
 UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Control characters, line separators, halves of pairs, and marks that reverse the direction."""
+"""Control characters, line separators, lone surrogates, and marks that reverse the direction."""
 
 
 def printable(text: str) -> str:
-    """`text` on one line, each character that cannot be shown replaced by a space."""
+    """`text` on one line, with a space for each character that cannot be shown."""
     return UNPRINTABLE.sub(" ", text)
 
 
 def label(text: str) -> str:
-    """`text` as a figure label: plotly shows it as it is instead of obeying tags in it.
+    """`text` as a figure label, escaped so that plotly does not interpret tags in it.
 
-    Of more than `MAX_LABEL` characters the middle is left out: names that begin alike, such as
+    A label longer than `MAX_LABEL` characters loses its middle: names that begin alike, such as
     those of one package, often differ at their end.
     """
     shown = printable(text)
@@ -91,7 +98,7 @@ def label(text: str) -> str:
 
 
 def arm_position(study: StudyRecord, arm: str) -> int:
-    """Place of `arm` among the study's arms, which decides its colour; unknown arms come last."""
+    """Index of `arm` among the study's arms, which decides its colour; unknown arms come last."""
     names = [record.name for record in study.arms]
     return names.index(arm) if arm in names else len(names)
 
@@ -106,8 +113,8 @@ def arm_symbol(study: StudyRecord, arm: str) -> str:
     return SYMBOLS[arm_position(study, arm) % len(SYMBOLS)]
 
 
-def metric_name(metric: MetricInfo) -> str:
-    """The metric's name with its unit, as it stands inside a sentence."""
+def metric_label(metric: MetricInfo) -> str:
+    """The metric's title with its unit, escaped, as the text of an axis."""
     name = metric.title or metric.name
     # "Accuracy" becomes "accuracy", "F1" and "AUC" stay.
     shown = name[0].lower() + name[1:] if name[1:2].islower() else name
@@ -115,44 +122,82 @@ def metric_name(metric: MetricInfo) -> str:
 
 
 def metric_title(metric: MetricInfo) -> str:
-    """The metric's name with its unit and direction, as an axis title."""
+    """The metric's title with its unit and direction, as the title of an axis."""
     better = "higher" if metric.sign > 0 else "lower"
-    return f"{metric_name(metric)}, {better} is better"
+    return f"{metric_label(metric)}, {better} is better"
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     """An axis with the common look."""
     return {
-        "title": {"text": title, "standoff": 8},
-        "gridcolor": GRID,
-        "linecolor": GRID,
-        "zeroline": False,
-        "automargin": True,
-        **settings,
-    }
+        "title": {"text": title, "standoff": 8}, "gridcolor": GRID, "linecolor": GRID,
+        "zeroline": False, "automargin": True, **settings,
+    }  # fmt: skip
+
+
+def log_count_axis(title: str) -> dict[str, Any]:
+    """A logarithmic axis of counts."""
+    return axis(f"{title} (log scale)", type="log", tickmode="array", tickvals=LOG_TICKS)
 
 
 def categories(names: Sequence[str]) -> dict[str, Any]:
-    """Settings of an axis that has `names` at 0, 1, 2, ... and shows them as they are."""
+    """Settings of an axis that has `names` at 0, 1, 2, ... and shows them unchanged."""
     return {
-        "tickmode": "array",
-        "tickvals": list(range(len(names))),
-        "ticktext": [label(name) for name in names],
-        "showgrid": False,
-    }
+        "tickmode": "array", "tickvals": list(range(len(names))),
+        "ticktext": [label(name) for name in names], "showgrid": False,
+    }  # fmt: skip
+
+
+def score_margin(worst: float, best: float) -> float:
+    """Margin beyond scores from `worst` to `best` on an axis, never 0."""
+    return MARGIN_SHARE * (best - worst) or 0.01 * (abs(best) or 1.0)
+
+
+def scatter(
+    rows: Sequence[Any],
+    mode: str,
+    *,
+    x: str | Sequence[Any],
+    y: str | Sequence[Any],
+    hover: Callable[[Any], str] | None = None,
+    color: str | None = None,
+    **settings: Any,
+) -> Trace:
+    """A scatter trace of a figure's rows.
+
+    Args:
+        rows: One row for each point.
+        mode: Plotly's mode, such as `lines+markers`.
+        x: Name of the field that is drawn, as in plotly express, or one value for each point.
+        y: The same for the other axis.
+        hover: Text shown for a row; None turns off hovering.
+        color: Colour of the `line` and the `marker` in the settings, where they have no other.
+        settings: Plotly's own settings of the trace.
+    """
+    for part in {"line", "marker"} & settings.keys() if color else ():
+        settings[part] = {"color": color} | settings[part]
+    if hover is None:
+        settings["hoverinfo"] = "skip"
+    else:
+        settings |= {"hoverinfo": "text", "hovertext": [hover(row) for row in rows]}
+    xs, ys = (
+        [getattr(row, of) for row in rows] if isinstance(of, str) else list(of) for of in (x, y)
+    )
+    return {"type": "scatter", "mode": mode, "x": xs, "y": ys, **settings}
+
+
+def legend_entry(arm: str, *, shown: bool) -> dict[str, Any]:
+    """Settings of one of several traces that share the legend entry of an arm."""
+    return {"name": label(arm), "legendgroup": label(arm), "showlegend": shown}
 
 
 def line_shape(**settings: Any) -> Trace:
     """A shape: a dotted line, below the data."""
-    return {
-        "type": "line",
-        "layer": "below",
-        "line": {"color": FAINT_INK, "width": 1.5, "dash": "dot"},
-        **settings,
-    }
+    look = {"color": FAINT_INK, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "layer": "below", "line": look, **settings}
 
 
-def draw(traces: Sequence[Trace], *, height: int, **layout: Any) -> "go.Figure":
+def draw(traces: Sequence[Trace], *, height: int, **layout: Any) -> Figure:
     """A plotly figure of `traces` with the common look; `layout` adds to it."""
     import plotly.graph_objects as go
 
@@ -172,16 +217,12 @@ def draw(traces: Sequence[Trace], *, height: int, **layout: Any) -> "go.Figure":
     return go.Figure(data=list(traces), layout=common | layout)
 
 
-def error_bar(estimate: float, low: float | None, high: float | None) -> dict[str, Any]:
-    """Error bar from `low` to `high`; none where a side is unknown or unbounded."""
-    if low is None or high is None or not math.isfinite(low + high):
-        return {"type": "data", "visible": False}
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - estimate],
-        "arrayminus": [estimate - low],
-    }
+def error_bar(row: Any, **look: Any) -> dict[str, Any]:
+    """Error bar of a row with `ci_low` and `ci_high`; hidden where one is unknown or unbounded."""
+    if row.ci_low is None or row.ci_high is None or not math.isfinite(row.ci_low + row.ci_high):
+        return {"type": "data", "visible": False, **look}
+    sides = {"array": [row.ci_high - row.estimate], "arrayminus": [row.estimate - row.ci_low]}
+    return {"type": "data", "symmetric": False, **sides, **look}
 
 
 def axis_name(prefix: str, place: int) -> str:
@@ -190,7 +231,7 @@ def axis_name(prefix: str, place: int) -> str:
 
 
 def panel_domain(place: int, num_panels: int) -> list[float]:
-    """Lower and upper end, in parts of the plot's height, of one of the panels from the top."""
+    """Lower and upper end of one of the panels, counted from the top, as shares of the height."""
     top = 1 - place / num_panels
     return [max(0.0, top - (1 - PANEL_GAP) / num_panels), top - PANEL_GAP / num_panels / 4]
 
@@ -200,9 +241,9 @@ class Panel(NamedTuple):
 
     title: str
     color: str = INK
-    """Of the title."""
+    """The colour of the title."""
     y_axis: Mapping[str, Any] = {}
-    """Settings of its own axis."""
+    """Settings of the panel's own axis."""
 
 
 def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict[str, Any]:
@@ -211,7 +252,8 @@ def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict
     return {
         "xaxis": axis(x_title, anchor=axis_name("y", len(panels) - 1), **x_axis),
         "annotations": [
-            _panel_title(panel, domain[1]) for panel, domain in zip(panels, domains, strict=True)
+            panel_title(f"<b>{panel.title}</b>", panel.color, y=domain[1])
+            for panel, domain in zip(panels, domains, strict=True)
         ],
         **{
             axis_name("yaxis", place): axis(**{"domain": domain, **panel.y_axis})
@@ -220,9 +262,9 @@ def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict
     }
 
 
-def _panel_title(panel: Panel, top: float) -> Trace:
-    """An annotation: a bold title above a panel that ends at `top`."""
+def panel_title(text: str, color: str, *, y: float, x: float = 0, **font: Any) -> Trace:
+    """An annotation: the title above a panel whose upper left corner is (x, y)."""
     return {
-        "text": f"<b>{panel.title}</b>", "showarrow": False, "font": {"color": panel.color},
-        "xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "bottom",
+        "text": text, "showarrow": False, "font": {"color": color, **font}, "xref": "paper",
+        "x": x, "xanchor": "left", "yref": "paper", "y": y, "yanchor": "bottom",
     }  # fmt: skip

@@ -1,33 +1,21 @@
 """F11: mean ranks over workloads with the critical difference, and profiles of time to target."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bakeoff.analysis.ranks import PROFILE_END, profile
 from bakeoff.analysis.workloads import MIN_PROFILED, MIN_WORKLOADS, AcrossWorkloads
-from bakeoff.report.figures.spec import FigureSpec
-from bakeoff.report.figures.style import (
-    FAINT,
-    INK,
-    Trace,
-    arm_color,
-    arm_symbol,
-    axis,
-    categories,
-    draw,
-    label,
-)
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from bakeoff.report.figures import style
+from bakeoff.report.figures.spec import FigureSpec, grouped
+from bakeoff.significance import ALPHA
 
 PROFILE_POINTS = 61
 
 
 class WorkloadRank(NamedTuple):
-    """Rank of an arm on one workload, and its mean rank over all."""
+    """Rank of an arm on one workload, and its mean rank over all workloads."""
 
     arm: str
     workload: str
@@ -45,7 +33,7 @@ class ProfilePoint(NamedTuple):
 
 
 def compute_ranks(found: AcrossWorkloads) -> tuple[WorkloadRank, ...]:
-    """A row for each arm, best mean rank first, and workload that counts."""
+    """A row for each arm, best mean rank first, and each workload that counts."""
     apart = found.test.critical_difference if found.test else None
     return tuple(
         WorkloadRank(
@@ -60,92 +48,84 @@ def compute_ranks(found: AcrossWorkloads) -> tuple[WorkloadRank, ...]:
     )
 
 
-def draw_ranks(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> "go.Figure":
-    """A line for each arm: a small dot for each workload, a large one for the mean.
+def draw_ranks(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> style.Figure:
+    """Draw a line for each arm: a small dot for each workload, a large one for the mean.
 
-    A bar of the critical difference, where there is one, joins arms that it does not separate.
+    Where there is a critical difference, bars join the arms that it does not separate.
     """
     names = [arm.arm for arm in found.arms]
     study = found.comparisons[0].study
-    traces = [_rank_dots(rows, names, arm, arm_color(study, arm)) for arm in names]
-    traces += [_mean_dot(found, place) for place in range(len(names))]
-    traces += _joins(rows, found)
-    return draw(
-        traces,
+    small, large = [], []
+    for place, (arm, own) in enumerate(grouped(rows, "arm").items()):
+        color = style.arm_color(study, arm)
+        # workloads of equal rank are shown next to each other
+        shifts = np.linspace(-0.18, 0.18, max(2, len(own)))[: len(own)].tolist()
+        small.append(
+            style.scatter(
+                own,
+                "markers",
+                x="rank",
+                y=[place + shift for shift in shifts],
+                color=color + style.FAINT,
+                marker={"size": 7},
+                hover=lambda row: f"{style.label(row.workload)}: rank {row.rank:g}",
+            )
+        )
+        large.append(
+            style.scatter(
+                own[:1],
+                "markers",
+                x="mean_rank",
+                y=[place],
+                color=color,
+                marker={"symbol": style.arm_symbol(study, arm), "size": 14},
+                hover=lambda row: f"{style.label(row.arm)}: mean rank {row.mean_rank:.3g}",
+            )
+        )
+    return style.draw(
+        [*small, *large, *_joins(rows, found)],
         height=110 + 44 * len(names),
         showlegend=False,
-        xaxis=axis("Rank (1 is best)", range=[0.8, len(names) + 0.2], dtick=1),
-        yaxis=axis(autorange="reversed", **categories(names)),
-    )
+        xaxis=style.axis("Rank (1 is best)", range=[0.8, len(names) + 0.2], dtick=1),
+        yaxis=style.axis(autorange="reversed", **style.categories(names)),
+    )  # fmt: skip
 
 
-def _rank_dots(rows: Sequence[WorkloadRank], names: Sequence[str], arm: str, color: str) -> Trace:
-    own = [row for row in rows if row.arm == arm]
-    # workloads of equal rank stand beside each other
-    beside = np.linspace(-0.18, 0.18, max(2, len(own)))[: len(own)]
-    return {
-        "type": "scatter", "mode": "markers",
-        "x": [row.rank for row in own],
-        "y": [names.index(arm) + float(shift) for shift in beside],
-        "marker": {"color": color + FAINT, "size": 7},
-        "hoverinfo": "text",
-        "hovertext": [f"{label(row.workload)}: rank {row.rank:g}" for row in own],
-    }  # fmt: skip
-
-
-def _mean_dot(found: AcrossWorkloads, place: int) -> Trace:
-    arm, study = found.arms[place], found.comparisons[0].study
-    return {
-        "type": "scatter", "mode": "markers", "x": [arm.mean_rank], "y": [place],
-        "marker": {
-            "color": arm_color(study, arm.arm), "symbol": arm_symbol(study, arm.arm), "size": 14
-        },
-        "hoverinfo": "text",
-        "hovertext": [f"{label(arm.arm)}: mean rank {arm.mean_rank:.3g}"],
-    }  # fmt: skip
-
-
-def _joins(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> list[Trace]:
-    """From each arm to the worst one that is not a critical difference away."""
+def _joins(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> list[style.Trace]:
+    """A bar from each arm to the worst arm that is not a critical difference away."""
     apart = rows[0].critical_difference
     if apart is None:
         return []
-    lines = []
-    for place, arm in enumerate(found.arms):
-        last = max(
-            index for index, other in enumerate(found.arms)
-            if other.mean_rank - arm.mean_rank <= apart
-        )  # fmt: skip
-        if last > place:
-            x = arm.mean_rank
-            lines.append(
-                {
-                    "type": "scatter", "mode": "lines", "x": [x, x], "y": [place, last],
-                    "line": {"color": INK, "width": 2}, "hoverinfo": "skip",
-                }
-            )  # fmt: skip
-    return lines
+    means = [arm.mean_rank for arm in found.arms]
+    lasts = [max(i for i, other in enumerate(means) if other - mean <= apart) for mean in means]
+    look = {"color": style.INK, "width": 2}
+    return [
+        style.scatter((), "lines", x=[mean, mean], y=[place, last], line=look)
+        for place, (mean, last) in enumerate(zip(means, lasts, strict=True))
+        if last > place
+    ]
 
 
 def caption_ranks(found: AcrossWorkloads) -> str:
-    """What F11a shows, and whether anything was tested."""
+    """Say what F11a shows, and whether anything was tested."""
     text = (
-        "Large: mean rank over the workloads; small: rank on each, by confirmed test mean."
-        f" W = {len(found.counted)}."
+        "A large symbol is the mean rank over the workloads, and a small dot the rank on one of"
+        f" them, by confirmed test mean. W = {len(found.counted)}."
     )
     if found.test is None:
-        return f"{text} Below {MIN_WORKLOADS} workloads nothing is tested."
+        return f"{text} With fewer than {MIN_WORKLOADS} workloads, nothing is tested."
+    text += f" {found.test.method} p = {found.test.p:.2g}"
     if not np.isfinite(found.test.critical_difference):
-        return f"{text} {found.test.method} p = {found.test.p:.2g}."
+        return f"{text}."
     return (
-        f"{text} {found.test.method} p = {found.test.p:.2g}; a vertical line joins arms whose mean"
-        f" ranks differ by less than the critical difference"
-        f" {found.test.critical_difference:.3g} (Nemenyi, 5 %, over all pairs)."
+        f"{text}; a vertical line joins arms whose mean ranks differ by less than the critical"
+        f" difference {found.test.critical_difference:.3g} (Nemenyi, error rate {ALPHA:g} over all"
+        " pairs)."
     )
 
 
 def compute_profile(found: AcrossWorkloads) -> tuple[ProfilePoint, ...]:
-    """Rows from ratio 1 to 4; none below three workloads, or where nobody reaches a target."""
+    """Rows from ratio 1 to 4, where at least three workloads count and a target is reached."""
     if len(found.counted) < MIN_PROFILED or not np.isfinite(found.ratios).any():
         return ()
     limits = np.linspace(1, PROFILE_END, PROFILE_POINTS)
@@ -156,35 +136,34 @@ def compute_profile(found: AcrossWorkloads) -> tuple[ProfilePoint, ...]:
     )
 
 
-def draw_profile(rows: Sequence[ProfilePoint], found: AcrossWorkloads) -> "go.Figure":
-    """A step line for each arm."""
+def draw_profile(rows: Sequence[ProfilePoint], found: AcrossWorkloads) -> style.Figure:
+    """Draw a step line for each arm."""
     study = found.comparisons[0].study
-    return draw(
+    return style.draw(
         [
-            {
-                "type": "scatter", "mode": "lines", "name": label(arm),
-                "x": [row.ratio for row in rows if row.arm == arm],
-                "y": [row.share for row in rows if row.arm == arm],
-                "line": {"color": arm_color(study, arm), "width": 2.5, "shape": "hv"},
-                "hoverinfo": "text",
-                "hovertext": [
-                    f"{label(arm)}: {row.share:.0%} within {row.ratio:.2f} times the best"
-                    for row in rows if row.arm == arm
-                ],
-            }
-            for arm in found.arm_names
+            style.scatter(
+                own, "lines", x="ratio", y="share", hover=_profile_hover, name=style.label(arm),
+                color=style.arm_color(study, arm), line={"width": 2.5, "shape": "hv"},
+            )
+            for arm, own in grouped(rows, "arm").items()
         ],
         height=380,
-        xaxis=axis("Epochs to the target, as a multiple of the best arm's", range=[1, PROFILE_END]),
-        yaxis=axis("Share of workloads", range=[-0.02, 1.02], tickformat=".0%"),
+        xaxis=style.axis(
+            "Epochs to the target, as a multiple of the best arm's", range=[1, PROFILE_END]
+        ),
+        yaxis=style.axis("Share of workloads", range=[-0.02, 1.02], tickformat=".0%"),
     )  # fmt: skip
 
 
+def _profile_hover(row: ProfilePoint) -> str:
+    return f"{style.label(row.arm)}: {row.share:.0%} within {row.ratio:.2f} times the best"
+
+
 def caption_profile(found: AcrossWorkloads) -> str:
-    """What F11b shows."""
+    """Say what F11b shows."""
     return (
         "Share of the workloads on which an arm's median confirmation run reaches the study's"
-        " target within so many times the epochs of the best arm (Dolan and More 2002). Higher is"
+        " target within that multiple of the best arm's epochs (Dolan and More 2002). Higher is"
         f" better; at 1 an arm is the fastest. W = {len(found.counted)}; a target that is not"
         " reached never counts. The area from 1 to 4 is the profile score of the table."
     )
@@ -208,6 +187,6 @@ PROFILE = FigureSpec[AcrossWorkloads](
     compute=compute_profile,
     draw=draw_profile,
     caption=caption_profile,
-    needs=f"it takes {MIN_PROFILED} workloads in which a target is reached",
+    needs=f"at least {MIN_PROFILED} workloads must count, and some arm must reach a target",
 )
 ACROSS_FIGURES = (RANKS, PROFILE)
