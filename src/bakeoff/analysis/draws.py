@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bakeoff.analysis.arm_summary import charged_trials
-from bakeoff.analysis.confirmation import finite_or_nan, worst_known_score
+from bakeoff.analysis.confirmation import finite_or_nan, finite_values, worst_known_score
 from bakeoff.analysis.statistics import Scores
 from bakeoff.records import StudyRecord, TrialRecord
 
@@ -72,8 +72,8 @@ def random_draws(record: StudyRecord, arm: str) -> Draws:
     known = np.array([_known_score(record, trial) for trial in trials], dtype=np.float64)
     worst = finite_or_nan(record.objective.sign * worst_known_score(record))
     scores = np.where(np.isnan(known), np.nan_to_num(worst), known)
-    complete = [_signed(record, trial.score) for trial in charged if trial.outcome == "complete"]
-    top = max((score for score in complete if np.isfinite(score)), default=-np.inf)
+    complete = (_signed(record, trial.score) for trial in charged if trial.outcome == "complete")
+    top = max(finite_values(complete), default=-np.inf)
     cut = np.array([_is_cut(record, trial) for trial in trials], dtype=bool)
     return Draws(
         arm=arm,
@@ -126,9 +126,8 @@ def _known_score(record: StudyRecord, trial: TrialRecord) -> float:
         return _signed(record, trial.score)
     if record.score_rule == "last_epoch":
         return np.nan  # a run may end below its best epoch, so it has no lower bound
-    values = [_signed(record, value) for value in trial.values(record.objective.name)]
-    finite = [value for value in (*values, _signed(record, trial.score)) if np.isfinite(value)]
-    return max(finite, default=np.nan)
+    seen = finite_values((*trial.values(record.objective.name), trial.score))
+    return max((_signed(record, value) for value in seen), default=np.nan)
 
 
 def _signed(record: StudyRecord, score: float | None) -> float:

@@ -39,11 +39,11 @@ def two_digits(value: float) -> str:
     return number(value, abs(value))
 
 
-def interval(bounds: tuple[float, float], half_width: float = math.nan) -> str:
-    """An interval as `[low, high]`, rounded by its own half-width unless another one is given."""
+def interval(bounds: tuple[float, float]) -> str:
+    """An interval as `[low, high]`, rounded by its own half-width."""
     low, high = bounds
-    width = (high - low) / 2 if math.isnan(half_width) else half_width
-    return f"[{number(low, width)}, {number(high, width)}]"
+    half_width = (high - low) / 2
+    return f"[{number(low, half_width)}, {number(high, half_width)}]"
 
 
 def p_value(p: float) -> str:
