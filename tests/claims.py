@@ -10,7 +10,7 @@ BANNED = {
     "proof": r"\bprove",
     "equality without a test": r"\b(equivalent|same)\b",
     "a winner without scope": r"best optimizer",
-    "a denial of difference": r"no difference(?! shown)",
+    "a denial of difference": r"no difference(?!( in epochs)? was shown)",
     "speed without a clock": r"\bfaster\b",
     "robustness": r"\brobust",
     "convergence": r"\bconverge",
@@ -19,10 +19,10 @@ BANNED = {
 
 CLAIMS = re.compile(
     r"\b(wins here|is better than|provisionally looks better|is under-tuned|leads? on test|ranks? above"
-    r"|is ahead of|was shown between)\b",
+    r"|is ahead of|a difference( in epochs)? was shown between)\b",
     re.IGNORECASE,
 )
-"""What is said only of arms that were told apart."""
+"""What is said only of arms between which a difference was shown."""
 
 EQUALITY = re.compile(r"\bare equal to within\b", re.IGNORECASE)
 """What is said only of arms that a test found equal."""

@@ -1,26 +1,20 @@
-"""What is said of each arm on its own: budget, search, chosen configuration, confirmation."""
+"""The summary of each arm: its cost, search, chosen configuration and confirmation."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from bakeoff.analysis.boundaries import boundary_marks
-from bakeoff.analysis.confirmation import (
-    ConfirmedRuns,
-    confirmed_runs,
-    summarize_confirmation,
-)
-from bakeoff.ranges import Params
-from bakeoff.records import ArmRecord, ArmSummary, StudyRecord, TrialRecord
+from bakeoff.analysis.confirmation import ConfirmedRuns, confirmed_runs, summarize_confirmation
+from bakeoff.records import CHARGED_OUTCOMES, ArmRecord, ArmSummary, StudyRecord, TrialRecord
 
 Runs = Mapping[str, ConfirmedRuns]
-"""Confirmed runs by arm; arms without any are missing."""
+"""Confirmed runs by arm; arms without confirmed runs are missing."""
 
 
 def collect_runs(record: StudyRecord) -> Runs:
-    """The confirmation runs that count, of every arm that has any."""
+    """The confirmation runs that count, by arm."""
     found = {arm.name: confirmed_runs(record, arm.name) for arm in record.arms}
     return {arm: runs for arm, runs in found.items() if runs is not None}
 
@@ -28,8 +22,9 @@ def collect_runs(record: StudyRecord) -> Runs:
 def summarize_arms(record: StudyRecord, runs: Runs) -> tuple[ArmSummary, ...]:
     """Every arm of the study, best confirmed mean first.
 
-    Unconfirmed arms follow by their best search score, arms without one last; equal ones keep the
-    order of the study. The time to target is left open, since the target depends on the verdict.
+    Unconfirmed arms follow by their best search score, then arms without a score; equal arms keep
+    the order of the study. The time to target stays empty, because the target depends on the
+    verdict.
     """
     sign = record.objective.sign
 
@@ -49,36 +44,38 @@ def summarize_arm(
     searched = searched_trials(record, arm.name)
     complete = best_first(searched, record.objective.sign)
     best = complete[0] if complete else None
-    default = next(
-        (trial for trial in record.trials if (trial.arm, trial.phase) == (arm.name, "default")),
-        None,
-    )
-    chosen = _chosen_configuration(record, arm.name, confirmed) if confirmed else _found(best)
+    own = [trial for trial in record.trials if trial.arm == arm.name]
+    default = next((trial for trial in own if trial.phase == "default"), None)
+    seconds = [result.train_seconds for trial in searched for result in trial.history]
+    chosen_trial = confirmed.configuration if confirmed else best.number if best else None
+    chosen = next((trial for trial in own if trial.number == chosen_trial), None)
+    # the record may lack the trial whose configuration was confirmed
+    chosen_params = chosen.params if chosen else confirmed.runs[0].params if confirmed else {}
     return ArmSummary(
         arm=arm.name,
         num_by_outcome=dict(Counter(trial.outcome for trial in searched)),
         epochs=sum(trial.epochs_run for trial in searched),
         train_seconds=sum(trial.train_seconds for trial in searched),
         evaluate_seconds=sum(trial.evaluate_seconds for trial in searched),
-        seconds_per_epoch=seconds_per_epoch(searched),
+        seconds_per_epoch=float(np.median(seconds)) if seconds else float("nan"),
         search_best=best.score if best else None,
         search_best_trial=best.number if best else None,
         default_score=default.score if default else None,
         default_outcome=default.outcome if default else None,
-        chosen_trial=chosen.trial,
-        chosen_params=chosen.params,
+        chosen_trial=chosen_trial,
+        chosen_params=chosen_params,
         confirmed=(
-            summarize_confirmation(confirmed, record.objective, chosen.search_score)
+            summarize_confirmation(confirmed, record.objective, chosen.score if chosen else None)
             if confirmed
             else None
         ),
         time_to_target=None,
-        boundaries=boundary_marks(arm, chosen.params, complete),
+        boundaries=boundary_marks(arm, chosen_params, complete),
     )
 
 
 def searched_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Search trials of `arm` that belong to its budget: all but the default configuration."""
+    """Search trials of `arm` except its default configuration, which is outside the budget."""
     return tuple(
         trial
         for trial in record.trials
@@ -86,8 +83,13 @@ def searched_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
     )
 
 
+def charged_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
+    """Search trials of `arm` that count towards its budget: ended, and not for another failure."""
+    return tuple(t for t in searched_trials(record, arm) if t.outcome in CHARGED_OUTCOMES)
+
+
 def best_first(trials: Sequence[TrialRecord], sign: int) -> list[TrialRecord]:
-    """Complete trials with a finite score, best first; of equal ones the earlier first."""
+    """Complete trials with a finite score, best first, and of equal trials the earlier first."""
     complete = [
         (sign * trial.score, trial)
         for trial in trials
@@ -96,35 +98,6 @@ def best_first(trials: Sequence[TrialRecord], sign: int) -> list[TrialRecord]:
     return [trial for _, trial in sorted(complete, key=lambda pair: (-pair[0], pair[1].number))]
 
 
-def seconds_per_epoch(trials: Sequence[TrialRecord]) -> float:
-    """Median training seconds over all epochs of `trials`; NaN without any."""
-    seconds = [result.train_seconds for trial in trials for result in trial.history]
-    return float(np.median(seconds)) if seconds else float("nan")
-
-
 def _without_rounding(value: float) -> float:
-    """Twelve significant digits: equal means compare equal in whatever order they were summed."""
+    """Keep twelve significant digits, so that means that were summed in another order are equal."""
     return float(f"{value:.12g}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Chosen:
-    """The configuration an arm is judged by."""
-
-    trial: int | None = None
-    params: Params = field(default_factory=dict)
-    search_score: float | None = None
-
-
-def _found(trial: TrialRecord | None) -> _Chosen:
-    if trial is None:
-        return _Chosen()
-    return _Chosen(trial=trial.number, params=trial.params, search_score=trial.score)
-
-
-def _chosen_configuration(record: StudyRecord, arm: str, confirmed: ConfirmedRuns) -> _Chosen:
-    """The confirmed configuration, with its search score if the record holds that trial."""
-    for trial in record.trials:
-        if trial.arm == arm and trial.number == confirmed.configuration:
-            return _found(trial)
-    return _Chosen(trial=confirmed.configuration, params=confirmed.runs[0].params)

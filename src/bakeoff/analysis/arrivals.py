@@ -1,6 +1,6 @@
-"""Times until runs reach a target, some of which never do: curves and the test of two arms.
+"""Times until runs reach a target, which some never do: curves and the test of two arms.
 
-Axis K is runs. A run that was watched to its end without reaching the target is censored there.
+Axis K is runs. A run that ended without reaching the target is censored at its end.
 """
 
 import math
@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class ArrivalCurve(NamedTuple):
-    """Share of runs that have reached the target by each time [T] at which one did."""
+    """Share of runs that have reached the target, at each time [T] at which one reached it."""
 
     times: Scores
     shares: Scores
@@ -26,18 +26,18 @@ class ArrivalTest(NamedTuple):
     """Log-rank test of two arms."""
 
     z: float
-    """Negative where the first arm's runs arrive later; 0 where neither has an arrival."""
+    """Negative where the first arm's runs arrive later; 0 where no run arrives."""
     p: float
     """Two-sided; NaN where an arm has no run."""
 
 
 def arrival_curve(times: Scores, reached: Mask) -> ArrivalCurve:
-    """One minus the Kaplan-Meier estimate of the share still on its way; empty if none arrived.
+    """One minus the Kaplan-Meier estimate of the share not yet arrived; empty if no run arrived.
 
-    Without censoring before the last arrival it is the plain share of runs.
+    Without censoring before the last arrival it is simply the share of runs.
 
     Args:
-        times: When each run arrived, or until when it was watched [K].
+        times: When each run arrived or was censored [K].
         reached: Whether it arrived [K].
 
     Source: Kaplan and Meier 1958; `scipy.stats.ecdf`.
@@ -67,7 +67,7 @@ def arrival_test(a: Scores, a_reached: Mask, b: Scores, b_reached: Mask) -> Arri
         return ArrivalTest(math.nan, math.nan)
     if not a_reached.any() and not b_reached.any():
         return ArrivalTest(0.0, 1.0)
-    # where all runs arrive at once, the statistic has no variance
+    # if all runs arrive at one time, the statistic has no variance
     with np.errstate(invalid="ignore", divide="ignore"):
         found = stats.logrank(_watched(a, a_reached), _watched(b, b_reached))
     if not math.isfinite(found.statistic):

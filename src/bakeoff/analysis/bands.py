@@ -7,26 +7,26 @@ import numpy as np
 import numpy.typing as npt
 
 from bakeoff.analysis.statistics import Scores
+from bakeoff.significance import CONFIDENCE
 
 LARGEST_FOR_TIGHT_BAND = 60
-"""Above this many trials the tighter method would take longer than a second."""
+"""With more trials the tighter method would take longer than a second."""
 
 
 def median_best_band(
-    scores: Scores, ks: Scores, bounds: tuple[float, float], level: float = 0.95
+    scores: Scores, ks: Scores, bounds: tuple[float, float]
 ) -> tuple[Scores, Scores]:
     """Simultaneous band of the median best of k trials, for all `ks` [k] at once.
 
-    With this probability the whole curve lies in the band, whatever the distribution of the
-    independent `scores` [n]. Its order statistics are found once for each n: the band is
-    distribution-free, so it depends on the scores through their ranks only, and stays valid, if
-    wider than need be, where scores tie.
+    The whole curve lies in the band with a probability of 95 %, whatever the distribution of the
+    independent `scores` [n]. The band is distribution-free, so it depends on the ranks of the
+    scores only, and its order statistics are computed once for each n. Where scores tie, it is
+    valid but wider than necessary.
 
     Args:
         scores: Scores of independent trials, higher is better.
         ks: Numbers of trials, whole and at least 1.
         bounds: The lowest and highest score there can be; infinite where there is no bound.
-        level: Simultaneous confidence.
 
     Returns:
         The lower and the upper side [k], equal to a bound where no trial bounds it.
@@ -34,23 +34,21 @@ def median_best_band(
     Source: Lourie, Cho and He 2024, "Show Your Work with Confidence", section 3, by its library
     opda: equal-tailed Learned-Miller-DeStefano bands, above 60 trials Kolmogorov-Smirnov bands.
     """
-    low, high = _band_ranks(len(scores), tuple(int(k) for k in ks), level)
+    low, high = _band_ranks(len(scores), tuple(int(k) for k in ks))
     ordered = np.concatenate(([bounds[0]], np.sort(scores), [bounds[1]]))
     return ordered[low], ordered[high]
 
 
 @lru_cache(maxsize=64)
-def _band_ranks(
-    num: int, ks: tuple[int, ...], level: float
-) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
-    """Ranks of the band's sides among `num` scores; 0 and `num + 1` stand for the bounds."""
-    # opda and what it imports take half a second; reports without such a figure do without
+def _band_ranks(num: int, ks: tuple[int, ...]) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Ranks of the band's sides among `num` scores; 0 and `num + 1` mean the bounds."""
+    # importing opda takes half a second, which reports without such a figure save
     from opda.nonparametric import EmpiricalDistribution
 
     tight = num <= LARGEST_FOR_TIGHT_BAND
     lower, _, upper = EmpiricalDistribution.confidence_bands(
         np.arange(1.0, num + 1),
-        level,
+        CONFIDENCE,
         0.0,
         num + 1.0,
         generator=np.random.default_rng(0),

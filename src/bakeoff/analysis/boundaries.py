@@ -1,23 +1,24 @@
-"""Chosen values that lie close to a bound somebody chose."""
+"""Chosen values that lie close to a bound of their range."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from bakeoff.ranges import FloatRange, IntRange, Params, ParamValue
 from bakeoff.records import ArmRecord, BoundaryMark, TrialRecord
 
 Side = Literal["low", "high"]
+SIDES: tuple[Side, ...] = ("low", "high")
 
 NEAR = 0.10
-"""A chosen value in this outer part of its range is marked."""
+"""A chosen value is marked if it lies in this outer share of its range."""
 NUM_TOP = 5
 RULES = ((0.01, math.inf), (0.05, 0.20), (0.10, 0.10))
-"""Outer parts that raise the flag: of the chosen value, and of most of the top five with it.
+"""Outer shares of the range that raise the flag: of the chosen value, and of most of the top five.
 
-A chosen value in the outer 5 % alone would raise it by chance for every tenth irrelevant parameter;
-where the range is really too narrow, the other good trials crowd at the bound too. Each rule is met
-by chance on a side with a probability of 1 % or less.
+The chosen value alone in the outer 5 % would raise it by chance for every tenth irrelevant
+parameter. Where the range is really too narrow, the other good trials lie near the bound too. The
+probability that a rule is met by chance on one side is at most 1 %.
 """
 
 
@@ -28,58 +29,47 @@ def boundary_marks(
 
     A value is marked in the outer 10 % of its range (in the logarithm where the range is
     logarithmic), unless the bound is a natural one. The mark raises flag W10 in the outer 1 %, or
-    if most of the `top` five trials crowd at that bound too: in the outer 20 % with a chosen value
+    if most of the `top` five trials are near that bound too: in the outer 20 % with a chosen value
     in the outer 5 %, or in the outer 10 %.
 
     Args:
         arm: The arm and its space; fixed values and unordered choices have no bounds.
         chosen: The chosen configuration; empty if there is none.
-        top: The arm's best complete trials, best first; only the first five are looked at.
+        top: The arm's best complete trials, best first; only the first five are used.
 
     Source: tuning playbook (Godbole et al. 2023), "the optimal point is on the boundary".
     """
-    return tuple(
-        mark
-        for name, parameter in arm.space.items()
-        if isinstance(parameter, FloatRange | IntRange) and parameter.low < parameter.high
-        for mark in _marks(name, parameter, chosen, [trial.params for trial in top[:NUM_TOP]])
-    )
-
-
-def _marks(
-    name: str, parameter: FloatRange | IntRange, chosen: Params, top: Sequence[Params]
-) -> Iterator[BoundaryMark]:
-    depth = {side: _depth(chosen.get(name), parameter, side) for side in _chosen_bounds(parameter)}
-    for side, distance in depth.items():
-        if distance <= NEAR:
-            depths = [_depth(params.get(name), parameter, side) for params in top]
-            yield BoundaryMark(
+    marks = []
+    for name, parameter in arm.space.items():
+        if not isinstance(parameter, FloatRange | IntRange) or parameter.low >= parameter.high:
+            continue
+        natural = {"low": parameter.natural_low, "high": parameter.natural_high}
+        for side in SIDES:
+            distance = _depth(chosen.get(name), parameter, side)
+            if natural[side] or distance > NEAR:
+                continue
+            depths = [_depth(run.params.get(name), parameter, side) for run in top[:NUM_TOP]]
+            mark = BoundaryMark(
                 parameter=name,
                 value=float(chosen[name]),
                 side=side,
                 bound=float(parameter.low if side == "low" else parameter.high),
                 raises_flag=any(
-                    distance <= outer and _most(depth <= crowd for depth in depths)
+                    distance <= outer and _most([depth <= crowd for depth in depths])
                     for outer, crowd in RULES
                 ),
             )
+            marks.append(mark)
+    return tuple(marks)
 
 
-def _most(answers: Iterable[bool]) -> bool:
-    """Whether more than half are true; also if there are none."""
-    counted = list(answers)
-    return 2 * sum(counted) > len(counted) or not counted
-
-
-def _chosen_bounds(parameter: FloatRange | IntRange) -> Iterator[Side]:
-    if not parameter.natural_low:
-        yield "low"
-    if not parameter.natural_high:
-        yield "high"
+def _most(answers: Sequence[bool]) -> bool:
+    """Whether more than half are true; true without answers."""
+    return 2 * sum(answers) > len(answers) or not answers
 
 
 def _depth(value: ParamValue | None, parameter: FloatRange | IntRange, side: Side) -> float:
-    """Distance from the bound as a share of the range; infinite if there is no such value."""
+    """Distance from the bound as a share of the range; infinite if the value has no place in it."""
     if isinstance(value, bool | str | None):
         return math.inf
     low, high, at = float(parameter.low), float(parameter.high), float(value)

@@ -1,4 +1,4 @@
-"""What a given number of trials may be expected to find: the estimates of table T4."""
+"""What a given number of trials can be expected to find: the estimates of table T4."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +26,9 @@ BOOTSTRAP = "percentile bootstrap over trials"
 def budget_estimates(record: StudyRecord) -> tuple[BudgetEstimate, ...]:
     """Median and expected best of k trials of each arm, and P(best of k of A beats that of B).
 
-    For k = 1, 2, 5, 10, ... up to a fifth of an arm's random trials, for pairs of the arm that has
-    fewer. Where the unknown final scores of pruned trials could change a number, it is withheld,
-    and only the bounds between which it lies are given.
+    The values of k are 1, 2, 5, 10, ... up to a fifth of an arm's random trials (for pairs, of the
+    arm with fewer). A number that the unknown final scores of pruned trials could change is
+    withheld, and only its bounds are given.
     """
     draws = [random_draws(record, arm.name) for arm in record.arms]
     sign = record.objective.sign
@@ -50,52 +50,31 @@ BEST_OF_K: tuple[tuple[BudgetQuantity, Estimator, IntervalEstimator, str], ...] 
 def _best_rows(draws: Draws, sign: int) -> Iterator[BudgetEstimate]:
     for k in best_k_values(draws.supported):
         for quantity, estimate, interval, method in BEST_OF_K:
-            found = [sign * estimate(scores, k) for scores in draws.bounds]
             sides = [interval(scores, k) for scores in draws.bounds]
-            yield _estimate(
-                found,
-                [sign * sides[0][0], sign * sides[-1][1]],
-                arm=draws.arm, other="", quantity=quantity, k=k, method=method, n=draws.num,
+            row = BudgetEstimate(
+                arm=draws.arm, other="", quantity=quantity, k=k, estimate=None, bounds=UNKNOWN,
+                ci=(sign * sides[0][0], sign * sides[-1][1]), method=method, n=draws.num,
             )  # fmt: skip
+            yield _with_estimate(row, [sign * estimate(scores, k) for scores in draws.bounds])
 
 
 def _pair_rows(a: Draws, b: Draws) -> Iterator[BudgetEstimate]:
-    """Least where `a` has its lower and `b` its upper bounds, and the other way round."""
+    """The lowest value has the lower bounds of `a` and the upper bounds of `b`."""
     all_known = len(a.bounds) == len(b.bounds) == 1
     extremes = [(0, 0)] if all_known else [(0, -1), (-1, 0)]
     for k in best_k_values(min(a.supported, b.supported)):
         pairs = [(a.bounds[own], b.bounds[other]) for own, other in extremes]
         sides = [probability_best_interval(*pair, k) for pair in pairs]
-        yield _estimate(
-            [probability_best_of_k(*pair, k) for pair in pairs],
-            [sides[0][0], sides[-1][1]],
-            arm=a.arm, other=b.arm, quantity="probability_better", k=k,
-            method=BOOTSTRAP, n=min(a.num, b.num),
+        row = BudgetEstimate(
+            arm=a.arm, other=b.arm, quantity="probability_better", k=k, estimate=None,
+            bounds=UNKNOWN, ci=(sides[0][0], sides[-1][1]), method=BOOTSTRAP, n=min(a.num, b.num),
         )  # fmt: skip
+        yield _with_estimate(row, [probability_best_of_k(*pair, k) for pair in pairs])
 
 
-def _estimate(
-    found: Sequence[float],
-    bounds: Sequence[float],
-    *,
-    arm: str,
-    other: str,
-    quantity: BudgetQuantity,
-    k: int,
-    method: str,
-    n: int,
-) -> BudgetEstimate:
-    """The estimate, withheld where pruned trials leave it open."""
-    low, high = min(found), max(found)
-    known = math.isclose(low, high, rel_tol=ROUNDING)
-    return BudgetEstimate(
-        arm=arm,
-        other=other,
-        quantity=quantity,
-        k=k,
-        estimate=found[0] if known else None,
-        bounds=(low, high),
-        ci=(min(bounds), max(bounds)) if known else UNKNOWN,
-        method=method if known else "bounds from pruned trials",
-        n=n,
-    )
+def _with_estimate(row: BudgetEstimate, found: Sequence[float]) -> BudgetEstimate:
+    """`row` with its estimate, which is withheld if it depends on pruned trials, and bounds."""
+    bounds = min(found), max(found)
+    if not math.isclose(*bounds, rel_tol=ROUNDING):
+        return replace(row, bounds=bounds, ci=UNKNOWN, method="bounds from pruned trials")
+    return replace(row, estimate=found[0], bounds=bounds, ci=(min(row.ci), max(row.ci)))

@@ -6,7 +6,7 @@ from bakeoff.analysis.budget import budget_estimates
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
-from bakeoff.analysis.flag_checks import audit
+from bakeoff.analysis.flags import raised_flags
 from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.pareto_fronts import arm_fronts
 from bakeoff.analysis.pruning import pruning_regrets
@@ -29,7 +29,7 @@ def compare(record: StudyRecord) -> Comparison:
             confirmations=tuple(sorted(record.confirmations, key=lambda run: run.number)),
         )
     )
-    flags = audit(findings)
+    flags = raised_flags(findings)
     return Comparison(
         study=findings.record,
         level=findings.level,

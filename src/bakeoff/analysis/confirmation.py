@@ -9,25 +9,24 @@ import numpy.typing as npt
 
 from bakeoff.analysis.statistics import UNKNOWN, Scores, standard_deviation, t_interval
 from bakeoff.records import ConfirmedScores, MetricInfo, StudyRecord, TrialRecord
-
-CI_LEVEL = 0.95
+from bakeoff.significance import CONFIDENCE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ConfirmedRuns:
-    """The K runs of one arm's chosen configuration that count, by seed."""
+    """The K runs of one arm's chosen configuration that count, in the order of their seeds."""
 
     arm: str
     configuration: int | None
     runs: tuple[TrialRecord, ...]
     test: Scores
-    """Test scores [K] as measured; an untrained model's where the run diverged."""
+    """Test scores [K] as measured; the score of an untrained model where the run diverged."""
     diverged: npt.NDArray[np.bool_]
     """[K]"""
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds [K]; an unknown one is a negative number that no other run has."""
+        """Seeds [K]; an unknown seed is replaced by a negative number that no other run has."""
         return tuple(_seed(run) for run in self.runs)
 
 
@@ -36,8 +35,8 @@ def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
 
     A run counts if it trained to the end and the test set was read, or if it diverged. Runs that
     are missing for another reason (failed, out of memory, still running) are not outcomes of the
-    configuration. Of several configurations the one with most runs is taken, of equally many the
-    latest; of several runs with one seed the first.
+    configuration. If several configurations were confirmed, the one with most runs is taken, and
+    the latest of those with equally many; of several runs with one seed, the first is taken.
     """
     counting = [
         run
@@ -49,7 +48,9 @@ def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     sizes = Counter(run.configuration for run in counting)
     latest = {run.configuration: run.number for run in counting}
     chosen = max(sizes, key=lambda configuration: (sizes[configuration], latest[configuration]))
-    runs = _first_of_each_seed(run for run in counting if run.configuration == chosen)
+    # reversed, so that the first run of a seed is kept
+    by_seed = {_seed(run): run for run in reversed(counting) if run.configuration == chosen}
+    runs = tuple(by_seed[seed] for seed in sorted(by_seed))
     return ConfirmedRuns(
         arm=arm,
         configuration=chosen,
@@ -67,7 +68,7 @@ def counts(run: TrialRecord, objective: MetricInfo) -> bool:
 
 
 def is_diverged(run: TrialRecord, objective: MetricInfo) -> bool:
-    """Whether `run` diverged; a complete run whose test score is not finite did, too."""
+    """Whether `run` diverged, or completed with a test score that is not finite."""
     return run.outcome == "diverged" or not np.isfinite(
         run.test_metrics.get(objective.name, np.nan)
     )
@@ -78,8 +79,8 @@ def summarize_confirmation(
 ) -> ConfirmedScores:
     """Mean, interval, spread and worst seed of confirmed test scores, and the selection gap.
 
-    The interval is NaN where a run diverged: Student's t does not describe such scores. The gap
-    is NaN where the search score is unknown.
+    The interval is NaN where a run diverged, because Student's t does not describe such scores.
+    The gap is NaN where the search score is unknown.
     """
     test, sign = confirmed.test, objective.sign
     validation = np.array([finite_or_nan(run.score) for run in confirmed.runs])
@@ -90,7 +91,7 @@ def summarize_confirmation(
         test_scores=tuple(test.tolist()),
         num_diverged=int(np.count_nonzero(confirmed.diverged)),
         test_mean=float(np.mean(test)),
-        test_ci=UNKNOWN if confirmed.diverged.any() else t_interval(test, CI_LEVEL),
+        test_ci=UNKNOWN if confirmed.diverged.any() else t_interval(test, CONFIDENCE),
         test_sd=standard_deviation(test),
         worst=float(test[worst]),
         worst_seed=confirmed.seeds[worst],
@@ -99,27 +100,17 @@ def summarize_confirmation(
     )
 
 
-def _first_of_each_seed(runs: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:
-    first: dict[int, TrialRecord] = {}
-    for run in runs:
-        first.setdefault(_seed(run), run)
-    return tuple(first[seed] for seed in sorted(first))
-
-
 def _seed(run: TrialRecord) -> int:
     return -1 - run.number if run.seed is None else run.seed
 
 
 def _test_scores(runs: Iterable[TrialRecord], record: StudyRecord) -> Scores:
-    """Test scores; a diverged run without one gets its validation score, else the worst known."""
+    """Test scores; without one, a diverged run gets its validation score or the worst known one."""
     name, worst = record.objective.name, worst_known_score(record)
-    scores = []
-    for run in runs:
-        test = finite_or_nan(run.test_metrics.get(name))
-        fallback = finite_or_nan(run.score)
-        # 0 is reached only where no run of the whole study has a score: all are equal then
-        scores.append(next((x for x in (test, fallback, worst) if np.isfinite(x)), 0.0))
-    return np.array(scores)
+    # 0 is used only where no run of the whole study has a score, so that all are equal
+    return np.array(
+        [finite_values((run.test_metrics.get(name), run.score, worst, 0.0))[0] for run in runs]
+    )
 
 
 def worst_known_score(record: StudyRecord) -> float:
@@ -131,13 +122,17 @@ def worst_known_score(record: StudyRecord) -> float:
     bound = objective.low if objective.sign > 0 else objective.high
     if np.isfinite(bound):
         return bound
-    scores = [
-        finite_or_nan(score)
+    scores = finite_values(
+        score
         for run in record.trials + record.confirmations
         for score in (run.score, run.test_metrics.get(objective.name))
-    ]
-    finite = [objective.sign * score for score in scores if np.isfinite(score)]
-    return objective.sign * min(finite) if finite else float("nan")
+    )
+    return min(scores, key=lambda score: objective.sign * score, default=float("nan"))
+
+
+def finite_values(values: Iterable[float | None]) -> list[float]:
+    """Those of `values` that are present and finite."""
+    return [float(value) for value in values if value is not None and np.isfinite(value)]
 
 
 def finite_or_nan(value: float | None) -> float:

@@ -38,11 +38,11 @@ class Curve:
 
     @property
     def gain(self) -> float:
-        """From the first evaluation to the best one."""
+        """Improvement from the first evaluation to the best one."""
         return float(np.max(self.signed) - self.signed[0])
 
-    def is_worth_telling(self, difference: float, share: float) -> bool:
-        """Whether a difference is above the floor, and above this share of the run's gain."""
+    def is_notable(self, difference: float, share: float) -> bool:
+        """Whether a difference is above the floor and above this share of the run's gain."""
         return difference > self.floor and difference > share * self.gain
 
 
@@ -51,7 +51,7 @@ def curve_of(
 ) -> Curve | None:
     """The curve of a run; None with fewer than `at_least` epochs of finite scores.
 
-    A floor that is NaN counts as 0. Epochs without a finite score are left out.
+    A floor of NaN counts as 0. Epochs without a finite score are left out.
     """
     seen = [
         result for result in history if math.isfinite(result.metrics.get(objective.name, math.nan))

@@ -14,9 +14,9 @@ CLEAR_DEVIATIONS = 2
 def default_sentences(findings: Findings) -> Iterator[str]:
     """One for each arm whose default configuration was ahead of its tuned one on validation.
 
-    The default ran once. It is ahead if its score is above the chosen configuration's mean over
-    fresh seeds by more than delta and more than two deviations over seeds; before confirmation,
-    if it is above every search trial.
+    The default configuration ran once. It is ahead if its score is above the chosen configuration's
+    mean over fresh seeds by more than delta and more than two standard deviations over seeds;
+    before confirmation, if it is above every search trial.
 
     Source: Schmidt, Schneider and Hennig 2021 (defaults are a contender of their own).
     """
@@ -25,21 +25,21 @@ def default_sentences(findings: Findings) -> Iterator[str]:
         score = arm.default_score
         if score is None or arm.default_outcome != "complete" or not math.isfinite(score):
             continue
-        tuned, margin, what = _tuned(arm, findings.delta)
+        tuned, margin, how = _tuned(arm, findings.delta)
         if tuned is not None and objective.sign * (score - tuned) > margin:
             yield (
-                f"Observed: with its library defaults {arm.arm} had a validation"
+                f"Observed: with its library defaults, {arm.arm} had a validation"
                 f" {metric_name(objective)} of {number(score)} in its one run, and {number(tuned)}"
-                f" {what}; so its search was too short, or its ranges leave the defaults out,"
+                f" {how}; so its search was too short, or its ranges leave out the defaults,"
                 f" {SCOPE}."
             )
 
 
 def _tuned(arm: ArmSummary, delta: float) -> tuple[float | None, float, str]:
-    """The tuned score, what a default must be ahead by, and how the score came about."""
+    """The tuned score, what a default must be ahead by, and how the score was measured."""
     if arm.confirmed is None:
         return arm.search_best, 0.0, f"in the top one of {plural(arm.num_trials, 'search trial')}"
-    over = plural(len(arm.confirmed.seeds), "fresh seed")
-    margins = (delta, CLEAR_DEVIATIONS * arm.confirmed.test_sd)
-    margin = max((each for each in margins if math.isfinite(each)), default=0.0)
-    return arm.confirmed.validation_mean, margin, f"on average over {over} as tuned"
+    margins = (0.0, delta, CLEAR_DEVIATIONS * arm.confirmed.test_sd)
+    margin = max(each for each in margins if math.isfinite(each))
+    seeds = plural(len(arm.confirmed.seeds), "fresh seed")
+    return arm.confirmed.validation_mean, margin, f"on average over {seeds} as tuned"

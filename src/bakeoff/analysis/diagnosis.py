@@ -1,8 +1,8 @@
-"""What an experienced person would say from the curves, with the evidence and one thing to try.
+"""What an experienced person would see in the curves, with the evidence and one thing to try.
 
-A diagnosis is a hint, never part of the verdict. A rule looks at one run and answers with its
-evidence or with None; an arm is diagnosed where more than half of its runs show the same. To add
-one, write the rule and its entry in `RULES`.
+A diagnosis is a hint and never part of the verdict. A rule examines one run and returns its
+evidence or None; an arm gets a diagnosis if more than half of its runs show it. To add a diagnosis,
+write its rule and its entry in `RULES`.
 """
 
 import math
@@ -19,7 +19,7 @@ from bakeoff.analysis.wording import metric_name, number, plural
 from bakeoff.records import Diagnosis, DiagnosisKind, EpochResult, MetricInfo, TrialRecord
 
 MIN_EPOCHS = 5
-"""A curve of fewer evaluations has no shape."""
+"""A curve with fewer evaluations is not examined."""
 RISE = 0.1
 """Overfitting: the validation loss rises again by this share of its lowest value."""
 EARLY = 0.8
@@ -27,15 +27,15 @@ EARLY = 0.8
 GAP = 0.1
 """Underfitting: the validation loss is no more than this share above the training loss."""
 LITTLE_LEARNED = 0.5
-"""Underfitting: this share of the first epoch's training loss is left at the end."""
+"""Underfitting: this share of the first epoch's training loss remains at the end."""
 FAR_FROM_PERFECT = 0.8
-"""Underfitting: a bounded objective has come less far than this through its range."""
+"""Underfitting: a bounded objective has reached less than this share of its range."""
 LAST_PART = 0.2
-"""Still improving: the last part of a run, compared with the part of equal length before it."""
+"""Still improving: the last part of a run is compared with an equally long part before it."""
 LAST_GAIN = 0.05
 """Still improving: share of the whole gain that the last part brings."""
 BACK_AND_FORTH = 0.05
-"""Unstable: mean movement per epoch that leads nowhere, as a share of the whole gain."""
+"""Unstable: mean back-and-forth movement per epoch, as a share of the whole gain."""
 LATE_HALF = 0.55
 """Slow: half of the gain comes after this share of the run (a straight line has 0.5)."""
 PLATEAU = 0.02
@@ -47,28 +47,26 @@ WAITING = 0.25
 """Waiting for data: share of the training time."""
 MIN_DIVERGED = 2
 MOSTLY, RARELY = 0.5, 0.1
-"""Diverging above a learning rate: shares of trials that diverge above and below it."""
-
-Finder = Callable[[Curve], str | None]
+"""Diverging above a learning rate: shares of trials that diverge above it and below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One diagnosis that a run's curve can show."""
+    """One diagnosis that the curve of a run can show."""
 
     kind: DiagnosisKind
     advice: str
-    find: Finder
+    find: Callable[[Curve], str | None]
     """The evidence in a run's curve, or None."""
     advice_alone: str = ""
-    """Where a run stands alone and is compared with none; empty if the advice is the same."""
+    """For a single run that is not compared with others; empty if the advice is the same."""
 
 
 def diagnose_study(findings: Findings) -> tuple[Diagnosis, ...]:
     """Diagnoses of every arm, in the order of the arms.
 
-    The curves are those of the confirmation runs, without them that of the best search trial; the
-    learning rate above which runs diverge is read from all search trials.
+    The curves are those of the confirmation runs, or without any that of the best search trial. The
+    learning rate above which runs diverge is determined from all search trials.
     """
     return tuple(
         diagnosis
@@ -94,33 +92,31 @@ def diagnose_runs(
 ) -> tuple[Diagnosis, ...]:
     """What the curves of runs of one configuration show, in the order of `RULES`.
 
-    Nothing is said of runs with fewer than five evaluated epochs.
+    Runs with fewer than five evaluated epochs are ignored.
 
     Args:
         histories: The epochs of each run; one run is enough.
         objective: The metric by which runs are scored.
-        arm: Named in the diagnoses; empty for a run that stands alone.
+        arm: The arm that the diagnoses name; empty for a single run.
         floor: Smallest difference of the objective that matters; NaN if unknown.
     """
     found = [curve_of(history, objective, floor, at_least=MIN_EPOCHS) for history in histories]
     curves = [curve for curve in found if curve is not None]
-    return tuple(
-        diagnosis for rule in RULES for diagnosis in _apply(rule, curves, arm) if diagnosis
-    )
+    return tuple(diagnosis for rule in RULES for diagnosis in _apply(rule, curves, arm))
 
 
 def _apply(rule: Rule, curves: Sequence[Curve], arm: str) -> Iterator[Diagnosis]:
-    """The diagnosis, if more than half of the curves show it; the first of them is quoted."""
+    """The diagnosis, if more than half of the curves show it, with the evidence of the first."""
     evidence = [text for text in map(rule.find, curves) if text is not None]
     if 2 * len(evidence) <= len(curves):
         return
-    shown = f" (so in {len(evidence)} of {len(curves)} runs)" if len(curves) > 1 else ""
+    shown = f" (in {len(evidence)} of {len(curves)} runs)" if len(curves) > 1 else ""
     advice = rule.advice if arm else rule.advice_alone or rule.advice
     yield Diagnosis(arm=arm, kind=rule.kind, evidence=f"{evidence[0]}{shown}.", advice=advice)
 
 
 def _runs_of(findings: Findings, arm: str) -> list[tuple[EpochResult, ...]]:
-    """Histories of the arm's confirmation runs that trained to the end, else of its best trial."""
+    """Histories of the arm's complete confirmation runs, or without any of its best trial."""
     confirmed = findings.runs.get(arm)
     if confirmed is not None:
         return [run.history for run in confirmed.runs if run.outcome == "complete"]
@@ -136,7 +132,7 @@ def _runs_of(findings: Findings, arm: str) -> list[tuple[EpochResult, ...]]:
 
 
 def find_overfitting(curve: Curve) -> str | None:
-    """The validation loss turns and rises while the training loss goes on falling."""
+    """The validation loss starts to rise while the training loss continues to fall."""
     loss, train = curve.validation_loss, curve.train_loss
     if not np.isfinite(loss).all():
         return None
@@ -144,7 +140,7 @@ def find_overfitting(curve: Curve) -> str | None:
     turned_early = curve.epochs[lowest] < EARLY * curve.epochs[-1]
     if not turned_early or not train[-1] < train[lowest]:
         return None
-    # the median of the last three, so that one bad last epoch is not a trend
+    # the median of the last three epochs, so that one bad last epoch is not a trend
     final = float(np.median(loss[-3:]))
     if final < (1 + RISE) * loss[lowest]:
         return None
@@ -156,7 +152,7 @@ def find_overfitting(curve: Curve) -> str | None:
 
 
 def find_underfitting(curve: Curve) -> str | None:
-    """The training loss stays high, and the validation loss is no worse: it is not learned."""
+    """The training loss stays high, and the validation loss is not much higher."""
     loss, train = curve.validation_loss, curve.train_loss
     if not np.isfinite([loss[-1], train[0], train[-1]]).all() or train[0] <= 0:
         return None
@@ -165,19 +161,19 @@ def find_underfitting(curve: Curve) -> str | None:
     if fits or _position(curve) >= FAR_FROM_PERFECT or find_still_improving(curve):
         return None
     return (
-        f"the training loss ended at {train[-1]:.3g}, {100 * left:.0f} % of its first epoch's"
-        f" {train[0]:.3g}, and the validation loss, {loss[-1]:.3g}, is no higher than"
+        f"the training loss ended at {train[-1]:.3g}, which is {100 * left:.0f} % of the first"
+        f" epoch's {train[0]:.3g}, and the validation loss ({loss[-1]:.3g}) is at most"
         f" {100 * GAP:.0f} % above it"
     )
 
 
 def find_still_improving(curve: Curve) -> str | None:
-    """The last fifth of the run still brings a good part of the gain, and rises itself."""
+    """The last fifth of the run still brings a good part of the gain and rises within itself."""
     width = max(1, round(LAST_PART * len(curve.scores)))
     above = float(np.mean(curve.signed[-width:]) - np.mean(curve.signed[-2 * width : -width]))
     rise = width * float(np.polyfit(np.arange(width + 1), curve.signed[-width - 1 :], 1)[0])
     last = min(above, rise)
-    if not curve.is_worth_telling(last, LAST_GAIN) or last < 2 * _back_and_forth(curve):
+    if not curve.is_notable(last, LAST_GAIN) or last < 2 * _back_and_forth(curve):
         return None
     return (
         f"in the last {plural(width, 'epoch')} the {metric_name(curve.objective)} still improved by"
@@ -186,9 +182,9 @@ def find_still_improving(curve: Curve) -> str | None:
 
 
 def find_instability(curve: Curve) -> str | None:
-    """After the first quarter the objective goes up and down by much."""
+    """After the first quarter the objective goes up and down strongly."""
     movement = _back_and_forth(curve)
-    if not curve.is_worth_telling(movement, BACK_AND_FORTH):
+    if not curve.is_notable(movement, BACK_AND_FORTH):
         return None
     return (
         f"after the first quarter the {metric_name(curve.objective)} moves back and forth by"
@@ -213,7 +209,7 @@ def find_slow_convergence(curve: Curve) -> str | None:
 
 
 def find_plateau(curve: Curve) -> str | None:
-    """From early on, nothing is gained any more."""
+    """The objective stops improving early in the run."""
     best = float(np.max(curve.signed))
     near = best - max(PLATEAU * curve.gain, curve.floor)
     begin = int(np.argmax(curve.signed >= near))
@@ -229,27 +225,27 @@ def find_plateau(curve: Curve) -> str | None:
 
 
 def find_waiting_for_data(curve: Curve) -> str | None:
-    """The steps wait for their batches."""
+    """Training steps wait for their batches."""
     if not curve.data_share > WAITING:
         return None
-    return f"{100 * curve.data_share:.0f} % of the training time went into waiting for data"
+    return f"{100 * curve.data_share:.0f} % of the training time was spent waiting for data"
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         kind="overfitting",
-        advice="Regularise more: weight decay, dropout or augmentation; or stop early.",
+        advice="Regularise more (weight decay, dropout or augmentation), or stop early.",
         find=find_overfitting,
     ),
     Rule(
         kind="underfitting",
-        advice="Regularise less, or take a larger model: this one does not fit its training data.",
+        advice="Regularise less, or use a larger model: this one does not fit its training data.",
         find=find_underfitting,
     ),
     Rule(
         kind="still_improving",
-        advice="Train longer: with more epochs the ranking may change, so run all arms anew.",
-        advice_alone="Train longer: give it more epochs.",
+        advice="Train longer: the ranking may change with more epochs, so run all arms again.",
+        advice_alone="Train for more epochs.",
         find=find_still_improving,
     ),
     Rule(
@@ -277,7 +273,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _position(curve: Curve) -> float:
-    """How far through its range the objective has come, from worst to perfect; 0 if unbounded."""
+    """Where the objective ended in its range, from 0 (worst) to 1 (perfect); 0 if unbounded."""
     width = curve.objective.high - curve.objective.low
     if not math.isfinite(width) or width <= 0:
         return 0.0
@@ -286,7 +282,7 @@ def _position(curve: Curve) -> float:
 
 
 def _back_and_forth(curve: Curve) -> float:
-    """Mean movement per epoch after the first quarter, without the part that leads somewhere."""
+    """Mean movement per epoch after the first quarter, less the net change."""
     later = curve.signed[len(curve.signed) // 4 :]
     steps = np.diff(later)
     return float((np.sum(np.abs(steps)) - abs(np.sum(steps))) / len(steps))
@@ -296,7 +292,7 @@ def _back_and_forth(curve: Curve) -> float:
 
 
 def _diverging_rate(trials: Sequence[TrialRecord], arm: str) -> Iterator[Diagnosis]:
-    """The learning rate that best separates diverged from other trials, if one does."""
+    """The learning rate that best separates diverged trials from others, if one does."""
     rates = [(learning_rate_of(trial), trial.outcome == "diverged") for trial in trials]
     known = sorted((rate, diverged) for rate, diverged in rates if rate is not None)
     values = np.array([rate for rate, _ in known])
@@ -304,14 +300,11 @@ def _diverging_rate(trials: Sequence[TrialRecord], arm: str) -> Iterator[Diagnos
     if np.count_nonzero(diverged) < MIN_DIVERGED:
         return
     below = np.concatenate(([0], np.cumsum(diverged)))
-    # most diverged trials above the split and fewest others
+    # few diverged trials below the split, and few others above it
     right = below + (np.count_nonzero(~diverged) - (np.arange(len(values) + 1) - below))
     split = int(np.argmin(right))
-    num_above, bad_above, bad_below = (
-        len(values) - split,
-        int(below[-1] - below[split]),
-        below[split],
-    )
+    num_above, bad_below = len(values) - split, int(below[split])
+    bad_above = int(below[-1]) - bad_below
     if num_above == 0 or bad_above < max(MIN_DIVERGED, MOSTLY * num_above):
         return
     if split and bad_below > RARELY * split:
@@ -321,8 +314,8 @@ def _diverging_rate(trials: Sequence[TrialRecord], arm: str) -> Iterator[Diagnos
         arm=arm,
         kind="diverging_above",
         evidence=(
-            f"of {num_above} trials with a learning rate of {least} or more {bad_above} diverged,"
-            f" of the {split} below it {bad_below}."
+            f"{bad_above} of {num_above} trials with a learning rate of {least} or more diverged,"
+            f" and {bad_below} of the {split} below it."
         ),
         advice=f"End the range near {least}, add warm-up, or clip the gradient.",
     )

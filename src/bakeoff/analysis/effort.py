@@ -1,4 +1,4 @@
-"""Which of two arms the search favours at which budget, in words that the evidence bears."""
+"""Which of two arms the search favours at which budget, in words that the evidence supports."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from bakeoff.records import StudyRecord
 
 STRENGTHS = ("no", "weak", "fair", "strong")
 MIN_CONSECUTIVE = 3
-"""Budgets in a row that must agree before anything is said."""
-MAX_TOLD = 100
-"""Budgets beyond this are not looked at."""
+"""Consecutive budgets that must agree before an arm counts as favoured."""
+MAX_BUDGET = 100
+"""Larger budgets are not examined."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """Budgets k in a row for which the search favours one arm."""
+    """Consecutive budgets k for which the search favours one arm."""
 
     first: int
     last: int
@@ -35,21 +35,21 @@ def favoured_stretches(a: Scores, b: Scores, largest: int, bounds: Interval) -> 
     """Stretches of budgets k in 1..`largest` for which `a` [n] or `b` [n'] is favoured.
 
     The evidence at one k is strong where the bands of the two median curves are disjoint, fair
-    where each band excludes the other curve, weak where one of them does. Only an arm that is ahead
-    both by its median curve and by P(its best of k is better) is favoured. A stretch needs three
-    budgets in a row with the same arm.
+    where each band excludes the other curve, weak where one band does. An arm is favoured only if
+    it is ahead both by its median curve and by P(its best of k is better). A stretch needs three
+    consecutive budgets with the same arm.
 
     Args:
         a: Scores of independent trials, higher is better.
         b: Scores of the other arm.
-        largest: Largest k about which anything may be said.
+        largest: The largest k that the trials support.
         bounds: The lowest and highest score there can be.
 
     Source: Lourie, Cho and He 2024, section 5 (strong, fair and weak evidence).
     """
     if largest < MIN_CONSECUTIVE:
         return ()
-    budgets = range(1, min(largest, MAX_TOLD) + 1)
+    budgets = range(1, min(largest, MAX_BUDGET) + 1)
     ks = np.array(budgets, dtype=np.float64)
     curve_a, curve_b = (np.array([median_best_of_k(own, k) for k in budgets]) for own in (a, b))
     low_a, high_a = median_best_band(a, ks, bounds)
@@ -80,10 +80,10 @@ def _stretches(ahead: Sequence[float], strength: Sequence[int]) -> Iterator[Stre
 
 
 def effort_sentences(record: StudyRecord) -> tuple[str, ...]:
-    """One sentence for each pair of arms whose random trials support a statement at all.
+    """One sentence for each pair of arms whose random trials support a statement.
 
-    None for arms with pruned random trials, whose final scores are unknown, and for those with too
-    few to support three budgets.
+    Arms with pruned random trials, whose final scores are unknown, are left out, and so are arms
+    with too few random trials to support three budgets.
     """
     draws = [random_draws(record, arm.name) for arm in record.arms]
     usable = [own for own in draws if own.is_known.all() and own.supported >= MIN_CONSECUTIVE]
@@ -91,10 +91,10 @@ def effort_sentences(record: StudyRecord) -> tuple[str, ...]:
     low, high = sorted((metric.sign * metric.low, metric.sign * metric.high))
     sentences = []
     for a, b in combinations(usable, 2):
-        largest = min(a.supported, b.supported, MAX_TOLD)
+        largest = min(a.supported, b.supported, MAX_BUDGET)
         stretches = favoured_stretches(a.scores, b.scores, largest, (low, high))
-        told = _sentence((a.arm, b.arm), stretches, largest, metric_name(metric))
-        sentences.append(told + approximation(record))
+        sentence = _sentence((a.arm, b.arm), stretches, largest, metric_name(metric))
+        sentences.append(sentence + approximation(record))
     return tuple(sentences)
 
 
@@ -103,23 +103,19 @@ def _sentence(
 ) -> str:
     if not stretches:
         return (
-            f"Up to {plural(largest, 'random trial')} the search does not tell {join(names)} apart"
-            f" on validation {metric}, {SCOPE}."
+            f"With up to {plural(largest, 'random trial')}, the search does not separate"
+            f" {join(names)} on validation {metric}, {SCOPE}."
         )
-    claims = [_claim(names, stretch) for stretch in stretches]
-    told = sum(stretch.last - stretch.first + 1 for stretch in stretches)
-    gaps = "; at other budgets the search does not tell" if told < largest else ""
+    claims = [
+        f"{names[not each.a_leads]} is ahead of {names[each.a_leads]} with {each.first} to"
+        f" {each.last} trials ({each.strength} evidence)"
+        for each in stretches
+    ]
+    decided = sum(stretch.last - stretch.first + 1 for stretch in stretches)
+    gaps = "; at other budgets the search does not separate them" if decided < largest else ""
     leaders = {stretch.a_leads for stretch in stretches}
     crossing = "; the answer depends on the budget" if len(leaders) > 1 else ""
     return (
-        f"Of up to {plural(largest, 'random trial')}, by median best validation {metric}:"
+        f"With up to {plural(largest, 'random trial')}, by the median best validation {metric},"
         f" {join(claims)}{gaps}{crossing}, {SCOPE}."
-    )
-
-
-def _claim(names: tuple[str, str], stretch: Stretch) -> str:
-    ahead, behind = names if stretch.a_leads else names[::-1]
-    return (
-        f"{ahead} is ahead of {behind} with {stretch.first} to {stretch.last} trials"
-        f" ({stretch.strength} evidence)"
     )

@@ -1,7 +1,6 @@
-"""Everything that was computed from a study, before it is put into flags and words."""
+"""Everything that is computed from a study before flags and sentences are derived from it."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +18,7 @@ from bakeoff.significance import min_confirmation_seeds
 Blocker = Literal["shared_sampler", "test_set_read"]
 
 DELTA_IN_STANDARD_ERRORS = 2
-"""A difference below two standard errors of the test set could be its choice of samples."""
+"""A smaller difference could come from the choice of test samples alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,9 +30,10 @@ class Findings:
     arms: tuple[ArmSummary, ...]
     """Best confirmed mean first."""
     pairs: tuple[Pair, ...]
-    """Sentences still empty."""
+    """Their sentences are still empty."""
     leading: tuple[str, ...]
     level: Level
+    """L1 if a pair of arms could be compared on confirmation runs, otherwise L0."""
     delta: float
     delta_source: str
     min_seeds: int
@@ -41,7 +41,7 @@ class Findings:
     scope: str
     """What every claim holds for."""
     blocked_by: Blocker | None
-    """Why nothing may be claimed, however many seeds were confirmed."""
+    """Why nothing may be claimed, whatever the number of confirmed seeds."""
 
 
 def find(record: StudyRecord) -> Findings:
@@ -49,7 +49,8 @@ def find(record: StudyRecord) -> Findings:
     runs = collect_runs(record)
     arms = summarize_arms(record, runs)
     ranked = [arm.arm for arm in arms]
-    delta, delta_source = smallest_difference_that_matters(record, arms)
+    standard_error = best_mean_standard_error(record, arms)
+    delta, delta_source = smallest_difference_that_matters(record, arms, standard_error)
     blocked_by = find_blocker(record)
     blocked = blocked_by is not None
     pairs = compare_pairs(ranked, runs, sign=record.objective.sign, delta=delta, blocked=blocked)
@@ -57,66 +58,61 @@ def find(record: StudyRecord) -> Findings:
     leading = leading_group(ranked, runs, pairs, needed)
     target = target_of(record, runs, leading)
     best = best_validation_mean(record, arms)
-    described = (
-        replace(arm, robustness=robustness_of(record, arm, delta=delta, best=best)) for arm in arms
+    arms = tuple(
+        with_time_to_target(
+            replace(arm, robustness=robustness_of(record, arm, delta=delta, best=best)),
+            record,
+            runs.get(arm.arm),
+            target,
+        )
+        for arm in arms
     )
-    timed = tuple(with_time_to_target(arm, record, runs.get(arm.arm), target) for arm in described)
+    # a study of one arm reaches L1 with as many runs as two arms would need
+    alone = len(arms) == 1 and any(len(found.seeds) >= needed for found in runs.values())
+    compared = any(pair.result.status != "not_enough_data" for pair in pairs)
     return Findings(
         record=record,
         runs=runs,
-        arms=timed,
-        pairs=with_arrival_tests(pairs, timed, record.epochs),
+        arms=arms,
+        pairs=with_arrival_tests(pairs, arms, record.epochs),
         leading=leading,
-        level=reached_level(pairs, runs, needed=needed, num_arms=len(arms), blocked=blocked),
+        level="L1" if compared or (alone and not blocked) else "L0",
         delta=delta,
         delta_source=delta_source,
         min_seeds=needed,
-        test_standard_error=best_mean_standard_error(record, arms),
+        test_standard_error=standard_error,
         scope=scope_of(record),
         blocked_by=blocked_by,
     )
 
 
-def reached_level(
-    pairs: Sequence[Pair], runs: Runs, *, needed: int, num_arms: int, blocked: bool
-) -> Level:
-    """L1 if at least one pair of arms could be compared on confirmation runs, else L0.
-
-    A study of one arm reaches L1 with as many runs as two arms would need.
-    """
-    alone = num_arms == 1 and any(len(found.seeds) >= needed for found in runs.values())
-    compared = any(pair.result.status != "not_enough_data" for pair in pairs)
-    return "L1" if compared or (alone and not blocked) else "L0"
-
-
 def find_blocker(record: StudyRecord) -> Blocker | None:
-    """What forbids any claim: one sampler for all arms (W01), or a test set read early (W06)."""
+    """What forbids every claim: one sampler for all arms (W01), or a test set read early (W06)."""
     if record.shared_sampler:
         return "shared_sampler"
     return "test_set_read" if peeked_at_test(record) else None
 
 
 def peeked_at_test(record: StudyRecord) -> bool:
-    """Whether a search or shortlist run carries test scores, which must not guide a choice."""
+    """Whether a search or shortlist run has test scores, which must not guide a choice."""
     return any(
         run.test_metrics for run in record.trials + record.confirmations if run.purpose != "confirm"
     )
 
 
 def smallest_difference_that_matters(
-    record: StudyRecord, arms: tuple[ArmSummary, ...]
+    record: StudyRecord, arms: tuple[ArmSummary, ...], standard_error: float | None
 ) -> tuple[float, str]:
-    """The difference delta below which one does not care, and where it comes from.
+    """The smallest difference delta that matters, and where it comes from.
 
-    The user's, else two standard errors of the test set for metrics averaged over samples, else
-    the standard deviation over confirmation seeds, pooled over the arms without diverged runs.
-    NaN if none of these is known.
+    It is the user's delta; without one, two standard errors of the test set for metrics averaged
+    over samples; otherwise the standard deviation over confirmation seeds, pooled over the arms
+    without diverged runs. NaN if none of these is known.
     """
     if record.delta is not None:
         return record.delta, "set in the study file"
-    error = best_mean_standard_error(record, arms)
-    if error is not None:
-        return DELTA_IN_STANDARD_ERRORS * error, (
+    if standard_error is not None:
+        return DELTA_IN_STANDARD_ERRORS * standard_error, (
             f"{DELTA_IN_STANDARD_ERRORS} x the standard error from {record.num_test:,} test "
             "samples, at the best confirmed mean"
         )

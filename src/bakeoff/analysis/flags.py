@@ -1,104 +1,70 @@
-"""The flags: what each says, how it limits the verdict, what to do about it.
+"""Threats to the comparison: what each flag says, how it limits the verdict, when it is raised.
 
 The severity decides what the verdict may say: `withholds` forbids statements made from search
 scores, `provisional` weakens "is better" for the arms concerned, `blocks` forbids the claim, `note`
-is printed beside it.
+is printed with it. To add a flag, write its check and its entry in `FLAGS`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from bakeoff.records import Flag, Severity
+import numpy as np
+
+from bakeoff.analysis.arm_summary import charged_trials, searched_trials
+from bakeoff.analysis.findings import Findings, peeked_at_test
+from bakeoff.analysis.pruning import pruning_regrets
+from bakeoff.analysis.tuning import selection_gap_constant
+from bakeoff.analysis.wording import join, number, plural, promised
+from bakeoff.components.pruners import compares_trials
+from bakeoff.records import ArmSummary, Budget, Flag, Severity, TrialRecord
+
+MAX_TRIALS_RATIO = 1.1
+MAX_EPOCHS_RATIO = 1.2
+MAX_FAILED_SHARE = 0.1
+EPOCHS_TO_PRUNE = 3
+"""In shorter runs the first evaluation is not an early one."""
+MIN_AUDITED, MAX_REGRET = 20, 0.05
+"""Audited trials needed to judge their best tenth, and the share of it that pruning may end."""
+MAX_SECONDS_RATIO = 1.5
+"""Runs of one configuration differ in seconds per epoch only because of the machine's load."""
 
 
-@dataclass(frozen=True)
-class FlagText:
-    """What a flag always says."""
+class Problem(NamedTuple):
+    """What a check found."""
 
+    detail: str
+    arms: Iterable[str] = ()
+    """Arms it concerns; empty means all."""
+    severity: Severity | None = None
+    """Where it differs from the severity of the flag."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagRule:
+    """What a flag always says, and the check that raises it, once for each problem."""
+
+    id: str
     title: str
     severity: Severity
     advice: str
+    check: Callable[[Findings], Iterator[Problem]]
 
 
-FLAG_TEXTS: Mapping[str, FlagText] = {
-    "W01": FlagText(
-        "One sampler proposed for all arms",
-        "withholds",
-        "Run a study in which every arm has its own sampler and as many trials.",
-    ),
-    "W02": FlagText(
-        "Pruned trials",
-        "withholds",
-        "Read search scores as observed only; for curves and probabilities search at random "
-        'with pruner = "none". The confirmed verdict is not affected.',
-    ),
-    "W03": FlagText(
-        "Pruning that may cut good runs",
-        "withholds",
-        "Prune at fractions of the schedule, after warm-up: slow starters are cut otherwise.",
-    ),
-    "W04": FlagText(
-        "Unequal budgets",
-        "provisional",
-        "Give every arm as many trials and epochs as the others, then report again.",
-    ),
-    "W05": FlagText(
-        "No confirmation runs",
-        "blocks",
-        "Run the configurations found again on fresh seeds, one list of them for all arms.",
-    ),
-    "W06": FlagText(
-        "The test set was read before confirmation",
-        "blocks",
-        "Repeat the study with a test set that no search or shortlist run has seen.",
-    ),
-    "W07": FlagText(
-        "Seeds are not paired or not fresh",
-        "note",
-        "Confirm all arms on one list of seeds, none of them a seed of the search.",
-    ),
-    "W08": FlagText(
-        "Too few confirmation runs",
-        "blocks",
-        'Add confirmation seeds; seeds = "auto" is the smallest number that can decide.',
-    ),
-    "W09": FlagText(
-        "Many runs failed",
-        "provisional",
-        "Mend the cause and continue the study, so that these runs are repeated.",
-    ),
-    "W10": FlagText(
-        "Chosen value at the edge of its range",
-        "provisional",
-        "Widen the range there and search that arm again in full.",
-    ),
-    "W11": FlagText(
-        "An arm lost to its own special case",
-        "provisional",
-        "Give the more general arm a larger budget or a better range: it is under-tuned.",
-    ),
-    "W12": FlagText(
-        "Runs planned for different numbers of epochs",
-        "provisional",
-        "Compare only runs planned for equally many epochs.",
-    ),
-    "W13": FlagText(
-        "Best-epoch scores over different numbers of evaluations",
-        "provisional",
-        "Evaluate all arms equally often, or score the last epoch.",
-    ),
-    "W14": FlagText(
-        "Seconds cannot be compared",
-        "note",
-        "Compare epochs, or repeat the runs on one idle machine.",
-    ),
-    "W15": FlagText(
-        "Settings changed after results were seen",
-        "note",
-        "Adding until a difference shows makes p values too small: take them as optimistic, or"
-        " repeat the study under a new name with all seeds and trials from the start.",
-    ),
-}
+def raised_flags(findings: Findings) -> tuple[Flag, ...]:
+    """The flags that a study raises, by id; a flag may be raised more than once."""
+    return tuple(
+        Flag(
+            id=rule.id,
+            title=rule.title,
+            detail=problem.detail,
+            advice=rule.advice,
+            severity=problem.severity or rule.severity,
+            arms=tuple(problem.arms),
+        )
+        for rule in FLAGS
+        for problem in rule.check(findings)
+    )
 
 
 def flags_on(flags: Iterable[Flag], severity: Severity, arms: Iterable[str]) -> list[Flag]:
@@ -111,16 +77,360 @@ def flags_on(flags: Iterable[Flag], severity: Severity, arms: Iterable[str]) -> 
     ]
 
 
-def raise_flag(
-    name: str, detail: str, arms: Iterable[str] = (), *, severity: Severity | None = None
-) -> Flag:
-    """The flag `name` with what was seen, and the arms it concerns (none means all)."""
-    text = FLAG_TEXTS[name]
-    return Flag(
-        id=name,
-        title=text.title,
-        detail=detail,
-        advice=text.advice,
-        severity=severity or text.severity,
-        arms=tuple(arms),
+def _shared_sampler(findings: Findings) -> Iterator[Problem]:
+    if findings.record.shared_sampler:
+        trials = {arm.arm: arm.num_trials for arm in findings.arms}
+        yield Problem(
+            "One sampler that learns from results proposed the trials of all arms and could favour"
+            f" one of them; the numbers of trials are {_listed(trials)}."
+        )
+
+
+def _pruned_trials(findings: Findings) -> Iterator[Problem]:
+    pruned = {
+        arm.arm: f"{arm.num_by_outcome['pruned']} of {arm.num_trials}"
+        for arm in findings.arms
+        if arm.num_by_outcome.get("pruned")
+    }
+    if pruned and compares_trials(findings.record.pruner):
+        yield Problem(
+            "These trials were pruned because they were behind, so their final scores are unknown:"
+            f" {_listed(pruned)}.",
+            pruned,
+        )
+
+
+def _harmful_pruning(findings: Findings) -> Iterator[Problem]:
+    """Pruning at the first evaluation, and audited trials of the best that it would have ended."""
+    cut = [
+        trial.arm
+        for trial in findings.record.trials
+        if trial.outcome == "pruned"
+        and len(trial.history) == 1
+        and trial.epochs_planned >= EPOCHS_TO_PRUNE
+    ]
+    if cut:
+        arms = list(dict.fromkeys(cut))
+        yield Problem(
+            f"{plural(len(cut), 'trial')} of {join(arms)} ended at the first evaluation.", arms
+        )
+    for found in pruning_regrets(findings.record)[-1:]:
+        if found.n >= MIN_AUDITED and found.regret > MAX_REGRET:
+            yield Problem(
+                f"Pruning would have ended {found.top_would_end} of the best {found.top} of"
+                f" {found.n} audited trials."
+            )
+
+
+def _unequal_budgets(findings: Findings) -> Iterator[Problem]:
+    """Unequal budgets weaken the claim; budgets that were used up unequally are only noted."""
+    if len(findings.arms) < 2:  # noqa: PLR2004 - nothing to compare
+        return
+    budget = findings.record.budget
+    if budget.epochs is not None or budget.seconds is not None:
+        yield from _unequal_spending(findings, budget)
+        return
+    trials = {arm.arm: arm.num_trials for arm in findings.arms}
+    planned = {
+        arm.arm: sum(trial.epochs_planned for trial in charged_trials(findings.record, arm.arm))
+        for arm in findings.arms
+    }
+    epochs = {arm.arm: arm.epochs for arm in findings.arms}
+    short = {*_below(trials, MAX_TRIALS_RATIO), *_below(planned, MAX_EPOCHS_RATIO)}
+    if short:
+        epochs_text = (
+            f"; the planned epochs are {_listed(planned)}" if any(planned.values()) else ""
+        )
+        yield Problem(f"The numbers of trials are {_listed(trials)}{epochs_text}.", sorted(short))
+    elif _below(epochs, MAX_EPOCHS_RATIO):
+        yield Problem(
+            "All arms had about equal budgets, but pruned and diverged trials left part of them"
+            f" unused; the epochs run are {_listed(epochs)}.",
+            severity="note",
+        )
+
+
+def _unequal_spending(findings: Findings, budget: Budget) -> Iterator[Problem]:
+    """Where the budget is in epochs or seconds, the numbers of trials may differ.
+
+    An arm is short if the share of its budget that it spent, in the unit that ran out first, is
+    below another arm's by the ratio for trials and by more than a whole run.
+    """
+    spent = {arm.arm: _spent_share(arm, budget) for arm in findings.arms}
+    largest = max(spent.values())
+    short = [
+        arm.arm
+        for arm in findings.arms
+        if largest > MAX_TRIALS_RATIO * spent[arm.arm]
+        and largest > _spent_share(arm, budget, findings.record.epochs)
+    ]
+    if short:
+        listed = _listed({arm: f"{100 * share:.0f} %" for arm, share in spent.items()})
+        yield Problem(
+            f"The budget was {promised(budget)} for each arm; of it, the arms spent {listed}.",
+            sorted(short),
+        )
+
+
+def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float:
+    """In the unit that ran out first; as if one more trial of so many epochs had been run."""
+    seconds = arm.train_seconds + arm.evaluate_seconds
+    spent = {
+        "trials": arm.num_trials + bool(more_epochs),
+        "epochs": arm.epochs + more_epochs,
+        "seconds": seconds * (1 + more_epochs / arm.epochs) if arm.epochs else 0.0,
+    }
+    return max(spent[unit] / limit for unit, limit in budget.limits.items())
+
+
+def _unconfirmed(findings: Findings) -> Iterator[Problem]:
+    missing = [arm for arm in findings.arms if arm.confirmed is None]
+    if not missing:
+        return
+    num_trials = max(arm.num_trials for arm in missing)
+    optimism = (
+        f" The best of {num_trials} equally good configurations looks better than it is by about"
+        f" {number(selection_gap_constant(num_trials), 0.1)} standard deviations over seeds."
+        if num_trials > 1
+        else ""
     )
+    arms = [] if len(missing) == len(findings.arms) else [arm.arm for arm in missing]
+    whose = f" of {join(arms)}" if arms else ""
+    yield Problem(f"No configuration{whose} was run on fresh seeds.{optimism}", arms)
+
+
+def _early_test_scores(findings: Findings) -> Iterator[Problem]:
+    if peeked_at_test(findings.record):
+        yield Problem("Runs that guided the choice of a configuration have test scores.")
+
+
+def _seeds(findings: Findings) -> Iterator[Problem]:
+    problems = [*_search_seed_problems(findings), *_confirmation_seed_problems(findings)]
+    if problems:
+        yield Problem(" ".join(problems))
+
+
+def _search_seed_problems(findings: Findings) -> Iterator[str]:
+    seeds = {
+        arm.arm: [trial.seed for trial in searched_trials(findings.record, arm.arm)]
+        for arm in findings.arms
+    }
+    known = {arm: found for arm, found in seeds.items() if found and None not in found}
+    fixed = [arm for arm, found in known.items() if len(found) > 1 and len(set(found)) == 1]
+    if fixed:
+        yield f"All search trials of {join(fixed)} used one seed."
+    longest = max(map(set, known.values()), key=len, default=set())
+    if any(not longest.issuperset(found) for found in known.values()):
+        yield "The arms were searched on different seeds."
+
+
+def _confirmation_seed_problems(findings: Findings) -> Iterator[str]:
+    seeds = [set(runs.seeds) for runs in findings.runs.values()]
+    if any(found != seeds[0] for found in seeds):
+        yield (
+            "The arms were confirmed on different seeds; a pair is compared on the seeds that both"
+            " arms have."
+        )
+    if any(not pair.sample.paired for pair in findings.pairs):
+        yield "Pairs without a common seed are compared by unpaired tests."
+    reused = set().union(*seeds) & {trial.seed for trial in findings.record.trials}
+    if reused:
+        yield f"{plural(len(reused), 'confirmation seed')} had been used in the search."
+
+
+def _few_seeds(findings: Findings) -> Iterator[Problem]:
+    counts = {arm: len(runs.seeds) for arm, runs in findings.runs.items()}
+    few = {arm: count for arm, count in counts.items() if count < findings.min_seeds}
+    if few:
+        yield Problem(
+            f"A study of this many arms needs {findings.min_seeds} confirmation seeds per arm;"
+            f" these arms have fewer: {_listed(few)}.",
+            few,
+        )
+
+
+def _failures(findings: Findings) -> Iterator[Problem]:
+    failed = {}
+    for arm in findings.arms:
+        runs = [
+            *searched_trials(findings.record, arm.arm),
+            *(run for run in findings.record.confirmations if run.arm == arm.arm),
+        ]
+        ended = [run.outcome for run in runs if run.outcome != "running"]
+        if ended.count("failed") > MAX_FAILED_SHARE * len(ended):
+            failed[arm.arm] = f"{ended.count('failed')} of {len(ended)}"
+    if failed:
+        yield Problem(
+            f"These runs failed for reasons other than training: {_listed(failed)}.", failed
+        )
+
+
+def _boundaries(findings: Findings) -> Iterator[Problem]:
+    for arm in findings.arms:
+        listed = [
+            f"{mark.parameter} = {number(mark.value)} is close to its"
+            f" {'lowest' if mark.side == 'low' else 'highest'} value {number(mark.bound)}"
+            for mark in arm.boundaries
+            if mark.raises_flag
+        ]
+        if listed:
+            yield Problem(f"{join(listed)}.", [arm.arm])
+
+
+def _inclusions(findings: Findings) -> Iterator[Problem]:
+    contains = {arm.name: arm.contains for arm in findings.record.arms}
+    for pair in findings.pairs:
+        if pair.winner and pair.loser and pair.winner in contains[pair.loser]:
+            yield Problem(
+                f"{pair.loser} contains {pair.winner} as a special case, and still lost to it.",
+                [pair.winner, pair.loser],
+            )
+
+
+def _horizons(findings: Findings) -> Iterator[Problem]:
+    planned = {
+        arm.arm: sorted({run.epochs_planned for run in _all_runs(findings, arm.arm)} - {0})
+        for arm in findings.arms
+    }
+    if len({epochs for found in planned.values() for epochs in found}) > 1:
+        listed = _listed({arm: join(list(map(str, found))) for arm, found in planned.items()})
+        other = [arm for arm, found in planned.items() if {*found} - {findings.record.epochs}]
+        yield Problem(f"The runs were planned for these numbers of epochs: {listed}.", other)
+
+
+def _evaluations(findings: Findings) -> Iterator[Problem]:
+    """Evaluations of complete runs that were not stopped early."""
+    if findings.record.score_rule != "best_epoch":
+        return
+    name = findings.record.objective.name
+    counts = {
+        arm.arm: max(
+            (
+                int(np.count_nonzero(np.isfinite(run.values(name))))
+                for run in _all_runs(findings, arm.arm)
+                if run.outcome == "complete" and run.history
+                if run.history[-1].status != "early_stopped"
+            ),
+            default=0,
+        )
+        for arm in findings.arms
+    }
+    fewer = [arm for arm, count in counts.items() if 0 < count < max(counts.values())]
+    if fewer:
+        yield Problem(f"Full runs have these numbers of evaluations: {_listed(counts)}.", fewer)
+
+
+def _seconds(findings: Findings) -> Iterator[Problem]:
+    ranges = {}
+    for arm, confirmed in findings.runs.items():
+        seconds = [
+            float(np.median([result.train_seconds for result in run.history]))
+            for run in confirmed.runs
+            if run.history
+        ]
+        if seconds and max(seconds) > MAX_SECONDS_RATIO * min(seconds):
+            ranges[arm] = f"{number(min(seconds))} to {number(max(seconds))}"
+    if ranges:
+        yield Problem(
+            f"Runs of one configuration took these seconds per epoch: {_listed(ranges)}.", ranges
+        )
+
+
+def _late_changes(findings: Findings) -> Iterator[Problem]:
+    changes = findings.record.changed_after_results
+    if changes:
+        yield Problem(
+            f"These settings changed after confirmation runs had been read: {'; '.join(changes)}."
+        )
+
+
+def _listed(values: Mapping[str, int | str]) -> str:
+    return join([f"{arm} {value}" for arm, value in values.items()])
+
+
+def _below(values: Mapping[str, int], max_ratio: float) -> list[str]:
+    """Arms whose value is exceeded by the largest more than `max_ratio` times."""
+    largest = max(values.values(), default=0)
+    return [arm for arm, value in values.items() if largest > max_ratio * value]
+
+
+def _all_runs(findings: Findings, arm: str) -> list[TrialRecord]:
+    runs = findings.record.trials + findings.record.confirmations
+    return [run for run in runs if run.arm == arm]
+
+
+FLAGS: tuple[FlagRule, ...] = (
+    FlagRule(
+        id="W01", title="One sampler proposed for all arms",
+        severity="withholds", check=_shared_sampler,
+        advice="Run a study in which every arm has its own sampler and equally many trials.",
+    ),
+    FlagRule(
+        id="W02", title="Pruned trials", severity="withholds", check=_pruned_trials,
+        advice='Treat search scores as observations only. For curves and probabilities, search at'
+        ' random with pruner = "none". The confirmed verdict is not affected.',
+    ),
+    FlagRule(
+        id="W03", title="Pruning that may cut good runs",
+        severity="withholds", check=_harmful_pruning,
+        advice="Prune at fractions of the schedule and after warm-up; otherwise slow starters are"
+        " cut.",
+    ),
+    FlagRule(
+        id="W04", title="Unequal budgets", severity="provisional", check=_unequal_budgets,
+        advice="Give every arm as many trials and epochs as the others, then report again.",
+    ),
+    FlagRule(
+        id="W05", title="No confirmation runs", severity="blocks", check=_unconfirmed,
+        advice="Run the chosen configurations again on fresh seeds, with one list of seeds for all"
+        " arms.",
+    ),
+    FlagRule(
+        id="W06", title="The test set was read before confirmation",
+        severity="blocks", check=_early_test_scores,
+        advice="Repeat the study with a test set that no search or shortlist run has seen.",
+    ),
+    FlagRule(
+        id="W07", title="Seeds are not paired or not fresh", severity="note", check=_seeds,
+        advice="Confirm all arms on one list of seeds that the search did not use.",
+    ),
+    FlagRule(
+        id="W08", title="Too few confirmation runs", severity="blocks", check=_few_seeds,
+        advice='Add confirmation seeds; seeds = "auto" takes the smallest number that can decide.',
+    ),
+    FlagRule(
+        id="W09", title="Many runs failed", severity="provisional", check=_failures,
+        advice="Fix the cause and continue the study, which then repeats these runs.",
+    ),
+    FlagRule(
+        id="W10", title="Chosen value at the edge of its range",
+        severity="provisional", check=_boundaries,
+        advice="Widen the range at that end and repeat the whole search of that arm.",
+    ),
+    FlagRule(
+        id="W11", title="An arm lost to its own special case",
+        severity="provisional", check=_inclusions,
+        advice="Give the more general arm a larger budget or a better range: it is under-tuned.",
+    ),
+    FlagRule(
+        id="W12", title="Runs planned for different numbers of epochs",
+        severity="provisional", check=_horizons,
+        advice="Compare only runs that are planned for equally many epochs.",
+    ),
+    FlagRule(
+        id="W13", title="Best-epoch scores over different numbers of evaluations",
+        severity="provisional", check=_evaluations,
+        advice="Evaluate all arms equally often, or score the last epoch.",
+    ),
+    FlagRule(
+        id="W14", title="Seconds cannot be compared", severity="note", check=_seconds,
+        advice="Compare epochs, or repeat the runs on one idle machine.",
+    ),
+    FlagRule(
+        id="W15", title="Settings changed after results were seen",
+        severity="note", check=_late_changes,
+        advice="Adding runs until a difference shows makes p values too small: treat them as"
+        " optimistic, or repeat the study under a new name with all seeds and trials from the"
+        " start.",
+    ),
+)  # fmt: skip

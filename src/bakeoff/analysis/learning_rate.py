@@ -6,27 +6,27 @@ Axis B is the bins of half a decade. Scores are given so that higher is better.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.tuning import expected_best_of_k
-from bakeoff.records import TrialRecord
+from bakeoff.records import RateRobustness, TrialRecord
 
 LEARNING_RATE = re.compile(r"(^|[^A-Za-z])(learning_rate|lr)$")
 
 BIN_DECADES = 0.5
 WINDOW_BINS = 2
-"""Bins on each side of the best one: one decade."""
+"""Bins on each side of the best bin, which make one decade."""
 MIN_IN_BIN = 3
-"""Trials without which the best of a bin says nothing about the bin."""
+"""A bin with fewer trials is not judged by its best trial."""
 
 
 def learning_rate_parameter(trial: TrialRecord) -> str | None:
     """Full name of the trial's learning rate, `<optimizer>.learning_rate`; None if it has none.
 
-    In studies made elsewhere it may be any parameter whose name ends with `learning_rate` or `lr`.
+    In studies of other programs it is the first parameter whose name ends with `learning_rate` or
+    `lr`.
     """
     named = f"{trial.params.get('optimizer', trial.arm)}.learning_rate"
     found = [name for name in trial.params if LEARNING_RATE.search(name)]
@@ -34,7 +34,7 @@ def learning_rate_parameter(trial: TrialRecord) -> str | None:
 
 
 def learning_rate_of(trial: TrialRecord) -> float | None:
-    """The trial's learning rate; None if it has none that is a positive number."""
+    """The trial's learning rate; None if it is missing or not a positive number."""
     name = learning_rate_parameter(trial)
     rate = trial.params[name] if name else None
     if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
@@ -42,35 +42,22 @@ def learning_rate_of(trial: TrialRecord) -> float | None:
     return float(rate)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RateSensitivity:
-    """How an arm's score depends on its learning rate, one decade to each side of the best bin."""
-
-    sensitivity: float
-    """S: mean loss of score over the window, against the best bin."""
-    tolerance_decades: float
-    """Decades whose bin is within delta of the best one; NaN where delta is unknown."""
-    best_of: int
-    """Trials per bin of which the best is expected."""
-    low: float
-    """Lowest learning rate of the best bin."""
-
-
 def rate_sensitivity(
     rates: Scores, scores: Scores, *, bounds: tuple[float, float], delta: float, floor: float
-) -> RateSensitivity | str:
-    """Sensitivity S and tolerance of an arm from random trials; a text says why there is none.
+) -> RateRobustness:
+    """Sensitivity S and tolerance of an arm from random trials, or a note that says why not.
 
     Bins are half decades of the logarithm, and a bin's score is the expected best of m of its
-    trials, m being the smallest count in the window of five bins, so that full bins have no
+    trials, where m is the smallest count in the window of five bins, so that full bins have no
     advantage. The window is the bin with the best score and one decade to each side. No interval
-    is given: the best of nearly all trials of a bin cannot be resampled (see `bootstrap_interval`).
+    is given, because the best of nearly all trials of a bin cannot be resampled (see
+    `expected_best_interval`).
 
     Args:
         rates: Learning rates [n].
         scores: Scores [n] of the same trials, finite.
-        bounds: The range that was searched, which must hold the window's middle decade on each
-            side of the best bin.
+        bounds: The range that was searched; it must cover at least half of each outer bin of the
+            window.
         delta: Smallest difference that matters.
         floor: Score of an untrained model, below which no bin counts; -inf if unknown.
 
@@ -79,25 +66,31 @@ def rate_sensitivity(
     """
     members, bests = _binned(rates, scores), best_by_half_decade(rates, scores)
     if not bests:
-        return f"no half decade has {MIN_IN_BIN} trials"
+        return no_sensitivity(f"no half decade has {MIN_IN_BIN} trials")
     best = max(bests, key=lambda place: bests[place])
     window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
     if not _covers(bounds, window):
-        return "range ends within a decade of the best"
+        return no_sensitivity("the range ends within a decade of the best")
     fewest = min(len(members.get(place, ())) for place in window)
     if fewest < MIN_IN_BIN:
-        return f"trials in a half decade: {fewest}, not {MIN_IN_BIN}"
+        return no_sensitivity(f"a half decade has {fewest} trials, not {MIN_IN_BIN}")
     values = np.array([expected_best_of_k(members[place], fewest) for place in window])
-    return RateSensitivity(
+    tolerance = tolerance_of(values, delta, BIN_DECADES)
+    return RateRobustness(
         sensitivity=sensitivity_of(values, floor),
-        tolerance_decades=tolerance_of(values, delta, BIN_DECADES),
+        tolerance_decades=None if math.isnan(tolerance) else tolerance,
         best_of=fewest,
-        low=10.0 ** (best * BIN_DECADES),
+        note="",
     )
 
 
+def no_sensitivity(note: str) -> RateRobustness:
+    """A missing sensitivity, with its reason."""
+    return RateRobustness(sensitivity=None, tolerance_decades=None, best_of=None, note=note)
+
+
 def best_by_half_decade(rates: Scores, scores: Scores) -> Mapping[int, float]:
-    """Expected best of three trials of each half decade that has as many, by `half_decade`.
+    """Expected best of three trials, by `half_decade`, of each half decade with enough trials.
 
     Args:
         rates: Learning rates [n].
@@ -118,7 +111,7 @@ def half_decade(rate: float) -> int:
 
 
 def sensitivity_of(values: Scores, floor: float = -math.inf) -> float:
-    """Mean shortfall of `values` [B] from the best one, none counted as below `floor`.
+    """Mean shortfall of `values` [B] from the best value, where none counts as below `floor`.
 
     Source: Wortsman et al. 2023, section 2.2, for losses `-values` and a loss `-floor` at
     initialization, on a grid that is even in the logarithm of the learning rate.
@@ -128,7 +121,7 @@ def sensitivity_of(values: Scores, floor: float = -math.inf) -> float:
 
 
 def tolerance_of(values: Scores, delta: float, bin_decades: float) -> float:
-    """Decades of learning rate at which `values` [B] are within `delta` of the best one."""
+    """Decades of learning rate at which `values` [B] are within `delta` of the best value."""
     if math.isnan(delta):
         return math.nan
     return bin_decades * int(np.count_nonzero(values >= np.max(values) - delta))

@@ -12,7 +12,6 @@ from bakeoff.analysis.confirmation import ConfirmedRuns
 from bakeoff.analysis.statistics import (
     UNKNOWN,
     Difference,
-    Interval,
     Scores,
     detectable_difference,
     detectable_unpaired_difference,
@@ -36,7 +35,7 @@ SHOWN: frozenset[Status] = frozenset({"better", "clearly_better"})
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """What two arms scored: higher is better, seed by seed where the seeds are paired."""
+    """Scores of two arms, signed so that higher is better; in the order of seeds where paired."""
 
     a: Scores
     """[K], or [K_a] where unpaired."""
@@ -48,7 +47,7 @@ class Sample:
 
     @property
     def num_seeds(self) -> int:
-        """Seeds on which both arms were run; unpaired, those of the arm with fewer."""
+        """Seeds on which both arms were run; where unpaired, the seeds of the arm with fewer."""
         return min(len(self.a), len(self.b))
 
     @property
@@ -58,7 +57,7 @@ class Sample:
 
     @property
     def mean_without_diverged(self) -> float:
-        """Mean difference over what is left without diverged runs; NaN if nothing is."""
+        """Mean difference without diverged runs (paired: without their seeds); NaN without any."""
         if self.paired:
             kept = ~(self.a_diverged | self.b_diverged)
             a, b = self.a[kept], self.b[kept]
@@ -69,21 +68,21 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pair:
-    """A pair of arms: what they scored and what follows from it."""
+    """A pair of arms: their scores and the result of comparing them."""
 
     sample: Sample
     result: PairResult
 
     @property
     def winner(self) -> str | None:
-        """The arm that was shown to be better, if one was."""
+        """The arm that was shown to be better; None if neither was."""
         if self.result.status not in SHOWN:
             return None
         return self.result.a if self.result.mean > 0 else self.result.b
 
     @property
     def loser(self) -> str | None:
-        """The arm that was shown to be worse, if one was."""
+        """The arm that was shown to be worse; None if neither was."""
         if self.winner is None:
             return None
         return self.result.b if self.winner == self.result.a else self.result.a
@@ -104,7 +103,7 @@ def compare_pairs(
 ) -> tuple[Pair, ...]:
     """All pairs of `arms`, in order; p values and intervals hold for all pairs together.
 
-    Pairs with an arm that was not confirmed count among the m pairs. Sentences are left empty.
+    Pairs with an arm that was not confirmed count among the m pairs. Sentences stay empty.
 
     Args:
         arms: Every arm of the study, in the order of the report.
@@ -123,21 +122,23 @@ def compare_pairs(
     p_holm = holm(np.array([result.p for result in results]))
     equality_holm = holm(np.array([result.equality_p for result in results]))
     needed = math.inf if blocked else min_confirmation_seeds(len(arms))
-    return tuple(
-        _with_status(
-            sample,
-            replace(result, p_holm=float(p), equality_p=float(equality)),
-            delta=delta,
+    pairs = []
+    adjusted = zip(samples.values(), results, p_holm, equality_holm, strict=True)
+    for sample, unadjusted, p, equality in adjusted:
+        result = replace(unadjusted, p_holm=float(p), equality_p=float(equality))
+        status = decide_status(
+            result=result,
+            num_seeds=sample.num_seeds,
             needed=needed,
+            delta=delta,
+            diverged=sample.diverged,
         )
-        for sample, result, p, equality in zip(
-            samples.values(), results, p_holm, equality_holm, strict=True
-        )
-    )
+        pairs.append(Pair(sample=sample, result=replace(result, status=status)))
+    return tuple(pairs)
 
 
 def collect_sample(a: ConfirmedRuns | None, b: ConfirmedRuns | None, sign: int) -> Sample:
-    """Scores of two arms on their common seeds; on all of their seeds where none is common."""
+    """Scores of two arms on their common seeds, or on all of their seeds where none is common."""
     if a is None or b is None:
         nothing, nobody = np.empty(0), np.empty(0, dtype=bool)
         return Sample(a=nothing, b=nothing, a_diverged=nobody, b_diverged=nobody, paired=True)
@@ -158,8 +159,8 @@ def leading_group(
 ) -> tuple[str, ...]:
     """Arms with enough confirmation runs that no other arm was shown to beat, in `ranked` order.
 
-    Empty if no pair could be compared, or if arms beat each other in a circle, which needs other
-    seeds in each pair.
+    Empty if no pair could be compared, or if arms beat each other in a circle, which can only
+    happen if the pairs have different seeds.
 
     Source: Bouthillier et al. 2021, section 6 (highlight all procedures within the bounds).
     """
@@ -175,8 +176,8 @@ def decide_status(
 ) -> Status:
     """The status of a pair whose p values are adjusted.
 
-    Where a run diverged, Student's t does not hold: an arm is then better if the sign-flip test
-    and the interval of its win share both say so, and nothing is said of the size.
+    Where a run diverged, Student's t does not hold. An arm is then better if the sign-flip test
+    and the interval of its win share both say so, and nothing is said about the size.
 
     Source: Bouthillier et al. 2021, section 4 (win share); Schuirmann 1987 (equality).
     """
@@ -192,65 +193,41 @@ def decide_status(
     return "practically_equal" if result.equality_p < ALPHA else "no_difference_shown"
 
 
-def _with_status(sample: Sample, result: PairResult, *, delta: float, needed: float) -> Pair:
-    status = decide_status(
-        result=result,
-        num_seeds=sample.num_seeds,
-        needed=needed,
-        delta=delta,
-        diverged=sample.diverged,
-    )
-    return Pair(sample=sample, result=replace(result, status=status))
-
-
 def _measure(a: str, b: str, sample: Sample, num_arms: int, delta: float) -> PairResult:
-    """All numbers of a pair, p values still unadjusted."""
+    """All numbers of a pair; its p values are not yet adjusted."""
     alpha = ALPHA / num_pairs_of(num_arms)
-    difference = _difference(sample, 1 - alpha)
-    by_t = not sample.diverged
-    wins, win_ci = _wins(sample)
+    one, other, num = sample.a, sample.b, sample.num_seeds
+    difference = Difference(mean=math.nan, sd=math.nan, ci=UNKNOWN, p=math.nan)
+    wins, win_ci, detectable, equality = math.nan, UNKNOWN, math.nan, math.nan
+    needed = None
+    if num and sample.paired:
+        difference = paired_difference(one, other, 1 - alpha)
+        wins = win_share(one, other)
+        win_ci = wilson_interval(wins, num)
+        detectable = detectable_difference(difference.sd, num, alpha)
+        least = min_confirmation_seeds(num_arms)
+        needed = seeds_to_decide(difference.mean, difference.sd, alpha, least)
+    elif num:
+        difference = unpaired_difference(one, other, 1 - alpha)
+        wins = win_share(one[:, None], other[None, :])  # over all pairs of runs
+        detectable = detectable_unpaired_difference(difference.sd, len(one), len(other), alpha)
+    if sample.diverged:  # Student's t does not hold
+        difference, detectable, needed = replace(difference, ci=UNKNOWN), math.nan, None
+    else:
+        equality = equality_p(one, other, delta, paired=sample.paired)
     return PairResult(
         a=a,
         b=b,
-        num_pairs=sample.num_seeds if sample.paired else 0,
+        num_pairs=num if sample.paired else 0,
         status="not_enough_data",
         mean=difference.mean,
-        ci=difference.ci if by_t else UNKNOWN,
+        ci=difference.ci,
         p=difference.p,
         p_holm=math.nan,
         win_share=wins,
         win_ci=win_ci,
-        detectable=_detectable(sample, difference.sd, alpha) if by_t else math.nan,
-        equality_p=(
-            equality_p(sample.a, sample.b, delta, paired=sample.paired) if by_t else math.nan
-        ),
+        detectable=detectable,
+        equality_p=equality,
         sentence="",
-        seeds_to_decide=(
-            seeds_to_decide(difference.mean, difference.sd, alpha, min_confirmation_seeds(num_arms))
-            if by_t and sample.paired
-            else None
-        ),
+        seeds_to_decide=needed,
     )
-
-
-def _difference(sample: Sample, level: float) -> Difference:
-    if not sample.num_seeds:
-        return Difference(mean=math.nan, sd=math.nan, ci=UNKNOWN, p=math.nan)
-    compute = paired_difference if sample.paired else unpaired_difference
-    return compute(sample.a, sample.b, level)
-
-
-def _wins(sample: Sample) -> tuple[float, Interval]:
-    """Win share and its interval; unpaired, the share of all pairs of runs, without interval."""
-    if not sample.num_seeds:
-        return math.nan, UNKNOWN
-    if sample.paired:
-        share = win_share(sample.a, sample.b)
-        return share, wilson_interval(share, sample.num_seeds)
-    return win_share(sample.a[:, None], sample.b[None, :]), UNKNOWN
-
-
-def _detectable(sample: Sample, sd: float, alpha: float) -> float:
-    if sample.paired:
-        return detectable_difference(sd, sample.num_seeds, alpha)
-    return detectable_unpaired_difference(sd, len(sample.a), len(sample.b), alpha)

@@ -1,4 +1,4 @@
-"""Statistics across workloads: ranks of arms, their test, and profiles of time to target.
+"""Statistics across workloads: ranks of arms, the test of the ranks, profiles of time to target.
 
 Axes: W workloads, M arms. Scores are given so that higher is better.
 """
@@ -15,7 +15,7 @@ from bakeoff.significance import ALPHA
 PROFILE_END = 4.0
 """Ratios of time above this count as not reached (AlgoPerf)."""
 FEWEST_FOR_FRIEDMAN = 3
-"""Arms; two are compared by Wilcoxon's signed-rank test."""
+"""Fewest arms; two are compared by Wilcoxon's signed-rank test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RankTest:
     statistic: float
     p: float
     critical_difference: float
-    """Difference of two mean ranks that is shown at 5 %, over all pairs; infinite for two arms."""
+    """Difference of two mean ranks that is shown at 5 % over all pairs; infinite for two arms."""
 
 
 def ranks_of(scores: Scores) -> Scores:
@@ -46,31 +46,25 @@ def rank_test(scores: Scores) -> RankTest:
     Source: Demsar 2006, sections 3.1.3 and 3.2.2.
     """
     num_workloads, num_arms = scores.shape
+    statistic, p = 0.0, 1.0
     if num_arms < FEWEST_FOR_FRIEDMAN:
+        method, apart = "Wilcoxon signed-rank", math.inf
         a, b = scores.T
-        if np.array_equal(a, b):
-            return _test("Wilcoxon signed-rank", 0.0, 1.0, math.inf)
-        signed = stats.wilcoxon(a, b, zero_method="zsplit")
-        return _test(
-            "Wilcoxon signed-rank", float(signed.statistic), float(signed.pvalue), math.inf
-        )
-    apart = critical_difference(num_arms, num_workloads)
-    if np.ptp(scores, axis=1).max() == 0:
-        return _test("Friedman", 0.0, 1.0, apart)
-    found = stats.friedmanchisquare(*scores.T)
-    return _test("Friedman", float(found.statistic), float(found.pvalue), apart)
-
-
-def _test(method: str, statistic: float, p: float, apart: float) -> RankTest:
+        if not np.array_equal(a, b):
+            statistic, p = map(float, stats.wilcoxon(a, b, zero_method="zsplit"))
+    else:
+        method, apart = "Friedman", critical_difference(num_arms, num_workloads)
+        if np.ptp(scores, axis=1).max() > 0:
+            statistic, p = map(float, stats.friedmanchisquare(*scores.T))
     return RankTest(method=method, statistic=statistic, p=p, critical_difference=apart)
 
 
-def critical_difference(num_arms: int, num_workloads: int, alpha: float = ALPHA) -> float:
+def critical_difference(num_arms: int, num_workloads: int) -> float:
     """Nemenyi's critical difference of mean ranks.
 
     Source: Demsar 2006, section 3.2.2: the studentized range quantile over the square root of two.
     """
-    quantile = float(stats.studentized_range.ppf(1 - alpha, num_arms, np.inf)) / math.sqrt(2)
+    quantile = float(stats.studentized_range.ppf(1 - ALPHA, num_arms, np.inf)) / math.sqrt(2)
     return quantile * _standard_error(num_arms, num_workloads)
 
 
@@ -85,9 +79,10 @@ def _standard_error(num_arms: int, num_workloads: int) -> float:
 
 
 def time_ratios(times: Scores) -> Scores:
-    """Each time over the best one of its workload [W, M]; infinite where a target is not reached.
+    """Each time divided by the best time of its workload [W, M].
 
-    Infinite for all where nobody reaches it; missing times (NaN) count as not reached.
+    Infinite where an arm does not reach the target, and so for all arms of a workload where none
+    does. Missing times (NaN) count as not reached.
     """
     known = np.where(np.isnan(times), np.inf, times)
     best = known.min(axis=1, keepdims=True)

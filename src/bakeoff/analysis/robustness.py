@@ -1,19 +1,22 @@
-"""What a careless choice costs: near-best share, divergence, learning-rate sensitivity (T6)."""
+"""What a careless choice costs: share near the best, divergence, sensitivity to the learning rate.
+
+The report shows it as table T6.
+"""
 
 import math
 
 import numpy as np
 
 from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.analysis.confirmation import finite_or_nan
+from bakeoff.analysis.confirmation import finite_values
 from bakeoff.analysis.draws import Draws, random_draws
 from bakeoff.analysis.learning_rate import (
-    RateSensitivity,
     learning_rate_of,
     learning_rate_parameter,
+    no_sensitivity,
     rate_sensitivity,
 )
-from bakeoff.analysis.statistics import wilson_interval
+from bakeoff.analysis.statistics import ROUNDING, wilson_interval
 from bakeoff.analysis.tuning import trials_for_success
 from bakeoff.ranges import FloatRange, IntRange
 from bakeoff.records import ArmSummary, NearBest, RateRobustness, Robustness, Share, StudyRecord
@@ -28,7 +31,7 @@ def robustness_of(
         record: The study.
         summary: The arm.
         delta: Smallest difference that matters; NaN leaves near-best shares unknown.
-        best: Best confirmed validation mean of all arms; None without confirmation.
+        best: Best confirmed validation mean of all arms; None if no arm was confirmed.
     """
     draws = random_draws(record, summary.arm)
     own = summary.confirmed.validation_mean if summary.confirmed else summary.search_best
@@ -42,18 +45,16 @@ def robustness_of(
 
 
 def best_validation_mean(record: StudyRecord, arms: tuple[ArmSummary, ...]) -> float | None:
-    """The best confirmed validation mean of all arms; None without one."""
+    """The best confirmed validation mean of all arms; None if no arm has one."""
     sign = record.objective.sign
-    means = [sign * arm.confirmed.validation_mean for arm in arms if arm.confirmed]
-    finite = [mean for mean in means if math.isfinite(mean)]
-    return sign * max(finite) if finite else None
+    means = finite_values(arm.confirmed.validation_mean for arm in arms if arm.confirmed)
+    return sign * max(sign * mean for mean in means) if means else None
 
 
 def untrained_score(record: StudyRecord) -> float:
-    """Score of an untrained model, as diverged trials have it; NaN if none diverged."""
-    scores = [finite_or_nan(trial.score) for trial in record.trials if trial.outcome == "diverged"]
-    finite = [score for score in scores if np.isfinite(score)]
-    return float(np.median(finite)) if finite else math.nan
+    """Median score of the diverged trials, which is that of an untrained model; NaN without any."""
+    scores = finite_values(t.score for t in record.trials if t.outcome == "diverged")
+    return float(np.median(scores)) if scores else math.nan
 
 
 def _near_best(
@@ -63,7 +64,7 @@ def _near_best(
         return None
     least = record.objective.sign * reference - delta
     # scores are decimal fractions: 0.91 - 0.01 must reach 0.90
-    least -= 1e-12 * abs(least)
+    least -= ROUNDING * abs(least)
     share = _share(
         int(np.count_nonzero(draws.scores >= least)),
         int(np.count_nonzero(draws.upper >= least)),
@@ -79,7 +80,7 @@ def _near_best(
 
 def _share(at_least: int, at_most: int, of: int) -> Share:
     """Interval from the lower side of the smaller share to the upper side of the larger one."""
-    # none and all give an end of exactly 0 and 1, which rounding would miss
+    # the ends for "none" and "all" are exactly 0 and 1; rounding would miss them
     low = wilson_interval(at_least / of, of)[0] if at_least else 0.0
     high = wilson_interval(at_most / of, of)[1] if at_most < of else 1.0
     return Share(at_least=at_least, at_most=at_most, of=of, ci=(low, high))
@@ -87,24 +88,12 @@ def _share(at_least: int, at_most: int, of: int) -> Share:
 
 def _rate_robustness(draws: Draws, record: StudyRecord, delta: float) -> RateRobustness:
     """Sensitivity from the arm's random trials with a learning rate, or why there is none."""
-    found = _sensitivity(draws, record, delta)
-    if isinstance(found, str):
-        return RateRobustness(sensitivity=None, tolerance_decades=None, best_of=None, note=found)
-    return RateRobustness(
-        sensitivity=found.sensitivity,
-        tolerance_decades=None if math.isnan(found.tolerance_decades) else found.tolerance_decades,
-        best_of=found.best_of,
-        note="",
-    )
-
-
-def _sensitivity(draws: Draws, record: StudyRecord, delta: float) -> RateSensitivity | str:
     rates = [learning_rate_of(trial) for trial in draws.trials]
     bounds = _rate_bounds(record, draws.arm)
     if bounds is None or not rates or None in rates:
-        return "none was searched"
+        return no_sensitivity("no learning rate was searched")
     if not draws.is_known.all():
-        return "open: trials were pruned"
+        return no_sensitivity("unknown, because trials were pruned")
     untrained = untrained_score(record)
     return rate_sensitivity(
         np.array(rates, dtype=float),

@@ -1,7 +1,7 @@
 """The sentence on a pair of arms: a template chosen by its status.
 
 No sentence says more than its status: "is better" needs a test corrected for all pairs, "equal"
-needs an equivalence test, everything else is "no difference shown".
+needs an equivalence test, and everything else is "no difference was shown".
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,16 @@ from bakeoff.analysis.wording import (
     percent,
     two_digits,
 )
-from bakeoff.records import Flag, StudyRecord
-from bakeoff.significance import ALPHA
+from bakeoff.records import Flag
+from bakeoff.significance import ALPHA, CONFIDENCE_TEXT
 
 CORES = {
     "not_enough_data": (
-        "Not enough confirmation runs to compare {a} and {b} (have {have}, need {need})."
+        "There are not enough confirmation runs to compare {a} and {b} (have {have}, need {need})."
     ),
-    "shared_sampler": "No verdict on {a} and {b}: one sampler proposed for all arms (W01).",
+    "shared_sampler": (
+        "No verdict on {a} and {b}: one sampler proposed the trials of all arms (W01)."
+    ),
     "test_set_read": "No verdict on {a} and {b}: the test set was read before confirmation (W06).",
     "clearly_better": "{a} {is_better} than {b} by at least {delta}",
     "better": (
@@ -42,25 +44,23 @@ CORES = {
     ),
     "practically_equal": "{a} and {b} are equal to within {delta}",
     "no_difference_shown": (
-        "No difference shown between {a} and {b}; with these {num_seeds} seeds a difference of "
+        "No difference was shown between {a} and {b}; with these {have} seeds a difference of "
         "about {detectable} would usually have been detected"
     ),
-    "no_difference_shown_at_all": "No difference shown between {a} and {b}",
+    "no_difference_shown_at_all": "No difference was shown between {a} and {b}",
 }
 """What is said of a pair; `a` is the arm that is ahead."""
 
-EVIDENCE = {
-    "by_t": (
-        ": mean gain of {a} over {b} in test {metric} {mean}, {level} CI {ci}, {seeds}, Holm {p}; "
-        "{scope}."
-    ),
-    "by_signs": (
-        ": {a} was ahead on {wins} of {seeds} in test {metric}, 95 % CI of the share {win_ci}, "
-        "Holm {p}; {diverged} (scored as an untrained model); mean gain {mean} with these runs, "
-        "{mean_without} without; {scope}."
-    ),
-}
-"""The numbers behind it: Student's t, or only the signs where a run diverged."""
+EVIDENCE_BY_T = (
+    ": the mean gain of {a} over {b} in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm "
+    "{p}); {scope}."
+)
+EVIDENCE_BY_SIGNS = (
+    ": {a} was ahead on {wins} of {seeds} in test {metric} ({confidence} CI of the share {win_ci}, "
+    "Holm {p}); {diverged} (scored as an untrained model); the mean gain is {mean} with these runs "
+    "and {mean_without} without them; {scope}."
+)
+"""The numbers behind it where a run diverged, because Student's t does not hold there."""
 
 
 def describe_pair(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
@@ -69,79 +69,45 @@ def describe_pair(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
     return " ".join([pair_sentence(pair, findings, flags), *map(provisional_reason, reasons)])
 
 
-def pair_sentence(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
-    """The sentence on a pair without the text of its flags; the arm that is ahead comes first."""
-    words = {
-        **_claim_words(pair, findings, flags),
-        **_evidence_words(pair),
-        "level": percent(1 - ALPHA / num_pairs_of(len(findings.arms))),
-        "metric": metric_phrase(findings.record.objective),
-        "scope": findings.scope,
-    }
-    template = CORES[_core_key(pair, findings)]
-    if pair.result.status != "not_enough_data":
-        template += EVIDENCE["by_signs" if pair.sample.diverged else "by_t"]
-    return template.format_map(words)
-
-
 def provisional_reason(flag: Flag) -> str:
     """Why a claim is provisional, and what to do."""
-    return f"Provisional because of {flag.id}: {flag.detail} {flag.advice}"
+    return f"This is provisional because of {flag.id}: {flag.detail} {flag.advice}"
 
 
-def _core_key(pair: Pair, findings: Findings) -> str:
-    status = pair.result.status
-    if status == "not_enough_data":
-        return findings.blocked_by or status
-    if pair.winner is not None:
-        return _winning_core_key(pair, findings.record)
-    if status == "no_difference_shown" and not pair.result.detectable > 0:
-        return "no_difference_shown_at_all"
-    return status
-
-
-def _winning_core_key(pair: Pair, record: StudyRecord) -> str:
-    contains = {arm.name: arm.contains for arm in record.arms}
-    if pair.winner in contains[str(pair.loser)]:
-        return "under_tuned"
-    if pair.sample.diverged:
-        return "better_without_interval"
-    is_small = pair.result.status == "better" and pair.result.equality_p < ALPHA
-    return "better_by_less" if is_small else pair.result.status
-
-
-def _ahead(pair: Pair) -> int:
-    """+1 where the first arm of the pair is ahead (or neither is), -1 where the second is."""
-    return -1 if pair.result.mean < 0 else 1
-
-
-def _claim_words(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> dict[str, str]:
-    a, b = pair.names[:: _ahead(pair)]
-    low, high = sorted(_ahead(pair) * bound for bound in pair.result.ci)
+def pair_sentence(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
+    """The sentence on a pair without the text of its flags; the arm that is ahead comes first."""
+    sample, result = pair.sample, pair.result
+    sign = -1 if result.mean < 0 else 1
+    a, b = pair.names[::sign]
+    low, high = sorted(sign * bound for bound in result.ci)
     half_width = (high - low) / 2
-    provisional = flags_on(flags, "provisional", pair.names)
-    return {
+    share, win_ci = result.win_share, result.win_ci
+    if sign < 0:
+        share, win_ci = 1 - share, (1 - win_ci[1], 1 - win_ci[0])
+    diverged = [
+        f"{arm} diverged in {mask.sum()} of {len(mask)}"
+        for arm, mask in zip(pair.names, (sample.a_diverged, sample.b_diverged), strict=True)
+        if mask.any()
+    ]
+    words = {
         "a": a,
         "b": b,
-        "is_better": "provisionally looks better" if provisional else "is better",
+        "is_better": (
+            "provisionally looks better"
+            if flags_on(flags, "provisional", pair.names)
+            else "is better"
+        ),
         "delta": two_digits(findings.delta),
         "low": number(low, half_width),
         "high": number(high, half_width),
-        "detectable": two_digits(pair.result.detectable),
-        "num_seeds": str(pair.sample.num_seeds),
-        "have": str(pair.sample.num_seeds),
-        "need": str(findings.min_seeds),
-    }
-
-
-def _evidence_words(pair: Pair) -> dict[str, str]:
-    sample, result, sign = pair.sample, pair.result, _ahead(pair)
-    low, high = sorted(sign * bound for bound in result.ci)
-    share = result.win_share if sign > 0 else 1 - result.win_share
-    win_ci = result.win_ci if sign > 0 else (1 - result.win_ci[1], 1 - result.win_ci[0])
-    counts = zip(pair.names, (sample.a_diverged, sample.b_diverged), strict=True)
-    return {
-        "mean": number(sign * result.mean, (high - low) / 2),
+        "detectable": two_digits(result.detectable),
+        "have": sample.num_seeds,
+        "need": findings.min_seeds,
+        "level": percent(1 - ALPHA / num_pairs_of(len(findings.arms))),
+        "confidence": CONFIDENCE_TEXT,
+        "metric": metric_phrase(findings.record.objective),
+        "scope": findings.scope,
+        "mean": number(sign * result.mean, half_width),
         "mean_without": number(sign * sample.mean_without_diverged),
         "ci": interval((low, high)),
         "p": p_value(result.p_holm),
@@ -152,7 +118,25 @@ def _evidence_words(pair: Pair) -> dict[str, str]:
         ),
         "wins": f"{share * sample.num_seeds:.3g}",
         "win_ci": interval(win_ci),
-        "diverged": join(
-            [f"{arm} diverged in {mask.sum()} of {len(mask)}" for arm, mask in counts if mask.any()]
-        ),
+        "diverged": join(diverged),
     }
+    template = CORES[_core_key(pair, findings)]
+    if result.status != "not_enough_data":
+        template += EVIDENCE_BY_SIGNS if sample.diverged else EVIDENCE_BY_T
+    return template.format_map(words)
+
+
+def _core_key(pair: Pair, findings: Findings) -> str:
+    status = pair.result.status
+    if status == "not_enough_data":
+        return findings.blocked_by or status
+    if pair.winner is None:
+        is_unknown = status == "no_difference_shown" and not pair.result.detectable > 0
+        return "no_difference_shown_at_all" if is_unknown else status
+    contains = {arm.name: arm.contains for arm in findings.record.arms}
+    if pair.winner in contains[str(pair.loser)]:
+        return "under_tuned"
+    if pair.sample.diverged:
+        return "better_without_interval"
+    is_small = status == "better" and pair.result.equality_p < ALPHA
+    return "better_by_less" if is_small else status

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, stats
 
-from bakeoff.significance import ALPHA
+from bakeoff.significance import ALPHA, CONFIDENCE
 
 Scores = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -22,13 +22,13 @@ POWER = 0.8
 EXACT_SEEDS = 40
 """Up to this many seeds every sign pattern is counted (two halves of 2**20 sums)."""
 RESAMPLES = 20_000
-"""Monte Carlo permutations where counting all of them would take too long."""
+"""Monte Carlo permutations where counting every permutation would take too long."""
 MAX_SEEDS = 10_000
-"""No estimate of seeds goes beyond this: the difference is then of no practical concern."""
+"""Larger numbers of seeds are not estimated; the difference then has no practical relevance."""
 MIN_FOR_SPREAD = 2
 """A spread needs two values."""
 ROUNDING = 1e-12
-"""Relative size of differences that floating point makes out of equal numbers."""
+"""Relative size up to which differences count as rounding errors of floating point."""
 
 UNKNOWN: Interval = (math.nan, math.nan)
 UNBOUNDED: Interval = (-math.inf, math.inf)
@@ -40,10 +40,10 @@ class Difference:
 
     mean: float
     sd: float
-    """Of the paired differences; unpaired, the pooled standard deviation of one arm."""
+    """Standard deviation of the paired differences; unpaired, of one arm, pooled over both."""
     ci: Interval
     p: float
-    """Two-sided, by permutation."""
+    """Two-sided p of a permutation test."""
 
 
 def num_pairs_of(num_arms: int) -> int:
@@ -107,8 +107,8 @@ def sign_flip_p(differences: Scores) -> float:
     """Two-sided p of the test that flips the sign of each paired difference [K].
 
     Exact up to 40 seeds: the sums of all sign patterns are counted by combining the sorted sums
-    of two halves. Above, 20,000 seeded random patterns, the observed one included. 1 where all
-    differences are zero.
+    of two halves. Above 40, 20,000 seeded random patterns and the observed one are used. The result
+    is 1 where all differences are zero.
 
     Source: Fisher 1935; equals `scipy.stats.permutation_test(..., permutation_type="samples",
     n_resamples=inf)`, which needs half a second at K = 17 and doubles with each seed.
@@ -126,8 +126,8 @@ def sign_flip_p(differences: Scores) -> float:
 def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
     """Mean of `a` [K_a] minus mean of `b` [K_b] over different seeds: Welch interval, exact p.
 
-    All splits are counted up to 20,000 of them (K_a = K_b = 8), else that many seeded random
-    ones. With fewer than two scores in an arm the interval is unbounded and p is NaN.
+    Up to 20,000 splits (K_a = K_b = 8) are all counted; of more, that many seeded random splits are
+    used. With fewer than two scores in an arm the interval is unbounded and p is NaN.
 
     Raises:
         ValueError: An array is empty or holds a value that is not finite.
@@ -135,13 +135,25 @@ def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
     Source: Welch 1947 (interval); Fisher 1935 (permutation test).
     """
     _check_scores(a, b)
-    mean = float(np.mean(a) - np.mean(b))
     sd = math.sqrt((standard_deviation(a) ** 2 + standard_deviation(b) ** 2) / 2)
-    return Difference(mean=mean, sd=sd, ci=_welch_interval(a, b, level), p=_unpaired_p(a, b))
+    if min(len(a), len(b)) < MIN_FOR_SPREAD:
+        return Difference(mean=float(np.mean(a) - np.mean(b)), sd=sd, ci=UNBOUNDED, p=math.nan)
+    estimate = _unpaired_mean(a, b)
+    half_width = float(stats.t.ppf((1 + level) / 2, estimate.degrees)) * estimate.error
+    test = stats.permutation_test(
+        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
+        n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return Difference(
+        mean=estimate.mean,
+        sd=sd,
+        ci=(estimate.mean - half_width, estimate.mean + half_width),
+        p=float(test.pvalue),
+    )
 
 
 def holm(p_values: Scores) -> Scores:
-    """Holm's step-down adjusted p values [m], in the order given; NaN counts as 1, stays NaN.
+    """Holm's step-down adjusted p values [m], in the given order; NaN counts as 1 and stays NaN.
 
     Source: Holm 1979; equals `statsmodels.stats.multitest.multipletests(p, method="holm")`,
     which collects garbage in every call (60 ms).
@@ -155,10 +167,10 @@ def holm(p_values: Scores) -> Scores:
 
 
 def equality_p(a: Scores, b: Scores, delta: float, *, paired: bool = True) -> float:
-    """Value p of two one-sided t tests against a difference outside `[-delta, delta]`.
+    """P value of two one-sided t tests against a difference outside `[-delta, delta]`.
 
-    Small means practically equal. NaN where `delta` is not positive or there are fewer than two
-    scores; 0 or 1 where the differences do not vary.
+    A small value means practically equal. NaN where `delta` is not positive or there are fewer than
+    two scores; 0 or 1 where the differences do not vary.
 
     Source: Schuirmann 1987; equals `statsmodels.stats.weightstats.ttost_paired`, `ttost_ind`.
     """
@@ -180,8 +192,8 @@ def win_share(a: Scores, b: Scores) -> float:
     return float(np.mean(np.where(a == b, 0.5, a > b)))
 
 
-def wilson_interval(share: float, num: int, level: float = 0.95) -> Interval:
-    """Wilson score interval of a share observed in `num` trials; (0, 1) without any.
+def wilson_interval(share: float, num: int) -> Interval:
+    """Wilson score interval (95 %) of a share observed in `num` trials; (0, 1) without any.
 
     The number of successes need not be whole, since ties count one half.
 
@@ -190,7 +202,7 @@ def wilson_interval(share: float, num: int, level: float = 0.95) -> Interval:
     """
     if num == 0:
         return 0.0, 1.0
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     middle = (share + z**2 / (2 * num)) / (1 + z**2 / num)
     spread = z * math.sqrt(share * (1 - share) / num + z**2 / (4 * num**2)) / (1 + z**2 / num)
     return max(0.0, middle - spread), min(1.0, middle + spread)
@@ -212,7 +224,7 @@ def detectable_difference(sd: float, num_seeds: int, alpha: float) -> float:
 
 
 def detectable_unpaired_difference(sd: float, num_a: int, num_b: int, alpha: float) -> float:
-    """As `detectable_difference`, for unpaired seeds and the standard deviation of one arm.
+    """Like `detectable_difference`, for unpaired seeds and the standard deviation of one arm.
 
     Source: power of the two-sample t test, Cohen 1988.
     """
@@ -224,8 +236,8 @@ def detectable_unpaired_difference(sd: float, num_a: int, num_b: int, alpha: flo
 def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int | None:
     """Estimated paired seeds that show a mean difference of this size with probability 0.8.
 
-    An estimate from few seeds is rough: it says whether to add seeds or to give up. None where
-    there is no difference or no spread to go by, or where 10,000 would not do.
+    An estimate from few seeds is rough; it helps to decide whether to add seeds or to give up. None
+    where the difference is zero or the spread is unknown, or where 10,000 seeds are too few.
 
     Args:
         mean: Mean paired difference.
@@ -250,9 +262,9 @@ def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int 
 
 
 def pairs_for_win_share(share: float, alpha: float = ALPHA, beta: float = ALPHA) -> int:
-    """Pairs after which a true win share this far from one half is told from it, one-sided.
+    """Pairs needed to distinguish a true win share from one half, one-sided.
 
-    29 for 0.75. With fewer, a win share supports a verdict but cannot make it.
+    29 for 0.75. With fewer pairs, a win share supports a verdict but cannot decide it.
 
     Source: Noether 1987 (sample size of rank tests), as in Bouthillier et al. 2021, appendix C.3.
     """
@@ -263,8 +275,8 @@ def pairs_for_win_share(share: float, alpha: float = ALPHA, beta: float = ALPHA)
 def standard_error_of_share(share: float, num_samples: int) -> float:
     """Standard error of a mean of yes/no over `num_samples` samples: `sqrt(p (1 - p) / n)`.
 
-    A share of 0 or 1 is taken as one sample off, so that the error is never zero. NaN without
-    samples.
+    A share of 0 or 1 counts as one sample away from it, so that the error is never zero. NaN
+    without samples.
 
     Source: binomial variance; Bouthillier et al. 2021, figure 2.
     """
@@ -281,7 +293,7 @@ def _check_scores(*arrays: Scores) -> None:
 
 
 def _without_rounding(differences: Scores | np.floating, scale: float) -> Scores:
-    """Differences with zero where they are no larger than the rounding of scores of this size."""
+    """Differences, with zero where they could be rounding errors of scores of this size."""
     return np.where(np.abs(differences) <= ROUNDING * scale, 0.0, differences)
 
 
@@ -323,24 +335,6 @@ def _unpaired_mean(a: Scores, b: Scores) -> _Mean:
         return _Mean(mean=mean, error=of_a + of_b, degrees=1)
     degrees = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
     return _Mean(mean=mean, error=math.sqrt(of_a + of_b), degrees=degrees)
-
-
-def _welch_interval(a: Scores, b: Scores, level: float) -> Interval:
-    if min(len(a), len(b)) < MIN_FOR_SPREAD:
-        return UNBOUNDED
-    estimate = _unpaired_mean(a, b)
-    half_width = float(stats.t.ppf((1 + level) / 2, estimate.degrees)) * estimate.error
-    return estimate.mean - half_width, estimate.mean + half_width
-
-
-def _unpaired_p(a: Scores, b: Scores) -> float:
-    if min(len(a), len(b)) < MIN_FOR_SPREAD:
-        return math.nan
-    test = stats.permutation_test(
-        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
-        n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return float(test.pvalue)
 
 
 def _mean_difference(a: Scores, b: Scores, axis: int) -> Scores:

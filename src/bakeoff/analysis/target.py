@@ -1,4 +1,4 @@
-"""Time to target: how soon confirmation runs reach a score, and what the search for it cost."""
+"""Time to target: how soon confirmation runs reach a score, and the search cost to get there."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 
 from bakeoff.analysis.arm_summary import Runs, searched_trials
 from bakeoff.analysis.arrivals import arrival_test
-from bakeoff.analysis.confirmation import ConfirmedRuns
+from bakeoff.analysis.confirmation import ConfirmedRuns, finite_values
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.statistics import Scores, holm
 from bakeoff.analysis.tuning import expected_cost_of_success, first_reaching, median_time
@@ -17,10 +17,10 @@ from bakeoff.records import ArmSummary, StudyRecord, TimeToTarget, TrialRecord
 def target_of(record: StudyRecord, runs: Runs, leading: Sequence[str]) -> float | None:
     """The validation score whose time of arrival is reported; None without confirmation runs.
 
-    Of each arm the median over seeds of a run's best validation score is taken, so that no lucky
-    run sets the target. The target is the declared reference arm's median; without one, the worst
-    median in the leading group (of all confirmed arms if none leads), so that at least half of
-    the runs of each of them arrive.
+    Every arm is represented by the median over seeds of a run's best validation score, so that no
+    lucky run sets the target. The target is the median of the declared reference arm; without a
+    reference, the worst median in the leading group (of all confirmed arms if no arm leads), so
+    that at least half of the runs of each of these arms arrive.
 
     Source: AlgoPerf (Dahl et al. 2023), section 4 (target from the median run).
     """
@@ -28,7 +28,7 @@ def target_of(record: StudyRecord, runs: Runs, leading: Sequence[str]) -> float 
     if record.reference is not None and record.reference in runs:
         names = [record.reference]
     medians = [_median_best(runs[name], record) for name in names if name in runs]
-    finite = [median for median in medians if np.isfinite(median)]
+    finite = finite_values(medians)
     if not finite:
         return None
     return min(finite) if record.objective.sign > 0 else max(finite)
@@ -37,9 +37,9 @@ def target_of(record: StudyRecord, runs: Runs, leading: Sequence[str]) -> float 
 def with_time_to_target(
     summary: ArmSummary, record: StudyRecord, runs: ConfirmedRuns | None, target: float | None
 ) -> ArmSummary:
-    """`summary` with the time its confirmation runs need to reach `target`.
+    """`summary` with the time that its confirmation runs need to reach `target`.
 
-    Runs that diverged have not reached it. Evaluation time is not counted.
+    Runs that diverged do not reach it. Evaluation time is not counted.
     """
     if target is None or runs is None:
         return summary
@@ -68,7 +68,7 @@ def with_arrival_tests(
 ) -> tuple[Pair, ...]:
     """`pairs` with the log-rank p of their epochs to the target, Holm over all pairs.
 
-    Runs that never reached it, diverged ones among them, count as watched to the planned end.
+    Runs that never reached it, including diverged ones, are censored at the planned end.
 
     Args:
         pairs: All pairs of `arms`.
@@ -93,10 +93,10 @@ def _signed_values(run: TrialRecord, record: StudyRecord) -> Scores:
 
 
 def _median_best(confirmed: ConfirmedRuns, record: StudyRecord) -> float:
-    """Median over runs of the best validation score; NaN if no run has one."""
-    sign = record.objective.sign
-    values = [_signed_values(run, record) for run in confirmed.runs if run.outcome == "complete"]
-    bests = [sign * float(np.max(v[np.isfinite(v)])) for v in values if np.isfinite(v).any()]
+    """Median over complete runs of the best validation score; NaN if no run has one."""
+    runs = [run for run in confirmed.runs if run.outcome == "complete"]
+    values = [finite_values(_signed_values(run, record)) for run in runs]
+    bests = [record.objective.sign * max(own) for own in values if own]
     return float(np.median(bests)) if bests else float("nan")
 
 

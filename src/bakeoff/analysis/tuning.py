@@ -1,8 +1,8 @@
 """Statistics of search scores and of cost: pure functions of numpy arrays.
 
 Axes: n trials of one arm, k trials drawn from them, E evaluated epochs of one run, K runs. Scores
-are given so that higher is better. The statements on k trials hold for independent random trials
-only; whether that is so is for the caller to know.
+are given so that higher is better. Statements on k trials hold for independent random trials only,
+which the caller has to ensure.
 """
 
 import math
@@ -14,19 +14,20 @@ import numpy.typing as npt
 from scipy import integrate, stats
 
 from bakeoff.analysis.statistics import ROUNDING, Interval, Scores
+from bakeoff.significance import CONFIDENCE
 
 RESAMPLES, FEWEST_RESAMPLES = 2_000, 400
-"""Bootstrap resamples; fewer, but never fewer than the second, where there are many trials."""
+"""Bootstrap resamples; with many trials fewer are used, but at least the second number."""
 RESAMPLED_VALUES = 1_000_000
-"""Resamples times distinct scores, so that the memory needed has a bound."""
+"""Limit of resamples times distinct scores, which bounds the memory."""
 COST_ORDERS = 5_000
-"""Random orders of the trials."""
+"""Random orders of the trials over which costs are averaged."""
 
 
 def expected_best_of_k(scores: Scores, k: int) -> float:
     """Expected best score of k trials drawn without replacement from `scores` [n].
 
-    Unbiased for independent trials. Ties need no care.
+    Unbiased for independent trials, also with ties.
 
     Raises:
         ValueError: `k` is not in 1..n, or a score is not finite.
@@ -97,27 +98,27 @@ def probability_best(samples: Sequence[Scores], k: int) -> Scores:
 def median_best_of_k(scores: Scores, k: int) -> float:
     """Median of the best of k independent trials: the `0.5 ** (1 / k)` quantile of `scores` [n].
 
-    Does not depend on how badly a diverged trial is scored. `k` may be above n; it is the best
-    score then.
+    It does not depend on how badly a diverged trial is scored. If `k` is above n, it is the best
+    score.
 
     Source: Lourie, Cho and He 2024, section 2; equals `quantile_tuning_curve` of their library.
     """
     return float(np.quantile(scores, 0.5 ** (1 / k), method="inverted_cdf"))
 
 
-def median_best_interval(scores: Scores, k: int, level: float = 0.95) -> Interval:
+def median_best_interval(scores: Scores, k: int) -> Interval:
     """Exact interval of the median best of k, for one k; infinite where no trial bounds it.
 
     Bounded on both sides for k below about n / 5.
 
     Source: Thompson 1936; `scipy.stats.quantile_test`.
     """
-    found = stats.quantile_test(scores, p=0.5 ** (1 / k)).confidence_interval(level)
+    found = stats.quantile_test(scores, p=0.5 ** (1 / k)).confidence_interval(CONFIDENCE)
     low, high = np.asarray(found, dtype=np.float64).tolist()
     return -math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high
 
 
-def expected_best_interval(scores: Scores, k: int, level: float = 0.95) -> Interval:
+def expected_best_interval(scores: Scores, k: int) -> Interval:
     """Percentile bootstrap interval of the expected best of k trials of `scores` [n].
 
     Only for k <= n / 5: its coverage at a nominal 95 % is 0.90 to 0.96 there, about 0.8 at
@@ -127,10 +128,10 @@ def expected_best_interval(scores: Scores, k: int, level: float = 0.95) -> Inter
     """
     values = np.unique(_checked(scores, k))
     below, upto = _resampled(scores, values, k, seed=0)
-    return _percentiles((upto - below) @ values, level)
+    return _percentiles((upto - below) @ values)
 
 
-def probability_best_interval(a: Scores, b: Scores, k: int, level: float = 0.95) -> Interval:
+def probability_best_interval(a: Scores, b: Scores, k: int) -> Interval:
     """Percentile bootstrap interval of `probability_best_of_k`, trials resampled within each arm.
 
     Only for k <= min(n, n') / 5, where its coverage at a nominal 95 % is 0.92 to 0.95.
@@ -140,16 +141,16 @@ def probability_best_interval(a: Scores, b: Scores, k: int, level: float = 0.95)
     values = np.unique(np.concatenate((_checked(a, k), _checked(b, k))))
     below_a, upto_a = _resampled(a, values, k, seed=0)
     below_b, upto_b = _resampled(b, values, k, seed=1)
-    return _percentiles(np.sum((upto_a - below_a) * (below_b + upto_b) / 2, axis=1), level)
+    return _percentiles(np.sum((upto_a - below_a) * (below_b + upto_b) / 2, axis=1))
 
 
 def expected_best_by_cost(scores: Scores, costs: Scores, budgets: Scores) -> Scores:
     """Expected best score [B] among the trials that end within each of `budgets` [B].
 
-    The mean over 5,000 seeded random orders of the trials, run one after the other. NaN where a
-    single trial of the costliest kind would not end, since the order could then decide whether
-    there is any score, and where the budget is above the cost of all trials. With costs of 1 it
-    estimates `expected_best_of_k`.
+    The mean over 5,000 seeded random orders of the trials, run one after the other. NaN where the
+    budget is below the cost of the costliest trial, because the order would then decide whether
+    there is any score, and where it is above the cost of all trials. With costs of 1 it estimates
+    `expected_best_of_k`.
 
     Args:
         scores: Scores of independent trials [n].
@@ -169,7 +170,7 @@ def expected_best_by_cost(scores: Scores, costs: Scores, budgets: Scores) -> Sco
 
 
 def trials_for_success(share: float, probability: float = 0.95) -> float:
-    """Trials of which with this probability at least one succeeds, each doing so with `share`.
+    """Trials needed for at least one success with this probability, if each succeeds with `share`.
 
     59 for a share of 5 %. Infinite for a share of 0, 1 for a share of 1, NaN for NaN.
 
@@ -202,20 +203,20 @@ def selection_gap_constant(num_trials: int) -> float:
 
 
 def first_reaching(scores: Scores, target: float) -> int | None:
-    """Index of the first evaluated epoch in `scores` [E] at or above `target`; None if none is.
+    """Index of the first evaluated epoch in `scores` [E] at or above `target`; None without one.
 
-    An epoch whose score is NaN has not reached it.
+    An epoch whose score is NaN does not reach it.
     """
     reached = np.flatnonzero(scores >= target)
     return int(reached[0]) if len(reached) else None
 
 
 def median_time(times: Scores) -> float:
-    """Median of `times` [K], of which the censored ones are infinite; NaN without runs.
+    """Median of `times` [K], where censored times are infinite; NaN without runs.
 
-    The smallest time by which half of the runs had arrived; infinite if fewer than half did.
+    The smallest time by which half of the runs had arrived; infinite if fewer than half arrived.
 
-    Source: median of the Kaplan-Meier estimate, all censoring being at the planned end.
+    Source: median of the Kaplan-Meier estimate, where all censoring is at the planned end.
     """
     if len(times) == 0:
         return math.nan
@@ -269,12 +270,12 @@ def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Score
 
 @lru_cache(maxsize=2)
 def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np.int32]:
-    """Trials of each resample at or below each value [R, V]; kept, since no k changes them.
+    """Trials of each resample at or below each value [R, V]; cached, since they do not depend on k.
 
     Args:
         scores: Bytes of an array of floats [n].
         values: Bytes of a sorted array of floats [V] that holds every score.
-        seed: Of the resamples.
+        seed: Seed of the resamples.
     """
     own, sorted_values = np.frombuffer(scores), np.frombuffer(values)
     num_values = len(sorted_values)
@@ -288,6 +289,6 @@ def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np
     return counts
 
 
-def _percentiles(values: Scores, level: float) -> Interval:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def _percentiles(values: Scores) -> Interval:
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -1,10 +1,10 @@
-"""How numbers, names and the scope of a claim are put into words."""
+"""How reports write numbers, names, budgets and the scope of a claim."""
 
 import math
 from collections.abc import Sequence
 
-from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.records import CHARGED_OUTCOMES, Budget, MetricInfo, StudyRecord
+from bakeoff.analysis.arm_summary import charged_trials, searched_trials
+from bakeoff.records import Budget, MetricInfo, StudyRecord
 
 SAMPLER_TITLES = {
     "random": "random",
@@ -24,7 +24,7 @@ SCOPE = "for this model, data, search space and budget"
 def number(value: float, half_width: float = math.nan) -> str:
     """`value` rounded to two significant digits of the half-width of its interval.
 
-    Four significant digits of its own where the interval is unknown, unbounded or of width zero.
+    Where the interval is unknown, unbounded or of width zero, `value` has four significant digits.
     """
     if not math.isfinite(value):
         return {math.inf: "infinite", -math.inf: "-infinite"}.get(value, "unknown")
@@ -35,19 +35,19 @@ def number(value: float, half_width: float = math.nan) -> str:
 
 
 def two_digits(value: float) -> str:
-    """`value` to two significant digits, without an exponent where it is readable so."""
+    """`value` with two significant digits, without an exponent unless it is very small."""
     return number(value, abs(value))
 
 
-def interval(bounds: tuple[float, float], half_width: float = math.nan) -> str:
-    """An interval as `[low, high]`, rounded by its own half-width unless another is given."""
+def interval(bounds: tuple[float, float]) -> str:
+    """An interval as `[low, high]`, rounded by its own half-width."""
     low, high = bounds
-    width = (high - low) / 2 if math.isnan(half_width) else half_width
-    return f"[{number(low, width)}, {number(high, width)}]"
+    half_width = (high - low) / 2
+    return f"[{number(low, half_width)}, {number(high, half_width)}]"
 
 
 def p_value(p: float) -> str:
-    """A p value as `p = 0.012` or `p < 0.001`."""
+    """A p value, as in `p = 0.012` or `p < 0.001`."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004 - usual in print
 
 
@@ -64,7 +64,7 @@ def join(names: Sequence[str]) -> str:
 
 
 def metric_name(objective: MetricInfo) -> str:
-    """The metric's name as it stands in a sentence."""
+    """The metric's name as sentences and figures write it."""
     return objective.name.replace("_", " ")
 
 
@@ -76,7 +76,7 @@ def metric_phrase(objective: MetricInfo) -> str:
 
 
 def count_range(counts: Sequence[int]) -> str:
-    """`12` where all counts agree, else `9 to 12`."""
+    """`12` where all counts agree, otherwise `9 to 12`."""
     low, high = min(counts, default=0), max(counts, default=0)
     return str(low) if low == high else f"{low} to {high}"
 
@@ -88,39 +88,32 @@ def plural(count: int, noun: str) -> str:
 
 def search_phrase(record: StudyRecord) -> str:
     """How configurations were found: `pruned TPE search (12 trials per arm)`."""
-    pruned = any(
-        trial.outcome == "pruned"
-        for arm in record.arms
-        for trial in searched_trials(record, arm.name)
-    )
-    sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
+    searched = [trial for arm in record.arms for trial in searched_trials(record, arm.name)]
+    pruned = "pruned " if any(trial.outcome == "pruned" for trial in searched) else ""
     per_arm = trials_per_arm(record)
     noun = "trial" if per_arm == "1" else "trials"
-    return f"{'pruned ' if pruned else ''}{sampler} search ({per_arm} {noun} per arm)"
+    sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
+    return f"{pruned}{sampler} search ({per_arm} {noun} per arm)"
 
 
 def trials_per_arm(record: StudyRecord) -> str:
-    """Trials charged to each arm: `12`, or `9 to 54` where arms differ."""
-    return count_range(
-        [
-            sum(trial.outcome in CHARGED_OUTCOMES for trial in searched_trials(record, arm.name))
-            for arm in record.arms
-        ]
-    )
+    """Trials that count towards each arm's budget: `12`, or `9 to 54` where arms differ."""
+    return count_range([len(charged_trials(record, arm.name)) for arm in record.arms])
 
 
 def promised(budget: Budget) -> str:
-    """What every arm may spend: `20 trials`, `20 trials or 400 epochs, whichever comes first`."""
-    parts = [
-        None if budget.trials is None else plural(budget.trials, "trial"),
-        None if budget.epochs is None else plural(budget.epochs, "epoch"),
-        None if budget.seconds is None else f"{budget.seconds:,.0f} seconds of a worker",
-    ]
-    named = [part for part in parts if part is not None]
-    return " or ".join(named) + (", whichever comes first" if len(named) > 1 else "")
+    """An arm's budget: `20 trials`, `20 trials or 400 epochs, whichever comes first`."""
+    parts = []
+    if budget.trials is not None:
+        parts.append(plural(budget.trials, "trial"))
+    if budget.epochs is not None:
+        parts.append(plural(budget.epochs, "epoch"))
+    if budget.seconds is not None:
+        parts.append(f"{budget.seconds:,.0f} seconds of a worker")
+    return " or ".join(parts) + (", whichever comes first" if len(parts) > 1 else "")
 
 
 def scope_of(record: StudyRecord) -> str:
-    """What a claim holds for: planned epochs, the search, and the words that end every claim."""
+    """What a claim holds for: the planned epochs, the search, and the end of every claim."""
     runs = f"{record.epochs}-epoch runs" if record.epochs else "runs"
     return f"{runs} of configurations found by {search_phrase(record)}, {SCOPE}"

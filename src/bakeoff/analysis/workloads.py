@@ -1,4 +1,4 @@
-"""Several studies of the same arms: does it hold across workloads (level L3)?"""
+"""Several studies of the same arms: does a difference hold across workloads (level L3)?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,20 @@ from bakeoff.analysis.ranks import (
 )
 from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.wording import join, number, p_value, plural
-from bakeoff.records import ArmSummary, Comparison
+from bakeoff.records import Comparison
 from bakeoff.significance import ALPHA
 
 MIN_WORKLOADS = 6
-"""Fewer have too little power for a test across workloads, so that none is made."""
+"""With fewer workloads a test has too little power, so no test is made."""
 MIN_PROFILED = 3
-"""Fewer make no performance profile."""
+"""With fewer workloads no performance profile is drawn."""
 
-
-CHOSEN = "Every claim is about these workloads: they were chosen, not drawn from all there are."
+CHOSEN = (
+    "Every claim is about these workloads, which were chosen and not drawn from all workloads there"
+    " are."
+)
 MEANS_ONLY = (
-    "A rank takes the confirmed mean as it is, whether or not its difference was shown within the"
+    "A rank uses the confirmed mean as it is, whether or not its difference was shown within the"
     " workload."
 )
 
@@ -60,12 +62,12 @@ class PairAcross:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AcrossWorkloads:
-    """What several studies say together. Axes: W workloads that count, M arms common to all."""
+    """The comparison across studies. Axes: W workloads that count, M arms that all have."""
 
     comparisons: tuple[Comparison, ...]
-    """All that were given."""
+    """All given studies."""
     arm_names: tuple[str, ...]
-    """Arms common to all studies, in the first one's order."""
+    """Arms that all studies have, in the order of the first study."""
     counted: tuple[Comparison, ...]
     """Those in which every common arm was confirmed often enough for a verdict."""
     scores: Scores
@@ -85,21 +87,28 @@ class AcrossWorkloads:
 
 
 def compare_workloads(comparisons: Sequence[Comparison]) -> AcrossWorkloads:
-    """Rank the arms that all studies have in common, and test the ranks from six workloads on.
+    """Rank the arms that all studies have, and test the ranks if six or more workloads count.
 
-    A study counts if all common arms were confirmed on enough seeds for a verdict; its workload is
-    its model and data, so each should differ. What does not count is named in the notes.
+    A study counts if all common arms were confirmed on enough seeds for a verdict. Its workload is
+    its model and data, so studies should differ in them. The notes name studies that do not count.
     """
     names = _common_arms(comparisons)
     counted = [one for one in comparisons if len(names) > 1 and _counts(one, names)]
-    scores = np.array([[_score(one, arm) for arm in names] for one in counted])
-    scores = scores.reshape(len(counted), len(names))
-    ratios = time_ratios(_epochs_to_target(counted, names)) if counted else scores
-    ranks = ranks_of(scores) if counted else scores
+    scores, times = np.full((2, len(counted), len(names)), np.nan)
+    for row, one in enumerate(counted):
+        summaries = {arm.arm: arm for arm in one.arms}
+        for column, arm in enumerate(map(summaries.__getitem__, names)):
+            if arm.confirmed:
+                scores[row, column] = one.study.objective.sign * arm.confirmed.test_mean
+            if arm.time_to_target:
+                times[row, column] = arm.time_to_target.median_epochs
+    ranks, ratios = (ranks_of(scores), time_ratios(times)) if counted else (scores, times)
     enough = len(counted) >= MIN_WORKLOADS
     test = rank_test(scores) if enough else None
     arms = _arms(names, ranks, ratios)
-    pairs = _pairs([arm.arm for arm in arms], names, ranks, test)
+    pairs = tuple(
+        _pair(a, b, len(counted), len(names), test) for a, b in combinations(arms, 2) if counted
+    )
     return AcrossWorkloads(
         comparisons=tuple(comparisons),
         arm_names=names,
@@ -122,85 +131,50 @@ def _common_arms(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     return tuple(arm.name for arm in first if all(arm.name in names for names in known))
 
 
-def _summary(comparison: Comparison, arm: str) -> ArmSummary:
-    return next(one for one in comparison.arms if one.arm == arm)
-
-
 def _counts(comparison: Comparison, names: Sequence[str]) -> bool:
-    blocked = comparison.level == "L0"
-    return not blocked and all(
-        (found := _summary(comparison, arm).confirmed) is not None
-        and len(found.seeds) >= comparison.min_seeds
+    confirmed = {arm.arm: arm.confirmed for arm in comparison.arms}
+    return comparison.level != "L0" and all(
+        (found := confirmed[arm]) is not None and len(found.seeds) >= comparison.min_seeds
         for arm in names
     )
 
 
-def _score(comparison: Comparison, arm: str) -> float:
-    found = _summary(comparison, arm).confirmed
-    return comparison.study.objective.sign * (found.test_mean if found else np.nan)
-
-
-def _epochs_to_target(comparisons: Sequence[Comparison], names: Sequence[str]) -> Scores:
-    found = [[_summary(one, arm).time_to_target for arm in names] for one in comparisons]
-    return np.array(
-        [[time.median_epochs if time else np.nan for time in row] for row in found], dtype=float
-    )
-
-
 def _arms(names: Sequence[str], ranks: Scores, ratios: Scores) -> tuple[ArmAcross, ...]:
-    if not len(ranks):
-        return tuple(
-            ArmAcross(arm=name, mean_rank=np.nan, wins=0, profile_score=np.nan) for name in names
-        )
-    best = ranks == ranks.min(axis=1, keepdims=True)
+    is_best = ranks == ranks.min(axis=1, keepdims=True, initial=np.inf)
     found = [
         ArmAcross(
             arm=name,
-            mean_rank=float(ranks[:, place].mean()),
-            wins=int(best[:, place].sum()),
-            profile_score=profile_score(ratios[:, place]),
+            mean_rank=float(ranks[:, place].mean()) if len(ranks) else np.nan,
+            wins=int(is_best[:, place].sum()),
+            profile_score=profile_score(ratios[:, place]) if len(ranks) else np.nan,
         )
         for place, name in enumerate(names)
     ]
     return tuple(sorted(found, key=lambda arm: arm.mean_rank))
 
 
-def _pairs(
-    ranked: Sequence[str], names: Sequence[str], ranks: Scores, test: RankTest | None
-) -> tuple[PairAcross, ...]:
-    if not len(ranks):
-        return ()
-    mean = dict(zip(names, ranks.mean(axis=0).tolist(), strict=True))
-    return tuple(
-        _pair(a, b, mean[b] - mean[a], ranks.shape, test) for a, b in combinations(ranked, 2)
-    )
-
-
 def _pair(
-    a: str, b: str, difference: float, shape: tuple[int, ...], test: RankTest | None
+    a: ArmAcross, b: ArmAcross, num_workloads: int, num_arms: int, test: RankTest | None
 ) -> PairAcross:
-    num_workloads, num_arms = shape
-    p = np.nan
+    difference, p = b.mean_rank - a.mean_rank, np.nan
     if test is not None:
-        is_only = num_arms == 2  # noqa: PLR2004 - the pair is all there is
-        p = test.p if is_only else nemenyi_p(difference, num_arms, num_workloads)
+        is_only_pair = num_arms == 2  # noqa: PLR2004
+        p = test.p if is_only_pair else nemenyi_p(difference, num_arms, num_workloads)
     shown = test is not None and difference > 0 and test.p < ALPHA and p < ALPHA
-    core = (
-        f"{a} ranks above {b}"
-        if shown
-        else f"No difference in rank shown between {a} and {b}"
-        if test is not None
-        else f"Observed of {a} and {b}"
-    )
-    evidence = "" if test is None else f", {p_value(p)} over all pairs"
+    core, evidence = f"Observed for {a.arm} and {b.arm}", ""
+    if test is not None:
+        core = f"No difference in rank was shown between {a.arm} and {b.arm}"
+        evidence = f", {p_value(p)} over all pairs"
+    if shown:
+        core = f"{a.arm} ranks above {b.arm}"
     return PairAcross(
-        a=a,
-        b=b,
+        a=a.arm,
+        b=b.arm,
         rank_difference=difference,
         p=p,
         shown=shown,
         sentence=(
-            f"{core}: mean ranks differ by {number(difference)}{evidence}, on these"
+            f"{core}: the mean ranks differ by {number(difference)}{evidence}, on these"
             f" {plural(num_workloads, 'workload')}."
         ),
     )
@@ -218,7 +192,7 @@ def _headline(
         )
     shown = [f"{pair.a} ranks above {pair.b}" for pair in pairs if pair.shown]
     if not shown:
-        return f"No difference in rank shown between {join(names)} on these workloads."
+        return f"No difference in rank was shown between {join(names)} on these workloads."
     return f"{join(shown)}, on these {num_counted} workloads."
 
 
@@ -229,10 +203,10 @@ def _notes(
     found = [CHOSEN, MEANS_ONLY]
     if left_out:
         found.append(
-            f"Not counted, because not all of {join(names)} were confirmed on enough seeds:"
-            f" {join(left_out)}."
+            f"These studies do not count, because not all of {join(names)} were confirmed on enough"
+            f" seeds: {join(left_out)}."
         )
     hashes = [one.study.config_hash for one in counted]
     if len(set(hashes)) < len(hashes):
-        found.append("Some studies have the same settings: they are no workloads of their own.")
+        found.append("Some studies have the same settings, so they are not different workloads.")
     return found

@@ -23,12 +23,12 @@ def with_default(record, arm, score, outcome="complete"):
     )
 
 
-def test_a_default_that_is_clearly_ahead_is_told_beside_the_verdict():
+def test_a_default_that_is_clearly_ahead_is_mentioned_with_the_verdict():
     record = with_default(example_record(num_arms=2), "adam", 0.97)
     (sentence,) = default_sentences(find(record))
     adam = next(arm for arm in compare(record).arms if arm.arm == "adam")
     assert (
-        "with its library defaults adam had a validation accuracy of 0.97 in its one run"
+        "with its library defaults, adam had a validation accuracy of 0.97 in its one run"
         in sentence
     )
     assert (

@@ -73,7 +73,7 @@ def test_every_rule_has_a_constructed_curve():
 
 
 @pytest.mark.parametrize("kind", CURVES)
-def test_constructed_curve_is_recognised_and_nothing_else_is_said(kind):
+def test_constructed_curve_is_recognised_and_nothing_else(kind):
     assert [kind] == kinds([CURVES[kind]])
 
 
@@ -115,11 +115,11 @@ CONSTANT = np.full(20, 0.9)
     ],
     ids=["no epochs", "four epochs", "constant without losses", "scores are NaN", "no losses"],
 )
-def test_what_cannot_be_seen_is_not_said(run):
+def test_what_the_curves_do_not_show_is_not_diagnosed(run):
     assert kinds([run]) == []
 
 
-def test_one_bad_last_epoch_is_no_overfitting():
+def test_one_bad_last_epoch_is_not_overfitting():
     loss = HEALTHY_LOSS.copy()
     loss[-1] *= 1.5
     assert kinds([history(HEALTHY_SCORE, HEALTHY_TRAIN, loss)]) == []
@@ -162,8 +162,8 @@ def test_learning_rate_above_which_runs_diverge_is_found():
         d for d in compare(replace(record, trials=trials)).diagnoses if d.kind == "diverging_above"
     ]
     expected = (
-        f"of {len(above)} trials with a learning rate of {above[0]:.4g} or more {len(above)}"
-        f" diverged, of the {len(rates) - len(above)} below it 0."
+        f"{len(above)} of {len(above)} trials with a learning rate of {above[0]:.4g} or more"
+        f" diverged, and 0 of the {len(rates) - len(above)} below it."
     )
     assert [expected] == [d.evidence for d in found]
 
@@ -188,11 +188,11 @@ def test_diagnoses_depend_neither_on_the_order_of_runs_nor_on_the_direction():
     assert expected == [(d.arm, d.kind) for d in compare(as_error_rate(record)).diagnoses]
 
 
-def test_a_run_that_stands_alone_is_advised_without_other_arms() -> None:
+def test_a_single_run_is_advised_without_other_arms() -> None:
     (alone,) = diagnose_runs([CURVES["still_improving"]], ACCURACY, floor=0.005)
     (of_an_arm,) = diagnose_runs([CURVES["still_improving"]], ACCURACY, arm="sgd", floor=0.005)
     assert (alone.evidence, alone.advice) == (
         of_an_arm.evidence,
-        "Train longer: give it more epochs.",
+        "Train for more epochs.",
     )
     assert "all arms" in of_an_arm.advice

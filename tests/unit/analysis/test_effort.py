@@ -21,7 +21,7 @@ def test_disjoint_arms_are_strong_evidence_at_every_budget():
     assert found[0].last == 12
 
 
-def test_equal_arms_are_not_told_apart():
+def test_equal_arms_are_not_separated():
     scores = uniform(50, 0.0, 1.0, 0)
     assert favoured_stretches(scores, scores, 10, BOUNDS) == ()
 
@@ -44,12 +44,12 @@ def test_fewer_than_three_budgets_say_nothing(largest):
 
 
 @pytest.mark.slow
-def test_equal_arms_are_rarely_told_apart():
+def test_equal_arms_are_rarely_separated():
     pairs = (np.random.default_rng(seed).uniform(size=(2, 50)) for seed in range(400))
-    told = [favoured_stretches(a, b, 10, BOUNDS) for a, b in pairs]
-    strengths = [stretch.strength for found in told for stretch in found]
+    found = [favoured_stretches(a, b, 10, BOUNDS) for a, b in pairs]
+    strengths = [stretch.strength for stretches in found for stretch in stretches]
     assert strengths.count("strong") <= 4
-    assert sum(map(bool, told)) <= 0.35 * 400
+    assert sum(map(bool, found)) <= 0.35 * 400
 
 
 def test_sentences_name_the_scope_and_every_pair_once():

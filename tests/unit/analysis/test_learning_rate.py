@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.learning_rate import (
-    RateSensitivity,
     rate_sensitivity,
     sensitivity_of,
     tolerance_of,
 )
 from bakeoff.analysis.tuning import expected_best_of_k
+from bakeoff.records import RateRobustness
 
 
 def test_sensitivity_of_a_seven_point_grid():
@@ -55,11 +55,11 @@ def test_sensitivity_compares_the_best_of_equally_many_trials():
     found = rate_sensitivity(rates, scores, bounds=BOUNDS, delta=0.02, floor=-math.inf)
     window = [scores[np.isclose(rates, middle)] for middle in MIDDLES[1:6]]
     values = np.array([expected_best_of_k(own, 3) for own in window])
-    assert found == RateSensitivity(
+    assert found == RateRobustness(
         sensitivity=pytest.approx(np.max(values) - np.mean(values)),
         tolerance_decades=0.5 * np.count_nonzero(values >= np.max(values) - 0.02),
         best_of=3,
-        low=pytest.approx(10**-3.5),
+        note="",
     )
 
 
@@ -74,13 +74,14 @@ def test_untrained_score_limits_what_a_bad_learning_rate_costs():
     ("counts", "bounds", "reason"),
     [
         ([2] * 8, BOUNDS, "no half decade has 3 trials"),
-        ([3, 3, 3, 3, 2, 3, 3, 3], BOUNDS, "trials in a half decade: 2, not 3"),
-        ([3] * 8, (1e-4, 3e-3), "range ends within a decade of the best"),
+        ([3, 3, 3, 3, 2, 3, 3, 3], BOUNDS, "a half decade has 2 trials, not 3"),
+        ([3] * 8, (1e-4, 3e-3), "the range ends within a decade of the best"),
     ],
 )
 def test_missing_sensitivity_says_why(counts, bounds, reason):
     found = rate_sensitivity(*trials_per_bin(counts), bounds=bounds, delta=0.02, floor=-math.inf)
-    assert found == reason
+    assert found.note == reason
+    assert found.sensitivity is None
 
 
 def test_sensitivity_does_not_depend_on_the_order_of_trials():

@@ -1,4 +1,4 @@
-"""What it would take to tell two arms apart."""
+"""What it would take to show a difference between two arms."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def record_of(gap: float, num_seeds: int = 8) -> StudyRecord:
     spread = np.resize([1.0, -1.0], num_seeds) * SD
     scores = {"sgd": (0.9 + gap + spread).tolist(), "adam": [0.9] * num_seeds}
     record = example_record(num_arms=2, trials_per_arm=5, test_scores=scores)
-    return replace(record, delta=1e-6)  # so that no difference is too small to matter
+    return replace(record, delta=1e-6)  # so that every difference matters
 
 
 def sentences(record: StudyRecord) -> list[str]:
@@ -42,26 +42,26 @@ def test_seeds_and_time_are_those_of_the_estimate() -> None:
         for arm in ("sgd", "adam")
     )
     (sentence,) = sentences(record)
-    assert f"about {needed} seeds for each, {needed - 8} more" in sentence
+    assert f"about {needed} seeds for each, {needed - 8} more than now" in sentence
     assert (
-        f"(about {format_estimate((needed - 8) * seconds)} here, one run after the other)"
+        f"(about {format_estimate((needed - 8) * seconds)} at the speed of the runs so far"
         in sentence
     )
 
 
 def test_too_few_seeds_ask_for_the_missing_ones() -> None:
     (sentence,) = sentences(record_of(gap=0.0012, num_seeds=4))
-    assert sentence.startswith("A verdict on sgd and adam takes 2 more seeds for each (about ")
+    assert sentence.startswith("A verdict on sgd and adam needs 2 more seeds for each (about ")
 
 
 @pytest.mark.parametrize("gap", [0.02, 0.0])
-def test_nothing_is_said_where_it_is_decided_or_there_is_no_difference(gap: float) -> None:
+def test_no_sentence_where_it_is_decided_or_there_is_no_difference(gap: float) -> None:
     assert sentences(record_of(gap=gap)) == []
 
 
 def test_a_hopeless_difference_is_called_so() -> None:
     (sentence,) = sentences(record_of(gap=1e-7))
-    assert sentence.startswith("No affordable number of seeds would tell sgd and adam apart")
+    assert sentence.startswith("No affordable number of seeds would separate sgd and adam")
 
 
 def test_without_confirmation_or_with_a_shared_sampler_nothing_is_said() -> None:
@@ -85,7 +85,9 @@ CONTINUE = "To get a verdict, continue with `study run FILE`: it confirms what i
     ],
     ids=["few seeds", "no seeds", "running", "not begun", "foreign"],
 )
-def test_without_a_verdict_the_way_to_one_is_told(record: StudyRecord, step: str) -> None:
+def test_without_a_verdict_the_next_step_towards_one_is_given(
+    record: StudyRecord, step: str
+) -> None:
     verdict = compare(record).verdict
     assert step in verdict.next_step
     assert verdict.next_step in verdict.sentences
@@ -101,7 +103,7 @@ def test_without_a_verdict_the_way_to_one_is_told(record: StudyRecord, step: str
     ],
     ids=["decided", "one arm", "all diverged", "own but shared"],
 )
-def test_no_step_is_told_where_more_runs_would_not_help(record: StudyRecord) -> None:
+def test_no_step_is_given_where_more_runs_would_not_help(record: StudyRecord) -> None:
     assert step_to_verdict(find(record)) == ""
 
 
@@ -118,5 +120,5 @@ def test_no_step_is_told_where_more_runs_would_not_help(record: StudyRecord) -> 
         (12_600.0, "3.5 h"),
     ],
 )
-def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_estimate(seconds) == text

@@ -90,7 +90,7 @@ def test_pruned_trials_widen_a_near_best_share():
 
 def test_pruned_trials_withhold_the_sensitivity_and_say_so():
     record = example_record(sampler="random", pruner="halving", trials_per_arm=40)
-    assert robustness(record).learning_rate.note == "open: trials were pruned"
+    assert robustness(record).learning_rate.note == "unknown, because trials were pruned"
 
 
 def test_sensitivity_is_found_with_enough_random_trials():

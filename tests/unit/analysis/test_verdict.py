@@ -126,7 +126,7 @@ def test_headline_names_a_leading_group_that_is_equal_within_delta():
 
 def test_headline_says_that_no_difference_was_shown():
     assert two_arms(SPREAD).verdict.headline.startswith(
-        "No difference shown between sgd and adam on test accuracy"
+        "No difference was shown between sgd and adam on test accuracy"
     )
 
 
@@ -156,7 +156,7 @@ def test_headline_names_no_leader_where_pairs_contradict_each_other():
 
 def test_headline_says_how_many_seeds_are_missing():
     assert compare(example_record(num_seeds=3)).verdict.headline == (
-        "No verdict yet: 8 confirmation runs per arm are needed, there are 3."
+        "No verdict yet: every arm needs 8 confirmation runs, and there are 3."
     )
 
 
@@ -164,7 +164,7 @@ def test_headline_says_how_many_seeds_are_missing():
     ("study", "start"),
     [
         ("unconfirmed", "No verdict yet: no configuration has been confirmed"),
-        ("shared sampler", "No verdict: one sampler proposed for all arms together."),
+        ("shared sampler", "No verdict: one sampler proposed the trials of all arms."),
         ("nothing", "No verdict yet: no trial has been run."),
         ("all pruned", "No verdict: no trial completed."),
         ("one arm", "No comparison: sgd is the only arm."),
@@ -181,7 +181,7 @@ def test_headline_says_why_there_is_no_verdict(study, start):
         (SMALL, 0.01, "sgd is better than adam, but by less than 0.010: "),
         (BY_A_LITTLE, 0.006, "sgd is better than adam; the gain is between 0.0014 and 0.0073 and"),
         (EQUAL, 0.05, "sgd and adam are equal to within 0.050: "),
-        (SPREAD, 0.005, "No difference shown between sgd and adam; with these 6 seeds a diff"),
+        (SPREAD, 0.005, "No difference was shown between sgd and adam; with these 6 seeds a diff"),
     ],
 )
 def test_sentence_follows_the_status(test_scores, delta, start):
@@ -192,13 +192,15 @@ def test_sentence_follows_the_status(test_scores, delta, start):
 def test_sentence_names_the_arm_that_is_ahead_first():
     reversed_arms = {"sgd": SMALL["adam"], "adam": SMALL["sgd"]}
     sentence = two_arms(reversed_arms, delta=0.001).pairs[0].sentence
-    assert sentence.startswith("adam is better than sgd by at least 0.0010: mean gain of adam over")
+    assert sentence.startswith(
+        "adam is better than sgd by at least 0.0010: the mean gain of adam over sgd"
+    )
 
 
 def test_sentence_says_how_many_seeds_are_there_and_needed():
     few = {arm: scores[:5] for arm, scores in SMALL.items()}
     assert two_arms(few).pairs[0].sentence == (
-        "Not enough confirmation runs to compare sgd and adam (have 5, need 6)."
+        "There are not enough confirmation runs to compare sgd and adam (have 5, need 6)."
     )
 
 
@@ -207,7 +209,7 @@ def test_sentence_on_diverged_runs_gives_the_mean_with_and_without_them():
     sentence = two_arms(diverged).pairs[0].sentence
     assert "runs diverged, so no interval is given" in sentence
     assert "adam diverged in 2 of 6 (scored as an untrained model)" in sentence
-    assert "mean gain 0.3333 with these runs, 0.1 without" in sentence
+    assert "the mean gain is 0.3333 with these runs and 0.1 without them" in sentence
 
 
 def test_edge_of_a_range_makes_the_winner_provisional():
@@ -215,7 +217,7 @@ def test_edge_of_a_range_makes_the_winner_provisional():
     assert comparison.verdict.headline.startswith("Provisionally, sgd wins here")
     sentence = comparison.pairs[0].sentence
     assert sentence.startswith("sgd provisionally looks better than adam")
-    assert "Provisional because of W10: sgd.learning_rate = 0.98 is close to" in sentence
+    assert "This is provisional because of W10: sgd.learning_rate = 0.98 is close to" in sentence
 
 
 def test_edge_of_a_range_leaves_pairs_without_that_arm_alone():
@@ -230,9 +232,11 @@ def test_general_arm_that_loses_is_called_under_tuned():
     assert "is better than" not in sentence
 
 
-def test_tie_breakers_stand_in_their_fixed_order():
-    starts = [text.split()[0] for text in compare(RECORD).verdict.tie_breakers]
-    assert starts == ["Median", "Divergence", "Tuned"]
+def test_tie_breakers_have_a_fixed_order():
+    cost, divergence, tuned = compare(RECORD).verdict.tie_breakers
+    assert cost.startswith("The median cost to reach validation accuracy")
+    assert divergence.startswith("Of the random trials, ")
+    assert tuned.startswith("The search tuned ")
 
 
 def test_one_winner_needs_no_tie_breakers():
@@ -241,7 +245,9 @@ def test_one_winner_needs_no_tie_breakers():
 
 def test_cost_to_target_names_planned_epochs_and_clock():
     (cost, *_) = compare(RECORD).verdict.tie_breakers
-    assert re.search(r"for runs planned for 8 epochs: adamw \d epochs or [\d.]+ s \(reached", cost)
+    assert re.search(
+        r"in runs planned for 8 epochs was \d epochs or [\d.]+ s for adamw \(reached", cost
+    )
 
 
 def test_seconds_that_cannot_be_compared_are_left_out():
@@ -253,11 +259,13 @@ def test_seconds_that_cannot_be_compared_are_left_out():
         for r in RECORD.confirmations
     )
     (cost, *_) = compare(replace(RECORD, confirmations=runs)).verdict.tie_breakers
-    assert " s (reached" not in cost
+    assert " s for adamw (reached" not in cost
 
 
 def test_tuned_parameters_are_counted_without_fixed_ones():
-    assert compare(RECORD).verdict.tie_breakers[-1] == "Tuned parameters: adamw 4 and sgd 5."
+    assert compare(RECORD).verdict.tie_breakers[-1] == (
+        "The search tuned 4 parameters of adamw and 5 parameters of sgd."
+    )
 
 
 def test_unfinished_study_says_so_first():
@@ -265,10 +273,10 @@ def test_unfinished_study_says_so_first():
     assert sentences[0] == "The study is not finished; these numbers will change."
 
 
-def test_notes_are_printed_beside_the_verdict():
+def test_notes_are_printed_with_the_verdict():
     runs = tuple(replace(run, seed=run.seed + (run.arm == "sgd")) for run in WON.confirmations)
     sentences = compare(replace(WON, confirmations=runs)).verdict.sentences
-    assert any("(W07): Arms were confirmed on different seeds" in text for text in sentences)
+    assert any("(W07): The arms were confirmed on different seeds" in text for text in sentences)
 
 
 def test_names_with_braces_are_printed_as_they_are():
@@ -317,7 +325,7 @@ def test_words_for_numbers_and_names(function, argument, expected):
 @pytest.mark.parametrize(
     ("num_diverged", "end"),
     [
-        (0, "No difference shown (Fisher)."),
+        (0, "No difference was shown (Fisher)."),
         (12, "A difference was shown between sgd and adam (Fisher, Holm p < 0.001)."),
     ],
 )
@@ -335,6 +343,6 @@ def test_a_tie_breaker_says_whether_divergence_differs(num_diverged, end):
         )
         for t in record.trials
     )
-    told = compare(replace(record, trials=trials)).verdict.tie_breakers
-    (divergence,) = [text for text in told if text.startswith("Divergence")]
+    texts = compare(replace(record, trials=trials)).verdict.tie_breakers
+    (divergence,) = [text for text in texts if " diverged for " in text]
     assert divergence.endswith(end)

@@ -103,7 +103,7 @@ def test_a_shared_tpe_search_with_a_median_pruner_is_told_as_what_it_is(database
     found = compare(record)
     assert found.level == "L0"
     assert found.verdict.leading == ()
-    assert found.verdict.headline == "No verdict: one sampler proposed for all arms together."
+    assert found.verdict.headline == "No verdict: one sampler proposed the trials of all arms."
     assert {"W01", "W02", "W03", "W05"} <= flags_of(found)
     counts = {arm.arm: arm.num_trials for arm in found.arms}
     (shared,) = [flag for flag in found.flags if flag.id == "W01"]

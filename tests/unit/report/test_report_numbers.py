@@ -120,7 +120,7 @@ def test_what_was_noted_while_the_study_ran_is_shown_and_stands_in_a_csv(tmp_pat
     record = replace(example_record(num_arms=2), notes=notes)
     paths = write_report(compare(record), tmp_path, generated_at="now")
     for text in visible_text(paths):
-        assert "Noted while it ran" in text
+        assert "This was noted while the study ran" in text
         assert all(f"{note}." in text for note in notes)
         assert {"8717", "41.5"} <= tokens(text)
     assert unmatched(paths) == []
