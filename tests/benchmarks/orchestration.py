@@ -272,7 +272,7 @@ class _MemoryStorage(NoStorage):
         self._plans[trial_id] = plan
         return number, trial_id
 
-    def finish(self, trial_id: int, record: Any) -> None:
+    def finish(self, trial_id: int, record: Any) -> None:  # type: ignore[override]
         self._ended[trial_id] = record
         while (number := self._num_stored) in self._ended:
             record = self._ended.pop(number)

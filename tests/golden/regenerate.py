@@ -10,9 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-import typer
-
-from bakeoff.commands.cli import app, load_verb
+from bakeoff.commands.cli import load_verb, verb_files
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.ranges import describe_range
@@ -26,7 +24,7 @@ README = ROOT / "README.md"
 def command_options() -> str:
     """Every verb with its arguments and options, a line each."""
     lines = []
-    for name in sorted(typer.main.get_command(app).commands):
+    for name in sorted(verb_files()):
         parameters = load_verb(name).params
         names = ["/".join(option.opts) for option in parameters if option.name != "help"]
         lines.append(f"{name}: {' '.join(names)}".rstrip())
@@ -39,8 +37,8 @@ def generated_parts() -> dict[str, str]:
 
 
 def _verbs() -> str:
-    verbs = typer.main.get_command(app).commands
-    rows = [f"| `study {name}` | {verb.short_help} |" for name, verb in verbs.items()]
+    helps = {name: load_verb(name).help or "" for name in verb_files()}
+    rows = [f"| `study {name}` | {text.splitlines()[0]} |" for name, text in helps.items()]
     return "\n".join(["| verb | does |", "|---|---|", *rows])
 
 

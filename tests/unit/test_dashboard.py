@@ -261,10 +261,10 @@ def test_writes_are_allowed_from_the_dashboards_own_pages_only(folder, tmp_path)
 
 def test_a_browser_is_opened_where_there_is_a_display_unless_told_not_to(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(dashboard_server.webbrowser, "open", opened.append)
+    monkeypatch.setattr("webbrowser.open", opened.append)
     stopped = SimpleNamespace(server_port=1, serve_forever=lambda: None, server_close=lambda: None)
     monkeypatch.setattr(dashboard_server, "build_server", lambda **_: stopped)
-    monkeypatch.setattr(dashboard_server.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     for display in ("", ":0"):
         monkeypatch.setenv("DISPLAY", display)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -4,6 +4,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
 
 from bakeoff.errors import SpaceChangedError
 from bakeoff.ranges import Choice, FloatRange
@@ -125,7 +126,9 @@ def test_a_default_outside_a_logarithmic_range_has_no_distribution():
     config = resolve_study(study_document())
     known = distributions(config, default_params(build_arms(config)[0], "mlp"))
     assert "sgd.weight_decay" not in known
-    assert known["sgd.learning_rate"].low == 1e-4
+    rate = known["sgd.learning_rate"]
+    assert isinstance(rate, FloatDistribution)
+    assert rate.low == 1e-4
 
 
 def test_parameters_reach_their_owners():

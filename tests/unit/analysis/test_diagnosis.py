@@ -7,7 +7,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.diagnosis import RULES, diagnose_runs
-from bakeoff.records import EpochResult, MetricInfo
+from bakeoff.records import EpochResult, MetricInfo, TrialRecord
 from record_examples import ACCURACY, as_error_rate, example_record, shuffled
 
 EPOCHS = np.arange(1, 21)
@@ -145,7 +145,7 @@ def test_evidence_quotes_the_curve():
     assert "2 of 2 runs" in found.evidence
 
 
-def with_divergence_above(limit: float) -> Callable[[object], object]:
+def with_divergence_above(limit: float) -> Callable[[TrialRecord], TrialRecord]:
     def change(trial):
         bad = trial.params[f"{trial.arm}.learning_rate"] >= limit
         return replace(trial, outcome="diverged" if bad else "complete", score=0.1 if bad else 0.9)
@@ -156,7 +156,8 @@ def with_divergence_above(limit: float) -> Callable[[object], object]:
 def test_learning_rate_above_which_runs_diverge_is_found():
     record = example_record(num_arms=1, trials_per_arm=40, sampler="random", pruner="none")
     trials = tuple(map(with_divergence_above(0.2), record.trials))
-    rates = [t.params["sgd.learning_rate"] for t in trials if t.phase != "default"]
+    searched = [t for t in trials if t.phase != "default"]
+    rates = [t.params["sgd.learning_rate"] for t in searched]
     above = sorted(rate for rate in rates if rate >= 0.2)
     found = [
         d for d in compare(replace(record, trials=trials)).diagnoses if d.kind == "diverging_above"

@@ -252,7 +252,8 @@ def test_paired_difference_is_antisymmetric(pair):
 
 @given(score_pairs)
 def test_paired_difference_lies_in_its_interval(pair):
-    found = paired_difference(*map(np.array, pair), 0.95)
+    first, second = map(np.array, pair)
+    found = paired_difference(first, second, 0.95)
     assert found.ci[0] <= found.mean <= found.ci[1]
 
 

@@ -13,13 +13,12 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.files import write_atomically
-from bakeoff.records import Comparison, Diagnosis, Flag, StudyRecord
+from bakeoff.records import Comparison, Diagnosis, Flag, StudyRecord, json_text
 from bakeoff.report import write_report
 from bakeoff.report.figures import FIGURES
 from bakeoff.report.html import embedded_json, render_html
 from bakeoff.report.markdown import code_block, escape
 from bakeoff.report.page import build_page
-from bakeoff.report.write import json_text
 from record_examples import all_outcomes, example_record, shuffled, unconfirmed
 
 NOW = "2030-01-01 12:00 UTC"
