@@ -11,7 +11,7 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, choose_precision, probe
+from bakeoff.session import check_data, check_packages, probe
 
 WARMUP_SECONDS = 0.2
 """Each worker trains this long before all workers are timed together."""
@@ -128,7 +128,7 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
             settings = EngineSettings(device=device, workers=workers, threads=threads)
             with open_engine(settings) as engine:
                 if not steps:
-                    precision = choose_precision(config, probe(config, engine, stop)).precision
+                    precision = probe(config, engine, stop).precision
                     trial = trial_config(config, precision, default_seed(config))
                     steps = _measure(engine, stop, trial, 1, seconds)
                 _measure(engine, stop, trial, workers, WARMUP_SECONDS)
