@@ -133,7 +133,16 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
                     steps = _measure(engine, stop, trial, 1, seconds)
                 _measure(engine, stop, trial, workers, WARMUP_SECONDS)
                 measured = _measure(engine, stop, trial, workers, seconds)
-            layouts.append(_layout(measured, threads, config.training.epochs))
+            hours = [config.training.epochs * one.epoch_seconds / 3600 for one in measured]
+            layouts.append(
+                Layout(
+                    workers=workers,
+                    threads=threads,
+                    trials_per_hour=sum(1 / each for each in hours),
+                    steps_per_second=sum(1 / one.step_seconds for one in measured),
+                    peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
+                )
+            )
     return MachineProfile(
         step=steps[0],
         precision=precision,
@@ -158,16 +167,6 @@ def _measure(
             case Died():
                 raise BakeoffError(f"the model cannot be profiled: {event.reason}")
     return found
-
-
-def _layout(measured: Sequence[Profiled], threads: int, epochs: int) -> Layout:
-    return Layout(
-        workers=len(measured),
-        threads=threads,
-        trials_per_hour=sum(3600 / (epochs * one.epoch_seconds) for one in measured),
-        steps_per_second=sum(1 / one.step_seconds for one in measured),
-        peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
-    )
 
 
 # ---------------------------------------------------------------- recommendations
