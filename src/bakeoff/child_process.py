@@ -8,18 +8,17 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when its parent process ends. Does nothing elsewhere."""
+def ignore_interrupts(parent: int) -> None:
+    """Set up a child process that ignores Ctrl-C and ends when its parent process ends.
+
+    Ctrl-C reaches all processes, and the parent decides what happens. Only Linux can kill a process
+    when its parent ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent ended before this call
             os._exit(1)
-
-
-def ignore_interrupts(parent: int) -> None:
-    """Set up a child process that ignores Ctrl-C, so that its parent decides when to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(parent)
 
 
 def num_cores() -> int:

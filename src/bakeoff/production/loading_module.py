@@ -84,7 +84,7 @@ def encode_image(file):
     """Decode one image file to [$inputs] bytes."""
     with Image.open(file) as image:
 $decode
-    return $axes
+    return torch.from_numpy(numpy.array(pixels))$axes
 
 
 '''
@@ -96,8 +96,6 @@ DECODE_PLAIN = """\
         if image.size != ($width, $height):
             raise ValueError(f"{file} is {image.size[0]}x{image.size[1]}, not ${width}x$height")
         pixels = image.convert("$mode")"""
-GREY = "torch.from_numpy(numpy.array(pixels))[None]"
-COLOUR = "torch.from_numpy(numpy.array(pixels)).permute(2, 0, 1)"
 IMAGE_IMPORTS = ("import numpy", "from PIL import Image, ImageOps")
 NORMALISE = """\
     mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
@@ -125,15 +123,18 @@ import torch
 from $module import $names
 
 model = load_model()
-$samples
+samples = $samples
 with torch.no_grad():
     outputs = model(prepare(samples))
 print(interpret(outputs))
 ''')
-DRAWN = "samples = torch.zeros(2, {shape})  # replace by {dtype} [N, {shape}], as in the data set"
-ROWS = 'samples = encode([ABOUT["inputs"]["example"]])  # replace by encode(csv.DictReader(file))'
-IMAGES = "samples = torch.zeros(2, {shape})  # replace by encode(['one.png', 'other.png'])"
-TEXTS = 'samples = encode(["The "])  # replace by texts of one length'
+SAMPLES = {
+    "": "torch.zeros(2, {shape})  # replace by {dtype} [N, {shape}], as in the data set",
+    ENCODE_ROWS: 'encode([ABOUT["inputs"]["example"]])  # replace by encode(csv.DictReader(file))',
+    ENCODE_IMAGES: "torch.zeros(2, {shape})  # replace by encode(['one.png', 'other.png'])",
+    ENCODE_TEXTS: 'encode(["The "])  # replace by texts of one length',
+}
+"""Placeholders for samples in the example, by the template that encodes them."""
 
 
 def module_name(stem: str) -> str:
@@ -169,19 +170,13 @@ def render_example(about: Mapping[str, Any], *, module: str, weights: str) -> st
     """The source of an example that loads the network and runs it on a placeholder."""
     encoding = _encoding(about)
     names = ["encode"] * bool(encoding) + ["interpret", "load_model", "prepare"]
-    shape = ", ".join(map(str, about["inputs"]["shape"]))
-    samples = {
-        "": DRAWN.format(shape=shape, dtype=about["inputs"]["dtype"]),
-        ENCODE_IMAGES: IMAGES.format(shape=shape),
-        ENCODE_ROWS: ROWS,
-        ENCODE_TEXTS: TEXTS,
-    }[encoding]
+    shape, dtype = ", ".join(map(str, about["inputs"]["shape"])), about["inputs"]["dtype"]
     return EXAMPLE.substitute(
         module=module,
         weights=weights,
         needs=_needs(about),
         names=", ".join(["ABOUT"] * (encoding == ENCODE_ROWS) + names),
-        samples=samples,
+        samples=SAMPLES[encoding].format(shape=shape, dtype=dtype),
     )
 
 
@@ -200,6 +195,7 @@ def _render_encoding(about: Mapping[str, Any], shape: str) -> str:
     if not _is_image_folder(about):
         return template.substitute(inputs=shape)
     channels, height, width = about["inputs"]["shape"]
+    axes = "[None]" if channels == 1 else ".permute(2, 0, 1)"
     is_resized = about["configuration"]["data"]["image_size"] is not None
     decode = Template(DECODE_RESIZED if is_resized else DECODE_PLAIN).substitute(
         mode="L" if channels == 1 else "RGB",
@@ -208,7 +204,7 @@ def _render_encoding(about: Mapping[str, Any], shape: str) -> str:
         double_height=2 * height,
         double_width=2 * width,
     )
-    return template.substitute(inputs=shape, decode=decode, axes=GREY if channels == 1 else COLOUR)
+    return template.substitute(inputs=shape, decode=decode, axes=axes)
 
 
 def _is_image_folder(about: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, choose_precision, probe
+from bakeoff.session import check_data, check_packages, probe
 
 WARMUP_SECONDS = 0.2
 """Each worker trains this long before all workers are timed together."""
@@ -128,12 +128,21 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
             settings = EngineSettings(device=device, workers=workers, threads=threads)
             with open_engine(settings) as engine:
                 if not steps:
-                    precision = choose_precision(config, probe(config, engine, stop)).precision
+                    precision = probe(config, engine, stop).precision
                     trial = trial_config(config, precision, default_seed(config))
                     steps = _measure(engine, stop, trial, 1, seconds)
                 _measure(engine, stop, trial, workers, WARMUP_SECONDS)
                 measured = _measure(engine, stop, trial, workers, seconds)
-            layouts.append(_layout(measured, threads, config.training.epochs))
+            hours = [config.training.epochs * one.epoch_seconds / 3600 for one in measured]
+            layouts.append(
+                Layout(
+                    workers=workers,
+                    threads=threads,
+                    trials_per_hour=sum(1 / each for each in hours),
+                    steps_per_second=sum(1 / one.step_seconds for one in measured),
+                    peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
+                )
+            )
     return MachineProfile(
         step=steps[0],
         precision=precision,
@@ -158,16 +167,6 @@ def _measure(
             case Died():
                 raise BakeoffError(f"the model cannot be profiled: {event.reason}")
     return found
-
-
-def _layout(measured: Sequence[Profiled], threads: int, epochs: int) -> Layout:
-    return Layout(
-        workers=len(measured),
-        threads=threads,
-        trials_per_hour=sum(3600 / (epochs * one.epoch_seconds) for one in measured),
-        steps_per_second=sum(1 / one.step_seconds for one in measured),
-        peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
-    )
 
 
 # ---------------------------------------------------------------- recommendations

@@ -25,7 +25,7 @@ from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.checks import check_data, check_packages, check_same_data
 from bakeoff.session.descriptions import describe_environment
-from bakeoff.session.measuring import choose_precision, probe
+from bakeoff.session.measuring import probe
 from bakeoff.session.run_settings import check_count, check_output
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
 from bakeoff.tracking import Tracking, build_tracking
@@ -145,7 +145,7 @@ def _measure(
     stop: StopRequest,
 ) -> RunFacts:
     """Train the model for a few steps and return everything that is fixed from now on."""
-    probed = choose_precision(config, probe(config, engine, stop))
+    probed = probe(config, engine, stop)
     return RunFacts(
         seed=seed,
         precision=probed.precision,

@@ -19,7 +19,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.production.run import trial_config
 from bakeoff.records import StudyConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session import check_data, check_packages, choose_precision, probe
+from bakeoff.session import check_data, check_packages, probe
 
 if TYPE_CHECKING:
     from bakeoff.training.difference import StateDifference
@@ -70,7 +70,7 @@ def verify_resume(
     check_packages(config)
     check_data(config)
     with StopRequest().listening() as stop, open_engine(settings) as engine:
-        precision = choose_precision(config, probe(config, engine, stop)).precision
+        precision = probe(config, engine, stop).precision
         job = Job(
             run=IDENTITY,
             config=trial_config(config, precision, seed),

@@ -8,7 +8,7 @@ study          starts or continues a study: search, then confirmation
 """
 
 from bakeoff.session.checks import check_data, check_packages, smallest_batch
-from bakeoff.session.measuring import choose_precision, largest_checkpoint, probe
+from bakeoff.session.measuring import largest_checkpoint, probe
 from bakeoff.session.run_settings import RunSettings, choose_threads
 from bakeoff.session.study import run_study
 
@@ -16,7 +16,6 @@ __all__ = [
     "RunSettings",
     "check_data",
     "check_packages",
-    "choose_precision",
     "choose_threads",
     "largest_checkpoint",
     "probe",

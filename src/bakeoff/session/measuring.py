@@ -9,7 +9,7 @@ from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
-from bakeoff.records import StudyConfig
+from bakeoff.records import Precision, StudyConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import (
     component_packages,
@@ -39,7 +39,7 @@ def measure(
         target_deviation=summary.target_deviation,
         mean_losses=summary.mean_losses,
     )
-    probed = choose_precision(config, probe(config, engine, stop))
+    probed = probe(config, engine, stop)
     return StudyFacts(
         metric=find_metric(config.objective, summary.task).info,
         chance_score=chance_score(config.objective, summary.task, untrained),
@@ -56,8 +56,11 @@ def measure(
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
+    The precision in the result is the fastest one, unless the study file names one.
+
     Raises:
-        UsageError: The model cannot be built or trained. The message gives the worker's reason.
+        UsageError: The model cannot be built or trained, or the precision that the study file names
+            does not work on this machine.
         BakeoffError: The worker died.
         InterruptedStudyError: A stop was requested.
     """
@@ -66,12 +69,21 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     for event in follow(engine, stop, Probe(run="probe", config=trial)):
         match event:
             case Probed():
-                return event
+                return _with_named_precision(event, config.training.precision)
             case Failed():
                 raise UsageError(_blame_model(config.model, event.reason))
             case Died():
                 raise BakeoffError(_blame_model(config.model, event.reason))
     raise AssertionError("the last event of a probe is one of these")
+
+
+def _with_named_precision(probed: Probed, named: Precision) -> Probed:
+    if named == "auto":
+        return probed
+    if named not in probed.seconds_per_step:
+        works = ", ".join(probed.seconds_per_step)
+        raise UsageError(f"training.precision = {named!r} does not work here; what works: {works}")
+    return replace(probed, precision=named, reason="named by the study file")
 
 
 def _blame_model(model: str, reason: str) -> str:
@@ -91,18 +103,3 @@ def largest_checkpoint(config: StudyConfig, probed: Probed) -> int:
     sizes = {name: UNKNOWN_STATE_BYTES if size is None else size for name, size in known.items()}
     num_weights = probed.weight_bytes / BYTES_PER_WEIGHT
     return probed.checkpoint_bytes + round(num_weights * (max(sizes.values()) - sizes[first]))
-
-
-def choose_precision(config: StudyConfig, probed: Probed) -> Probed:
-    """`probed`, with the precision that the study file names, if it names one.
-
-    Raises:
-        UsageError: That precision does not work on this machine.
-    """
-    named = config.training.precision
-    if named == "auto":
-        return probed
-    if named not in probed.seconds_per_step:
-        works = ", ".join(probed.seconds_per_step)
-        raise UsageError(f"training.precision = {named!r} does not work here; what works: {works}")
-    return replace(probed, precision=named, reason="named by the study file")

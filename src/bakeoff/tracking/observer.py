@@ -8,12 +8,7 @@ from bakeoff.tracking import Tracking, Values
 
 
 class TrackedObserver:
-    """Passes every event to an observer and to the trackers.
-
-    Args:
-        observer: Shows the study.
-        tracking: Logs the runs.
-    """
+    """Passes every event to an observer and to the trackers."""
 
     def __init__(self, observer: Observer, tracking: Tracking) -> None:
         self._observer = observer

@@ -135,12 +135,12 @@ def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSumm
     """Check the data, and let a worker measure a few training steps on it."""
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
-    from bakeoff.session import check_data, check_packages, choose_precision, probe
+    from bakeoff.session import check_data, check_packages, probe
 
     check_packages(config)
     summary = check_data(config)
     with StopRequest().listening() as stop, open_engine(replace(settings, workers=1)) as engine:
-        return summary, choose_precision(config, probe(config, engine, stop))
+        return summary, probe(config, engine, stop)
 
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
