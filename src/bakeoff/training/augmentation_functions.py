@@ -1,4 +1,4 @@
-"""The code behind the augmentations; imported only where a trial augments.
+"""The code of the augmentations, imported only where a trial augments.
 
 Shapes: images [N, C, H, W] of any number type, draws [N, k] uniform in [0, 1).
 """
@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import affine_grid, grid_sample, pad
 
 SMALLEST_CROP = 0.5
-"""Share of the area that a crop has at least."""
+"""Smallest share of the area that a crop keeps."""
 LARGEST_STRETCH = 4 / 3
-"""Ratio of a crop's sides, in shares of the image's, at most."""
+"""Largest ratio of a crop's sides, each relative to the image's side."""
 
 
 def flip(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
@@ -21,9 +21,9 @@ def flip(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
 
 def translate(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """Images shifted by whole pixels, uniformly up to an eighth of each side, filled with zeros.
+    """Images shifted by whole pixels, uniformly up to an eighth of each side, padded with zeros.
 
-    A side shorter than 8 is shifted by at most 1.
+    Sides shorter than 8 pixels are shifted by at most 1.
     """
     num, channels, height, width = images.shape
     reach_y, reach_x = max(1, height // 8), max(1, width // 8)
@@ -38,15 +38,15 @@ def translate(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
 
 def crop(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """A random part of each image, stretched to the whole by linear interpolation.
+    """A random part of each image, resized to the whole image by linear interpolation.
 
-    Its area is uniform between half and all, the ratio of its sides log-uniform between 3/4 and
-    4/3 (less where it would not fit), its place uniform.
+    Its area is uniform between half and all of the image, the ratio of its sides is log-uniform
+    between 3/4 and 4/3 (less where it would not fit), and its position is uniform.
     """
     area = SMALLEST_CROP + (1 - SMALLEST_CROP) * draws[:, 0]
     stretch = torch.exp((draws[:, 1] - 0.5) * log(LARGEST_STRETCH))
     sides = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp_max(1.0)
-    # Coordinates run from -1 to 1; each side leaves that much room for the centre.
+    # Coordinates run from -1 to 1, so the centre can be up to 1 - side away from the middle.
     centres = (2 * draws[:, 2:4] - 1) * (1 - sides)
     placed = torch.cat([torch.diag_embed(sides), centres[:, :, None]], 2)
     grid = affine_grid(placed, list(images.shape), align_corners=False)
@@ -55,10 +55,10 @@ def crop(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
 
 def cutout(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """Images with a square of half the side (a rectangle if they are none) set to their mean.
+    """Images with a rectangle of half the height and half the width set to the image's mean.
 
-    Its centre is uniform over the image, so that part of it may lie outside. Each channel takes
-    its own mean, so that normalised images keep theirs.
+    Its centre is uniform over the image, so part of it may lie outside. Each channel is set to its
+    own mean, so that the mean of normalised images does not shift.
     """
     height, width = images.shape[2:]
     rows = _covered(draws[:, 0], height)[:, None, :, None]
@@ -68,7 +68,7 @@ def cutout(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
 
 def _covered(draws: torch.Tensor, size: int) -> torch.Tensor:
-    """Whether each of `size` places lies in a half around a random centre, [N, size]."""
+    """Whether each of `size` positions lies in a half around a random centre, [N, size]."""
     half = max(1, size // 2)
     starts = (draws * size).long() - half // 2
     places = torch.arange(size, device=draws.device)

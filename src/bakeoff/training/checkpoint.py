@@ -1,9 +1,8 @@
-"""Checkpoints that survive a crash at any moment, and are never loaded damaged.
+"""Checkpoints that survive a crash at any moment, and are never loaded when they are damaged.
 
 A checkpoint is a payload and a manifest with its length and SHA-256. Both are written to a
-temporary file, synced and renamed, the manifest last; a payload without a manifest does not
-count. The hash is verified before anything is unpickled, and then `weights_only=True` is all that
-torch may do.
+temporary file, synced and renamed, the manifest last; a payload without a manifest is ignored.
+The hash is verified before torch unpickles anything, and only with `weights_only=True`.
 """
 
 import hashlib
@@ -27,27 +26,28 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_FORMAT = 1
 NUM_KEPT = 2
-"""The newest one, and the one before in case the newest is damaged."""
+"""The newest checkpoint, and the one before in case the newest is damaged."""
 
 MAX_SAVE_SHARE = 0.01
-"""A save may cost this share of the training time since the last one, unless told otherwise."""
+"""By default, a save may cost this share of the training time since the last one."""
 FIRST_SAVE_SECONDS = 0.05
-"""What a save is taken to cost before one was measured."""
+"""Assumed cost of a save before the first one is measured."""
 
 
 def checkpoint_bytes(state: TrainingState) -> int:
-    """Size of a checkpoint of this run once an epoch was scored, without its history."""
+    """Size of a checkpoint of this run after an epoch was scored, without its history."""
     buffer = io.BytesIO()
     torch.save(snapshot(replace(state, best_weights=state.evaluated_weights())), buffer)
     return buffer.tell()
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own.
+    """The checkpoints of one run, in its own folder.
 
     Args:
-        directory: Made when the first checkpoint is saved.
-        identity: Names the run (configuration and trial); checkpoints of another are refused.
+        directory: The folder, which the first save creates.
+        identity: Identifies the run (configuration and trial). Checkpoints with another identity
+            are refused.
         max_share: A save may cost this share of the training time since the last one.
     """
 
@@ -59,19 +59,19 @@ class Checkpoints:
         self._max_share = max_share
         self._seconds_per_save = FIRST_SAVE_SECONDS
         self._overspent = 0.0
-        """Seconds by which earlier saves cost more than they were allowed to."""
+        """Seconds by which earlier saves exceeded what they may cost."""
         self._newest_epoch: int | None = None
 
     def is_due(self, train_seconds: float) -> bool:
-        """Whether saving costs little against the training time since the last save."""
-        allowed = self._max_share * train_seconds - self._overspent
-        return self._seconds_per_save <= allowed
+        """Whether a save may cost what the last one did, after so much training time."""
+        return self._seconds_per_save <= self._max_share * train_seconds - self._overspent
 
     def save(self, state: TrainingState) -> None:
-        """Write the state after its last epoch; nothing happens if that was done already.
+        """Write the state after its last epoch, unless it is already saved.
 
         Raises:
-            OSError: The folder cannot be written (a full disk); earlier checkpoints are intact.
+            CheckpointWriteError: The folder cannot be written (a full disk); earlier checkpoints
+                are intact.
         """
         if state.epoch == self._newest_epoch:
             return
@@ -92,9 +92,9 @@ class Checkpoints:
         state.seconds_since_save = 0.0
 
     def load(self) -> dict[str, Any] | None:
-        """The newest sound checkpoint's payload; None if there is none.
+        """The payload of the newest valid checkpoint, or None.
 
-        A damaged one is passed over with a warning, and the one before is taken.
+        A damaged checkpoint is skipped with a warning.
 
         Raises:
             CheckpointError: A checkpoint belongs to another run or to a newer release.
@@ -105,7 +105,7 @@ class Checkpoints:
                 self._check_identity(manifest, manifest_path)
                 data = _read_payload(manifest_path.with_suffix(".pt"), manifest)
             except (OSError, ValueError) as error:
-                logger.warning("%s: damaged checkpoint passed over (%s)", manifest_path, error)
+                logger.warning("%s: skipped a damaged checkpoint (%s)", manifest_path, error)
                 continue
             payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             self._newest_epoch = int(manifest["epoch"])
@@ -139,19 +139,13 @@ class Checkpoints:
             )
 
     def _remove_old(self) -> None:
-        """Everything but the newest checkpoints; manifests first, so that none is left alone."""
+        """Delete all but the newest checkpoints, manifests before the payloads they describe."""
         manifests = sorted(self._directory.glob("epoch-*.json"), reverse=True)
         kept = {path.stem for path in manifests[:NUM_KEPT]}
-        for path in sorted(self._files(), key=lambda path: path.suffix != ".json"):
-            if path.stem not in kept or path.suffix == ".partial":
-                path.unlink(missing_ok=True)
-
-    def _files(self) -> list[Path]:
-        return [
-            path
-            for path in self._directory.glob("epoch-*")
-            if path.suffix in {".pt", ".json", ".partial"}
-        ]
+        for suffix in (".json", ".pt", ".partial"):
+            for path in self._directory.glob(f"epoch-*{suffix}"):
+                if path.stem not in kept or suffix == ".partial":
+                    path.unlink(missing_ok=True)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _hash_manifest(manifest: Mapping[str, Any]) -> str:
-    """A damaged manifest must not pass for one of another run."""
+    """The hash by which a damaged manifest is not taken for that of another run."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What differs between the states two runs ended in, as their checkpoints hold them."""
+"""The difference between the final states of two runs, taken from their checkpoints."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from bakeoff.errors import CheckpointError
 from bakeoff.training.checkpoint import Checkpoints
 
 CLOCK = frozenset({"train_seconds", "evaluate_seconds", "data_seconds"})
-"""Keys of an epoch's record that no two runs have in common."""
+"""Keys of an epoch's record that differ between any two runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +21,13 @@ class StateDifference:
     """Two final states, compared bit by bit."""
 
     epoch: int | None
-    """First epoch that was recorded otherwise; None if all were recorded alike."""
+    """First epoch whose records differ; None if no records do."""
     in_epoch: str
-    """What that epoch records otherwise: name, first value, second value."""
+    """The first difference in that epoch: name, first value, second value."""
     paths: tuple[str, ...]
-    """Names of all that differs in the final states, weights first."""
+    """Names of all values that differ in the final states, weights first."""
     num_values: int
-    """Tensors and numbers that were compared."""
+    """Number of tensors and numbers that were compared."""
     digest: str
     """SHA-256 of the first state."""
 
@@ -38,14 +38,14 @@ class StateDifference:
 
 
 def compare_final_states(first: Path, second: Path, identity: str) -> StateDifference:
-    """Compare the newest checkpoints of two folders; times on the clock are left out.
+    """Compare the newest checkpoints of two folders, except for the times they measured.
 
     Raises:
-        CheckpointError: A folder has no sound checkpoint.
+        CheckpointError: A folder has no valid checkpoint.
     """
     one, two = (dict(_flatten("", _load(folder, identity))) for folder in (first, second))
     paths = [name for name in dict.fromkeys([*one, *two]) if one.get(name) != two.get(name)]
-    epoch, in_epoch = _first_epoch(one, two, paths)
+    epoch, in_epoch = _first_difference(one, two, paths)
     content = "\n".join(f"{name} {value}" for name, value in sorted(one.items()))
     return StateDifference(
         epoch=epoch,
@@ -59,14 +59,15 @@ def compare_final_states(first: Path, second: Path, identity: str) -> StateDiffe
 def _load(folder: Path, identity: str) -> dict[str, Any]:
     payload = Checkpoints(folder, identity).load()
     if payload is None:
-        raise CheckpointError(f"{folder} holds no sound checkpoint")
+        raise CheckpointError(f"{folder} holds no valid checkpoint")
     return payload
 
 
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every tensor and number by its path, as text that is equal where the bits are."""
+    """Every tensor and number by its path, as text that is equal if and only if the bits are."""
     if isinstance(value, Tensor):
-        yield path, _digest(value)
+        data = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        yield path, f"{value.dtype} {list(value.shape)} {hashlib.sha256(data).hexdigest()}"
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if key not in CLOCK:
@@ -78,12 +79,7 @@ def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, repr(value)
 
 
-def _digest(tensor: Tensor) -> str:
-    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-    return f"{tensor.dtype} {list(tensor.shape)} {hashlib.sha256(data).hexdigest()}"
-
-
-def _first_epoch(
+def _first_difference(
     one: Mapping[str, str], two: Mapping[str, str], paths: Sequence[str]
 ) -> tuple[int | None, str]:
     recorded = [name.split(".", 2) for name in paths if name.startswith("history.")]

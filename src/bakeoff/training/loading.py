@@ -1,8 +1,8 @@
-"""Fetching samples that do not stand in memory, by as many loader processes as help.
+"""Fetching samples that are not in memory, with as many loader processes as help.
 
-Bits do not depend on who fetches a sample (see `bakeoff.data.sample_source`), so the number
-of processes is found while a run trains: none first, then 2, 4, 8, ... while a batch comes clearly
-sooner.
+A sample is the same whichever process fetches it (see `bakeoff.data.sample_source`). The number of
+processes can therefore be tuned while a run trains: 0 first, then 2, 4, 8, ... as long as the time
+per batch clearly falls.
 """
 
 import logging
@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -27,73 +27,70 @@ from bakeoff.errors import DataError
 logger = logging.getLogger(__name__)
 
 LOADER_SECONDS = 600.0
-"""A batch that takes loader processes longer is given up."""
+"""Time after which a batch from loader processes counts as failed."""
 MEASURED_BATCHES = 8
-"""Batches that one number of processes is timed on, after those that it fetches ahead."""
+"""Batches on which a number of processes is timed, after the batches that it fetches ahead."""
 PREFETCHED = 2
 """Batches that each process fetches ahead."""
 MIN_GAIN = 0.10
-"""Share of the time of a batch that more processes must save."""
-NOTHING: NDArray[Any] = np.empty(0)
+"""Smallest share of the time per batch that more processes must save."""
 START_SECONDS = 3.0
-"""What it takes to start processes, about: an epoch must spend this long fetching."""
+"""Approximate time to start processes. An epoch must spend this long waiting to be worth it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Samples of one batch, and what their random numbers are drawn from."""
+    """The samples of one batch, and the seed of their random numbers."""
 
     part: Part
     rows: tuple[int, ...]
     seed: int
     repeats: tuple[int, ...] = ()
-    """For each row, how often it came before in the epoch; empty if none did."""
+    """For each row, how many times it came earlier in the epoch; empty if no row did."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """A batch, or why there is none."""
+class Fetched(NamedTuple):
+    """The samples of one batch, as the data set returned them."""
 
     inputs: NDArray[Any]
-    labels: tuple[Any, ...] = ()
-    problem: str = ""
+    labels: tuple[Any, ...]
 
 
-class RequestedBatches(Dataset[Fetched]):
-    """A data set whose index is a whole request: what a loader process serves."""
+class RequestedBatches(Dataset[Fetched | DataError]):
+    """A data set whose index is a whole request; loader processes run it."""
 
     def __init__(self, source: SampleSource) -> None:
         self._source = source
 
-    def __getitem__(self, request: Request) -> Fetched:
-        """Fetch the batch; an error is returned, because raising it here would wrap its message."""
+    def __getitem__(self, request: Request) -> Fetched | DataError:
+        """Fetch the batch, or return the error: a DataLoader would wrap a raised one's message."""
         try:
             inputs, labels = self._source.fetch(
                 request.part, request.rows, request.seed, request.repeats
             )
         except DataError as error:
-            return Fetched(inputs=NOTHING, problem=str(error))
-        return Fetched(inputs=inputs, labels=tuple(labels))
+            return DataError(str(error))
+        return Fetched(inputs, tuple(labels))
 
 
 @dataclass(kw_only=True)
 class WorkerTuning:
-    """Finds how many loader processes fetch fastest, by timing them in use."""
+    """Finds the number of loader processes that fetches fastest, by timing them during training."""
 
     limit: int
-    """At most this many."""
+    """Largest number of processes."""
     best: int = 0
     candidate: int | None = 0
-    """To be timed next; None when the search is over."""
+    """The next number to time; None when the search is over."""
     seconds_per_batch: dict[int, float] = field(default_factory=dict)
-    """By number of processes, training steps included."""
+    """Time per batch, training step included, by number of processes."""
 
     def record(self, seconds: float, fetching: float, num_batches: int) -> None:
-        """Take note of the candidate's time and choose the next one.
+        """Record the candidate's time and choose the next candidate.
 
         Args:
             seconds: Time per batch.
-            fetching: Share of it that was spent waiting for the batch.
+            fetching: Share of that time spent waiting for the batch.
             num_batches: Batches in an epoch.
         """
         tried = cast("int", self.candidate)
@@ -103,7 +100,7 @@ class WorkerTuning:
         else:
             self.best = tried
             waits = fetching > MIN_GAIN and num_batches * fetching * seconds > START_SECONDS
-            # One process alone gains little more than its start costs.
+            # A single process saves little more time than it takes to start.
             following = 2 * tried or min(2, self.limit)
             self.candidate = following if waits and following <= self.limit else None
         if self.candidate is None:
@@ -116,31 +113,31 @@ class WorkerTuning:
 
 
 class BatchLoader:
-    """Fetches batches in order, ahead of their use where processes help.
+    """Fetches batches in order, and ahead of their use where loader processes help.
 
-    The processes are kept from epoch to epoch and from run to run; they are spawned, never forked,
-    and end with this one.
+    The processes are kept from epoch to epoch and from run to run. They are spawned, never forked,
+    and end when this process ends.
     """
 
     def __init__(self, source: SampleSource, tuning: WorkerTuning) -> None:
         self.tuning = tuning
         self._batches = RequestedBatches(source)
         self._requests: list[Request] = []
-        self._loader: DataLoader[Fetched] | None = None
+        self._loader: DataLoader[Fetched | DataError] | None = None
         self._num_workers = 0
 
-    def fetch(self, requests: Sequence[Request], *, tunes: bool = False) -> Iterator[Fetched]:
-        """The batches that are asked for.
+    def fetch(self, requests: Sequence[Request], *, tune: bool = False) -> Iterator[Fetched]:
+        """The requested batches, in the order of the requests.
 
         Args:
-            requests: In the order they are wanted.
-            tunes: Whether these are batches of training, on which processes are timed.
+            requests: One for each batch.
+            tune: Whether to time numbers of processes on these batches, which training does.
 
         Raises:
             DataError: A sample cannot be fetched, or a loader process died or hangs.
         """
         done = 0
-        while tunes and self.tuning.candidate is not None:
+        while tune and self.tuning.candidate is not None:
             num_workers = self.tuning.candidate
             num_ahead = max(1, PREFETCHED * num_workers)
             segment = requests[done : done + num_ahead + MEASURED_BATCHES]
@@ -153,7 +150,7 @@ class BatchLoader:
     def _time(
         self, num_workers: int, segment: Sequence[Request], num_ahead: int, num_batches: int
     ) -> Iterator[Fetched]:
-        """Fetch a segment and record how long a batch took, from one to the next."""
+        """Fetch a segment and record the time from one batch to the next."""
         waited, started = 0.0, 0.0
         with closing(self._run(num_workers, segment)) as batches:
             for number in range(len(segment)):
@@ -164,40 +161,40 @@ class BatchLoader:
                 waited += perf_counter() - asked
                 yield batch
             elapsed = perf_counter() - started
-            next(batches, None)  # to its end: one that is broken off ends its processes
+            next(batches, None)  # ends the iterator; closing it early would end its processes
         self.tuning.record(elapsed / MEASURED_BATCHES, waited / elapsed, num_batches)
 
     def _run(self, num_workers: int, requests: Sequence[Request]) -> Generator[Fetched, None, None]:
         if not requests:
             return
         if num_workers == 0:
-            yield from map(_checked, map(self._batches.__getitem__, requests))
+            yield from map(_raise_error, map(self._batches.__getitem__, requests))
             return
         self._requests[:] = requests
         try:
-            yield from map(_checked, self._open(num_workers))
-        except RuntimeError as error:  # torch says so where a process died or is too slow
+            yield from map(_raise_error, self._open(num_workers))
+        except RuntimeError as error:  # torch raises it if a process died or is too slow
             self._loader = None
             if "DataLoader" not in str(error):
                 raise
             raise DataError(f"a loader process failed: {' '.join(str(error).split())}") from None
         except BaseException:
-            self._loader = None  # what it has fetched ahead is nobody's
+            self._loader = None  # nobody will use the batches it fetched ahead
             raise
 
-    def _open(self, num_workers: int) -> "DataLoader[Fetched]":
+    def _open(self, num_workers: int) -> "DataLoader[Fetched | DataError]":
         if self._loader is None or self._num_workers != num_workers:
             self._loader, self._num_workers = None, num_workers  # the old processes end first
             self._loader = DataLoader(
                 self._batches,
                 batch_size=None,
-                sampler=self._requests,  # an index is a request here
+                sampler=self._requests,  # the index of this data set is a request
                 num_workers=num_workers,
-                collate_fn=_as_it_is,
+                collate_fn=_keep_arrays,
                 timeout=LOADER_SECONDS,
                 multiprocessing_context="spawn",
                 worker_init_fn=partial(_set_up_worker, os.getpid()),
-                # Its own, so that starting draws nothing from the run's generator.
+                # A separate generator, so that starting draws nothing from the run's generator.
                 generator=torch.Generator(),
                 prefetch_factor=PREFETCHED,
                 persistent_workers=True,
@@ -206,12 +203,12 @@ class BatchLoader:
 
 
 class LoadedInputs:
-    """Inputs of one part of a data set, fetched when they are wanted.
+    """Inputs of one part of a data set, fetched when they are used.
 
     Args:
-        inputs: Which samples these are.
-        loader: What fetches them.
-        device: Where batches are put.
+        inputs: The samples of this part.
+        loader: The loader that fetches them.
+        device: The device to put batches on.
     """
 
     def __init__(self, inputs: SampleInputs, loader: BatchLoader, device: torch.device) -> None:
@@ -221,25 +218,25 @@ class LoadedInputs:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an array of all of them, [N, ...]."""
+        """The shape of an array of all inputs, [N, ...]."""
         return self._inputs.shape
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the inputs, as the data set gives them."""
+        """The type of the inputs, as the data set returns them."""
         return torch.uint8 if self._inputs.dtype == np.uint8 else torch.float32
 
-    def fetch(self, chunks: Sequence[Tensor], seed: int, *, tunes: bool) -> Iterator[Tensor]:
-        """Inputs [n, ...] of each chunk of rows, as the data set gives them.
+    def fetch(self, chunks: Sequence[Tensor], seed: int, *, tune: bool) -> Iterator[Tensor]:
+        """Inputs [n, ...] of each chunk of rows, as the data set returns them.
 
         Args:
-            chunks: Rows [n] of a batch each.
-            seed: Each sample's random numbers follow from it, the sample, and how often it came
-                before in these chunks.
-            tunes: As in `BatchLoader.fetch`.
+            chunks: For each batch its rows [n].
+            seed: Each sample's random numbers depend on this seed, the sample, and how many times
+                it came earlier in these chunks.
+            tune: As in `BatchLoader.fetch`.
 
         Raises:
-            DataError: As there; or a batch has another shape than the first sample had.
+            DataError: As there; or a batch differs in shape from the first sample.
         """
         indices = [chunk.cpu().numpy() for chunk in chunks]
         requests = [
@@ -251,13 +248,13 @@ class LoadedInputs:
             )
             for index, earlier in zip(indices, count_repeats(indices), strict=True)
         ]
-        batches = self.loader.fetch(requests, tunes=tunes)
+        batches = self.loader.fetch(requests, tune=tune)
         for request, index, fetched in zip(requests, indices, batches, strict=True):
             self._check(request, self._inputs.labels[index], fetched)
             yield torch.from_numpy(fetched.inputs).to(self._device)
 
     def _check(self, request: Request, labels: NDArray[Any], fetched: Fetched) -> None:
-        """The batch must be as the data set was when its labels and its first sample were read."""
+        """Make sure that labels, shape and type are those that were first read."""
         known, where = self._inputs, f"{self._inputs.source.reference}: {request.part} sample"
         shape, dtype = fetched.inputs.shape[1:], fetched.inputs.dtype
         if (shape, dtype) != (known.sample_shape, known.dtype):
@@ -269,13 +266,13 @@ class LoadedInputs:
         if not np.array_equal(got.astype(labels.dtype), labels):
             place = int(np.argmax(got.astype(labels.dtype) != labels))
             raise DataError(
-                f"{where} {request.rows[place]} has the label {got[place]}, which was read as "
-                f"{labels[place]}; labels must be those of its `targets`, and never change"
+                f"{where} {request.rows[place]} has the label {got[place]}, but was first "
+                f"read as {labels[place]}; labels must be those of its `targets` and never change"
             )
 
 
 def count_repeats(chunks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """For each row of each chunk, how often it stands before that place."""
+    """For each row of each chunk, how many times it occurs earlier."""
     rows = np.concatenate(chunks) if chunks else np.empty(0, dtype=np.int64)
     order = np.argsort(rows, kind="stable")
     places = np.arange(len(rows))
@@ -287,25 +284,25 @@ def count_repeats(chunks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]
 
 @lru_cache(maxsize=1)
 def open_loader(source: SampleSource, fingerprint: str) -> BatchLoader:  # noqa: ARG001 - the key
-    """The loader of a data set, with its processes and what it knows of their best number.
+    """The loader of a data set, with its processes and the timings of their number.
 
-    One is kept in each process, because runs that follow each other use the same data.
+    The last loader is kept, because successive runs in a process use the same data.
 
     Args:
         source: The data set.
-        fingerprint: Of the data; what has changed gets another loader.
+        fingerprint: The fingerprint of the data; changed data gets a new loader.
     """
     return BatchLoader(source, WorkerTuning(limit=num_cores()))
 
 
-def _checked(fetched: Fetched) -> Fetched:
-    if fetched.problem:
-        raise DataError(fetched.problem)
+def _raise_error(fetched: Fetched | DataError) -> Fetched:
+    if isinstance(fetched, DataError):
+        raise fetched
     return fetched
 
 
-def _as_it_is(fetched: Any) -> Any:
-    """Leave arrays arrays, which travel through a pipe; tensors would need shared memory."""
+def _keep_arrays(fetched: Any) -> Any:
+    """Return arrays as they are: they travel through a pipe, tensors would need shared memory."""
     return fetched
 
 

@@ -1,4 +1,4 @@
-"""Recognising that memory ran out, and keeping what was freed."""
+"""Recognising that memory ran out, and keeping freed memory for the next step."""
 
 import ctypes
 import sys
@@ -6,7 +6,7 @@ import sys
 import torch
 
 CPU_MESSAGE = "DefaultCPUAllocator"
-"""torch's allocator on the CPU raises a plain RuntimeError that starts with its own name."""
+"""torch's CPU allocator raises a plain RuntimeError that contains the allocator's name."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -19,15 +19,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt."""
 LARGEST_KEPT = 32 << 20
-"""Allocations of more bytes come from the system each time; glibc allows no larger value."""
+"""Larger allocations, in bytes, come from the system each time; glibc's largest value."""
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep memory it freed, for the next step, instead of giving it back.
+    """Let this process keep the memory it frees, instead of returning it to the system.
 
-    A step of training frees and asks for the same megabytes again and again; fetched from the
-    system each time, every page is zeroed and mapped anew. Only glibc is told; elsewhere, and for
-    what an accelerator holds, nothing happens. It changes no bit of any result.
+    Every training step allocates and frees the same megabytes. If they came from the system each
+    time, it would map and zero every page anew. This only has an effect on glibc, and not on the
+    memory of an accelerator. It does not change any result.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton-Schulz iteration. Source: Jordan et al. 2024,
+"""Coefficients of the quintic Newton-Schulz iteration. Source: Jordan et al. 2024,
 https://kellerjordan.github.io/posts/muon/"""
 NUM_ITERATIONS = 5
-"""Source: the same."""
+"""Iterations. Source: the same."""
 EPSILON = 1e-7
-"""Smallest norm an update is divided by. Source: the same."""
+"""Smallest norm that an update is divided by. Source: the same."""
 MATCHED_RMS = 0.2
-"""Root mean square of AdamW's usual update, which Muon's is brought to.
+"""Root mean square of AdamW's usual update, to which Muon's is scaled.
 Source: Liu et al. 2025, section 2.2, https://arxiv.org/abs/2502.16982"""
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """Steps hidden weights along their orthogonalised Nesterov momentum, all others by AdamW.
+    """Steps hidden weights along their orthogonalised Nesterov momentum, all others with AdamW.
 
-    Both share learning rate and weight decay, which is decoupled: Muon's update is brought to the
-    size of AdamW's, so that what suits the one suits the other. Weights of more than two
-    dimensions count as matrices [first, all others]. One state dictionary holds everything.
+    Both share the learning rate and the decoupled weight decay: Muon's update is scaled to the size
+    of AdamW's, so that the same values suit both. Weights of more than two dimensions are treated
+    as matrices [first, all others]. One state dictionary holds everything.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; the size of the step is
     `match_rms_adamw` of `torch.optim.Muon`, after Liu et al. 2025, https://arxiv.org/abs/2502.16982
@@ -32,9 +32,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
     Args:
         groups: Parameter groups, each with `hidden` (whether Muon steps it) and `weight_decay`.
         lr: Learning rate.
-        momentum: Of hidden weights, in [0, 1).
-        betas: AdamW's, of all others.
-        eps: AdamW's.
+        momentum: Momentum of the hidden weights, in [0, 1).
+        betas: AdamW's betas, for all other weights.
+        eps: AdamW's epsilon.
 
     Raises:
         ValueError: A value is out of its range.
@@ -57,7 +57,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         }
         complete = [{"lr": lr, **own[group["hidden"]], **group} for group in groups]
         super().__init__(complete, {"weight_decay": 0.0})
-        # It completes its groups, which stay the very dictionaries of ours.
+        # AdamW adds its defaults to the groups, which are the same dictionaries as ours.
         self._adamw = torch.optim.AdamW(
             [group for group in self.param_groups if not group["hidden"]], lr=lr
         )
@@ -70,11 +70,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Step every weight that has a gradient; the value of `closure`, None without one."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        """Step every weight that has a gradient; return the value of `closure`, if given."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             if group["hidden"]:
                 for weights in group["params"]:
@@ -95,7 +93,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         weights.add_(update.view(weights.shape), alpha=-rate * size)
 
     def _share(self) -> None:
-        """Let AdamW work on our groups and keep its state in ours."""
+        """Let AdamW use our groups and our state."""
         self._adamw.param_groups = [group for group in self.param_groups if not group["hidden"]]
         self._adamw.state = self.state
 
@@ -103,8 +101,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
 def orthogonalise(matrix: Tensor) -> Tensor:
     """A matrix [rows, columns] with singular values near 1 and the singular vectors of `matrix`.
 
-    Singular values end between about 0.5 and 1.5, those far below the largest one nearer to 0.
-    bfloat16 is precise enough; on the CPU, where many machines emulate it, float32 is used.
+    The singular values end between about 0.5 and 1.5, except that those far below the largest end
+    nearer to 0. bfloat16 is precise enough; on the CPU float32 is used, as many CPUs emulate bfloat16.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
     """

@@ -18,17 +18,17 @@ from bakeoff.training.memory import is_out_of_memory
 from bakeoff.training.state import TrainingState, build_scaler, prepare
 
 CANDIDATES: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
-"""In order of preference: one that comes later must be clearly faster than those before."""
+"""Precisions in order of preference: a later one must be clearly faster than those before it."""
 
 MIN_GAIN = 0.10
-"""Share of the time per step that a change of precision must save."""
+"""Smallest share of the time per step that a change of precision must save."""
 
 NUM_ROUNDS = 12
 NUM_WARMUP_ROUNDS = 2
-HOPELESS = 2.0
-"""A precision that takes this many times as long as fp32 is not timed again."""
+MAX_SLOWDOWN = 2.0
+"""A precision that takes more than this many times as long as fp32 is not timed again."""
 MAX_SECONDS = 10.0
-"""No further round starts after this time."""
+"""No new round starts after this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +37,19 @@ class PrecisionChoice:
 
     precision: Precision
     seconds_per_step: Mapping[Precision, float]
-    """Median; precisions that do not work here are absent."""
+    """Median time; precisions that do not work on this device are absent."""
     reason: str
     checkpoint_bytes: int
-    """Of this configuration."""
+    """Size of a checkpoint of this configuration."""
     weight_bytes: int
-    """Of its trainable weights."""
+    """Size of its weights."""
 
 
 def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
-    """The precision that trains fastest here, leaving fp32 only for a clear gain of 10 %.
+    """The precision that trains fastest on this device; fp32 unless another saves 10 % of the time.
 
-    Whole steps of this configuration are timed, the precisions taking turns so that a machine
-    that is busy for a while slows all of them. The global random generators are reseeded.
+    Whole steps of this configuration are timed. The precisions take turns, so that other load on
+    the machine slows all of them. The global random generators are reseeded.
 
     Raises:
         DataError: As `bakeoff.training.loop.prepare`.
@@ -76,9 +76,9 @@ def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
 
 
 def choose_precision(seconds_per_step: Mapping[Precision, float]) -> Precision:
-    """fp32, unless bf16 is clearly faster, or fp16 clearly faster than what bf16 leaves.
+    """The last precision that is at least 10 % faster than the one chosen before it.
 
-    Precisions that are absent are not considered; fp32 must be there.
+    Precisions may be absent, except for fp32.
     """
     chosen: Precision = "fp32"
     for precision in CANDIDATES:
@@ -116,7 +116,7 @@ def _time_steps(
             else:
                 seconds[precision].append(elapsed)
         if number >= NUM_WARMUP_ROUNDS:
-            limit = HOPELESS * seconds["fp32"][-1]
+            limit = MAX_SLOWDOWN * seconds["fp32"][-1]
             racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
             if time.perf_counter() > deadline:
                 break
@@ -125,7 +125,7 @@ def _time_steps(
 
 
 def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
-    """Seconds of one step; None where the model does not work in this precision."""
+    """Seconds of one step; None if the model does not work in this precision."""
     state.model.train()
     started = time.perf_counter()
     try:

@@ -1,7 +1,7 @@
-"""Weights of a finished run as one safetensors file, with all that is needed to use them."""
+"""The weights of a finished run as one safetensors file, with everything needed to use them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -22,17 +22,17 @@ from bakeoff.version import __version__
 
 WEIGHTS_FORMAT = 1
 DESCRIPTION_KEY = "bakeoff"
-"""Name of the description, JSON, among the metadata of the file."""
+"""Key of the description, which is JSON, in the file's metadata."""
 LENGTH_BYTES = 8
 
 
 def write_weights(state: TrainingState, path: Path) -> None:
-    """Write the weights of the scored epoch and their description; the old file or the new stays.
+    """Write the weights of the scored epoch and their description, replacing the file atomically.
 
     Raises:
         CheckpointWriteError: The file cannot be written.
     """
-    # safetensors takes neither shared memory nor strides.
+    # safetensors accepts neither shared memory nor strides.
     tensors = {name: tensor.cpu().contiguous() for name, tensor in scored_weights(state).items()}
     metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(describe_weights(state))}
     try:
@@ -45,8 +45,8 @@ def write_weights(state: TrainingState, path: Path) -> None:
 def _with_sorted_header(content: bytes) -> bytes:
     """The same file with its header in a fixed order, so that equal runs give equal bytes.
 
-    Source: https://huggingface.co/docs/safetensors, "Format": the header's length as 8 bytes, then
-    the header as JSON, which spaces may follow, then the tensors.
+    Source: https://huggingface.co/docs/safetensors, "Format": the header's length as 8 bytes, the
+    header as JSON, optional spaces, and the tensors.
     """
     start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
     header = json.dumps(json.loads(content[LENGTH_BYTES:start]), sort_keys=True).encode()
@@ -55,7 +55,7 @@ def _with_sorted_header(content: bytes) -> bytes:
 
 
 def scored_weights(state: TrainingState) -> Weights:
-    """The weights that the run's score is of."""
+    """The weights that the run's score belongs to."""
     if state.config.score_rule == "best_epoch" and state.best_weights is not None:
         return state.best_weights
     return state.evaluated_weights()
@@ -63,27 +63,34 @@ def scored_weights(state: TrainingState) -> Weights:
 
 def describe_weights(state: TrainingState) -> dict[str, Any]:
     """Configuration, score, how the model is built and how its inputs are prepared, as JSON."""
-    config, splits = state.config, state.splits
+    config, splits, spec = state.config, state.splits, find_model(state.config.model)
+    params = config.model_params
+    if spec.parameters is not None:
+        params = complete_params(f"model {spec.name!r}", spec.parameters, params)
     scored = scored_epoch(state.history, state.objective, config.score_rule)
     scale = splits.target_scale
     return {
         "format": WEIGHTS_FORMAT,
         "bakeoff": __version__,
         "task": splits.task,
-        "build": find_model(config.model).build,
-        "arguments": _model_arguments(state),
-        # Names of the classes; of a language model, its vocabulary; none in regression.
+        "build": spec.build,
+        "arguments": {
+            "input_shape": list(splits.input_shape),
+            "num_outputs": splits.num_outputs,
+            **spec.fixed,
+            **params,
+        },
+        # The vocabulary of a language model; empty in regression.
         "class_names": list(splits.class_names),
         "inputs": {
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
-            **_normalisation(state),
-            **_table(splits.features, splits.train.normalisation),
+            **_describe_inputs(splits.features, splits.train.normalisation),
         },
         "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
         "validation_metrics": {
-            # NaN is no JSON.
+            # JSON has no NaN.
             name: value if isfinite(value) else None
             for name, value in ({} if scored is None else scored.metrics).items()
         },
@@ -91,38 +98,20 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
     }
 
 
-def _normalisation(state: TrainingState) -> dict[str, Any]:
-    """What is subtracted from inputs as stored, and what the rest is multiplied by."""
-    normalisation = state.splits.train.normalisation
+def _describe_inputs(features: Sequence[Feature], normalisation: object) -> dict[str, Any]:
+    """The mean that is subtracted from stored inputs and the scale that multiplies the rest.
+
+    For a table it adds the features made from its columns, and an example row.
+    """
     if not isinstance(normalisation, Normalisation):
         return {"mean": None, "scale": None}
-    return {
-        "mean": normalisation.mean.cpu().tolist(),
-        "scale": normalisation.scale.cpu().tolist(),
-    }
-
-
-def _table(features: Sequence[Feature], normalisation: object) -> dict[str, Any]:
-    """What the columns of a table have become, and a row of middling numbers and first texts."""
-    if not features or not isinstance(normalisation, Normalisation):
-        return {}
+    mean, scale = normalisation.mean.cpu().tolist(), normalisation.scale.cpu().tolist()
+    found = {"mean": mean, "scale": scale}
+    if not features:
+        return found
     example: dict[str, str] = {}
-    for feature, mean in zip(features, normalisation.mean.tolist(), strict=True):
+    for feature, middle in zip(features, mean, strict=True):
         example.setdefault(
-            feature.column, f"{mean:.6g}" if feature.value is None else feature.value
+            feature.column, f"{middle:.6g}" if feature.value is None else feature.value
         )
-    return {"features": [asdict(feature) for feature in features], "example": example}
-
-
-def _model_arguments(state: TrainingState) -> Mapping[str, Any]:
-    """What the model's function is called with."""
-    config, spec = state.config, find_model(state.config.model)
-    params = config.model_params
-    if spec.parameters is not None:
-        params = complete_params(f"model {spec.name!r}", spec.parameters, params)
-    return {
-        "input_shape": list(state.splits.input_shape),
-        "num_outputs": state.splits.num_outputs,
-        **spec.fixed,
-        **params,
-    }
+    return {**found, "features": [asdict(feature) for feature in features], "example": example}

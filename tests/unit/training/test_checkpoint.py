@@ -147,7 +147,7 @@ def test_damaged_payload_is_never_unpickled(saved: Path, monkeypatch: pytest.Mon
 def test_damage_is_told(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
     (saved / f"{NEWEST}.pt").write_bytes(b"")
     Checkpoints(saved, "run").load()
-    assert f"{NEWEST}.json: damaged checkpoint passed over (it has 0 bytes" in caplog.text
+    assert f"{NEWEST}.json: skipped a damaged checkpoint (it has 0 bytes" in caplog.text
 
 
 @pytest.mark.parametrize("missing", [f"{NEWEST}.pt", f"{NEWEST}.json"])

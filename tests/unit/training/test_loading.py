@@ -240,7 +240,7 @@ def test_times_are_taken_in_use_and_neither_batches_nor_processes_are_lost(
     source = open_source("own_samples:build_watched")
     tuned = BatchLoader(source, WorkerTuning(limit=1))
     for _ in range(2):
-        got = np.concatenate([one.inputs for one in tuned.fetch(REQUESTS, tunes=True)])
+        got = np.concatenate([one.inputs for one in tuned.fetch(REQUESTS, tune=True)])
         assert np.array_equal(got, fetch(loader(source, 0)))
     assert list(tuned.tuning.seconds_per_batch) == [0, 1]
     assert "1 loader processes (0: " in tuned.tuning.describe()
@@ -280,7 +280,7 @@ def test_what_a_sample_raises_is_told_in_one_line() -> None:
 def test_label_other_than_the_one_that_was_read_is_refused(make_config: MakeConfig) -> None:
     config = make_config(dataset="own_samples:build_relabelled", train_samples=None, epochs=1)
     with pytest.raises(
-        DataError, match=r"sample 3\d\d has the label [01], which was read as [012]"
+        DataError, match=r"sample 3\d\d has the label [01], but was first read as [012]"
     ):
         run(config, 0)
 
