@@ -137,7 +137,7 @@ def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
 
 
 def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
-    frame = _parse(content, path, names, separator)
+    frame = _parse(content, path, names, separator, decimal=".")
     if separator != "," and any(_has_decimal_commas(frame[name]) for name in names):
         frame = _parse(content, path, names, separator, decimal=",")
     if frame.empty:
@@ -153,7 +153,7 @@ def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> 
 
 
 def _parse(
-    content: bytes, path: Path, names: list[str], separator: str, decimal: str = "."
+    content: bytes, path: Path, names: list[str], separator: str, decimal: str
 ) -> "pd.DataFrame":
     import pandas as pd
 

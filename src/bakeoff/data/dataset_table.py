@@ -151,14 +151,6 @@ def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
     return load_image_folder(own_path(config), config.image_size)
 
 
-def _load_csv(config: DataConfig) -> tuple[Arrays, str]:
-    return load_csv(own_path(config), config.target, config.task)
-
-
-def _load_text(config: DataConfig) -> tuple[Arrays, str]:
-    return load_text(own_path(config), config.sequence_length or SEQUENCE_LENGTH)
-
-
 # ---------------------------------------------------------------- the tables
 
 
@@ -234,7 +226,7 @@ FORMS: Registry[DataSource] = Registry(
             description="a table with a header, .gz too; target = its column to predict, else "
             "the last; text of few values is one-hot",
             tasks=("classification", "regression"),
-            load=_load_csv,
+            load=lambda config: load_csv(own_path(config), config.target, config.task),
             inputs="features",
             keys=("target",),
             suffixes=(".csv", ".tsv"),
@@ -243,7 +235,9 @@ FORMS: Registry[DataSource] = Registry(
             name="text",
             description="UTF-8 text, .gz too, for a character model; sequence_length = 64",
             tasks=("language",),
-            load=_load_text,
+            load=lambda config: load_text(
+                own_path(config), config.sequence_length or SEQUENCE_LENGTH
+            ),
             inputs="tokens",
             keys=("sequence_length",),
             suffixes=(".txt",),

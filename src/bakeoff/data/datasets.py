@@ -200,22 +200,13 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
 
 def _name_arrays(arrays: Arrays, *, task: Task, **named: str) -> Dataset:
     """Make a data set of arrays; classes and tokens without names are called by their number."""
-    class_names = arrays.class_names
-    if not class_names and task != "regression":
+    if not arrays.class_names and task != "regression":
         labelled = [arrays.train_labels]
         if task == "language":
             labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
-        class_names = _numbered(max(int(part.max()) for part in labelled))
-    return Dataset(
-        task=task,
-        train_inputs=arrays.train_inputs,
-        train_labels=arrays.train_labels,
-        test_inputs=arrays.test_inputs,
-        test_labels=arrays.test_labels,
-        class_names=class_names,
-        features=arrays.features,
-        **named,
-    )
+        highest = max(int(part.max()) for part in labelled)
+        arrays = replace(arrays, class_names=_numbered(highest))
+    return Dataset(task=task, **vars(arrays), **named)
 
 
 def _numbered(highest: int) -> tuple[str, ...]:
