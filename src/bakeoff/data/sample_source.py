@@ -169,7 +169,7 @@ def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
         if len(value) > 2:  # noqa: PLR2004 - said in the message
             raise DataError(f"{reference} returned {len(value)} data sets; allowed are one or two")
         value = dict(zip(("train", "test"), value, strict=False))
-    parts = dict(value) if isinstance(value, Mapping) else {"train": value}
+    parts: dict[Part, Any] = dict(value) if isinstance(value, Mapping) else {"train": value}
     if "train" not in parts:
         raise DataError(f"{reference} returned no data set to train on")
     for part, samples in parts.items():
