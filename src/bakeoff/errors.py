@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with the exit code of the command line."""
+"""The errors that a user can see, each with the exit code of the command line."""
 
 import sysconfig
 import traceback
@@ -7,35 +7,35 @@ from difflib import get_close_matches
 from pathlib import Path
 
 MAX_MESSAGE = 500
-"""Characters of a message that the user's code raised."""
+"""Characters that are kept of a message that the user's code raised."""
 
 
 class BakeoffError(Exception):
-    """Base of every error that is reported as one line, without a traceback."""
+    """Base class of every error that is reported as one line, without a traceback."""
 
     exit_code = 1
 
 
 class UsageError(BakeoffError, ValueError):
-    """A flag, a study name or a call is wrong; nothing was created."""
+    """An option, a study name or a call is wrong; nothing was created."""
 
     exit_code = 2
 
 
 class StudyFileError(UsageError):
-    """The study file is wrong; the message names file, key, value and what is allowed."""
+    """The study file is wrong; the message names the file, key, value and allowed values."""
 
 
 class SpaceChangedError(UsageError):
-    """The stored study was made with other settings; the message prints the difference."""
+    """The stored study has other settings; the message prints the difference."""
 
 
 class StudyLockedError(UsageError):
-    """Another driver is running this study; the message names host, process and since when."""
+    """Another driver is running this study; the message names its host, process and start time."""
 
 
 class StudyTakenOverError(BakeoffError):
-    """While the storage was away, another driver has taken the study over; this one must stop."""
+    """Another driver took over the study while the storage was unreachable; this one must stop."""
 
 
 class NothingCompletedError(BakeoffError):
@@ -45,7 +45,7 @@ class NothingCompletedError(BakeoffError):
 
 
 class DataError(BakeoffError):
-    """Data is missing or unusable; the message says how to get or mend it."""
+    """Data is missing or unusable; the message says how to get or repair it."""
 
     exit_code = 4
 
@@ -63,7 +63,7 @@ class StorageError(BakeoffError):
 
 
 class EmptyStorageError(StorageError):
-    """There is nothing stored yet."""
+    """The storage is empty."""
 
 
 class CheckpointError(BakeoffError):
@@ -75,16 +75,17 @@ class CheckpointWriteError(CheckpointError, OSError):
 
 
 def one_line(text: object) -> str:
-    """`text` on one line, with nothing that a terminal would obey."""
+    """Return `text` on one line, with control characters escaped."""
     words = " ".join(str(text).split())
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in words)
 
 
 def describe_error(error: BaseException, *, names_own: bool = False) -> str:
-    """`ValueError: no such layer (my_models.py:12)`: what the user's code raised, and where.
+    """Describe an error of the user's code: `ValueError: no such layer (my_models.py:12)`.
 
-    The place is the last line of a file that is neither installed nor bakeoff's own. Where there is
-    none, nothing is said of it, or with `names_own` the last line of bakeoff's.
+    The place is the last line in the traceback from a file that is neither installed nor part of
+    bakeoff. If there is no such line, the place is left out, or with `names_own` it is the last
+    line of bakeoff.
     """
     text = f"{type(error).__name__}: {one_line(error)[:MAX_MESSAGE]}"
     folders = sysconfig.get_paths()
@@ -98,7 +99,7 @@ def describe_error(error: BaseException, *, names_own: bool = False) -> str:
 
 
 def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Say that `name` is not a known `kind`, offer the nearest known name, and list all of them."""
+    """Say that `name` is not a known `kind`, suggest the nearest known name, and list all names."""
     names = list(known)
     nearest = get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""

@@ -65,7 +65,7 @@ def load_cached(
 
     def fill(folder: Path) -> Names:
         arrays = decode()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         for part in NAMES:
             write_array(folder, part, getattr(arrays, part))
         return arrays.class_names, arrays.features
@@ -93,7 +93,7 @@ def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
     entry = data_folder() / "arrays" / name
     with contextlib.suppress(*DAMAGE):
         return _open_entry(entry)
-    with _naming_folder(entry.parent), _locked(name):
+    with _writing(entry):
         with contextlib.suppress(*DAMAGE):  # another process may have filled it in the meantime
             return _open_entry(entry)
         folder = entry.with_name(f".filling-{name}")
@@ -110,15 +110,13 @@ def load_labels(name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     Raises:
         DataError: The cache folder cannot be written, or `read` raises it.
     """
-    folder = data_folder() / "labels"
+    path = data_folder() / "labels" / f"{name}.npy"
     with contextlib.suppress(*DAMAGE):
-        return np.asarray(np.load(folder / f"{name}.npy"))
+        return np.asarray(np.load(path))
     labels = read()
-    with _naming_folder(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = f".partial-{name}-{os.getpid()}"
-        write_array(folder, partial, labels)
-        (folder / f"{partial}.npy").replace(folder / f"{name}.npy")
+    with _writing(path):
+        write_array(path.parent, f".partial-{name}", labels)
+        path.with_name(f".partial-{path.name}").replace(path)
     return labels
 
 
@@ -139,21 +137,17 @@ def cannot_write(what: str, folder: Path, error: OSError) -> DataError:
 
 
 @contextlib.contextmanager
-def _naming_folder(folder: Path) -> Iterator[None]:
+def _writing(entry: Path) -> Iterator[None]:
+    """Let no other process write the entry, and name its folder if it cannot be written."""
+    lock = data_folder() / "locks" / entry.name
     try:
-        yield
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        entry.parent.mkdir(exist_ok=True)
+        with lock.open("w") as file:
+            wait_for_lock(file.fileno())
+            yield
     except OSError as error:
-        raise cannot_write("decoded data", folder, error) from None
-
-
-@contextlib.contextmanager
-def _locked(name: str) -> Iterator[None]:
-    """Keep other processes from filling the entry."""
-    folder = data_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as file:
-        wait_for_lock(file.fileno())
-        yield
+        raise cannot_write("decoded data", entry.parent, error) from None
 
 
 def _open_entry(entry: Path) -> tuple[Arrays, str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bakeoff.data.array_cache import load_cached
 from bakeoff.data.arrays import Arrays, check_arrays
 from bakeoff.data.inputs import Feature
-from bakeoff.data.readers import read_bounded
+from bakeoff.data.readers import decode_text, read_bounded
 from bakeoff.errors import DataError, describe_unknown, one_line
 from bakeoff.records import Task
 
@@ -117,10 +117,7 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
 
 def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
     """Return the names of the columns and the separator."""
-    try:
-        line = content.partition(b"\n")[0].decode("utf-8-sig").strip("\r")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    line = decode_text(content.partition(b"\n")[0], path).strip("\r")
     separator = max(SEPARATORS, key=line.count)
     try:
         names = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
@@ -137,7 +134,7 @@ def _read_header(content: bytes, path: Path) -> tuple[list[str], str]:
 
 
 def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
-    frame = _parse(content, path, names, separator)
+    frame = _parse(content, path, names, separator, decimal=".")
     if separator != "," and any(_has_decimal_commas(frame[name]) for name in names):
         frame = _parse(content, path, names, separator, decimal=",")
     if frame.empty:
@@ -153,7 +150,7 @@ def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> 
 
 
 def _parse(
-    content: bytes, path: Path, names: list[str], separator: str, decimal: str = "."
+    content: bytes, path: Path, names: list[str], separator: str, decimal: str
 ) -> "pd.DataFrame":
     import pandas as pd
 

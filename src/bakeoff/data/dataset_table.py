@@ -55,8 +55,8 @@ class DataSource:
     description: str
     tasks: tuple[Task, ...]
     """Tasks that the data can be used for; the first one is the default."""
-    load: Callable[[DataConfig], tuple[Arrays, str]]
-    """Returns the arrays and their fingerprint."""
+    load: Callable[[DataConfig], tuple[Arrays, str]] | None = None
+    """Returns the arrays and their fingerprint; None for functions, which may return samples."""
     inputs: InputKind | None = None
     """Kind of the samples; None if only reading them tells."""
     keys: tuple[str, ...] = ()
@@ -151,16 +151,19 @@ def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
     return load_image_folder(own_path(config), config.image_size)
 
 
-def _load_csv(config: DataConfig) -> tuple[Arrays, str]:
-    return load_csv(own_path(config), config.target, config.task)
-
-
-def _load_text(config: DataConfig) -> tuple[Arrays, str]:
-    return load_text(own_path(config), config.sequence_length or SEQUENCE_LENGTH)
-
-
 # ---------------------------------------------------------------- the tables
 
+
+FASHION = DataSource(
+    name="fashion-mnist",
+    description="70,000 pictures of clothes of 28x28 pixels, in ten classes",
+    tasks=("classification",),
+    load=_load_fashion,
+    inputs="image",
+    class_names=FASHION_CLASSES,
+    source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
+    licence="MIT",
+)
 
 DATASETS: Registry[DataSource] = Registry(
     "dataset",
@@ -175,25 +178,13 @@ DATASETS: Registry[DataSource] = Registry(
             source="https://archive.ics.uci.edu/dataset/80 (Alpaydin and Kaynak 1998)",
             licence="CC BY 4.0",
         ),
-        DataSource(
-            name="fashion-mnist",
-            description="70,000 pictures of clothes of 28x28 pixels, in ten classes",
-            tasks=("classification",),
-            load=_load_fashion,
-            inputs="image",
-            class_names=FASHION_CLASSES,
-            source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
-            licence="MIT",
-        ),
-        DataSource(
+        FASHION,
+        replace(
+            FASHION,
             name="fashion-rows",
             description="The same pictures as sequences of 28 rows, for recurrent networks",
-            tasks=("classification",),
             load=_load_fashion_rows,
             inputs="rows",
-            class_names=FASHION_CLASSES,
-            source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
-            licence="MIT",
         ),
         DataSource(
             name="jargon",
@@ -234,7 +225,7 @@ FORMS: Registry[DataSource] = Registry(
             description="a table with a header, .gz too; target = its column to predict, else "
             "the last; text of few values is one-hot",
             tasks=("classification", "regression"),
-            load=_load_csv,
+            load=lambda config: load_csv(own_path(config), config.target, config.task),
             inputs="features",
             keys=("target",),
             suffixes=(".csv", ".tsv"),
@@ -243,7 +234,9 @@ FORMS: Registry[DataSource] = Registry(
             name="text",
             description="UTF-8 text, .gz too, for a character model; sequence_length = 64",
             tasks=("language",),
-            load=_load_text,
+            load=lambda config: load_text(
+                own_path(config), config.sequence_length or SEQUENCE_LENGTH
+            ),
             inputs="tokens",
             keys=("sequence_length",),
             suffixes=(".txt",),
@@ -251,46 +244,49 @@ FORMS: Registry[DataSource] = Registry(
     ),
 )
 
+FUNCTION = DataSource(
+    name="package.module:function",
+    description="a function of the user's own",
+    tasks=("classification", "regression", "language"),
+)
+
 
 # ---------------------------------------------------------------- what is known without reading
 
 
-def find_source(dataset: str) -> DataSource | None:
-    """Find the registered data set, or the form of `npz:PATH`; None if it is neither."""
-    name, colon, path = dataset.partition(":")
-    table = FORMS if colon else DATASETS
-    return table[name] if name in table and (path or not colon) else None
-
-
-def check_dataset_name(name: str) -> None:
-    """Make sure that this is the name of a data set, without reading or importing anything.
+def find_source(dataset: str) -> DataSource:
+    """Find the entry for the name of a data set, without reading or importing anything.
 
     Raises:
-        UsageError: It is not; the message lists what is allowed.
+        UsageError: The name is unknown; the message lists what is allowed.
     """
-    if find_source(name) is not None:
-        return
-    path = name.rpartition(":")[2]
-    plain = path.lower().removesuffix(".gz")
+    prefix, _, path = dataset.partition(":")
+    if dataset in DATASETS:
+        return DATASETS[dataset]
+    if path and prefix in FORMS:
+        return FORMS[prefix]
+    path = dataset.rpartition(":")[2]
     for form in FORMS:  # houses.csv or cvs:houses.csv
-        if plain.endswith(form.suffixes or ("/",)):
-            raise UsageError(f"unknown dataset {name!r}; did you mean {f'{form.name}:{path}'!r}?")
-    if not is_reference(name):
-        forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
-        raise UsageError(
-            f"{describe_unknown('dataset', name, DATASETS.names)}, or {forms}, "
-            "or a function as package.module:function"
-        )
+        if path.lower().removesuffix(".gz").endswith(form.suffixes or ("/",)):
+            raise UsageError(
+                f"unknown dataset {dataset!r}; did you mean {f'{form.name}:{path}'!r}?"
+            )
+    if is_reference(dataset):
+        return FUNCTION
+    forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
+    raise UsageError(
+        f"{describe_unknown('dataset', dataset, DATASETS.names)}, or {forms}, "
+        "or a function as package.module:function"
+    )
 
 
 def choose_task(name: str, asked: Task | None) -> Task:
     """Return the task that the study file asks for, or the default task of the data set.
 
     Raises:
-        UsageError: The data set is for another task than the one asked for.
+        UsageError: The data set is for another task than the one asked for, or unknown.
     """
-    source = find_source(name)
-    allowed = ("classification", "regression", "language") if source is None else source.tasks
+    allowed = find_source(name).tasks
     if asked not in (None, *allowed):
         raise UsageError(
             f"{asked!r} does not go with {name!r}, which is for {' or '.join(allowed)}"
@@ -299,14 +295,9 @@ def choose_task(name: str, asked: Task | None) -> Task:
 
 
 def known_inputs(name: str, task: Task) -> InputKind | None:
-    """Return the kind of samples of a data set; None if only reading them tells."""
-    source = find_source(name)
-    if source is not None and source.inputs is not None:
-        return source.inputs
-    return "tokens" if task == "language" else None
+    """Return the kind of samples of a data set; None if only reading them tells.
 
-
-def allowed_keys(name: str) -> tuple[str, ...]:
-    """Return the keys of `[data]` that only some data sets have, including this one."""
-    source = find_source(name)
-    return () if source is None else source.keys
+    Raises:
+        UsageError: The data set is unknown.
+    """
+    return find_source(name).inputs or ("tokens" if task == "language" else None)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import fingerprint, load_labels
 from bakeoff.data.arrays import Arrays, Inputs, check_arrays, check_classes, check_labels
-from bakeoff.data.dataset_table import YOUR_OWN, check_dataset_name, find_source, own_path
+from bakeoff.data.dataset_table import YOUR_OWN, find_source, own_path
 from bakeoff.data.inputs import Feature
 from bakeoff.data.reading_progress import showing_progress
 from bakeoff.data.sample_source import (
@@ -89,15 +89,13 @@ def load_dataset(config: DataConfig) -> Dataset:
         DataError: The data is missing or unusable; the message says how to get or repair it.
         UsageError: The name is unknown, or the function it refers to cannot be imported.
     """
-    name = config.dataset
-    check_dataset_name(name)
-    source = find_source(name)
-    if source is None:
+    source = find_source(config.dataset)
+    if source.load is None:
         return _load_function(config)
     arrays, digest = source.load(config)
     return _name_arrays(
         replace(arrays, class_names=source.class_names or arrays.class_names),
-        name=name,
+        name=config.dataset,
         task=config.task if config.task in source.tasks else source.tasks[0],
         fingerprint=digest,
         source=str(own_path(config)) if source.source == YOUR_OWN else source.source,
@@ -198,24 +196,15 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
     return np.sort(np.random.default_rng(seed).permutation(train)[:count])
 
 
-def _name_arrays(arrays: Arrays, *, task: Task, **named: str) -> Dataset:
+def _name_arrays(arrays: Arrays, *, task: Task, **named: Any) -> Dataset:
     """Make a data set of arrays; classes and tokens without names are called by their number."""
-    class_names = arrays.class_names
-    if not class_names and task != "regression":
+    if not arrays.class_names and task != "regression":
         labelled = [arrays.train_labels]
         if task == "language":
             labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
-        class_names = _numbered(max(int(part.max()) for part in labelled))
-    return Dataset(
-        task=task,
-        train_inputs=arrays.train_inputs,
-        train_labels=arrays.train_labels,
-        test_inputs=arrays.test_inputs,
-        test_labels=arrays.test_labels,
-        class_names=class_names,
-        features=arrays.features,
-        **named,
-    )
+        highest = max(int(part.max()) for part in labelled)
+        arrays = replace(arrays, class_names=_numbered(highest))
+    return Dataset(task=task, **vars(arrays), **named)
 
 
 def _numbered(highest: int) -> tuple[str, ...]:

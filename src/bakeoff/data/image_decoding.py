@@ -84,7 +84,7 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
     images = list_images(root)
 
     def fill(folder: Path) -> Names:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         parts = {"train_inputs": images.train.files, "test_inputs": images.test.files}
         with showing_progress(f"decoding {root.name}") as advance:
             decode_images(parts, folder, image_size, advance)

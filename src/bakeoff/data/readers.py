@@ -66,6 +66,18 @@ def read_bounded(path: Path) -> bytes:
     return content
 
 
+def decode_text(content: bytes, path: Path) -> str:
+    """Decode UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        DataError: It is not UTF-8; the message names the byte.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+
+
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the array of unsigned bytes in a gzipped IDX file.
 

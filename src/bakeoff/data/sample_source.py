@@ -36,15 +36,11 @@ LABEL_ATTRIBUTES = ("targets", "labels")
 
 
 class Samples(Protocol):
-    """A data set of the kind that torch calls map-style."""
+    """A map-style data set of torch: an index gives a pair of input and label."""
 
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        ...
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> Any:
-        """Return a pair of input and label."""
-        ...
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +99,13 @@ class SampleInputs:
         cls, source: SampleSource, part: Part, rows: Indices, labels: NDArray[Any]
     ) -> "SampleInputs":
         """Make the inputs of some rows; the first one is fetched for its shape and type."""
-        first = source.fetch(part, [int(rows[0])], seed=0)[0]
-        shape = first.shape[1:]
+        first = source.fetch(part, [int(rows[0])], FINGERPRINT_SEED)[0]
         return cls(
             source=source,
             part=part,
             rows=rows,
             labels=labels,
-            sample_shape=shape,
+            sample_shape=first.shape[1:],
             dtype=first.dtype,
         )
 
@@ -170,14 +165,11 @@ def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
     Raises:
         DataError: The value is something else, or a data set is empty or has no length.
     """
-    if isinstance(value, Mapping):
-        parts = dict(value)
-    elif isinstance(value, (tuple, list)):
-        parts = dict(zip(("train", "test"), value, strict=False))
-        if len(value) != len(parts):
+    if isinstance(value, (tuple, list)):
+        if len(value) > 2:  # noqa: PLR2004 - said in the message
             raise DataError(f"{reference} returned {len(value)} data sets; allowed are one or two")
-    else:
-        parts = {"train": value}
+        value = dict(zip(("train", "test"), value, strict=False))
+    parts: dict[Part, Any] = dict(value) if isinstance(value, Mapping) else {"train": value}
     if "train" not in parts:
         raise DataError(f"{reference} returned no data set to train on")
     for part, samples in parts.items():
@@ -239,7 +231,7 @@ def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
 
 
 def _known_labels(samples: Any) -> NDArray[Any] | None:
-    """All labels without fetching a sample; None where the data set does not tell."""
+    """Return all labels without fetching a sample; None if the data set does not tell."""
     if hasattr(samples, "dataset") and hasattr(samples, "indices"):  # torch.utils.data.Subset
         known = _known_labels(samples.dataset)
         return None if known is None else known[np.asarray(samples.indices)]
@@ -254,10 +246,10 @@ def _known_labels(samples: Any) -> NDArray[Any] | None:
 
 
 def fingerprint_samples(source: SampleSource) -> str:
-    """32 hexadecimal digits that depend on 64 samples of each part, evenly spaced, and how many.
+    """Return 32 hexadecimal digits that depend on the number of samples and on 64 of each part.
 
     Raises:
-        DataError: One of them cannot be used.
+        DataError: One of the samples cannot be used.
     """
     digest = hashlib.sha256(source.reference.encode())
     for part, samples in sorted(source.parts.items()):
@@ -284,7 +276,7 @@ def _get_pair(samples: Samples, row: int, where: str) -> tuple[Any, Any]:
 
 
 def _as_array(value: Any, where: str) -> NDArray[Any]:
-    """An input as uint8 or float32; grey images [H, W] get their channel, as in arrays."""
+    """Return an input as uint8 or float32; grey images [H, W] get their channel, as in arrays."""
     if not (isinstance(value, np.ndarray) or hasattr(value, "detach")):
         raise DataError(
             f"{where}: its input is {type(value).__name__}, not a tensor or an array; a picture "
@@ -312,9 +304,7 @@ def _stack(inputs: list[NDArray[Any]], rows: Sequence[int], where: str) -> NDArr
             )
     batch = np.stack(inputs)
     if batch.dtype == np.float32 and not np.isfinite(batch).all():
-        bad = next(
-            row for row, array in zip(rows, inputs, strict=True) if not np.isfinite(array).all()
-        )
+        bad = rows[int(np.argwhere(~np.isfinite(batch))[0][0])]
         raise DataError(f"{where} sample {bad}: has NaN or infinite values")
     return batch
 
@@ -329,7 +319,7 @@ def _seed_generators(seed: int) -> None:
 
 @contextmanager
 def _preserving_generators() -> Iterator[None]:
-    """Leave the global random generators of the CPU as they were."""
+    """Restore the global random generators of the CPU at the end of the block."""
     import torch
 
     states = (random.getstate(), np.random.get_state(), torch.get_rng_state())

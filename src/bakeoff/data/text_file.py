@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
 from bakeoff.data.arrays import Arrays, token_type
-from bakeoff.data.readers import read_bounded
+from bakeoff.data.readers import decode_text, read_bounded
 from bakeoff.data.splits import TEST_FRACTION
 from bakeoff.errors import DataError
 
@@ -40,11 +40,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: The file is missing, damaged, too large, or not UTF-8.
     """
-    content = read_bounded(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    text = decode_text(read_bounded(path), path)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,1 +1,1 @@
-"""The networks that can be named in a study file. They import nothing of bakeoff."""
+"""Networks that a study file can name. They import nothing of bakeoff."""

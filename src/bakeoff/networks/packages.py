@@ -1,6 +1,6 @@
-"""Building models of torchvision and timm with fresh weights; imported only where one is built.
+"""Builds models of torchvision and timm with fresh weights. It is imported only if one is built.
 
-Nothing of bakeoff is imported here, as in `networks`.
+This module imports nothing of bakeoff; see `plain`.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from torch import nn
 
 RGB = 3
 WITH_HELPERS = ("googlenet", "inception_v3")
-"""They have extra outputs while they train, which no other model has."""
+"""Models with extra outputs during training, which no other model has."""
 
 
 def build_torchvision(
     architecture: str, input_shape: Sequence[int], num_outputs: int, **params: Any
 ) -> nn.Module:
-    """A classifier of torchvision for images of any channels: [N, C, H, W] -> [N, num_outputs].
+    """Build a classifier of torchvision: [N, C, H, W] -> [N, num_outputs].
 
-    The first convolution is made anew where the images are not of three channels; vision
-    transformers are built for the size of the images.
+    If the images do not have three channels, the first convolution is replaced. Vision transformers
+    are built for the size of the images.
     """
     from torchvision.models import get_model
 
@@ -37,9 +37,9 @@ def build_torchvision(
 def build_timm(
     architecture: str, input_shape: Sequence[int], num_outputs: int, **params: Any
 ) -> nn.Module:
-    """A classifier of timm for images of any channels: [N, C, H, W] -> [N, num_outputs].
+    """Build a classifier of timm: [N, C, H, W] -> [N, num_outputs].
 
-    Models that are made for one size of image are built for the size of these.
+    Models that take only one size of image are built for the size of these images.
     """
     import timm
 
@@ -54,18 +54,12 @@ def build_timm(
 
 
 def _replace_first_convolution(model: nn.Module, channels: int) -> None:
-    """Let the first convolution that takes RGB take `channels`; its weights are drawn anew."""
-    for name, module in model.named_modules():
+    """Replace the first convolution that takes RGB by one for `channels`, with fresh weights."""
+    for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.in_channels == RGB:
-            parent, _, attribute = name.rpartition(".")
-            fresh = nn.Conv2d(
-                channels,
-                module.out_channels,
-                module.kernel_size,  # type: ignore[arg-type]
-                stride=module.stride,  # type: ignore[arg-type]
-                padding=module.padding,  # type: ignore[arg-type]
-                dilation=module.dilation,  # type: ignore[arg-type]
-                bias=module.bias is not None,
+            module.in_channels = channels
+            module.weight = nn.Parameter(
+                module.weight.new_empty(module.out_channels, channels, *module.kernel_size)
             )
-            setattr(model.get_submodule(parent), attribute, fresh)
+            module.reset_parameters()
             return

@@ -1,7 +1,7 @@
-"""The networks behind the registered models; imported only where one is built.
+"""Networks for features and images. They are imported only if one is built.
 
-Nothing of bakeoff is imported here: an export carries this source, so that weights can be used
-without it.
+This module imports nothing of bakeoff: an export carries this source, so that its weights can be
+used without bakeoff.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 def build_mlp(
     input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
 ) -> nn.Module:
-    """A network with `depth` hidden layers of `width` units: [N, ...] -> [N, num_outputs]."""
+    """Build `depth` hidden layers of `width` units: [N, ...] -> [N, num_outputs]."""
     layers: list[nn.Module] = [nn.Flatten()]
     num_inputs = prod(input_shape)
     for _ in range(depth):
@@ -26,11 +26,11 @@ def build_mlp(
 def build_cnn(
     input_shape: Sequence[int], num_outputs: int, width: int, dropout: float
 ) -> nn.Module:
-    """A small convolutional network: [N, C, H, W] -> [N, num_outputs].
+    """Build a small convolutional network: [N, C, H, W] -> [N, num_outputs].
 
-    Three 3x3 convolutions with batch normalisation, of `width`, `2 * width` and `4 * width`
-    channels; the first strides, the second is pooled, and an average over what is left feeds the
-    classifier. Takes images of any size from 4x4.
+    It has three 3x3 convolutions with batch normalisation, of `width`, `2 * width` and `4 * width`
+    channels. The first one has a stride of 2, the second one is followed by pooling, and the
+    classifier reads the average over all places. Images may have any size from 4x4.
     """
     return nn.Sequential(
         *_convolution(input_shape[0], width, stride=2),
@@ -47,11 +47,11 @@ def build_cnn(
 def build_resnet8(
     input_shape: Sequence[int], num_outputs: int, width: int, dropout: float
 ) -> nn.Module:
-    """A residual network of eight layers: [N, C, H, W] -> [N, num_outputs].
+    """Build a residual network of eight layers: [N, C, H, W] -> [N, num_outputs].
 
-    A 3x3 convolution, three stages of one block of two 3x3 convolutions with `width`, `2 * width`
-    and `4 * width` channels, the last two halving the sides, an average over what is left, and a
-    linear layer. Where a block changes the shape, a 1x1 convolution does so beside it.
+    It has a 3x3 convolution, three blocks of two 3x3 convolutions with `width`, `2 * width` and
+    `4 * width` channels, an average over all places, and a linear layer. The last two blocks halve
+    the sides of the image. If a block changes the shape, its shortcut is a 1x1 convolution.
 
     Source: He et al. 2015, arXiv:1512.03385, section 4.2, with n = 1 and shortcuts of kind B
     """
@@ -68,7 +68,7 @@ def build_resnet8(
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, added to what came in: [N, C, H, W] -> [N, D, H / stride, ...]."""
+    """Two 3x3 convolutions, added to their input: [N, C, H, W] -> [N, D, H / stride, ...]."""
 
     def __init__(self, num_inputs: int, num_outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -76,15 +76,12 @@ class ResidualBlock(nn.Module):
             *_convolution(num_inputs, num_outputs, stride),
             *_convolution(num_outputs, num_outputs)[:-1],
         )
-        is_same = num_inputs == num_outputs and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if is_same
-            else nn.Sequential(
+        self.shortcut: nn.Module = nn.Identity()
+        if num_inputs != num_outputs or stride > 1:
+            self.shortcut = nn.Sequential(
                 nn.Conv2d(num_inputs, num_outputs, 1, stride=stride, bias=False),
                 nn.BatchNorm2d(num_outputs),
             )
-        )
         self.activation = nn.ReLU()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -96,17 +93,17 @@ class ResidualBlock(nn.Module):
 class GlobalAverage(nn.Module):
     """The mean of every channel: [N, C, H, W] -> [N, C, 1, 1].
 
-    As `nn.AdaptiveAvgPool2d(1)`, but its gradient stays channels last, where the layers below are
-    quick with it: a step of the small network takes a fourteenth less.
+    This computes the same as `nn.AdaptiveAvgPool2d(1)`, but its gradient stays channels-last,
+    which speeds up the layers below: a step of the small network takes 7 % less time.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The means."""
+        """[N, C, H, W] -> [N, C, 1, 1]."""
         return avg_pool2d(inputs, inputs.shape[-2:])
 
 
 def _convolution(num_inputs: int, num_outputs: int, stride: int = 1) -> list[nn.Module]:
-    """Convolution, normalisation (which makes a bias redundant), ReLU."""
+    """Return a convolution, normalisation (which makes a bias redundant) and ReLU."""
     return [
         nn.Conv2d(num_inputs, num_outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(num_outputs),
@@ -115,5 +112,5 @@ def _convolution(num_inputs: int, num_outputs: int, stride: int = 1) -> list[nn.
 
 
 def _dropout(probability: float) -> list[nn.Module]:
-    """Nothing at 0: dropout draws random numbers even where it drops nothing."""
+    """Return no layer at 0, because dropout draws random numbers even if it drops nothing."""
     return [nn.Dropout(probability)] if probability > 0 else []

@@ -1,11 +1,13 @@
-"""The networks that read samples in order; imported only where one is built.
+"""Networks that read samples in order. They are imported only if one is built.
 
-Rows [N, T, F] are read as they are, images [N, C, H, W] as H rows of C * W numbers, and one answer
-is given for the sample. Tokens [N, L] are embedded, and the next token is told after each of them.
+Rows [N, T, F] are read as they are, and images [N, C, H, W] as H rows of C * W numbers; the network
+gives one output for the sample. Tokens [N, L] are embedded; the network predicts the next token
+after each of them.
 
-Nothing of bakeoff is imported here, as in `networks`.
+This module imports nothing of bakeoff; see `plain`.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from math import prod
 
@@ -19,29 +21,24 @@ IMAGE_NDIM = 3
 def build_lstm(
     input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
 ) -> nn.Module:
-    """`depth` layers of `width` LSTM cells: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K]."""
+    """Build `depth` layers of `width` LSTM cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K]."""
     return Recurrent(nn.LSTM, input_shape, num_outputs, width, depth, dropout)
 
 
 def build_gru(
     input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
 ) -> nn.Module:
-    """`depth` layers of `width` GRU cells: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K]."""
+    """Build `depth` layers of `width` GRU cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K]."""
     return Recurrent(nn.GRU, input_shape, num_outputs, width, depth, dropout)
 
 
 def build_transformer(
-    input_shape: Sequence[int],
-    num_outputs: int,
-    width: int,
-    depth: int,
-    heads: int,
-    dropout: float,
+    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, heads: int, dropout: float
 ) -> nn.Module:
-    """`depth` pre-norm blocks of `width`: [N, T, F] -> [N, K], tokens [N, L] -> [N, L, K].
+    """Build `depth` pre-norm blocks of `width`: [N, T, F] -> [N, K], [N, L] -> [N, L, K].
 
     Raises:
-        ValueError: `width` is no multiple of `heads`.
+        ValueError: `width` is not a multiple of `heads`.
     """
     if width % heads:
         raise ValueError(f"model.width = {width} must be a multiple of model.heads = {heads}")
@@ -49,17 +46,17 @@ def build_transformer(
 
 
 def reads_tokens(input_shape: Sequence[int]) -> bool:
-    """Whether samples of this shape are tokens: nothing else that is read in order is flat."""
+    """Whether samples of this shape are tokens; no other samples in order have one axis."""
     return len(input_shape) == 1
 
 
 def as_rows(inputs: Tensor) -> Tensor:
-    """Rows [N, T, F] as they are; images [N, C, H, W] as rows [N, H, C * W]."""
+    """Return rows [N, T, F] as they are, and images [N, C, H, W] as rows [N, H, C * W]."""
     return inputs if inputs.ndim == IMAGE_NDIM else inputs.transpose(1, 2).flatten(2)
 
 
 def row_shape(input_shape: Sequence[int]) -> tuple[int, int]:
-    """Rows of one sample, and numbers in each: (T, F)."""
+    """Return the number of rows of one sample, and of numbers in each: (T, F)."""
     if len(input_shape) == IMAGE_NDIM:
         channels, height, width = input_shape
         return height, channels * width
@@ -67,7 +64,7 @@ def row_shape(input_shape: Sequence[int]) -> tuple[int, int]:
 
 
 class Recurrent(nn.Module):
-    """Recurrent layers, then a linear one: on the last step, or on every token's."""
+    """Recurrent layers, then a linear layer on the last step, or on every token's step."""
 
     def __init__(
         self,
@@ -87,7 +84,7 @@ class Recurrent(nn.Module):
             batch_first=True,
             dropout=dropout if depth > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.dropout = _dropout(dropout)
         self.output = nn.Linear(width, num_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -102,12 +99,12 @@ class Recurrent(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Pre-norm blocks over learned positions, causal over tokens, else averaged over the rows.
+    """Pre-norm blocks over learned positions: causal over tokens, otherwise averaged over the rows.
 
-    Source: Radford et al. 2019 (GPT-2) for the blocks, and for initial weights that are the smaller
-    the deeper the network where they end in the residual stream; LeCun et al. 1998 for one over
-    the root of the inputs as their deviation, because GPT-2's 0.02 is made for a width of 768 and
-    learns slowly at 32.
+    Source: Radford et al. 2019 (GPT-2) for the blocks, and for smaller initial weights in deeper
+    networks where they end in the residual stream. LeCun et al. 1998 for initial weights whose
+    standard deviation is one over the root of the number of inputs: GPT-2's 0.02 suits a width of
+    768 and learns slowly at 32.
     """
 
     def __init__(
@@ -126,7 +123,7 @@ class Transformer(nn.Module):
             nn.Embedding(num_outputs, width) if self.is_causal else nn.Linear(num_features, width)
         )
         self.positions = nn.Embedding(length, width)
-        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.dropout = _dropout(dropout)
         self.blocks = nn.Sequential(
             *(Block(width, heads, dropout, is_causal=self.is_causal) for _ in range(depth))
         )
@@ -148,35 +145,26 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then two linear layers, each added to what came in: [N, L, D] -> [N, L, D]."""
+    """Attention, then two linear layers four times as wide inside; each is added to its input."""
 
     def __init__(self, width: int, heads: int, dropout: float, *, is_causal: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads, dropout, is_causal=is_causal)
         self.feed_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width)
-        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.feed_forward = nn.Sequential(
+            OrderedDict(
+                inside=nn.Linear(width, 4 * width),
+                activation=nn.GELU(),
+                into_stream=nn.Linear(4 * width, width),
+            )
+        )
+        self.dropout = _dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         """[N, L, D] -> [N, L, D]."""
         states = states + self.dropout(self.attention(self.norm(states)))
         result: Tensor = states + self.dropout(self.feed_forward(self.feed_norm(states)))
-        return result
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with GELU between, four times as wide inside."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.inside = nn.Linear(width, 4 * width)
-        self.activation = nn.GELU()
-        self.into_stream = nn.Linear(4 * width, width)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """[N, L, D] -> [N, L, D]."""
-        result: Tensor = self.into_stream(self.activation(self.inside(states)))
         return result
 
 
@@ -196,15 +184,16 @@ class Attention(nn.Module):
         num, length, width = states.shape
         parts = self.projections(states).view(num, length, 3, self.heads, width // self.heads)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
         mixed = scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=self.is_causal,
+            queries, keys, values, dropout_p=dropout, is_causal=self.is_causal
         )
         result: Tensor = self.into_stream(mixed.transpose(1, 2).reshape(num, length, width))
         return result
+
+
+def _dropout(probability: float) -> nn.Module:
+    return nn.Dropout(probability) if probability > 0 else nn.Identity()
 
 
 def _initialise(module: nn.Module) -> None:

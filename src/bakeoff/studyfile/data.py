@@ -3,12 +3,7 @@
 import json
 
 from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.data.dataset_table import (
-    SEQUENCE_LENGTH,
-    allowed_keys,
-    check_dataset_name,
-    choose_task,
-)
+from bakeoff.data.dataset_table import SEQUENCE_LENGTH, choose_task, find_source
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown
 from bakeoff.records import DataConfig
 from bakeoff.studyfile.schema import DataSection
@@ -29,14 +24,13 @@ def resolve_data(section: DataSection) -> DataConfig:
     """
     name = section.dataset
     try:
-        check_dataset_name(name)
+        keys = find_source(name).keys
     except UsageError as error:
         raise StudyFileError(f"data.dataset: {error}") from None
     try:
         task = choose_task(name, section.task)
     except UsageError as error:
         raise StudyFileError(f"data.task: {error}") from None
-    keys = allowed_keys(name)
     for key, owners in SOME_KEYS.items():
         value = getattr(section, key)
         if value is not None and key not in keys:

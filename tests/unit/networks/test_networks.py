@@ -1,8 +1,5 @@
 """Every model gives what its task asks for, on every kind of input it says it takes."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -125,35 +122,6 @@ def test_trying_a_model_leaves_its_statistics_alone() -> None:
     assert int(model[1].num_batches_tracked) == 0  # type: ignore[index,union-attr,arg-type]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("own_models:build_frozen", "has no trainable parameters"),
-        ("own_models:build_wrong_shape", r"gives \[2, 11\], not outputs of shape \[2, 10\]"),
-        ("own_models:build_wrong_input", r"does not take inputs of shape \[2, 1, 8, 8\]"),
-        ("own_models:build_number", "is int, not a torch.nn.Module"),
-        ("own_models:build_failing", "KeyError: 'own fault'"),
-        ("own_models:not_a_function", "is not a function"),
-        ("own_models:build_nothing", "has no attribute 'build_nothing'"),
-        ("no_such_models:build", "cannot import 'no_such_models'"),
-    ],
-)
-def test_unusable_model_of_the_user_is_refused_by_name(name: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
-        build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10)
-    assert name.partition(":")[0] in str(caught.value)
-
-
-def test_parameter_that_the_users_function_does_not_take_is_refused() -> None:
-    with pytest.raises(UsageError, match="unexpected keyword argument 'width'"):
-        build_model("own_models:build_noisy", {"width": 3}, input_shape=(64,), num_outputs=10)
-
-
-def test_running_out_of_memory_is_not_taken_for_a_wrong_model() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
-        build_model("own_models:build_out_of_memory", {}, input_shape=(64,), num_outputs=10)
-
-
 def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -> None:
     with pytest.raises(UsageError, match=r"cannot take rows \[T, F\]; .* need their channel"):
         build_model("cnn", {}, input_shape=(28, 28), num_outputs=10)
@@ -162,27 +130,3 @@ def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -
 def test_model_for_images_refuses_rows() -> None:
     with pytest.raises(UsageError, match=r"'cnn' cannot take features \[F\]; it takes image"):
         build_model("cnn", {}, input_shape=(64,), num_outputs=10)
-
-
-OWN_MODELS = {
-    "def build(:\n": "cannot import 'lone_model' for 'lone_model:build': SyntaxError: invalid syntax",
-    "import no_such_package\n": "ModuleNotFoundError: No module named 'no_such_package' (lone_model.py:1)",
-    "def other():\n    pass\n": "module 'lone_model' has no attribute 'build'",
-    "build = 3\n": "is not a function",
-    "print('noise')\nraise SystemExit(3)\n": "SystemExit: 3 (lone_model.py:2)",
-    "def build(**_):\n    raise SystemExit('bye')\n": "SystemExit: bye (lone_model.py:2)",
-    "def build():\n    pass\n": "got an unexpected keyword argument 'input_shape'",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "message"), OWN_MODELS.items(), ids=range(len(OWN_MODELS)))
-def test_a_model_that_cannot_be_built_is_told_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str
-) -> None:
-    (tmp_path / "lone_model.py").write_text(code)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "lone_model", raising=False)
-    with pytest.raises(UsageError) as caught:
-        build_model("lone_model:build", {}, input_shape=(4,), num_outputs=2)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
