@@ -338,7 +338,7 @@ def test_a_refused_pair_comes_with_a_way_out():
     with pytest.raises(StudyFileError) as caught:
         resolve_study(study_document(search={"optimizers": ["schedule_free_sgd"]}))
     assert str(caught.value).endswith(
-        "scheduler = 'constant' under [space.schedule_free_sgd] sees to it"
+        "set scheduler = 'constant' under [space.schedule_free_sgd] to keep it"
     )
 
 
