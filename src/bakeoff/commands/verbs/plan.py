@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.filesize import decimal
+
 from bakeoff.commands import options
-from bakeoff.commands.output import format_bytes, print_json, print_table
+from bakeoff.commands.output import print_json, print_table
 from bakeoff.durations import format_estimate
-from bakeoff.records import Budget, StudyConfig, as_plain
+from bakeoff.records import Budget, StudyConfig
 from bakeoff.significance import ALPHA, min_confirmation_seeds
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def plan(
 
     planned = make_plan(load_study_file(file), workers=workers, device=device)
     if as_json:
-        print_json(as_plain(planned))
+        print_json(planned)
     else:
         print_plan(planned)
 
@@ -197,8 +199,8 @@ def _disk(plan: Plan) -> str:
     num_kept = plan.most_paused + plan.workers
     size = plan.checkpoints_per_run * plan.checkpoint_bytes
     return (
-        f"up to {format_bytes(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"
-        f" one time, each keeps {plan.checkpoints_per_run} of {format_bytes(plan.checkpoint_bytes)}"
+        f"up to {decimal(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"
+        f" one time, each keeps {plan.checkpoints_per_run} of {decimal(plan.checkpoint_bytes)}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_table, print_text
+from bakeoff.commands.output import print_rows, print_text
 from bakeoff.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -119,12 +119,16 @@ def _report_across(comparisons: "Sequence[Comparison]", output: Path) -> None:
     typer.echo()
     print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
     typer.echo()
-    print_table(
-        ["arm", "mean rank", "best on", "profile score"],
+    print_rows(
         [
-            [arm.arm, _known(arm.mean_rank), arm.wins, _known(arm.profile_score)]
+            {
+                "arm": arm.arm,
+                "mean rank": _known(arm.mean_rank),
+                "best on": arm.wins,
+                "profile score": _known(arm.profile_score),
+            }
             for arm in found.arms
-        ],
+        ]
     )
     typer.echo(f"\nreport: {page}")
 
