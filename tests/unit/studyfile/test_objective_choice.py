@@ -45,11 +45,13 @@ def test_a_list_of_one_objective_is_that_objective():
         (["accuracy", "loss"], {"sampler": "cmaes"}, 'search.sampler = "cmaes": supports one'),
     ],
 )  # fmt: skip
-def test_what_cannot_be_sought_is_refused_with_the_reason(objective, search, message):
+def test_objectives_that_cannot_be_optimized_are_refused_with_the_reason(
+    objective, search, message
+):
     with pytest.raises(StudyFileError) as refused:
         resolve_study(document(objective, **search))
     assert message in str(refused.value)
 
 
-def test_no_pruner_may_be_said_aloud():
+def test_several_objectives_accept_the_pruner_none():
     assert resolve_study(document(["accuracy", "loss"], pruner="none")).search.pruner == "none"
