@@ -95,20 +95,18 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     )
     summary, probed = _measure(config, settings)
     arms = tuple(arm.name for arm in build_arms(config))
+    confirm, epochs, budget = config.confirm, config.training.epochs, config.search.budget
     defaults = len(arms) if config.search.defaults else 0
-    confirm = config.confirm
     shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
     others = len(arms) * confirm.seeds + defaults + shortlist
     steps = math.ceil(summary.num_train / smallest_batch(config))
     seconds_per_step = probed.seconds_per_step[probed.precision]
-    epochs, budget = config.training.epochs, config.search.budget
     expected = forecast(config, steps * seconds_per_step)
+    expected_epochs = expected.epochs + others * epochs
     most = most_epochs_of(budget, steps * seconds_per_step)
     most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
     max_epochs = len(arms) * min(one for one in most_per_arm if one is not None) + others * epochs
-    expected_epochs = expected.epochs + others * epochs
     hours_per_epoch = steps * seconds_per_step / 3600 / settings.workers
-    checkpoint_bytes = largest_checkpoint(config, probed)
     return Plan(
         study=config.name,
         arms=arms,
@@ -122,7 +120,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         max_epochs=max_epochs,
         expected_epochs=expected_epochs,
         most_paused=expected.most_paused,
-        checkpoint_bytes=checkpoint_bytes,
+        checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
         steps_per_epoch=steps,

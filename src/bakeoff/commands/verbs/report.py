@@ -24,6 +24,10 @@ class ImageFormat(StrEnum):
 
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+Sampler = Annotated[
+    Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
+    typer.Option(help="The sampler that drew its trials, if you know it."),
+]
 
 
 def report(
@@ -45,10 +49,7 @@ def report(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that its runs were planned for.")
     ] = None,
-    sampler: Annotated[
-        Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
-        typer.Option(help="The sampler that drew its trials, if you know it."),
-    ] = None,
+    sampler: Sampler = None,
     delta: Annotated[
         float | None, typer.Option(min=0, help="Its smallest difference that matters.")
     ] = None,
