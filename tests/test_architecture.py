@@ -1,4 +1,4 @@
-"""The walls of the house: layers, start-up cost, and where files of others are opened."""
+"""The rules of the architecture: layers, start-up cost, and where foreign files are opened."""
 
 import ast
 import subprocess
@@ -32,11 +32,19 @@ def modules_after(code: str) -> set[str]:
 RUN = "import sys\nfrom bakeoff.commands.cli import main\ntry: main({arguments})\nexcept SystemExit: pass\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"], ["run", "--help"]])
-def test_the_command_starts_without_torch_and_optuna(arguments):
-    assert not {"torch", "optuna", "pandas", "plotly"} & modules_after(
-        RUN.format(arguments=arguments)
-    )
+HEAVY = {"torch", "optuna", "pandas", "plotly", "scipy"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_the_list_of_verbs_is_shown_without_importing_a_verb(arguments):
+    imported = modules_after(RUN.format(arguments=arguments))
+    assert not {name for name in imported if name.startswith("bakeoff.commands.verbs.")}
+    assert not HEAVY & imported
+
+
+def test_no_verb_needs_a_heavy_package_for_its_help():
+    code = "from bakeoff.commands.cli import load_verb, verb_files\nfor name in verb_files(): load_verb(name)"
+    assert not HEAVY & modules_after(code)
 
 
 def test_a_worker_imports_nothing_heavy_but_torch():

@@ -1,6 +1,6 @@
-"""Write the golden files and the generated parts of the README anew: run this file.
+"""Run this file to rewrite the golden files and the generated parts of the README.
 
-With `--loss-curves` it also trains the runs of `loss_curves.json` anew.
+With `--loss-curves` it also trains the runs of `loss_curves.json` again.
 
 The tests import `command_options` and `generated_parts` and compare; they never write.
 """
@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 
 
 def command_options() -> str:
-    """Every verb with its arguments and options, a line each."""
+    """One line per verb with its arguments and options."""
     lines = []
     for name in sorted(verb_files()):
         parameters = load_verb(name).params
@@ -32,7 +32,7 @@ def command_options() -> str:
 
 
 def generated_parts() -> dict[str, str]:
-    """Text by the name of the README's marker."""
+    """Each generated text by the name of its marker in the README."""
     return {"verbs": _verbs(), "optimizers": _optimizers(), "schedulers": _schedulers()}
 
 
@@ -63,7 +63,7 @@ def _schedulers() -> str:
 
 
 def with_parts(text: str) -> str:
-    """The README with its generated parts as they should be."""
+    """The README with up-to-date generated parts."""
     for name, part in generated_parts().items():
         pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         if not pattern.search(text):
@@ -73,7 +73,7 @@ def with_parts(text: str) -> str:
 
 
 def write_loss_curves() -> None:
-    """Train the three cells; only where numbers are meant to change (say why in the commit)."""
+    """Train the three cells; only if their numbers are meant to change (say why in the commit)."""
     sys.path.insert(0, str(ROOT / "tests"))
     from loss_curves import CELLS, train_cell
 

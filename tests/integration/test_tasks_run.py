@@ -87,7 +87,7 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
         ({"data": {"task": "regresion"}}, 'data.task = "regresion"'),
         (
             {"training": {"loss": "mse"}},
-            'training.loss = "mse": of classification; allowed: cross_entropy',
+            'training.loss = "mse": the task is classification; allowed: cross_entropy',
         ),
         (
             {

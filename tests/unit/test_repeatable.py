@@ -235,7 +235,7 @@ def test_a_repeatable_study_comes_back_from_its_file(tmp_path):
         (
             {"search": {"repeatable": True, "pruner": "none"},
              "study": {"objective": ["accuracy", "train_seconds"]}},
-            "search.repeatable = true: train_seconds is measured and never twice the same",
+            "search.repeatable = true: train_seconds is measured and differs from run to run",
         ),
     ],
 )  # fmt: skip

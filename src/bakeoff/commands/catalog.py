@@ -1,11 +1,10 @@
-"""Prints what a study file can name: optimizers, schedules, models, ... and their parameters."""
+"""Prints what a study file can name, with the parameters of each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from bakeoff.commands.output import print_json, print_table
+from bakeoff.commands.output import print_json, print_rows
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.ranges import describe_range
-from bakeoff.records import as_plain
 
 Row = dict[str, object]
 
@@ -25,17 +24,9 @@ def parameter_rows(head: Row, parameters: Mapping[str, ParameterSpec] | None) ->
     ]
 
 
-def print_rows(rows: list[Row], *, as_json: bool = False) -> None:
-    """Print rows that all have the same keys, as a table or as JSON."""
-    if as_json:
-        print_json(as_plain(rows))
-    else:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
-
-
 def print_with_parameters(
-    rows: list[Row],
-    parameters: list[Mapping[str, ParameterSpec] | None],
+    rows: Sequence[Row],
+    parameters: Sequence[Mapping[str, ParameterSpec] | None],
     about: str,
     *,
     as_json: bool,
@@ -43,17 +34,16 @@ def print_with_parameters(
     """Print rows, a text and the parameters of every row; as JSON a row holds its parameters.
 
     Args:
-        rows: The first key names what a row is; it is repeated in the table of parameters.
+        rows: The first key says what a row describes; it is repeated in the table of parameters.
         parameters: The parameters of each row, by name.
-        about: Printed between the two tables.
+        about: Text between the two tables.
         as_json: Whether to print JSON, without the text.
     """
+    described = list(zip(rows, parameters, strict=True))
     if as_json:
-        found = zip(rows, parameters, strict=True)
-        print_json(as_plain([{**row, "parameters": parameter_rows({}, own)} for row, own in found]))
+        print_json([{**row, "parameters": parameter_rows({}, own)} for row, own in described])
         return
     print_rows(rows)
     print(about)
     key = next(iter(rows[0]))
-    named = zip(rows, parameters, strict=True)
-    print_rows([one for row, own in named for one in parameter_rows({key: row[key]}, own)])
+    print_rows([one for row, own in described for one in parameter_rows({key: row[key]}, own)])

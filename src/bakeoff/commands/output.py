@@ -1,9 +1,9 @@
-"""Tables, sentences and JSON on stdout."""
+"""Prints tables, sentences and JSON on stdout."""
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, cast
 
@@ -16,26 +16,24 @@ from bakeoff.records import TrialRecord, json_text
 
 MAX_WIDTH = 1000
 PIPE_WIDTH = 200
-"""Columns where stdout is no terminal: wide enough that a table keeps its lines whole."""
-
+"""Columns if stdout is not a terminal; wide enough that the lines of a table are not broken."""
 LONGEST_WORD = 16
-"""Characters of a word that a table breaks only where nothing else makes it fit."""
-
+"""Characters; a table breaks words up to this length only if it cannot fit otherwise."""
 PLAIN_FROM, PLAIN_BELOW = 1e4, 1e9
-"""Numbers of this size are written out: four digits alone would bring an exponent."""
+"""Numbers of this size are written out, because four digits alone would need an exponent."""
 
 
 def print_json(value: Any) -> None:
-    """One JSON document; value types become dictionaries."""
+    """Print one JSON document; dataclasses become dictionaries."""
     print(json_text(value), end="")
 
 
 def print_text(text: str, indent: str = "") -> None:
-    """A sentence: on a terminal broken between words, in a pipe one line.
+    """Print a sentence: broken between words on a terminal, on one line in a pipe.
 
     Args:
-        text: On one line.
-        indent: Before every line after the first.
+        text: The sentence on one line.
+        indent: Text before every line after the first.
     """
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -45,8 +43,18 @@ def print_text(text: str, indent: str = "") -> None:
     print(text)
 
 
+def print_rows(
+    rows: Sequence[Mapping[str, object]], title: str = "", *, as_json: bool = False
+) -> None:
+    """Print rows that all have the same keys, as a table with the keys as headings or as JSON."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows], title)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table without frames; numbers stand right, names as they are; headings may all be empty."""
+    """Print a table without frames, with numbers on the right; headings may all be empty."""
     table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(headings))
     if title:
         print(title)
@@ -58,7 +66,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
         table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(_show(cell)) for cell in row))
-    if sys.stdout is None:  # closed by whoever started us
+    if sys.stdout is None:  # closed by the parent process
         return
     if not sys.stdout.isatty():
         text = Console(width=PIPE_WIDTH, file=StringIO())
@@ -78,14 +86,6 @@ def _longest_word(texts: Sequence[str]) -> int:
 def run_name(run: TrialRecord) -> str:
     """`search-12`, `shortlist-3` or `confirm-3`, as in the progress of a running study."""
     return f"{run.purpose}-{run.number}"
-
-
-def format_bytes(size: float) -> str:
-    """`312 kB`, `1.2 MB`, `3.4 GB`: powers of a thousand."""
-    power = min(4, max(0, (len(str(round(size))) - 1) // 3))
-    scaled = size / 1000**power
-    digits = 1 if power and scaled < 10 else 0  # noqa: PLR2004 - two digits say enough
-    return f"{scaled:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def _is_number(cell: object) -> bool:

@@ -1,7 +1,7 @@
-"""Read a study file into a `StudyConfig`; every error names file, key, value and what is allowed.
+"""Reads a study file into a `StudyConfig`; an error names file, key, value and what is allowed.
 
-pydantic checks the shape at the border (`schema`), the registries check the names (`resolve`).
-Inside the package only the frozen `StudyConfig` travels, with every default written out.
+`schema` checks the shape with pydantic, `resolve` checks the names with the registries. The rest of
+the package sees only the frozen `StudyConfig`, in which every default is written out.
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from bakeoff.errors import StudyFileError, describe_unknown, one_line
+from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import StudyConfig, as_plain
-from bakeoff.studyfile.arm_parameters import Setting
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
 from bakeoff.studyfile.resolve import STUDY_NAME, arm_names, resolve
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema
 
@@ -33,17 +33,17 @@ __all__ = [
 
 MAX_FILE_BYTES = 1_000_000
 MAX_QUOTED = 80
-"""Characters of a wrong line that are shown."""
+"""Characters of a wrong line that a message shows."""
 
 
 def load_study_file(path: Path) -> StudyConfig:
     """The study that the TOML file at `path` describes, checked, with every default written out.
 
-    Nothing the file refers to is imported, and no data is read.
+    Nothing that the file refers to is imported, and no data is read.
 
     Raises:
-        StudyFileError: The file cannot be read or is wrong; one line naming file, key, value and
-            what is allowed.
+        StudyFileError: The file cannot be read or is wrong; the message is one line with file, key,
+            value and what is allowed.
     """
     try:
         return resolve_study(_read_toml(path))
@@ -55,14 +55,13 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
     """The study that a parsed document describes; see `load_study_file`.
 
     Raises:
-        StudyFileError: As there, without the file's name.
+        StudyFileError: The document is wrong; the message does not name a file.
     """
     try:
-        parsed = StudyFile.model_validate(document)
-        return resolve(parsed)
+        return resolve(StudyFile.model_validate(document))
     except ValidationError as error:
         raise StudyFileError(one_line(_describe(error, document))) from None
-    except StudyFileError as error:
+    except UsageError as error:
         raise StudyFileError(one_line(error)) from None
 
 
@@ -73,47 +72,32 @@ def format_study(config: StudyConfig) -> str:
     if pruner_params:
         search["pruner"] = {"name": config.search.pruner, **pruner_params}
     search["repeatable"] = None if config.search.lag is None else True
-    training = {
-        **as_plain(config.training),
-        **{
-            name.partition(".")[2]: _plain_setting(setting)
-            for name, setting in config.space.items()
-            if name.startswith("training.")
-        },
-    }
-    model = {"model": config.model, **config.model_params}
-    space: dict[str, dict[str, Any]] = {}
-    for name, setting in config.space.items():
-        owner, _, parameter = name.partition(".")
-        if owner == "model":
-            model[parameter] = _plain_setting(setting)
-        elif owner != "training":
-            space.setdefault(owner, {})[parameter] = _plain_setting(setting)
-    document = {
+    objectives = [config.objective, *config.further_objectives]
+    document: dict[str, dict[str, Any]] = {
         "study": {
             "name": config.name,
             "question": config.question,
             "seed": config.seed,
-            "objective": _plain_objective(config),
+            "objective": objectives if len(objectives) > 1 else config.objective,
             "score": config.score_rule,
             "compare": list(config.compare),
             "delta": config.delta,
             "reference": config.reference,
         },
         "data": as_plain(config.data),
-        "model": model,
-        "training": training,
+        "model": {"model": config.model, **config.model_params},
+        "training": as_plain(config.training),
         "search": search,
-        "space": space,
+        "space": {},
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
     }
+    for name, setting in config.space.items():
+        owner, _, parameter = name.partition(".")
+        is_shared = owner in SHARED_OWNERS
+        table = document[owner] if is_shared else document["space"].setdefault(owner, {})
+        table[parameter] = _plain_setting(setting)
     return tomli_w.dumps(_without_none(document))
-
-
-def _plain_objective(config: StudyConfig) -> str | list[str]:
-    further = list(config.further_objectives)
-    return [config.objective, *further] if further else config.objective
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -141,7 +125,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _quote_line(text: str, error: Exception) -> str:
-    """`: learning_rate = NaN`, the line that the error speaks of."""
+    """`: learning_rate = NaN`, the line in which the error is."""
     found = re.search(r"at line (\d+)", str(error))
     lines = text.splitlines()
     if found is None or int(found[1]) > len(lines):
@@ -150,30 +134,30 @@ def _quote_line(text: str, error: Exception) -> str:
 
 
 def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
-    """The first problem as one line: key, value, what is allowed."""
+    """The most useful problem as one line: key, value, what is allowed."""
     problem = min(error.errors(), key=lambda item: (_rank(item["type"]), -len(item["loc"])))
     place = _place(document, problem["loc"])
-    key = ".".join(str(part) for part in place)
+    key = ".".join(map(str, place))
     if problem["type"] == "extra_forbidden":
         return f"{key}: {describe_unknown('key', place[-1], _known_keys(place[:-1]))}"
     if problem["type"] == "missing":
-        return f"{'.'.join(str(part) for part in problem['loc'])}: is missing"
+        return f"{'.'.join(map(str, problem['loc']))}: is missing"
     shown = json.dumps(problem["input"], default=str)[:80]
     message = problem["msg"].removeprefix("Value error, ")
     return f"{key} = {shown}: {message[:1].lower()}{message[1:]}"
 
 
 def _rank(kind: str) -> int:
-    """Unknown keys first: a misspelt key also makes the right one look missing.
+    """Unknown keys come first, because a misspelt key also makes the right one look missing.
 
-    Then NaN and infinity, which are also no whole numbers and no ranges. Then what lies deepest: a
-    wrong value in a table also makes the table look wrong.
+    Then NaN and infinity, which also fail the checks for whole numbers and ranges. The rest follows
+    from the deepest key on: a wrong value in a table also makes the table look wrong.
     """
     return {"extra_forbidden": 0, "finite_number": 1}.get(kind, 2)
 
 
 def _place(document: Any, location: tuple[int | str, ...]) -> list[int | str]:
-    """The keys among pydantic's location, without the names of the types it tried."""
+    """The keys in pydantic's location, without the names of the types that it tried."""
     place: list[int | str] = []
     for step in location:
         is_key = isinstance(document, Mapping) and step in document
@@ -187,18 +171,16 @@ def _place(document: Any, location: tuple[int | str, ...]) -> list[int | str]:
 def _known_keys(place: list[int | str]) -> list[str]:
     known: Any = StudyFile
     for part in place:
-        field = known.model_fields.get(part) if hasattr(known, "model_fields") else None
-        known = field.annotation if field is not None else RangeTable
+        field = getattr(known, "model_fields", {}).get(part)
+        known = RangeTable if field is None else field.annotation
     return list(getattr(known, "model_fields", RangeTable.model_fields))
 
 
 def _plain_setting(setting: Setting) -> Any:
     if isinstance(setting, Choice):
         return {"choices": list(setting.choices)}
-    if isinstance(setting, FloatRange):
-        return {"low": setting.low, "high": setting.high, "log": setting.log}
-    if isinstance(setting, IntRange):
-        step = {} if setting.log else {"step": setting.step}
+    if isinstance(setting, (FloatRange, IntRange)):
+        step = {"step": setting.step} if isinstance(setting, IntRange) and not setting.log else {}
         return {"low": setting.low, "high": setting.high, "log": setting.log, **step}
     return setting
 

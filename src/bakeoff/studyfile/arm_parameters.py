@@ -1,4 +1,4 @@
-"""The parameters of each arm: whose they are, and when one exists."""
+"""The parameters of each arm: which component owns them, and when they are used."""
 
 from bakeoff.ranges import Choice, Params, ParamValue, Range
 from bakeoff.records import StudyConfig
@@ -8,7 +8,7 @@ SHARED_OWNERS = ("model", "training")
 
 
 def arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
-    """Range or fixed value of each parameter of the arm, in the order they are sampled."""
+    """Range or fixed value of each parameter of the arm, in the order in which they are sampled."""
     optimizers, schedulers = config.search.optimizers, config.search.schedulers
     if "optimizer" in config.compare:
         optimizers = (arm.partition("+")[0],)
@@ -40,6 +40,6 @@ def _one_or_choice(names: tuple[str, ...]) -> Setting:
 
 
 def is_active(name: str, params: Params) -> bool:
-    """Whether a parameter exists beside `params`: its owner was chosen, or is shared by all."""
+    """Whether a parameter applies given `params`: its owner was chosen, or belongs to every arm."""
     owner, dot, _ = name.partition(".")
     return not dot or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}

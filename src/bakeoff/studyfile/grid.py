@@ -9,9 +9,9 @@ from bakeoff.studyfile.arm_parameters import Setting, is_active, names_of
 
 
 def grid_values(setting: Setting, points: int) -> tuple[ParamValue, ...]:
-    """At most `points` values of a range, its bounds among them; all of a choice.
+    """At most `points` values of a range, including its bounds; all values of a choice.
 
-    They are evenly spaced, in the logarithm where the range is logarithmic; one point is the
+    They are evenly spaced, in the logarithm if the range is logarithmic; a single point is the
     middle. Whole numbers are rounded to the range's steps, and each occurs once.
     """
     match setting:
@@ -29,13 +29,11 @@ def grid_values(setting: Setting, points: int) -> tuple[ParamValue, ...]:
 
 
 def _parts(points: int) -> tuple[float, ...]:
-    if points == 1:
-        return (0.5,)
-    return tuple(index / (points - 1) for index in range(points))
+    return (0.5,) if points == 1 else tuple(index / (points - 1) for index in range(points))
 
 
 def _at(setting: FloatRange | IntRange, part: float) -> float:
-    """The value at a part of the way from the low to the high bound, both of them exact."""
+    """The value at a fraction of the way from low to high; the bounds are exact."""
     low, high = setting.low, setting.high
     if part in (0.0, 1.0):
         return high if part else low
@@ -45,17 +43,17 @@ def _at(setting: FloatRange | IntRange, part: float) -> float:
 
 
 class Grid:
-    """Every configuration of an arm whose ranges take a few values each, by index.
+    """Every configuration of an arm by index, where each range has only a few values.
 
-    Parameters run in the order of the space, the last one first; no list of them is made, because
-    a grid may have more points than fit anywhere.
+    The last parameter of the space changes fastest. A configuration is computed from its index,
+    because a grid may have more points than fit into memory.
     """
 
     def __init__(self, space: Mapping[str, Setting], points: int) -> None:
-        """Lay the grid out.
+        """Compute the size of the grid.
 
         Args:
-            space: Of an arm; the optimizer and the scheduler are among its parameters.
+            space: Setting of each parameter of an arm, including optimizer and scheduler.
             points: Values per range.
         """
         owners = product(names_of(space["optimizer"]), names_of(space["scheduler"]))
@@ -66,10 +64,10 @@ class Grid:
         self.size = sum(self._sizes)
 
     def __getitem__(self, index: int) -> Params:
-        """Configuration `index`, from 0.
+        """Configuration `index`, counted from 0.
 
         Raises:
-            IndexError: The grid has no more than `size`.
+            IndexError: The index is not below `size`.
         """
         if not 0 <= index < self.size:
             raise IndexError(index)
@@ -87,7 +85,7 @@ class Grid:
 def _axes(
     space: Mapping[str, Setting], optimizer: str, scheduler: str, points: int
 ) -> dict[str, tuple[ParamValue, ...]]:
-    """Values of each parameter that exists beside the chosen optimizer and scheduler."""
+    """Values of each parameter that applies to this optimizer and scheduler."""
     chosen = {"optimizer": optimizer, "scheduler": scheduler}
     return {
         name: grid_values(chosen.get(name, setting), points)

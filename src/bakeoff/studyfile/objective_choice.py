@@ -1,55 +1,50 @@
-"""What `[study] objective` means: one metric, or several objectives, of which the first leads."""
+"""Checks `[study] objective`: one metric, or several objectives of which the first is a metric."""
 
 import json
 
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.objectives import COSTS, objective_names
 from bakeoff.components.samplers import SAMPLERS
-from bakeoff.errors import StudyFileError, describe_unknown
+from bakeoff.errors import StudyFileError
 from bakeoff.records import Task
+from bakeoff.studyfile.checks import check_known, check_once
 from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection
 
 
 def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, ...]:
-    """The objectives, the leading one first; the task's default where none is given.
+    """The objectives, the leading one first; the task's default metric if none is given.
 
     Raises:
-        StudyFileError: One is unknown or listed twice, or a cost leads.
+        StudyFileError: An objective is unknown or listed twice, or the first one is a cost.
     """
-    wanted = DEFAULT_OBJECTIVES[task] if given is None else given
-    names = [wanted] if isinstance(wanted, str) else wanted
+    names = (
+        given if isinstance(given, list) else [DEFAULT_OBJECTIVES[task] if given is None else given]
+    )
     if not 1 <= len(names) <= MAX_OBJECTIVES:
         raise StudyFileError(
             f"study.objective = {json.dumps(given)}: allowed are one metric, or 1 to"
             f" {MAX_OBJECTIVES} objectives"
         )
-    for name in names:
-        if name not in objective_names(task):
-            kind, known = _of_its_kind(name, names, task)
-            raise StudyFileError(f"study.objective: {describe_unknown(kind, name, known)}")
-        if names.count(name) > 1:
-            raise StudyFileError(f"study.objective: {name!r} is listed twice")
-    if names[0] in COSTS:
-        example = json.dumps([DEFAULT_OBJECTIVES[task], names[0]])
+    leading, metrics = names[0], METRICS[task]
+    if leading not in COSTS:
+        check_known("study.objective", metrics.kind, leading, metrics.names)
+    for name in names[1:]:
+        check_known("study.objective", "objective", name, objective_names(task))
+    check_once("study.objective", names)
+    if leading in COSTS:
+        example = json.dumps([DEFAULT_OBJECTIVES[task], leading])
         raise StudyFileError(
             f"study.objective = {json.dumps(given)}: runs are scored and confirmed by the first"
-            f" objective, so it must be a metric and no cost, as in {example}"
+            f" objective, so it must be a metric, not a cost, as in {example}"
         )
     return tuple(names)
 
 
-def _of_its_kind(name: str, names: list[str], task: Task) -> tuple[str, tuple[str, ...]]:
-    """What an unknown name should have been: the first one a metric, others also a cost."""
-    if name == names[0]:
-        return METRICS[task].kind, METRICS[task].names
-    return "objective", objective_names(task)
-
-
 def check_search(section: SearchSection, objectives: tuple[str, ...]) -> None:
-    """Refuse a pruner or a sampler that cannot work towards several objectives.
+    """Refuse a pruner or a sampler that does not support several objectives.
 
     Raises:
-        StudyFileError: It is asked for; the reason and what is allowed.
+        StudyFileError: The study has one; the message says why and what is allowed.
     """
     if len(objectives) == 1:
         return
@@ -63,6 +58,6 @@ def check_search(section: SearchSection, objectives: tuple[str, ...]) -> None:
     if not SAMPLERS[section.sampler].several_objectives:
         allowed = ", ".join(spec.name for spec in SAMPLERS if spec.several_objectives)
         raise StudyFileError(
-            f"search.sampler = {json.dumps(section.sampler)}: seeks one objective only; allowed"
-            f" with several are {allowed}"
+            f"search.sampler = {json.dumps(section.sampler)}: supports one objective only;"
+            f" allowed with several are {allowed}"
         )

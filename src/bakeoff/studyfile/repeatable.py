@@ -1,4 +1,4 @@
-"""What `[search] repeatable` asks of a study file: nothing that differs from run to run."""
+"""Checks `[search] repeatable`: nothing in the study file may differ from run to run."""
 
 import json
 from typing import Any
@@ -8,14 +8,14 @@ from bakeoff.errors import StudyFileError
 from bakeoff.studyfile.schema import SearchSection, StudyFile, TrainingSection
 
 DEFAULT_LAG = 8
-"""Enough that four workers seldom wait, few enough that an arm soon learns from its trials."""
+"""With 8 open trials four workers seldom wait, and an arm still learns early from its trials."""
 
 
 def lag_of(section: SearchSection) -> int | None:
-    """Places open at one time; None unless the study is repeatable.
+    """How many trials of an arm may be open at one time; None unless the study is repeatable.
 
     Raises:
-        StudyFileError: A lag is given for a study that is not.
+        StudyFileError: A lag is given for a study that is not repeatable.
     """
     if section.lag is not None and not section.repeatable:
         raise StudyFileError(f"search.lag = {section.lag}: goes only with search.repeatable = true")
@@ -23,10 +23,10 @@ def lag_of(section: SearchSection) -> int | None:
 
 
 def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSection:
-    """The section as a repeatable study needs it: precision and threads by name, fp32 and 1.
+    """The section, for a repeatable study with fixed precision (fp32) and threads (1) by default.
 
     Raises:
-        StudyFileError: Precision, an objective or the budget depends on a clock.
+        StudyFileError: The precision, an objective or the budget depends on a clock.
     """
     section = file.training
     if not file.search.repeatable:
@@ -34,8 +34,8 @@ def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSectio
     measured = [name for name in objectives if name in COSTS]
     if measured:
         raise StudyFileError(
-            f"search.repeatable = true: {measured[0]} is measured and never twice the same, so the"
-            " search that seeks it cannot be repeated; leave it out of study.objective"
+            f"search.repeatable = true: {measured[0]} is measured and differs from run to run, so a"
+            " search that optimizes it cannot be repeated; leave it out of study.objective"
         )
     if file.search.seconds_per_arm is not None:
         raise StudyFileError(

@@ -1,4 +1,4 @@
-"""What a study file means: names looked up, ranges checked, every default written out."""
+"""Turns a parsed study file into a `StudyConfig`: checks names and ranges, fills in defaults."""
 
 import json
 import re
@@ -16,35 +16,29 @@ from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.data.dataset_table import known_inputs
-from bakeoff.errors import StudyFileError, UsageError, describe_unknown
+from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
     ConfirmConfig,
-    DataConfig,
     Loss,
     StudyConfig,
     Task,
     TrackingConfig,
     TrainingConfig,
 )
-from bakeoff.registry import Registry
 from bakeoff.significance import min_confirmation_seeds
-from bakeoff.studyfile.arm_parameters import Setting
+from bakeoff.studyfile.arm_parameters import Setting, names_of
+from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
-from bakeoff.studyfile.schema import (
-    ModelSection,
-    RangeTable,
-    StudyFile,
-    TrainingSection,
-)
+from bakeoff.studyfile.schema import ModelSection, RangeTable, StudyFile, TrainingSection
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
 from bakeoff.studyfile.value_or_range import extremes, read_setting
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 RESERVED_NAMES = ("published", "studies.db")
-"""Names in the results folder that are taken."""
+"""Beginnings of the names of other files in the results folder."""
 _REAL = ParameterSpec(range=FloatRange(low=0.0, high=1.0), default=0.0, source="no default range")
 TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
     "batch_size": None,
@@ -63,9 +57,9 @@ LOSSES: Mapping[Task, tuple[Loss, ...]] = {
     "regression": ("mse", "l1", "huber"),
     "language": ("cross_entropy",),
 }
-"""That a task can train with, its default first."""
+"""The losses of each task, its default first."""
 SCHEDULER = "scheduler"
-"""Under `[space.<optimizer>]`: the schedules of its arm, where they are fewer than the study's."""
+"""Key under `[space.<optimizer>]`: the schedules of its arm, if they are fewer than the study's."""
 
 
 def arm_names(
@@ -87,23 +81,24 @@ def resolve(file: StudyFile) -> StudyConfig:
     """
     _check_names(file)
     data = resolve_data(file.data)
-    task = data.task
-    _check_fit(file, data)
-    objective, *further = resolve_objectives(file.study.objective, task)
+    conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
+    if conflict is not None:
+        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
+    objective, *further = resolve_objectives(file.study.objective, data.task)
     check_search(file.search, (objective, *further))
-    optimizers, schedulers = tuple(file.search.optimizers), tuple(file.search.schedulers)
     compare = tuple(dict.fromkeys(file.study.compare))
-    arms = arm_names(compare, optimizers, schedulers)
-    if file.study.reference is not None and file.study.reference not in arms:
-        problem = describe_unknown("arm", file.study.reference, arms)
-        raise StudyFileError(f"study.reference: {problem}")
-    _check_remedies(file, task)
+    arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
+    if file.study.reference is not None:
+        check_known("study.reference", "arm", file.study.reference, arms)
+    _check_remedies(file, data.task)
     model_values, model_ranges = _resolve_model(file.model)
-    fixed = fix_training(file, (objective, *further))
-    training, training_ranges = _resolve_training(fixed, task)
+    section = fix_training(file, (objective, *further))
+    training, training_ranges = _resolve_training(section, data.task)
+    seeds = file.confirm.seeds
     config = StudyConfig(
         name=file.study.name,
-        question=file.study.question or _default_question(compare, file),
+        question=file.study.question
+        or f"Which {' and '.join(compare)} suits {file.model.model} on {file.data.dataset}?",
         seed=file.study.seed,
         objective=objective,
         further_objectives=tuple(further),
@@ -118,97 +113,60 @@ def resolve(file: StudyFile) -> StudyConfig:
         search=resolve_search(file.search, file.training.epochs, prunes=not further),
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=ConfirmConfig(
-            seeds=(
-                min_confirmation_seeds(len(arms))
-                if file.confirm.seeds == "auto"
-                else file.confirm.seeds
-            ),
+            seeds=min_confirmation_seeds(len(arms)) if seeds == "auto" else seeds,
             shortlist=file.confirm.shortlist,
             shortlist_seeds=file.confirm.shortlist_seeds,
         ),
-        tracking=TrackingConfig(tensorboard=file.tracking.tensorboard, wandb=file.tracking.wandb),
+        tracking=TrackingConfig(**file.tracking.model_dump()),
     )
-    if file.search.sampler == "grid":
-        return fit_to_grid(
-            config, arms, is_budget_given="trials_per_arm" in file.search.model_fields_set
-        )
-    return config
-
-
-def _default_question(compare: tuple[str, ...], file: StudyFile) -> str:
-    return f"Which {' and '.join(compare)} suits {file.model.model} on {file.data.dataset}?"
+    if file.search.sampler != "grid":
+        return config
+    is_budget_given = "trials_per_arm" in file.search.model_fields_set
+    return fit_to_grid(config, arms, is_budget_given=is_budget_given)
 
 
 def _check_names(file: StudyFile) -> None:
+    name = json.dumps(file.study.name)[:80]
     if not STUDY_NAME.fullmatch(file.study.name):
         raise StudyFileError(
-            f"study.name = {json.dumps(file.study.name)[:80]}: allowed are 1 to 100 letters, digits"
-            " and . _ -, starting with a letter or digit and not ending with a dot"
+            f"study.name = {name}: allowed are 1 to 100 letters, digits and . _ -, starting with a"
+            " letter or digit and not ending with a dot"
         )
     if file.study.name.lower().startswith(RESERVED_NAMES):
         raise StudyFileError(
-            f"study.name = {json.dumps(file.study.name)}: names that begin with"
-            f" {' or '.join(RESERVED_NAMES)} are taken by other files of the results folder"
+            f"study.name = {name}: names that begin with {' or '.join(RESERVED_NAMES)} are taken by"
+            " other files of the results folder"
         )
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
-    _check_known("search.schedulers", file.search.schedulers, SCHEDULERS)
-    _check_known("search.sampler", [file.search.sampler], SAMPLERS)
-    _check_optimizers(file)
-    try:
+    for scheduler in file.search.schedulers:
+        check_known("search.schedulers", SCHEDULERS.kind, scheduler, SCHEDULERS.names)
+    check_known("search.sampler", SAMPLERS.kind, file.search.sampler, SAMPLERS.names)
+    check_once("search.schedulers", file.search.schedulers)
+    check_once("search.optimizers", file.search.optimizers)
+    for optimizer in file.search.optimizers:
+        _check_optimizer(optimizer, file)
+    with named("model.model"):
         find_model(file.model.model)
-    except UsageError as error:
-        raise StudyFileError(f"model.model: {error}") from None
 
 
-def _check_fit(file: StudyFile, data: DataConfig) -> None:
-    """The model must be for the data."""
-    conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
-    if conflict is not None:
-        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
-
-
-def _check_known(key: str, names: list[str], registry: Registry[Any]) -> None:
-    for name in names:
-        if name not in registry:
-            problem = describe_unknown(registry.kind, name, registry.names)
-            raise StudyFileError(f"{key}: {problem}")
-        _check_once(key, name, names)
-
-
-def _check_once(key: str, name: str, names: list[str]) -> None:
-    if names.count(name) > 1:
-        raise StudyFileError(f"{key}: {name!r} is listed twice")
-
-
-def _check_optimizers(file: StudyFile) -> None:
-    """Every optimizer must exist, and be able to train with every schedule it may be given."""
-    search = file.search
-    for name in search.optimizers:
-        _check_once("search.optimizers", name, search.optimizers)
-        try:
-            find_optimizer(name)
-        except UsageError as error:
-            raise StudyFileError(f"search.optimizers: {error}") from None
-        own = _own_schedulers(name, file)
-        key = "search.schedulers" if own is None else f"space.{name}.{SCHEDULER}"
-        for scheduler in own or search.schedulers:
-            conflict = find_conflict(name, scheduler)
-            if conflict is not None:
-                raise StudyFileError(f"{key}: {conflict}{_way_out(name, file)}")
-
-
-def _way_out(optimizer: str, file: StudyFile) -> str:
-    """How the study could keep the optimizer, if it could."""
-    if {*file.study.compare} != {"optimizer"} or SCHEDULER in file.space.get(optimizer, {}):
-        return ""
-    return (
-        f"; {SCHEDULER} = {allowed_schedulers(optimizer)[0]!r} under [space.{optimizer}] sees to it"
-    )
+def _check_optimizer(name: str, file: StudyFile) -> None:
+    """An optimizer must exist and be able to train with every schedule that its arm may use."""
+    with named("search.optimizers"):
+        find_optimizer(name)
+    own = _own_schedulers(name, file)
+    key = "search.schedulers" if own is None else f"space.{name}.{SCHEDULER}"
+    for scheduler in own or file.search.schedulers:
+        conflict = find_conflict(name, scheduler)
+        if conflict is not None and own is None and {*file.study.compare} == {"optimizer"}:
+            allowed = allowed_schedulers(name)[0]
+            conflict += f"; set {SCHEDULER} = {allowed!r} under [space.{name}] to keep it"
+        if conflict is not None:
+            raise StudyFileError(f"{key}: {conflict}")
 
 
 def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
-    """The schedules that this optimizer's arm chooses from; None means those of the study."""
+    """The schedules from which this optimizer's arm chooses; None means those of the study."""
     given = file.space.get(optimizer, {}).get(SCHEDULER)
     if given is None:
         return None
@@ -216,67 +174,55 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
     if {*file.study.compare} != {"optimizer"}:
         raise StudyFileError(f'{key}: goes only with study.compare = ["optimizer"]')
     setting = read_setting(key, given, None)
-    names = setting.choices if isinstance(setting, Choice) else (setting,)
-    for name in names:
-        if name not in file.search.schedulers:
-            problem = describe_unknown("scheduler of this study", name, file.search.schedulers)
-            raise StudyFileError(f"{key}: {problem}")
-    return tuple(map(str, names))
+    for name in setting.choices if isinstance(setting, Choice) else (setting,):
+        check_known(key, "scheduler of this study", name, file.search.schedulers)
+    return names_of(setting)
 
 
 def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[str, Setting]]:
-    declared = find_model(section.model).parameters
-    _check_package_model(section)
+    """Values and ranges of the model's parameters, with its defaults."""
+    declared, given = find_model(section.model).parameters, section.__pydantic_extra__ or {}
+    if find_package(section.model) is not None:
+        check_fresh(section.model, given)
     known = declared or {}
     values: dict[str, ParamValue] = {name: spec.default for name, spec in known.items()}
     ranges: dict[str, Setting] = {}
-    for name, given in (section.__pydantic_extra__ or {}).items():
+    for name, setting in given.items():
         key = f"model.{name}"
-        if declared is not None and name not in known:
-            raise StudyFileError(f"{key}: {describe_unknown('key', name, ['model', *known])}")
-        setting = read_setting(key, given, known.get(name))
-        if isinstance(given, RangeTable):
-            ranges[key] = setting
+        if declared is not None:
+            check_known(key, "key", name, ("model", *known))
+        read = read_setting(key, setting, known.get(name))
+        if isinstance(setting, RangeTable):
+            ranges[key] = read
             values.pop(name, None)
         else:
-            values[name] = setting  # type: ignore[assignment]
+            values[name] = read  # type: ignore[assignment]
     return values, ranges
-
-
-def _check_package_model(section: ModelSection) -> None:
-    """A model of a package takes parameters that only it knows, but none that would download."""
-    if find_package(section.model) is not None:
-        try:
-            check_fresh(section.model, section.__pydantic_extra__ or {})
-        except UsageError as error:
-            raise StudyFileError(str(error)) from None
 
 
 def _resolve_training(
     section: TrainingSection, task: Task
 ) -> tuple[TrainingConfig, dict[str, Setting]]:
+    """The settings of every run, and the ranges of those that are searched."""
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
-    given["loss"] = _resolve_loss(section, task)
+    losses = LOSSES[task]
+    if section.loss not in (None, *losses):
+        raise StudyFileError(
+            f"training.loss = {json.dumps(section.loss)}: the task is {task}; allowed:"
+            f" {', '.join(losses)}"
+        )
+    given["loss"] = section.loss or losses[0]
     ranges: dict[str, Setting] = {}
-    for name in TRAINING_RANGES:
+    for name, spec in TRAINING_RANGES.items():
         if isinstance(given[name], RangeTable):
             key = f"training.{name}"
-            ranges[key] = read_setting(key, given.pop(name), TRAINING_RANGES[name])
+            ranges[key] = read_setting(key, given.pop(name), spec)
             _check_training_range(key, ranges[key])
     return TrainingConfig(**given), ranges
 
 
-def _resolve_loss(section: TrainingSection, task: Task) -> Loss:
-    allowed = LOSSES[task]
-    if section.loss not in (None, *allowed):
-        raise StudyFileError(
-            f"training.loss = {json.dumps(section.loss)}: of {task}; allowed: {', '.join(allowed)}"
-        )
-    return section.loss or allowed[0]
-
-
 def _check_remedies(file: StudyFile, task: Task) -> None:
-    """Every remedy in use must go with the task, the optimizers and the other remedies."""
+    """Every remedy in use must fit the task, the optimizers and the other remedies."""
     used = [name for name in REMEDIES.names if is_used(name, getattr(file.training, name))]
     for name in used:
         conflict = find_task_conflict(name, task)
@@ -289,14 +235,14 @@ def _check_remedies(file: StudyFile, task: Task) -> None:
 
 
 def _shown(section: TrainingSection, name: str) -> str:
-    """`training.name = value`, or the name alone where the value is a range."""
+    """`training.name = value`, or the name alone if the value is a range."""
     value = getattr(section, name)
     is_range = isinstance(value, RangeTable)
     return f"training.{name}" if is_range else f"training.{name} = {json.dumps(value)}"
 
 
 def _check_training_range(key: str, setting: Setting) -> None:
-    """Every value of the range must be one the field itself would accept."""
+    """Every value of the range must be one that the key itself accepts."""
     name = key.partition(".")[2]
     for value in extremes(setting):
         try:
@@ -307,6 +253,7 @@ def _check_training_range(key: str, setting: Setting) -> None:
 
 
 def _resolve_space(file: StudyFile) -> dict[str, Setting]:
+    """Range or value of every searched parameter of the optimizers and schedules."""
     owners = {
         **{name: find_optimizer(name).parameters for name in file.search.optimizers},
         **{name: SCHEDULERS[name].parameters for name in file.search.schedulers},
@@ -318,15 +265,10 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
         if spec.searched
     }
     for owner, settings in file.space.items():
-        if owner not in owners:
-            problem = describe_unknown("optimizer or scheduler of this study", owner, owners)
-            raise StudyFileError(f"space.{owner}: {problem}")
+        check_known(f"space.{owner}", "optimizer or scheduler of this study", owner, owners)
         for name, given in settings.items():
             key = f"{owner}.{name}"
-            if name not in owners[owner] and not (
-                name == SCHEDULER and owner in file.search.optimizers
-            ):
-                problem = describe_unknown("parameter", name, owners[owner])
-                raise StudyFileError(f"space.{key}: {problem}")
+            if name != SCHEDULER or owner not in file.search.optimizers:
+                check_known(f"space.{key}", "parameter", name, owners[owner])
             space[key] = read_setting(f"space.{key}", given, owners[owner].get(name))
     return space

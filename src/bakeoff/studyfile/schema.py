@@ -48,9 +48,12 @@ def _describe_optimizer_names(schema: dict[str, Any]) -> None:
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
     """Add to the description of every key of a section whether it is required, or its default."""
     for name, field in section.model_fields.items():
-        text = " ".join(str(field.description).split())
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        text = " ".join(str(field.annotation.__doc__ if is_section else field.description).split())
         if field.is_required():
             text += " Required."
+        elif is_section:
+            text += " Default: the defaults of its keys."
         elif "Default: " not in text:
             text += f" Default: {json.dumps(field.default)}."
         schema["properties"][name]["description"] = text
@@ -282,29 +285,19 @@ class StudyFile(_Section):
     """A study file, as written."""
 
     study: StudySection
-    """What the study asks."""
     data: DataSection
-    """Which data to use, and how to split it."""
     model: ModelSection
-    """The model by name, and its parameters as values or ranges."""
     training: TrainingSection
-    """How every run trains."""
     search: SearchSection
-    """What is searched, with which budget."""
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
     confirm: ConfirmSection = ConfirmSection()
-    """How the configurations found are confirmed. Default: the defaults of its keys."""
     tracking: TrackingSection = TrackingSection()
-    """Where else runs are shown. Default: nowhere."""
 
 
 def study_schema() -> str:
     """The JSON Schema of study files, for editors."""
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        "title": "Study file of bakeoff",
-    }
-    return json.dumps(head | {**StudyFile.model_json_schema(), "title": head["title"]}, indent=2)
+    schema = StudyFile.model_json_schema() | {"title": "Study file of bakeoff"}
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps({"$schema": draft, "$id": SCHEMA_ID, **schema}, indent=2)

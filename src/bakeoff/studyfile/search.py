@@ -1,4 +1,4 @@
-"""What `[search]` means: the sampler, the pruner with its settings, the budget."""
+"""Checks the section `[search]`: the sampler, the pruner with its settings, the budget."""
 
 import json
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from bakeoff.studyfile.repeatable import lag_of
 from bakeoff.studyfile.schema import PrunerTable, SearchSection
 
 DEFAULT_TRIALS = 20
-"""Per arm, where no budget is given."""
+"""Trials per arm if no budget is given."""
 
 
 def resolve_search(section: SearchSection, run_epochs: int, *, prunes: bool = True) -> SearchConfig:
     """The section with every default written out.
 
     Args:
-        section: As it stands in the file.
-        run_epochs: Of a whole run.
-        prunes: Whether the study's trials may be pruned at all; not with several objectives.
+        section: The section as written in the file.
+        run_epochs: Epochs of a whole run.
+        prunes: Whether trials may be pruned at all; False with several objectives.
 
     Raises:
-        StudyFileError: The pruner does not apply, or has no such setting; or the budget is too
-            small for one run.
+        StudyFileError: The pruner cannot be used or has no such setting, or the budget is too small
+            for one run.
     """
     budget = _resolve_budget(section, run_epochs)
     pruner, pruner_params = _resolve_pruner(section.pruner if prunes else "none")
@@ -106,7 +106,7 @@ def _pruner_value(spec: PrunerSpec, key: str, value: float) -> float:
 
 
 def fit_to_grid(config: StudyConfig, arms: Sequence[str], *, is_budget_given: bool) -> StudyConfig:
-    """The study with as many trials per arm as the smallest grid has points, unless it says.
+    """The study with as many trials per arm as the smallest grid has points, or as many as given.
 
     Raises:
         StudyFileError: An arm's grid has fewer points than the arm has trials.

@@ -1,4 +1,4 @@
-"""One setting of a study file: a fixed value, or the range it is searched in."""
+"""Reads one setting of a study file: a fixed value, or the range in which it is searched."""
 
 import json
 
@@ -13,12 +13,12 @@ def read_setting(key: str, given: ParamValue | RangeTable, spec: ParameterSpec |
     """A fixed value or a range; whole bounds make a whole-number range unless `spec` is real.
 
     Args:
-        key: Dotted, for messages.
-        given: As it stands in the file.
-        spec: Of the parameter; None accepts any value.
+        key: Dotted key, for messages.
+        given: What the file contains.
+        spec: Specification of the parameter; None accepts any value.
 
     Raises:
-        StudyFileError: The range makes no sense, or holds a value the parameter cannot have.
+        StudyFileError: The range is wrong, or contains a value that the parameter cannot have.
     """
     try:
         setting = _range(given, spec) if isinstance(given, RangeTable) else given
@@ -34,7 +34,7 @@ def read_setting(key: str, given: ParamValue | RangeTable, spec: ParameterSpec |
 
 
 def extremes(setting: Setting) -> tuple[ParamValue, ...]:
-    """Values that decide whether all are allowed: both bounds, all choices, or the value."""
+    """The values to check so that all are allowed: both bounds, all choices, or the value."""
     if isinstance(setting, Choice):
         return setting.choices
     if isinstance(setting, (FloatRange, IntRange)):
@@ -47,7 +47,7 @@ def _is_real(spec: ParameterSpec | None) -> bool:
 
 
 def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> None:
-    """Whether a parameter can have this value at all; a model of the user's own says so itself."""
+    """Refuse a value that the parameter cannot have; a user's own model checks its own values."""
     if spec is None:
         return
     named = f"{key} = {json.dumps(value)}"

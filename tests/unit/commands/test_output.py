@@ -12,7 +12,7 @@ from bakeoff.commands.output import print_table, print_text
     ("number", "shown"),
     [(0.123456, "0.1235"), (9876.54, "9877"), (52134.2, "52134"), (3.2e11, "3.2e+11")],
 )
-def test_numbers_of_a_usual_size_are_shown_without_an_exponent(capsys, number, shown):
+def test_numbers_of_moderate_size_are_shown_without_an_exponent(capsys, number, shown):
     print_table(["rmse"], [[number]])
     assert capsys.readouterr().out.split() == ["rmse", shown]
 
@@ -30,7 +30,7 @@ def on_a_terminal(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
 
 
-def test_a_sentence_is_broken_between_words_on_a_terminal_and_whole_in_a_pipe(capsys, monkeypatch):
+def test_a_sentence_is_wrapped_on_a_terminal_and_on_one_line_in_a_pipe(capsys, monkeypatch):
     print_text(LONG)
     assert capsys.readouterr().out == f"{LONG}\n"
     on_a_terminal(monkeypatch, 50)
@@ -52,7 +52,7 @@ def test_a_table_breaks_between_words_and_loses_nothing_on_a_narrow_terminal(
     assert expected <= set(shown)
 
 
-def test_lines_of_a_table_that_is_piped_have_no_spaces_at_their_ends(capsys):
+def test_lines_of_a_piped_table_have_no_trailing_spaces(capsys):
     print_table(["name", "what"], [["a", "longer than its heading"], ["b", "short"]], title="both")
     assert capsys.readouterr().out.splitlines() == [
         "both",
@@ -62,7 +62,7 @@ def test_lines_of_a_table_that_is_piped_have_no_spaces_at_their_ends(capsys):
     ]
 
 
-def test_a_table_goes_nowhere_where_stdout_is_closed(monkeypatch):
+def test_a_closed_stdout_prints_no_table(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     print_table(["name"], [["a"]])
 

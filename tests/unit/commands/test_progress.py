@@ -57,7 +57,7 @@ def live(study):
     return LiveProgress(console=console, trials_per_arm=6, **study)
 
 
-def test_the_time_left_is_the_mean_run_times_those_left_over_the_workers(plain, clock):
+def test_the_time_left_is_the_mean_time_of_a_run_times_the_remaining_runs_per_worker(plain, clock):
     assert plain.seconds_left() is None
     plain.began("search-0", PLAN, 9)
     clock.now = 10.0
@@ -144,6 +144,6 @@ def test_a_run_has_the_same_name_as_in_show(plain):
     assert plain.stream.getvalue().startswith("shortlist-3 ")
 
 
-def test_a_failure_says_why():
+def test_a_failed_run_is_shown_with_the_reason():
     record = record_of("failed", None, stop_reason="ValueError: no")
     assert describe_outcome(record, ACCURACY) == "failed after 4 epochs, cosine (ValueError: no)"

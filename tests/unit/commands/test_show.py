@@ -42,7 +42,7 @@ def output(tmp_path: Path, config: StudyConfig) -> Path:
 
 
 @pytest.mark.parametrize("number", ["0", "search-0"])
-def test_trial_is_shown_with_each_class_of_its_scored_epoch(
+def test_a_trial_is_shown_with_each_class_of_its_scored_epoch(
     output: Path, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
     show("toy", number, output=output)
@@ -53,12 +53,12 @@ def test_trial_is_shown_with_each_class_of_its_scored_epoch(
     ]
 
 
-def test_a_trial_that_is_not_there_is_answered_with_the_numbers_there_are(output: Path) -> None:
+def test_an_unknown_trial_is_refused_with_the_known_numbers(output: Path) -> None:
     with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trials, numbered from 0"):
         show("toy", "1", output=output)
 
 
-def test_deleting_a_study_that_is_not_there_offers_the_nearest(output: Path) -> None:
+def test_deleting_an_unknown_study_suggests_the_nearest_name(output: Path) -> None:
     with pytest.raises(UsageError, match="unknown study 'tox'; did you mean 'toy'"):
         delete("tox", output=output, yes=True)
     assert Storage(f"sqlite:///{output / 'studies.db'}").names() == ("toy",)
@@ -75,7 +75,9 @@ def test_a_trial_that_was_stopped_midway_is_not_called_running(
     assert lines[-1] == "not yet ended: search-1, sgd, 0 of 4 epochs"
 
 
-def test_of_several_studies_a_wrong_name_is_refused_before_any_report(output: Path) -> None:
+def test_a_wrong_name_among_several_studies_is_refused_before_any_report_is_written(
+    output: Path,
+) -> None:
     with pytest.raises(UsageError, match="unknown study 'tou'; did you mean 'toy'"):
         report(["toy", "tou"], output=output)
     assert not (output / "toy").exists()
@@ -120,7 +122,7 @@ def theirs(tmp_path: Path) -> Path:
     return tmp_path / "their.db"
 
 
-def test_studies_of_other_programs_are_named_with_how_to_report_on_them(
+def test_studies_of_other_programs_are_listed_with_the_command_that_reports_on_them(
     theirs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite:///{theirs}"
@@ -137,7 +139,7 @@ def test_studies_of_other_programs_are_named_with_how_to_report_on_them(
         status("x", output=theirs.parent, storage=url)
 
 
-def test_the_status_for_people_leaves_out_what_is_zero_in_every_arm(
+def test_the_status_table_leaves_out_columns_that_are_zero_in_every_arm(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status("toy", output=output)

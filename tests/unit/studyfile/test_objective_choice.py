@@ -34,7 +34,7 @@ def test_a_list_of_one_objective_is_that_objective():
     ("objective", "search", "message"),
     [
         ("train_seconds", {}, 'study.objective = "train_seconds": runs are scored and confirmed'),
-        (["train_seconds", "accuracy"], {}, 'no cost, as in ["accuracy", "train_seconds"]'),
+        (["train_seconds", "accuracy"], {}, 'not a cost, as in ["accuracy", "train_seconds"]'),
         (["accuracy", "seconds"], {}, "unknown objective 'seconds'; did you mean 'train_seconds'"),
         (["accuracy", "rmse"], {}, "unknown objective 'rmse'"),
         (["accuracy", "accuracy"], {}, "'accuracy' is listed twice"),
@@ -42,14 +42,16 @@ def test_a_list_of_one_objective_is_that_objective():
         (["accuracy", "loss", "auroc", "macro_f1"], {}, "1 to 3 objectives"),
         (["accuracy", "loss"], {"pruner": "median"}, 'search.pruner = "median": with several'),
         (["accuracy", "loss"], {"pruner": {"name": "halving"}}, 'search.pruner = "halving"'),
-        (["accuracy", "loss"], {"sampler": "cmaes"}, 'search.sampler = "cmaes": seeks one'),
+        (["accuracy", "loss"], {"sampler": "cmaes"}, 'search.sampler = "cmaes": supports one'),
     ],
 )  # fmt: skip
-def test_what_cannot_be_sought_is_refused_with_the_reason(objective, search, message):
+def test_objectives_that_cannot_be_optimized_are_refused_with_the_reason(
+    objective, search, message
+):
     with pytest.raises(StudyFileError) as refused:
         resolve_study(document(objective, **search))
     assert message in str(refused.value)
 
 
-def test_no_pruner_may_be_said_aloud():
+def test_several_objectives_accept_the_pruner_none():
     assert resolve_study(document(["accuracy", "loss"], pruner="none")).search.pruner == "none"

@@ -42,7 +42,7 @@ def test_a_pruner_is_named_alone_or_with_its_settings(given, name, params):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_pruner_that_cannot_be_is_refused_with_what_is_allowed(given, message):
+def test_a_wrong_pruner_is_refused_with_what_is_allowed(given, message):
     with pytest.raises(StudyFileError) as caught:
         search_of(pruner=given)
     assert message in str(caught.value)

@@ -138,13 +138,13 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, 
 @pytest.mark.parametrize(
     ("make", "message"), [(lambda path: None, "no such file"), (Path.mkdir, "is a folder")]
 )
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path, make, message):
+def test_a_missing_file_and_a_folder_have_different_messages(tmp_path, make, message):
     make(tmp_path / "study.toml")
     with pytest.raises(StudyFileError, match=message):
         load_study_file(tmp_path / "study.toml")
 
 
-def test_a_byte_order_mark_is_no_error(tmp_path):
+def test_a_byte_order_mark_is_accepted(tmp_path):
     file = tmp_path / "study.toml"
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.read_bytes())
     assert load_study_file(file) == load_study_file(GOOD)
@@ -171,7 +171,7 @@ def test_whole_bounds_of_a_real_setting_make_a_real_range():
     assert config.space["training.clip_grad_norm"] == FloatRange(low=1.0, high=5.0)
 
 
-def test_the_space_of_an_optimizer_differs_only_where_the_file_says_so():
+def test_the_space_of_an_optimizer_differs_only_where_the_file_sets_it():
     config = resolve_study(
         study_document(space={"sgd": {"learning_rate": {"low": 0.01, "high": 1, "log": True}}})
     )
@@ -179,7 +179,7 @@ def test_the_space_of_an_optimizer_differs_only_where_the_file_says_so():
     assert config.space["adam.learning_rate"] == resolve_study(study_document()).space["adam.learning_rate"]  # fmt: skip
 
 
-def test_a_parameter_that_is_not_searched_by_default_may_be_asked_for():
+def test_a_parameter_that_is_not_searched_by_default_can_be_added():
     config = resolve_study(study_document(space={"adam": {"beta2": {"low": 0.9, "high": 0.999}}}))
     assert config.space["adam.beta2"] == FloatRange(low=0.9, high=0.999)
 
@@ -192,12 +192,12 @@ def test_a_bound_chosen_at_a_natural_limit_stays_natural():
 @pytest.mark.parametrize(
     ("compare", "seeds"), [(["optimizer"], 6), (["optimizer", "scheduler"], 8)]
 )
-def test_automatic_seeds_are_the_fewest_that_can_decide(compare, seeds):
+def test_automatic_seeds_are_the_fewest_that_can_support_a_verdict(compare, seeds):
     config = resolve_study(study_document(study={"compare": compare}, confirm={"seeds": "auto"}))
     assert config.confirm.seeds == seeds
 
 
-def test_a_registered_model_of_ones_own_takes_any_parameters():
+def test_a_user_defined_model_takes_any_parameters():
     config = resolve_study(
         {**study_document(), "model": {"model": "my_package.models:build", "hidden": 3}}
     )
@@ -259,7 +259,7 @@ json_values = st.recursive(
     ),
     value=json_values,
 )  # fmt: skip
-def test_whatever_stands_in_a_file_it_is_a_study_or_one_line_of_error(section, key, value):
+def test_any_content_gives_a_study_or_one_line_of_error(section, key, value):
     try:
         resolve_study(study_document(**{section: {key: value}}))
     except StudyFileError as error:
@@ -334,11 +334,11 @@ def test_schedules_of_an_optimizer_go_only_with_arms_of_optimizers(compare):
         resolve_study(schedule_free_study("constant", compare))
 
 
-def test_a_refused_pair_comes_with_a_way_out():
+def test_the_message_for_a_refused_pair_says_how_to_keep_the_optimizer():
     with pytest.raises(StudyFileError) as caught:
         resolve_study(study_document(search={"optimizers": ["schedule_free_sgd"]}))
     assert str(caught.value).endswith(
-        "scheduler = 'constant' under [space.schedule_free_sgd] sees to it"
+        "set scheduler = 'constant' under [space.schedule_free_sgd] to keep it"
     )
 
 

@@ -1,4 +1,5 @@
 from bakeoff.commands import options
+from bakeoff.commands.output import print_rows
 
 YOUR_FUNCTION = (
     "a function of yours that returns arrays by the names of npz:PATH, or a torch Dataset, a pair "
@@ -11,7 +12,6 @@ def datasets(as_json: options.Json = False) -> None:
 
     Example: study datasets
     """
-    from bakeoff.commands.catalog import print_rows
     from bakeoff.data.dataset_table import DATASETS, FORMS
 
     rows: list[dict[str, object]] = [

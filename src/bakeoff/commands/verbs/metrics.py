@@ -2,6 +2,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bakeoff.commands import options
+from bakeoff.commands.output import print_rows
 
 if TYPE_CHECKING:
     from bakeoff.records import MetricInfo
@@ -17,7 +18,6 @@ def metrics(as_json: options.Json = False) -> None:
 
     Example: study metrics
     """
-    from bakeoff.commands.catalog import print_rows
     from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 
     rows: list[dict[str, object]] = [

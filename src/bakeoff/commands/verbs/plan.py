@@ -3,10 +3,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.filesize import decimal
+
 from bakeoff.commands import options
-from bakeoff.commands.output import format_bytes, print_json, print_table
+from bakeoff.commands.output import print_json, print_table
 from bakeoff.durations import format_estimate
-from bakeoff.records import Budget, StudyConfig, as_plain
+from bakeoff.records import Budget, StudyConfig
 from bakeoff.significance import ALPHA, min_confirmation_seeds
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def plan(
 
     planned = make_plan(load_study_file(file), workers=workers, device=device)
     if as_json:
-        print_json(as_plain(planned))
+        print_json(planned)
     else:
         print_plan(planned)
 
@@ -92,20 +94,18 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     )
     summary, probed = _measure(config, settings)
     arms = tuple(arm.name for arm in build_arms(config))
+    confirm, epochs, budget = config.confirm, config.training.epochs, config.search.budget
     defaults = len(arms) if config.search.defaults else 0
-    confirm = config.confirm
     shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
     others = len(arms) * confirm.seeds + defaults + shortlist
     steps = math.ceil(summary.num_train / smallest_batch(config))
     seconds_per_step = probed.seconds_per_step[probed.precision]
-    epochs, budget = config.training.epochs, config.search.budget
     expected = forecast(config, steps * seconds_per_step)
+    expected_epochs = expected.epochs + others * epochs
     most = most_epochs_of(budget, steps * seconds_per_step)
     most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
     max_epochs = len(arms) * min(one for one in most_per_arm if one is not None) + others * epochs
-    expected_epochs = expected.epochs + others * epochs
     hours_per_epoch = steps * seconds_per_step / 3600 / settings.workers
-    checkpoint_bytes = largest_checkpoint(config, probed)
     return Plan(
         study=config.name,
         arms=arms,
@@ -119,7 +119,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         max_epochs=max_epochs,
         expected_epochs=expected_epochs,
         most_paused=expected.most_paused,
-        checkpoint_bytes=checkpoint_bytes,
+        checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
         steps_per_epoch=steps,
@@ -195,8 +195,8 @@ def _disk(plan: Plan) -> str:
     num_kept = plan.most_paused + plan.workers
     size = plan.checkpoints_per_run * plan.checkpoint_bytes
     return (
-        f"up to {format_bytes(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"
-        f" one time, each keeps {plan.checkpoints_per_run} of {format_bytes(plan.checkpoint_bytes)}"
+        f"up to {decimal(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"
+        f" one time, each keeps {plan.checkpoints_per_run} of {decimal(plan.checkpoint_bytes)}"
     )
 
 

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_json, print_table
+from bakeoff.commands.output import print_json, print_rows, print_table
 from bakeoff.errors import UsageError
 from bakeoff.records import as_plain
 
@@ -41,7 +41,7 @@ def profile(
             "shares": dict(found.shares),
             "step_seconds": found.step.step_seconds,
             "epoch_seconds": found.step.epoch_seconds,
-            "recommendations": as_plain(advice),
+            "recommendations": advice,
         }
         print_json({**as_plain(found), **derived})
         return
@@ -69,16 +69,15 @@ def _print_step(profile: "MachineProfile") -> None:
 
 
 def _print_layouts(profile: "MachineProfile") -> None:
-    print_table(
-        ["workers", "threads each", "steps per second", "trials per hour", "MB per worker"],
+    print_rows(
         [
-            [
-                layout.workers,
-                layout.threads,
-                layout.steps_per_second,
-                layout.trials_per_hour,
-                round(layout.peak_memory_bytes / MEGABYTE),
-            ]
+            {
+                "workers": layout.workers,
+                "threads each": layout.threads,
+                "steps per second": layout.steps_per_second,
+                "trials per hour": layout.trials_per_hour,
+                "MB per worker": round(layout.peak_memory_bytes / MEGABYTE),
+            }
             for layout in profile.layouts
-        ],
+        ]
     )

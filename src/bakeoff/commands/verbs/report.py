@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_table, print_text
+from bakeoff.commands.output import print_rows, print_text
 from bakeoff.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class ImageFormat(StrEnum):
 
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+Sampler = Annotated[
+    Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
+    typer.Option(help="The sampler that drew its trials, if you know it."),
+]
 
 
 def report(
@@ -45,10 +49,7 @@ def report(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that its runs were planned for.")
     ] = None,
-    sampler: Annotated[
-        Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
-        typer.Option(help="The sampler that drew its trials, if you know it."),
-    ] = None,
+    sampler: Sampler = None,
     delta: Annotated[
         float | None, typer.Option(min=0, help="Its smallest difference that matters.")
     ] = None,
@@ -119,12 +120,16 @@ def _report_across(comparisons: "Sequence[Comparison]", output: Path) -> None:
     typer.echo()
     print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
     typer.echo()
-    print_table(
-        ["arm", "mean rank", "best on", "profile score"],
+    print_rows(
         [
-            [arm.arm, _known(arm.mean_rank), arm.wins, _known(arm.profile_score)]
+            {
+                "arm": arm.arm,
+                "mean rank": _known(arm.mean_rank),
+                "best on": arm.wins,
+                "profile score": _known(arm.profile_score),
+            }
             for arm in found.arms
-        ],
+        ]
     )
     typer.echo(f"\nreport: {page}")
 

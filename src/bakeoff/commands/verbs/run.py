@@ -6,41 +6,44 @@ import typer
 from bakeoff.commands import options
 from bakeoff.errors import NothingCompletedError
 
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads of each worker; default 1 on a CPU. A study that has begun keeps its number."
+    ),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        help="Time for search and confirmation together, such as 2h or 90m; the search ends early"
+        " enough to confirm.",
+        envvar="BAKEOFF_TIMEOUT",
+        metavar="DURATION",
+    ),
+]
+Extend = Annotated[
+    bool, typer.Option("--extend", help="Let the file add trials or arms to the stored study.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Begin each arm of a new study with the best configurations of this stored one.",
+        metavar="STUDY",
+    ),
+]
+
 
 def run(
     file: options.StudyFile,
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     workers: options.Workers = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Threads of each worker; default 1 on a CPU. A study that has begun keeps its"
-            " number."
-        ),
-    ] = None,
+    threads: Threads = None,
     device: options.DeviceOption = "cpu",
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            help="Time for search and confirmation together, such as 2h or 90m; the search ends"
-            " early enough to confirm.",
-            envvar="BAKEOFF_TIMEOUT",
-            metavar="DURATION",
-        ),
-    ] = None,
-    extend: Annotated[
-        bool,
-        typer.Option("--extend", help="Let the file add trials or arms to the stored study."),
-    ] = False,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Begin each arm of a new study with the best configurations of this stored one.",
-            metavar="STUDY",
-        ),
-    ] = None,
+    timeout: Timeout = None,
+    extend: Extend = False,
+    source: Source = None,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
 

@@ -1,4 +1,5 @@
 from bakeoff.commands import options
+from bakeoff.commands.output import print_rows
 
 
 def schedulers(as_json: options.Json = False) -> None:
@@ -6,7 +7,7 @@ def schedulers(as_json: options.Json = False) -> None:
 
     Example: study schedulers
     """
-    from bakeoff.commands.catalog import parameter_rows, print_rows
+    from bakeoff.commands.catalog import parameter_rows
     from bakeoff.components.schedulers import SCHEDULERS
 
     rows = [

@@ -3,7 +3,7 @@ from typing import Annotated
 import typer
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_json, print_table, run_name
+from bakeoff.commands.output import print_json, print_rows, print_table, run_name
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, StudyRecord, TrialRecord
@@ -72,20 +72,19 @@ def _show_trials(record: StudyRecord) -> None:
 
 def _show_confirmations(record: StudyRecord) -> None:
     objective = record.objective.name
-    print_table(
-        ["run", "arm", "of trial", "outcome", objective, f"test {objective}", "seed"],
+    print_rows(
         [
-            [
-                run_name(run),
-                run.arm,
-                run.configuration,
-                run.outcome,
-                run.score,
-                run.test_metrics.get(objective),
-                run.seed,
-            ]
+            {
+                "run": run_name(run),
+                "arm": run.arm,
+                "of trial": run.configuration,
+                "outcome": run.outcome,
+                objective: run.score,
+                f"test {objective}": run.test_metrics.get(objective),
+                "seed": run.seed,
+            }
             for run in record.confirmations
-        ],
+        ]
     )
 
 
@@ -122,19 +121,18 @@ def _show_one(trial: TrialRecord) -> None:
         return
     typer.echo()
     metrics = list(trial.history[-1].metrics)
-    print_table(
-        ["epoch", *metrics, "train loss", "learning rate", "gradient norm", "seconds"],
+    print_rows(
         [
-            [
-                result.epoch,
-                *(result.metrics.get(metric) for metric in metrics),
-                result.train_loss,
-                result.learning_rate,
-                result.grad_norm,
-                result.train_seconds,
-            ]
+            {
+                "epoch": result.epoch,
+                **{metric: result.metrics.get(metric) for metric in metrics},
+                "train loss": result.train_loss,
+                "learning rate": result.learning_rate,
+                "gradient norm": result.grad_norm,
+                "seconds": result.train_seconds,
+            }
             for result in trial.history
-        ],
+        ]
     )
     for result in trial.history:
         if result.confusion:
@@ -143,15 +141,18 @@ def _show_one(trial: TrialRecord) -> None:
 
 def _show_classes(result: EpochResult) -> None:
     """Print each class's recall in the scored epoch, and the class it was most often taken for."""
-    rows = []
+    rows = list[dict[str, object]]()
     for label, counts in enumerate(result.confusion):
         others = [(count, other) for other, count in enumerate(counts) if other != label]
         count, other = max(others, key=lambda one: one[0])
         confused = f"class {other}, {count} times" if count else ""
-        rows.append([label, sum(counts), result.class_recall[label], confused])
+        rows.append(
+            {
+                "class": label,
+                "validation samples": sum(counts),
+                "share recognised": result.class_recall[label],
+                "most often taken for": confused,
+            }
+        )
     typer.echo()
-    print_table(
-        ["class", "validation samples", "share recognised", "most often taken for"],
-        rows,
-        title=f"epoch {result.epoch}",
-    )
+    print_rows(rows, title=f"epoch {result.epoch}")

@@ -13,10 +13,15 @@ from bakeoff.seeding import MAX_SEED
 
 if TYPE_CHECKING:
     from bakeoff.production.run import RunReport
+    from bakeoff.ranges import Params
     from bakeoff.report.run_page import RunPage
 
 LINE_SECONDS = 1.0
 """Shortest time between two lines of progress where stderr is not a terminal."""
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Training seed; a trial's seed repeats that trial.", envvar="BAKEOFF_SEED"),
+]
 
 
 def train(
@@ -34,23 +39,16 @@ def train(
     output: options.Output = options.RESULTS,
     device: options.DeviceOption = "cpu",
     threads: options.Threads = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Training seed; a trial's seed repeats that trial.", envvar="BAKEOFF_SEED"
-        ),
-    ] = None,
+    seed: Seed = None,
     as_json: options.Json = False,
 ) -> None:
     """Train one configuration to the end, or continue it: weights, metrics, learning curves.
 
     Example: study train studies/digits.toml --optimizer adamw --learning-rate 1e-3
     """
-    from bakeoff.files import write_atomically
     from bakeoff.production.folder import check_run_name
     from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
-    from bakeoff.report.run_page import render_run_page
     from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
 
@@ -69,15 +67,10 @@ def train(
     seed = default_seed(config) if seed is None else seed
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
     worker = one_worker(device, choose_threads(config, threads))
-    params = ", ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in params_of(config).items()
-    )
-    typer.echo(f"{folder.path}: {params}", err=True)
+    typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(config, folder, seed=seed, settings=worker, observer=progress)
-    page = _page(report)
-    write_atomically(folder.page, render_run_page(page))
+    page = _write_page(report)
     if as_json:
         print_json(_summary(report))
     else:
@@ -86,13 +79,22 @@ def train(
         raise NothingCompletedError(f"the run {report.result.outcome}; {folder.page} shows how")
 
 
-def _page(report: "RunReport") -> "RunPage":
+def _describe(params: "Params") -> str:
+    """`adamw.learning_rate 0.001, scheduler cosine`, in the order of `params`."""
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in params.items()
+    )
+
+
+def _write_page(report: "RunReport") -> "RunPage":
     from bakeoff.components.metrics import find_metric
+    from bakeoff.files import write_atomically
     from bakeoff.production.one_configuration import params_of
-    from bakeoff.report.run_page import RunPage
+    from bakeoff.report.run_page import RunPage, render_run_page
 
     config, result, facts = report.config, report.result, report.folder.load_facts()
-    return RunPage(
+    page = RunPage(
         study=config.name,
         run=report.folder.path.name,
         objective=find_metric(config.objective, config.data.task).info,
@@ -117,6 +119,8 @@ def _page(report: "RunReport") -> "RunPage":
         },
         note=result.note,
     )
+    write_atomically(report.folder.page, render_run_page(page))
+    return page
 
 
 def _summary(report: "RunReport") -> dict[str, object]:

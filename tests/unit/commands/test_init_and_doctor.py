@@ -31,7 +31,7 @@ def test_the_schema_that_the_starter_names_is_next_to_it_and_is_kept_up_to_date(
     assert json.loads(schema.read_text()) == json.loads(study_schema())
 
 
-def test_a_schema_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
+def test_another_file_with_the_name_of_the_schema_is_never_replaced(tmp_path: Path) -> None:
     schema = tmp_path / "study.schema.json"
     schema.write_text("{}")
     with pytest.raises(UsageError, match="exists and is not a schema of bakeoff"):
@@ -44,7 +44,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         init(tmp_path / "missing" / "study.toml")
 
 
-def test_what_is_wrong_with_the_storage_is_an_answer_of_the_doctor(
+def test_the_doctor_reports_a_storage_that_it_cannot_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "studies.db").write_text("notes")
