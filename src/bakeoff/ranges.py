@@ -100,6 +100,13 @@ def owned_params(params: Params, owner: str) -> dict[str, ParamValue]:
     }
 
 
+def allows(setting: Range | ParamValue, value: ParamValue) -> bool:
+    """Whether a range contains `value`, or a fixed setting equals it."""
+    if isinstance(setting, Choice | FloatRange | IntRange):
+        return value in setting
+    return value == setting
+
+
 def describe_range(setting: Range) -> str:
     """`0.0001 to 1, log`, or the choices."""
     if isinstance(setting, Choice):

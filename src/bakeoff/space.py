@@ -31,6 +31,7 @@ from bakeoff.ranges import (
     Params,
     ParamValue,
     Range,
+    allows,
     owned_params,
 )
 from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
@@ -184,14 +185,8 @@ def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribu
     return {
         name: _distribution(all_settings[name])
         for name, value in params.items()
-        if _allows(all_settings[name], value)
+        if allows(all_settings[name], value)
     }
-
-
-def _allows(setting: Setting, value: ParamValue) -> bool:
-    if isinstance(setting, (FloatRange, IntRange, Choice)):
-        return value in setting
-    return value == setting
 
 
 def _distribution(setting: Setting) -> BaseDistribution:
