@@ -1,4 +1,4 @@
-"""The augmentations: random changes of training images, drawn anew for every sample and epoch."""
+"""The augmentations: random changes of training images, drawn again for every sample and epoch."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class AugmentationSpec:
     apply: str
     """Reference to a function of images [N, C, H, W] and draws [N, num_draws] from [0, 1)."""
     num_draws: int
-    """Random numbers that one sample needs. They depend only on seed, epoch and sample."""
+    """Random numbers per sample. They depend only on the seed, the epoch and the sample."""
     source: str
 
 

@@ -1,4 +1,4 @@
-"""The models that can be trained, and how a study names its own."""
+"""The models that can be trained, and how a study file names its own model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,24 +20,24 @@ class ModelSpec:
     build: str
     """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`."""
     inputs: tuple[InputKind, ...]
-    """What it takes. It gives [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
+    """Inputs that it takes. Output: [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
     parameters: Mapping[str, ParameterSpec] | None
-    """None: the function is the user's, and what it takes is known to it alone."""
+    """None if the function is the user's, so that its parameters are unknown."""
     channels_last: bool = False
-    """Whether weights and batches are stored channels last, where that was measured to pay."""
+    """Whether weights and batches are stored channels last, which was measured to be faster."""
     fixed: Params = field(default_factory=dict)
     """Arguments that are always given to `build`."""
 
 
 def find_model(name: str) -> ModelSpec:
-    """The registered model, one of a package, or the user's own.
+    """The registered model, a model of a package, or the user's own model.
 
     `torchvision:NAME` and `timm:NAME` are classifiers of these packages, and any other name of the
-    form `package.module:function` is the user's. Nothing is imported; a wrong reference shows when
-    a trial builds the model.
+    form `package.module:function` is the user's. Nothing is imported, so a wrong reference fails
+    only when a trial builds the model.
 
     Raises:
-        UsageError: `name` is none of these.
+        UsageError: `name` is not a model.
     """
     if name in MODELS:
         return MODELS[name]

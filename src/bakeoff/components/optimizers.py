@@ -1,9 +1,9 @@
-"""The optimizers that can be compared, with the ranges they are searched in.
+"""The optimizers that can be compared, and the ranges in which their parameters are searched.
 
-Ranges are logarithmic and at least three decades wide for learning rates, contain the library's
-default, and are meant to hold every value that practice recommends. Which parameters are searched
-by default follows the rule of thumb for 10 to 25 trials: learning rate and beta1, here with weight
-decay; beta2 and epsilon need many more.
+Learning-rate ranges are logarithmic and at least three decades wide. Every range contains the
+library's default and should contain every value that practice recommends. The parameters that are
+searched by default follow the rule of thumb for 10 to 25 trials: learning rate, beta1, and here
+weight decay. Searching beta2 and epsilon needs many more trials.
 
 Source: Godbole et al., Deep Learning Tuning Playbook (2023), "How should Adam's hyperparameters
 be tuned?", https://github.com/google-research/tuning_playbook
@@ -37,29 +37,29 @@ class OptimizerSpec:
     name: str
     description: str
     build: str
-    """Reference to the class, called with torch's argument names."""
+    """Reference to the class. It is called with torch's argument names."""
     parameters: Mapping[str, ParameterSpec]
     weight_decay: WeightDecay
-    """How its weight decay acts; `l2` adds to the gradient and so is rescaled by adaptive steps,
-    `own` is as the package has it."""
+    """How weight decay acts. `l2` is added to the gradient, so adaptive steps rescale it; `own` is
+    whatever the package does."""
     state_bytes: float | None
-    """Optimizer state per fp32 weight of a large matrix, in bytes; None where it is not known."""
+    """Bytes of optimizer state per fp32 weight of a large matrix; None if unknown."""
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
-    """Arguments, by torch's names, that differ from torch's defaults and are not varied."""
+    """Fixed arguments that differ from torch's defaults, by torch's names."""
     contains: tuple[str, ...] = ()
-    """Optimizers whose every setting lies in this one's default space. Limits do not count: Adam
-    becomes momentum only as epsilon grows without bound, far outside the ranges here."""
+    """Optimizers that are special cases of this one within its default space. Limits do not count:
+    Adam becomes momentum only as epsilon grows without bound, far outside the ranges here."""
     fused: bool = False
     """Whether torch has a fused implementation."""
     needs_hidden_weights: bool = False
-    """Whether it treats hidden matrices apart and is told which groups hold them."""
+    """Whether it treats hidden matrices differently, so that its groups must be marked."""
     averages: bool = False
-    """Whether it evaluates at an average of the weights that takes the place of a decaying
-    schedule; it then has `train` and `eval` to switch between the two."""
+    """Whether it evaluates at an average of the weights instead of using a decaying schedule. Its
+    methods `train` and `eval` then switch between the weights and their average."""
 
     @property
     def package(self) -> str:
-        """The installed package that its code comes from."""
+        """The installed package that contains its code."""
         return self.build.partition(":")[0].partition(".")[0]
 
 
@@ -88,7 +88,7 @@ _MOMENTUM = ParameterSpec(
 _POSITIVE_MOMENTUM = ParameterSpec(
     range=FloatRange(low=0.5, high=0.99),
     default=0.9,
-    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is no choice here",
+    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is not a choice here",
     limits=POSITIVE_SHARE,
 )
 _BETA1 = ParameterSpec(
@@ -360,10 +360,10 @@ def torch_arguments(params: Params) -> dict[str, Any]:
 def find_optimizer(name: str) -> OptimizerSpec:
     """The registered optimizer, or one of the package if `name` is `pytorch_optimizer:Name`.
 
-    Nothing is imported; a name that the package does not have shows when a study begins.
+    Nothing is imported, so a name that the package does not have fails when a study begins.
 
     Raises:
-        UsageError: `name` is neither, or cannot train here; the message says why.
+        UsageError: `name` is not an optimizer, or it cannot train here; the message says why.
     """
     if name in OPTIMIZERS:
         return OPTIMIZERS[name]
