@@ -42,7 +42,7 @@ AUGMENTATIONS: Registry[AugmentationSpec] = Registry(
             apply="bakeoff.training.augmentation_functions:crop",
             num_draws=4,
             source="Szegedy et al. 2015, arXiv:1409.4842, section 6; from 0.5 instead of 0.08 of"
-            " the area, because small images have little to spare",
+            " the area, because small images have little content",
         ),
         AugmentationSpec(
             name="cutout",

@@ -70,12 +70,12 @@ def _learning_rate(low: float, high: float, default: float, source: str) -> Para
 
 
 _L2_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # as good as none
+    range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # practically no decay
     default=0.0,
     source=f"{ALGOPERF}, Nesterov: 1e-7 to 5e-5, raised to hold the 1e-4 and 5e-4 usual for images",
 )
 _DECOUPLED_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),  # as good as none
+    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),  # practically no decay
     default=0.01,
     source=f"{ALGOPERF}, AdamW and NAdamW: 5e-3 to 1, lowered below torch's default of 0.01",
 )
@@ -99,7 +99,7 @@ _BETA1 = ParameterSpec(
 _BETA2 = ParameterSpec(
     range=FloatRange(low=0.9, high=0.9999),
     default=0.999,
-    source=f"{CROWDED_VALLEY} searches 0.8 to 0.999; worth it with many more than 25 trials",
+    source=f"{CROWDED_VALLEY} searches 0.8 to 0.999; it needs many more than 25 trials",
     searched=False,
 )
 _ALPHA = ParameterSpec(
@@ -111,7 +111,7 @@ _ALPHA = ParameterSpec(
 _EPSILON = ParameterSpec(
     range=FloatRange(low=1e-10, high=1.0, log=True),
     default=1e-8,
-    source=f"{INCLUSIONS}: large values can matter; worth it with 25 trials or more",
+    source=f"{INCLUSIONS}: large values can matter; it needs 25 trials or more",
     searched=False,
 )
 
@@ -135,7 +135,7 @@ _PACKAGE_PARAMETERS: Mapping[str, ParameterSpec] = {
         1e-5, 1.0, 1e-3, "the default of 73 of the 127 optimizers of release 4.1 is 1e-3"
     ),
     "weight_decay": ParameterSpec(
-        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # as good as none
+        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # practically no decay
         default=0.0,
         source="L2 or decoupled, as the package has it: both ranges together",
     ),

@@ -26,7 +26,7 @@ _REASONS = {
         "Lookahead", "OrthoGrad", "PCGrad", "SafeFP16Optimizer", "ScheduleFreeWrapper", "TRAC",
     ),
     "it needs the model itself, not its weights": ("AdaLOMO", "AdamMini", "LOMO"),
-    "it needs its weights marked by hand; 'muon' does that by itself": (
+    "it needs manually marked weights; 'muon' marks them automatically": (
         "AdaGO", "AdaMuon", "DistributedMuon", "Muon", "MuonClip", "NorMuon",
     ),
     "it takes weights of particular shapes only": ("LoRARite", "SpectralSphere"),

@@ -65,7 +65,7 @@ class TrainingConfig:
     mixup_alpha: float = 0.0
     """Batches are mixed with themselves, in shares drawn from Beta(alpha, alpha); 0 is off."""
     cutmix_alpha: float = 0.0
-    """A rectangle of each image comes from another image, its share drawn likewise; 0 is off."""
+    """A rectangle of each image comes from another image, with a share drawn likewise; 0 is off."""
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is evaluated and kept; 0 is off."""
     early_stopping_patience: int | None = None
