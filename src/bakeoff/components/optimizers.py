@@ -69,6 +69,7 @@ def _learning_rate(low: float, high: float, default: float, source: str) -> Para
     )
 
 
+_SGD_RATE = _learning_rate(1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer")
 _L2_WEIGHT_DECAY = ParameterSpec(
     range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # practically no decay
     default=0.0,
@@ -149,9 +150,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Stochastic gradient descent, with momentum where it helps",
             build="torch.optim:SGD",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": _SGD_RATE,
                 "momentum": _MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
@@ -164,9 +163,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="SGD with Nesterov momentum",
             build="torch.optim:SGD",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": _SGD_RATE,
                 "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
@@ -236,9 +233,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Steps scaled by the root of all squared gradients so far",
             build="torch.optim:Adagrad",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-2, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": replace(_SGD_RATE, default=1e-2),
                 "weight_decay": _L2_WEIGHT_DECAY,
                 "initial_accumulator_value": ParameterSpec(
                     range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),

@@ -28,6 +28,19 @@ class PrunerParameter:
     is_whole: bool = False
     """Whether the value must be a whole number."""
 
+    def json_schema(self, pruner: str) -> dict[str, Any]:
+        """The JSON schema of the setting, for editors."""
+        limits = self.limits
+        numbers = {
+            "default": self.default,
+            "minimum" if limits.includes_low else "exclusiveMinimum": limits.low,
+            "maximum" if limits.includes_high else "exclusiveMaximum": limits.high,
+        }
+        return {
+            "type": "integer" if self.is_whole else "number",
+            "description": f"Pruner {pruner!r}: {self.description}.",
+        } | {key: one for key, one in numbers.items() if one is not None and math.isfinite(one)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrunerSettings:

@@ -14,12 +14,12 @@ class RemedySpec:
 
     name: str
     """Its key in `[training]`."""
-    off: float | str
-    """The value that switches it off."""
-    tasks: tuple[Task, ...]
-    reason: str
-    """The reason why other tasks cannot use it."""
     source: str
+    off: float | str = 0.0
+    """The value that switches it off."""
+    tasks: tuple[Task, ...] = ("classification",)
+    reason: str = ""
+    """The reason why other tasks cannot use it."""
 
 
 def find_task_conflict(name: str, task: Task) -> str | None:
@@ -60,7 +60,6 @@ REMEDIES: Registry[RemedySpec] = Registry(
     (
         RemedySpec(
             name="label_smoothing",
-            off=0.0,
             tasks=("classification", "language"),
             reason="only a probability can be smoothed",
             source="Szegedy et al. 2016, arXiv:1512.00567, section 7",
@@ -68,43 +67,33 @@ REMEDIES: Registry[RemedySpec] = Registry(
         RemedySpec(
             name="class_weights",
             off="none",
-            tasks=("classification",),
             reason="it weighs classes",
             source="King and Zeng 2001; scikit-learn, compute_class_weight('balanced')",
         ),
         RemedySpec(
             name="sampling",
             off="shuffled",
-            tasks=("classification",),
             reason="'weighted' draws by class",
             source="Kang et al. 2020, arXiv:1910.09217: class-balanced sampling",
         ),
         RemedySpec(
             name="focal_gamma",
-            off=0.0,
-            tasks=("classification",),
             reason="the focal loss is one of classes",
             source="Lin et al. 2017, arXiv:1708.02002, equation 4",
         ),
         RemedySpec(
             name="mixup_alpha",
-            off=0.0,
-            tasks=("classification",),
             reason="it mixes classes",
             source="Zhang et al. 2018, arXiv:1710.09412",
         ),
         RemedySpec(
             name="cutmix_alpha",
-            off=0.0,
-            tasks=("classification",),
             reason="it mixes classes",
             source="Yun et al. 2019, arXiv:1905.04899",
         ),
         RemedySpec(
             name="ema_decay",
-            off=0.0,
             tasks=("classification", "regression", "language"),
-            reason="",
             source="Tarvainen and Valpola 2017, arXiv:1703.01780",
         ),
     ),

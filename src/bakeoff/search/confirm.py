@@ -27,6 +27,10 @@ Run = tuple[str, int, int]
 """Arm, configuration and seed, which identify a confirmation run."""
 
 
+def _run_of(one: TrialPlan | TrialRecord) -> Run:
+    return one.arm, one.configuration or 0, one.seed or 0
+
+
 def shortlist(
     trials: Sequence[TrialRecord],
     arms: Sequence[ArmRecord],
@@ -108,9 +112,8 @@ class Confirmation:
     def next(self) -> TrialPlan | None:
         """The next run, or None if no run can start now, perhaps because others must end first."""
         for plan in self._plans():
-            run = (plan.arm, plan.configuration or 0, plan.seed)
-            if run not in self._begun:
-                self._begun.add(run)
+            if _run_of(plan) not in self._begun:
+                self._begun.add(_run_of(plan))
                 return plan
         return None
 
@@ -126,7 +129,7 @@ class Confirmation:
 
     def restore(self, record: TrialRecord) -> TrialPlan:
         """Restore a stored run and return its plan."""
-        self._begun.add(self._key(record))
+        self._begun.add(_run_of(record))
         return TrialPlan(
             arm=record.arm,
             params=record.params,
@@ -152,11 +155,7 @@ class Confirmation:
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:  # noqa: ARG002
         """Note how a run ended."""
-        self._ended[self._key(record)] = record
-
-    @staticmethod
-    def _key(record: TrialRecord) -> Run:
-        return record.arm, record.configuration or 0, record.seed or 0
+        self._ended[_run_of(record)] = record
 
     def _plans(self) -> list[TrialPlan]:
         """All runs that may start now, shortlists first, alternating between the arms."""
@@ -179,10 +178,11 @@ class Confirmation:
 
     def _confirm_plans(self, arm: str, shortlisted: Sequence[TrialPlan]) -> list[TrialPlan]:
         """The confirmation runs of an arm; empty until its shortlist has ended."""
-        keys = [(plan.arm, plan.configuration or 0, plan.seed) for plan in shortlisted]
-        if not all(key in self._ended for key in keys):
+        runs = [self._ended.get(_run_of(plan)) for plan in shortlisted]
+        ended = [run for run in runs if run is not None]
+        if len(ended) < len(runs):
             return []
-        number = choose([self._ended[key] for key in keys], self._candidates[arm], self._metric)
+        number = choose(ended, self._candidates[arm], self._metric)
         chosen = next(one for one in self._candidates[arm] if one.number == number)
         seeds = [self.seed("confirm", index) for index in range(self._settings.seeds)]
         return [self._plan(chosen, seed, "confirm") for seed in seeds]

@@ -122,13 +122,10 @@ class TrainingSection(_Section):
 
 
 def _describe_pruners(schema: dict[str, Any]) -> None:
-    """Write the settings of all pruners into the JSON schema of `PrunerTable`."""
+    """Add the settings of all pruners to the JSON schema of `PrunerTable`."""
     for spec in PRUNERS:
         for name, one in spec.parameters.items():
-            schema["properties"][name] = {
-                "type": "integer" if one.is_whole else "number",
-                "description": f"Of {spec.name!r}: {one.description}.",
-            } | ({} if one.default is None else {"default": one.default})
+            schema["properties"][name] = one.json_schema(spec.name)
     schema["additionalProperties"] = False
 
 
