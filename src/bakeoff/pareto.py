@@ -1,7 +1,7 @@
-"""Several objectives at once: the Pareto front, and how much of the possible it covers.
+"""Several objectives: the Pareto front and its hypervolume.
 
-A point dominates another if it is at least as good in every objective and better in one. What no
-point dominates is the front. Points are given so that higher is better.
+A point dominates another one if it is at least as good in every objective and better in one. The
+front consists of the points that no other point dominates. In all points higher is better.
 """
 
 import math
@@ -13,11 +13,11 @@ Point = tuple[float, ...]
 
 
 def point_of(trial: TrialRecord, objectives: Sequence[MetricInfo]) -> Point | None:
-    """What a complete trial is worth in every objective, higher being better; None without it.
+    """The values of a complete trial by objective, with higher better; None if one is missing.
 
     Args:
-        trial: Any run; only complete ones have a point, because an early end costs little.
-        objectives: The first is what runs are scored by.
+        trial: A run. Only complete runs have a point, because a run that ends early is cheap.
+        objectives: The first one scores the runs.
     """
     if trial.outcome != "complete" or trial.score is None:
         return None
@@ -28,9 +28,9 @@ def point_of(trial: TrialRecord, objectives: Sequence[MetricInfo]) -> Point | No
 
 
 def non_dominated(points: Sequence[Point]) -> list[int]:
-    """Places of the points that no other dominates, ascending; equal points stand together."""
+    """Indices of the points that no other point dominates, ascending; equal points are all kept."""
     front: list[int] = []
-    # whoever dominates a point comes before it in this order
+    # a dominating point comes before the points that it dominates
     for place in sorted(range(len(points)), key=lambda place: points[place], reverse=True):
         if not any(_dominates(points[other], points[place]) for other in front):
             front.append(place)
@@ -44,7 +44,7 @@ def _dominates(one: Point, other: Point) -> bool:
 def front_of(
     trials: Sequence[TrialRecord], objectives: Sequence[MetricInfo]
 ) -> tuple[TrialRecord, ...]:
-    """The trials on the front, in their order; the library defaults are no candidates."""
+    """The trials on the front, in their order. Library defaults are not candidates."""
     known = [
         (trial, point)
         for trial in trials
@@ -55,7 +55,7 @@ def front_of(
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Volume of all that some point dominates and that lies beyond `reference`; 0 without any.
+    """Volume between `reference` and the points that dominate it; 0 if there are none.
 
     Source: Zitzler and Thiele 1998, "Multiobjective Optimization Using Evolutionary Algorithms";
     computed slice by slice along the last objective, exact for any number of objectives.

@@ -1,4 +1,4 @@
-"""Ranges: one dimension of a search space and its bounds."""
+"""The ranges of a search space: one dimension each, with its bounds."""
 
 import math
 from collections.abc import Mapping
@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 ParamValue = float | int | bool | str
-"""A value a parameter may take; all four survive JSON, TOML and Optuna unchanged."""
+"""The types of parameter values. JSON, TOML and Optuna store all four unchanged."""
 
 Params = Mapping[str, ParamValue]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FloatRange:
-    """Real numbers in `[low, high]`, uniform, or uniform in the logarithm.
+    """Real numbers in `[low, high]`, uniform or uniform in the logarithm.
 
-    `natural_low` and `natural_high` mark a bound the quantity itself has (a momentum is never
-    negative), as opposed to one somebody chose: a best value at a chosen bound asks for a wider
-    range, one at a natural bound does not.
+    `natural_low` and `natural_high` mark a bound of the quantity itself (a momentum is never
+    negative). A best value at any other bound suggests a wider range.
     """
 
     low: float
@@ -66,7 +65,7 @@ class IntRange:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One of several values without an order."""
+    """One of several unordered values."""
 
     choices: tuple[ParamValue, ...]
 
@@ -84,7 +83,7 @@ Range = FloatRange | IntRange | Choice
 
 
 def is_searched(setting: object) -> TypeGuard[Range]:
-    """Whether a setting is a range with more than one value, so that it is searched."""
+    """Whether a setting is searched: it is a range with more than one value."""
     if isinstance(setting, Choice):
         return len(setting.choices) > 1
     return isinstance(setting, FloatRange | IntRange) and setting.low < setting.high
@@ -100,8 +99,15 @@ def owned_params(params: Params, owner: str) -> dict[str, ParamValue]:
     }
 
 
+def allows(setting: Range | ParamValue, value: ParamValue) -> bool:
+    """Whether a range contains `value`, or a fixed setting equals it."""
+    if isinstance(setting, Choice | FloatRange | IntRange):
+        return value in setting
+    return value == setting
+
+
 def describe_range(setting: Range) -> str:
-    """`0.0001 to 1, log`, or the choices."""
+    """Describe a range as `0.0001 to 1, log`, or by its choices."""
     if isinstance(setting, Choice):
         return ", ".join(map(str, setting.choices))
     return f"{setting.low:g} to {setting.high:g}" + (", log" if setting.log else "")

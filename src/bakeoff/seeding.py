@@ -1,4 +1,4 @@
-"""Seeds derived by name, so that no two uses of randomness share a stream by accident."""
+"""Derives seeds by name, so that two uses of randomness never share a stream by accident."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ MAX_SEED = 2**31 - 1
 
 
 def derive_seed(*path: int | str) -> int:
-    """A seed in `[0, 2**31)` that depends on every element of `path` and on nothing else.
+    """A seed in `[0, 2**31)` that depends only on the elements of `path`.
 
     The same path gives the same seed on every machine and in every release: `derive_seed(0,
     "training", 3)` is the seed of the fourth training run of a study with seed 0.

@@ -1,8 +1,8 @@
-"""From a study to its arms' search spaces, and from sampled parameters to a training run.
+"""The search spaces of a study's arms, and the training run that sampled parameters describe.
 
-Parameter names are Optuna's: `optimizer`, `scheduler`, then owner-prefixed, `adamw.learning_rate`,
-`one_cycle.warmup_fraction`, `model.dropout`, `training.batch_size`. A parameter of an optimizer or
-scheduler exists only in the trials that use it.
+Parameter names are Optuna's: `optimizer`, `scheduler`, and then names with their owner in front,
+such as `adamw.learning_rate`, `one_cycle.warmup_fraction`, `model.dropout`, `training.batch_size`.
+A parameter of an optimizer or a scheduler exists only in the trials that use it.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from bakeoff.ranges import (
     Params,
     ParamValue,
     Range,
+    allows,
     owned_params,
 )
 from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
@@ -40,7 +41,7 @@ from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
 MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")
-"""Settings that may differ between the file and the stored study: they change no result."""
+"""Settings that may differ from the stored study, because no result depends on them."""
 
 
 def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
@@ -55,7 +56,7 @@ def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
 
 
 def _contained_arms(space: Mapping[str, Setting], config: StudyConfig) -> tuple[str, ...]:
-    """Arms whose optimizer is a special case of this arm's."""
+    """The arms whose optimizer is a special case of this arm's optimizer."""
     optimizer = space["optimizer"]
     if config.compare != ("optimizer",) or not isinstance(optimizer, str):
         return ()
@@ -65,7 +66,7 @@ def _contained_arms(space: Mapping[str, Setting], config: StudyConfig) -> tuple[
 
 
 def suggest(trial: BaseTrial, arm: ArmRecord) -> Params:
-    """Sample one configuration of the arm; only parameters of the chosen owners appear."""
+    """Sample one configuration of the arm, with the parameters of the chosen owners only."""
     params: dict[str, ParamValue] = {}
     for name, setting in arm.space.items():
         if is_active(name, params):
@@ -76,7 +77,7 @@ def suggest(trial: BaseTrial, arm: ArmRecord) -> Params:
 def suggest_jointly(trial: BaseTrial, arm: ArmRecord) -> Params:
     """Sample every parameter of the arm, and keep those of the chosen owners.
 
-    For samplers that need the same parameters in every trial.
+    This is for samplers that need the same parameters in every trial.
     """
     drawn = {name: _suggest_one(trial, name, setting) for name, setting in arm.space.items()}
     return {name: value for name, value in drawn.items() if is_active(name, drawn)}
@@ -102,10 +103,10 @@ def _suggest_one(trial: BaseTrial, name: str, setting: Setting) -> ParamValue:
 
 
 def default_params(arm: ArmRecord, model: str) -> Params:
-    """The arm's library defaults: no schedule where the arm is free to choose one.
+    """The library defaults of the arm, with the constant schedule if the arm can choose one.
 
-    Where there is no library default (a range in `[training]`, or for a model of the user's own),
-    the middle of the range is taken: geometric if it is logarithmic, the first of several choices.
+    A parameter without a library default (in `[training]`, or of the user's own model) takes the
+    middle of its range: the geometric mean if the range is logarithmic, or the first choice.
     """
     declared = _declared_parameters(arm, model)
     params: dict[str, ParamValue] = {}
@@ -120,7 +121,7 @@ def default_params(arm: ArmRecord, model: str) -> Params:
 
 
 def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]:
-    """What the arm's optimizers and schedules and the model declare, by full parameter name."""
+    """The parameters of the arm's optimizers, of all schedules and of the model, by full name."""
     owners = [*map(find_optimizer, names_of(arm.space["optimizer"])), *SCHEDULERS]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
@@ -149,8 +150,8 @@ def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialC
 
     Args:
         config: The study.
-        params: By full parameter name, as `suggest` returns them.
-        seed: Training seed of this run.
+        params: The parameters by full name, as `suggest` returns them.
+        seed: The training seed of this run.
     """
     optimizer, scheduler = str(params["optimizer"]), str(params["scheduler"])
     return TrialConfig(
@@ -172,9 +173,9 @@ def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialC
 def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
     """Optuna's distribution of each of `params`, the same for every trial of the study.
 
-    A parameter with a fixed value is a choice of one, so that the stored trial is complete. A
-    value outside its range (a library default such as weight decay 0 in a logarithmic range) has
-    no distribution and is left out.
+    A parameter with a fixed value is a choice of one value, so that the stored trial is complete. A
+    value outside its range (a library default such as weight decay 0 in a logarithmic range) has no
+    distribution and is left out.
     """
     all_settings: dict[str, Setting] = {
         "optimizer": Choice(choices=config.search.optimizers),
@@ -184,14 +185,8 @@ def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribu
     return {
         name: _distribution(all_settings[name])
         for name, value in params.items()
-        if _allows(all_settings[name], value)
+        if allows(all_settings[name], value)
     }
-
-
-def _allows(setting: Setting, value: ParamValue) -> bool:
-    if isinstance(setting, (FloatRange, IntRange, Choice)):
-        return value in setting
-    return value == setting
 
 
 def _distribution(setting: Setting) -> BaseDistribution:
@@ -220,14 +215,14 @@ def check_unchanged(stored: StudyConfig, given: StudyConfig) -> None:
     """Refuse to continue a stored study with other settings.
 
     Raises:
-        SpaceChangedError: The settings differ; the message prints each difference.
+        SpaceChangedError: The settings differ; the message lists each difference.
     """
     changes = describe_changes(stored, given)
     if changes:
         raise SpaceChangedError(
             f"study {stored.name!r} was begun with other settings ({'; '.join(changes)}); restore"
             f" them, {'add them with --extend, ' if _is_extension(stored, given) else ''}give the"
-            " study a new name, or remove the old one with `study delete`"
+            " study a new name, or delete the stored study with `study delete`"
         )
 
 
@@ -240,13 +235,13 @@ def _is_extension(stored: StudyConfig, given: StudyConfig) -> bool:
 
 
 def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
-    """What `given` adds to a stored study, as `key: before -> after`.
+    """The settings by which `given` extends a stored study, as `key: before -> after`.
 
-    A larger budget per arm, more arms and more confirmation seeds may be added; every arm that is
-    there keeps its space, so that its trials still count.
+    An extension may have a larger budget, more arms and more confirmation seeds. Existing arms keep
+    their spaces, so that their trials still count.
 
     Raises:
-        SpaceChangedError: Something else differs; the message prints each difference.
+        SpaceChangedError: Something else differs; the message lists each difference.
     """
     same_otherwise = replace(
         given,
@@ -265,7 +260,7 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
     refused = describe_changes(stored, same_otherwise)
     spaces = {arm.name: arm.space for arm in build_arms(given)}
     refused += [
-        f"the space of {arm.name}: another one, or none"
+        f"the space of {arm.name} changed or is missing"
         for arm in build_arms(stored)
         if spaces.get(arm.name) != arm.space
     ]

@@ -1,4 +1,4 @@
-"""The table optimizer x schedule x precision, cell by cell: it trains, or is refused beforehand."""
+"""The table optimizer x schedule x precision, cell by cell: it trains, or it is refused beforehand."""
 
 from itertools import product
 from math import isfinite
@@ -54,7 +54,7 @@ def test_impossible_cell_is_refused_with_the_reason(
         resolve_study(study_of(optimizer, scheduler, precision))
     assert str(caught.value).startswith(
         f"search.schedulers: optimizer {optimizer!r} cannot train with scheduler {scheduler!r}:"
-        " the average it keeps of its weights takes the place of a schedule; allowed: constant"
+        " it averages its weights instead of using a schedule; allowed: constant"
     )
 
 

@@ -101,7 +101,7 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
                 "data": {"dataset": "npz:x.npz", "task": "regression"},
                 "training": {"label_smoothing": 0.1},
             },
-            "training.label_smoothing = 0.1 does not go with regression",
+            "training.label_smoothing = 0.1 cannot be used in regression",
         ),
         (
             {"data": {"dataset": "npz:x.npz", "task": "language"}},

@@ -1,1 +1,1 @@
-"""What a study chooses from: optimizers, schedules, models, data, augmentations, metrics."""
+"""The tables of what a study can choose: optimizers, schedules, models, pruners, metrics, ..."""

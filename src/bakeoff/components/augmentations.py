@@ -1,4 +1,4 @@
-"""The augmentations: random changes of training images, drawn anew for every sample and epoch."""
+"""The augmentations: random changes of training images, drawn again for every sample and epoch."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class AugmentationSpec:
     apply: str
     """Reference to a function of images [N, C, H, W] and draws [N, num_draws] from [0, 1)."""
     num_draws: int
-    """Random numbers that one sample needs. They depend only on seed, epoch and sample."""
+    """Random numbers per sample. They depend only on the seed, the epoch and the sample."""
     source: str
 
 
@@ -42,7 +42,7 @@ AUGMENTATIONS: Registry[AugmentationSpec] = Registry(
             apply="bakeoff.training.augmentation_functions:crop",
             num_draws=4,
             source="Szegedy et al. 2015, arXiv:1409.4842, section 6; from 0.5 instead of 0.08 of"
-            " the area, because small images have little to spare",
+            " the area, because small images have little content",
         ),
         AugmentationSpec(
             name="cutout",

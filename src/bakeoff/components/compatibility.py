@@ -1,8 +1,8 @@
-"""What can train together: optimizers and schedules, models and data.
+"""Which optimizers train with which schedules, and which models take which data.
 
-Precision excludes no pair: weights, gradients and optimizer state are fp32 in every precision, only
-the forward and backward passes are lower. The tests train every pair that is allowed in each of
-them; a study file that asks for another pair is refused before anything runs.
+Precision does not matter here: weights, gradients and optimizer state are fp32 in every precision,
+and only the forward and backward passes use a lower one. The tests train every allowed pair in
+every precision. A study file with another pair is refused before anything runs.
 """
 
 from bakeoff.components.models import find_model
@@ -28,7 +28,7 @@ def allowed_schedulers(optimizer: str) -> tuple[str, ...]:
 
 
 def find_conflict(optimizer: str, scheduler: str) -> str | None:
-    """Why these two cannot train together; None if they can.
+    """The reason why these two cannot train together; None if they can.
 
     Raises:
         UsageError: The optimizer is unknown.
@@ -37,13 +37,13 @@ def find_conflict(optimizer: str, scheduler: str) -> str | None:
     if scheduler in allowed:
         return None
     return (
-        f"optimizer {optimizer!r} cannot train with scheduler {scheduler!r}: the average it keeps"
-        f" of its weights takes the place of a schedule; allowed: {', '.join(allowed)}"
+        f"optimizer {optimizer!r} cannot train with scheduler {scheduler!r}: it averages its"
+        f" weights instead of using a schedule; allowed: {', '.join(allowed)}"
     )
 
 
 def find_model_conflict(model: str, inputs: InputKind | None) -> str | None:
-    """Why a model cannot take samples of a kind; None if it can, or if the kind is not known yet.
+    """The reason why a model cannot take samples of a kind; None if it can, or the kind is unknown.
 
     Raises:
         UsageError: The model is unknown.

@@ -1,4 +1,4 @@
-"""Why a run diverged, in words."""
+"""Describes why a run diverged."""
 
 from math import isfinite
 
@@ -6,7 +6,7 @@ from bakeoff.records import EpochResult
 
 
 def describe_divergence(result: EpochResult) -> str:
-    """What the epoch that a diverged run ended with shows."""
+    """Describe the last epoch of a diverged run."""
     epoch = result.epoch
     if result.steps == 0 and result.skipped_steps:
         return f"every step of epoch {epoch} was skipped: the gradients overflowed fp16"

@@ -1,25 +1,26 @@
-"""The metrics of each task: what they mean, how they are computed, which epoch they score."""
+"""The metrics of each task, the score of an untrained model, and the epoch that is scored."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from bakeoff.records import EpochResult, Loss, MetricInfo, ScoreRule, Task
+from bakeoff.records import Direction, EpochResult, Loss, MetricInfo, ScoreRule, Task
 from bakeoff.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Untrained:
-    """A model that knows nothing: fair guesses at classes and tokens, the mean of targets."""
+    """What the scores of an untrained model depend on."""
 
     num_outputs: int
     """Classes, or tokens of the vocabulary; 1 in regression."""
     loss: Loss = "cross_entropy"
-    """That the study trains with."""
+    """The loss that the study trains with."""
     target_deviation: float = 1.0
-    """Of the training targets, in regression."""
+    """Standard deviation of the training targets in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
-    """Losses on validation of predicting the training mean, in standardised units."""
+    """Validation losses of predicting the training mean, in standardised units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +29,12 @@ class MetricSpec:
 
     info: MetricInfo
     compute: str
-    """Reference to a function of the task's predictions that gives a scalar tensor."""
+    """Reference to a function that maps the task's predictions to a scalar tensor."""
     chance: Callable[[Untrained], float]
-    """Score of an untrained model."""
+    """The score of an untrained model."""
     source: str
     min_outputs: int = 1
-    """With fewer classes it says nothing."""
+    """The fewest classes with which the metric is meaningful."""
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ def find_metric(name: str, task: Task) -> MetricSpec:
 
 
 def recorded_metrics(task: Task, num_outputs: int, objective: str) -> tuple[MetricSpec, ...]:
-    """The metrics that are recorded of a run: all of its task, but for those that say nothing.
+    """The metrics that are recorded for a run: those of its task that are meaningful.
 
     The objective is always among them.
     """
@@ -61,12 +62,12 @@ def recorded_metrics(task: Task, num_outputs: int, objective: str) -> tuple[Metr
 
 
 def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
-    """Score of a model that knows nothing; a run that diverged gets it.
+    """The score of an untrained model, which a diverged run gets.
 
-    With C balanced classes or tokens it gives each the same probability and decides by a fair
-    draw: accuracies are 1/C, the cross-entropy is ln C. (Its calibration error would be perfect, so
-    that the worst one stands in for it.) In regression it predicts the mean of the
-    training targets: R2 is 0, and the errors are how far the validation targets lie from it.
+    With C balanced classes or tokens the model gives each the same probability and decides by a
+    fair draw: accuracies are 1/C and the cross-entropy is ln C. (Its calibration error would be
+    perfect, so the worst one is used instead.) In regression the model predicts the mean of the
+    training targets: R2 is 0, and the errors are the distances of the validation targets from it.
 
     Raises:
         UsageError: The task has no such metric.
@@ -79,64 +80,43 @@ def scored_epoch(
 ) -> EpochResult | None:
     """The epoch whose value of `objective` is the run's score.
 
-    `last_epoch` takes the last one, `best_epoch` the best, the first on ties. An epoch without a
-    finite value is never scored; None if that leaves none.
+    `last_epoch` takes the last epoch and `best_epoch` the best one; the earlier epoch wins a tie.
+    An epoch without a finite value is never scored. None means that no epoch can be scored.
     """
+
+    def worth(result: EpochResult) -> float:
+        return objective.sign * result.metrics.get(objective.name, math.nan)
+
     candidates = history[-1:] if rule == "last_epoch" else history
-    scored: EpochResult | None = None
-    best = -math.inf
-    for result in candidates:
-        value = objective.sign * result.metrics.get(objective.name, math.nan)
-        if math.isfinite(value) and value > best:
-            scored, best = result, value
-    return scored
+    finite = [result for result in candidates if math.isfinite(worth(result))]
+    return max(finite, key=worth, default=None)
 
 
-def _share(
+def _metric(
     name: str,
     title: str,
     source: str,
-    *,
     chance: Callable[[Untrained], float],
+    *,
+    direction: Direction = "minimize",
+    low: float = 0.0,
+    high: float = math.inf,
+    unit: str = "",
     is_mean_over_samples: bool = False,
     min_outputs: int = 1,
 ) -> MetricSpec:
-    """A metric between 0 and 1, higher being better."""
+    info = MetricInfo(
+        name=name, direction=direction, low=low, high=high, title=title, unit=unit,
+        is_mean_over_samples=is_mean_over_samples,
+    )  # fmt: skip
+    compute = f"bakeoff.training.metric_functions:{name}"
     return MetricSpec(
-        info=MetricInfo(
-            name=name,
-            direction="maximize",
-            low=0.0,
-            high=1.0,
-            title=title,
-            is_mean_over_samples=is_mean_over_samples,
-        ),
-        compute=f"bakeoff.training.metric_functions:{name}",
-        chance=chance,
-        source=source,
-        min_outputs=min_outputs,
+        info=info, compute=compute, chance=chance, source=source, min_outputs=min_outputs
     )
 
 
-def _error(
-    name: str,
-    title: str,
-    source: str,
-    *,
-    chance: Callable[[Untrained], float],
-    unit: str = "",
-    low: float = 0.0,
-    high: float = math.inf,
-) -> MetricSpec:
-    """A metric of which less is better."""
-    return MetricSpec(
-        info=MetricInfo(
-            name=name, direction="minimize", low=low, high=high, title=title, unit=unit
-        ),
-        compute=f"bakeoff.training.metric_functions:{name}",
-        chance=chance,
-        source=source,
-    )
+_share = partial(_metric, direction="maximize", high=1.0)
+"""A metric between 0 and 1; higher is better."""
 
 
 def _one_of_all(untrained: Untrained) -> float:
@@ -171,7 +151,7 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             "sklearn.metrics.balanced_accuracy_score: mean recall of the classes present",
             chance=_one_of_all,
         ),
-        _error(
+        _metric(
             "loss",
             "Cross-entropy",
             "torch.nn.functional.cross_entropy, mean over samples, no label smoothing",
@@ -190,12 +170,12 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             "torchmetrics.functional.classification.multiclass_auroc, one against the rest, macro",
             chance=lambda _: 0.5,
         ),
-        _error(
+        _metric(
             "calibration_error",
             "Expected calibration error",
             "torchmetrics.functional.classification.multiclass_calibration_error, 15 bins",
             high=1.0,
-            # Guessing without knowing is perfectly calibrated; a run that diverged gets the worst.
+            # An untrained model is perfectly calibrated, but a diverged run gets the worst value.
             chance=lambda _: 1.0,
         ),
     ),
@@ -204,27 +184,22 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
 _REGRESSION: Registry[MetricSpec] = Registry(
     "regression metric",
     (
-        _error(
+        _metric(
             "rmse",
             "RMSE",
             "torchmetrics.functional.mean_squared_error, squared=False",
             unit="target units",
             chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
         ),
-        _error(
+        _metric(
             "mae",
             "MAE",
             "torchmetrics.functional.mean_absolute_error",
             unit="target units",
             chance=lambda one: one.target_deviation * one.mean_losses["l1"],
         ),
-        MetricSpec(
-            info=MetricInfo(name="r2", direction="maximize", low=-math.inf, high=1.0, title="R2"),
-            compute="bakeoff.training.metric_functions:r2",
-            chance=lambda _: 0.0,
-            source="torchmetrics.functional.r2_score",
-        ),
-        _error(
+        _share("r2", "R2", "torchmetrics.functional.r2_score", chance=lambda _: 0.0, low=-math.inf),
+        _metric(
             "loss",
             "Loss",
             "torch.nn.functional: mse_loss, l1_loss or huber_loss of standardised targets",
@@ -237,14 +212,14 @@ _REGRESSION: Registry[MetricSpec] = Registry(
 _LANGUAGE: Registry[MetricSpec] = Registry(
     "language metric",
     (
-        _error(
+        _metric(
             "loss",
             "Cross-entropy",
             "torch.nn.functional.cross_entropy, mean over tokens, no label smoothing",
             unit="nats/token",
             chance=_entropy,
         ),
-        _error(
+        _metric(
             "perplexity",
             "Perplexity",
             "torchmetrics.functional.text.perplexity: the exponential of the cross-entropy",
@@ -265,7 +240,7 @@ METRICS: Mapping[Task, Registry[MetricSpec]] = {
     "regression": _REGRESSION,
     "language": _LANGUAGE,
 }
-"""All that is recorded of every epoch; a metric's name means the same in each task it is of."""
+"""The metrics that are recorded after every epoch. A name means the same in every task."""
 
 DEFAULT_OBJECTIVES: Mapping[Task, str] = {
     "classification": "accuracy",
@@ -274,4 +249,4 @@ DEFAULT_OBJECTIVES: Mapping[Task, str] = {
 }
 
 METRIC_NAMES = tuple(dict.fromkeys(spec.name for task in METRICS.values() for spec in task))
-"""Of all tasks."""
+"""The metrics of all tasks."""

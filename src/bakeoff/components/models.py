@@ -1,7 +1,8 @@
-"""The models that can be trained, and how a study names its own."""
+"""The models that can be trained, and how a study file names its own model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from bakeoff.components.package_models import check_offered, find_package
 from bakeoff.components.parameters import ParameterSpec
@@ -20,24 +21,24 @@ class ModelSpec:
     build: str
     """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`."""
     inputs: tuple[InputKind, ...]
-    """What it takes. It gives [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
+    """Inputs that it takes. Output: [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
     parameters: Mapping[str, ParameterSpec] | None
-    """None: the function is the user's, and what it takes is known to it alone."""
+    """None if the function is the user's, so that its parameters are unknown."""
     channels_last: bool = False
-    """Whether weights and batches are stored channels last, where that was measured to pay."""
+    """Whether weights and batches are stored channels last, which was measured to be faster."""
     fixed: Params = field(default_factory=dict)
     """Arguments that are always given to `build`."""
 
 
 def find_model(name: str) -> ModelSpec:
-    """The registered model, one of a package, or the user's own.
+    """The registered model, a model of a package, or the user's own model.
 
     `torchvision:NAME` and `timm:NAME` are classifiers of these packages, and any other name of the
-    form `package.module:function` is the user's. Nothing is imported; a wrong reference shows when
-    a trial builds the model.
+    form `package.module:function` is the user's. Nothing is imported, so a wrong reference fails
+    only when a trial builds the model.
 
     Raises:
-        UsageError: `name` is none of these.
+        UsageError: `name` is not a model.
     """
     if name in MODELS:
         return MODELS[name]
@@ -67,26 +68,26 @@ def find_model(name: str) -> ModelSpec:
     )
 
 
-_DROPOUT = ParameterSpec(
+_fixed = partial(ParameterSpec, searched=False)
+"""A parameter that has its default value unless the study file varies it."""
+
+_DROPOUT = _fixed(
     range=FloatRange(low=0.0, high=0.5, natural_low=True),
     default=0.0,
     source="Srivastava et al. 2014: up to one half for hidden units",
-    searched=False,
 )
 
 _SEQUENCES: tuple[InputKind, ...] = ("rows", "image", "tokens")
 _RECURRENT = {
-    "width": ParameterSpec(
+    "width": _fixed(
         range=IntRange(low=16, high=512, log=True),
         default=64,
         source="small enough for one CPU core",
-        searched=False,
     ),
-    "depth": ParameterSpec(
+    "depth": _fixed(
         range=IntRange(low=1, high=3),
         default=1,
         source="deeper recurrent networks train slowly on one CPU core",
-        searched=False,
     ),
     "dropout": _DROPOUT,
 }
@@ -100,17 +101,15 @@ MODELS: Registry[ModelSpec] = Registry(
             build="bakeoff.networks.plain:build_mlp",
             inputs=("features", "rows", "image"),
             parameters={
-                "width": ParameterSpec(
+                "width": _fixed(
                     range=IntRange(low=16, high=512, log=True),
                     default=128,
                     source="small enough for one CPU core",
-                    searched=False,
                 ),
-                "depth": ParameterSpec(
+                "depth": _fixed(
                     range=IntRange(low=1, high=4),
                     default=2,
                     source="deeper plain networks need normalisation or skips",
-                    searched=False,
                 ),
                 "dropout": _DROPOUT,
             },
@@ -121,11 +120,10 @@ MODELS: Registry[ModelSpec] = Registry(
             build="bakeoff.networks.plain:build_cnn",
             inputs=("image",),
             parameters={
-                "width": ParameterSpec(
+                "width": _fixed(
                     range=IntRange(low=8, high=64, log=True),
                     default=16,
                     source="channels of the first layer, small enough for one CPU core",
-                    searched=False,
                 ),
                 "dropout": _DROPOUT,
             },
@@ -137,11 +135,10 @@ MODELS: Registry[ModelSpec] = Registry(
             build="bakeoff.networks.plain:build_resnet8",
             inputs=("image",),
             parameters={
-                "width": ParameterSpec(
+                "width": _fixed(
                     range=IntRange(low=8, high=64, log=True),
                     default=16,
                     source="He et al. 2015, arXiv:1512.03385, section 4.2: 16 channels at first",
-                    searched=False,
                 ),
                 "dropout": _DROPOUT,
             },
@@ -167,23 +164,20 @@ MODELS: Registry[ModelSpec] = Registry(
             build="bakeoff.networks.sequence:build_transformer",
             inputs=_SEQUENCES,
             parameters={
-                "width": ParameterSpec(
+                "width": _fixed(
                     range=IntRange(low=32, high=512, step=32),
                     default=64,
                     source="small enough for one CPU core; a multiple of the heads",
-                    searched=False,
                 ),
-                "depth": ParameterSpec(
+                "depth": _fixed(
                     range=IntRange(low=1, high=6),
                     default=2,
                     source="up to half of GPT-2's 12 blocks",
-                    searched=False,
                 ),
-                "heads": ParameterSpec(
+                "heads": _fixed(
                     range=IntRange(low=1, high=8),
                     default=4,
                     source="Vaswani et al. 2017, arXiv:1706.03762: 8 heads",
-                    searched=False,
                 ),
                 "dropout": _DROPOUT,
             },

@@ -1,4 +1,4 @@
-"""What a search may seek: the metrics of the task, and beside them what a run costs."""
+"""What a search can optimize: the metrics of the task, and the costs of a run."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from bakeoff.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class CostSpec:
-    """A cost of a whole run, measured while it trains."""
+    """A cost of a whole run that is measured during training."""
 
     info: MetricInfo
     measure: Callable[[Sequence[EpochResult]], float]
@@ -42,16 +42,16 @@ COSTS: Registry[CostSpec] = Registry(
         ),
     ),
 )
-"""Of the whole run, all its epochs; of two runs they say something only on the same machine."""
+"""Costs of a whole run. They can be compared only between runs on the same machine."""
 
 
 def objective_names(task: Task) -> tuple[str, ...]:
-    """Everything that may be an objective of a task."""
+    """The names of all objectives of a task."""
     return (*METRICS[task].names, *COSTS.names)
 
 
 def find_objective(name: str, task: Task) -> MetricInfo:
-    """What the objective called `name` means.
+    """The objective called `name`.
 
     Raises:
         UsageError: The task has no such metric, and no cost has this name.
@@ -67,13 +67,13 @@ def further_objectives(config: StudyConfig) -> tuple[MetricInfo, ...]:
 def further_scores(
     names: Sequence[str], history: Sequence[EpochResult], scored: EpochResult
 ) -> dict[str, float]:
-    """What a run is worth in its study's further objectives; NaN where it was not measured.
+    """The values of a run in its study's further objectives; NaN if a metric was not measured.
 
     Args:
-        names: Of the objectives after the first.
-        history: All epochs of the run; a cost is that of them together.
-        scored: The epoch that gives the run's score, and so its other metrics too: they describe
-            one and the same model.
+        names: The objectives after the first.
+        history: All epochs of the run; a cost is measured over all of them.
+        scored: The epoch that gives the run's score. All metrics come from it, so that they
+            describe the same model.
     """
     return {
         name: COSTS[name].measure(history) if name in COSTS else scored.metrics.get(name, math.nan)

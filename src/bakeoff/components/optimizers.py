@@ -1,9 +1,9 @@
-"""The optimizers that can be compared, with the ranges they are searched in.
+"""The optimizers that can be compared, and the ranges in which their parameters are searched.
 
-Ranges are logarithmic and at least three decades wide for learning rates, contain the library's
-default, and are meant to hold every value that practice recommends. Which parameters are searched
-by default follows the rule of thumb for 10 to 25 trials: learning rate and beta1, here with weight
-decay; beta2 and epsilon need many more.
+Learning-rate ranges are logarithmic and at least three decades wide. Every range contains the
+library's default and should contain every value that practice recommends. The parameters that are
+searched by default follow the rule of thumb for 10 to 25 trials: learning rate, beta1, and here
+weight decay. Searching beta2 and epsilon needs many more trials.
 
 Source: Godbole et al., Deep Learning Tuning Playbook (2023), "How should Adam's hyperparameters
 be tuned?", https://github.com/google-research/tuning_playbook
@@ -37,29 +37,29 @@ class OptimizerSpec:
     name: str
     description: str
     build: str
-    """Reference to the class, called with torch's argument names."""
+    """Reference to the class. It is called with torch's argument names."""
     parameters: Mapping[str, ParameterSpec]
     weight_decay: WeightDecay
-    """How its weight decay acts; `l2` adds to the gradient and so is rescaled by adaptive steps,
-    `own` is as the package has it."""
+    """How weight decay acts. `l2` is added to the gradient, so adaptive steps rescale it; `own` is
+    whatever the package does."""
     state_bytes: float | None
-    """Optimizer state per fp32 weight of a large matrix, in bytes; None where it is not known."""
+    """Bytes of optimizer state per fp32 weight of a large matrix; None if unknown."""
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
-    """Arguments, by torch's names, that differ from torch's defaults and are not varied."""
+    """Fixed arguments that differ from torch's defaults, by torch's names."""
     contains: tuple[str, ...] = ()
-    """Optimizers whose every setting lies in this one's default space. Limits do not count: Adam
-    becomes momentum only as epsilon grows without bound, far outside the ranges here."""
+    """Optimizers that are special cases of this one within its default space. Limits do not count:
+    Adam becomes momentum only as epsilon grows without bound, far outside the ranges here."""
     fused: bool = False
     """Whether torch has a fused implementation."""
     needs_hidden_weights: bool = False
-    """Whether it treats hidden matrices apart and is told which groups hold them."""
+    """Whether it treats hidden matrices differently, so that its groups must be marked."""
     averages: bool = False
-    """Whether it evaluates at an average of the weights that takes the place of a decaying
-    schedule; it then has `train` and `eval` to switch between the two."""
+    """Whether it evaluates at an average of the weights instead of using a decaying schedule. Its
+    methods `train` and `eval` then switch between the weights and their average."""
 
     @property
     def package(self) -> str:
-        """The installed package that its code comes from."""
+        """The installed package that contains its code."""
         return self.build.partition(":")[0].partition(".")[0]
 
 
@@ -69,13 +69,14 @@ def _learning_rate(low: float, high: float, default: float, source: str) -> Para
     )
 
 
+_SGD_RATE = _learning_rate(1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer")
 _L2_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # as good as none
+    range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # practically no decay
     default=0.0,
     source=f"{ALGOPERF}, Nesterov: 1e-7 to 5e-5, raised to hold the 1e-4 and 5e-4 usual for images",
 )
 _DECOUPLED_WEIGHT_DECAY = ParameterSpec(
-    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),  # as good as none
+    range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),  # practically no decay
     default=0.01,
     source=f"{ALGOPERF}, AdamW and NAdamW: 5e-3 to 1, lowered below torch's default of 0.01",
 )
@@ -88,7 +89,7 @@ _MOMENTUM = ParameterSpec(
 _POSITIVE_MOMENTUM = ParameterSpec(
     range=FloatRange(low=0.5, high=0.99),
     default=0.9,
-    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is no choice here",
+    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is not a choice here",
     limits=POSITIVE_SHARE,
 )
 _BETA1 = ParameterSpec(
@@ -99,7 +100,7 @@ _BETA1 = ParameterSpec(
 _BETA2 = ParameterSpec(
     range=FloatRange(low=0.9, high=0.9999),
     default=0.999,
-    source=f"{CROWDED_VALLEY} searches 0.8 to 0.999; worth it with many more than 25 trials",
+    source=f"{CROWDED_VALLEY} searches 0.8 to 0.999; it needs many more than 25 trials",
     searched=False,
 )
 _ALPHA = ParameterSpec(
@@ -111,7 +112,7 @@ _ALPHA = ParameterSpec(
 _EPSILON = ParameterSpec(
     range=FloatRange(low=1e-10, high=1.0, log=True),
     default=1e-8,
-    source=f"{INCLUSIONS}: large values can matter; worth it with 25 trials or more",
+    source=f"{INCLUSIONS}: large values can matter; it needs 25 trials or more",
     searched=False,
 )
 
@@ -135,7 +136,7 @@ _PACKAGE_PARAMETERS: Mapping[str, ParameterSpec] = {
         1e-5, 1.0, 1e-3, "the default of 73 of the 127 optimizers of release 4.1 is 1e-3"
     ),
     "weight_decay": ParameterSpec(
-        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # as good as none
+        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # practically no decay
         default=0.0,
         source="L2 or decoupled, as the package has it: both ranges together",
     ),
@@ -149,9 +150,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Stochastic gradient descent, with momentum where it helps",
             build="torch.optim:SGD",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": _SGD_RATE,
                 "momentum": _MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
@@ -164,9 +163,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="SGD with Nesterov momentum",
             build="torch.optim:SGD",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": _SGD_RATE,
                 "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
@@ -236,9 +233,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Steps scaled by the root of all squared gradients so far",
             build="torch.optim:Adagrad",
             parameters={
-                "learning_rate": _learning_rate(
-                    1e-4, 1.0, 1e-2, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
-                ),
+                "learning_rate": replace(_SGD_RATE, default=1e-2),
                 "weight_decay": _L2_WEIGHT_DECAY,
                 "initial_accumulator_value": ParameterSpec(
                     range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),
@@ -360,10 +355,10 @@ def torch_arguments(params: Params) -> dict[str, Any]:
 def find_optimizer(name: str) -> OptimizerSpec:
     """The registered optimizer, or one of the package if `name` is `pytorch_optimizer:Name`.
 
-    Nothing is imported; a name that the package does not have shows when a study begins.
+    Nothing is imported, so a name that the package does not have fails when a study begins.
 
     Raises:
-        UsageError: `name` is neither, or cannot train here; the message says why.
+        UsageError: `name` is not an optimizer, or it cannot train here; the message says why.
     """
     if name in OPTIMIZERS:
         return OPTIMIZERS[name]

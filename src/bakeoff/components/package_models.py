@@ -1,6 +1,6 @@
-"""Models of torchvision and timm: which there are, read without importing either.
+"""Models of torchvision and timm, which are listed without importing either package.
 
-They are always built with fresh weights: nothing is ever downloaded.
+They are always built with untrained weights, so nothing is ever downloaded.
 """
 
 import re
@@ -21,7 +21,7 @@ class ModelPackage:
     build: str
     """Reference to a function `(architecture=, input_shape=, num_outputs=, **parameters)`."""
     extra: str | None
-    """The extra of this package that brings it; None if it always comes along."""
+    """The extra of this package that installs it; None if it is always installed."""
 
 
 PACKAGES: Mapping[str, ModelPackage] = {
@@ -34,18 +34,18 @@ PACKAGES: Mapping[str, ModelPackage] = {
 }
 
 FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
-"""Parameters that would load weights that others trained."""
+"""Parameters that would load trained weights."""
 
 DEFINITION = re.compile(
     r"^@register_model(?:\((?:name=)?\"?(?P<given>\w*)\"?\))?\s*?$(?:\n@.*|\n\s.*|\n\).*)*?"
     r"\ndef (?P<function>\w+)\(",
     re.MULTILINE,
 )
-"""How both packages register a model, possibly under another name than its function's."""
+"""How both packages register a model; its name may differ from the name of its function."""
 
 
 def find_package(model: str) -> ModelPackage | None:
-    """The package that a model named `package:NAME` is of; None if it is named otherwise."""
+    """The package of a model named `package:NAME`; None for any other name."""
     package, separator, _ = model.partition(":")
     return PACKAGES.get(package) if separator else None
 
@@ -54,7 +54,7 @@ def check_offered(model: str) -> None:
     """Make sure that the package of `package:NAME` has such a model, if it is installed.
 
     Raises:
-        UsageError: It has none; the nearest names are offered.
+        UsageError: It does not have this model; the message offers the nearest names.
     """
     package, _, architecture = model.partition(":")
     offered = package_models(package)
@@ -67,7 +67,7 @@ def check_fresh(model: str, params: Iterable[str]) -> None:
     """Make sure that none of the parameters of `package:NAME` asks for trained weights.
 
     Raises:
-        UsageError: One does.
+        UsageError: A parameter does.
     """
     for name in params:
         if name in FETCHING:
@@ -75,10 +75,10 @@ def check_fresh(model: str, params: Iterable[str]) -> None:
 
 
 def check_model_installed(model: str) -> None:
-    """Make sure that the package of a model is there.
+    """Make sure that the package of a model is installed.
 
     Raises:
-        MissingDependencyError: It is not; the message names the extra.
+        MissingDependencyError: It is not installed; the message names the extra.
     """
     package = find_package(model)
     if package is not None and find_spec(package.name) is None:
@@ -91,9 +91,9 @@ def check_model_installed(model: str) -> None:
 
 @cache
 def package_models(package: str) -> tuple[str, ...]:
-    """Names of the classifiers that an installed package registers; empty if it is not installed.
+    """Names of the classifiers that a package registers; empty if it is not installed.
 
-    Read from the files of its folder `models`; those of its subfolders detect or segment.
+    They are read from the files of its folder `models`. Models in subfolders detect or segment.
     """
     found = find_spec(package)
     if found is None or found.origin is None:

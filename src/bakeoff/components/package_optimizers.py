@@ -1,7 +1,7 @@
 """Optimizers of other packages: which can train here, and whether their package is installed.
 
-Nothing is imported: a package is looked up where it is installed, and the names it offers are read
-from its source.
+No package is imported. A package is located where it is installed, and the names that it offers are
+read from its source.
 """
 
 import ast
@@ -15,7 +15,7 @@ PACKAGE_PREFIX = "pytorch_optimizer:"
 """`pytorch_optimizer:Name` is the optimizer `Name` of that package."""
 
 EXTRA = "optimizers"
-"""The extra of this package that brings pytorch_optimizer and schedulefree."""
+"""The extra of this package that installs pytorch_optimizer and schedulefree."""
 
 _REASONS = {
     "its step needs a second pass through the model": (
@@ -26,7 +26,7 @@ _REASONS = {
         "Lookahead", "OrthoGrad", "PCGrad", "SafeFP16Optimizer", "ScheduleFreeWrapper", "TRAC",
     ),
     "it needs the model itself, not its weights": ("AdaLOMO", "AdamMini", "LOMO"),
-    "it needs its weights marked by hand; 'muon' does that by itself": (
+    "it needs manually marked weights; 'muon' marks them automatically": (
         "AdaGO", "AdaMuon", "DistributedMuon", "Muon", "MuonClip", "NorMuon",
     ),
     "it takes weights of particular shapes only": ("LoRARite", "SpectralSphere"),
@@ -34,7 +34,7 @@ _REASONS = {
     "it has no learning rate to search and schedule": ("A2Grad",),
     "it needs the length of the run": ("Ranger21",),
     "it needs several machines": ("DeMo",),
-    "it is no optimizer": ("DynamicLossScaler", "RotoGrad"),
+    "it is not an optimizer": ("DynamicLossScaler", "RotoGrad"),
     "a checkpoint that is safe to load cannot hold its state": (
         "AdaShift", "Conda", "SCION", "SCIONLight", "ScalableShampoo",
     ),
@@ -44,10 +44,10 @@ UNUSABLE = {name: reason for reason, names in _REASONS.items() for name in names
 
 
 def check_usable(name: str) -> None:
-    """Refuse what is no name, and optimizers of the package that cannot train here.
+    """Refuse a malformed name and an optimizer of the package that cannot train here.
 
     Raises:
-        UsageError: With the reason.
+        UsageError: It is refused; the message says why.
     """
     own_name = name.removeprefix(PACKAGE_PREFIX)
     if not re.fullmatch(r"[A-Za-z]\w*", own_name):
@@ -57,11 +57,11 @@ def check_usable(name: str) -> None:
 
 
 def check_installed(name: str, package: str) -> None:
-    """Make sure that an optimizer's package is there and, for `pytorch_optimizer:Name`, has it.
+    """Make sure that an optimizer's package is installed and has the optimizer.
 
     Args:
-        name: Of the optimizer.
-        package: That its code comes from.
+        name: The optimizer.
+        package: The package that contains its code.
 
     Raises:
         MissingDependencyError: The package is not installed; the message names the extra.
@@ -81,8 +81,8 @@ def check_installed(name: str, package: str) -> None:
 def package_optimizers() -> tuple[str, ...]:
     """The optimizers of the installed pytorch_optimizer that can train here, by name.
 
-    Read from the imports of the file that lists them; empty where the package is not installed or
-    has no such file.
+    They are read from the imports of the file that lists them. There are none if the package is not
+    installed or has no such file.
     """
     package = PACKAGE_PREFIX.removesuffix(":")
     found = find_spec(package)

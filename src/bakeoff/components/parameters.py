@@ -1,4 +1,4 @@
-"""What a component lets a study vary: one `ParameterSpec` per parameter."""
+"""The parameters of optimizers, schedules and models, and the values that they can have."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from bakeoff.ranges import Params, ParamValue, Range
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Values a parameter can have at all, whatever range it is searched in."""
+    """The values that a parameter can have, whatever range it is searched in."""
 
     low: float
     high: float
@@ -35,16 +35,16 @@ class ParameterSpec:
     """One parameter of an optimizer, a scheduler or a model."""
 
     range: Range
-    """Where it is searched unless the study file says otherwise."""
+    """The range in which it is searched unless the study file gives another."""
     default: ParamValue
-    """The library's own; it may lie outside a logarithmic `range` (a weight decay of 0)."""
+    """The library's default. It may lie outside a logarithmic `range` (a weight decay of 0)."""
     source: str
-    """Where the range comes from."""
+    """The source of the range."""
     searched: bool = True
-    """Whether it is part of the default space; if not, it stays at its default until the study
-    file gives it a range or a value."""
+    """Whether it is part of the default space. Otherwise it keeps its default unless the study file
+    gives it a range or a value."""
     limits: Limits | None = None
-    """Narrower than `LIMITS` has them; None leaves it at those."""
+    """Limits that differ from those in `LIMITS`; None uses `LIMITS`."""
 
 
 ANY_NUMBER = Limits(low=-math.inf, high=math.inf)
@@ -79,10 +79,10 @@ LIMITS: Mapping[str, Limits] = {
     "depth": _COUNT,
     "heads": _COUNT,
 }
-"""By name: a parameter of a name means the same wherever it stands."""
+"""Limits by name; a name means the same in every component."""
 
 POSITIVE_SHARE = Limits(low=0.0, high=1.0, includes_low=False, includes_high=False)
-"""Of a momentum that cannot be switched off."""
+"""The limits of a momentum that cannot be switched off."""
 
 
 def complete_params(

@@ -4,6 +4,7 @@ Adding a pruner means adding an entry here. If `build` names one of Optuna's pru
 parameters have the names of its arguments, nothing else is needed.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,20 @@ class PrunerParameter:
     limits: Limits = ANY_NUMBER
     is_whole: bool = False
     """Whether the value must be a whole number."""
+
+    def json_schema(self, pruner: str) -> dict[str, Any]:
+        """The JSON schema of the setting, for editors."""
+        limits = self.limits
+        default = "no limit" if self.default is None else json.dumps(self.default)
+        numbers = {
+            "default": self.default,
+            "minimum" if limits.includes_low else "exclusiveMinimum": limits.low,
+            "maximum" if limits.includes_high else "exclusiveMaximum": limits.high,
+        }
+        return {
+            "type": "integer" if self.is_whole else "number",
+            "description": f"{pruner}: {self.description}. Default: {default}.",
+        } | {key: one for key, one in numbers.items() if one is not None and math.isfinite(one)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The remedies of `[training]`: what each is for, and what it can be used with; no torch."""
+"""The remedies of `[training]`: the tasks that can use them, and what they cannot be used with."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,52 +10,48 @@ from bakeoff.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class RemedySpec:
-    """One remedy that not every task can use."""
+    """One remedy for class imbalance, overfitting or noisy weights."""
 
     name: str
     """Its key in `[training]`."""
-    off: float | str
-    """The value that switches it off."""
-    tasks: tuple[Task, ...]
-    reason: str
-    """Why other tasks cannot use it."""
     source: str
+    off: float | str = 0.0
+    """The value that switches it off."""
+    tasks: tuple[Task, ...] = ("classification",)
+    reason: str = ""
+    """The reason why other tasks cannot use it."""
 
 
 def find_task_conflict(name: str, task: Task) -> str | None:
-    """Why a task cannot use this remedy; None if it can, or if every task can.
-
-    Raises:
-        UsageError: The task is none.
-    """
+    """The reason why a task cannot use this remedy; None if it can."""
     if name not in REMEDIES or task in REMEDIES[name].tasks:
         return None
-    return f"does not go with {task}: {REMEDIES[name].reason}"
+    return f"cannot be used in {task}: {REMEDIES[name].reason}"
 
 
 def find_clash(used: Collection[str], optimizers: Collection[str]) -> tuple[str, str] | None:
-    """The first key among remedies in use that cannot be used with the rest, and why.
+    """The first remedy in use that cannot be used with the others, and the reason; None if all can.
 
     Args:
         used: Keys of `[training]` that are not switched off.
-        optimizers: Those that train with them.
+        optimizers: The optimizers that train with them.
 
     Raises:
         UsageError: An optimizer is unknown.
     """
     if {"sampling", "class_weights"} <= {*used}:
-        return "sampling", "class_weights make up for the same imbalance already; leave one out"
+        return "sampling", "class_weights already correct the same imbalance; leave one out"
     averaging = [name for name in optimizers if find_optimizer(name).averages]
     if "ema_decay" in used and averaging:
         return (
             "ema_decay",
-            f"optimizer {averaging[0]!r} keeps an average of the weights already; leave one out",
+            f"optimizer {averaging[0]!r} already averages the weights; leave one out",
         )
     return None
 
 
 def is_used(name: str, value: object) -> bool:
-    """Whether a value of this key, fixed or a range, switches the remedy on."""
+    """Whether a value of this key, or a range, switches the remedy on."""
     return value != REMEDIES[name].off
 
 
@@ -64,7 +60,6 @@ REMEDIES: Registry[RemedySpec] = Registry(
     (
         RemedySpec(
             name="label_smoothing",
-            off=0.0,
             tasks=("classification", "language"),
             reason="only a probability can be smoothed",
             source="Szegedy et al. 2016, arXiv:1512.00567, section 7",
@@ -72,43 +67,33 @@ REMEDIES: Registry[RemedySpec] = Registry(
         RemedySpec(
             name="class_weights",
             off="none",
-            tasks=("classification",),
             reason="it weighs classes",
             source="King and Zeng 2001; scikit-learn, compute_class_weight('balanced')",
         ),
         RemedySpec(
             name="sampling",
             off="shuffled",
-            tasks=("classification",),
             reason="'weighted' draws by class",
             source="Kang et al. 2020, arXiv:1910.09217: class-balanced sampling",
         ),
         RemedySpec(
             name="focal_gamma",
-            off=0.0,
-            tasks=("classification",),
             reason="the focal loss is one of classes",
             source="Lin et al. 2017, arXiv:1708.02002, equation 4",
         ),
         RemedySpec(
             name="mixup_alpha",
-            off=0.0,
-            tasks=("classification",),
             reason="it mixes classes",
             source="Zhang et al. 2018, arXiv:1710.09412",
         ),
         RemedySpec(
             name="cutmix_alpha",
-            off=0.0,
-            tasks=("classification",),
             reason="it mixes classes",
             source="Yun et al. 2019, arXiv:1905.04899",
         ),
         RemedySpec(
             name="ema_decay",
-            off=0.0,
             tasks=("classification", "regression", "language"),
-            reason="",
             source="Tarvainen and Valpola 2017, arXiv:1703.01780",
         ),
     ),

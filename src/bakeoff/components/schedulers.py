@@ -291,7 +291,7 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
                 "final_factor": ParameterSpec(
                     range=FloatRange(low=1e-4, high=0.3, log=True),
                     default=0.01,
-                    source="from barely a step's drop to as good as zero; torch has no default",
+                    source="from almost zero to a moderate decay; torch has no default",
                 ),
             },
             factor=exponential_factor,

@@ -1,4 +1,4 @@
-"""One run: what determines it, what each epoch measured, what is known of it."""
+"""One training run: its settings, the results of its epochs, and its record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,44 +32,44 @@ class TrialConfig:
     objective: str
     score_rule: ScoreRule
     seed: int
-    """Weights, batch order, dropout and augmentation all follow from it."""
+    """It decides weights, batch order, dropout and augmentation."""
     split_seed: int
-    """Decides which training samples are held out; the same for every run of a study."""
+    """It decides which training samples are held out, and is the same for every run of a study."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochResult:
-    """What one epoch measured."""
+    """The results of one epoch."""
 
     epoch: int
     """Completed epochs, counted from 1."""
     metrics: Mapping[str, float]
     """Validation metrics by name."""
     train_loss: float = float("nan")
-    """Mean over the epoch's samples, with augmentation and dropout."""
+    """Mean loss over the epoch's samples, with augmentation and dropout."""
     learning_rate: float = float("nan")
-    """At the epoch's last step."""
+    """The learning rate at the epoch's last step."""
     grad_norm: float = float("nan")
-    """Mean over the epoch's steps, before clipping."""
+    """Mean gradient norm over the epoch's steps, before clipping."""
     steps: int = 0
     skipped_steps: int = 0
     """Steps that the gradient scaler skipped."""
     train_seconds: float = 0.0
     data_seconds: float = 0.0
-    """Of `train_seconds`, those that the steps waited for their batches; 0 if not measured."""
+    """The part of `train_seconds` spent waiting for batches; 0 if it was not measured."""
     evaluate_seconds: float = 0.0
     status: EpochStatus = "running"
     confusion: tuple[tuple[int, ...], ...] = ()
-    """Validation samples by class and predicted class, [C, C]; of the scored epoch, where there
-    are at most 100 classes, and empty otherwise."""
+    """Validation samples by class and predicted class, [C, C]. Only the scored epoch has it, and
+    only if there are at most 100 classes."""
 
     def __post_init__(self) -> None:
-        # Read back from JSON the rows are lists.
+        # Rows that were read from JSON are lists.
         object.__setattr__(self, "confusion", tuple(map(tuple, self.confusion)))
 
     @property
     def class_recall(self) -> tuple[float, ...]:
-        """Share of each class that was recognised, [C]; NaN of a class without samples."""
+        """Recall of each class, [C]; NaN for a class without samples."""
         return tuple(
             row[label] / sum(row) if any(row) else float("nan")
             for label, row in enumerate(self.confusion)
@@ -77,7 +77,7 @@ class EpochResult:
 
 
 def keep_last_confusion(history: Sequence[EpochResult]) -> tuple[EpochResult, ...]:
-    """`history` with one confusion matrix at most: the latest, which is the scored epoch's."""
+    """`history` with only its latest confusion matrix, which belongs to the scored epoch."""
     last = max((place for place, result in enumerate(history) if result.confusion), default=-1)
     return tuple(
         replace(result, confusion=()) if result.confusion and place < last else result
@@ -87,42 +87,42 @@ def keep_last_confusion(history: Sequence[EpochResult]) -> tuple[EpochResult, ..
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """What is known of one run."""
+    """The record of one run."""
 
     number: int
-    """Within its purpose group: search trials count from 0, and so do confirmation runs."""
+    """Search trials count from 0, and confirmation runs count from 0 separately."""
     arm: str
     params: Params
     """By full parameter name, as Optuna stores them."""
     outcome: Outcome
     score: float | None
-    """By the score rule; best so far if pruned, an untrained model's if diverged."""
+    """The score by the score rule: the best so far if pruned, an untrained model's if diverged."""
     further_scores: Mapping[str, float] = field(default_factory=dict)
-    """By further objective, in their order; NaN unless the run is complete, empty without any."""
+    """Values of the further objectives; NaN unless the run is complete."""
     seed: int | None = None
     phase: Phase = "random"
     purpose: Purpose = "search"
     configuration: int | None = None
-    """Number of the search trial whose configuration a confirmation run repeats."""
+    """For a confirmation run, the number of the search trial whose configuration it repeats."""
     history: tuple[EpochResult, ...] = ()
     epochs_planned: int = 0
     test_metrics: Mapping[str, float] = field(default_factory=dict)
-    """Read once, at the scored epoch, in confirmation runs only."""
+    """Test metrics of the scored epoch, which only confirmation runs have."""
     stop_reason: str = ""
     attempts: int = 1
-    """One more than the workers it has lost; bounded, however often the study is continued."""
+    """One more than the number of workers it has lost."""
     is_paused: bool = False
-    """Running, but waiting at a rung with its checkpoint; it continues if it is promoted."""
+    """Whether it waits at a rung with its checkpoint; its outcome is then `running`."""
     audited: bool = False
-    """Never pruned, whatever its values: chosen before it began, to see what pruning is worth."""
+    """Whether it is exempt from pruning. Audited trials are chosen before they begin."""
     spared_at: int | None = None
-    """Epoch after which pruning would have ended it, had it not been audited (or off)."""
+    """The epoch after which it would have been pruned if it were not exempt from pruning."""
     decision_epochs: tuple[int, ...] = ()
-    """Epochs after which it may have been stopped; the first is its first rung."""
+    """Epochs after which it could be stopped or paused; the first one is its first rung."""
 
     @property
     def epochs_run(self) -> int:
-        """Epochs trained, counted once each however often the run was interrupted."""
+        """Epochs trained; an interrupted and repeated epoch counts once."""
         return self.history[-1].epoch if self.history else 0
 
     @property
@@ -136,5 +136,5 @@ class TrialRecord:
         return sum(result.evaluate_seconds for result in self.history)
 
     def values(self, metric: str) -> tuple[float, ...]:
-        """The metric after each epoch; NaN where it was not measured."""
+        """The metric after each epoch; NaN if it was not measured."""
         return tuple(result.metrics.get(metric, float("nan")) for result in self.history)

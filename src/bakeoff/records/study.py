@@ -1,4 +1,4 @@
-"""A study as it is stored: all that analysis and report may read."""
+"""A stored study: everything that analysis and report may read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True, kw_only=True)
 class MetricInfo:
-    """What a metric means."""
+    """The meaning of a metric."""
 
     name: str
     direction: Direction
@@ -22,7 +22,7 @@ class MetricInfo:
     title: str = ""
     unit: str = ""
     is_mean_over_samples: bool = False
-    """Whether it is an average of a yes/no per sample, so that its standard error is known."""
+    """Whether it is a mean of a yes/no per sample, so that its standard error is known."""
 
     @property
     def sign(self) -> int:
@@ -32,38 +32,38 @@ class MetricInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmRecord:
-    """One arm: what is compared, with the space it was searched in."""
+    """One arm of the comparison, with its search space."""
 
     name: str
     space: Mapping[str, Range | float | int | bool | str]
-    """Range or fixed value by full parameter name, in the order they are sampled."""
+    """Range or fixed value by full parameter name, in the order of sampling."""
     contains: tuple[str, ...] = ()
     """Arms that are special cases of this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """What is known of a study: all that analysis and report may read."""
+    """The record of a study: everything that analysis and report may read."""
 
     name: str
     question: str
     objective: MetricInfo
-    """What runs are scored and confirmed by; the first of several objectives."""
+    """The objective by which runs are scored and confirmed; the first of several objectives."""
     score_rule: ScoreRule
     epochs: int
-    """Planned epochs H of every run."""
+    """Planned epochs of every run."""
     arms: tuple[ArmRecord, ...]
     trials: tuple[TrialRecord, ...]
     """Search trials of all arms, by number."""
     confirmations: tuple[TrialRecord, ...]
     """Shortlist and confirmation runs, by number."""
     trials_per_arm: int | None
-    """What every arm was promised, and below in epochs and seconds; None is no limit."""
+    """The budget of every arm in trials, and below in epochs and seconds; None means no limit."""
     sampler: str
     pruner: str
     confirm: ConfirmConfig
     further_objectives: tuple[MetricInfo, ...] = ()
-    """What else the search sought."""
+    """The other objectives of the search."""
     epochs_per_arm: int | None = None
     seconds_per_arm: float | None = None
     startup_trials: int = 0
@@ -74,31 +74,31 @@ class StudyRecord:
     shared_sampler: bool = False
     """Whether one model-based sampler proposed for all arms together (flag W01)."""
     protocol: Mapping[str, str] = field(default_factory=dict)
-    """What else was fixed before the run, as printable text: data, model, training, seeds."""
+    """Other settings fixed before the run, as printable text: data, model, training, seeds."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, threads and precision."""
     config_hash: str = ""
     study_file: str = ""
-    """The study file with every default written out; empty where there was none."""
+    """The study file with every default filled in; empty if there was no study file."""
     finished: bool = False
     notes: tuple[str, ...] = ()
-    """What happened on the way that a reader should know: pruning switched off, a search extended
-    or ended by a timeout."""
+    """Events that a reader should know: pruning was switched off, or the search was extended or
+    ended by a timeout."""
     changed_after_results: tuple[str, ...] = ()
-    """Settings changed when confirmation runs had been read, as `key: before -> after`."""
+    """Settings that changed after confirmation runs were read, as `key: before -> after`."""
     foreign: bool = False
-    """Whether another program made it; no budget was promised to its arms then."""
+    """Whether another program made it, so that its arms had no promised budget."""
     caveats: tuple[str, ...] = ()
-    """What a reader must know of how it came about, as sentences beside the verdict."""
+    """Sentences about its origin that are shown next to the verdict."""
 
     @property
     def objectives(self) -> tuple[MetricInfo, ...]:
-        """All that the search sought, the objective first."""
+        """All objectives of the search; the leading one comes first."""
         return self.objective, *self.further_objectives
 
     @property
     def budget(self) -> Budget:
-        """What every arm was promised; means nothing in a study of another program."""
+        """The budget of every arm; it is meaningless in a study of another program."""
         return Budget(
             trials=self.trials_per_arm, epochs=self.epochs_per_arm, seconds=self.seconds_per_arm
         )

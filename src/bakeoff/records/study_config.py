@@ -1,4 +1,4 @@
-"""What the user asked for: `StudyConfig` and its parts."""
+"""A checked study file as plain values: `StudyConfig` and its parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,74 +23,74 @@ class DataConfig:
     dataset: str
     task: Task = "classification"
     validation_fraction: float = 0.2
-    """Share of the training samples held out for validation: stratified by class, of text the
-    last part."""
+    """Share of the training samples held out for validation. It is stratified by class; for text it
+    is the last part."""
     train_samples: int | None = None
     """Use only this many training samples (stratified by class); None uses all."""
     imbalance: float | None = None
-    """Make the training samples long-tailed: those of the largest class to those of the smallest.
+    """Samples of the largest class over samples of the smallest, made by removing samples.
 
-    None leaves them as they are. `train_samples` counts what is left then."""
+    None removes none. `train_samples` counts the samples that remain."""
     image_size: int | None = None
-    """Pixels per side that images of a folder are brought to; None takes them as they are."""
+    """Pixels per side to which images of a folder are resized; None does not resize them."""
     target: str | None = None
-    """Column of a table to predict; None takes the last one."""
+    """Column of a table to predict; None means the last column."""
     sequence_length: int | None = None
-    """Tokens in a sample of text; None where there is no text."""
+    """Tokens in a sample of text; None for other data."""
     augment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How every run trains; equal for all arms."""
+    """How every run trains. It is the same for all arms."""
 
     epochs: int
     batch_size: int = 128
     precision: Precision = "auto"
     loss: Loss = "cross_entropy"
-    """Between standardised targets and predictions in regression."""
+    """In regression, the loss between standardised targets and predictions."""
     clip_grad_norm: float | None = None
     """Largest norm of the whole gradient; None does not clip."""
     clip_grad_value: float | None = None
     """Largest absolute value in the gradient, after its norm was clipped; None does not clip."""
     accumulation_steps: int = 1
-    """Batches whose gradients make one optimizer step; batch normalisation sees each alone."""
+    """Batches per optimizer step. Batch normalisation sees each batch separately."""
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
-    """`balanced`: a sample counts in the loss by how rare its class is."""
+    """`balanced` weighs a sample in the loss by the inverse frequency of its class."""
     sampling: Sampling = "shuffled"
-    """`weighted`: every class is drawn equally often, with replacement."""
+    """`weighted` draws every class equally often, with replacement."""
     focal_gamma: float = 0.0
     """Exponent of the focal loss; 0 is cross-entropy."""
     mixup_alpha: float = 0.0
-    """Batches are mixed with themselves, in shares drawn from Beta(alpha, alpha); 0 does not."""
+    """Batches are mixed with themselves, in shares drawn from Beta(alpha, alpha); 0 is off."""
     cutmix_alpha: float = 0.0
-    """A rectangle of each image comes from another one, its share drawn likewise; 0: none does."""
+    """A rectangle of each image comes from another image, with a share drawn likewise; 0 is off."""
     ema_decay: float = 0.0
-    """An exponential moving average of the weights is evaluated and kept; 0 keeps none."""
+    """Decay of the moving average of the weights that is evaluated and kept; 0 is off."""
     early_stopping_patience: int | None = None
     """Stop after this many epochs without a better validation objective; None never stops."""
     threads: int | None = None
-    """Of each worker, which change bits; None leaves them to the machine and `--threads`."""
+    """Threads of each worker, which change rounding; None leaves them to `--threads`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What every arm may spend in each unit, whichever comes first; None is no limit."""
+    """The budget of every arm. The first limit that is reached counts; None means no limit."""
 
     trials: int | None = None
     epochs: int | None = None
     seconds: float | None = None
-    """Of training and evaluation, on the worker's clock."""
+    """Seconds of training and evaluation, on the worker's clock."""
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limit by unit; units without one are absent."""
+        """The limits by unit, without the units that have no limit."""
         given = {"trials": self.trials, "epochs": self.epochs, "seconds": self.seconds}
         return {unit: limit for unit, limit in given.items() if limit is not None}
 
     def num_whole_runs(self, run_epochs: int) -> int | None:
-        """How many whole runs of so many epochs it pays for; None where only time is limited."""
+        """The number of whole runs that it pays for; None if only time is limited."""
         counts = [self.trials, None if self.epochs is None else self.epochs // run_epochs]
         return min((count for count in counts if count is not None), default=None)
 
@@ -102,23 +102,23 @@ class SearchConfig:
     optimizers: tuple[str, ...]
     schedulers: tuple[str, ...]
     trials_per_arm: int | None
-    """What each arm may spend in trials, and below in epochs and in seconds of its workers; None is
-    no limit."""
+    """The budget of each arm in trials; None means no limit. Below it is given in epochs and in
+    seconds."""
     sampler: str
     pruner: str
     startup_trials: int
-    """The first trials of an arm, drawn at random and independently."""
+    """The first trials of an arm, which are independent random draws."""
     pruner_startup_trials: int
-    """Complete trials a cohort needs before one of its trials may be pruned."""
+    """Complete trials that a cohort needs before one of its trials may be pruned."""
     pruner_params: Params = field(default_factory=dict)
     """The pruner's own settings."""
     audit: float = 0.1
-    """Share of an arm's trials, at least one, that is never pruned; 0 is none."""
+    """Share of an arm's trials (at least one trial) that is exempt from pruning; 0 exempts none."""
     grid_points: int = 3
     """Values per range of the grid sampler."""
     lag: int | None = None
-    """Of a repeatable search, how many trials are dealt before the first of them must have been
-    told: what a proposal knows is then the same with any number of workers. None otherwise."""
+    """In a repeatable search, the number of trials that may be unfinished when the next one is
+    proposed. A proposal then knows the same trials with any number of workers. None otherwise."""
     defaults: bool = True
     """Run each arm's library defaults once, outside the budget."""
     epochs_per_arm: int | None = None
@@ -134,7 +134,7 @@ class SearchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmConfig:
-    """How the configurations found are confirmed; 0 seeds means not at all."""
+    """How the chosen configurations are confirmed. 0 seeds means that they are not."""
 
     seeds: int
     shortlist: int
@@ -143,28 +143,28 @@ class ConfirmConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Where else runs are shown."""
+    """Other programs that show the runs."""
 
     tensorboard: bool = False
     wandb: str | None = None
-    """Project of Weights & Biases; None is not told."""
+    """Project of Weights & Biases; None does not use it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """A study file, checked and with every default written out."""
+    """A study file that has been checked, with every default filled in."""
 
     name: str
     question: str
     seed: int
     objective: str
-    """A metric; the first one where there are several objectives."""
+    """The metric that runs are scored by; the first one if there are several objectives."""
     score_rule: ScoreRule
     compare: tuple[str, ...]
     delta: float | None
-    """Smallest difference that matters, in units of the objective; None derives it."""
+    """Smallest difference that matters, in units of the objective; None derives it from data."""
     reference: str | None
-    """Arm declared as the reference before the run."""
+    """The arm that was declared as the reference before the run."""
     data: DataConfig
     model: str
     model_params: Params
@@ -175,4 +175,4 @@ class StudyConfig:
     confirm: ConfirmConfig
     tracking: TrackingConfig = TrackingConfig()
     further_objectives: tuple[str, ...] = ()
-    """What is sought beside the objective: metrics, or costs of a run."""
+    """The other objectives: metrics, or costs of a run."""

@@ -1,7 +1,8 @@
-"""Arms: who is next, with what. Each arm thinks alone and all get the same budget.
+"""Decides which arm runs the next trial, with which hyperparameters, and which trials continue.
 
-An arm's sampler sees only the arm's own trials, so it cannot starve an arm that started badly. The
-next trial goes to the arm with the largest part of its budget left.
+All arms have the same budget. An arm's sampler sees only the arm's own trials, so an arm that
+starts badly still gets its full budget. The next trial goes to the arm that has used the smallest
+share of its budget.
 """
 
 import math
@@ -38,7 +39,15 @@ from bakeoff.space import build_trial_config, default_params
 
 
 class Search:
-    """The search of a study: deals trials to arms, holds back the ones that fall behind."""
+    """The search of a study: assigns trials to arms and pauses or stops the ones that fall behind.
+
+    Args:
+        config: The study.
+        arms: The arms with their spaces.
+        direction: The direction of the objective.
+        deadline: When the search must end; None if only its budget ends it.
+        warm_starts: Configurations that an arm tries first.
+    """
 
     def __init__(
         self,
@@ -54,11 +63,11 @@ class Search:
         self._arms = {arm.name: arm for arm in arms}
         self._samplers = {arm.name: ArmSampler(arm, config) for arm in arms}
         self._final: dict[str, dict[int, Standings]] = {arm.name: {} for arm in arms}
-        """Standings of trials that have ended, by arm and number."""
+        """Ranks of the trials that have ended, by arm and number."""
         self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
         self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs)
         self._plans: dict[int, TrialPlan] = {}
-        """Of trials that are charged and have not ended, by number."""
+        """Plans of the charged trials that have not ended, by number."""
         self._audit = PruningAudit(config.objective)
         self._pruner = PRUNERS[config.search.pruner]
         self._cohorts = self._build_cohorts(direction)
@@ -79,75 +88,41 @@ class Search:
         )
         return PrunedCohorts(search.pruner, objective, direction, settings, self._audit.is_off)
 
+    # ------------------------------------------------------------ what runs next
+
     @property
     def num_left(self) -> int:
-        """Trials not yet handed out; about, where the budget is not in trials."""
+        """Trials that have not begun; an estimate if the budget is not in trials."""
         if self.is_closed:
             return 0
         return len(self._defaults_left) + sum(map(self.ledger.num_left, self._arms))
 
     @property
     def has_next(self) -> bool:
-        """Whether there is a trial to hand out now."""
+        """Whether `next` returns a trial now."""
         if self._defaults_left and not self.is_closed:
             return True
         return any(map(self._draws, self._arms))
 
     def close(self) -> None:
-        """Draw no more trials; those begun may end."""
+        """Begin no more trials; unfinished trials may end."""
         self.ledger.is_closed = True
 
     @property
     def is_closed(self) -> bool:
-        """Whether the search ended, or is about to end, before its budget."""
+        """Whether the search begins no more trials, although budget may be left."""
         return self.ledger.is_closed
 
     def promote(self) -> Promotion | None:
-        """The paused trial that continues now, or None; asked before a new one is begun."""
-        self._watch_the_clock()
+        """The paused trial that continues now, or None. Call it before `next`."""
+        self._close_near_deadline()
         promotion = None if self._is_time_up() else self._cohorts.promote()
         if promotion is not None:
-            self._goes_on(promotion.number)
+            self._reserve_to_next_stop(promotion.number)
         return promotion
 
-    def _goes_on(self, number: int) -> None:
-        stop = self._next_stop(self._plans[number], self.ledger.epoch_of(number))
-        self.ledger.reserve(number, stop)
-
-    def _is_time_up(self) -> bool:
-        return self._deadline is not None and self._deadline.has_come()
-
-    def _watch_the_clock(self) -> None:
-        """Close the search once what was begun will take the time that is left."""
-        if self._deadline is None or self.is_closed:
-            return
-        if self._deadline.is_near(self._cohorts.owed_epochs(self._config.training.epochs)):
-            dealt, most = sum(self.ledger.dealt.values()), self.ledger.budget.trials
-            whole = "" if most is None else f" of {most * len(self._arms)}"
-            self._note(f"the search was ended by its timeout after {dealt}{whole} trials")
-            self.close()
-
-    def _draws(self, arm: str) -> bool:
-        """Whether the arm will begin another trial, as far as is known now."""
-        budget = self.ledger.budget
-        if budget.epochs is None and budget.seconds is None:
-            return self.ledger.draws(arm, 0)  # what it owes is no matter
-        return self.ledger.draws(arm, self._cohorts.owed_epochs(self._config.training.epochs, arm))
-
-    def _affords(self, number: int) -> bool:
-        """Whether the arm can pay for a trial until it is asked again."""
-        plan = self._plans[number]
-        return self.ledger.affords(number, self._next_stop(plan, self.ledger.epoch_of(number)))
-
-    def _next_stop(self, plan: TrialPlan, epoch: int) -> int:
-        """Where a trial that goes on after `epoch` may pause next."""
-        end = self._config.training.epochs
-        if not self._pruner.pauses:
-            return end  # it stops for good or not at all: all of it is reserved
-        return next((one for one in plan.decision_epochs if one > epoch), end)
-
     def next(self) -> TrialPlan | None:
-        """The next trial to run, or None when every budget is handed out or the time is up."""
+        """The next trial to run, or None when every budget is used up or the time is up."""
         if self._defaults_left and not self.is_closed:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
@@ -156,16 +131,16 @@ class Search:
                 seed=derive_seed(self._config.seed, "default"),
                 phase="default",
             )
-        name = next(filter(self._draws, self.ledger.in_turn()), None)
+        name = next(filter(self._draws, self.ledger.neediest_first()), None)
         if name is None:
             return None
-        index = self.ledger.dealt_to(name)
+        index = self.ledger.assigned(name)
         params, phase = self._propose(name, index)
-        self.ledger.deal(name)
+        self.ledger.assign(name)
         return self._plan(name, index, params, phase)
 
     def _propose(self, arm: str, index: int) -> tuple[Params, Phase]:
-        """The warm starts first, then what the sampler proposes."""
+        """A warm start if one is left, otherwise a proposal of the sampler."""
         given = self._warm_starts.get(arm, ())
         if index < len(given):
             return given[index], "user"
@@ -174,35 +149,77 @@ class Search:
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)
-        trial_config = build_trial_config(self._config, params, seed)
         search = self._config.search
         return TrialPlan(
             arm=arm,
             params=params,
             seed=seed,
             phase=phase,
-            decision_epochs=self._cohorts.decision_epochs(trial_config),
+            decision_epochs=self._cohorts.decision_epochs(
+                build_trial_config(self._config, params, seed)
+            ),
             audited=is_audited(index, search.budget.trials, search.audit),
         )
+
+    # ------------------------------------------------------------ budget and time
+
+    def _reserve_to_next_stop(self, number: int) -> None:
+        self.ledger.reserve(number, self._next_stop(number))
+
+    def _next_stop(self, number: int) -> int:
+        """The epoch at which a running trial may pause next."""
+        end = self._config.training.epochs
+        if not self._pruner.pauses:
+            return end  # it either stops or trains to the end, so all of it is reserved
+        epoch = self.ledger.epoch_of(number)
+        return next((one for one in self._plans[number].decision_epochs if one > epoch), end)
+
+    def _draws(self, arm: str) -> bool:
+        """Whether the arm will begin another trial, as far as is known now."""
+        budget = self.ledger.budget
+        if budget.epochs is None and budget.seconds is None:
+            return self.ledger.draws(arm, 0)  # pending epochs do not matter
+        pending = self._cohorts.pending_epochs(self._config.training.epochs, arm)
+        return self.ledger.draws(arm, pending)
+
+    def _affords(self, number: int) -> bool:
+        """Whether the arm can pay for a trial until the trial's next decision."""
+        return self.ledger.affords(number, self._next_stop(number))
+
+    def _is_time_up(self) -> bool:
+        return self._deadline is not None and self._deadline.is_over()
+
+    def _close_near_deadline(self) -> None:
+        """Close the search once the unfinished trials will take all the time that is left."""
+        if self._deadline is None or self.is_closed:
+            return
+        if self._deadline.is_near(self._cohorts.pending_epochs(self._config.training.epochs)):
+            begun, most = sum(map(self.ledger.assigned, self._arms)), self.ledger.budget.trials
+            whole = "" if most is None else f" of {most * len(self._arms)}"
+            self._notes.append(f"the search was ended by its timeout after {begun}{whole} trials")
+            self.close()
+
+    # ------------------------------------------------------------ what happened
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""
         if plan.phase != "default":
             self._plans[number] = plan
-            self.ledger.begin(number, plan.arm, self._next_stop(plan, 0))
+            self.ledger.begin(number, plan.arm)
+            self._reserve_to_next_stop(number)
             self._samplers[plan.arm].started(number, plan.params, plan.phase)
             key = cohort_key(plan.arm, plan.params)
             self._cohorts.start(key, number, audited=plan.audited)
 
     def restore(self, record: TrialRecord) -> TrialPlan:
-        """Take up a stored trial, in the order of the numbers; its plan, should it still run."""
+        """Restore a stored trial and return its plan. Call it in the order of the numbers."""
         if record.phase == "default":
             self._defaults_left.remove(record.arm)
             return TrialPlan(
                 arm=record.arm, params=record.params, seed=record.seed or 0, phase="default"
             )
-        index = self.ledger.dealt_to(record.arm)
-        self.ledger.deal(record.arm)
+        index = self.ledger.assigned(record.arm)
+        self.ledger.assign(record.arm)
         plan = self._plan(record.arm, index, record.params, record.phase)
         plan = replace(plan, audited=record.audited)
         self.started(record.number, plan)
@@ -210,11 +227,11 @@ class Search:
             self._report(plan, record.number, result)
         if record.is_paused:
             self.ledger.release(record.number)
-            self._cohorts.take_up(cohort_key(plan.arm, plan.params), record.number)
+            self._cohorts.restore_paused(cohort_key(plan.arm, plan.params), record.number)
         return plan
 
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:
-        """Whether the trial goes on after this epoch."""
+        """Whether the trial continues after this epoch."""
         self._report(plan, number, result)
         if self._deadline is not None:
             self._deadline.note(result)
@@ -222,24 +239,21 @@ class Search:
             return "continue"
         if self._is_time_up():
             return "time_up"
-        if plan.phase != "default" and self.ledger.is_spent(plan.arm):
+        if plan.phase != "default" and self.ledger.is_used_up(plan.arm):
             return "budget_used"
         if result.epoch not in plan.decision_epochs:
             return "continue"
-        return self._decide(number, plan)
-
-    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
-        """Learn the seconds, which the storage keeps of ended and paused trials only."""
-        if plan.phase != "default":
-            self.ledger.charge(number, result)
-
-    def _decide(self, number: int, plan: TrialPlan) -> Decision:
         decision = self._cohorts.decide(cohort_key(plan.arm, plan.params), number)
         if decision == "pause":
             self.ledger.release(number)
         elif decision != "stop":
-            self._goes_on(number)
+            self._reserve_to_next_stop(number)
         return decision
+
+    def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
+        """Charge the seconds of an epoch again; only ended and paused trials have them stored."""
+        if plan.phase != "default":
+            self.ledger.charge(number, result)
 
     def _report(self, plan: TrialPlan, number: int, result: EpochResult) -> None:
         if plan.phase != "default":
@@ -254,42 +268,37 @@ class Search:
         key = cohort_key(plan.arm, plan.params)
         self._cohorts.finish(key, record, plan.decision_epochs)
         if plan.audited:
-            self._note(self._audit.finish(key, record, plan.decision_epochs))
+            note = self._audit.finish(key, record, plan.decision_epochs)
+            self._notes += [] if note is None else [note]
         standing = self._standing(record)
         if standing is not None:
             self._final[record.arm][record.number] = standing
         self.ledger.end(record)
         del self._plans[record.number]
 
-    def _note(self, text: str | None) -> None:
-        if text is not None:
-            self._notes.append(text)
-
     def take_notes(self) -> tuple[str, ...]:
-        """What should be told and stored since the last call."""
+        """Notes since the last call, to be shown and stored."""
         notes, self._notes = tuple(self._notes), []
         return notes
 
     def _standing(self, record: TrialRecord) -> Standings | None:
-        """Complete before pruned before diverged; None says nothing to the sampler.
+        """The rank of an ended trial for the sampler; None leaves the trial out.
 
-        A diverged trial is the worst there is in every objective, so that the sampler learns to
-        stay away. Under halving a pruned trial keeps the standing it had in its rung.
+        A diverged trial is the worst in every objective, so that the sampler learns to avoid it. A
+        trial that was paused when it was pruned keeps its rank in its rung.
         """
         if record.outcome == "diverged":
             return (Standing(tier=2),) * (1 + len(self._further))
         if record.score is None:
             return None
-        value = -self._sign * record.score
+        loss = -self._sign * record.score
         if record.outcome == "complete":
             further = [
                 -one.sign * record.further_scores.get(one.name, math.nan) for one in self._further
             ]
-            known = all(map(math.isfinite, further))
-            return (
-                tuple(Standing(tier=0, loss=worth) for worth in (value, *further))
-                if known
-                else None
-            )
-        is_ranked = self._pruner.pauses or self._further
-        return None if is_ranked else (Standing(1, -float(record.epochs_run), value),)
+            if not all(map(math.isfinite, further)):
+                return None
+            return tuple(Standing(tier=0, loss=one) for one in (loss, *further))
+        if self._pruner.pauses or self._further:
+            return None
+        return (Standing(tier=1, progress=-float(record.epochs_run), loss=loss),)

@@ -1,7 +1,7 @@
 """Cohorts: the trials that may fairly be compared before they end.
 
-A cohort is an arm and a schedule: a cosine run looks worse than a constant one until its learning
-rate has come down, so the two are never compared halfway.
+A cohort is an arm and a schedule. A cosine run looks worse than a constant one until its learning
+rate has come down, so trials with different schedules are never compared halfway.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def cohort_key(arm: str, params: Params) -> CohortKey:
 
 
 class Cohorts(Protocol):
-    """Decides, cohort by cohort, which trials of a study go on."""
+    """Decides, cohort by cohort, which trials of a study continue."""
 
     def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
         """The epochs after which a trial may be stopped or paused.
@@ -31,33 +31,33 @@ class Cohorts(Protocol):
         ...
 
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
-        """A new trial joins its cohort; an audited one is never ended by it."""
+        """A new trial joins its cohort. An audited trial is exempt from pruning."""
         ...
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
-        """Note an epoch; `rungs` are the epochs at which this trial is decided on."""
+        """Note an epoch; `rungs` are the trial's decision epochs."""
         ...
 
     def decide(self, key: CohortKey, number: int) -> Decision:
-        """Whether the trial, last reported at one of its rungs, goes on."""
+        """Decide whether a trial continues that has just reported one of its rungs."""
         ...
 
-    def take_up(self, key: CohortKey, number: int) -> None:
+    def restore_paused(self, key: CohortKey, number: int) -> None:
         """A trial that an earlier session reported is paused."""
         ...
 
     def promote(self) -> Promotion | None:
-        """The paused trial that continues now, if any."""
+        """Continue the paused trial whose turn it is, if there is one."""
         ...
 
-    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
-        """About how many epochs are left of what was begun, if nothing new begins.
+    def pending_epochs(self, epochs: int, arm: str | None = None) -> float:
+        """Estimate how many epochs the unfinished trials still take.
 
         Args:
-            epochs: Of a whole run.
-            arm: Whose; None is all of them.
+            epochs: Planned epochs of a trial.
+            arm: The arm whose trials count; None counts all.
         """
         ...
 
@@ -66,5 +66,5 @@ class Cohorts(Protocol):
         ...
 
     def standings(self, arm: str) -> dict[int, Standing]:
-        """Where trials without a final score stand, as far as is known before they end."""
+        """The ranks of trials without a final score, as far as they are known before the end."""
         ...

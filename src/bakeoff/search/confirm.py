@@ -1,7 +1,7 @@
-"""Confirmation: shortlist by validation on fresh seeds, then the chosen configuration on K more.
+"""Confirmation: compare a shortlist on new seeds, then train the best configuration on K more.
 
-The verdict rests on these runs alone. All their seeds are new, the same in every arm, and disjoint
-from the search's; the test set is read once per confirmation run and never before.
+The verdict uses only these runs. All arms have the same seeds, and none of them was used in the
+search. Each confirmation run reads the test set once, and nothing reads it before.
 """
 
 import math
@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.pareto import front_of
-from bakeoff.ranges import Params
 from bakeoff.records import (
     ArmRecord,
     ConfirmConfig,
     Decision,
     EpochResult,
     MetricInfo,
+    Purpose,
     StudyConfig,
     TrialPlan,
     TrialRecord,
@@ -24,7 +24,11 @@ from bakeoff.records import (
 from bakeoff.seeding import derive_seed
 
 Run = tuple[str, int, int]
-"""Arm, configuration, seed: what identifies a confirmation run."""
+"""Arm, configuration and seed, which identify a confirmation run."""
+
+
+def _run_of(one: TrialPlan | TrialRecord) -> Run:
+    return one.arm, one.configuration or 0, one.seed or 0
 
 
 def shortlist(
@@ -35,9 +39,9 @@ def shortlist(
 ) -> dict[str, tuple[TrialRecord, ...]]:
     """The best `size` complete search trials of each arm by validation score, best first.
 
-    The default configuration is no candidate: it was not found by the search. Of several
-    objectives the first orders the arm's Pareto front, and only the front is chosen from. Ties go
-    to the earlier trial.
+    The library defaults are not candidates, because the search did not find them. With several
+    objectives only the arm's Pareto front is considered, ordered by the first objective. The
+    earlier trial wins a tie.
     """
     sign = objectives[0].sign
     return {
@@ -66,10 +70,10 @@ def _candidates(
 def choose(
     runs: Sequence[TrialRecord], candidates: Sequence[TrialRecord], metric: MetricInfo
 ) -> int:
-    """Number of the candidate with the best mean validation score on the shortlist seeds.
+    """The number of the candidate with the best mean validation score on the shortlist seeds.
 
-    A run that failed counts as the worst score there is. Ties go to the candidate with the better
-    search score, that is, the earlier one.
+    A failed run counts as the worst possible score. The first candidate, which has the better
+    search score, wins a tie.
     """
     scores: dict[int, list[float]] = defaultdict(list)
     for run in runs:
@@ -79,13 +83,13 @@ def choose(
     return max(
         (candidate.number for candidate in candidates),
         key=lambda number: (
-            sum(scores[number]) / len(scores[number]) if scores[number] else float("-inf")
+            sum(scores[number]) / len(scores[number]) if scores[number] else -math.inf
         ),
     )
 
 
 class Confirmation:
-    """The confirmation of a finished search, as runs to be trained."""
+    """The runs that confirm the results of a finished search."""
 
     def __init__(
         self,
@@ -100,33 +104,32 @@ class Confirmation:
         objectives = (metric, *further_objectives(config))
         self._candidates = shortlist(trials, arms, objectives, config.confirm.shortlist)
         self._in_order = config.search.lag is not None
-        """Whether all shortlists end before the first confirmation, so that runs are dealt in one
-        order whoever is faster."""
-        self._dealt: set[Run] = set()
+        """Whether all shortlists end before the first confirmation, so that the order of the runs
+        does not depend on their speed."""
+        self._begun: set[Run] = set()
         self._ended: dict[Run, TrialRecord] = {}
 
     def next(self) -> TrialPlan | None:
-        """The next run, or None when none can start now (perhaps because others must end)."""
+        """The next run, or None if no run can start now, perhaps because others must end first."""
         for plan in self._plans():
-            run = (plan.arm, plan.configuration or 0, plan.seed)
-            if run not in self._dealt:
-                self._dealt.add(run)
+            if _run_of(plan) not in self._begun:
+                self._begun.add(_run_of(plan))
                 return plan
         return None
 
     @property
     def num_left(self) -> int:
-        """Runs not yet handed out, those that still wait for a shortlist included."""
+        """Runs that have not begun, including those that wait for a shortlist."""
         arms = [arm for arm, candidates in self._candidates.items() if candidates]
         shortlisted = sum(len(self._shortlist_plans(arm)) for arm in arms)
-        return shortlisted + len(arms) * self._settings.seeds - len(self._dealt)
+        return shortlisted + len(arms) * self._settings.seeds - len(self._begun)
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become run `number`."""
 
     def restore(self, record: TrialRecord) -> TrialPlan:
-        """Take up a stored run; its plan, should it still run."""
-        self._dealt.add(self._key(record))
+        """Restore a stored run and return its plan."""
+        self._begun.add(_run_of(record))
         return TrialPlan(
             arm=record.arm,
             params=record.params,
@@ -140,7 +143,7 @@ class Confirmation:
         """Confirmation runs are never paused."""
 
     def take_notes(self) -> tuple[str, ...]:
-        """Nothing happens here that is not stored with the runs."""
+        """There are no notes: everything is stored with the runs."""
         return ()
 
     def decide(self, number: int, plan: TrialPlan, result: EpochResult) -> Decision:  # noqa: ARG002
@@ -148,64 +151,58 @@ class Confirmation:
         return "continue"
 
     def update_seconds(self, number: int, plan: TrialPlan, result: EpochResult) -> None:
-        """Nothing more is to be learnt from it."""
+        """Seconds do not matter to a confirmation."""
 
     def finish(self, plan: TrialPlan, record: TrialRecord) -> None:  # noqa: ARG002
         """Note how a run ended."""
-        self._ended[self._key(record)] = record
-
-    @staticmethod
-    def _key(record: TrialRecord) -> Run:
-        return record.arm, record.configuration or 0, record.seed or 0
+        self._ended[_run_of(record)] = record
 
     def _plans(self) -> list[TrialPlan]:
-        """All runs that may start now, arms in turn: shortlists first."""
+        """All runs that may start now, shortlists first, alternating between the arms."""
         arms = [arm for arm, candidates in self._candidates.items() if candidates]
         shortlists = {arm: self._shortlist_plans(arm) for arm in arms}
         confirmations = {arm: self._confirm_plans(arm, shortlists[arm]) for arm in arms}
         if self._in_order and not all(confirmations.values()):
             confirmations = {}
-        return [*_in_turn(shortlists), *_in_turn(confirmations)]
+        return [*_alternating(shortlists), *_alternating(confirmations)]
 
     def _shortlist_plans(self, arm: str) -> list[TrialPlan]:
-        """None where there is nothing to choose from."""
+        """The shortlist runs of an arm; empty if there are fewer than two candidates."""
         candidates = self._candidates[arm]
         if len(candidates) < 2 or self._settings.seeds == 0:  # noqa: PLR2004
             return []
         seeds = [self.seed("shortlist", index) for index in range(self._settings.shortlist_seeds)]
         return [
-            self._plan(candidate, seed, purpose="shortlist")
-            for seed in seeds
-            for candidate in candidates
+            self._plan(candidate, seed, "shortlist") for seed in seeds for candidate in candidates
         ]
 
     def _confirm_plans(self, arm: str, shortlisted: Sequence[TrialPlan]) -> list[TrialPlan]:
-        """Empty until the arm's shortlist has ended."""
-        keys = [(plan.arm, plan.configuration or 0, plan.seed) for plan in shortlisted]
-        if not all(key in self._ended for key in keys):
+        """The confirmation runs of an arm; empty until its shortlist has ended."""
+        runs = [self._ended.get(_run_of(plan)) for plan in shortlisted]
+        ended = [run for run in runs if run is not None]
+        if len(ended) < len(runs):
             return []
-        number = choose([self._ended[key] for key in keys], self._candidates[arm], self._metric)
+        number = choose(ended, self._candidates[arm], self._metric)
         chosen = next(one for one in self._candidates[arm] if one.number == number)
         seeds = [self.seed("confirm", index) for index in range(self._settings.seeds)]
-        return [self._plan(chosen, seed, purpose="confirm") for seed in seeds]
+        return [self._plan(chosen, seed, "confirm") for seed in seeds]
 
-    def _plan(self, source: TrialRecord, seed: int, *, purpose: str) -> TrialPlan:
-        params: Params = source.params
+    def _plan(self, source: TrialRecord, seed: int, purpose: Purpose) -> TrialPlan:
         return TrialPlan(
             arm=source.arm,
-            params=params,
+            params=source.params,
             seed=seed,
             phase="user",
-            purpose="shortlist" if purpose == "shortlist" else "confirm",
+            purpose=purpose,
             configuration=source.number,
         )
 
-    def seed(self, purpose: str, index: int) -> int:
-        """Training seed `index` of the shortlist or of the confirmation; equal for all arms."""
+    def seed(self, purpose: Purpose, index: int) -> int:
+        """Training seed `index` of the shortlist or of the confirmation; all arms have the same."""
         return derive_seed(self._config.seed, purpose, index)
 
 
-def _in_turn(plans: Mapping[str, Sequence[TrialPlan]]) -> list[TrialPlan]:
-    """One plan of each arm after the other, so that arms advance together."""
+def _alternating(plans: Mapping[str, Sequence[TrialPlan]]) -> list[TrialPlan]:
+    """The plans, alternating between the arms, so that arms advance together."""
     longest = max((len(one) for one in plans.values()), default=0)
     return [one[index] for index in range(longest) for one in plans.values() if index < len(one)]

@@ -1,4 +1,4 @@
-"""A time limit for a study: the search ends early enough that the confirmation is not cut short."""
+"""A time limit for a study: the search ends early enough to leave time for the confirmation."""
 
 import time
 from collections.abc import Callable
@@ -7,26 +7,27 @@ from dataclasses import dataclass, field
 from bakeoff.records import EpochResult
 
 SAFETY = 1.2
-"""What is estimated to take so long gets this much more time: runs differ, and workers idle."""
+"""Factor on every estimated duration, because runs differ and workers wait."""
 
 
 @dataclass
 class Deadline:
-    """When the search has to be over."""
+    """When the search must end."""
 
     seconds: float
-    """For search and confirmation together, from now on."""
+    """Seconds for search and confirmation together, from now on."""
     num_workers: int
     confirmation_epochs: int
-    """Of all confirmation runs together."""
+    """Epochs of all confirmation runs together."""
     run_epochs: int
-    """Of one run; a confirmation takes at least as long as one of each kind, one after another."""
+    """Epochs of one run. A confirmation takes at least as long as a shortlist run and a
+    confirmation run, one after the other."""
     clock: Callable[[], float] = time.monotonic
     _end: float = field(init=False)
     _epochs: int = 0
     _spent: float = 0.0
     _settled: float = 0.0
-    """When so many epochs had been told that all workers had started."""
+    """Time at which enough epochs had been reported that every worker had started."""
 
     def __post_init__(self) -> None:
         self._end = self.clock() + self.seconds
@@ -38,12 +39,12 @@ class Deadline:
             self._settled = self.clock()
         self._spent += result.train_seconds + result.evaluate_seconds
 
-    def is_near(self, owed_epochs: float) -> bool:
-        """Whether nothing new should begin: what was begun still takes so many epochs."""
-        return self._search_seconds_left() <= SAFETY * self._seconds_for(owed_epochs)
+    def is_near(self, pending_epochs: float) -> bool:
+        """Whether no new trial should begin, because the unfinished ones take the time left."""
+        return self._search_seconds_left() <= SAFETY * self._seconds_for(pending_epochs)
 
-    def has_come(self) -> bool:
-        """Whether the search must stop here, so that the confirmation has its time."""
+    def is_over(self) -> bool:
+        """Whether the search must stop now, so that the confirmation has its time."""
         return self._search_seconds_left() <= 0
 
     def _search_seconds_left(self) -> float:
@@ -62,7 +63,7 @@ class Deadline:
 
     @property
     def _seconds_per_epoch(self) -> float:
-        """Of one worker, with what passes between epochs once there are enough to tell."""
+        """Of one worker, including the time between epochs once that can be estimated."""
         trained = self._spent / self._epochs if self._epochs else 0.0
         since = self._epochs - self._num_to_settle
         if since < self._num_to_settle:

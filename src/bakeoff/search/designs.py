@@ -1,4 +1,4 @@
-"""Designs: configurations that are fixed before the first trial, as a function of the index."""
+"""Designs: configurations that are fixed before the first trial and depend only on its index."""
 
 import random
 from collections.abc import Callable
@@ -22,8 +22,8 @@ Design = Callable[[int], Params]
 class SobolPoints:
     """The points of a scrambled Sobol sequence, from Optuna's sampler.
 
-    A point has a coordinate for every parameter of the arm; those of other optimizers and
-    schedules than the chosen ones are dropped. So the points of each schedule are evenly spread.
+    A point has a coordinate for every parameter of the arm. Coordinates of optimizers and schedules
+    that were not chosen are dropped, so the points of each schedule are evenly spread.
     """
 
     def __init__(self, arm: ArmRecord, seed: int, _: SearchConfig) -> None:
@@ -58,8 +58,8 @@ class GridPoints:
         self._first = draws.randrange(size)
         steps = (draws.randrange(1, size + 1) for _ in count())
         self._step = next(step for step in steps if gcd(step, size) == 1)
-        """Without a common divisor, so that every point comes once before one comes again."""
+        """It has no common divisor with the size, so every point comes once before one repeats."""
 
     def __call__(self, index: int) -> Params:
-        """The point of the arm's trial `index`; there are as many trials as points, or fewer."""
+        """The point of the arm's trial `index`; there are at most as many trials as points."""
         return self._grid[(self._first + index * self._step) % self._grid.size]

@@ -1,4 +1,4 @@
-"""Parts of Optuna that it calls experimental: used on purpose, and tested here."""
+"""The parts of Optuna that it calls experimental are used on purpose and tested here."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 
 @contextmanager
 def experimental_accepted() -> Iterator[None]:
-    """Build one of them without a warning to the user, who did not choose it."""
+    """Hide Optuna's warning from users, who did not choose the experimental part."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -1,4 +1,4 @@
-"""What a search will probably cost: the search itself, run on made-up scores."""
+"""Forecasts what a search costs by running it with simulated scores."""
 
 import random
 from dataclasses import dataclass, replace
@@ -12,27 +12,27 @@ from bakeoff.space import build_arms
 
 MOST_TRIALS = 100
 MOST_RUNS = 30
-"""Simulated per arm, the latter by its epochs; a longer search costs proportionally more."""
+"""Simulated per arm, the second in epochs of whole runs. A longer search is scaled up from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Of a whole search, the default configurations aside."""
+    """The cost of a whole search, without the runs of the library defaults."""
 
     trials: int
     epochs: int
     most_paused: int
-    """Trials that wait with their checkpoints at one time."""
+    """The largest number of trials that wait with their checkpoints at the same time."""
 
 
 def forecast(config: StudyConfig, seconds_per_epoch: float = 1.0) -> Forecast:
-    """Trials, epochs and paused trials of the search if nothing diverges, with random draws.
+    """The cost of the search if its draws are random and no run diverges.
 
-    A trial has the same made-up score at every epoch, so that trials keep their order.
+    A trial has the same random score at every epoch, so the ranking of trials does not change.
 
     Args:
         config: The study.
-        seconds_per_epoch: Of one worker; matters where the budget is in seconds.
+        seconds_per_epoch: Seconds of one worker; used if the budget is in seconds.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     budget, share = _simulated(config, seconds_per_epoch)
@@ -54,7 +54,7 @@ def forecast(config: StudyConfig, seconds_per_epoch: float = 1.0) -> Forecast:
 
 
 def _simulated(config: StudyConfig, seconds_per_epoch: float) -> tuple[Budget, float]:
-    """A budget that is quickly simulated, and how many times it is contained in the study's."""
+    """A budget that is quickly simulated, and the factor from it to the study's budget."""
     whole, run_epochs = config.search.budget, config.training.epochs
     most_epochs = most_epochs_of(whole, seconds_per_epoch)
     sizes = [
@@ -69,7 +69,7 @@ def _simulated(config: StudyConfig, seconds_per_epoch: float) -> tuple[Budget, f
 
 
 def most_epochs_of(budget: Budget, seconds_per_epoch: float) -> int | None:
-    """Epochs that an arm may spend, by its budget in epochs or seconds; None where neither is."""
+    """The epochs that an arm's budget in epochs or seconds allows; None if it has neither."""
     limits = [
         budget.epochs,
         None if budget.seconds is None else round(budget.seconds / seconds_per_epoch),
@@ -78,12 +78,12 @@ def most_epochs_of(budget: Budget, seconds_per_epoch: float) -> int | None:
 
 
 class _Rehearsal:
-    """One worker that trains nothing; a trial has the same score at every epoch."""
+    """One worker that does not train; a trial has the same score at every epoch."""
 
     def __init__(self, config: StudyConfig) -> None:
         self._config = config
         self._search = Search(config, build_arms(config), "maximize")
-        self._random = random.Random(config.seed)  # noqa: S311 - made-up scores, no secret
+        self._random = random.Random(config.seed)  # noqa: S311 - simulated scores, not a secret
         self._plans: dict[int, TrialPlan] = {}
         self._scores: dict[int, float] = {}
         self._paused: set[int] = set()
@@ -91,7 +91,7 @@ class _Rehearsal:
         self.most_paused = 0
 
     def run(self) -> None:
-        """The whole search."""
+        """Run the whole search."""
         while (number := self._next()) is not None:
             self._train(number)
             self.most_paused = max(self.most_paused, len(self._paused))
@@ -111,7 +111,7 @@ class _Rehearsal:
         return number
 
     def _train(self, number: int) -> None:
-        """Until it pauses, is stopped, or ends."""
+        """Train until the trial pauses, is stopped, or ends."""
         plan = self._plans[number]
         for epoch in range(self.epochs[number] + 1, self._config.training.epochs + 1):
             self.epochs[number] = epoch

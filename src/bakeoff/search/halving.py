@@ -1,23 +1,25 @@
 """Asynchronous successive halving with promotion, among the trials of one cohort.
 
 A trial trains to its first rung and pauses there with its checkpoint. The best quarter of a rung is
-promoted: it continues to the next one. A trial that is not among them now may be later, when others
-have turned out worse, so it is paused, not ended. What is still paused when nothing else is left to
-do has been pruned.
+promoted: those trials continue to the next rung. A trial that is not among them now may be later,
+when newer trials turn out worse, so it is paused and not ended. Trials that are still paused when
+the search ends count as pruned.
 
-    while the arm still draws        the best floor(n / 4) of a rung's n trials are promoted
-    once it draws no more            the best ceil(n / 4) of every rung whose trials have all
-                                     arrived: what synchronous halving would promote
+    while the arm begins new trials   the best floor(n / 4) of a rung's n trials are promoted
+    afterwards                        the best ceil(n / 4) of every rung whose trials have all
+                                      arrived, as synchronous halving would promote
 
 Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2: the
-top 1/eta are promoted as trials arrive. The end, the first evaluation and warm-up are our own.
+top 1/eta are promoted as trials arrive. The rules for the end, the first evaluation and warm-up are
+our own.
 """
 
 import math
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bakeoff.components.pruners import FIRST_DECISION
 from bakeoff.records import (
@@ -33,17 +35,17 @@ from bakeoff.search.cohorts import CohortKey
 REDUCTION = 4
 """One in so many trials of a rung is promoted (eta)."""
 SPACING = 3
-"""Rungs are this factor apart, so that most epochs go to new configurations, few to the last rung:
-with 4 and 3, a rung costs at most two thirds of the one below it."""
+"""Epochs of a rung over those of the rung below. With 4 and 3, a rung costs at most two thirds of
+the rung below it, so most epochs go to new configurations."""
 NUM_RUNGS = 3
 
 
 def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
     """The epochs at which a trial pauses: 1/27, 1/9 and 1/3 of the way from warm-up to the end.
 
-    Rounded down, but never before warm-up has ended nor before the second epoch; the last epoch is
-    left out, because nothing is left to save, and where two fall together one is left. Rungs count
-    from the last: trials are compared at equal parts of their own schedules, not at equal epochs.
+    They are rounded down, but come after warm-up and not before the second epoch. The last epoch is
+    not a rung, and rungs that coincide count once. Rungs count from the last: trials are compared
+    at equal parts of their own schedules, not at equal epochs.
     """
     epochs = config.training.epochs
     warmup = float(config.scheduler_params.get("warmup_fraction", 0.0)) * epochs
@@ -55,44 +57,44 @@ def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
 
 @dataclass
 class Rung:
-    """What the trials that reached an epoch were worth there."""
+    """The trials that reached a rung."""
 
     values: dict[int, float] = field(default_factory=dict)
-    """By trial number, higher is better; minus infinity for one that diverged on the way."""
+    """Value by trial number. Higher is better; a trial that diverged has minus infinity."""
     promoted: set[int] = field(default_factory=set)
+    last_epoch: int = 0
+    """Latest epoch at which a trial was measured here (warm-up delays rungs); 0 before any."""
     _order: list[tuple[float, int]] = field(default_factory=list)
-    """Its trials as (minus value, number), sorted."""
+    """The trials as (minus value, number), sorted."""
 
     def add(self, number: int, value: float) -> None:
-        """A trial is measured, once."""
+        """Store a trial's value, once."""
         if number not in self.values:
             self.values[number] = value
             insort(self._order, (-value, number))
 
     def best(self, count: int | None = None) -> list[int]:
-        """Numbers of its best `count` trials, best first; ties go to the earlier trial."""
+        """The numbers of the best `count` trials, best first; the earlier trial wins a tie."""
         return [number for _, number in self._order[:count]]
 
 
 class Halving:
-    """The rungs of one cohort, and where each of its trials stands.
+    """The rungs of one cohort and the state of each of its trials.
 
-    A trial is running, paused at a rung, or ended. Rungs are known by their level: `NUM_RUNGS` is
-    the last before the end, 0 is below all. The numbers of a cohort's trials are unique.
+    A trial is running, paused at a rung, or ended. A rung's level counts up to `NUM_RUNGS` for the
+    last rung before the end; level 0 is below all rungs. Trial numbers are unique in a cohort.
     """
 
     def __init__(self) -> None:
-        self._rungs: dict[int, Rung] = {}
+        self._rungs: defaultdict[int, Rung] = defaultdict(Rung)
         self._running: dict[int, int] = {}
-        """Last epoch of each trial that is training."""
+        """Last epoch of each running trial."""
         self._paused: dict[int, int] = {}
-        """Last epoch of each trial that is paused."""
+        """Last epoch of each paused trial."""
         self._levels: dict[int, int] = {}
         """Highest level at which each trial was measured."""
         self._promotable: dict[bool, int | None] = {}
         """Answers of `promotable` since the last change."""
-        self._stops: dict[int, int] = {}
-        """Latest epoch at which a trial was measured at each level; warm-up delays them."""
 
     @property
     def paused(self) -> tuple[int, ...]:
@@ -106,8 +108,7 @@ class Halving:
 
     def start(self, number: int) -> None:
         """A new trial begins to train."""
-        self._running[number] = 0
-        self._levels[number] = 0
+        self._running[number] = self._levels[number] = 0
         self._promotable.clear()
 
     def report(self, number: int, epoch: int, rungs: Sequence[int], value: float) -> None:
@@ -115,29 +116,28 @@ class Halving:
 
         Args:
             number: The trial.
-            epoch: Completed epochs. Epochs that are told again after a resumption change nothing.
+            epoch: Completed epochs. An epoch that is reported again after a resumption is ignored.
             rungs: The trial's own rungs.
             value: Higher is better; NaN counts as the worst.
         """
         if number not in self._running or epoch <= self._running[number]:
             return
         level = self._levels[number]
-        if level:  # it trains on, so it was promoted
+        if level:  # it trains beyond this rung, so it was promoted
             self._rungs[level].promoted.add(number)
         self._running[number] = epoch
         if epoch in rungs:
             level = level_of(epoch, rungs)
-            self._stops[level] = max(epoch, self._stops.get(level, 0))
-            self._measure(number, level, value)
+            self._measure(number, level, -math.inf if math.isnan(value) else value)
+            self._rungs[level].last_epoch = max(epoch, self._rungs[level].last_epoch)
 
     def _measure(self, number: int, level: int, value: float) -> None:
-        worth = -math.inf if math.isnan(value) else value
-        self._rungs.setdefault(level, Rung()).add(number, worth)
+        self._rungs[level].add(number, value)
         self._levels[number] = level
         self._promotable.clear()
 
     def is_held(self, number: int) -> bool:
-        """Whether a trial at a rung must pause: it is not promoted."""
+        """Whether a trial at a rung must pause because it is not promoted."""
         level = self._levels[number]
         return level > 0 and number not in self._rungs[level].promoted
 
@@ -168,9 +168,9 @@ class Halving:
     def promotable(self, *, draws: bool) -> int | None:
         """The trial that should continue now, or None.
 
-        While the arm draws new trials, the highest rung comes first. Then the lowest: a rung is
-        complete when nothing below it trains, and its best `ceil(n / 4)` go on; while one is not
-        complete, what would have been promoted before may still go on.
+        While the arm begins new trials, the highest rung comes first. Afterwards the lowest does:
+        a rung is complete when no trial below it is running, and then its best `ceil(n / 4)`
+        continue. Before a rung is complete, the early rule still applies to it.
 
         Args:
             draws: Whether new trials may still join the cohort.
@@ -197,40 +197,37 @@ class Halving:
             if number in self._paused and self._levels[number] == level:
                 yield number
 
-    def owed_epochs(self, epochs: int, spared: Container[int]) -> int:
-        """About how many epochs are left if no trial joins any more.
+    def pending_epochs(self, epochs: int, exempt: Collection[int]) -> int:
+        """Estimate how many epochs the cohort still takes if no trial joins.
 
         Args:
-            epochs: Of a whole run.
-            spared: Trials that continue even where nothing promotes them.
+            epochs: Planned epochs of a trial.
+            exempt: Paused trials that continue without a promotion.
         """
+        pending = sum(epochs - self._paused[number] for number in exempt)
         if not self._running and self.promotable(draws=False) is None:
-            return sum(epochs - self._paused[number] for number in self._paused if number in spared)
-        stops = [self._stops.get(level) for level in range(NUM_RUNGS + 1)]
+            return pending
         running = Counter(self._levels[number] for number in self._running)
-        going_on = [number for number in self._paused if number in spared]
-        passing = [
-            sum(self._levels[number] < level for number in going_on)
-            for level in range(NUM_RUNGS + 1)
-        ]
-        return sum(epochs - self._paused[number] for number in going_on) + ladder_epochs(
-            [0, *stops[1:], epochs],
-            arriving=[running[level] for level in range(NUM_RUNGS + 1)],
-            arrived=[
-                len(self._rung(level).values) + passing[level] for level in range(NUM_RUNGS + 1)
-            ],
-            promoted=[len(self._rung(level).promoted) for level in range(NUM_RUNGS + 1)],
-        )
-
-    def _rung(self, level: int) -> Rung:
-        return self._rungs.get(level, Rung())
+        loads = []
+        for level in range(1, NUM_RUNGS + 1):
+            rung = self._rungs.get(level, Rung())
+            passing = sum(self._levels[number] < level for number in exempt)
+            loads.append(
+                RungLoad(
+                    epoch=rung.last_epoch,
+                    measured=len(rung.values) + passing,
+                    promoted=len(rung.promoted),
+                    running=running[level],
+                )
+            )
+        return pending + ladder_epochs(running[0], loads, epochs)
 
     def standings(self) -> dict[int, tuple[int, float]]:
-        """How far each measured trial came, and where it stands among those that came as far.
+        """The rank of each measured trial, so that trials of different cohorts can be ordered.
 
         Returns:
-            By trial number: its highest level, and the share of that rung's trials that are better,
-            0.0 for the best, so that trials of different cohorts can be put in one order.
+            By trial number: its highest level, and the share of that rung's trials that are better
+            (0.0 for the best).
         """
         standings: dict[int, tuple[int, float]] = {}
         for level in sorted(self._rungs):
@@ -244,58 +241,60 @@ def level_of(epoch: int, rungs: Sequence[int]) -> int:
     return NUM_RUNGS - len(rungs) + 1 + rungs.index(epoch)
 
 
-def ladder_epochs(
-    stops: Sequence[int | None],
-    arriving: Sequence[int],
-    arrived: Sequence[int],
-    promoted: Sequence[int],
-) -> int:
-    """Epochs that halving still takes when no trial joins any more.
+class RungLoad(NamedTuple):
+    """What is known of a rung when the remaining epochs are estimated."""
+
+    epoch: int
+    """The epoch of the rung; 0 if no trial has been measured there."""
+    measured: int = 0
+    promoted: int = 0
+    running: int = 0
+    """Trials that were promoted here and are still below the next rung."""
+
+
+def ladder_epochs(num_below: int, rungs: Sequence[RungLoad], epochs: int) -> int:
+    """The epochs that halving still takes when no trial joins any more.
 
     Args:
-        stops: The epoch of each level: 0, the rungs, the end; None where there is no such rung.
-        arriving: Trials that train, by the level they were last measured at; 0 is below all rungs.
-        arrived: Trials measured at each level.
-        promoted: How many of those were promoted.
+        num_below: Running trials that have not reached a rung.
+        rungs: From the lowest to the highest.
+        epochs: Planned epochs of a trial.
     """
-    owed, climbing, last = 0, arriving[0], 0
-    for level, stop in enumerate(stops[1:], start=1):
-        if stop is None:
-            continue
-        owed += climbing * (stop - last)
-        last = stop
-        if level <= NUM_RUNGS:
-            due = math.ceil((arrived[level] + climbing) / REDUCTION) - promoted[level]
-            climbing = arriving[level] + max(0, due)
-    return owed
+    pending, climbing, last = 0, num_below, 0
+    for rung in rungs:
+        if rung.epoch:
+            pending += climbing * (rung.epoch - last)
+            last = rung.epoch
+            due = math.ceil((rung.measured + climbing) / REDUCTION) - rung.promoted
+            climbing = rung.running + max(0, due)
+    return pending + climbing * (epochs - last)
 
 
 class HalvedCohorts:
-    """Successive halving in every cohort of a study; see `bakeoff.search.cohorts.Cohorts`."""
+    """Successive halving in every cohort of a study; see `bakeoff.search.cohorts.Cohorts`.
+
+    Args:
+        objective: The metric that is compared.
+        sign: +1 where higher is better, -1 where lower is.
+        draws: Whether an arm will still begin new trials.
+        is_off: Whether pruning is switched off for a cohort.
+        affords: Whether a trial's arm can pay for it until its next rung.
+    """
 
     def __init__(
         self,
         objective: str,
         sign: int,
         draws: Callable[[str], bool],
-        is_off: Callable[[CohortKey], bool] = lambda _: False,
-        affords: Callable[[int], bool] = lambda _: True,
+        is_off: Callable[[CohortKey], bool],
+        affords: Callable[[int], bool],
     ) -> None:
-        """Start without trials.
-
-        Args:
-            objective: The metric that is compared.
-            sign: +1 where higher is better, -1 where lower is.
-            draws: Whether an arm will still draw new trials.
-            is_off: Whether a cohort's trials are no longer pruned.
-            affords: Whether a trial's arm can pay for it until its next rung.
-        """
-        self._is_off = is_off
-        self._affords = affords
-        self._audited: dict[CohortKey, set[int]] = defaultdict(set)
         self._objective = objective
         self._sign = sign
         self._draws = draws
+        self._is_off = is_off
+        self._affords = affords
+        self._audited: dict[CohortKey, set[int]] = defaultdict(set)
         self._cohorts: dict[CohortKey, Halving] = defaultdict(Halving)
 
     def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
@@ -303,7 +302,7 @@ class HalvedCohorts:
         return rung_epochs(config)
 
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
-        """A new trial joins its cohort."""
+        """See `Cohorts`."""
         self._cohorts[key].start(number)
         if audited:
             self._audited[key].add(number)
@@ -311,15 +310,15 @@ class HalvedCohorts:
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
-        """Note an epoch."""
+        """See `Cohorts`."""
         value = self._sign * result.metrics.get(self._objective, math.nan)
         self._cohorts[key].report(number, result.epoch, rungs, value)
 
     def decide(self, key: CohortKey, number: int) -> Decision:
-        """Pause the trial at its rung, unless it is the one that would be promoted next.
+        """Pause the trial at its rung, unless it would be the next one to be promoted.
 
-        An audited trial pauses too while its arm draws, so that it costs the search nothing until
-        then.
+        An audited trial also pauses while its arm begins new trials, so that it costs the search
+        nothing until then.
         """
         cohort = self._cohorts[key]
         if not cohort.is_held(number):
@@ -328,75 +327,72 @@ class HalvedCohorts:
         if self._promotable() == (key, number):
             cohort.promote(number)
             return "continue"
-        if self._spares(key, number):
+        is_exempt = not self._draws(key[0]) and number in self._exempt(key)
+        if is_exempt and self._affords(number):
             cohort.promote(number)
             return "exempt"
         return "pause"
 
-    def _spares(self, key: CohortKey, number: int) -> bool:
-        """Whether a trial that nothing else would promote goes on all the same."""
-        is_exempt = number in self._audited[key] or self._is_off(key)
-        return is_exempt and not self._draws(key[0]) and self._affords(number)
+    def _exempt(self, key: CohortKey) -> set[int]:
+        """Paused trials that continue without a promotion once the arm begins no more trials."""
+        paused = self._cohorts[key].paused
+        return set(paused) if self._is_off(key) else self._audited[key].intersection(paused)
 
-    def take_up(self, key: CohortKey, number: int) -> None:
-        """A stored trial is paused."""
+    def restore_paused(self, key: CohortKey, number: int) -> None:
+        """See `Cohorts`."""
         self._cohorts[key].pause(number)
 
     def promote(self) -> Promotion | None:
-        """The paused trial that continues now, if any; spared ones come last."""
-        found, is_exempt = self._promotable(), False
-        if found is None:
-            found, is_exempt = self._spared(), True
+        """See `Cohorts`; trials that are exempt from pruning come last."""
+        promotable = self._promotable()
+        found = promotable or self._first_exempt()
         if found is None:
             return None
         key, number = found
         self._cohorts[key].promote(number)
-        return Promotion(number, is_exempt)
+        return Promotion(number, is_exempt=promotable is None)
 
-    def _spared(self) -> tuple[CohortKey, int] | None:
-        for key in self._in_turn():
-            if self._draws(key[0]):
-                continue
-            paused = self._cohorts[key].paused
-            spared = paused if self._is_off(key) else self._audited[key].intersection(paused)
-            number = next(filter(self._affords, sorted(spared)), None)
+    def _first_exempt(self) -> tuple[CohortKey, int] | None:
+        for key in self._fewest_promotions_first():
+            exempt = () if self._draws(key[0]) else sorted(self._exempt(key))
+            number = next(filter(self._affords, exempt), None)
             if number is not None:
                 return key, number
         return None
 
-    def _in_turn(self) -> list[CohortKey]:
-        """Cohorts of the arm with the fewest promotions first, so that arms advance together."""
-        promotions = Counter[str]()
-        for (arm, _), cohort in self._cohorts.items():
-            promotions[arm] += cohort.num_promoted
-        return sorted(self._cohorts, key=lambda key: (promotions[key[0]], key))
-
     def _promotable(self) -> tuple[CohortKey, int] | None:
-        for key in self._in_turn():
+        for key in self._fewest_promotions_first():
             number = self._cohorts[key].promotable(draws=self._draws(key[0]))
             if number is not None and self._affords(number):
                 return key, number
         return None
 
-    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
+    def _fewest_promotions_first(self) -> list[CohortKey]:
+        """The cohorts by the promotions of their arm, fewest first, so that arms keep pace."""
+        promotions = Counter[str]()
+        for (arm, _), cohort in self._cohorts.items():
+            promotions[arm] += cohort.num_promoted
+        return sorted(self._cohorts, key=lambda key: (promotions[key[0]], key))
+
+    def pending_epochs(self, epochs: int, arm: str | None = None) -> float:
         """See `Cohorts`."""
         return sum(
-            cohort.owed_epochs(epochs, cohort.paused if self._is_off(key) else self._audited[key])
+            cohort.pending_epochs(epochs, self._exempt(key))
             for key, cohort in self._cohorts.items()
             if arm in (None, key[0])
         )
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
-        """Note how a trial ended."""
+        """See `Cohorts`."""
         if record.outcome == "diverged":
             self._cohorts[key].fail(record.number, record.epochs_run, rungs)
         else:
             self._cohorts[key].end(record.number)
 
     def standings(self, arm: str) -> dict[int, Standing]:
-        """Where each trial of the arm stands; rungs first, then the place in the rung."""
+        """See `Cohorts`; the higher rung comes first, then the better place in the rung."""
         return {
-            number: Standing(1, -float(level), share)
+            number: Standing(tier=1, progress=-float(level), loss=share)
             for key, cohort in self._cohorts.items()
             if key[0] == arm
             for number, (level, share) in cohort.standings().items()

@@ -1,11 +1,12 @@
-"""The ledger: what each arm may spend, what it was dealt, what it has been charged.
+"""The ledger: the budget of each arm, the trials it was assigned, and what it has been charged.
 
-Epochs are charged as they are told, and those that a trial may still train before it is asked again
-are reserved beforehand. So a budget in epochs is never exceeded, however many workers train. An
-arm draws while a whole run still fits beside what it owes, so what it leaves is less than one.
+Epochs are charged when they are reported. The epochs that a trial may train before its next
+decision are reserved beforehand, so a budget in epochs is never exceeded, however many workers
+train. An arm begins a trial as long as a whole run fits into its budget besides its pending epochs.
+So less than one run of its budget is left at the end.
 
 Seconds are known only afterwards. They are reserved as epochs at the arm's pace so far, and a trial
-of an arm that has spent its seconds stops after its epoch.
+of an arm that has used up its seconds stops after the current epoch.
 """
 
 import math
@@ -17,25 +18,27 @@ from bakeoff.records import Budget, EpochResult, TrialRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Charges:
-    """What an arm has been charged so far: every trial, whatever became of it."""
+    """What an arm has been charged so far, for every trial, whatever its outcome."""
 
     trials: int = 0
-    """Those that have ended."""
+    """Trials that have ended."""
     epochs: int = 0
-    """Of all its trials, those under way included, as are the seconds."""
+    """Epochs of all its trials, unfinished ones included."""
     seconds: float = 0.0
+    """Seconds of all its trials, unfinished ones included."""
 
 
 @dataclass
 class _Account:
-    """A trial under way, or paused."""
+    """A trial that is running or paused."""
 
     arm: str
-    reserved_to: int
-    """It trains to this epoch without being asked again."""
+    reserved_to: int = 0
+    """The epoch up to which it trains before its next decision."""
     epoch: int = 0
+    """The last epoch that was charged."""
     seconds: dict[int, float] = field(default_factory=dict)
-    """By epoch."""
+    """Seconds by epoch."""
 
     @property
     def reserved(self) -> int:
@@ -44,9 +47,9 @@ class _Account:
 
 @dataclass
 class _Page:
-    """Sums of an arm."""
+    """The sums of an arm."""
 
-    dealt: int = 0
+    assigned: int = 0
     ended: int = 0
     epochs: int = 0
     seconds: float = 0.0
@@ -59,22 +62,21 @@ class _Page:
 
 
 class Ledger:
-    """The budget of every arm, and what has been charged against it."""
+    """The budget of every arm, and what has been charged against it.
+
+    Args:
+        arms: Names of the arms; the first one wins a tie.
+        budget: The budget of every arm.
+        run_epochs: Planned epochs of a run.
+    """
 
     def __init__(self, arms: Sequence[str], budget: Budget, run_epochs: int) -> None:
-        """A ledger in which nothing has been charged.
-
-        Args:
-            arms: Their names, in the order in which ties are broken.
-            budget: Of every arm.
-            run_epochs: Of a whole run.
-        """
         self.budget = budget
         self._run_epochs = run_epochs
         self._pages = {arm: _Page() for arm in arms}
         self._accounts: dict[int, _Account] = {}
         self.is_closed = False
-        """Whether nothing more is drawn, although budget is left."""
+        """Whether no more trials begin, although budget is left."""
 
     @property
     def charges(self) -> dict[str, Charges]:
@@ -84,48 +86,43 @@ class Ledger:
             for arm, page in self._pages.items()
         }
 
-    @property
-    def dealt(self) -> dict[str, int]:
-        """Trials handed out to each arm, running ones included."""
-        return {arm: page.dealt for arm, page in self._pages.items()}
+    # ------------------------------------------------------------ which arm is next
 
-    # ------------------------------------------------------------ whose turn it is
+    def neediest_first(self) -> list[str]:
+        """The arms, the one that has used the smallest share of its budget first."""
+        return sorted(self._pages, key=lambda arm: (self._used_share(arm), self.assigned(arm)))
 
-    def in_turn(self) -> list[str]:
-        """Arms by largest deficit, in the unit that each has least of; first in order on ties."""
-        return sorted(self._pages, key=lambda arm: (self._spent_share(arm), self.dealt_to(arm)))
+    def assigned(self, arm: str) -> int:
+        """Trials that the arm was assigned, running ones included."""
+        return self._pages[arm].assigned
 
-    def dealt_to(self, arm: str) -> int:
-        """Trials handed out to the arm."""
-        return self._pages[arm].dealt
-
-    def _spent_share(self, arm: str) -> float:
-        """The part of its budget that is spent or reserved, in the unit that will run out first."""
+    def _used_share(self, arm: str) -> float:
+        """The used or reserved share of the budget, in the unit that runs out first."""
         page, budget, shares = self._pages[arm], self.budget, [0.0]
         if budget.trials is not None:
-            shares.append(page.dealt / budget.trials)
+            shares.append(page.assigned / budget.trials)
         if budget.epochs is not None:
             shares.append((page.epochs + page.reserved) / budget.epochs)
         if budget.seconds is not None:
             shares.append((page.seconds + page.reserved * page.pace) / budget.seconds)
         return max(shares)
 
-    def draws(self, arm: str, owed: float) -> bool:
-        """Whether the arm may begin another trial, and train it to its end.
+    def draws(self, arm: str, pending_epochs: float) -> bool:
+        """Whether the arm may begin another trial and train it to its end.
 
         Args:
-            arm: Its name.
-            owed: Epochs that its trials under way will probably still take.
+            arm: The arm's name.
+            pending_epochs: Epochs that its unfinished trials will probably still take.
         """
         page = self._pages[arm]
         if self.is_closed:
             return False
-        if self.budget.trials is not None and page.dealt >= self.budget.trials:
+        if self.budget.trials is not None and page.assigned >= self.budget.trials:
             return False
-        return self._fits(page, max(owed, page.reserved) + self._run_epochs)
+        return self._fits(page, max(pending_epochs, page.reserved) + self._run_epochs)
 
     def affords(self, number: int, until: int) -> bool:
-        """Whether trial `number` may train on to epoch `until`."""
+        """Whether the arm can pay for trial `number` up to epoch `until`."""
         account = self._accounts[number]
         page = self._pages[account.arm]
         return self._fits(page, page.reserved + until - account.epoch)
@@ -136,19 +133,19 @@ class Ledger:
             return False
         return budget.seconds is None or page.seconds + epochs * page.pace <= budget.seconds
 
-    def is_spent(self, arm: str) -> bool:
-        """Whether the arm's trials must stop here: it has spent its seconds."""
+    def is_used_up(self, arm: str) -> bool:
+        """Whether the arm has used up its seconds, so that its trials must stop now."""
         return self.budget.seconds is not None and self._pages[arm].seconds >= self.budget.seconds
 
     def num_left(self, arm: str) -> int:
-        """Trials the arm will still be dealt; an estimate where the budget is not in trials."""
+        """Trials that the arm will still be assigned; an estimate if the budget has other units."""
         page, budget, counts = self._pages[arm], self.budget, []
         if self.is_closed:
             return 0
         if budget.trials is not None:
-            counts.append(float(budget.trials - page.dealt))
+            counts.append(float(budget.trials - page.assigned))
         used = page.epochs + page.reserved
-        per_trial = used / page.dealt if page.dealt else float(self._run_epochs)
+        per_trial = used / page.assigned if page.assigned else float(self._run_epochs)
         if budget.epochs is not None:
             counts.append((budget.epochs - used) / per_trial)
         if budget.seconds is not None and page.pace:
@@ -157,17 +154,16 @@ class Ledger:
 
     # ------------------------------------------------------------ booking
 
-    def deal(self, arm: str) -> None:
-        """A trial is handed out to the arm."""
-        self._pages[arm].dealt += 1
+    def assign(self, arm: str) -> None:
+        """The arm is assigned a trial."""
+        self._pages[arm].assigned += 1
 
-    def begin(self, number: int, arm: str, until: int) -> None:
-        """Trial `number` of the arm trains to epoch `until` before it is asked again."""
-        self._accounts[number] = _Account(arm, until)
-        self._pages[arm].reserved += until
+    def begin(self, number: int, arm: str) -> None:
+        """Trial `number` of the arm begins; nothing is reserved for it yet."""
+        self._accounts[number] = _Account(arm)
 
     def charge(self, number: int, result: EpochResult) -> None:
-        """Charge an epoch; one that is told again after a resumption only corrects its seconds."""
+        """Charge an epoch; one that is reported again only has its seconds corrected."""
         account = self._accounts[number]
         page, seconds = self._pages[account.arm], result.train_seconds + result.evaluate_seconds
         page.seconds += seconds - account.seconds.get(result.epoch, 0.0)
@@ -179,22 +175,22 @@ class Ledger:
             page.reserved += account.reserved - before
 
     def epoch_of(self, number: int) -> int:
-        """The last epoch that trial `number`, which has not ended, was charged."""
+        """The last charged epoch of an unfinished trial."""
         return self._accounts[number].epoch
 
     def reserve(self, number: int, until: int) -> None:
-        """Trial `number` may train on to epoch `until`, or (its present epoch) waits."""
+        """Trial `number` may train to epoch `until`; its present epoch reserves nothing."""
         account = self._accounts[number]
         before = account.reserved
         account.reserved_to = until
         self._pages[account.arm].reserved += account.reserved - before
 
     def release(self, number: int) -> None:
-        """Trial `number` trains no further for now."""
+        """Trial `number` pauses or ends, so it needs no reserved epochs."""
         self.reserve(number, self._accounts[number].epoch)
 
     def end(self, record: TrialRecord) -> None:
-        """Book a trial that has ended, with what its record says."""
+        """Book a trial that has ended as its record says."""
         self.release(record.number)
         account = self._accounts.pop(record.number)
         page = self._pages[account.arm]

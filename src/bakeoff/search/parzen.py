@@ -1,20 +1,20 @@
-"""A tree-structured Parzen estimator over one arm: where the best trials are dense, the rest not.
+"""A tree-structured Parzen estimator (TPE) over one arm.
 
-The trials are split into the best and the rest. Each part becomes a density over the arm's space:
-a kernel for every trial, and one that is flat over the whole space. Candidates are drawn from the
-density of the best; the one at which it exceeds the density of the rest the most is proposed.
+The trials are split into the best and the rest. Each part becomes a density over the arm's space,
+with a kernel for every trial and one kernel that is flat over the whole space. Candidates are drawn
+from the density of the best trials. The candidate with the highest ratio of this density to the
+density of the rest is proposed.
 
-Optuna has this sampler too; ours differs in two things:
+Optuna also has this sampler. Ours differs in two points:
 
-- A kernel is as wide as the numbers of trials and of parameters ask for (Scott's rule). Optuna
-  takes the distance to the neighbours along each parameter alone, which says little where there
-  are several, and shrinks as trials come in.
-- The parameters of a schedule are modelled jointly with those that all trials have. Where a trial
-  lacks a parameter, its kernel is flat along it.
+- The width of a kernel follows from the numbers of trials and of parameters (Scott's rule). Optuna
+  uses the distance to the neighbours along each parameter alone, which is misleading with several
+  parameters, and shrinks with every trial.
+- The parameters of a schedule are modelled jointly with the parameters that all trials have. If a
+  trial lacks a parameter, its kernel is flat along that parameter.
 
-Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), section 4. The
-choices one has are compared in Watanabe, "Tree-Structured Parzen Estimator" (2023),
-https://arxiv.org/abs/2304.11127
+Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), section 4. Watanabe,
+"Tree-Structured Parzen Estimator" (2023), https://arxiv.org/abs/2304.11127 compares the variants.
 """
 
 import math
@@ -33,14 +33,14 @@ Rng = np.random.Generator
 
 BEST_SHARE = 0.1
 MOST_BEST = 25
-"""The best tenth of the trials is imitated, but never more of them; both are Optuna's."""
+"""The best tenth of the trials, but at most so many, form the good part. Both are Optuna's."""
 NUM_CANDIDATES = 24
 BANDWIDTH = 0.2
-"""Deviation of a kernel among very few trials, in parts of its range."""
+"""Standard deviation of a kernel among very few trials, as a share of the range."""
 NUM_FRESH = 25
-"""The latest trials count in full, those before them the less the older they are."""
+"""The latest trials have full weight; earlier trials have less weight the older they are."""
 UNKNOWN = math.nan
-"""Stands for a parameter that a trial does not have."""
+"""The coordinate of a parameter that a trial does not have."""
 
 
 class ParzenSampler:
@@ -53,12 +53,12 @@ class ParzenSampler:
         }
 
     def propose(self, trials: Sequence[Params], order: Sequence[int], rng: Rng) -> Params:
-        """The most promising of some candidates.
+        """The most promising of `NUM_CANDIDATES` candidates.
 
         Args:
-            trials: Parameters of the trials known so far, the oldest first.
-            order: Their indices, the best first.
-            rng: Draws the candidates.
+            trials: The parameters of the known trials, the oldest first.
+            order: The indices of the trials, the best first.
+            rng: The generator that draws the candidates.
         """
         num_best = min(math.ceil(BEST_SHARE * len(order)), MOST_BEST)
         points = self._encode(trials)
@@ -71,7 +71,7 @@ class ParzenSampler:
         return candidates[int(np.argmax(best.log_density(found) - rest.log_density(found)))]
 
     def _encode(self, trials: Sequence[Params]) -> Array:
-        """Coordinates of every trial, [number of trials, number of axes]."""
+        """The coordinates of every trial, [number of trials, number of axes]."""
         rows = [
             [
                 axis.encode(trial[name]) if name in trial else UNKNOWN
@@ -110,14 +110,14 @@ def only_value(setting: Range | ParamValue) -> ParamValue:
 
 
 class Line:
-    """Numbers as coordinates in [0, 1], in the logarithm where the range is searched so.
+    """Maps numbers to coordinates in [0, 1], logarithmic if the range is.
 
-    A whole number stands for an interval as wide as its step, so that the outermost are as likely
-    as the others.
+    A whole number covers an interval as wide as its step, so that the first and the last number are
+    as likely as the others.
     """
 
     num_values = 0
-    """Not a choice."""
+    """It is not a choice."""
 
     def __init__(self, setting: FloatRange | IntRange) -> None:
         margin = setting.step / 2 if isinstance(setting, IntRange) else 0.0
@@ -129,7 +129,7 @@ class Line:
         return math.log(value) if self._setting.log else float(value)
 
     def encode(self, value: ParamValue) -> float:
-        """The coordinate of a value; of one outside the range (a default), the nearer end."""
+        """The coordinate of a value; a value outside the range maps to the nearer end."""
         setting = self._setting
         inside = min(max(float(value), setting.low), setting.high)
         return (self._scaled(inside) - self._low) / self._length
@@ -145,18 +145,18 @@ class Line:
 
 
 class Names:
-    """Choices as 0, 1, ..."""
+    """Maps choices to 0, 1, ..."""
 
     def __init__(self, setting: Choice) -> None:
         self._choices = setting.choices
         self.num_values = len(setting.choices)
 
     def encode(self, value: ParamValue) -> float:
-        """The place of a choice."""
+        """The index of a choice."""
         return float(self._choices.index(value))
 
     def decode(self, coordinate: float) -> ParamValue:
-        """The choice at a place."""
+        """The choice with an index."""
         return self._choices[int(coordinate)]
 
 
@@ -172,12 +172,12 @@ def make_axis(setting: FloatRange | IntRange | Choice) -> Axis:
 
 
 class Mixture:
-    """The density of kernels around points, and of one that is flat over the whole space.
+    """The density of a kernel around each point and one flat kernel over the whole space.
 
     Args:
-        points: [n, number of axes], the oldest first; NaN where a trial lacks the parameter, so
-            that its kernel is flat there.
-        axes: What the coordinates are.
+        points: [n, number of axes], the oldest first. A coordinate is NaN if the trial lacks the
+            parameter; its kernel is flat along that axis.
+        axes: The axes of the coordinates.
     """
 
     def __init__(self, points: Array, axes: Sequence[Axis]) -> None:
@@ -188,10 +188,10 @@ class Mixture:
         self._weights = weights / weights.sum()
         self._width = BANDWIDTH * max(num_points, 1) ** (-1 / (num_axes + 4))
         self._leak = 1 / (num_points + 1)
-        """What another choice than a trial's own weighs in its kernel, against 1 and this."""
+        """The weight of every choice in a kernel; the trial's own choice has 1 more."""
 
     def draw(self, rng: Rng) -> list[float]:
-        """One point; every axis has a coordinate."""
+        """Draw a point with a coordinate on every axis."""
         centre = self._centres[rng.choice(len(self._weights), p=self._weights)]
         return [
             self._draw_choice(at, axis.num_values, rng)
@@ -214,7 +214,7 @@ class Mixture:
         return float(min(max(at, 0.0), 1.0))
 
     def log_density(self, points: Array) -> Array:
-        """The logarithm of the density at points [m, number of axes], NaN where they lack one."""
+        """The log density at points [m, number of axes]; a missing coordinate is NaN."""
         kernels = np.log(self._weights) + np.zeros((len(points), 1))
         for index, axis in enumerate(self._axes):
             at, centres = points[:, index, None], self._centres[:, index]
@@ -241,7 +241,7 @@ class Mixture:
 
 
 def age_weights(num_points: int) -> Array:
-    """Of the points, the oldest first: 1 for the latest, rising to it for those before them.
+    """The weights of the points, the oldest first: they rise to 1, which the latest points have.
 
     Source: optuna.samplers.TPESampler's default weights
     """

@@ -1,4 +1,4 @@
-"""Cohort pruning: Optuna's pruners, each seeing only trials that may fairly be compared.
+"""Pruning with Optuna's pruners, each of which sees only trials that may fairly be compared.
 
 Every cohort is an in-memory Optuna study of its own.
 """
@@ -43,7 +43,7 @@ def build_pruner(spec: PrunerSpec, settings: PrunerSettings) -> BasePruner:
 
 
 class VisibleTrials(InMemoryStorage):
-    """An in-memory storage that shows some of its trials."""
+    """An in-memory storage that can hide trials."""
 
     visible: Container[int] | None = None
     """Numbers of the trials that are shown; None shows all."""
@@ -54,27 +54,25 @@ class VisibleTrials(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The visible ones of those asked for."""
+        """The visible trials in these states."""
         trials = super().get_all_trials(study_id, deepcopy, states)
         shown = self.visible
         return trials if shown is None else [one for one in trials if one.number in shown]
 
 
 class Cohort:
-    """The trials of one arm and one schedule, and the pruner that compares them."""
+    """The trials of one arm and one schedule, and the pruner that compares them.
+
+    Args:
+        pruner: The name of a pruner of Optuna.
+        direction: The direction of the objective.
+        settings: What the pruner is built from.
+        name: With the order of the trials, decides their brackets under hyperband.
+    """
 
     def __init__(
         self, pruner: str, direction: Direction, settings: PrunerSettings, name: str = "cohort"
     ) -> None:
-        """Start without trials.
-
-        Args:
-            pruner: Name of one of Optuna's.
-            direction: Of the objective.
-            settings: Of the pruner.
-            name: Decides, with the order of the trials, their brackets under hyperband.
-
-        """
         self._storage = VisibleTrials()
         self._study = optuna.create_study(
             study_name=name,
@@ -86,10 +84,11 @@ class Cohort:
         self._looks_back = settings.looks_back
         self._ended: set[int] = set()
         self._known: dict[int, frozenset[int]] = {}
-        """Those that had ended when each trial began, and itself, by their numbers in the study."""
+        """For each trial, the numbers (in this Optuna study) of the trials that had ended when it
+        began, and its own."""
         self._trials: dict[int, optuna.Trial] = {}
-        self._noted: dict[int, int] = {}
-        """Last epoch of each trial that was reported."""
+        self._reported: dict[int, int] = {}
+        """Last reported epoch of each trial."""
         self._judged: dict[int, tuple[int, bool]] = {}
         """The epoch at which each trial was last judged, and the answer."""
 
@@ -97,21 +96,21 @@ class Cohort:
         """A new trial joins."""
         self._trials[number] = trial = self._study.ask()
         self._known[number] = frozenset({*self._ended, trial.number})
-        self._noted[number] = 0
+        self._reported[number] = 0
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Note a trial's objective after `epoch`; an epoch that is told again changes nothing."""
-        if epoch > self._noted[number]:
-            self._noted[number] = epoch
+        """Note a trial's objective after `epoch`; an epoch that is reported again is ignored."""
+        if epoch > self._reported[number]:
+            self._reported[number] = epoch
             self._trials[number].report(value, epoch)
 
     def should_prune(self, number: int) -> bool:
-        """Whether the trial, as last reported, falls behind its cohort; never before it reports.
+        """Whether the trial is behind its cohort at its last reported epoch.
 
-        Optuna is asked once at an epoch, because hyperband takes a second question for one at the
-        next rung.
+        Optuna is asked only once per epoch, because hyperband takes a second question for one at
+        the next rung.
         """
-        epoch = self._noted[number]
+        epoch = self._reported[number]
         if epoch == 0:
             return False
         if self._judged.get(number, (0, False))[0] < epoch:
@@ -120,12 +119,12 @@ class Cohort:
             self._storage.visible = None
         return self._judged[number][1]
 
-    def owed_epochs(self, epochs: int) -> int:
+    def pending_epochs(self, epochs: int) -> int:
         """Epochs that its running trials have left."""
-        return sum(epochs - self._noted[number] for number in self._trials)
+        return sum(epochs - self._reported[number] for number in self._trials)
 
     def finish(self, number: int, value: float | None, *, pruned: bool) -> None:
-        """The trial has ended: with a final value, pruned, or (None) without a result."""
+        """The trial has ended: pruned, with a final value, or without a result (None)."""
         trial = self._trials.pop(number)
         self._judged.pop(number, None)
         self._known.pop(number, None)
@@ -139,7 +138,15 @@ class Cohort:
 
 
 class PrunedCohorts:
-    """One of Optuna's pruners in every cohort of a study: a trial is stopped for good."""
+    """A pruner of Optuna in every cohort of a study. A stopped trial never continues.
+
+    Args:
+        pruner: The name of a pruner of Optuna.
+        objective: The metric that is compared.
+        direction: The direction of the objective.
+        settings: What the pruner is built from.
+        is_off: Whether pruning is switched off for a cohort.
+    """
 
     def __init__(
         self,
@@ -149,27 +156,18 @@ class PrunedCohorts:
         settings: PrunerSettings,
         is_off: Callable[[CohortKey], bool] = lambda _: False,
     ) -> None:
-        """Start without trials.
-
-        Args:
-            pruner: Name of one of Optuna's.
-            objective: The metric that is compared.
-            direction: Of the objective.
-            settings: Of the pruner.
-            is_off: Whether a cohort's trials are no longer pruned.
-        """
         self._pruner = PRUNERS[pruner]
-        self._is_off = is_off
-        self._audited: set[int] = set()
-        self._off: set[int] = set()
-        """Trials whose cohort had switched pruning off when they began."""
+        self._objective = objective
         self._direction: Direction = direction
         self._settings = settings
-        self._objective = objective
+        self._is_off = is_off
+        self._audited: set[int] = set()
+        self._began_off: set[int] = set()
+        """Trials whose cohort had switched pruning off when they began."""
         self._cohorts: dict[CohortKey, Cohort] = {}
 
     def decision_epochs(self, config: TrialConfig) -> tuple[int, ...]:
-        """See `Cohorts`; every epoch after warm-up, but for the first and the last."""
+        """See `Cohorts`; every epoch after warm-up, except the first and the last."""
         if self._pruner.build is None:
             return ()
         epochs = config.training.epochs
@@ -186,12 +184,12 @@ class PrunedCohorts:
             )
         self._cohorts[key].start(number)
         if self._is_off(key):
-            self._off.add(number)
+            self._began_off.add(number)
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
-        """See `Cohorts`; a value that is not a number is no report."""
+        """See `Cohorts`; NaN is not reported."""
         value = result.metrics.get(self._objective, math.nan)
         if math.isnan(value):
             return
@@ -203,33 +201,31 @@ class PrunedCohorts:
         """See `Cohorts`."""
         if not self._cohorts[key].should_prune(number):
             return "continue"
-        is_off = number in self._off if self._settings.looks_back else self._is_off(key)
+        is_off = number in self._began_off if self._settings.looks_back else self._is_off(key)
         return "exempt" if number in self._audited or is_off else "stop"
 
-    def take_up(self, key: CohortKey, number: int) -> None:
-        """See `Cohorts`; a study whose trials pause has another pruner."""
-        raise ValueError(f"trial {number} of {key} is paused, but this pruner pauses none")
+    def restore_paused(self, key: CohortKey, number: int) -> None:
+        """See `Cohorts`; only another pruner can have paused a trial."""
+        raise ValueError(
+            f"trial {number} of {key} is paused, but this pruner does not pause trials"
+        )
 
     def promote(self) -> None:
-        """See `Cohorts`; nothing is ever paused."""
+        """See `Cohorts`; no trial is ever paused."""
 
-    def owed_epochs(self, epochs: int, arm: str | None = None) -> float:
-        """See `Cohorts`; as if none were pruned."""
+    def pending_epochs(self, epochs: int, arm: str | None = None) -> float:
+        """See `Cohorts`; assumes that no trial is pruned."""
         return sum(
-            cohort.owed_epochs(epochs)
+            cohort.pending_epochs(epochs)
             for key, cohort in self._cohorts.items()
             if arm in (None, key[0])
         )
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:  # noqa: ARG002
-        """See `Cohorts`; a diverged trial sets no pace for others."""
-        is_measure = record.outcome == "complete"
-        self._cohorts[key].finish(
-            record.number,
-            record.score if is_measure else None,
-            pruned=record.outcome == "pruned",
-        )
+        """See `Cohorts`; other trials are not compared with a diverged one."""
+        value = record.score if record.outcome == "complete" else None
+        self._cohorts[key].finish(record.number, value, pruned=record.outcome == "pruned")
 
     def standings(self, arm: str) -> dict[int, Standing]:  # noqa: ARG002
-        """See `Cohorts`; the order is known only when trials have ended."""
+        """See `Cohorts`; ranks are known only when trials have ended."""
         return {}

@@ -1,8 +1,8 @@
-"""The audit of pruning: a share of the trials is never pruned, and shows what pruning is worth.
+"""The audit of pruning: some trials are exempt from pruning, to measure what pruning is worth.
 
-Nobody chose these trials, so the correlation between what they were worth at their first rung and
-in the end is that of all trials of their cohort. Where it is poor, early values say little, and
-pruning is switched off.
+The audited trials are not selected by their values, so they show how well the value at the first
+rung correlates with the final score in their cohort. If the correlation is poor, early values say
+little, and pruning is switched off.
 """
 
 import math
@@ -14,19 +14,21 @@ from bakeoff.records import TrialRecord
 from bakeoff.search.cohorts import CohortKey
 
 FEWEST = 8
-"""Audited trials of a cohort that have to be complete before its pruning is judged."""
+"""Complete audited trials that a cohort needs before its pruning is judged."""
 POOR = 0.2
-"""Rank correlation below which pruning is switched off. By chance 0.4, 3 and 7 % of cohorts with a
-true one of 0.9, 0.8 and 0.7 fall below it at eight trials, and two in three of those with none."""
+"""Rank correlation below which pruning is switched off. At eight trials, 0.4, 3 and 7 % of cohorts
+with a true correlation of 0.9, 0.8 and 0.7 fall below it by chance, and two thirds of cohorts
+without any correlation do."""
 
 
 def is_audited(index: int, num_trials: int | None, share: float) -> bool:
-    """Whether trial `index` of an arm is audited: evenly spread, and at least one of an arm.
+    """Whether trial `index` of an arm is audited. Audited trials are evenly spread.
 
     Args:
-        index: From 0.
-        num_trials: Of the arm; None where its budget is in another unit.
-        share: Of its trials, from 0 (none) to 1 (all).
+        index: Counts from 0.
+        num_trials: Trials of the arm, at least one of which is audited; None if the budget is in
+            another unit.
+        share: Share of the trials that are audited, from 0 to 1.
     """
     if share <= 0:
         return False
@@ -36,7 +38,7 @@ def is_audited(index: int, num_trials: int | None, share: float) -> bool:
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Spearman's correlation; ties share their mean rank, and 0 where all values are equal."""
+    """Spearman's correlation. Ties share their mean rank; if all values are equal, it is 0."""
     try:
         return statistics.correlation(_ranks(first), _ranks(second))
     except statistics.StatisticsError:
@@ -51,7 +53,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 class PruningAudit:
-    """What the audited trials of each cohort showed."""
+    """The results of the audited trials of each cohort."""
 
     def __init__(self, objective: str) -> None:
         self._objective = objective
@@ -59,7 +61,7 @@ class PruningAudit:
         self._off: dict[CohortKey, str] = {}
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> str | None:
-        """Note an audited trial that has ended; the reason, should it switch pruning off."""
+        """Note an audited trial that has ended. If it switches pruning off, return the reason."""
         values = record.values(self._objective)
         if record.outcome != "complete" or record.score is None or not rungs:
             return None
@@ -74,5 +76,5 @@ class PruningAudit:
         return self._off[key]
 
     def is_off(self, key: CohortKey) -> bool:
-        """Whether the cohort's trials are no longer pruned; once off, it stays off."""
+        """Whether pruning is switched off for the cohort. It is never switched on again."""
         return key in self._off

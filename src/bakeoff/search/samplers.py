@@ -1,7 +1,7 @@
-"""Optuna's samplers by name, each proposal made anew with a seed of its own.
+"""Proposals of Optuna's samplers and of our own, each from a new sampler with its own seed.
 
-A sampler that lives through a study has a state that a crash loses. One that is made for a
-proposal, with a seed from (study, arm, index), proposes the same again from the same history.
+A crash loses the state of a sampler that lives as long as the study. A sampler that is built for
+one proposal, with a seed from (study, arm, index), proposes the same again from the same history.
 """
 
 from collections.abc import Container, Sequence
@@ -24,15 +24,15 @@ from bakeoff.space import suggest, suggest_jointly
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class KnownTrial:
     """A trial as a sampler knows it."""
 
     trial: FrozenTrial
-    """Complete; the smaller its value of an objective, the better it is."""
+    """A complete trial; smaller values are better."""
     phase: Phase
 
     def with_state(self, state: dict[str, object]) -> FrozenTrial:
-        """With what its sampler noted when it proposed the trial."""
+        """The trial with the state that its sampler stored when it proposed the trial."""
         return create_trial(
             params=self.trial.params,
             distributions=self.trial.distributions,
@@ -44,8 +44,8 @@ class Told:
 class KnownTrials(InMemoryStorage):
     """An in-memory storage that holds trials without copying them.
 
-    A proposal reads hundreds of trials; to add them to a study, copied and checked each time,
-    would take most of its time.
+    A proposal reads hundreds of trials. If they were added to a study, which copies and checks
+    them, that would take most of the time.
     """
 
     def __init__(self, known: Sequence[FrozenTrial]) -> None:
@@ -58,45 +58,45 @@ class KnownTrials(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The known trials, then those asked for."""
+        """The known trials, followed by the trials of the study itself."""
         known = self._known if states is None or TrialState.COMPLETE in states else ()
         return [*known, *super().get_all_trials(study_id, deepcopy, states)]
 
 
-def propose_randomly(arm: ArmRecord, seed: int, told: Sequence[Told] = ()) -> Params:  # noqa: ARG001
+def propose_randomly(arm: ArmRecord, seed: int, known: Sequence[KnownTrial] = ()) -> Params:  # noqa: ARG001
     """An independent draw."""
     return suggest(_study(RandomSampler(seed=seed)).ask(), arm)
 
 
-def propose_tpe(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
-    """By our own estimator, or by Optuna's where there are several objectives."""
-    if all(len(one.trial.values) == 1 for one in told):
-        order = sorted(range(len(told)), key=lambda index: told[index].trial.values[0])
-        trials = [one.trial.params for one in told]
+def propose_tpe(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Params:
+    """Draw from our own Parzen estimator, or from Optuna's if there are several objectives."""
+    if all(len(one.trial.values) == 1 for one in known):
+        order = sorted(range(len(known)), key=lambda index: known[index].trial.values[0])
+        trials = [one.trial.params for one in known]
         return ParzenSampler(arm).propose(trials, order, np.random.default_rng(seed))
-    study = _study(_tpe(seed), told, KnownTrials([one.trial for one in told]))
+    study = _study(_tpe(seed), known, KnownTrials([one.trial for one in known]))
     return suggest(study.ask(), arm)
 
 
-def propose_gp(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
-    """By Optuna's Gaussian process."""
-    # The random first trials are dealt by `proposals`, so the sampler's own start-up is off here
-    # and below.
+def propose_gp(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Params:
+    """Draw from Optuna's Gaussian process."""
+    # `proposals` draws the random first trials, so the sampler's own start-up is off, here and
+    # below.
     sampler = GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
-    study = _study(sampler, told)
-    study.add_trials([one.trial for one in told])
+    study = _study(sampler, known)
+    study.add_trials([one.trial for one in known])
     return suggest_jointly(study.ask(), arm)
 
 
-def propose_cmaes(arm: ArmRecord, seed: int, told: Sequence[Told]) -> Params:
-    """Live through the trials that a model proposed once more, and propose the next.
+def propose_cmaes(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Params:
+    """Repeat CMA-ES on the trials that a model proposed, and propose the next.
 
-    Optuna keeps the state of CMA-ES with the trials it proposed. So each of those is asked for
-    anew, and what was told of it is stored with the state that it was asked with.
+    Optuna stores the state of CMA-ES in the trials that it proposed. So each of those trials is
+    asked for again, and its known values are stored with the state that belongs to it.
     """
     study = _study(_cmaes(seed, choices=RandomSampler(seed=seed)))
-    study.add_trials([one.trial for one in told if one.phase != "model"])
-    for one in told:
+    study.add_trials([one.trial for one in known if one.phase != "model"])
+    for one in known:
         if one.phase == "model":
             asked = study.ask()
             suggest_jointly(asked, arm)  # only then does the sampler note its state
@@ -114,17 +114,16 @@ def _cmaes(seed: int, *, choices: BaseSampler) -> BaseSampler:
 
 
 def _tpe(seed: int) -> BaseSampler:
-    # `group` models the parameters of one schedule jointly although other schedules do not have
-    # them.
+    # `group` models the parameters of a schedule jointly, although other schedules lack them.
     with experimental_accepted():
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
 
 
 def _study(
-    sampler: BaseSampler, told: Sequence[Told] = (), storage: InMemoryStorage | None = None
+    sampler: BaseSampler, known: Sequence[KnownTrial] = (), storage: InMemoryStorage | None = None
 ) -> optuna.Study:
-    """With as many objectives as the trials it will be told."""
-    num_objectives = len(told[0].trial.values) if told else 1
+    """An Optuna study with as many objectives as the known trials."""
+    num_objectives = len(known[0].trial.values) if known else 1
     return optuna.create_study(
         directions=["minimize"] * num_objectives, sampler=sampler, storage=storage
     )
@@ -134,7 +133,7 @@ def check_sampler(name: str) -> None:
     """Make sure that the sampler's optional package is installed, without importing it.
 
     Raises:
-        MissingDependencyError: It is not; the message names the extra that brings it.
+        MissingDependencyError: It is not installed; the message names the extra.
     """
     package = SAMPLERS[name].package
     if package is not None and find_spec(package) is None:

@@ -1,19 +1,19 @@
-"""A warm start: the best configurations of another study are the first trials of the arms they fit.
+"""Warm starts: the first trials of an arm use the best configurations of another study.
 
-They are trials like all others: charged to their arm, told to its sampler, trained with its seeds.
-Their phase is `user`, so nothing that is said of random trials is said of them.
+They are trials like all others: the arm pays for them, its sampler learns from them, and they train
+with its seeds. Their phase is `user`, so no statement about random trials includes them.
 """
 
 from collections.abc import Sequence
 
-from bakeoff.ranges import Choice, FloatRange, IntRange, Params
+from bakeoff.ranges import Params, allows
 from bakeoff.records import ArmRecord, StudyRecord, TrialRecord
 from bakeoff.studyfile.arm_parameters import is_active
 
 MOST_PER_ARM = 3
-"""Enough for good ones, few enough that the search looks for itself."""
+"""Warm starts per arm: enough for good configurations, few enough that the arm still searches."""
 LARGEST_SHARE = 4
-"""At most one in so many of an arm's trials."""
+"""At most one in so many trials of an arm is a warm start."""
 
 
 def choose_warm_starts(
@@ -21,24 +21,21 @@ def choose_warm_starts(
 ) -> dict[str, list[Params]]:
     """The best complete configurations of `source` that lie in each arm's space.
 
-    An arm that none fits has an empty list. Of equal scores the earlier trial comes first; the
-    same configuration comes once. All arms have equal budgets, warm starts included.
+    An arm that none of them fits has an empty list. The earlier trial wins a tie, and a
+    configuration is used once. Warm starts are part of the arm's budget.
 
     Args:
-        source: The study they come from.
-        arms: Of the new study.
-        trials_per_arm: That the new study's budget pays for at least; None if that is not known.
+        source: The study from which the configurations come.
+        arms: The arms of the new study.
+        trials_per_arm: Trials that the budget of each arm pays for at least; None if unknown.
     """
     known = LARGEST_SHARE * MOST_PER_ARM if trials_per_arm is None else trials_per_arm
     most = max(1, min(MOST_PER_ARM, known // LARGEST_SHARE))
-    ranked = sorted(
-        (
-            trial
-            for trial in source.trials
-            if trial.outcome == "complete" and trial.score is not None
-        ),
-        key=lambda trial: (-source.objective.sign * (trial.score or 0.0), trial.number),
-    )
+    complete = [
+        trial for trial in source.trials if trial.outcome == "complete" and trial.score is not None
+    ]
+    sign = source.objective.sign
+    ranked = sorted(complete, key=lambda trial: (-sign * (trial.score or 0.0), trial.number))
     return {arm.name: _fitting(ranked, arm)[:most] for arm in arms}
 
 
@@ -56,9 +53,5 @@ def fits(params: Params, arm: ArmRecord) -> bool:
         return False
     expected = {name for name in arm.space if is_active(name, params)}
     return params.keys() == expected and all(
-        value in setting
-        if isinstance(setting, (FloatRange, IntRange, Choice))
-        else value == setting
-        for name, value in params.items()
-        for setting in (arm.space[name],)
+        allows(arm.space[name], value) for name, value in params.items()
     )

@@ -195,15 +195,11 @@ class TrainingSection(_Section):
 
 
 def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:
-    """Write the settings of all pruners into the JSON schema of `PrunerTable`."""
+    """Add the settings of all pruners to the JSON schema of `PrunerTable`."""
     _add_defaults(schema, section)
     for spec in PRUNERS:
         for name, one in spec.parameters.items():
-            default = "no limit" if one.default is None else json.dumps(one.default)
-            schema["properties"][name] = {
-                "type": "integer" if one.is_whole else "number",
-                "description": f"{spec.name}: {one.description}. Default: {default}.",
-            } | ({} if one.default is None else {"default": one.default})
+            schema["properties"][name] = one.json_schema(spec.name)
     schema["additionalProperties"] = False
 
 

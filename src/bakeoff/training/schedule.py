@@ -1,4 +1,4 @@
-"""A schedule at work: it sets the learning rate, and advances when it is told to."""
+"""Sets the learning rate of an optimizer during a run."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ from bakeoff.records import Direction
 class Schedule:
     """Sets the learning rate of every group from the steps taken so far.
 
-    The optimizer's settings at construction are the base; what is set depends only on them, on
-    the number of steps, and for `plateau` on the objective after each epoch. It never overruns:
-    after the last planned step the schedule stays where it is.
+    The learning rate depends only on the optimizer's settings at construction, on the number of
+    steps, and for `plateau` on the objective after each epoch. After the last planned step it does
+    not change any more.
 
     Args:
-        optimizer: Freshly built, with its base learning rate and momentum.
+        optimizer: A new optimizer with its base learning rate and momentum.
         name: A registered scheduler.
         params: Its parameters; missing ones take their defaults.
-        total_steps: Optimizer steps planned for the whole run.
-        epochs: Epochs planned for the whole run.
-        direction: Of the objective given to `end_epoch`.
+        total_steps: Planned optimizer steps of the whole run.
+        epochs: Planned epochs of the whole run.
+        direction: The direction of the objective given to `end_epoch`.
 
     Raises:
         UsageError: The scheduler or a parameter is unknown, or warm-up takes the whole run.
@@ -48,7 +48,7 @@ class Schedule:
             raise UsageError(
                 f"{name}.warmup_fraction = {self._warmup:g} must be at least 0 and below 1"
             )
-        # Not its groups: loading a state dictionary replaces them.
+        # The groups are not kept, because loading a state dictionary replaces them.
         self._optimizer = optimizer
         self._base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._base_momenta = [_momentum(group) for group in optimizer.param_groups]
@@ -61,33 +61,33 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """Of the first group, for the next step."""
+        """The learning rate of the first group for the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     @property
     def progress(self) -> float:
-        """Share of the planned steps taken, in [0, 1]."""
+        """The share of the planned steps that were taken, in [0, 1]."""
         return self._step / self._total_steps
 
     def advance(self) -> None:
-        """Note that the optimizer made a step."""
+        """The optimizer has made a step."""
         if self._step < self._total_steps:
             self._step += 1
             self._apply()
 
     def end_epoch(self, objective: float) -> None:
-        """Show `plateau` the validation objective; warm-up epochs do not count."""
+        """Report the validation objective to `plateau`; warm-up epochs are ignored."""
         if self._scale is not None and self.progress >= self._warmup:
             self._scale.update(objective)
             self._apply()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that is not a function of the settings."""
+        """The state that does not follow from the settings."""
         scale = None if self._scale is None else self._scale.state_dict()
         return {"step": self._step, "scale": scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken."""
+        """Continue from a state that `state_dict` returned."""
         self._step = state["step"]
         if self._scale is not None:
             self._scale.load_state_dict(state["scale"])
@@ -107,7 +107,7 @@ class Schedule:
 
 
 class _PlateauScale:
-    """The factor of torch's ReduceLROnPlateau, found by letting it drive a learning rate of 1."""
+    """The factor of torch's ReduceLROnPlateau, which is applied to a learning rate of 1."""
 
     def __init__(self, params: Params, epochs: int, direction: Direction) -> None:
         self._optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -134,7 +134,7 @@ class _PlateauScale:
 
 
 def _momentum(group: dict[str, Any]) -> float | None:
-    """Momentum or beta1 of a parameter group; None where it has neither."""
+    """Momentum or beta1 of a parameter group; None if it has neither."""
     found = group["betas"][0] if "betas" in group else group.get("momentum")
     return float(found) if isinstance(found, (int, float)) else None
 

@@ -54,7 +54,7 @@ def test_task_may_use_what_makes_sense_for_it(task: Any, allowed: set[str]) -> N
 
 def test_reason_is_told() -> None:
     assert find_task_conflict("focal_gamma", "regression") == (
-        "does not go with regression: the focal loss is one of classes"
+        "cannot be used in regression: the focal loss is one of classes"
     )
 
 
@@ -64,17 +64,17 @@ def test_reason_is_told() -> None:
         (
             {"class_weights": "balanced", "sampling": "weighted"},
             {},
-            'training.sampling = "weighted": class_weights make up for the same imbalance already',
+            'training.sampling = "weighted": class_weights already correct the same imbalance',
         ),
         (
             {"ema_decay": 0.9},
             {"optimizers": ["sgd", "schedule_free_sgd"], "schedulers": ["constant"]},
-            "training.ema_decay = 0.9: optimizer 'schedule_free_sgd' keeps an average of the weights",
+            "training.ema_decay = 0.9: optimizer 'schedule_free_sgd' already averages the weights",
         ),
         (
             {"ema_decay": {"low": 0.9, "high": 0.99}},
             {"optimizers": ["schedule_free_sgd"], "schedulers": ["constant"]},
-            "training.ema_decay: optimizer 'schedule_free_sgd' keeps an average of the weights",
+            "training.ema_decay: optimizer 'schedule_free_sgd' already averages the weights",
         ),
         ({"class_weights": "inverse"}, {}, 'training.class_weights = "inverse": input should be'),
         ({"ema_decay": 1.0}, {}, "training.ema_decay = 1.0: input should be less than 1"),

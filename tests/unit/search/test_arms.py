@@ -54,12 +54,12 @@ def test_every_arm_gets_the_same_number_of_trials_and_its_defaults_once():
     assert (searched.count("sgd"), searched.count("adam")) == (6, 6)
 
 
-def test_trials_are_dealt_to_the_arm_with_most_budget_left():
+def test_the_next_trial_goes_to_the_arm_with_most_budget_left():
     ledger = Ledger(["a", "b"], Budget(trials=2), run_epochs=4)
     order = []
-    while any(ledger.draws(arm, owed=0) for arm in ("a", "b")):
-        order.append(ledger.in_turn()[0])
-        ledger.deal(order[-1])
+    while any(ledger.draws(arm, pending_epochs=0) for arm in ("a", "b")):
+        order.append(ledger.neediest_first()[0])
+        ledger.assign(order[-1])
     assert order == ["a", "b", "a", "b"]
 
 

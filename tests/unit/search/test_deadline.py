@@ -4,7 +4,7 @@ from bakeoff.durations import parse_duration
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult
 from bakeoff.search.deadline import SAFETY, Deadline
-from bakeoff.search.halving import ladder_epochs
+from bakeoff.search.halving import RungLoad, ladder_epochs
 from search_simulation import Simulation, search_of
 
 
@@ -41,9 +41,9 @@ def test_a_search_leaves_the_time_that_its_runs_and_the_confirmation_need():
     assert not deadline.is_near(2 * (left - 1) / SAFETY)
     assert deadline.is_near(2 * (left + 1) / SAFETY)
     clock.now = left - 1
-    assert not deadline.has_come()
+    assert not deadline.is_over()
     clock.now = left + 1
-    assert deadline.has_come()
+    assert deadline.is_over()
 
 
 def test_a_confirmation_on_many_workers_still_takes_two_runs_one_after_the_other():
@@ -53,27 +53,41 @@ def test_a_confirmation_on_many_workers_still_takes_two_runs_one_after_the_other
     )
     deadline.note(EpochResult(epoch=1, metrics={}, train_seconds=1.0))
     clock.now = 100 - SAFETY * 20 + 0.5
-    assert deadline.has_come()
+    assert deadline.is_over()
 
 
 @pytest.mark.parametrize(
-    ("arriving", "arrived", "promoted", "expected"),
+    ("num_below", "first", "second", "third", "expected"),
     [
-        ([16, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], 16 * 2 + 4 * 4 + 1 * 12 + 1 * 36),
-        ([0, 0, 0, 0], [0, 16, 0, 0], [0, 0, 0, 0], 4 * 4 + 1 * 12 + 1 * 36),
-        ([0, 4, 0, 0], [0, 16, 0, 0], [0, 4, 0, 0], 4 * 4 + 1 * 12 + 1 * 36),
-        ([0, 0, 0, 1], [0, 16, 4, 1], [0, 4, 1, 1], 36),
-        ([0, 0, 0, 0], [0, 16, 4, 1], [0, 4, 1, 1], 0),
+        (16, {}, {}, {}, 16 * 2 + 4 * 4 + 1 * 12 + 1 * 36),
+        (0, {"measured": 16}, {}, {}, 4 * 4 + 1 * 12 + 1 * 36),
+        (0, {"measured": 16, "promoted": 4, "running": 4}, {}, {}, 4 * 4 + 1 * 12 + 1 * 36),
+        (
+            0,
+            {"measured": 16, "promoted": 4},
+            {"measured": 4, "promoted": 1},
+            {"measured": 1, "promoted": 1, "running": 1},
+            36,
+        ),
+        (
+            0,
+            {"measured": 16, "promoted": 4},
+            {"measured": 4, "promoted": 1},
+            {"measured": 1, "promoted": 1},
+            0,
+        ),
     ],
 )
-def test_what_a_ladder_still_takes(arriving, arrived, promoted, expected):
-    assert ladder_epochs([0, 2, 6, 18, 54], arriving, arrived, promoted) == expected
+def test_epochs_that_are_pending_at_the_rungs(num_below, first, second, third, expected):
+    rungs = [RungLoad(2, **first), RungLoad(6, **second), RungLoad(18, **third)]
+    assert ladder_epochs(num_below, rungs, 54) == expected
 
 
-def test_a_ladder_may_lack_its_lowest_rungs():
-    begun = ([16, 0, 0, 0], [0] * 4, [0] * 4)
-    assert ladder_epochs([0, None, 2, 6, 18], *begun) == 16 * 2 + 4 * 4 + 1 * 12
-    assert ladder_epochs([0, None, None, None, 2], *begun) == 16 * 2
+def test_the_lowest_rungs_may_be_missing():
+    missing = RungLoad(0)
+    rungs = [missing, RungLoad(2), RungLoad(6)]
+    assert ladder_epochs(16, rungs, 18) == 16 * 2 + 4 * 4 + 1 * 12
+    assert ladder_epochs(16, [missing] * 3, 2) == 16 * 2
 
 
 def test_what_passes_between_epochs_counts_too():

@@ -9,7 +9,7 @@ from bakeoff.ranges import FloatRange
 from bakeoff.records import ArmRecord, TrialRecord
 from bakeoff.search.arms import Search
 from bakeoff.search.halving import REDUCTION, Halving, rung_epochs
-from bakeoff.search.proposals import TOLD_BEST, TOLD_LATEST, ArmSampler
+from bakeoff.search.proposals import MOST_BEST, MOST_LATEST, ArmSampler
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
 from search_simulation import EPOCHS, Simulation, search_of
@@ -301,12 +301,12 @@ def test_the_sampler_sees_paused_trials_by_their_place_in_their_rung():
 def test_of_many_trials_the_sampler_is_told_the_best_and_the_latest():
     config = resolve_study(study_document(search={"pruner": "halving", "startup_trials": 1}))
     sampler = ArmSampler(RATE_ONLY, config)
-    for number in range(TOLD_BEST + TOLD_LATEST + 100):
+    for number in range(MOST_BEST + MOST_LATEST + 100):
         rate = 10 ** -(1 + number % 97 / 97)
         sampler.started(number, {**RATE_ONLY.space, "sgd.learning_rate": rate}, "random")
     places = {number: ((1.0, 0.0, number * 37 % 401 / 401),) for number in range(number + 1)}
-    best = sorted(places, key=places.__getitem__)[:TOLD_BEST]
-    told = {*best, *list(places)[-TOLD_LATEST:]}
+    best = sorted(places, key=places.__getitem__)[:MOST_BEST]
+    told = {*best, *list(places)[-MOST_LATEST:]}
     assert len(told) < len(places) - 20
     assert sampler.propose(401, places) == sampler.propose(
         401, {number: place for number, place in places.items() if number in told}

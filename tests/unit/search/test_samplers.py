@@ -246,7 +246,7 @@ def test_of_two_objectives_tpe_proposes_what_it_would_in_an_ordinary_study_of_th
     """Trials that are known without being copied count as those that were added."""
     sampler, standings, _ = search("tpe", num_trials=30)
     both = {number: (one, (0.0, 0.0, number % 7)) for number, (one,) in standings.items()}
-    told = sampler._told(both)  # noqa: SLF001
+    told = sampler._ranked(both)  # noqa: SLF001
     for seed in range(5):
         tpe = TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True)
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=tpe)

@@ -174,5 +174,7 @@ def test_run_draws_as_many_samples_as_without_weights(make_config: MakeConfig) -
 
 def test_weights_and_weighted_sampling_together_are_refused(make_config: MakeConfig) -> None:
     config = make_config(sampling="weighted", class_weights="balanced")
-    with pytest.raises(UsageError, match=r"training\.sampling: class_weights make up for the same"):
+    with pytest.raises(
+        UsageError, match=r"training\.sampling: class_weights already correct the same"
+    ):
         loop.prepare(config, "cpu")
