@@ -124,7 +124,7 @@ def test_page_shows_known_budget_estimates_and_counts_those_withheld(
     assert len(page.known_budget.rows) == len(known)
     withheld = len(comparison.budget) - len(known)
     assert withheld > 0
-    assert f"Withheld: {withheld} of {len(comparison.budget)}" in page.known_budget.note
+    assert f"Of {len(comparison.budget)} estimates, {withheld} are" in page.known_budget.note
 
 
 def test_robustness_gives_both_counts_where_pruning_leaves_them_open() -> None:
