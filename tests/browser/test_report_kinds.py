@@ -1,4 +1,4 @@
-"""Reports of every kind of study in a real browser: they open, stay quiet and obey nothing."""
+"""Reports of every kind of study in a real browser: they open without errors and run no stored text."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""From the record of a study to everything the report may say."""
+"""Computes everything that a report may say from the record of a study."""
 
 from dataclasses import replace
 
@@ -18,9 +18,9 @@ from bakeoff.records import Comparison, StudyRecord
 def compare(record: StudyRecord) -> Comparison:
     """Compare the arms of a study: numbers, flags and verdict.
 
-    The result depends on the records alone, not on their order: runs are sorted by number. Any
-    record is answered, also one without trials, with nothing but failures, or half confirmed; what
-    cannot be said is then missing from the verdict and its reason is among the flags.
+    The result depends on the runs alone, not on their order, because they are sorted by number.
+    Every record has a comparison, even a record without trials, with only failed runs, or with
+    half of the arms confirmed. The verdict then leaves out what is unknown, and a flag says why.
     """
     findings = find(
         replace(

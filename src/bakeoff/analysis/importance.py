@@ -1,7 +1,7 @@
-"""What mattered inside an arm: which parameters moved the score, which lead to the best trials.
+"""Importance of each parameter of an arm: for the score of all trials and for the best trials.
 
-Axes: n trials of one arm, P parameters of its space. Both answers are relative to the ranges that
-were searched, and describe the trials of the search, not every trial there could be.
+Axes: n trials of one arm, P parameters of its space. Both importances are relative to the searched
+ranges and describe the trials of the search, not all possible trials.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,19 +17,19 @@ from bakeoff.ranges import Choice, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord, Importance, StudyRecord, TrialRecord
 
 MIN_TRIALS = 30
-"""Fewer complete trials than this tell nothing about their parameters."""
+"""With fewer scored trials of an arm, no importance is computed."""
 MIN_TRIALS_FOR_TOP = 50
-"""Fewer leave fewer than five trials in the top tenth."""
+"""With fewer trials, the best tenth has fewer than five."""
 TOP_SHARE = 0.1
 REPEATS = 5
-"""Forests, or resamples: an importance is given with its range over them."""
+"""Number of forests or resamples; an importance is given with its range over them."""
 MAX_TRIALS = 300
-"""Of more trials a seeded sample is taken, so that a report stays quick."""
+"""Above this, a seeded sample of the trials is used, so that a report stays quick."""
 TREES, FOLDS, LEAF = 20, 2, 3
 GRID = 50
-"""Points of a unit range at which densities are compared."""
+"""Number of points of the range 0 to 1 at which densities are compared."""
 ABSENT = -1.0
-"""Place of a conditional parameter in trials that do not have it; its range is 0 to 1."""
+"""Place of a conditional parameter in trials that do not have it; other places are in 0 to 1."""
 
 Places = npt.NDArray[np.float64]
 
@@ -37,12 +37,10 @@ Places = npt.NDArray[np.float64]
 def parameter_importances(record: StudyRecord) -> tuple[Importance, ...]:
     """Importances of the searched parameters of every arm with at least 30 scored trials.
 
-    Scored are trials that completed, and diverged ones that carry the score of an untrained model;
-    pruned ones are left out, because their final score is unknown.
+    Scored trials are those that completed, and diverged trials, which have the score of an
+    untrained model. Pruned trials are left out, because their final score is unknown.
     """
-    return tuple(
-        found for arm in record.arms for found in _arm_importances(record, arm) if found is not None
-    )
+    return tuple(found for arm in record.arms for found in _arm_importances(record, arm))
 
 
 def _arm_importances(record: StudyRecord, arm: ArmRecord) -> Iterator[Importance]:
@@ -71,12 +69,12 @@ def _arm_importances(record: StudyRecord, arm: ArmRecord) -> Iterator[Importance
 
 
 def variance_shares(places: Places, scores: Scores) -> Scores:
-    """Share of each parameter in what moves the score over the whole space, [REPEATS, P].
+    """Share of each parameter in the variation of the score over the whole space, [REPEATS, P].
 
-    Random forests predict the score of trials they were not fitted to; a parameter's part is how
-    much their squared error grows when its values are shuffled. For independent parameters that is
-    twice the variance lost without it (its total Sobol index), so the parts are given as shares of
-    their sum: .9, .1 and 0 for y = 3 x1 + x2 + 0 x3. Zero where nothing can be predicted.
+    Random forests predict the scores of held-out trials. A parameter's part is the growth of their
+    squared error when its values are shuffled. For independent parameters, that is twice the
+    variance lost without the parameter (its total Sobol index). The parts are returned as shares of
+    their sum: 0.9, 0.1 and 0 for y = 3 x1 + x2 + 0 x3. They are zero if nothing can be predicted.
 
     Args:
         places: Parameters [P, n] in 0..1, -1 where a trial does not have one.
@@ -95,7 +93,7 @@ def variance_shares(places: Places, scores: Scores) -> Scores:
         for fitted, held_out in KFold(FOLDS, shuffle=True, random_state=seed).split(places.T):
             forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
             forest.fit(places.T[fitted], scores[fitted])
-            # [P + 1, n, P]: as it is, then with the values of one parameter after another shuffled
+            # [P + 1, n, P]: unchanged, then with the values of each parameter shuffled
             copies = np.tile(places.T[held_out], (len(places) + 1, 1, 1))
             for index in range(len(places)):
                 copies[index + 1, :, index] = rng.permutation(copies[index + 1, :, index])
@@ -107,11 +105,12 @@ def variance_shares(places: Places, scores: Scores) -> Scores:
 
 
 def top_shares(places: Places, scores: Scores) -> Scores:
-    """Share of each parameter in what leads to the best tenth of trials, [REPEATS, P].
+    """Share of each parameter in reaching the best tenth of the trials, [REPEATS, P].
 
-    A parameter matters as much as its values among the best trials are distributed differently from
-    those of all trials: Pearson's divergence of their densities, given as shares of their sum. The
-    range is over bootstrap resamples of the trials.
+    A parameter matters if its values are distributed differently among the best trials than among
+    all trials. The difference is Pearson's divergence of the two densities; the result is each
+    parameter's share of the sum. The first row is for the trials themselves, the others are for
+    bootstrap resamples of them.
 
     Args:
         places: Parameters [P, n] in 0..1, -1 where a trial does not have one.
@@ -122,7 +121,6 @@ def top_shares(places: Places, scores: Scores) -> Scores:
     rng = np.random.default_rng(0)
     shares = np.zeros((REPEATS, len(places)))
     for repeat in range(REPEATS):
-        # the first one is the trials themselves
         drawn = rng.integers(len(scores), size=len(scores)) if repeat else np.arange(len(scores))
         is_top = np.zeros(len(scores), dtype=bool)
         is_top[np.argsort(-scores[drawn], kind="stable")[: int(TOP_SHARE * len(scores))]] = True
@@ -131,7 +129,7 @@ def top_shares(places: Places, scores: Scores) -> Scores:
 
 
 def _divergence(places: Places, is_top: npt.NDArray[np.bool_]) -> float:
-    """Pearson's divergence of the top trials' density from that of all that have the parameter."""
+    """Pearson's divergence of the density of the top trials from that of all trials."""
     has = places != ABSENT
     if np.count_nonzero(has & is_top) < 2:  # noqa: PLR2004 - one value has no density
         return 0.0
@@ -140,20 +138,20 @@ def _divergence(places: Places, is_top: npt.NDArray[np.bool_]) -> float:
 
 
 def _density(places: Places) -> Scores:
-    """Density of values in 0..1 on `GRID` points, sum 1; nowhere zero."""
+    """Density of values in 0..1 on `GRID` points; its sum is 1, and no value is zero."""
     grid = np.linspace(0, 1, GRID)
     # Scott's rule
     width = 1.06 * max(float(np.std(places)), 1e-3) * len(places) ** -0.2
     kernel = stats.norm.pdf((grid[:, None] - places[None, :]) / width).sum(axis=1)
-    # one more trial, spread over the whole range, so that no density is zero
+    # one trial is added, spread evenly over the whole range, so that no density is zero
     density = kernel / max(kernel.sum(), 1e-300) * len(places) + 1 / GRID
     return np.asarray(density / density.sum(), dtype=np.float64)
 
 
 def place_of(value: ParamValue | None, searched: Range) -> float:
-    """Where `value` lies in its range, 0 to 1 in the scale it was drawn in; -1 if it is missing.
+    """Place of `value` in its range, 0 to 1 in the scale it was drawn in; -1 if it is missing.
 
-    Of a choice, the place among the choices.
+    For a choice, it is the place among the choices.
     """
     if isinstance(searched, Choice):
         found = searched.choices.index(value) if value in searched else -1
@@ -182,7 +180,7 @@ def _sampled(trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
 
 
 def _shares(parts: Scores) -> Scores:
-    """Parts that are not negative, as shares of their sum; zeros if there is nothing to share."""
+    """Parts as shares of their sum, negative parts as zero; zeros if the sum is zero."""
     kept = np.maximum(parts, 0.0)
     return kept / kept.sum() if kept.sum() > 0 else kept
 

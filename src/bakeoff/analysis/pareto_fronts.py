@@ -79,7 +79,7 @@ def _means(points: Sequence[Point], record: StudyRecord) -> tuple[float, ...]:
 
 
 def objective_sentences(record: StudyRecord) -> Iterator[str]:
-    """What was sought, what the verdict is about, who is on the front; none for one objective."""
+    """The objectives, the scope of the verdict and the front; no sentence for one objective."""
     if not record.further_objectives:
         return
     first = metric_name(record.objective)

@@ -1,7 +1,7 @@
-"""Could pruning have thrown away good runs? An answer from trials that it was not allowed to end.
+"""Estimates how often pruning ends good trials, from audited trials, which are never pruned.
 
-Audited trials are chosen before they begin and end however they look, so their final scores are
-known and not selected by pruning.
+A trial is chosen for the audit before it begins and runs to its end whatever its scores are. So the
+final scores of audited trials are known, and pruning did not select them.
 """
 
 import math
@@ -12,21 +12,22 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.confirmation import finite_or_nan
 from bakeoff.analysis.statistics import Scores, wilson_interval
 from bakeoff.records import PruningRegret, StudyRecord, TrialRecord
 
 MIN_TRIALS = 5
-"""Fewer audited trials of an arm give no rank correlation."""
+"""With fewer audited trials of an arm, no rank correlation is computed."""
 TOP_SHARE = 0.1
 ALL_ARMS = "all arms"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RungAudit:
-    """How well the order at one rung agrees with the final order."""
+    """How well the ranking at one rung agrees with the final ranking."""
 
     arm: str
-    """Or `ALL_ARMS`: ranks within each arm, pooled."""
+    """An arm's name, or `ALL_ARMS` for the ranks within each arm, pooled."""
     rung: int
     """1 is the first epoch after which a trial may be stopped."""
     progress: float
@@ -38,11 +39,13 @@ class RungAudit:
 
 
 def audited_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Search trials of `arm` that were never pruned on purpose and completed with a score."""
+    """Audited search trials of `arm` that completed with a finite score."""
     return tuple(
         trial
         for trial in searched_trials(record, arm)
-        if trial.audited and trial.outcome == "complete" and _is_number(trial.score)
+        if trial.audited
+        and trial.outcome == "complete"
+        and math.isfinite(finite_or_nan(trial.score))
     )
 
 
@@ -52,43 +55,62 @@ def rung_audits(record: StudyRecord) -> tuple[RungAudit, ...]:
     Source: budget correlation of DeepCAVE (Sass et al. 2022); Spearman 1904.
     """
     by_arm = {arm.name: audited_trials(record, arm.name) for arm in record.arms}
-    found = [row for arm, trials in by_arm.items() for row in _arm_rungs(record, arm, trials)]
+    found = [
+        _audit(arm, *rung)
+        for arm, trials in by_arm.items()
+        if len(trials) >= MIN_TRIALS
+        for rung in _rungs(record, trials)
+    ]
     if len(by_arm) > 1:
         found += _pooled_rungs(record, list(by_arm.values()))
     return tuple(found)
 
 
 def pruning_regrets(record: StudyRecord) -> tuple[PruningRegret, ...]:
-    """How many of the audited trials pruning would have ended, of each arm that has any.
+    """For each arm with audited trials, how many of them pruning would have ended.
 
-    The last row is of all arms together: each arm's own best tenth.
+    The last row is for all arms together and counts the best tenth of each arm.
     """
-    rows = [
-        _regret(arm.name, trials, record.objective.sign)
-        for arm in record.arms
-        if (trials := audited_trials(record, arm.name))
-    ]
-    return tuple([*rows, _sum(rows)] if len(rows) > 1 else rows)
+    audited = {arm.name: audited_trials(record, arm.name) for arm in record.arms}
+    names = [arm for arm, trials in audited.items() if trials]
+    counts = [_counts(audited[arm], record.objective.sign) for arm in names]
+    if len(names) > 1:
+        n, would_end, top, top_would_end = map(sum, zip(*counts, strict=True))
+        names.append(ALL_ARMS)
+        counts.append((n, would_end, top, top_would_end))
+    return tuple(
+        PruningRegret(
+            arm=arm,
+            n=n,
+            would_end=would_end,
+            top=top,
+            top_would_end=top_would_end,
+            regret=top_would_end / top,
+            ci=wilson_interval(top_would_end / top, top),
+        )
+        for arm, (n, would_end, top, top_would_end) in zip(names, counts, strict=True)
+    )
+
+
+def _counts(trials: Sequence[TrialRecord], sign: int) -> tuple[int, int, int, int]:
+    """Number of trials, those pruning would have ended, and both among the best tenth."""
+    ranked = sorted(trials, key=lambda trial: -sign * float(trial.score or 0.0))
+    top = ranked[: max(1, round(TOP_SHARE * len(ranked)))]
+    ended, top_ended = (sum(one.spared_at is not None for one in some) for some in (ranked, top))
+    return len(ranked), ended, len(top), top_ended
 
 
 def spearman(first: Scores, second: Scores) -> float:
-    """Rank correlation of two samples [n]; NaN where one of them is constant or n is below two."""
+    """Rank correlation of two samples [n]; NaN if one of them is constant or n is below two."""
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:  # noqa: PLR2004 - no order
         return math.nan
     return float(stats.spearmanr(first, second).statistic)
 
 
-def _arm_rungs(record: StudyRecord, arm: str, trials: Sequence[TrialRecord]) -> Iterator[RungAudit]:
-    if len(trials) < MIN_TRIALS:
-        return
-    for rung, at_rung, final, progress in _rungs(record, trials):
-        yield _audit(arm, rung, at_rung, final, progress)
-
-
 def _pooled_rungs(
     record: StudyRecord, groups: Sequence[Sequence[TrialRecord]]
 ) -> Iterator[RungAudit]:
-    """Mid-ranks within each arm, scaled to 0..1, so that arms are not compared with each other."""
+    """Correlations of mid-ranks within each arm, scaled to 0..1, so arms are not compared."""
     pooled: dict[int, list[tuple[Scores, Scores, Scores]]] = {}
     for trials in groups:
         for rung, at_rung, final, progress in _rungs(record, trials):
@@ -107,74 +129,38 @@ def _scaled_ranks(scores: Scores) -> Scores:
 def _rungs(
     record: StudyRecord, trials: Sequence[TrialRecord]
 ) -> Iterator[tuple[int, Scores, Scores, Scores]]:
-    """Rung, signed scores there, final signed scores and progress of the trials that have it."""
-    last = max((len(trial.decision_epochs) for trial in trials), default=0)
-    for rung in range(1, last + 1):
-        known = [
-            (value, record.objective.sign * float(trial.score or 0.0), progress)
-            for trial in trials
-            if len(trial.decision_epochs) >= rung
-            for value, progress in [_at(record, trial, trial.decision_epochs[rung - 1])]
-            if math.isfinite(value)
-        ]
+    """Each rung with the best scores so far, final scores and progress of trials that reach it.
+
+    Scores are signed, so that higher is better.
+    """
+    sign, metric = record.objective.sign, record.objective.name
+    for rung in range(max((len(trial.decision_epochs) for trial in trials), default=0)):
+        known = []
+        for trial in trials:
+            if len(trial.decision_epochs) > rung:
+                epoch = trial.decision_epochs[rung]
+                values = [
+                    sign * result.metrics.get(metric, math.nan)
+                    for result in trial.history
+                    if result.epoch <= epoch
+                ]
+                finite = [value for value in values if math.isfinite(value)]
+                if finite:
+                    final = sign * float(trial.score or 0.0)
+                    known.append((max(finite), final, epoch / max(trial.epochs_planned, 1)))
         if known:
-            at_rung, final, progress = np.array(known, dtype=np.float64).T
-            yield rung, at_rung, final, progress
-
-
-def _at(record: StudyRecord, trial: TrialRecord, epoch: int) -> tuple[float, float]:
-    """The best signed score up to `epoch`, which is what is compared, and the share of epochs."""
-    values = [
-        record.objective.sign * result.metrics.get(record.objective.name, math.nan)
-        for result in trial.history
-        if result.epoch <= epoch
-    ]
-    finite = [value for value in values if math.isfinite(value)]
-    return max(finite, default=math.nan), epoch / max(trial.epochs_planned, 1)
+            best, final_scores, progress = np.array(known, dtype=np.float64).T
+            yield rung + 1, best, final_scores, progress
 
 
 def _audit(arm: str, rung: int, at_rung: Scores, final: Scores, progress: Scores) -> RungAudit:
     better = final >= np.median(final)
+    has_half = np.count_nonzero(better) >= MIN_TRIALS
     return RungAudit(
         arm=arm,
         rung=rung,
         progress=float(np.median(progress)),
         spearman=spearman(at_rung, final),
-        better_half=(
-            spearman(at_rung[better], final[better])
-            if np.count_nonzero(better) >= MIN_TRIALS
-            else math.nan
-        ),
+        better_half=spearman(at_rung[better], final[better]) if has_half else math.nan,
         n=len(final),
     )
-
-
-def _regret(arm: str, trials: Sequence[TrialRecord], sign: int) -> PruningRegret:
-    ranked = sorted(trials, key=lambda trial: -sign * float(trial.score or 0.0))
-    top = ranked[: max(1, round(TOP_SHARE * len(ranked)))]
-    return _summary(arm, len(trials), _num_spared(trials), len(top), _num_spared(top))
-
-
-def _sum(rows: Sequence[PruningRegret]) -> PruningRegret:
-    totals = [(row.n, row.would_end, row.top, row.top_would_end) for row in rows]
-    return _summary(ALL_ARMS, *(sum(column) for column in zip(*totals, strict=True)))
-
-
-def _summary(arm: str, n: int, would_end: int, top: int, top_would_end: int) -> PruningRegret:
-    return PruningRegret(
-        arm=arm,
-        n=n,
-        would_end=would_end,
-        top=top,
-        top_would_end=top_would_end,
-        regret=top_would_end / top,
-        ci=wilson_interval(top_would_end / top, top),
-    )
-
-
-def _num_spared(trials: Sequence[TrialRecord]) -> int:
-    return sum(trial.spared_at is not None for trial in trials)
-
-
-def _is_number(score: float | None) -> bool:
-    return score is not None and math.isfinite(score)

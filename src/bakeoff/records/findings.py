@@ -1,4 +1,4 @@
-"""What analysis found: `Comparison`, all that the report may say, and its parts."""
+"""The results of analysis: `Comparison`, everything that a report may say, and its parts."""
 
 import math
 from collections.abc import Mapping
@@ -27,45 +27,46 @@ class ConfirmedScores:
 
     seeds: tuple[int, ...]
     test_scores: tuple[float, ...]
-    """By seed, in the order of `seeds`; an untrained model's score where the run diverged."""
+    """In the order of `seeds`; a run that diverged has the score of an untrained model."""
     num_diverged: int
     test_mean: float
     test_ci: tuple[float, float]
-    """95 % t interval of the mean over seeds; infinite with fewer than two."""
+    """95 % t interval of the mean over seeds; infinite with fewer than two seeds."""
     test_sd: float
     worst: float
     worst_seed: int
     validation_mean: float
     selection_gap: float
-    """Search score minus `validation_mean`, positive where the search was too optimistic."""
+    """Search score minus `validation_mean`; positive if the search was too optimistic."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryMark:
-    """A chosen value close to a bound that somebody chose."""
+    """A chosen value close to a bound of its range, where the bound was chosen by a person."""
 
     parameter: str
     value: float
     side: Literal["low", "high"]
     bound: float
     raises_flag: bool
-    """Whether W10 is raised: at the bound, or most of the arm's top five crowd there too."""
+    """Whether flag W10 is raised: the value is at the bound, or most of the arm's top five are
+    close to it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeToTarget:
-    """How soon confirmation runs reach the target, for runs planned for H epochs."""
+    """How soon confirmation runs reach the target score."""
 
     target: float
     reached: int
     num_runs: int
     median_epochs: float
-    """Infinite if fewer than half reached it."""
+    """Infinite if fewer than half of the runs reached the target."""
     median_seconds: float
     epochs: tuple[float, ...]
-    """When each run reached it; infinite for those that did not."""
+    """Epoch at which each run reached the target; infinite for the others."""
     search_cost_epochs: float
-    """Expected epochs of search per trial that reaches the target (ERT); infinite if none."""
+    """Expected epochs of search per trial that reaches the target (ERT); infinite without such."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +75,20 @@ class Share:
 
     at_least: int
     at_most: int
-    """Differs from `at_least` where the unknown final scores of pruned trials leave it open."""
+    """Differs from `at_least` where the unknown final scores of pruned trials could count."""
     of: int
     ci: tuple[float, float]
-    """Wilson, 95 %, from the smaller count's lower side to the larger one's upper side."""
+    """Wilson, 95 %: lower end for the smaller count, upper end for the larger count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearBest:
-    """Random trials whose score is at most delta below a reference."""
+    """The random trials whose score is at most delta below a reference."""
 
     reference: float
     share: Share
     trials_needed: float
-    """Trials that find one with probability 0.95; infinite if none was found."""
+    """Trials that find at least one with probability 0.95; infinite if no trial was near."""
     trials_ci: tuple[float, float]
     """From the interval of the share."""
 
@@ -99,21 +100,21 @@ class RateRobustness:
     sensitivity: float | None
     """Mean shortfall from the best half decade, in units of the objective."""
     tolerance_decades: float | None
-    """Decades within delta of the best half decade."""
+    """Width in decades of the learning rates within delta of the best half decade."""
     best_of: int | None
-    """Each half decade is represented by the expected best of this many of its trials."""
+    """Each half decade counts with the expected best of this many of its trials."""
     note: str
-    """Why there is no number; empty if there is one."""
+    """Why `sensitivity` is missing; empty if it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Robustness:
-    """What a careless choice costs, from the random trials of an arm."""
+    """What a careless choice of hyperparameters costs, from the random trials of an arm."""
 
     near_own: NearBest | None
-    """Reference: the arm's confirmed validation mean, without one its best search score."""
+    """The reference is the arm's confirmed validation mean, or else its best search score."""
     near_best: NearBest | None
-    """Reference: the best confirmed validation mean of all arms."""
+    """The reference is the best confirmed validation mean of all arms."""
     diverged: Share
     learning_rate: RateRobustness
 
@@ -124,44 +125,44 @@ class BudgetEstimate:
 
     arm: str
     other: str
-    """The arm it is compared with; empty if none."""
+    """The arm it is compared with; empty if it is about one arm."""
     quantity: BudgetQuantity
     k: int
     estimate: float | None
-    """None where the unknown final scores of pruned trials could change it."""
+    """None if the unknown final scores of pruned trials could change it."""
     bounds: tuple[float, float]
-    """Between which the estimate lies whatever those scores are; equal where it is known."""
+    """The estimate lies between these, whatever those scores are; equal if it is known."""
     ci: tuple[float, float]
-    """95 %, pointwise; infinite where unbounded, NaN where withheld."""
+    """95 %, for this k alone; infinite where unbounded, NaN where the estimate is None."""
     method: str
     n: int
-    """Random trials it rests on, of the arm that has fewer."""
+    """Random trials that were used; for a pair, those of the arm with fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """How much one parameter mattered among the search trials of an arm, in the searched ranges."""
+    """How much one parameter mattered for an arm's search trials, within the searched ranges."""
 
     arm: str
     parameter: str
     whole: tuple[float, float, float]
-    """Share in what moves the score over the whole space: median, least and greatest of five
-    random forests."""
+    """Share in the variation of the score over the whole space: median, least and greatest of
+    five random forests."""
     top: tuple[float, float, float] | None
-    """Share in what leads to the best tenth of the trials; None with fewer than 50."""
+    """Share in reaching the best tenth of the trials; None with fewer than 50 trials."""
     n: int
     """Trials with a known score."""
     n_with: int
-    """Of those, the ones that have the parameter at all."""
+    """How many of them have the parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """All that is said of one arm."""
+    """The results of one arm."""
 
     arm: str
     num_by_outcome: Mapping[Outcome, int]
-    """Search trials within the budget; the default configuration is not among them."""
+    """Search trials within the budget, without the default configuration."""
     epochs: int
     train_seconds: float
     evaluate_seconds: float
@@ -180,7 +181,7 @@ class ArmSummary:
 
     @property
     def num_trials(self) -> int:
-        """Trials charged to the arm's budget, whatever became of them."""
+        """Trials charged to the arm's budget, whatever their outcome."""
         return sum(self.num_by_outcome.get(outcome, 0) for outcome in CHARGED_OUTCOMES)
 
     @property
@@ -191,7 +192,7 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class PairResult:
-    """Arm `a` against arm `b` over paired seeds; differences are positive where `a` is better."""
+    """Arm `a` against arm `b` over paired seeds; differences are positive if `a` is better."""
 
     a: str
     b: str
@@ -199,7 +200,7 @@ class PairResult:
     status: Status
     mean: float
     ci: tuple[float, float]
-    """Simultaneous over all pairs: level 1 - 0.05/m. NaN where a run diverged."""
+    """Simultaneous over all m pairs: level 1 - 0.05/m. NaN if a run diverged."""
     p: float
     """Exact sign-flip test, two-sided."""
     p_holm: float
@@ -208,9 +209,9 @@ class PairResult:
     win_ci: tuple[float, float]
     """Wilson, 95 %."""
     detectable: float
-    """Difference found with probability 0.8 by this many seeds at this spread."""
+    """Difference that this number of seeds shows with probability 0.8, given this spread."""
     equality_p: float
-    """TOST against +/- delta, Holm over all pairs."""
+    """TOST (two one-sided tests) against +/- delta, Holm over all pairs."""
     sentence: str
     seeds_to_decide: int | None = None
     """Estimated confirmation seeds at which this mean difference would be shown."""
@@ -220,7 +221,7 @@ class PairResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A threat to the comparison, with what to do about it (`W01` to `W15`)."""
+    """A threat to the comparison and what to do about it (`W01` to `W15`)."""
 
     id: str
     title: str
@@ -228,12 +229,12 @@ class Flag:
     advice: str
     severity: Severity
     arms: tuple[str, ...] = ()
-    """Arms it concerns; empty means all."""
+    """The arms it is about; empty means all arms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What the curves of an arm show, and one thing to try; a hint, no part of the verdict."""
+    """A hint from the learning curves of an arm and one thing to try; not part of the verdict."""
 
     arm: str
     kind: DiagnosisKind
@@ -286,16 +287,16 @@ class Verdict:
     headline: str
     sentences: tuple[str, ...]
     leading: tuple[str, ...]
-    """Arms no other arm was shown to beat, best mean first; empty below L1."""
+    """Arms that no other arm was shown to beat, best mean first; empty below level L1."""
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
     next_step: str = ""
-    """How to get a verdict; empty where there is one, or where more runs would not bring it."""
+    """How to get a verdict; empty if there is a verdict, or if more runs would not give one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What analysis computed: all that the report may say."""
+    """Everything that analysis computed and that a report may say."""
 
     study: StudyRecord
     level: Level
@@ -307,16 +308,16 @@ class Comparison:
     delta: float
     delta_source: str
     min_seeds: int
-    """Seeds below which no verdict is given for this many arms."""
+    """Fewest confirmation seeds that can give a verdict for this number of arms."""
     test_standard_error: float | None
     diagnoses: tuple[Diagnosis, ...] = ()
     """In the order of the arms."""
     budget: tuple[BudgetEstimate, ...] = ()
-    """What k trials may be expected to find; arms first, then pairs."""
+    """What k trials can be expected to find; arms first, then pairs."""
     effort: tuple[str, ...] = ()
-    """Which of two arms the search favours at which budget, a sentence for each pair."""
+    """One sentence for each pair: which arm the search favours at which budget."""
     importances: tuple[Importance, ...] = ()
-    """Of the searched parameters, arm by arm; none for arms with fewer than 30 scored trials."""
+    """Arm by arm, for each searched parameter; empty for arms with fewer than 30 scored trials."""
     pruning: tuple[PruningRegret, ...] = ()
     """One for each arm with audited trials, then one for all arms together."""
     fronts: tuple[ArmFront, ...] = ()

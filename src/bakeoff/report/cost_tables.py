@@ -44,18 +44,21 @@ def fairness_facts(comparison: Comparison) -> tuple[str, ...]:
     """What was the same for all arms, as sentences: sampler, pruner, seeds, test set."""
     study = comparison.study
     raised = {flag.id for flag in comparison.flags}
-    sampler = "shared by all arms" if study.shared_sampler else "one of its own for each arm"
+    sampler = (
+        "All arms shared one sampler" if study.shared_sampler else "Each arm had its own sampler"
+    )
     if study.foreign and not study.shared_sampler:
-        sampler = "looks at no result"
+        sampler = "The sampler used no results of earlier trials"
+    pruner = "there was no pruner" if study.pruner == "none" else f"the pruner was {study.pruner}"
     seeds = {scores.seeds for arm in comparison.arms if (scores := arm.confirmed)}
-    facts = [f"Sampler {study.sampler}, {sampler}; pruner {study.pruner}."]
+    facts = [f"{sampler} ({study.sampler}), and {pruner}."]
     if seeds:
-        same = "the same in every arm" if len(seeds) == 1 else "not the same in every arm"
-        facts.append(f"Confirmation seeds: {same}.")
+        same = "the same in every arm" if len(seeds) == 1 else "different between arms"
+        facts.append(f"The confirmation seeds were {same}.")
         facts.append(
             "The test set was read before confirmation."
             if "W06" in raised
-            else "The test set was read once for each confirmation run, and by nothing else."
+            else "The test set was read once for each confirmation run and used for nothing else."
         )
     return tuple(facts)
 
@@ -81,27 +84,29 @@ def effort_table(comparison: Comparison) -> Table:
             count("epochs", "Epochs"),
             duration("train_seconds", "Training"),
             duration("evaluate_seconds", "Evaluation"),
-            duration("seconds_per_epoch", "Per epoch"),
+            duration("seconds_per_epoch", "Training per epoch"),
             *of_part(
                 "time_to_target",
                 Column("target", "Target"),
-                Column("reached", "Reached it", label=lambda own: f"{own.reached}/{own.num_runs}"),
+                Column(
+                    "reached", "Reached target", label=lambda own: f"{own.reached}/{own.num_runs}"
+                ),
                 Column("num_runs"),
-                Column("median_epochs", "Median epochs to it"),
+                Column("median_epochs", "Median epochs to target"),
                 share("epochs_ratio", "Ratio of epochs", _ratio_to(target, "median_epochs")),
-                duration("median_seconds", "Median time to it"),
+                duration("median_seconds", "Median time to target"),
                 share("seconds_ratio", "Ratio of times", _ratio_to(target, "median_seconds")),
-                Column("search_cost_epochs", "Search epochs per success"),
+                Column("search_cost_epochs", "Search epochs per trial at target"),
             ),
         ),
         records=comparison.arms,
         note=(
-            "Trials are those charged to the arm's budget: all but failed ones. Per epoch: median,"
-            " training only. Time to target is of confirmation runs, for runs planned for"
-            f" {comparison.study.epochs} epochs; ratios are to"
-            f" {reference.arm if reference else 'the first arm'}; ∞ where fewer than half"
-            " reached it. Search epochs per success: all epochs of the search, divided by the"
-            " trials that reached the target."
+            "Trials are those charged to the arm's budget, which are all but failed ones. Training"
+            " per epoch is a median. The time to the target is that of confirmation runs, planned"
+            f" for {comparison.study.epochs} epochs. Ratios are relative to"
+            f" {reference.arm if reference else 'the first arm'}; ∞ means that fewer than half of"
+            " the runs reached the target. The last column is the number of all epochs of the"
+            " search, divided by the number of trials that reached the target."
         ),
     )
 
@@ -132,7 +137,7 @@ def ledger_table(comparison: Comparison) -> Table:
     return Table(
         id="T11",
         slug="ledger",
-        title="Ledger: what every run cost, by what became of it",
+        title="Ledger: what all runs cost, by outcome",
         columns=(
             text("arm", "Arm"),
             text("part", "Part"),
@@ -152,9 +157,8 @@ def ledger_table(comparison: Comparison) -> Table:
         ),
         note=("" if study.foreign else f"The budget of every arm is {promised(study.budget)}. ")
         + (
-            "Runs of the search are charged to the arm's budget whatever becomes"
-            " of them; the other parts are outside it. An epoch counts once, however often its run"
-            " was interrupted."
+            "Runs of the search are charged to the arm's budget, whatever their outcome; the other"
+            " parts are not. An epoch counts once, however often its run was interrupted."
         ),
     )
 

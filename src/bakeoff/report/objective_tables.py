@@ -34,8 +34,8 @@ def front_table(comparison: Comparison) -> Table:
         records=tuple(trial for front in comparison.fronts for trial in front.front),
         note=(
             "No other trial of the arm is at least as good in every objective and better in one."
-            " One seed each: a configuration may owe its place to luck, and times to what else the"
-            " machine did."
+            " Each configuration ran on one seed, so its place may be due to luck, and times depend"
+            " on the other load of the machine."
         ),
     )
 
@@ -59,10 +59,10 @@ def coverage_table(comparison: Comparison) -> Table:
         ),
         records=comparison.fronts,
         note=(
-            "Hypervolume: share of the box between the worst and the best value of every objective"
-            " among all trials that the arm's front dominates; observed, on one seed each."
-            " Confirmed: mean over the confirmation runs of the chosen configuration, on"
-            " validation."
+            "The box spans the worst to the best value of every objective among all trials;"
+            " the hypervolume is the share of it that the arm's front dominates, where each trial"
+            " ran on one seed. Confirmed values are means over the confirmation runs of the chosen"
+            " configuration, on validation data."
         ),
     )
 

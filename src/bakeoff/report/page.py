@@ -31,7 +31,7 @@ SEVERITIES: dict[Severity, str] = {
     "withholds": "Statements from search scores are withheld",
     "note": "Please note",
 }
-"""What a flag does to the verdict, worst first."""
+"""The effect of a flag on the verdict, worst first."""
 
 DIAGNOSES: dict[DiagnosisKind, str] = {
     "overfitting": "Overfitting",
@@ -43,19 +43,13 @@ DIAGNOSES: dict[DiagnosisKind, str] = {
     "plateaued_early": "Plateaued early",
     "waiting_for_data": "Waiting for data",
 }
-"""What a diagnosis is called."""
+"""The name of each kind of diagnosis."""
 
 ACROSS_LEVELS: Mapping[str, str] = {
-    "L3": "across workloads: ranks of confirmed configurations were tested over the workloads",
-    "L1": "each workload on its own: too few workloads for a test across them",
+    "L3": "across workloads: the ranks of confirmed configurations were tested over the workloads",
+    "L1": "each workload on its own: there are too few workloads for a test across them",
     "L0": "exploratory: no workload has confirmed runs of all arms",
 }
-
-OBSERVED_COLUMNS = ("arm", "search_best", "default_score")
-CONFIRMED_COLUMNS = (
-    "arm", "num_seeds", "test_mean", "test_ci", "worst", "search_best", "selection_gap"
-)  # fmt: skip
-"""Columns of T2 at a glance, before and after confirmation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +109,7 @@ class StudyPage(Page[Comparison]):
 
     @property
     def flags(self) -> list[tuple[str, list[Flag]]]:
-        """Flags grouped by what they do to the verdict, worst first."""
+        """Flags grouped by their effect on the verdict, worst first."""
         groups = (
             (text, [flag for flag in self.subject.flags if flag.severity == severity])
             for severity, text in SEVERITIES.items()
@@ -151,10 +145,11 @@ class StudyPage(Page[Comparison]):
 
 def glance_table(comparison: Comparison) -> Table:
     """The columns of T2 that answer the question; without confirmation, what was observed."""
-    results = results_table(comparison)
     if any(arm.confirmed for arm in comparison.arms):
-        return results.shown(*CONFIRMED_COLUMNS)
-    return results.shown(*(OBSERVED_COLUMNS[:2] if comparison.study.foreign else OBSERVED_COLUMNS))
+        keys = "num_seeds test_mean test_ci worst search_best selection_gap"
+    else:
+        keys = "search_best" if comparison.study.foreign else "search_best default_score"
+    return results_table(comparison).shown("arm", *keys.split())
 
 
 def build_page(

@@ -1,4 +1,4 @@
-"""One training run as a page of its own: metrics, learning curves, what the curves suggest."""
+"""The page on one training run: metrics, learning curves and what the curves suggest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bakeoff.report.page import DIAGNOSES
 
 @dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """What is shown of a run."""
+    """Everything that the page on a run shows."""
 
     study: str
     run: str
@@ -21,7 +21,7 @@ class RunPage:
     history: Sequence[EpochResult]
     scored_epoch: int | None
     validation_metrics: Mapping[str, float]
-    """Of the scored epoch."""
+    """Metrics of the scored epoch."""
     test_metrics: Mapping[str, float]
     settings: Mapping[str, object]
     note: str = ""
@@ -53,7 +53,7 @@ def _score(metrics: Mapping[str, float], name: str) -> str:
 
 
 def render_run_page(page: RunPage) -> str:
-    """The whole page as one file that needs nothing else."""
+    """The whole page as one file."""
     rows = compute_run_curves(page.history, page.objective)
     drawing = embedded_figure(draw_run_curves(rows, page.scored_epoch)) if rows else None
     return render_template("run.html.j2", has_drawings=True, page=page, drawing=drawing)

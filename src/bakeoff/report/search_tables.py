@@ -28,13 +28,13 @@ def budget_table(comparison: Comparison) -> Table:
     """T4, best of k trials per arm and P(A beats B), for the budgets k that the search supports."""
     withheld = sum(found.estimate is None for found in comparison.budget)
     missing = (
-        f" Withheld: {withheld} of {len(comparison.budget)} estimates, because the unknown final"
-        " scores of pruned trials could change them; the CSV has the bounds between which they lie."
+        f" Of {len(comparison.budget)} estimates, {withheld} are withheld, because the unknown"
+        " final scores of pruned trials could change them; the CSV has lower and upper bounds."
     )
     return Table(
         id="T4",
         slug="budget",
-        title="Budget: what the best of k trials may be expected to reach",
+        title="Budget: the expected result of the best of k trials",
         columns=(
             text("arm", "Arm"),
             text("other", "Against"),
@@ -54,9 +54,9 @@ def budget_table(comparison: Comparison) -> Table:
         ),
         records=comparison.budget,
         note=(
-            "From independent random trials only (n per arm, in pairs of the smaller one), on"
-            " validation scores, for k up to n/5; beyond it nothing is said. The verdict does not"
-            f" use this table.{approximation(comparison.study)}{missing if withheld else ''}"
+            "Estimates use the validation scores of independent random trials only (n per arm; for"
+            " a pair, n of the smaller arm). There is no estimate for k above n/5. The verdict does"
+            f" not use this table.{approximation(comparison.study)}{missing if withheld else ''}"
         ),
     )
 
@@ -71,7 +71,7 @@ def robustness_table(comparison: Comparison) -> Table:
     return Table(
         id="T6",
         slug="robustness",
-        title="Robustness: what a careless choice costs",
+        title="Robustness: what a careless choice of hyperparameters costs",
         columns=(
             text("arm", "Arm"),
             count("n", "Random trials", "robustness.diverged.of"),
@@ -85,25 +85,22 @@ def robustness_table(comparison: Comparison) -> Table:
             *of_part(
                 "robustness.learning_rate",
                 Column("rate_sensitivity", "LR sensitivity S", "sensitivity"),
-                Column(
-                    "rate_tolerance_decades",
-                    "LR tolerance (decades)",
-                    "tolerance_decades",
-                ),
+                Column("rate_tolerance_decades", "LR tolerance (decades)", "tolerance_decades"),
                 Column("rate_best_of", value="best_of"),
                 text("note", "Note on LR"),
             ),
         ),
         records=tuple(arm for arm in comparison.arms if arm.robustness),
         note=(
-            f"Random trials only; {delta_text(comparison)}. Shares with Wilson {CONFIDENCE_TEXT}"
-            " intervals; two"
-            " counts where pruned trials leave the share open. Its own best is the arm's confirmed"
-            " validation mean (before confirmation, its best search score), the best arm's likewise"
-            " confirmed. Trials needed: to find one such trial with probability 0.95. S: mean"
-            " shortfall over one decade of learning rate to each side of the best half decade, in"
-            " units of the objective; it has no interval, because the best of nearly all trials of"
-            f" a half decade cannot be resampled.{approximation(comparison.study)}"
+            f"Only random trials count; {delta_text(comparison)}. Shares have Wilson"
+            f" {CONFIDENCE_TEXT} intervals. Two counts are given where pruned trials leave the"
+            " count open. An arm's own best is its confirmed validation mean or, before"
+            " confirmation, its best search score; the best arm is the one with the best confirmed"
+            " validation mean."
+            " Trials needed is the number that finds one such trial with probability 0.95. S is the"
+            " mean shortfall over one decade of learning rate to each side of the best half decade,"
+            " in units of the objective. S has no interval, because the best of nearly all trials"
+            f" of a half decade cannot be resampled.{approximation(comparison.study)}"
         ),
     )
 
@@ -143,24 +140,25 @@ def importance_table(comparison: Comparison) -> Table:
     return Table(
         id="T9",
         slug="importances",
-        title="What mattered inside each arm",
+        title="Importance of each parameter, arm by arm",
         columns=(
             text("arm", "Arm"),
             text("parameter", "Parameter"),
-            *_share_columns("whole", "Moves the score"),
-            *_share_columns("top", "Leads to the best tenth"),
+            *_share_columns("whole", "Importance for the score"),
+            *_share_columns("top", "Importance for the best tenth"),
             count("n", "Trials"),
-            count("n_with", "With the parameter"),
+            count("n_with", "Trials with the parameter"),
         ),
         records=comparison.importances,
         note=(
-            "Shares of an arm sum to 1 and are relative to the ranges searched. Moves the score:"
-            " over the whole space, bad regions included; loss of accuracy of random forests when"
-            f" the values are shuffled (from {MIN_TRIALS} trials with a known score). Leads to the"
-            " best tenth: how differently the values are distributed there (PED-ANOVA, from"
-            f" {MIN_TRIALS_FOR_TOP} trials). In brackets the least and greatest of five forests or"
-            " resamples, which is no confidence interval. A sampler that learns has drawn more"
-            " trials where it was good, which blurs both."
+            "The importances of an arm sum to 1 and hold for the searched ranges only. The"
+            " importance for the score covers the whole space, including bad regions: it is what"
+            " random forests lose in accuracy when the values are shuffled (from"
+            f" {MIN_TRIALS} trials with a known score). The importance for the best tenth says how"
+            f" differently the values are distributed there (PED-ANOVA, from {MIN_TRIALS_FOR_TOP}"
+            " trials). Brackets give the least and greatest of five forests or resamples; they are"
+            " not confidence intervals. A sampler that learns has drawn more trials where scores"
+            " were good, which blurs both importances."
         ),
     )
 
@@ -197,8 +195,8 @@ def pruning_table(comparison: Comparison) -> Table:
         ),
         records=comparison.pruning,
         note=(
-            "Audited trials were chosen before they began and ended however they looked. Regret:"
-            " share of the best tenth by final score, at least one trial an arm, that pruning would"
-            " have ended; Wilson interval."
+            "Audited trials were chosen before they began and were never pruned. Regret is the"
+            " share of the best tenth by final score, at least one trial per arm, that pruning"
+            " would have ended; its interval is a Wilson interval."
         ),
     )

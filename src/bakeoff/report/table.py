@@ -70,6 +70,7 @@ class Column:
         return Cell(value, self.show(value) if self.heading else MISSING)
 
 
+# Kinds of columns. A plain `Column` shows a measured number with four significant digits.
 text = partial(Column, show=lambda found: found or MISSING, numeric=False)
 count = partial(Column, show=lambda found: MISSING if found is None else str(found))
 share = partial(Column, show=share_text)

@@ -6,17 +6,17 @@ from functools import partial
 from typing import NamedTuple
 
 from bakeoff.analysis.statistics import pairs_for_win_share
-from bakeoff.records import ArmSummary, Comparison, ConfirmedScores, PairResult
+from bakeoff.records import ArmSummary, Comparison, PairResult
 from bakeoff.report.numbers import interval_text, median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
 from bakeoff.significance import CONFIDENCE_TEXT
 
 LEVELS = {
-    "L0": "exploratory: observed in the search; too few confirmation runs for a verdict",
-    "L1": "confirmed configurations: each arm's choice was trained again on fresh seeds",
+    "L0": "exploratory: search scores only; there are too few confirmation runs for a verdict",
+    "L1": "confirmed: the chosen configuration of each arm was trained again on fresh seeds",
 }
 TELLING_SHARE = 0.75
-"""A win share from which on a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
+"""Win share above which a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
 ENOUGH_PAIRS = pairs_for_win_share(TELLING_SHARE)
 
 
@@ -91,7 +91,11 @@ def results_table(comparison: Comparison) -> Table:
                 rounded("test_sd", "Seed SD"),
                 rounded("worst", "Worst seed"),
                 Column("worst_seed"),
-                Column("num_diverged", "Diverged", label=_diverged_text),
+                Column(
+                    "num_diverged",
+                    "Diverged",
+                    label=lambda own: f"{own.num_diverged}/{len(own.seeds)}",
+                ),
                 rounded("validation_mean", "Validation mean"),
             ),
             rounded("search_best", "Search best"),
@@ -101,15 +105,12 @@ def results_table(comparison: Comparison) -> Table:
         ),
         records=comparison.arms,
         note=(
-            "Test scores are of the chosen configuration on fresh seeds; search best and library"
-            " default are validation scores of single runs. Selection gap: how much the search"
-            " promised beyond what fresh seeds gave on validation (positive: too much)."
+            "Test scores are those of the chosen configuration, trained again on fresh seeds."
+            " Search best and library default are validation scores of single runs. The selection"
+            " gap is the search best minus the validation mean on fresh seeds; it is positive where"
+            " the search was too optimistic."
         ),
     )
-
-
-def _diverged_text(scores: ConfirmedScores) -> str:
-    return f"{scores.num_diverged}/{len(scores.seeds)}"
 
 
 def pairs_table(comparison: Comparison) -> Table:
@@ -142,12 +143,13 @@ def pairs_table(comparison: Comparison) -> Table:
         ),
         records=comparison.pairs,
         note=(
-            "Differences are positive where A is better. p: exact sign-flip test; Holm over all"
-            " pairs. A wins: share of seeds on which A is better; it does not make the verdict,"
-            f" since it takes about {ENOUGH_PAIRS} seeds to show a share of {TELLING_SHARE}."
-            " Detectable: the difference that this many seeds usually show. p (equality): test that"
-            f" the difference lies within ± {delta_text(comparison)}. Seeds to decide: estimated"
-            " seeds at which this mean difference would be shown."
+            "Differences are positive where A is better. The exact sign-flip test gives p; p (Holm)"
+            " is corrected for all pairs. A wins is the share of seeds on which A is better; the"
+            f" verdict does not use it, because it takes about {ENOUGH_PAIRS} seeds to show a share"
+            f" of {TELLING_SHARE}. Detectable is the difference that this many seeds usually show."
+            " p (equality) tests whether the difference lies within"
+            f" ± {delta_text(comparison)}. Seeds to decide is the estimated number of seeds that"
+            " would show this mean difference."
         ),
     )
 
@@ -158,7 +160,7 @@ def _wins_text(pair: PairResult) -> str:
 
 
 def delta_text(comparison: Comparison) -> str:
-    """Delta with where it comes from: `delta = 0.0052 (set in the study file)`."""
+    """Delta and its source: `delta = 0.0052 (set in the study file)`."""
     if math.isnan(comparison.delta):
         return f"delta ({comparison.delta_source})"
     return f"delta = {comparison.delta:.2g} ({comparison.delta_source})"

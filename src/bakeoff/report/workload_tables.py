@@ -22,9 +22,9 @@ def arms_table(found: AcrossWorkloads) -> Table:
         ),
         records=found.arms,
         note=(
-            "Ranks are of confirmed test means, 1 is best. Profile score: area under the profile of"
-            " epochs to the target between 1 and 4 times the best arm's, 1 where an arm is always"
-            " the fastest."
+            "Arms are ranked by confirmed test means, and 1 is best. The profile score is the area"
+            " under the profile of epochs to the target between 1 and 4 times the best arm's; it is"
+            " 1 where an arm always needs the fewest epochs."
         ),
     )
 
@@ -40,7 +40,7 @@ def pairs_table(found: AcrossWorkloads) -> Table:
             text("b", "Arm B"),
             Column("rank_difference", "B's mean rank minus A's"),
             p_value("p", "p, all pairs"),
-            text("shown", "Shown", show=yes_or_no),
+            text("shown", "Difference shown", show=yes_or_no),
         ),
         records=found.pairs,
     )

@@ -1,4 +1,4 @@
-"""What mattered inside an arm, on functions whose answer is known."""
+"""Importances of parameters, on functions with known importances."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def test_shares_sum_to_one_and_do_not_depend_on_scale(
         assert shares_of(places, 100 * scores - 7) == pytest.approx(shares, abs=0.01)
 
 
-def test_equal_scores_give_nobody_a_share() -> None:
+def test_equal_scores_give_every_parameter_a_share_of_zero() -> None:
     places = np.random.default_rng(0).random((2, 60))
     assert not variance_shares(places, np.ones(60)).any()
 
@@ -107,7 +107,7 @@ def test_too_few_trials_or_nothing_searched_give_no_importances(record: StudyRec
     assert parameter_importances(replace(record, arms=fixed)) == ()
 
 
-def test_nothing_is_said_of_the_top_tenth_of_fewer_than_fifty_trials() -> None:
+def test_fewer_than_fifty_trials_give_no_importance_for_the_top_tenth() -> None:
     record = example_record(num_arms=2, sampler="random", pruner="none", trials_per_arm=40)
     found = parameter_importances(record)
     assert found

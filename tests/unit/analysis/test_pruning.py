@@ -33,7 +33,7 @@ def record_of(trials: Sequence[TrialRecord]) -> StudyRecord:
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1.0), (-1, -1.0)])
-def test_a_rung_that_tells_the_end_or_its_opposite(sign: int, expected: float) -> None:
+def test_a_rung_that_predicts_the_end_or_its_opposite(sign: int, expected: float) -> None:
     record = record_of([trial(n, "sgd", 0.5 + sign * 0.01 * n, 0.8 + 0.01 * n) for n in range(10)])
     found = {row.arm: row for row in rung_audits(record)}
     assert found["sgd"].spearman == pytest.approx(expected)
@@ -83,7 +83,7 @@ def test_a_metric_to_be_minimised_has_its_best_at_the_bottom() -> None:
     assert pruning_regrets(lower)[0].regret == 1.0
 
 
-def test_few_audited_trials_give_no_correlation_and_none_no_table() -> None:
+def test_few_audited_trials_give_no_correlation_and_no_trials_give_no_table() -> None:
     assert rung_audits(record_of([trial(n, "sgd", 0.5, 0.8) for n in range(4)])) == ()
     assert pruning_regrets(BASE) == ()
     assert compute_pruning_audit(compare(BASE)) == ()
@@ -95,7 +95,7 @@ def test_equal_values_have_no_order() -> None:
     assert compute_pruning_audit(compare(record)) == ()
 
 
-def test_the_figure_and_its_caption_tell_the_counts() -> None:
+def test_the_figure_and_its_caption_give_the_counts() -> None:
     trials = [
         trial(n, arm, 0.5 + 0.01 * n, 0.8 + 0.01 * n, spared_at=2 if n == 9 else None)
         for arm in ("sgd", "adam")

@@ -146,8 +146,8 @@ def test_every_form_of_a_report_has_the_headline(report) -> None:
     _, comparison, texts = report
     headline = comparison.verdict.headline
     assert headline.startswith(("No ", "sgd, adam and adamw are equal", "sgd and adam are equal"))
-    told = texts | {"json": json.loads(texts["json"])["verdict"]["headline"]}
-    assert [form for form, text in told.items() if headline not in text] == []
+    written = texts | {"json": json.loads(texts["json"])["verdict"]["headline"]}
+    assert [form for form, text in written.items() if headline not in text] == []
 
 
 def test_no_sentence_has_a_banned_word(report) -> None:

@@ -90,7 +90,7 @@ def test_equal_comparisons_give_equal_bytes(tmp_path: Path) -> None:
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
-def test_time_stands_only_in_html_and_markdown(comparison: Comparison, tmp_path: Path) -> None:
+def test_time_is_only_in_html_and_markdown(comparison: Comparison, tmp_path: Path) -> None:
     write_report(comparison, tmp_path / "a", generated_at=NOW)
     write_report(comparison, tmp_path / "b", generated_at="later")
     before, after = contents(tmp_path / "a"), contents(tmp_path / "b")
@@ -157,6 +157,16 @@ def test_ten_thousand_trials_are_reported_within_twenty_seconds(tmp_path: Path) 
     assert paths.html.stat().st_size < 8e6
 
 
+def test_summary_has_the_same_parts_in_every_release(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    summary = json.loads(write_report(comparison, tmp_path).summary.read_text())
+    assert list(summary) == [
+        "study", "level", "verdict", "arms", "pairs", "flags", "delta", "delta_source", "min_seeds",
+        "test_standard_error", "diagnoses", "budget", "effort", "importances",
+    ]  # fmt: skip
+
+
 def test_json_is_strict() -> None:
     text = json_text({"a": math.nan, "b": [math.inf, -math.inf, 1.5], "c": None})
     assert json.loads(text) == {"a": None, "b": ["inf", "-inf", 1.5], "c": None}
@@ -215,7 +225,7 @@ def test_policy_allows_exactly_the_two_inline_scripts(outline: Outline) -> None:
     assert f"default-src 'none'; script-src {' '.join(hashes)};" in outline.policy
 
 
-def test_page_links_only_to_itself_and_to_files_beside_it(
+def test_page_links_only_to_itself_and_to_files_of_the_report(
     outline: Outline, comparison: Comparison, tmp_path: Path
 ) -> None:
     write_report(comparison, tmp_path, generated_at=NOW)
@@ -267,7 +277,7 @@ def test_markdown_has_the_sentences_of_the_verdict(comparison: Comparison, tmp_p
     assert markdown.rstrip().endswith(f"Generated at: {escape(NOW)}")
 
 
-def test_markdown_obeys_no_hostile_name(tmp_path: Path) -> None:
+def test_hostile_names_are_no_markdown(tmp_path: Path) -> None:
     comparison = hostile_comparison()
     markdown = write_report(comparison, tmp_path, generated_at=NOW).markdown.read_text()
     outside_code = re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)
@@ -303,7 +313,7 @@ def test_code_cannot_leave_its_block() -> None:
     assert block.splitlines()[-1] == "````"
 
 
-def test_diagnoses_stand_in_html_markdown_and_json(tmp_path: Path) -> None:
+def test_diagnoses_are_in_html_markdown_and_json(tmp_path: Path) -> None:
     evidence = "the loss rose from 0.2 to 0.4."
     found = Diagnosis(arm="sgd", kind="overfitting", evidence=evidence, advice="Stop early.")
     comparison = replace(compare(example_record()), diagnoses=(found,))

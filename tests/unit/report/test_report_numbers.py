@@ -1,4 +1,4 @@
-"""Text and tables agree: every number of the HTML and the Markdown stands in a CSV."""
+"""Text and tables agree: every number of the HTML and the Markdown is in a CSV."""
 
 import csv
 import math
@@ -96,12 +96,12 @@ def _paths(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
     return write_report(compare(record), tmp_path_factory.mktemp("report"), generated_at="now")
 
 
-def test_every_number_of_a_whole_report_stands_in_a_csv(paths: ReportPaths) -> None:
+def test_every_number_of_a_whole_report_is_in_a_csv(paths: ReportPaths) -> None:
     assert all(len(tokens(text)) > 200 for text in visible_text(paths))
     assert unmatched(paths) == []
 
 
-def test_every_number_of_a_report_on_several_objectives_stands_in_a_csv(tmp_path: Path) -> None:
+def test_every_number_of_a_report_on_several_objectives_is_in_a_csv(tmp_path: Path) -> None:
     record = with_seconds(example_record(num_arms=2, sampler="random", pruner="none"))
     paths = write_report(compare(record), tmp_path, generated_at="now")
     assert all("front of all arms" in text for text in visible_text(paths))
@@ -109,13 +109,13 @@ def test_every_number_of_a_report_on_several_objectives_stands_in_a_csv(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["pruned", "unconfirmed"])
-def test_every_number_of_a_smaller_report_stands_in_a_csv(kind: str, tmp_path: Path) -> None:
+def test_every_number_of_a_smaller_report_is_in_a_csv(kind: str, tmp_path: Path) -> None:
     record = example_record(num_arms=2)
     comparison = compare(unconfirmed(record) if kind == "unconfirmed" else record)
     assert unmatched(write_report(comparison, tmp_path, generated_at="now")) == []
 
 
-def test_what_was_noted_while_the_study_ran_is_shown_and_stands_in_a_csv(tmp_path: Path) -> None:
+def test_what_was_noted_while_the_study_ran_is_shown_and_is_in_a_csv(tmp_path: Path) -> None:
     notes = ("sgd: pruning switched off after 8717 audited trials", "timeout of 41.5 s, extended")
     record = replace(example_record(num_arms=2), notes=notes)
     paths = write_report(compare(record), tmp_path, generated_at="now")
@@ -126,7 +126,7 @@ def test_what_was_noted_while_the_study_ran_is_shown_and_stands_in_a_csv(tmp_pat
     assert unmatched(paths) == []
 
 
-def test_a_number_that_is_nowhere_else_is_found(paths: ReportPaths) -> None:
+def test_a_number_that_is_in_no_csv_is_found(paths: ReportPaths) -> None:
     """The check itself: one digit changed in the Markdown is noticed."""
     text = paths.markdown.read_text()
     paths.markdown.write_text(text + "\nmean 0.123456\n")

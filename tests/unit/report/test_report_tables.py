@@ -24,7 +24,7 @@ from bakeoff.report.numbers import (
 )
 from bakeoff.report.page import build_page
 from bakeoff.report.study_tables import trials_table
-from bakeoff.report.table import CellValue, Column, Table, csv_text
+from bakeoff.report.table import CellValue, Column, Table, csv_text, interval, of_part
 from bakeoff.report.tables import build_tables
 from bakeoff.report.verdict_tables import delta_text, results_table
 from record_examples import as_error_rate, example_record, unconfirmed
@@ -124,7 +124,7 @@ def test_page_shows_known_budget_estimates_and_counts_those_withheld(
     assert len(page.known_budget.rows) == len(known)
     withheld = len(comparison.budget) - len(known)
     assert withheld > 0
-    assert f"Withheld: {withheld} of {len(comparison.budget)}" in page.known_budget.note
+    assert f"Of {len(comparison.budget)} estimates, {withheld} are" in page.known_budget.note
 
 
 def test_robustness_gives_both_counts_where_pruning_leaves_them_open() -> None:
@@ -283,7 +283,7 @@ def test_p_text(p: float, expected: str) -> None:
     assert p_text(p) == expected
 
 
-def test_hidden_columns_are_stored_and_composed_ones_are_not() -> None:
+def test_columns_without_heading_are_only_in_the_csv() -> None:
     columns = (
         Column("low"),
         Column("interval", "Interval", label=lambda row: f"[{row.low:g}, 2]", stored=False),
@@ -291,6 +291,19 @@ def test_hidden_columns_are_stored_and_composed_ones_are_not() -> None:
     made = Table(id="T0", title="", columns=columns, records=(SimpleNamespace(low=1.0),))
     assert made.csv() == "low\n1.0\n"
     assert [cell.text for cell in made.shown().rows[0]] == ["[1, 2]"]
+
+
+def test_a_column_about_a_missing_part_is_empty() -> None:
+    columns = of_part("confirmed.scores", Column("mean", "Mean"), *interval("ci", "CI"))
+    rows = tuple(
+        SimpleNamespace(confirmed=SimpleNamespace(scores=scores))
+        for scores in (None, SimpleNamespace(mean=0.5, ci=(0.25, 0.75)))
+    )
+    made = Table(id="T0", title="", columns=columns, records=rows)
+    assert made.csv() == "mean,ci_low,ci_high\n,,\n0.5,0.25,0.75\n"
+    assert [[cell.text for cell in row] for row in made.shown().rows] == [
+        ["\u2013", "\u2013"], ["0.5", "[0.25, 0.75]"]
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- the ledger
@@ -344,7 +357,7 @@ def test_columns_without_a_value_are_not_shown_but_stored() -> None:
     assert len(empty.shown().columns) > 3
 
 
-def test_an_unknown_delta_is_called_so() -> None:
+def test_an_unknown_delta_is_called_unknown() -> None:
     unknown = compare(replace(unconfirmed(example_record()), delta=None))
     assert delta_text(unknown) == "delta (unknown before confirmation)"
     known = compare(replace(example_record(), delta=0.01))
