@@ -156,14 +156,9 @@ def load_optuna_study(
     from bakeoff.foreign import ForeignStudy, load_foreign_study
 
     wanted = ForeignStudy(
-        location=storage,
-        name=study,
-        arms=(arm,) if isinstance(arm, str) else tuple(arm),
-        metric_name=metric_name,
-        epochs=epochs,
-        sampler=sampler,
-        delta=delta,
-    )
+        location=storage, name=study, arms=(arm,) if isinstance(arm, str) else tuple(arm),
+        metric_name=metric_name, epochs=epochs, sampler=sampler, delta=delta,
+    )  # fmt: skip
     return LoadedStudy(load_foreign_study(wanted))
 
 

@@ -17,7 +17,7 @@ from bakeoff.dashboard import build_server, publish, publish_progress
 from bakeoff.dashboard import server as dashboard_server
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
-from bakeoff.dashboard.either_scheme import DARK_CARD, EITHER, LIGHT_CARD
+from bakeoff.dashboard.either_scheme import EITHER
 from bakeoff.dashboard.publishing import CARD_HEIGHT
 from bakeoff.dashboard.reports import index_page
 from bakeoff.errors import StorageError, UsageError
@@ -344,10 +344,14 @@ def test_the_key_figures_stand_in_the_dashboard(published):
         assert plot["layout"]["height"] == CARD_HEIGHT
 
 
+CARDS = ("#ffffff", "#1e1e1e")
+"""The backgrounds on which optuna-dashboard draws figures, light and dark."""
+
+
 def test_figures_keep_their_colours_apart_from_light_and_dark_cards():
     colors = [EITHER.get(light, light) for light, _ in ARM_COLORS]
     assert len(set(colors)) == len(ARM_COLORS)
-    assert all(contrast(color, card) >= 3 for color in colors for card in (LIGHT_CARD, DARK_CARD))
+    assert all(contrast(color, card) >= 3 for color in colors for card in CARDS)
 
 
 def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):

@@ -11,9 +11,7 @@ from typing import Any
 from bakeoff.report.figures import style
 
 NEUTRAL = "#808080"
-"""A grey with a contrast of at least 3.9 to white and to the dashboard's dark cards."""
-LIGHT_CARD, DARK_CARD = "#ffffff", "#1e1e1e"
-"""The backgrounds on which optuna-dashboard draws figures."""
+"""A grey with a contrast of at least 3.9 to the dashboard's cards, #ffffff and #1e1e1e."""
 
 EITHER: Mapping[str, str] = {
     style.GRID: "rgba(128, 128, 128, 0.25)",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -62,11 +63,12 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
     storage = Storage(storage_url, create=True)
     name = comparison.study.name
     with _writing(storage):
-        study = _load(storage, name)
+        load = partial(optuna.load_study, storage=storage.optuna_storage)
+        study = load(study_name=name)
         study.set_user_attr("verdict", comparison.verdict.headline)
         optuna_dashboard.save_note(study, note_text(comparison, has_report=has_report))
         optuna_dashboard.save_note(
-            _load(storage, name + CONFIRM_SUFFIX),
+            load(study_name=name + CONFIRM_SUFFIX),
             f"Shortlist and confirmation runs of study **{escape(name)}**, which has the verdict."
             " Values are validation scores; the test scores are in the report.",
         )
@@ -104,10 +106,6 @@ def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "Figure | N
     )
     figure = for_either_scheme(drawn)
     return figure if len(figure.to_json()) <= MAX_CHARACTERS else None
-
-
-def _load(storage: Storage, name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=storage.optuna_storage)
 
 
 @contextmanager

@@ -41,8 +41,7 @@ from bakeoff.report.figures.pair_differences import compute_pair_differences
 from bakeoff.report.figures.score_distribution import FIGURE as SCORE_DISTRIBUTION
 from bakeoff.report.figures.search_progress import FIGURE as SEARCH_PROGRESS
 from bakeoff.report.figures.search_progress import compute_search_progress
-from bakeoff.report.figures.spec import MAX_DRAWN, thinned
-from bakeoff.report.figures.style import ARM_COLORS, DARK, label
+from bakeoff.report.figures.style import ARM_COLORS, DARK, MAX_DRAWN, label, thinned
 from contrast import contrast
 from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed, with_seconds
 

@@ -8,7 +8,7 @@ from bakeoff.analysis.draws import SUPPORTED_SHARE, approximation, random_draws
 from bakeoff.analysis.tuning import probability_best
 from bakeoff.records import Comparison
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, grouped
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
 
 MIN_ARMS = 2
 REACH = 2
@@ -54,18 +54,17 @@ def draw_best_arm(rows: Sequence[BestArm], comparison: Comparison) -> style.Figu
     last = max(row.k for row in rows)
     is_left = largest < (1 + last) / 2
     margin = 0.02 * (last - 1) or 0.5
-    traces = []
-    for arm, own in grouped(rows, "arm").items():
-        color = style.arm_color(comparison.study, arm)
-        traces.append(
-            style.scatter(
-                own, "lines+markers", x="k", y="estimate", hover=_hover, color=color,
-                name=style.label(arm), stackgroup="arms", line={"width": 1.5}, marker={"size": 4},
-                fillcolor=color + style.FAINT,
-            )
-        )  # fmt: skip
+    by_arm = style.grouped(rows, "arm")
+    colors = {arm: style.arm_color(comparison.study, arm) for arm in by_arm}
     return style.draw(
-        traces,
+        [
+            style.scatter(
+                own, "lines+markers", x="k", y="estimate", hover=_hover, color=colors[arm],
+                name=style.label(arm), stackgroup="arms", line={"width": 1.5}, marker={"size": 4},
+                fillcolor=colors[arm] + style.FAINT,
+            )
+            for arm, own in by_arm.items()
+        ],
         height=360,
         showlegend=True,
         xaxis=style.axis(
@@ -90,8 +89,7 @@ def _hover(row: BestArm) -> str:
     return f"{style.label(row.arm)}: {row.estimate:.3f} with {row.k} trials each"
 
 
-def caption_best_arm(comparison: Comparison) -> str:
-    """Say which trials F5 uses, and up to which k it supports a statement."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     fewest = min(random_draws(study, arm.name).num for arm in study.arms)
     return (
@@ -110,6 +108,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=BestArm,
     compute=compute_best_arm,
     draw=draw_best_arm,
-    caption=caption_best_arm,
+    caption=_caption,
     needs="every arm needs at least five random trials, none of them pruned",
 )

@@ -11,13 +11,7 @@ from bakeoff.analysis.draws import Draws, approximation, random_draws
 from bakeoff.analysis.tuning import median_best_of_k
 from bakeoff.records import Comparison, MetricInfo, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    MIN_DRAWS,
-    FigureSpec,
-    counts_text,
-    grouped,
-    solid_and_dotted,
-)
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text
 from bakeoff.significance import CONFIDENCE_TEXT
 
 FULL_GRID, GRID_POINTS = 40, 60
@@ -76,7 +70,7 @@ def draw_best_of_k(rows: Sequence[BestOfK], comparison: Comparison) -> style.Fig
     """Draw a band and a line for each arm, solid to n / 5 and dotted beyond."""
     study = comparison.study
     return style.draw(
-        [trace for own in grouped(rows, "arm").values() for trace in _arm_traces(own, study)],
+        [trace for own in style.grouped(rows, "arm").values() for trace in _arm_traces(own, study)],
         height=420,
         showlegend=True,
         xaxis=style.log_count_axis("Trials k"),
@@ -87,7 +81,7 @@ def draw_best_of_k(rows: Sequence[BestOfK], comparison: Comparison) -> style.Fig
 def _arm_traces(rows: Sequence[BestOfK], study: StudyRecord) -> list[style.Trace]:
     arm = rows[0].arm
     color = style.arm_color(study, arm)
-    solid, dotted = solid_and_dotted(rows)
+    solid, dotted = style.solid_and_dotted(rows)
     # a side that no trial bounds is the metric's own bound and would only fill the figure
     ends = {study.objective.low, study.objective.high, None}
     banded = [row for row in solid if not {row.ci_low, row.ci_high} & ends]
@@ -130,8 +124,7 @@ def _score_range(rows: Sequence[BestOfK]) -> list[float]:
     ]  # fmt: skip
 
 
-def caption_best_of_k(comparison: Comparison) -> str:
-    """Say which trials F3 uses, and up to which k it supports a statement."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     draws = [random_draws(study, arm.name) for arm in study.arms]
     enough = [own for own in draws if own.num >= MIN_DRAWS]
@@ -159,7 +152,7 @@ FIGURE = FigureSpec[Comparison](
     row_type=BestOfK,
     compute=compute_best_of_k,
     draw=draw_best_of_k,
-    caption=caption_best_of_k,
+    caption=_caption,
     needs=f"no arm has {MIN_DRAWS} random trials yet",
     on_dashboard=True,
 )

@@ -2,17 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal, NamedTuple
 
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    FigureSpec,
-    confirmation_runs,
-    finite_mean,
-    grouped,
-    seeds_text,
-)
+from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, seeds_text
 from bakeoff.significance import CONFIDENCE_TEXT
 
 MEAN_SHIFT = 0.22
@@ -48,29 +43,27 @@ def _arm_rows(study: StudyRecord, summary: ArmSummary) -> list[ConfirmedScore]:
         return []
     diverged = {run.seed for run in confirmation_runs(study, arm) if run.outcome == "diverged"}
     notes = ["diverged" if seed in diverged else "" for seed in confirmed.seeds]
-    runs = zip(confirmed.seeds, confirmed.test_scores, notes, strict=False)
-    num_seeds = len(confirmed.seeds)
-    return [
-        *(
-            ConfirmedScore(arm, "seed", seed, score, None, None, 1, note)
-            for seed, score, note in runs
-        ),
-        ConfirmedScore(arm, "mean", None, confirmed.test_mean, *confirmed.test_ci, num_seeds, ""),
+    runs = [
+        ConfirmedScore(arm, "seed", seed, score, None, None, 1, note)
+        for seed, score, note in zip(confirmed.seeds, confirmed.test_scores, notes, strict=False)
     ]
+    mean, num_seeds = confirmed.test_mean, len(confirmed.seeds)
+    return [*runs, ConfirmedScore(arm, "mean", None, mean, *confirmed.test_ci, num_seeds, "")]
 
 
 def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison) -> style.Figure:
     """Draw dots, joined where runs share a seed, with mean and interval next to them."""
     study = comparison.study
-    by_quantity = grouped(rows, "quantity")
+    by_quantity = style.grouped(rows, "quantity")
     means, errors = by_quantity["mean"], by_quantity.get("test standard error", [])
-    limits = _score_limits(by_quantity["seed"], means, study.objective.sign)
-    dots = _with_diverged_at_edge(by_quantity["seed"], limits, study.objective.sign)
+    dots, limits = _moved_to_edge(by_quantity["seed"], means, study.objective.sign)
     names = [row.arm for row in means]
-    traces = [_seed_line(own, names) for own in grouped(dots, "seed").values()]
-    for place, (mean, own) in enumerate(zip(means, grouped(dots, "arm").values(), strict=True)):
-        traces += [_seed_dots(own, place, study), _mean_bar(mean, place, study)]
-    middle = finite_mean(row.estimate for row in dots if not row.note)
+    traces = [_seed_line(own, names) for own in style.grouped(dots, "seed").values()]
+    by_arm = style.grouped(dots, "arm")
+    for place, mean in enumerate(means):
+        traces += [_seed_dots(by_arm[mean.arm], place, study), _mean_bar(mean, place, study)]
+    trained = [row.estimate for row in dots if not row.note and math.isfinite(row.estimate)]
+    middle = fmean(trained) if trained else None
     traces += [_standard_error_bar(error, len(means), middle) for error in errors]
     ticks = names + ["± test SE" for _ in errors]
     return style.draw(
@@ -82,31 +75,23 @@ def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison
     )
 
 
-def _score_limits(
+def _moved_to_edge(
     dots: Sequence[ConfirmedScore], means: Sequence[ConfirmedScore], sign: int
-) -> list[float] | None:
-    """Limits of the axis that leave diverged runs out, so that the others can be told apart.
+) -> tuple[Sequence[ConfirmedScore], list[float] | None]:
+    """The dots, diverged ones at the edge of the axis, and limits that leave their scores out.
 
-    None, which lets plotly choose, where no run or every run diverged.
+    Where no run or every run diverged, no dot is moved, and limits of None let plotly choose.
     """
     trained = [row.estimate for row in dots if not row.note]
     if not trained or len(trained) == len(dots):
-        return None
+        return dots, None
     bounds = [bound for row in means for bound in (row.ci_low, row.ci_high)]
     shown = [one for one in (*trained, *bounds) if one is not None and math.isfinite(one)]
     margin = style.MARGIN_SHARE * (max(shown) - min(shown)) or 0.01
     worse, better = (2 * margin, margin) if sign > 0 else (margin, 2 * margin)
-    return [min(shown) - worse, max(shown) + better]
-
-
-def _with_diverged_at_edge(
-    dots: Sequence[ConfirmedScore], limits: Sequence[float] | None, sign: int
-) -> Sequence[ConfirmedScore]:
-    if limits is None:
-        return dots
-    inside = 0.04 * (limits[1] - limits[0])
-    edge = limits[0] + inside if sign > 0 else limits[1] - inside
-    return [row._replace(estimate=edge) if row.note else row for row in dots]
+    low, high = min(shown) - worse, max(shown) + better
+    edge = low + 0.04 * (high - low) if sign > 0 else high - 0.04 * (high - low)
+    return [row._replace(estimate=edge) if row.note else row for row in dots], [low, high]
 
 
 def _seed_line(rows: Sequence[ConfirmedScore], names: Sequence[str]) -> style.Trace:
@@ -121,9 +106,7 @@ def _seed_dots(rows: Sequence[ConfirmedScore], place: int, study: StudyRecord) -
     return style.scatter(
         rows, "markers", x=[place] * len(rows), y="estimate", color=style.arm_color(study, arm),
         marker={"symbol": symbols, "size": 9, "opacity": 0.8},
-        hover=lambda row: (
-            f"{style.label(arm)}, seed {row.seed}: {row.estimate:.6g} {row.note}"
-        ),
+        hover=lambda row: f"{style.label(arm)}, seed {row.seed}: {row.estimate:.6g} {row.note}",
     )  # fmt: skip
 
 
@@ -147,8 +130,7 @@ def _standard_error_bar(row: ConfirmedScore, place: int, middle: float | None) -
     )  # fmt: skip
 
 
-def caption_confirmed_scores(comparison: Comparison) -> str:
-    """Say what the dots, lines and bars of F1 are."""
+def _caption(comparison: Comparison) -> str:
     caption = (
         f"Each dot is a confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
         " share a seed. The bar next to the dots is the mean with its"
@@ -174,7 +156,7 @@ FIGURE = FigureSpec[Comparison](
     row_type=ConfirmedScore,
     compute=compute_confirmed_scores,
     draw=draw_confirmed_scores,
-    caption=caption_confirmed_scores,
+    caption=_caption,
     needs="no configuration has been confirmed on fresh seeds yet",
     on_dashboard=True,
 )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -10,13 +11,7 @@ from bakeoff.analysis.arrivals import arrival_curve
 from bakeoff.analysis.curves import LOSS
 from bakeoff.records import ArmSummary, Comparison, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    FigureSpec,
-    confirmation_runs,
-    finite_mean,
-    grouped,
-    seeds_text,
-)
+from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, seeds_text
 
 MAX_TICKS = 12
 
@@ -58,11 +53,9 @@ def compute_learning_curves(comparison: Comparison) -> tuple[EpochValue, ...]:
     study = comparison.study
     rows: list[EpochValue] = []
     for summary in comparison.arms:
-        scores = [
-            row
-            for run in confirmation_runs(study, summary.arm)
-            for row in _run_values(run, "validation score", run.values(study.objective.name))
-        ]
+        scores: list[EpochValue] = []
+        for run in confirmation_runs(study, summary.arm):
+            scores += _run_values(run, "validation score", run.values(study.objective.name))
         rows += [*scores, *_mean_values(scores), *_arrivals(summary, study.epochs)]
         rows += _loss_values(study, summary)
     return tuple(row for row in rows if math.isfinite(row.estimate))
@@ -77,8 +70,8 @@ def _run_values(
 
 def _mean_values(rows: Sequence[EpochValue]) -> Iterator[EpochValue]:
     known = [row for row in rows if math.isfinite(row.estimate)]
-    for epoch, own in sorted(grouped(known, "epoch").items()):
-        mean = finite_mean(row.estimate for row in own) or 0.0
+    for epoch, own in sorted(style.grouped(known, "epoch").items()):
+        mean = fmean(row.estimate for row in own)
         yield EpochValue(own[0].arm, "mean validation score", None, None, epoch, mean, len(own))
 
 
@@ -114,7 +107,7 @@ def draw_learning_curves(rows: Sequence[EpochValue], comparison: Comparison) -> 
     drawn = [(panel, own) for panel, own in zip(panels, of_panels, strict=True) if own]
     traces, named = [], set()
     for place, (_, own) in enumerate(drawn):
-        for (arm, quantity, _), curve in grouped(own, "arm", "quantity", "run").items():
+        for (arm, quantity, _), curve in style.grouped(own, "arm", "quantity", "run").items():
             is_named = quantity in STRONG and arm not in named
             traces.append(_curve(curve, place, study, is_named=is_named))
             named |= {arm} if is_named else set()
@@ -147,23 +140,22 @@ def _curve(
             "shape": "hv" if quantity == ARRIVED else "linear",
         },
         marker={"symbol": style.arm_symbol(study, arm), "size": 6},
-        hover=None if thin else lambda row: (
-            f"{style.label(arm)}, {quantity}, epoch {row.epoch}: {row.estimate:.6g}"
-        ),
+        hover=None if thin else _hover,
     )  # fmt: skip
 
 
+def _hover(row: EpochValue) -> str:
+    return f"{style.label(row.arm)}, {row.quantity}, epoch {row.epoch}: {row.estimate:.6g}"
+
+
 def _target_line(comparison: Comparison) -> list[style.Trace]:
-    targets = [arm.time_to_target.target for arm in comparison.arms if arm.time_to_target]
-    return [
-        style.line_shape(x0=0, x1=1, xref="paper", y0=target, y1=target)
-        for target in targets[:1]
-        if math.isfinite(target)
-    ]
+    targets = (arm.time_to_target.target for arm in comparison.arms if arm.time_to_target)
+    target = next(targets, math.nan)
+    line = style.line_shape(x0=0, x1=1, xref="paper", y0=target, y1=target)
+    return [line] if math.isfinite(target) else []
 
 
-def caption_learning_curves(comparison: Comparison) -> str:
-    """Say what the lines of F8 are."""
+def _caption(comparison: Comparison) -> str:
     return (
         f"Top: validation score of the confirmation runs ({seeds_text(comparison)}), with a thin"
         " line per seed and a strong line for their mean; the dotted line is the target of table"
@@ -182,6 +174,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=EpochValue,
     compute=compute_learning_curves,
     draw=draw_learning_curves,
-    caption=caption_learning_curves,
+    caption=_caption,
     needs="no configuration has been confirmed, and no best trial has recorded its losses",
 )

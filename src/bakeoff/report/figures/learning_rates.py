@@ -17,16 +17,9 @@ from bakeoff.analysis.learning_rate import (
 )
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.ranges import FloatRange, IntRange
-from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord, TrialRecord
+from bakeoff.records import Comparison, MetricInfo, Outcome, Phase, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    FigureSpec,
-    grouped,
-    on_axis,
-    score_limits,
-    thinned,
-    thinned_text,
-)
+from bakeoff.report.figures.spec import FigureSpec
 
 PANEL_HEIGHT = 150
 
@@ -53,9 +46,22 @@ def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, .
     """Ended trials of the search, library defaults included, whose learning rate is above 0."""
     study = comparison.study
     bests = {arm.name: _half_decades(study, arm.name) for arm in study.arms}
-    ended = (trial for trial in study.trials if trial.outcome not in {"running", "failed"})
-    rows = (_learning_rate_row(trial, study, bests.get(trial.arm, {})) for trial in ended)
-    return tuple(row for row in rows if row is not None)
+    spaces = {arm.name: arm.space for arm in study.arms}
+    rows = []
+    for trial in study.trials:
+        name, rate = learning_rate_parameter(trial), learning_rate_of(trial)
+        if name is None or rate is None or trial.outcome in {"running", "failed"}:
+            continue
+        searched = spaces.get(trial.arm, {}).get(name)
+        bounded = searched if isinstance(searched, FloatRange | IntRange) else None
+        low, high = (bounded.low, bounded.high) if bounded else (None, None)
+        rows.append(
+            LearningRateTrial(
+                trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase,
+                low, high, bests.get(trial.arm, {}).get(half_decade(rate)),
+            )
+        )  # fmt: skip
+    return tuple(rows)
 
 
 def _half_decades(study: StudyRecord, arm: str) -> Mapping[int, float]:
@@ -68,31 +74,14 @@ def _half_decades(study: StudyRecord, arm: str) -> Mapping[int, float]:
     return {place: study.objective.sign * best for place, best in found.items()}
 
 
-def _learning_rate_row(
-    trial: TrialRecord, study: StudyRecord, bests: Mapping[int, float]
-) -> LearningRateTrial | None:
-    name, rate = learning_rate_parameter(trial), learning_rate_of(trial)
-    if name is None or rate is None:
-        return None
-    space = next((arm.space for arm in study.arms if arm.name == trial.arm), {})
-    searched = space.get(name)
-    bounds: tuple[float | None, float | None] = (None, None)
-    if isinstance(searched, FloatRange | IntRange):
-        bounds = (searched.low, searched.high)
-    return LearningRateTrial(
-        trial.arm, trial.number, rate, trial.score, trial.outcome, trial.phase, *bounds,
-        bests.get(half_decade(rate)),
-    )  # fmt: skip
-
-
 def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Comparison) -> style.Figure:
     """Draw panels below each other that share the learning-rate axis; bounds are dotted lines."""
     study = comparison.study
     scored = [row for row in rows if row.outcome in {"complete", "pruned"}]
-    edge, limits = score_limits(
+    edge, limits = style.score_limits(
         [row.estimate for row in scored if row.estimate is not None], study.objective
     )
-    of_arms = {arm: thinned(own) for arm, own in grouped(rows, "arm").items()}
+    of_arms = {arm: style.thinned(own) for arm, own in style.grouped(rows, "arm").items()}
     score = {"title": style.metric_label(study.objective), "range": limits, "nticks": 5}
     panels = [style.Panel(style.label(arm), style.arm_color(study, arm), score) for arm in of_arms]
     dots, envelopes, bounds = [], [], []
@@ -101,9 +90,11 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
         dots.append(_trial_dots(own, edge, study) | {"yaxis": y_axis})
         envelopes.append(_envelope(own, study) | {"yaxis": y_axis})
         bottom, top = style.panel_domain(place, len(of_arms))
+        searched = {bound for row in own for bound in (row.range_low, row.range_high)}
         bounds += [
             style.line_shape(x0=bound, x1=bound, y0=bottom, y1=top, yref="paper")
-            for bound in _drawn_bounds(own)
+            # only positive bounds have a place on a logarithmic axis
+            for bound in sorted(bound for bound in searched if bound is not None and bound > 0)
         ]
     return style.draw(
         [*dots, *envelopes],
@@ -131,20 +122,15 @@ def _envelope(rows: Sequence[LearningRateTrial], study: StudyRecord) -> style.Tr
     )  # fmt: skip
 
 
-def _drawn_bounds(rows: Sequence[LearningRateTrial]) -> list[float]:
-    """Bounds of the searched ranges that can be shown on a logarithmic axis."""
-    bounds = {bound for row in rows for bound in (row.range_low, row.range_high)}
-    return sorted(bound for bound in bounds if bound is not None and bound > 0)
-
-
 def _trial_dots(rows: Sequence[LearningRateTrial], edge: float, study: StudyRecord) -> style.Trace:
     metric, color = study.objective, style.arm_color(study, rows[0].arm)
     symbols = [_symbol(row, edge, metric.sign) for row in rows]
     at_edge = {"diverged", "infeasible"}
     scores = (None if row.outcome in at_edge else row.estimate for row in rows)
+    heights = [style.on_axis(score, edge, metric.sign) for score in scores]
     return style.scatter(
-        rows, "markers", x="learning_rate", y=[on_axis(one, edge, metric.sign) for one in scores],
-        color=color, hover=lambda row: _hover(row, metric),
+        rows, "markers", x="learning_rate", y=heights, color=color,
+        hover=lambda row: _hover(row, metric),
         marker={
             "symbol": symbols,
             "size": [13 if symbol == "star" else 8 for symbol in symbols],
@@ -169,8 +155,7 @@ def _hover(row: LearningRateTrial, metric: MetricInfo) -> str:
     return f"trial {row.trial}, rate {row.learning_rate:.3g}: {score}, {row.outcome}{default}"
 
 
-def caption_learning_rates(comparison: Comparison) -> str:
-    """Say what the symbols and lines of F6 are."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     worse = "bottom" if study.objective.sign > 0 else "top"
     metric, n = study.objective.name, trials_per_arm(study)
@@ -182,7 +167,7 @@ def caption_learning_rates(comparison: Comparison) -> str:
         " they are drawn where it has at least three and none was pruned. Dotted lines are the"
         " bounds of the searched range: a good region that touches a bound calls for a wider range."
         " Learning rates of different optimizers cannot be compared with each other."
-        f"{thinned_text(Counter(trial.arm for trial in study.trials).values())}"
+        f"{style.thinned_text(Counter(trial.arm for trial in study.trials).values())}"
     )
 
 
@@ -193,7 +178,7 @@ FIGURE = FigureSpec[Comparison](
     row_type=LearningRateTrial,
     compute=compute_learning_rates,
     draw=draw_learning_rates,
-    caption=caption_learning_rates,
+    caption=_caption,
     needs="no trial with a named learning rate has ended yet",
     on_dashboard=True,
 )

@@ -89,8 +89,7 @@ def _hover(row: PairDifference) -> str:
     return f"{_pair(row)}: {interval}, {row.n} seeds, {row.status.replace('_', ' ')}"
 
 
-def caption_pair_differences(comparison: Comparison) -> str:
-    """Say what the intervals and the band of F2 are."""
+def _caption(comparison: Comparison) -> str:
     pairs = len(comparison.pairs)
     joint = (
         f"all {pairs} intervals hold jointly at {CONFIDENCE_TEXT}"
@@ -112,6 +111,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=PairDifference,
     compute=compute_pair_differences,
     draw=draw_pair_differences,
-    caption=caption_pair_differences,
+    caption=_caption,
     needs="fewer than two arms have been confirmed",
 )

@@ -6,15 +6,7 @@ from typing import Any, NamedTuple
 from bakeoff.ranges import Choice, FloatRange, IntRange, is_searched
 from bakeoff.records import ArmRecord, Comparison, Importance, Outcome, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    FigureSpec,
-    counts_text,
-    grouped,
-    on_axis,
-    score_limits,
-    search_trials,
-    thinned,
-)
+from bakeoff.report.figures.spec import FigureSpec, counts_text, search_trials
 
 MAX_PANELS = 4
 """Parameters drawn of each arm."""
@@ -23,7 +15,7 @@ MAX_DOTS = 250
 PANEL_HEIGHT = 170
 COLUMN_GAP = 0.05
 COLUMN_PITCH = (1 + COLUMN_GAP) / MAX_PANELS
-TICK_SIZE = 9.5
+TICKS: dict[str, Any] = {"nticks": 5, "tickfont": {"size": 9.5}}
 MAX_LEVEL_LABELS = 4
 """Choices whose names fit side by side below a panel; with more, the names are turned."""
 
@@ -54,7 +46,7 @@ def compute_parameters(comparison: Comparison) -> tuple[ParameterDot, ...]:
         _dot(trial, name, known)
         for arm in study.arms
         for name, known in _chosen_parameters(arm, comparison.importances)
-        for trial in thinned(search_trials(study, arm.name), MAX_DOTS)
+        for trial in style.thinned(search_trials(study, arm.name), MAX_DOTS)
         if name in trial.params
     )
 
@@ -79,32 +71,24 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> sty
     """Draw a row of panels for each arm; all panels have the same score axis."""
     study = comparison.study
     scored = [row.estimate for row in rows if row.outcome != "diverged"]
-    edge, limits = score_limits([one for one in scored if one is not None], study.objective)
-    by_arm = grouped(rows, "arm")
+    edge, limits = style.score_limits([one for one in scored if one is not None], study.objective)
+    by_arm, metric = style.grouped(rows, "arm"), style.metric_label(study.objective)
     traces: list[style.Trace] = []
     axes: dict[str, Any] = {}
     titles: list[style.Trace] = []
     for line, of_arm in enumerate(by_arm.values()):
         bottom, top = style.panel_domain(line, len(by_arm))
-        for column, own in enumerate(grouped(of_arm, "parameter").values()):
+        for column, own in enumerate(style.grouped(of_arm, "parameter").values()):
             place = len(traces)
             x_axis, y_axis = style.axis_name("x", place), style.axis_name("y", place)
             left, right = column * COLUMN_PITCH, (column + 1) * COLUMN_PITCH - COLUMN_GAP
             axes[style.axis_name("xaxis", place)] = style.axis(
-                domain=[left, right],
-                anchor=y_axis,
-                nticks=5,
-                tickfont={"size": TICK_SIZE},
-                **_x_scale(own, study),
+                domain=[left, right], anchor=y_axis, **TICKS, **_x_scale(own, study)
             )
             axes[style.axis_name("yaxis", place)] = style.axis(
-                style.metric_label(study.objective) if column == 0 else "",
-                domain=[bottom, top],
-                range=limits,
-                nticks=6,
-                anchor=x_axis,
-                showticklabels=column == 0,
-            )
+                metric if column == 0 else "", showticklabels=column == 0, anchor=x_axis,
+                domain=[bottom, top], range=limits, nticks=6,
+            )  # fmt: skip
             traces.append(_dots(own, edge, study) | {"xaxis": x_axis, "yaxis": y_axis})
             color = style.arm_color(study, own[0].arm)
             text = _title(own[0], names_arm=column == 0)
@@ -115,7 +99,7 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> sty
         showlegend=False,
         annotations=titles,
         **axes,
-    )  # fmt: skip
+    )
 
 
 def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]:
@@ -139,7 +123,7 @@ def _dots(rows: Sequence[ParameterDot], edge: float, study: StudyRecord) -> styl
     return style.scatter(
         rows, "markers", color=color, hover=_hover,
         x=[style.printable(one) if isinstance(one, str) else one for one in values],
-        y=[on_axis(one, edge, study.objective.sign) for one in scores],
+        y=[style.on_axis(one, edge, study.objective.sign) for one in scores],
         marker={
             "size": 6,
             "symbol": [style.OUTCOME_SYMBOLS.get(row.outcome, "circle") for row in rows],
@@ -161,11 +145,10 @@ def _title(row: ParameterDot, *, names_arm: bool) -> str:
     return f"{arm}{style.label(row.parameter.removeprefix(f'{row.arm}.'))}{share}"
 
 
-def caption_parameters(comparison: Comparison) -> str:
-    """Say what the panels and shares of F9 are."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
-    drawn = {arm.name: thinned(search_trials(study, arm.name), MAX_DOTS) for arm in study.arms}
-    counts = counts_text([(style.label(arm), len(trials)) for arm, trials in drawn.items()])
+    trials = {arm.name: search_trials(study, arm.name) for arm in study.arms}
+    counts = counts_text([(style.label(k), min(len(v), MAX_DOTS)) for k, v in trials.items()])
     shares = (
         "A percentage is the parameter's share of the variation in score over the whole space"
         " (random forests, median of five). Table T9 has the intervals, and the share in reaching"
@@ -187,6 +170,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=ParameterDot,
     compute=compute_parameters,
     draw=draw_parameters,
-    caption=caption_parameters,
+    caption=_caption,
     needs="no trial of an arm with searched parameters has ended",
 )

@@ -7,7 +7,7 @@ from bakeoff.analysis.pareto_fronts import arm_fronts, candidates, front_of_all
 from bakeoff.pareto import front_of
 from bakeoff.records import Comparison, MetricInfo, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, grouped
+from bakeoff.report.figures.spec import FigureSpec
 
 PANEL_HEIGHT = 380
 
@@ -58,9 +58,8 @@ def draw_pareto_front(rows: Sequence[FrontTrial], comparison: Comparison) -> sty
             style.metric_title(study.objective), anchor=x_axis, domain=[low, high]
         )
         panel = [_front_line(own, metric)] if len(further) == 1 else []
-        panel += [
-            _arm_dots(dots, study, is_named=place == 0) for dots in grouped(own, "arm").values()
-        ]
+        by_arm = style.grouped(own, "arm").values()
+        panel += [_arm_dots(dots, study, is_named=place == 0) for dots in by_arm]
         traces += [{**trace, "xaxis": x_axis, "yaxis": y_axis} for trace in panel]
     return style.draw(traces, height=PANEL_HEIGHT * len(further), showlegend=True, **axes)
 
@@ -95,8 +94,7 @@ def _arm_dots(rows: Sequence[FrontTrial], study: StudyRecord, *, is_named: bool)
     )  # fmt: skip
 
 
-def caption_pareto_front(comparison: Comparison) -> str:
-    """Say what the symbols of F12 are, and what the front does not show."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     best = front_of(study.trials, study.objectives)
     line = ", joined by the dotted line" if len(study.further_objectives) == 1 else ""
@@ -115,7 +113,7 @@ FIGURE = FigureSpec[Comparison](
     row_type=FrontTrial,
     compute=compute_pareto_front,
     draw=draw_pareto_front,
-    caption=caption_pareto_front,
+    caption=_caption,
     needs="no trial of the search has a value of every objective",
     for_several_objectives=True,
     on_dashboard=True,

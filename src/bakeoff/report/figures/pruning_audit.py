@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bakeoff.analysis.pruning import ALL_ARMS, MIN_TRIALS, pruning_regrets, rung_audits
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, grouped
+from bakeoff.report.figures.spec import FigureSpec
 
 
 class RungCorrelation(NamedTuple):
@@ -36,7 +36,7 @@ def compute_pruning_audit(comparison: Comparison) -> tuple[RungCorrelation, ...]
 def draw_pruning_audit(rows: Sequence[RungCorrelation], comparison: Comparison) -> style.Figure:
     """Draw a line for each arm over the rungs, and all arms together in grey."""
     return style.draw(
-        [_line(own, comparison.study) for own in grouped(rows, "arm").values()],
+        [_line(own, comparison.study) for own in style.grouped(rows, "arm").values()],
         height=340,
         showlegend=True,
         xaxis=style.axis("Share of the planned epochs", range=[0, 1], tickformat=".0%"),
@@ -59,8 +59,7 @@ def _line(rows: Sequence[RungCorrelation], study: StudyRecord) -> style.Trace:
     )  # fmt: skip
 
 
-def caption_pruning_audit(comparison: Comparison) -> str:
-    """Say what F10 shows, and how many of the best trials pruning would have ended."""
+def _caption(comparison: Comparison) -> str:
     counts = ", ".join(
         f"{row.top_would_end} of the best {row.top} ({style.label(row.arm)}, n = {row.n})"
         for row in pruning_regrets(comparison.study)
@@ -81,6 +80,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=RungCorrelation,
     compute=compute_pruning_audit,
     draw=draw_pruning_audit,
-    caption=caption_pruning_audit,
+    caption=_caption,
     needs=f"a study that prunes needs {MIN_TRIALS} complete audited trials",
 )

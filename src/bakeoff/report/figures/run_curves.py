@@ -7,7 +7,6 @@ from typing import NamedTuple
 from bakeoff.analysis.curves import LOSS
 from bakeoff.records import EpochResult, MetricInfo
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import grouped
 
 MAX_MARKED_EPOCHS = 60
 """A curve of more epochs has no markers."""
@@ -50,7 +49,7 @@ def _metric(history: Sequence[EpochResult], name: str) -> list[float]:
 
 def draw_run_curves(rows: Sequence[RunValue], scored_epoch: int | None) -> style.Figure:
     """Draw panels below each other; a dotted line marks the epoch whose weights are kept."""
-    titles = list(grouped(rows, "panel"))
+    titles = list(style.grouped(rows, "panel"))
     panels = [
         style.Panel(
             "Loss (train dashed)" if title == LOSSES else title,
@@ -59,15 +58,13 @@ def draw_run_curves(rows: Sequence[RunValue], scored_epoch: int | None) -> style
         )
         for title in titles
     ]
-    low, high = (
-        style.panel_domain(len(titles) - 1, len(titles))[0],
-        style.panel_domain(0, len(titles))[1],
-    )
-    scored = style.line_shape(x0=scored_epoch, x1=scored_epoch, y0=low, y1=high, yref="paper")
+    ends = [style.panel_domain(place, len(titles)) for place in (len(titles) - 1, 0)]
+    vertical = {"y0": ends[0][0], "y1": ends[1][1], "yref": "paper"}
+    scored = style.line_shape(x0=scored_epoch, x1=scored_epoch, **vertical)
     return style.draw(
         [
             _curve(own, style.axis_name("y", titles.index(panel)))
-            for (panel, _), own in grouped(rows, "panel", "quantity").items()
+            for (panel, _), own in style.grouped(rows, "panel", "quantity").items()
         ],
         height=80 + 230 * len(titles),
         showlegend=False,

@@ -7,16 +7,7 @@ from typing import Any, NamedTuple
 from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, Outcome, Phase, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    MIN_DRAWS,
-    FigureSpec,
-    counts_text,
-    grouped,
-    score_limits,
-    search_trials,
-    thinned,
-    thinned_text,
-)
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text, search_trials
 
 CURVES_HEIGHT, BAR_HEIGHT, MARGINS = 300, 30, 150
 LABELLED = 0.12
@@ -69,16 +60,16 @@ def _finite_score(trial: TrialRecord) -> float | None:
 def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison) -> style.Figure:
     """Draw one falling step line per arm; below, one bar per arm of how its trials ended."""
     study = comparison.study
-    by_arm = grouped(rows, "arm")
+    by_arm = style.grouped(rows, "arm")
     bars = BAR_HEIGHT * len(by_arm)
     height = CURVES_HEIGHT + bars + MARGINS
     below = bars / (height - MARGINS / 2)
     complete = [row for row in rows if row.outcome == "complete"] or rows
     shown = [row.estimate for row in complete if row.estimate is not None]
-    _, limits = score_limits(shown, study.objective)
+    _, limits = style.score_limits(shown, study.objective)
     return style.draw(
         [
-            *(_steps(thinned(own), study) for own in by_arm.values()),
+            *(_steps(style.thinned(own), study) for own in by_arm.values()),
             *(_bars(by_arm, outcome, study) for outcome in CHARGED_OUTCOMES),
         ],
         height=height,
@@ -118,13 +109,16 @@ def _bars(
     shares = {
         arm: sum(row.outcome == outcome for row in own) / len(own) for arm, own in by_arm.items()
     }
+    colors = {"diverged": style.INK, "infeasible": style.FAINT_INK}
+    shade = style.FAINT if outcome == "pruned" else ""
     # plotly does not see the page through a faint bar; elsewhere it finds the contrast
     ink: dict[str, Any] = {"color": style.INK} if outcome == "pruned" else {}
     return {
         "type": "bar", "orientation": "h", "name": outcome, "xaxis": "x2", "yaxis": "y2",
         "x": list(shares.values()), "y": list(range(len(shares))), "showlegend": False,
         "marker": {
-            "color": [_outcome_color(outcome, arm, study) for arm in shares], "line": {"width": 0}
+            "color": [colors.get(outcome, style.arm_color(study, arm) + shade) for arm in shares],
+            "line": {"width": 0},
         },
         "text": [
             f"{outcome} {share:.0%}" if share >= LABELLED else "" for share in shares.values()
@@ -137,15 +131,7 @@ def _bars(
     }  # fmt: skip
 
 
-def _outcome_color(outcome: Outcome, arm: str, study: StudyRecord) -> str:
-    """The arm's colour for complete trials, a faint one for pruned ones, ink for the others."""
-    if outcome in {"diverged", "infeasible"}:
-        return style.INK if outcome == "diverged" else style.FAINT_INK
-    return style.arm_color(study, arm) + (style.FAINT if outcome == "pruned" else "")
-
-
-def caption_score_distribution(comparison: Comparison) -> str:
-    """Say which trials F7 shows."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     rows = compute_score_distribution(comparison)
     notes = {row.arm: row.note for row in rows if row.note}
@@ -156,7 +142,7 @@ def caption_score_distribution(comparison: Comparison) -> str:
         " careless choice. Hollow dots are pruned trials with their best epoch so far. A diverged"
         " trial counts as an untrained model or, where that score is unknown, as the worst known"
         " trial; it may be worse than the axis shows. The bars below show how the same trials"
-        f" ended.{approximation(study)}{thinned_text(row.n for row in rows)}"
+        f" ended.{approximation(study)}{style.thinned_text(row.n for row in rows)}"
     )
 
 
@@ -167,6 +153,6 @@ FIGURE = FigureSpec[Comparison](
     row_type=ScoredTrial,
     compute=compute_score_distribution,
     draw=draw_score_distribution,
-    caption=caption_score_distribution,
+    caption=_caption,
     needs="no search trial has ended yet",
 )

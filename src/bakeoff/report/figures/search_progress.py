@@ -12,14 +12,7 @@ from bakeoff.analysis.tuning import expected_best_by_cost
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import (
-    MAX_DRAWN,
-    MIN_DRAWS,
-    FigureSpec,
-    grouped,
-    search_trials,
-    solid_and_dotted,
-)
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, search_trials
 
 LEFT_OUT = 0.1
 """Share of the points, the worst ones, that the score axis may leave out."""
@@ -103,7 +96,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
     """
     study = comparison.study
     traces: list[style.Trace] = []
-    for own in grouped(rows, "arm").values():
+    for own in style.grouped(rows, "arm").values():
         expected = [row for row in own if row.quantity == "expected"]
         observed = [row for row in own if row.quantity == "observed"]
         traces += [_step_line(observed, study, faint=bool(expected)), *_curves(expected, study)]
@@ -131,7 +124,7 @@ def _score_range(rows: Sequence[SearchProgress], study: StudyRecord) -> list[flo
 
 def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: bool) -> style.Trace:
     arm = rows[0].arm
-    if len(rows) > MAX_DRAWN:  # too many to be seen as dots: keep the steps and both ends
+    if len(rows) > style.MAX_DRAWN:  # too many to be seen as dots: keep the steps and both ends
         steps = [now for before, now in pairwise(rows) if now.estimate != before.estimate]
         rows = [rows[0], *steps, rows[-1]]
     return style.scatter(
@@ -145,7 +138,7 @@ def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: boo
 
 def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[style.Trace]:
     """The expected curve: solid to a fifth of the search, dotted beyond; empty without rows."""
-    solid, dotted = solid_and_dotted(rows)
+    solid, dotted = style.solid_and_dotted(rows)
     return [
         style.scatter(
             part, "lines", x="epochs", y="estimate", hover=_hover,
@@ -164,8 +157,7 @@ def _hover(row: SearchProgress) -> str:
     return f"{best} observed after {row.k} trials, {row.epochs} epochs"
 
 
-def caption_search_progress(comparison: Comparison) -> str:
-    """Say what the lines of F4 are, and what must not be concluded from them."""
+def _caption(comparison: Comparison) -> str:
     study = comparison.study
     is_expected = any(_has_expectation(study, arm.name) for arm in study.arms)
     what = (
@@ -176,7 +168,7 @@ def caption_search_progress(comparison: Comparison) -> str:
         if is_expected
         else "The validation score of the best complete trial so far, in one search per arm; this"
         " is observed, not estimated. Every dot is a trial; of more than"
-        f" {MAX_DRAWN}, only those that were better than all before are drawn"
+        f" {style.MAX_DRAWN}, only those that were better than all before are drawn"
     )
     return (
         f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {trials_per_arm(study)}"
@@ -193,7 +185,7 @@ FIGURE = FigureSpec[Comparison](
     row_type=SearchProgress,
     compute=compute_search_progress,
     draw=draw_search_progress,
-    caption=caption_search_progress,
+    caption=_caption,
     needs="no search trial has ended yet",
     on_dashboard=True,
 )

@@ -1,27 +1,19 @@
 """What a figure is, and what several figures read from the records."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from statistics import fmean, median
 from typing import Any, Generic, TypeVar
 
 from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.records import CHARGED_OUTCOMES, Comparison, MetricInfo, StudyRecord, TrialRecord
-from bakeoff.report.figures.style import Figure, score_margin
+from bakeoff.records import CHARGED_OUTCOMES, Comparison, StudyRecord, TrialRecord
+from bakeoff.report.figures.style import Figure
 
 Row = tuple[Any, ...]
-Item = TypeVar("Item")
 Subject = TypeVar("Subject")
 """What a figure is about: one comparison, or several studies together."""
 
 MIN_DRAWS = 5
 """With fewer random trials of an arm, not even the best of k = 1 is supported."""
-MAX_DRAWN = 500
-"""Trials of an arm that a figure draws; more would make the page slow and hide each other."""
-MAX_SPREAD = 10
-"""Where a metric is unbounded, an axis ends this many median distances below the best score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,68 +54,6 @@ def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
 def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
     """The arm's confirmation runs, without those of the shortlist."""
     return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
-
-
-def grouped(rows: Iterable[Any], *fields: str) -> dict[Any, list[Any]]:
-    """The rows by the value of a field, or by the tuple of several, in order of appearance."""
-    key = attrgetter(*fields)
-    found: dict[Any, list[Any]] = {}
-    for row in rows:
-        found.setdefault(key(row), []).append(row)
-    return found
-
-
-def solid_and_dotted(rows: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The supported part of a curve, and the rest, which begins where the supported part ends."""
-    solid = [row for row in rows if row.supported]
-    return solid, rows[max(0, len(solid) - 1) :]
-
-
-def thinned(items: Sequence[Item], most: int = MAX_DRAWN) -> list[Item]:
-    """All items, or `most` of them, evenly spread, with the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    step = (len(items) - 1) / (most - 1)
-    return [items[round(place * step)] for place in range(most)]
-
-
-def thinned_text(counts: Iterable[int]) -> str:
-    """The sentence of a caption for arms of which not every trial is drawn; empty if all are."""
-    most = max(counts, default=0)
-    if most <= MAX_DRAWN:
-        return ""
-    return (
-        f" Of {most:,} trials of an arm, {MAX_DRAWN} are drawn, evenly spread; the CSV file has"
-        " every trial."
-    )
-
-
-def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, list[float]]:
-    """Where runs without a score of their own are drawn, and the limits of an axis for `scores`.
-
-    The axis of an unbounded metric leaves out scores that are far worse than the usual ones.
-    """
-    signed = [metric.sign * score for score in scores]
-    finite = [score for score in signed if math.isfinite(score)] or [0.0]
-    best, worst = max(finite), min(finite)
-    if not math.isfinite(metric.low if metric.sign > 0 else metric.high):
-        worst = max(worst, best - MAX_SPREAD * (best - median(finite)))
-    margin = score_margin(worst, best)
-    edge = metric.sign * (worst - margin)
-    return edge, sorted([metric.sign * (worst - 2 * margin), metric.sign * (best + margin)])
-
-
-def on_axis(score: float | None, edge: float, sign: int) -> float:
-    """`score`, or the edge of the axis for a score that is worse, missing or not finite."""
-    if score is None or not math.isfinite(score):
-        return edge
-    return sign * max(sign * score, sign * edge)
-
-
-def finite_mean(values: Iterable[float]) -> float | None:
-    """Mean of the finite values; None without any."""
-    finite = [value for value in values if math.isfinite(value)]
-    return fmean(finite) if finite else None
 
 
 def seeds_text(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""How every figure looks: one colour and symbol per arm, safe text, one layout.
+"""How every figure looks and draws its rows: one colour and symbol per arm, safe text, one layout.
 
 Figures are drawn for a light page. `DARK` maps each colour used here to its counterpart on a dark
 page, so that a page can follow the reader's colour scheme.
@@ -6,14 +6,17 @@ page, so that a page can follow the reader's colour scheme.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from bakeoff.records import MetricInfo, Outcome, StudyRecord
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+Item = TypeVar("Item")
 Figure: TypeAlias = "go.Figure"
 """A plotly figure; plotly is imported when the first figure is drawn."""
 Trace: TypeAlias = dict[str, Any]
@@ -70,6 +73,10 @@ PANEL_GAP = 0.2
 """Share of a panel's height that is left free for its title."""
 MARGIN_SHARE = 0.08
 """Margin of a score axis, as a share of the range of the scores."""
+MAX_DRAWN = 500
+"""Trials of an arm that a figure draws; more would make the page slow and hide each other."""
+MAX_SPREAD = 10
+"""Where a metric is unbounded, an axis ends this many median distances below the best score."""
 
 MAX_LABEL = 40
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif'
@@ -268,3 +275,59 @@ def panel_title(text: str, color: str, *, y: float, x: float = 0, **font: Any) -
         "text": text, "showarrow": False, "font": {"color": color, **font}, "xref": "paper",
         "x": x, "xanchor": "left", "yref": "paper", "y": y, "yanchor": "bottom",
     }  # fmt: skip
+
+
+def grouped(rows: Iterable[Any], *fields: str) -> dict[Any, list[Any]]:
+    """The rows by the value of a field, or by the tuple of several, in order of appearance."""
+    key = attrgetter(*fields)
+    found: dict[Any, list[Any]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def solid_and_dotted(rows: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The supported part of a curve, and the rest, which begins where the supported part ends."""
+    solid = [row for row in rows if row.supported]
+    return solid, rows[max(0, len(solid) - 1) :]
+
+
+def thinned(items: Sequence[Item], most: int = MAX_DRAWN) -> list[Item]:
+    """All items, or `most` of them, evenly spread, with the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    step = (len(items) - 1) / (most - 1)
+    return [items[round(place * step)] for place in range(most)]
+
+
+def thinned_text(counts: Iterable[int]) -> str:
+    """The sentence of a caption for arms of which not every trial is drawn; empty if all are."""
+    most = max(counts, default=0)
+    if most <= MAX_DRAWN:
+        return ""
+    return (
+        f" Of {most:,} trials of an arm, {MAX_DRAWN} are drawn, evenly spread; the CSV file has"
+        " every trial."
+    )
+
+
+def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, list[float]]:
+    """Where runs without a score of their own are drawn, and the limits of an axis for `scores`.
+
+    The axis of an unbounded metric leaves out scores that are far worse than the usual ones.
+    """
+    signed = [metric.sign * score for score in scores]
+    finite = [score for score in signed if math.isfinite(score)] or [0.0]
+    best, worst = max(finite), min(finite)
+    if not math.isfinite(metric.low if metric.sign > 0 else metric.high):
+        worst = max(worst, best - MAX_SPREAD * (best - median(finite)))
+    margin = score_margin(worst, best)
+    edge = metric.sign * (worst - margin)
+    return edge, sorted([metric.sign * (worst - 2 * margin), metric.sign * (best + margin)])
+
+
+def on_axis(score: float | None, edge: float, sign: int) -> float:
+    """`score`, or the edge of the axis for a score that is worse, missing or not finite."""
+    if score is None or not math.isfinite(score):
+        return edge
+    return sign * max(sign * score, sign * edge)

@@ -7,8 +7,9 @@ import numpy as np
 
 from bakeoff.analysis.ranks import PROFILE_END, profile
 from bakeoff.analysis.workloads import MIN_PROFILED, MIN_WORKLOADS, AcrossWorkloads
+from bakeoff.records import StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, grouped
+from bakeoff.report.figures.spec import FigureSpec
 from bakeoff.significance import ALPHA
 
 PROFILE_POINTS = 61
@@ -37,15 +38,13 @@ def compute_ranks(found: AcrossWorkloads) -> tuple[WorkloadRank, ...]:
     apart = found.test.critical_difference if found.test else None
     return tuple(
         WorkloadRank(
-            arm.arm,
-            comparison.study.name,
-            float(found.ranks[line, found.arm_names.index(arm.arm)]),
-            arm.mean_rank,
+            arm.arm, comparison.study.name,
+            float(found.ranks[line, found.arm_names.index(arm.arm)]), arm.mean_rank,
             apart if apart is not None and np.isfinite(apart) else None,
         )
         for arm in found.arms
         for line, comparison in enumerate(found.counted)
-    )
+    )  # fmt: skip
 
 
 def draw_ranks(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> style.Figure:
@@ -55,39 +54,34 @@ def draw_ranks(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> style.Fi
     """
     names = [arm.arm for arm in found.arms]
     study = found.comparisons[0].study
-    small, large = [], []
-    for place, (arm, own) in enumerate(grouped(rows, "arm").items()):
-        color = style.arm_color(study, arm)
-        # workloads of equal rank are shown next to each other
-        shifts = np.linspace(-0.18, 0.18, max(2, len(own)))[: len(own)].tolist()
-        small.append(
-            style.scatter(
-                own,
-                "markers",
-                x="rank",
-                y=[place + shift for shift in shifts],
-                color=color + style.FAINT,
-                marker={"size": 7},
-                hover=lambda row: f"{style.label(row.workload)}: rank {row.rank:g}",
-            )
-        )
-        large.append(
-            style.scatter(
-                own[:1],
-                "markers",
-                x="mean_rank",
-                y=[place],
-                color=color,
-                marker={"symbol": style.arm_symbol(study, arm), "size": 14},
-                hover=lambda row: f"{style.label(row.arm)}: mean rank {row.mean_rank:.3g}",
-            )
-        )
+    by_arm = style.grouped(rows, "arm").values()
+    traces = [_rank_dots(own, place, study) for place, own in enumerate(by_arm)]
+    traces += [_mean_dot(own[:1], place, study) for place, own in enumerate(by_arm)]
     return style.draw(
-        [*small, *large, *_joins(rows, found)],
+        [*traces, *_joins(rows, found)],
         height=110 + 44 * len(names),
         showlegend=False,
         xaxis=style.axis("Rank (1 is best)", range=[0.8, len(names) + 0.2], dtick=1),
         yaxis=style.axis(autorange="reversed", **style.categories(names)),
+    )
+
+
+def _rank_dots(rows: Sequence[WorkloadRank], place: int, study: StudyRecord) -> style.Trace:
+    # workloads of equal rank are shown next to each other
+    shifts = np.linspace(-0.18, 0.18, max(2, len(rows)))[: len(rows)].tolist()
+    return style.scatter(
+        rows, "markers", x="rank", y=[place + shift for shift in shifts],
+        color=style.arm_color(study, rows[0].arm) + style.FAINT, marker={"size": 7},
+        hover=lambda row: f"{style.label(row.workload)}: rank {row.rank:g}",
+    )  # fmt: skip
+
+
+def _mean_dot(rows: Sequence[WorkloadRank], place: int, study: StudyRecord) -> style.Trace:
+    arm = rows[0].arm
+    return style.scatter(
+        rows, "markers", x="mean_rank", y=[place], color=style.arm_color(study, arm),
+        marker={"symbol": style.arm_symbol(study, arm), "size": 14},
+        hover=lambda row: f"{style.label(arm)}: mean rank {row.mean_rank:.3g}",
     )  # fmt: skip
 
 
@@ -106,8 +100,7 @@ def _joins(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> list[style.T
     ]
 
 
-def caption_ranks(found: AcrossWorkloads) -> str:
-    """Say what F11a shows, and whether anything was tested."""
+def _caption_ranks(found: AcrossWorkloads) -> str:
     text = (
         "A large symbol is the mean rank over the workloads, and a small dot the rank on one of"
         f" them, by confirmed test mean. W = {len(found.counted)}."
@@ -142,10 +135,10 @@ def draw_profile(rows: Sequence[ProfilePoint], found: AcrossWorkloads) -> style.
     return style.draw(
         [
             style.scatter(
-                own, "lines", x="ratio", y="share", hover=_profile_hover, name=style.label(arm),
+                own, "lines", x="ratio", y="share", hover=_hover, name=style.label(arm),
                 color=style.arm_color(study, arm), line={"width": 2.5, "shape": "hv"},
             )
-            for arm, own in grouped(rows, "arm").items()
+            for arm, own in style.grouped(rows, "arm").items()
         ],
         height=380,
         xaxis=style.axis(
@@ -155,12 +148,11 @@ def draw_profile(rows: Sequence[ProfilePoint], found: AcrossWorkloads) -> style.
     )  # fmt: skip
 
 
-def _profile_hover(row: ProfilePoint) -> str:
+def _hover(row: ProfilePoint) -> str:
     return f"{style.label(row.arm)}: {row.share:.0%} within {row.ratio:.2f} times the best"
 
 
-def caption_profile(found: AcrossWorkloads) -> str:
-    """Say what F11b shows."""
+def _caption_profile(found: AcrossWorkloads) -> str:
     return (
         "Share of the workloads on which an arm's median confirmation run reaches the study's"
         " target within that multiple of the best arm's epochs (Dolan and More 2002). Higher is"
@@ -176,7 +168,7 @@ RANKS = FigureSpec[AcrossWorkloads](
     row_type=WorkloadRank,
     compute=compute_ranks,
     draw=draw_ranks,
-    caption=caption_ranks,
+    caption=_caption_ranks,
     needs="no workload counts",
 )
 PROFILE = FigureSpec[AcrossWorkloads](
@@ -186,7 +178,7 @@ PROFILE = FigureSpec[AcrossWorkloads](
     row_type=ProfilePoint,
     compute=compute_profile,
     draw=draw_profile,
-    caption=caption_profile,
+    caption=_caption_profile,
     needs=f"at least {MIN_PROFILED} workloads must count, and some arm must reach a target",
 )
 ACROSS_FIGURES = (RANKS, PROFILE)
