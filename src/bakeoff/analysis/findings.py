@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import Runs, collect_runs, summarize_arms
+from bakeoff.analysis.arm_summary import Runs, summarize_arms
+from bakeoff.analysis.confirmation import confirmed_runs
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.statistics import standard_error_of_share
@@ -46,7 +47,8 @@ class Findings:
 
 def find(record: StudyRecord) -> Findings:
     """Compute all numbers and statuses of `record`."""
-    runs = collect_runs(record)
+    confirmed = {arm.name: confirmed_runs(record, arm.name) for arm in record.arms}
+    runs = {arm: found for arm, found in confirmed.items() if found}
     arms = summarize_arms(record, runs)
     ranked = [arm.arm for arm in arms]
     standard_error = best_mean_standard_error(record, arms)

@@ -270,13 +270,7 @@ def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Score
 
 @lru_cache(maxsize=2)
 def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np.int32]:
-    """Trials of each resample at or below each value [R, V]; cached, since they do not depend on k.
-
-    Args:
-        scores: Bytes of an array of floats [n].
-        values: Bytes of a sorted array of floats [V] that holds every score.
-        seed: Seed of the resamples.
-    """
+    """Trials of each resample at or below each value [R, V], for `_resampled` and every k."""
     own, sorted_values = np.frombuffer(scores), np.frombuffer(values)
     num_values = len(sorted_values)
     num_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, RESAMPLED_VALUES // num_values))

@@ -278,7 +278,7 @@ def test_pruning_that_would_have_ended_the_best_is_flagged():
         record, lambda t: replace(t, audited=True, spared_at=2 if t.number in best else None)
     )
     assert re.fullmatch(
-        r"Pruning would have ended \d of the best 2 of \d+ audited trials\.",
+        r"Among the best 2 of \d+ audited trials, pruning would have ended \d\.",
         flag_of(audited, "W03").detail,
     )
     harmless = with_trials(record, lambda t: replace(t, audited=True))
