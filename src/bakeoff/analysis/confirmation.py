@@ -105,7 +105,7 @@ def _seed(run: TrialRecord) -> int:
 def worst_known_score(record: StudyRecord) -> float:
     """The worst bound of the objective, or the worst finite score of any run if unbounded.
 
-    NaN if no run has a finite score.
+    It is NaN if no run has a finite score.
     """
     objective = record.objective
     bound = objective.low if objective.sign > 0 else objective.high

@@ -109,7 +109,7 @@ def smallest_difference_that_matters(
 
     It is the user's delta; without one, two standard errors of the test set for metrics averaged
     over samples; otherwise the standard deviation over confirmation seeds, pooled over the arms
-    without diverged runs. NaN if none of these is known.
+    without diverged runs. It is NaN if none of these is known.
     """
     if record.delta is not None:
         return record.delta, "set in the study file"
@@ -131,7 +131,7 @@ def smallest_difference_that_matters(
 def best_mean_standard_error(record: StudyRecord, arms: tuple[ArmSummary, ...]) -> float | None:
     """Test-set standard error at the best confirmed mean, in units of the objective.
 
-    None unless the objective is a mean over samples between finite bounds, the number of test
+    It is None unless the objective is a mean over samples between finite bounds, the number of test
     samples is known and an arm was confirmed.
     """
     objective = record.objective

@@ -170,7 +170,7 @@ def _unequal_spending(findings: Findings, budget: Budget) -> Iterator[Problem]:
 
 
 def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float:
-    """In the unit that ran out first; as if one more trial of so many epochs had been run."""
+    """Spent share of the budget in the unit that ran out first; optionally with one more trial."""
     seconds = arm.train_seconds + arm.evaluate_seconds
     spent = {
         "trials": arm.num_trials + bool(more_epochs),

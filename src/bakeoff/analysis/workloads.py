@@ -55,7 +55,7 @@ class PairAcross:
     b: str
     rank_difference: float
     p: float
-    """Nemenyi, over all pairs; Wilcoxon where there are two arms. NaN below six workloads."""
+    """P of Nemenyi's test over all pairs, of Wilcoxon's for two arms; NaN below six workloads."""
     shown: bool
     sentence: str
 

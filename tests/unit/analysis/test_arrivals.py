@@ -1,4 +1,4 @@
-"""Times to a target with runs that never arrive: known answer K, and what studies say of it."""
+"""Times to a target with runs that never arrive: known answer K, and the sentences on it."""
 
 import math
 from dataclasses import replace

@@ -262,7 +262,7 @@ def test_seconds_that_differ_for_one_configuration_are_flagged():
     assert flag_of(record, "W14").arms == (slow.arm,)
 
 
-def test_settings_changed_after_results_were_read_are_listed_beside_the_verdict():
+def test_settings_changed_after_results_were_read_are_listed_with_the_verdict():
     record = replace(CLEAN, changed_after_results=("confirm.seeds: 6 -> 12",))
     assert flag_of(record, "W15").severity == "note"
     (note,) = [s for s in compare(record).verdict.sentences if "(W15)" in s]
