@@ -6,17 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bakeoff.analysis.boundaries import boundary_marks
-from bakeoff.analysis.confirmation import ConfirmedRuns, confirmed_runs, summarize_confirmation
+from bakeoff.analysis.confirmation import ConfirmedRuns, summarize_confirmation
 from bakeoff.records import CHARGED_OUTCOMES, ArmRecord, ArmSummary, StudyRecord, TrialRecord
 
 Runs = Mapping[str, ConfirmedRuns]
 """Confirmed runs by arm; arms without confirmed runs are missing."""
-
-
-def collect_runs(record: StudyRecord) -> Runs:
-    """The confirmation runs that count, by arm."""
-    found = {arm.name: confirmed_runs(record, arm.name) for arm in record.arms}
-    return {arm: runs for arm, runs in found.items() if runs is not None}
 
 
 def summarize_arms(record: StudyRecord, runs: Runs) -> tuple[ArmSummary, ...]:

@@ -1,7 +1,6 @@
 """Exact simultaneous bands of the median tuning curve: the one adapter of the library opda."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +55,6 @@ def _band_ranks(num: int, ks: tuple[int, ...]) -> tuple[npt.NDArray[np.int_], np
         n_jobs=1,
     )
     # the upper side of the distribution function is the lower side of the scores
-    return _ranks(upper, ks), _ranks(lower, ks)
-
-
-def _ranks(side: Any, ks: tuple[int, ...]) -> npt.NDArray[np.int_]:
-    curve = np.asarray(side.quantile_tuning_curve(np.array(ks)), dtype=np.float64)
-    return np.rint(curve).astype(int)
+    curves = [side.quantile_tuning_curve(np.array(ks)) for side in (upper, lower)]
+    low, high = (np.rint(np.asarray(curve, dtype=np.float64)).astype(int) for curve in curves)
+    return low, high

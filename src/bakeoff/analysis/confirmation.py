@@ -33,15 +33,18 @@ class ConfirmedRuns:
 def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     """The runs of the configuration of `arm` that was confirmed; None if no run counts.
 
-    A run counts if it trained to the end and the test set was read, or if it diverged. Runs that
-    are missing for another reason (failed, out of memory, still running) are not outcomes of the
-    configuration. If several configurations were confirmed, the one with most runs is taken, and
-    the latest of those with equally many; of several runs with one seed, the first is taken.
+    A run counts if it trained to the end and the test set was read, or if it diverged; a test score
+    that is not finite counts as divergence. Runs that are missing for another reason (failed, out
+    of memory, still running) are not outcomes of the configuration. If several configurations were
+    confirmed, the one with most runs is taken, and the latest of those with equally many; of
+    several runs with one seed, the first is taken.
     """
+    name = record.objective.name
     counting = [
         run
         for run in record.confirmations
-        if run.arm == arm and run.purpose == "confirm" and counts(run, record.objective)
+        if run.arm == arm and run.purpose == "confirm"
+        if run.outcome == "diverged" or (run.outcome == "complete" and name in run.test_metrics)
     ]
     if not counting:
         return None
@@ -51,26 +54,21 @@ def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     # reversed, so that the first run of a seed is kept
     by_seed = {_seed(run): run for run in reversed(counting) if run.configuration == chosen}
     runs = tuple(by_seed[seed] for seed in sorted(by_seed))
+    # a diverged run without a test score gets its validation score, or else the worst known score;
+    # 0 is used only where no run of the whole study has a score, so that all are equal
+    known = [(run.test_metrics.get(name), run.score) for run in runs]
+    worst = worst_known_score(record)
     return ConfirmedRuns(
         arm=arm,
         configuration=chosen,
         runs=runs,
-        test=_test_scores(runs, record),
-        diverged=np.array([is_diverged(run, record.objective) for run in runs]),
-    )
-
-
-def counts(run: TrialRecord, objective: MetricInfo) -> bool:
-    """Whether `run` is an outcome: complete with its test score read, or diverged."""
-    return run.outcome == "diverged" or (
-        run.outcome == "complete" and objective.name in run.test_metrics
-    )
-
-
-def is_diverged(run: TrialRecord, objective: MetricInfo) -> bool:
-    """Whether `run` diverged, or completed with a test score that is not finite."""
-    return run.outcome == "diverged" or not np.isfinite(
-        run.test_metrics.get(objective.name, np.nan)
+        test=np.array([finite_values((*scores, worst, 0.0))[0] for scores in known]),
+        diverged=np.array(
+            [
+                run.outcome == "diverged" or not np.isfinite(run.test_metrics.get(name, np.nan))
+                for run in runs
+            ]
+        ),
     )
 
 
@@ -104,19 +102,10 @@ def _seed(run: TrialRecord) -> int:
     return -1 - run.number if run.seed is None else run.seed
 
 
-def _test_scores(runs: Iterable[TrialRecord], record: StudyRecord) -> Scores:
-    """Test scores; without one, a diverged run gets its validation score or the worst known one."""
-    name, worst = record.objective.name, worst_known_score(record)
-    # 0 is used only where no run of the whole study has a score, so that all are equal
-    return np.array(
-        [finite_values((run.test_metrics.get(name), run.score, worst, 0.0))[0] for run in runs]
-    )
-
-
 def worst_known_score(record: StudyRecord) -> float:
     """The worst bound of the objective, or the worst finite score of any run if unbounded.
 
-    NaN if no run has a finite score.
+    It is NaN if no run has a finite score.
     """
     objective = record.objective
     bound = objective.low if objective.sign > 0 else objective.high

@@ -121,14 +121,7 @@ def _runs_of(findings: Findings, arm: str) -> list[tuple[EpochResult, ...]]:
     if confirmed is not None:
         return [run.history for run in confirmed.runs if run.outcome == "complete"]
     best = next(summary.search_best_trial for summary in findings.arms if summary.arm == arm)
-    return [
-        trial.history
-        for trial in searched_trials(findings.record, arm)
-        if trial.number == best and trial.outcome == "complete"
-    ]
-
-
-# ---------------------------------------------------------------- rules on one curve
+    return [run.history for run in searched_trials(findings.record, arm) if run.number == best]
 
 
 def find_overfitting(curve: Curve) -> str | None:
@@ -286,9 +279,6 @@ def _back_and_forth(curve: Curve) -> float:
     later = curve.signed[len(curve.signed) // 4 :]
     steps = np.diff(later)
     return float((np.sum(np.abs(steps)) - abs(np.sum(steps))) / len(steps))
-
-
-# ---------------------------------------------------------------- divergence over all trials
 
 
 def _diverging_rate(trials: Sequence[TrialRecord], arm: str) -> Iterator[Diagnosis]:

@@ -69,13 +69,9 @@ def _stretches(ahead: Sequence[float], strength: Sequence[int]) -> Iterator[Stre
     for sign, group in groupby(ahead):
         length = len(list(group))
         if sign and length >= MIN_CONSECUTIVE:
-            weakest = min(strength[start : start + length])
-            yield Stretch(
-                first=start + 1,
-                last=start + length,
-                a_leads=sign > 0,
-                strength=STRENGTHS[weakest],
-            )
+            weakest = STRENGTHS[min(strength[start : start + length])]
+            last = start + length
+            yield Stretch(first=start + 1, last=last, a_leads=sign > 0, strength=weakest)
         start += length
 
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import Runs, collect_runs, summarize_arms
+from bakeoff.analysis.arm_summary import Runs, summarize_arms
+from bakeoff.analysis.confirmation import confirmed_runs
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.statistics import standard_error_of_share
@@ -46,7 +47,8 @@ class Findings:
 
 def find(record: StudyRecord) -> Findings:
     """Compute all numbers and statuses of `record`."""
-    runs = collect_runs(record)
+    confirmed = {arm.name: confirmed_runs(record, arm.name) for arm in record.arms}
+    runs = {arm: found for arm, found in confirmed.items() if found}
     arms = summarize_arms(record, runs)
     ranked = [arm.arm for arm in arms]
     standard_error = best_mean_standard_error(record, arms)
@@ -107,7 +109,7 @@ def smallest_difference_that_matters(
 
     It is the user's delta; without one, two standard errors of the test set for metrics averaged
     over samples; otherwise the standard deviation over confirmation seeds, pooled over the arms
-    without diverged runs. NaN if none of these is known.
+    without diverged runs. It is NaN if none of these is known.
     """
     if record.delta is not None:
         return record.delta, "set in the study file"
@@ -129,7 +131,7 @@ def smallest_difference_that_matters(
 def best_mean_standard_error(record: StudyRecord, arms: tuple[ArmSummary, ...]) -> float | None:
     """Test-set standard error at the best confirmed mean, in units of the objective.
 
-    None unless the objective is a mean over samples between finite bounds, the number of test
+    It is None unless the objective is a mean over samples between finite bounds, the number of test
     samples is known and an arm was confirmed.
     """
     objective = record.objective

@@ -117,8 +117,8 @@ def _harmful_pruning(findings: Findings) -> Iterator[Problem]:
     for found in pruning_regrets(findings.record)[-1:]:
         if found.n >= MIN_AUDITED and found.regret > MAX_REGRET:
             yield Problem(
-                f"Pruning would have ended {found.top_would_end} of the best {found.top} of"
-                f" {found.n} audited trials."
+                f"Among the best {found.top} of {found.n} audited trials, pruning would have ended"
+                f" {found.top_would_end}."
             )
 
 
@@ -151,11 +151,7 @@ def _unequal_budgets(findings: Findings) -> Iterator[Problem]:
 
 
 def _unequal_spending(findings: Findings, budget: Budget) -> Iterator[Problem]:
-    """Where the budget is in epochs or seconds, the numbers of trials may differ.
-
-    An arm is short if the share of its budget that it spent, in the unit that ran out first, is
-    below another arm's by the ratio for trials and by more than a whole run.
-    """
+    """Shares of a budget in epochs or seconds that differ, also by more than a whole run."""
     spent = {arm.arm: _spent_share(arm, budget) for arm in findings.arms}
     largest = max(spent.values())
     short = [
@@ -167,13 +163,14 @@ def _unequal_spending(findings: Findings, budget: Budget) -> Iterator[Problem]:
     if short:
         listed = _listed({arm: f"{100 * share:.0f} %" for arm, share in spent.items()})
         yield Problem(
-            f"The budget was {promised(budget)} for each arm; of it, the arms spent {listed}.",
+            f"Every arm had a budget of {promised(budget)}; the arms spent these shares of it:"
+            f" {listed}.",
             sorted(short),
         )
 
 
 def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float:
-    """In the unit that ran out first; as if one more trial of so many epochs had been run."""
+    """Spent share of the budget in the unit that ran out first; optionally with one more trial."""
     seconds = arm.train_seconds + arm.evaluate_seconds
     spent = {
         "trials": arm.num_trials + bool(more_epochs),
@@ -205,35 +202,32 @@ def _early_test_scores(findings: Findings) -> Iterator[Problem]:
 
 
 def _seeds(findings: Findings) -> Iterator[Problem]:
-    problems = [*_search_seed_problems(findings), *_confirmation_seed_problems(findings)]
+    problems = " ".join(_seed_problems(findings))
     if problems:
-        yield Problem(" ".join(problems))
+        yield Problem(problems)
 
 
-def _search_seed_problems(findings: Findings) -> Iterator[str]:
-    seeds = {
+def _seed_problems(findings: Findings) -> Iterator[str]:
+    searched = {
         arm.arm: [trial.seed for trial in searched_trials(findings.record, arm.arm)]
         for arm in findings.arms
     }
-    known = {arm: found for arm, found in seeds.items() if found and None not in found}
-    fixed = [arm for arm, found in known.items() if len(found) > 1 and len(set(found)) == 1]
+    known = {arm: seeds for arm, seeds in searched.items() if seeds and None not in seeds}
+    fixed = [arm for arm, seeds in known.items() if len(seeds) > 1 and len(set(seeds)) == 1]
     if fixed:
         yield f"All search trials of {join(fixed)} used one seed."
     longest = max(map(set, known.values()), key=len, default=set())
-    if any(not longest.issuperset(found) for found in known.values()):
+    if any(not longest.issuperset(seeds) for seeds in known.values()):
         yield "The arms were searched on different seeds."
-
-
-def _confirmation_seed_problems(findings: Findings) -> Iterator[str]:
-    seeds = [set(runs.seeds) for runs in findings.runs.values()]
-    if any(found != seeds[0] for found in seeds):
+    confirmed = [set(runs.seeds) for runs in findings.runs.values()]
+    if any(seeds != confirmed[0] for seeds in confirmed):
         yield (
             "The arms were confirmed on different seeds; a pair is compared on the seeds that both"
             " arms have."
         )
     if any(not pair.sample.paired for pair in findings.pairs):
         yield "Pairs without a common seed are compared by unpaired tests."
-    reused = set().union(*seeds) & {trial.seed for trial in findings.record.trials}
+    reused = set().union(*confirmed) & {trial.seed for trial in findings.record.trials}
     if reused:
         yield f"{plural(len(reused), 'confirmation seed')} had been used in the search."
 

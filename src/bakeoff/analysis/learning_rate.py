@@ -5,7 +5,7 @@ Axis B is the bins of half a decade. Scores are given so that higher is better.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -20,6 +20,7 @@ WINDOW_BINS = 2
 """Bins on each side of the best bin, which make one decade."""
 MIN_IN_BIN = 3
 """A bin with fewer trials is not judged by its best trial."""
+TINY = 1e-9
 
 
 def learning_rate_parameter(trial: TrialRecord) -> str | None:
@@ -69,7 +70,10 @@ def rate_sensitivity(
         return no_sensitivity(f"no half decade has {MIN_IN_BIN} trials")
     best = max(bests, key=lambda place: bests[place])
     window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
-    if not _covers(bounds, window):
+    # at least half of each outer bin must have been searched
+    middles = [(place + 0.5) * BIN_DECADES for place in (window[0], window[-1])]
+    low, high = (math.log10(bound) if bound > 0 else math.inf for bound in bounds)
+    if low > middles[0] + TINY or high < middles[1] - TINY:
         return no_sensitivity("the range ends within a decade of the best")
     fewest = min(len(members.get(place, ())) for place in window)
     if fewest < MIN_IN_BIN:
@@ -130,14 +134,3 @@ def tolerance_of(values: Scores, delta: float, bin_decades: float) -> float:
 def _binned(rates: Scores, scores: Scores) -> Mapping[int, Scores]:
     places = np.array([half_decade(rate) for rate in rates.tolist()])
     return {int(place): scores[places == place] for place in np.unique(places)}
-
-
-def _covers(bounds: tuple[float, float], window: Sequence[int]) -> bool:
-    """Whether at least half of each outer bin of the window was searched."""
-    middle_low, middle_high = (window[0] + 0.5) * BIN_DECADES, (window[-1] + 0.5) * BIN_DECADES
-    tiny = 1e-9
-    return (
-        bounds[0] > 0
-        and math.log10(bounds[0]) <= middle_low + tiny
-        and math.log10(bounds[1]) >= middle_high - tiny
-    )

@@ -1,4 +1,4 @@
-"""What it would take to tell two arms apart, and how long that would take here."""
+"""How many more runs would show a difference between two arms, and how long they would take."""
 
 from collections.abc import Iterator
 

@@ -81,8 +81,7 @@ def _standard_error(num_arms: int, num_workloads: int) -> float:
 def time_ratios(times: Scores) -> Scores:
     """Each time divided by the best time of its workload [W, M].
 
-    Infinite where an arm does not reach the target, and so for all arms of a workload where none
-    does. Missing times (NaN) count as not reached.
+    It is infinite where an arm does not reach the target. Missing times (NaN) count as not reached.
     """
     known = np.where(np.isnan(times), np.inf, times)
     best = known.min(axis=1, keepdims=True)

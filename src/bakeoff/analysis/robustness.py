@@ -106,10 +106,9 @@ def _rate_robustness(draws: Draws, record: StudyRecord, delta: float) -> RateRob
 
 def _rate_bounds(record: StudyRecord, arm: str) -> tuple[float, float] | None:
     """The range in which the arm's learning rate was searched; None if it was not."""
-    trial = next(iter(searched_trials(record, arm)), None)
-    name = learning_rate_parameter(trial) if trial else None
-    space = next((known.space for known in record.arms if known.name == arm), {})
-    searched = space.get(name) if name else None
+    trials = searched_trials(record, arm)
+    name = learning_rate_parameter(trials[0]) if trials else None
+    searched = next(known.space for known in record.arms if known.name == arm).get(name or "")
     if not isinstance(searched, FloatRange | IntRange):
         return None
     return float(searched.low), float(searched.high)

@@ -10,15 +10,7 @@ from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.statistics import num_pairs_of
-from bakeoff.analysis.wording import (
-    interval,
-    join,
-    metric_phrase,
-    number,
-    p_value,
-    percent,
-    two_digits,
-)
+from bakeoff.analysis.wording import interval, join, metric_phrase, number, p_value, two_digits
 from bakeoff.records import Flag
 from bakeoff.significance import ALPHA, CONFIDENCE_TEXT
 
@@ -53,12 +45,12 @@ CORES = {
 
 EVIDENCE_BY_T = (
     ": the mean gain of {a} over {b} in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm "
-    "{p}); {scope}."
+    "{p}); this applies to {scope}."
 )
 EVIDENCE_BY_SIGNS = (
-    ": {a} was ahead on {wins} of {seeds} in test {metric} ({confidence} CI of the share {win_ci}, "
-    "Holm {p}); {diverged} (scored as an untrained model); the mean gain is {mean} with these runs "
-    "and {mean_without} without them; {scope}."
+    ": {a} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the share of "
+    "{win_ci} and Holm {p}; {diverged} (scored as an untrained model); the mean gain is {mean} "
+    "with these runs and {mean_without} without them; this applies to {scope}."
 )
 """The numbers behind it where a run diverged, because Student's t does not hold there."""
 
@@ -103,7 +95,7 @@ def pair_sentence(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
         "detectable": two_digits(result.detectable),
         "have": sample.num_seeds,
         "need": findings.min_seeds,
-        "level": percent(1 - ALPHA / num_pairs_of(len(findings.arms))),
+        "level": f"{100 * (1 - ALPHA / num_pairs_of(len(findings.arms))):.3g} %",
         "confidence": CONFIDENCE_TEXT,
         "metric": metric_phrase(findings.record.objective),
         "scope": findings.scope,

@@ -54,7 +54,7 @@ def num_pairs_of(num_arms: int) -> int:
 def t_interval(values: Scores, level: float) -> Interval:
     """Student's t interval of the mean of `values` [K].
 
-    Unbounded with fewer than two values; of width zero where all values are equal.
+    It is unbounded with fewer than two values and has width zero where all values are equal.
 
     Source: Student 1908; equals `scipy.stats.ttest_1samp(values, 0).confidence_interval(level)`,
     which warns where all values are equal.
@@ -70,7 +70,7 @@ def t_interval(values: Scores, level: float) -> Interval:
 def standard_deviation(values: Scores) -> float:
     """Sample standard deviation of `values` [K] (divisor K - 1).
 
-    NaN with fewer than two values; exactly 0 where they differ by no more than rounding.
+    It is NaN with fewer than two values and exactly 0 where they differ by rounding only.
     """
     if len(values) < MIN_FOR_SPREAD:
         return math.nan
@@ -106,7 +106,7 @@ def paired_difference(a: Scores, b: Scores, level: float) -> Difference:
 def sign_flip_p(differences: Scores) -> float:
     """Two-sided p of the test that flips the sign of each paired difference [K].
 
-    Exact up to 40 seeds: the sums of all sign patterns are counted by combining the sorted sums
+    It is exact up to 40 seeds: the sums of all sign patterns are counted by combining sorted sums
     of two halves. Above 40, 20,000 seeded random patterns and the observed one are used. The result
     is 1 where all differences are zero.
 
@@ -169,8 +169,8 @@ def holm(p_values: Scores) -> Scores:
 def equality_p(a: Scores, b: Scores, delta: float, *, paired: bool = True) -> float:
     """P value of two one-sided t tests against a difference outside `[-delta, delta]`.
 
-    A small value means practically equal. NaN where `delta` is not positive or there are fewer than
-    two scores; 0 or 1 where the differences do not vary.
+    A small value means practically equal. It is NaN where `delta` is not positive or there are
+    fewer than two scores, and 0 or 1 where the differences do not vary.
 
     Source: Schuirmann 1987; equals `statsmodels.stats.weightstats.ttost_paired`, `ttost_ind`.
     """
@@ -211,8 +211,8 @@ def wilson_interval(share: float, num: int) -> Interval:
 def detectable_difference(sd: float, num_seeds: int, alpha: float) -> float:
     """Difference that K paired seeds of this spread show with probability 0.8, in units of `sd`.
 
-    1.00, 1.22, 1.37 standard deviations at K = 10 for alpha = 0.05 / (1, 3, 6). NaN with fewer
-    than two seeds.
+    It is 1.00, 1.22, 1.37 standard deviations at K = 10 for alpha = 0.05 / (1, 3, 6), and NaN with
+    fewer than two seeds.
 
     Source: power of the paired t test, Cohen 1988; the tail beyond the opposite bound (below
     1e-4 here) is left out. `statsmodels.stats.power.TTestPower` gives the same, except where
@@ -236,8 +236,8 @@ def detectable_unpaired_difference(sd: float, num_a: int, num_b: int, alpha: flo
 def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int | None:
     """Estimated paired seeds that show a mean difference of this size with probability 0.8.
 
-    An estimate from few seeds is rough; it helps to decide whether to add seeds or to give up. None
-    where the difference is zero or the spread is unknown, or where 10,000 seeds are too few.
+    An estimate from few seeds is rough; it helps to decide whether to add seeds or to give up. It
+    is None where the difference is zero, the spread is unknown or 10,000 seeds are too few.
 
     Args:
         mean: Mean paired difference.
@@ -264,7 +264,7 @@ def seeds_to_decide(mean: float, sd: float, alpha: float, at_least: int) -> int 
 def pairs_for_win_share(share: float, alpha: float = ALPHA, beta: float = ALPHA) -> int:
     """Pairs needed to distinguish a true win share from one half, one-sided.
 
-    29 for 0.75. With fewer pairs, a win share supports a verdict but cannot decide it.
+    They are 29 for 0.75. With fewer pairs, a win share supports a verdict but cannot decide it.
 
     Source: Noether 1987 (sample size of rank tests), as in Bouthillier et al. 2021, appendix C.3.
     """
@@ -275,7 +275,7 @@ def pairs_for_win_share(share: float, alpha: float = ALPHA, beta: float = ALPHA)
 def standard_error_of_share(share: float, num_samples: int) -> float:
     """Standard error of a mean of yes/no over `num_samples` samples: `sqrt(p (1 - p) / n)`.
 
-    A share of 0 or 1 counts as one sample away from it, so that the error is never zero. NaN
+    A share of 0 or 1 counts as one sample away from it, so that the error is never zero. It is NaN
     without samples.
 
     Source: binomial variance; Bouthillier et al. 2021, figure 2.

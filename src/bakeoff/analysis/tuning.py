@@ -27,7 +27,7 @@ COST_ORDERS = 5_000
 def expected_best_of_k(scores: Scores, k: int) -> float:
     """Expected best score of k trials drawn without replacement from `scores` [n].
 
-    Unbiased for independent trials, also with ties.
+    It is unbiased for independent trials, also with ties.
 
     Raises:
         ValueError: `k` is not in 1..n, or a score is not finite.
@@ -43,7 +43,7 @@ def probability_best_of_k(a: Scores, b: Scores, k: int) -> float:
     """Probability that the best of k trials of `a` [n] beats the best of k trials of `b` [n'].
 
     Ties count one half, so that the two directions sum to 1. For k = 1 it is the Mann-Whitney
-    statistic `U / (n n')`. Unbiased for independent trials.
+    statistic `U / (n n')`. It is unbiased for independent trials.
 
     Raises:
         ValueError: `k` is above the number of trials of an arm, or a score is not finite.
@@ -61,9 +61,9 @@ def probability_best(samples: Sequence[Scores], k: int) -> Scores:
     """Probability [M] that the best of k trials of an arm beats that of every other arm.
 
     A tie at the top is shared equally, so that the probabilities sum to 1; for two arms they are
-    `probability_best_of_k` in both directions. Exact: with probabilities `b` that an arm stays
-    below a value and `w` that its best is that value, an arm's share at a tie is the integral over
-    t in [0, 1] of the product of the other arms' `b + t w`, a polynomial that Gauss-Legendre
+    `probability_best_of_k` in both directions. They are exact: with probabilities `b` that an arm
+    stays below a value and `w` that its best is that value, an arm's share at a tie is the integral
+    over t in [0, 1] of the product of the other arms' `b + t w`, a polynomial that Gauss-Legendre
     quadrature integrates without error.
 
     Args:
@@ -109,7 +109,7 @@ def median_best_of_k(scores: Scores, k: int) -> float:
 def median_best_interval(scores: Scores, k: int) -> Interval:
     """Exact interval of the median best of k, for one k; infinite where no trial bounds it.
 
-    Bounded on both sides for k below about n / 5.
+    It is bounded on both sides for k below about n / 5.
 
     Source: Thompson 1936; `scipy.stats.quantile_test`.
     """
@@ -121,8 +121,8 @@ def median_best_interval(scores: Scores, k: int) -> Interval:
 def expected_best_interval(scores: Scores, k: int) -> Interval:
     """Percentile bootstrap interval of the expected best of k trials of `scores` [n].
 
-    Only for k <= n / 5: its coverage at a nominal 95 % is 0.90 to 0.96 there, about 0.8 at
-    k = n / 2 and 0.6 at k = n. Seeded, so that equal scores give equal intervals.
+    It is valid for k <= n / 5 only: its coverage at a nominal 95 % is 0.90 to 0.96 there, about 0.8
+    at k = n / 2 and 0.6 at k = n. It is seeded, so that equal scores give equal intervals.
 
     Source: Efron 1979; weights of `expected_best_of_k`.
     """
@@ -134,7 +134,7 @@ def expected_best_interval(scores: Scores, k: int) -> Interval:
 def probability_best_interval(a: Scores, b: Scores, k: int) -> Interval:
     """Percentile bootstrap interval of `probability_best_of_k`, trials resampled within each arm.
 
-    Only for k <= min(n, n') / 5, where its coverage at a nominal 95 % is 0.92 to 0.95.
+    It is valid for k <= min(n, n') / 5 only, where its coverage at a nominal 95 % is 0.92 to 0.95.
 
     Source: Efron 1979.
     """
@@ -147,10 +147,10 @@ def probability_best_interval(a: Scores, b: Scores, k: int) -> Interval:
 def expected_best_by_cost(scores: Scores, costs: Scores, budgets: Scores) -> Scores:
     """Expected best score [B] among the trials that end within each of `budgets` [B].
 
-    The mean over 5,000 seeded random orders of the trials, run one after the other. NaN where the
-    budget is below the cost of the costliest trial, because the order would then decide whether
-    there is any score, and where it is above the cost of all trials. With costs of 1 it estimates
-    `expected_best_of_k`.
+    It is the mean over 5,000 seeded random orders in which the trials run one after the other. It
+    is NaN where the budget is below the cost of the costliest trial, because the order would then
+    decide whether there is any score, and where it is above the cost of all trials. With costs of 1
+    it estimates `expected_best_of_k`.
 
     Args:
         scores: Scores of independent trials [n].
@@ -172,7 +172,7 @@ def expected_best_by_cost(scores: Scores, costs: Scores, budgets: Scores) -> Sco
 def trials_for_success(share: float, probability: float = 0.95) -> float:
     """Trials needed for at least one success with this probability, if each succeeds with `share`.
 
-    59 for a share of 5 %. Infinite for a share of 0, 1 for a share of 1, NaN for NaN.
+    They are 59 for a share of 5 %, infinite for a share of 0, 1 for a share of 1, NaN for NaN.
 
     Source: geometric distribution; `ln(1 - probability) / ln(1 - share)`, rounded up.
     """
@@ -189,7 +189,7 @@ def selection_gap_constant(num_trials: int) -> float:
 
     The best of n equally good configurations looks better than it is by `c_n` standard
     deviations of the seed noise: 0.564, 1.163, 1.539, 1.867, 2.249, 2.508 for n = 2, 5, 10, 20,
-    50, 100. Zero for one trial, NaN for none.
+    50, 100. It is zero for one trial and NaN for none.
 
     Source: first moment of the largest order statistic, David and Nagaraja 2003, section 3.1.
     """
@@ -226,7 +226,7 @@ def median_time(times: Scores) -> float:
 def expected_cost_of_success(costs: Scores, succeeded: Scores) -> float:
     """Expected cost until a trial succeeds: all costs [n], divided by the number of successes.
 
-    Infinite if no trial succeeded. With costs of 1 and a success share p it is 1/p.
+    It is infinite if no trial succeeded. With costs of 1 and a success share p it is 1/p.
 
     Source: expected running time (ERT), Hansen et al. 2009, BBOB.
     """
@@ -270,13 +270,7 @@ def _resampled(scores: Scores, values: Scores, k: int, seed: int) -> tuple[Score
 
 @lru_cache(maxsize=2)
 def _resampled_counts(scores: bytes, values: bytes, seed: int) -> npt.NDArray[np.int32]:
-    """Trials of each resample at or below each value [R, V]; cached, since they do not depend on k.
-
-    Args:
-        scores: Bytes of an array of floats [n].
-        values: Bytes of a sorted array of floats [V] that holds every score.
-        seed: Seed of the resamples.
-    """
+    """Trials of each resample at or below each value [R, V], for `_resampled` and every k."""
     own, sorted_values = np.frombuffer(scores), np.frombuffer(values)
     num_values = len(sorted_values)
     num_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, RESAMPLED_VALUES // num_values))

@@ -26,7 +26,7 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.ranges import is_searched
-from bakeoff.records import ArmSummary, ConfirmedScores, Flag, Share, Verdict
+from bakeoff.records import ArmSummary, Flag, Share, Verdict
 from bakeoff.significance import ALPHA, CONFIDENCE_TEXT
 
 HEADLINES = {
@@ -110,14 +110,11 @@ def _headline_key(findings: Findings, compared: Sequence[str]) -> str:
 
 
 def _reason_without_verdict(findings: Findings) -> str:
-    record = findings.record
-    if not record.trials and not record.confirmations:
+    if not findings.record.trials and not findings.record.confirmations:
         return "no_trials"
     if not findings.runs and all(arm.search_best is None for arm in findings.arms):
         return "nothing_completed"
-    if findings.blocked_by is not None:
-        return findings.blocked_by
-    return "too_few_seeds" if findings.runs else "unconfirmed"
+    return findings.blocked_by or ("too_few_seeds" if findings.runs else "unconfirmed")
 
 
 def _claims(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
@@ -141,7 +138,8 @@ def _observations(findings: Findings) -> Iterator[str]:
     """What was observed, in the order of the study, without a claim."""
     summaries = {arm.arm: arm for arm in findings.arms}
     arms = [summaries[arm.name] for arm in findings.record.arms]
-    metric, scope = metric_phrase(findings.record.objective), findings.scope
+    metric = metric_phrase(findings.record.objective)
+    scope = f"this applies to {findings.scope}"
     found = [
         f"{number(arm.search_best)} for {arm.arm}" for arm in arms if arm.search_best is not None
     ]
@@ -150,26 +148,19 @@ def _observations(findings: Findings) -> Iterator[str]:
     without = [arm.arm for arm in arms if arm.search_best is None]
     if without and findings.record.trials:
         yield f"No complete trial of {join(without)} was observed."
-    confirmed = [_observed_mean(arm.arm, arm.confirmed) for arm in arms if arm.confirmed]
-    if confirmed:
-        yield f"The mean test {metric} observed in confirmation was {join(confirmed)}; {scope}."
-
-
-def _observed_mean(arm: str, confirmed: ConfirmedScores) -> str:
-    low, high = confirmed.test_ci
-    over = plural(len(confirmed.seeds), "seed")
-    diverged = f", {confirmed.num_diverged} diverged" if confirmed.num_diverged else ""
-    mean = number(confirmed.test_mean, (high - low) / 2)
-    return (
-        f"{mean} for {arm} ({CONFIDENCE_TEXT} CI {interval(confirmed.test_ci)}, {over}{diverged})"
-    )
+    means = [
+        f"{number(own.test_mean, (own.test_ci[1] - own.test_ci[0]) / 2)} for {arm.arm}"
+        f" ({CONFIDENCE_TEXT} CI {interval(own.test_ci)}, {plural(len(own.seeds), 'seed')}"
+        + (f", {own.num_diverged} diverged)" if own.num_diverged else ")")
+        for arm in arms
+        if (own := arm.confirmed)
+    ]
+    if means:
+        yield f"The mean test {metric} observed in confirmation was {join(means)}; {scope}."
 
 
 def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
-    """Cost to target, tolerance of the learning rate, divergence rate and tuned parameters.
-
-    They are given in this order and decide nothing.
-    """
+    """Cost to target, tolerance of the learning rate, divergence rate, tuned parameters."""
     arms = [arm for arm in findings.arms if arm.arm in findings.leading]
     if len(arms) < 2:  # noqa: PLR2004 - nothing to break
         return

@@ -51,11 +51,6 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004 - usual in print
 
 
-def percent(share: float) -> str:
-    """A share in percent, as in `98.3 %`."""
-    return f"{100 * share:.3g} %"
-
-
 def join(names: Sequence[str]) -> str:
     """Names as in a sentence: `a`, `a and b`, `a, b and c`."""
     if len(names) < 2:  # noqa: PLR2004 - one name needs no joining
@@ -86,16 +81,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def search_phrase(record: StudyRecord) -> str:
-    """How configurations were found: `pruned TPE search (12 trials per arm)`."""
-    searched = [trial for arm in record.arms for trial in searched_trials(record, arm.name)]
-    pruned = "pruned " if any(trial.outcome == "pruned" for trial in searched) else ""
-    per_arm = trials_per_arm(record)
-    noun = "trial" if per_arm == "1" else "trials"
-    sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
-    return f"{pruned}{sampler} search ({per_arm} {noun} per arm)"
-
-
 def trials_per_arm(record: StudyRecord) -> str:
     """Trials that count towards each arm's budget: `12`, or `9 to 54` where arms differ."""
     return count_range([len(charged_trials(record, arm.name)) for arm in record.arms])
@@ -116,4 +101,12 @@ def promised(budget: Budget) -> str:
 def scope_of(record: StudyRecord) -> str:
     """What a claim holds for: the planned epochs, the search, and the end of every claim."""
     runs = f"{record.epochs}-epoch runs" if record.epochs else "runs"
-    return f"{runs} of configurations found by {search_phrase(record)}, {SCOPE}"
+    searched = [trial for arm in record.arms for trial in searched_trials(record, arm.name)]
+    pruned = "pruned " if any(trial.outcome == "pruned" for trial in searched) else ""
+    sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
+    per_arm = trials_per_arm(record)
+    noun = "trial" if per_arm == "1" else "trials"
+    return (
+        f"{runs} of configurations found by {pruned}{sampler} search ({per_arm} {noun} per arm),"
+        f" {SCOPE}"
+    )

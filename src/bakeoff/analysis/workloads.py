@@ -55,7 +55,7 @@ class PairAcross:
     b: str
     rank_difference: float
     p: float
-    """Nemenyi, over all pairs; Wilcoxon where there are two arms. NaN below six workloads."""
+    """P of Nemenyi's test over all pairs, of Wilcoxon's for two arms; NaN below six workloads."""
     shown: bool
     sentence: str
 
@@ -92,7 +92,9 @@ def compare_workloads(comparisons: Sequence[Comparison]) -> AcrossWorkloads:
     A study counts if all common arms were confirmed on enough seeds for a verdict. Its workload is
     its model and data, so studies should differ in them. The notes name studies that do not count.
     """
-    names = _common_arms(comparisons)
+    known = [{arm.name for arm in one.study.arms} for one in comparisons]
+    first = comparisons[0].study.arms if comparisons else ()
+    names = tuple(arm.name for arm in first if all(arm.name in own for own in known))
     counted = [one for one in comparisons if len(names) > 1 and _counts(one, names)]
     scores, times = np.full((2, len(counted), len(names)), np.nan)
     for row, one in enumerate(counted):
@@ -123,12 +125,6 @@ def compare_workloads(comparisons: Sequence[Comparison]) -> AcrossWorkloads:
         headline=_headline(names, len(counted), pairs, test),
         notes=tuple(_notes(comparisons, counted, names)),
     )
-
-
-def _common_arms(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    known = [{arm.name for arm in one.study.arms} for one in comparisons]
-    first = comparisons[0].study.arms if comparisons else ()
-    return tuple(arm.name for arm in first if all(arm.name in names for names in known))
 
 
 def _counts(comparison: Comparison, names: Sequence[str]) -> bool:

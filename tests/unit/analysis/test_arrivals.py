@@ -1,4 +1,4 @@
-"""Times to a target with runs that never arrive: known answer K, and what studies say of it."""
+"""Times to a target with runs that never arrive: known answer K, and the sentences on it."""
 
 import math
 from dataclasses import replace
@@ -123,10 +123,10 @@ def test_the_figure_climbs_to_the_share_of_runs_that_arrived(freireich: Comparis
 
 
 def test_a_tie_breaker_says_whether_arrivals_differ(freireich: Comparison):
-    (told, *_) = freireich.verdict.tie_breakers
+    (cost, *_) = freireich.verdict.tie_breakers
     shown = "A difference in epochs was shown between sgd and adam (log-rank, Holm p < 0.001)."
-    assert told.endswith(shown)
-    (told, *_) = compare(
+    assert cost.endswith(shown)
+    (cost, *_) = compare(
         arriving({arm: [4, 5, 6, 7, 8, 9] for arm in FREIREICH})
     ).verdict.tie_breakers
-    assert told.endswith("No difference shown in epochs (log-rank).")
+    assert cost.endswith("No difference in epochs was shown (log-rank).")

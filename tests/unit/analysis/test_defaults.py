@@ -50,7 +50,7 @@ def test_before_confirmation_it_is_compared_with_the_search():
     [(0.5, "complete"), (0.9305, "complete"), (None, "failed"), (0.97, "diverged")],
     ids=["behind", "within delta", "failed", "diverged"],
 )
-def test_nothing_is_said_of_a_default_that_is_not_clearly_ahead(score, outcome):
+def test_no_sentence_on_a_default_that_is_not_clearly_ahead(score, outcome):
     record = with_default(example_record(num_arms=2), "sgd", score, outcome)
     assert list(default_sentences(find(record))) == []
 

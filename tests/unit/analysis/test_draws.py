@@ -62,7 +62,7 @@ def test_trial_stopped_by_a_fixed_rule_has_a_known_score(pruner):
     assert random_draws(study(*PRUNED, pruner=pruner), "sgd").is_known.all()
 
 
-def test_only_charged_random_trials_are_draws():
+def test_only_random_trials_of_the_budget_are_draws():
     trials = (
         trial(0, 0.9),
         trial(1, 0.8, phase="model"),
@@ -118,7 +118,7 @@ def test_costs_are_epochs_trained():
 
 
 def designed(sampler):
-    """A random search whose trials are said to be points of a design."""
+    """A random search whose trials are recorded as points of a design."""
     record = example_record(num_arms=2, sampler="random", pruner="none", trials_per_arm=30)
     trials = tuple(
         replace(trial, phase="design") if trial.phase == "random" else trial
@@ -138,7 +138,7 @@ def test_sobol_points_count_as_random_trials_with_approximate_intervals():
     assert comparison.effort
 
 
-def test_points_of_a_grid_are_no_draws():
+def test_points_of_a_grid_are_not_draws():
     record = designed("grid")
     assert random_draws(record, "sgd").num == 0
     assert not is_random_search(record, "sgd")

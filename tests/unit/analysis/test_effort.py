@@ -16,7 +16,7 @@ def uniform(num, low, high, seed):
 
 def test_disjoint_arms_are_strong_evidence_at_every_budget():
     found = favoured_stretches(uniform(60, 0.7, 0.9, 0), uniform(60, 0.1, 0.3, 1), 12, BOUNDS)
-    # at the largest budgets no trial bounds the better curve from above, or the worse one either
+    # at the largest budgets no trial bounds either curve from above
     assert (found[0].first, found[0].a_leads) == (1, True)
     assert found[0].last == 12
 
@@ -27,7 +27,7 @@ def test_equal_arms_are_not_separated():
 
 
 def test_crossing_curves_favour_one_arm_below_and_the_other_above():
-    # always decent, against rarely excellent
+    # one arm is always decent, the other rarely excellent
     steady = uniform(400, 0.60, 0.62, 0)
     gamble = np.where(np.arange(400) % 8 == 0, 0.9, 0.1) + uniform(400, 0.0, 0.01, 1)
     below, *_, above = favoured_stretches(steady, gamble, 80, BOUNDS)
@@ -71,5 +71,5 @@ def test_sentences_depend_neither_on_order_nor_direction():
     [{**RANDOM, "pruner": "halving"}, {**RANDOM, "trials_per_arm": 14}, {"startup_trials": 5}],
     ids=["pruned", "few trials", "model-based"],
 )
-def test_nothing_is_said_where_random_trials_do_not_support_it(settings):
+def test_no_sentence_where_random_trials_do_not_support_one(settings):
     assert compare(example_record(**settings)).effort == ()

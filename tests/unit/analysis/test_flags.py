@@ -262,7 +262,7 @@ def test_seconds_that_differ_for_one_configuration_are_flagged():
     assert flag_of(record, "W14").arms == (slow.arm,)
 
 
-def test_settings_changed_after_results_were_read_are_listed_beside_the_verdict():
+def test_settings_changed_after_results_were_read_are_listed_with_the_verdict():
     record = replace(CLEAN, changed_after_results=("confirm.seeds: 6 -> 12",))
     assert flag_of(record, "W15").severity == "note"
     (note,) = [s for s in compare(record).verdict.sentences if "(W15)" in s]
@@ -278,7 +278,7 @@ def test_pruning_that_would_have_ended_the_best_is_flagged():
         record, lambda t: replace(t, audited=True, spared_at=2 if t.number in best else None)
     )
     assert re.fullmatch(
-        r"Pruning would have ended \d of the best 2 of \d+ audited trials\.",
+        r"Among the best 2 of \d+ audited trials, pruning would have ended \d\.",
         flag_of(audited, "W03").detail,
     )
     harmless = with_trials(record, lambda t: replace(t, audited=True))

@@ -64,7 +64,7 @@ def test_a_hopeless_difference_is_called_so() -> None:
     assert sentence.startswith("No affordable number of seeds would separate sgd and adam")
 
 
-def test_without_confirmation_or_with_a_shared_sampler_nothing_is_said() -> None:
+def test_no_sentence_without_confirmation_or_with_a_shared_sampler() -> None:
     record = record_of(gap=0.0012)
     assert sentences(replace(record, confirmations=())) == []
     assert sentences(replace(record, shared_sampler=True)) == []

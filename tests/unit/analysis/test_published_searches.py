@@ -57,7 +57,7 @@ def _folder(script, tmp_path):
     return tmp_path
 
 
-def test_all_numbers_are_computed_from_what_the_files_hold(script, folder, monkeypatch):
+def test_all_numbers_are_computed_from_the_files(script, folder, monkeypatch):
     monkeypatch.setattr(script, "BUDGETS", (1, 2))
     monkeypatch.setattr(
         script, "DEBERTA", {name: both[:2] for name, both in script.DEBERTA.items()}
@@ -73,7 +73,9 @@ def test_all_numbers_are_computed_from_what_the_files_hold(script, folder, monke
     assert alexnet["Spearman at 25%"] == pytest.approx(1.0)
 
 
-def test_a_number_that_differs_is_told_and_ends_the_command(script, folder, monkeypatch, capsys):
+def test_a_number_that_differs_is_reported_and_ends_the_command(
+    script, folder, monkeypatch, capsys
+):
     monkeypatch.setattr(script, "BUDGETS", ())
     monkeypatch.setattr(script, "DEBERTA", dict.fromkeys(script.DEBERTA, ()))
     monkeypatch.setattr(script, "BETTER", ())

@@ -87,7 +87,7 @@ def test_equal_scores_are_no_evidence(num_arms: int) -> None:
 
 
 @pytest.mark.slow
-def test_equal_arms_are_rarely_told_apart() -> None:
+def test_equal_arms_rarely_differ_in_rank() -> None:
     rng = np.random.default_rng(0)
     found = [rank_test(rng.normal(size=(8, 4))).p < 0.05 for _ in range(1000)]
     assert np.mean(found) <= 0.06

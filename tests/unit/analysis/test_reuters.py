@@ -79,7 +79,7 @@ def test_all_trials_favour_the_mlp_until_the_curves_cross():
     assert 10 <= found.last < 20
 
 
-def test_first_50_trials_favour_the_mlp_and_do_not_tell_at_ten():
+def test_first_50_trials_favour_the_mlp_but_not_at_ten():
     (found,) = favoured_stretches(LSTM[:50], MLP[:50], 10, F1_BOUNDS)
     assert (found.first, found.last, found.a_leads) == (1, 9, False)
 
@@ -90,6 +90,6 @@ def test_stretches_of_both_directions_mirror_each_other():
     assert replace(found, a_leads=True) == mirrored
 
 
-def test_two_subsamples_of_25_are_told_nothing_about_large_budgets():
+def test_two_subsamples_of_25_say_nothing_about_large_budgets():
     stretches = favoured_stretches(LSTM[:25], MLP[:25], 5, F1_BOUNDS)
     assert max((found.last for found in stretches), default=0) <= 5

@@ -99,7 +99,7 @@ def test_sensitivity_is_found_with_enough_random_trials():
     assert found.note == ""
     # a decade above the best, runs of the toy model diverge: one bin of five loses about 0.83
     assert 0.83 / 5 < found.sensitivity < 0.25
-    # within delta is what lies less than 0.4 decades away, or one bin and a part of the next
+    # rates less than 0.4 decades away are within delta: one bin and a part of the next one
     assert found.tolerance_decades in {0.5, 1.0}
 
 
@@ -111,10 +111,12 @@ def test_tolerance_of_the_learning_rate_is_a_tie_breaker_of_a_leading_group():
         for arm in comparison.arms
         if arm.arm in comparison.verdict.leading
     }
-    named = [f"{arm} {decades:g}" for arm, decades in known.items() if decades is not None]
-    (sentence,) = [text for text in comparison.verdict.tie_breakers if text.startswith("Tolerance")]
+    named = [
+        f"{decades:g} decades for {arm}" for arm, decades in known.items() if decades is not None
+    ]
+    (sentence,) = [text for text in comparison.verdict.tie_breakers if "within delta of" in text]
     assert len(named) > 1
-    assert sentence.endswith(f"of the best: {join(named)}.")
+    assert sentence.endswith(f"within delta of the best span {join(named)}.")
 
 
 def test_untrained_score_is_that_of_diverged_trials(record):

@@ -91,7 +91,7 @@ def test_only_holm_over_all_pairs_keeps_the_error_of_a_leader_chosen_from_the_sa
 
 
 def skewed_scores(rng: np.random.Generator, num: int) -> np.ndarray:
-    """Scores of which 15 % are those of diverged trials."""
+    """Scores, 15 % of them from diverged trials."""
     return np.where(rng.random(num) < 0.15, 0.1, 1 - rng.exponential(0.1, num))
 
 
@@ -103,7 +103,7 @@ def coverage(num: int, k: int, repeats: int = 200) -> float:
 
 
 def test_the_bootstrap_covers_to_a_fifth_of_the_trials_and_not_beyond():
-    """The reason for the rule that nothing is said of k above n / 5."""
+    """The reason for the rule that no statement is made for k above n / 5."""
     assert min(coverage(50, k) for k in (1, 2, 5, 10)) >= 0.88
     assert coverage(50, 25) <= 0.88
     assert coverage(50, 50) <= 0.7
@@ -128,7 +128,7 @@ def toy_search(sampler: optuna.samplers.BaseSampler) -> np.ndarray:
 
 
 def test_trials_of_a_sampler_that_learns_promise_too_much_of_few_trials():
-    """The reason why such trials are no part of a tuning curve."""
+    """The reason why such trials are not part of a tuning curve."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
