@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.registry import Registry, is_reference, resolve
 from bakeoff.seeding import derive_seed
-from bakeoff.significance import min_confirmation_seeds
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bakeoff.analysis.statistics import Scores
-from bakeoff.significance import CONFIDENCE
+from bakeoff.records.significance import CONFIDENCE
 
 LARGEST_FOR_TIGHT_BAND = 60
 """With more trials the tighter method would take longer than a second."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bakeoff.analysis.statistics import UNKNOWN, Scores, standard_deviation, t_interval
 from bakeoff.records import ConfirmedScores, MetricInfo, StudyRecord, TrialRecord
-from bakeoff.significance import CONFIDENCE
+from bakeoff.records.significance import CONFIDENCE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,7 +14,7 @@ from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
 from bakeoff.analysis.wording import scope_of
 from bakeoff.records import ArmSummary, Level, StudyRecord
-from bakeoff.significance import min_confirmation_seeds
+from bakeoff.records.significance import min_confirmation_seeds
 
 Blocker = Literal["shared_sampler", "test_set_read"]
 

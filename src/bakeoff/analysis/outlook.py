@@ -8,7 +8,7 @@ from bakeoff.analysis.arm_summary import Runs
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.wording import number, plural
-from bakeoff.durations import format_estimate
+from bakeoff.records.durations import format_estimate
 
 MAX_PAIRS = 6
 """Sentences are written for no more pairs than this."""

@@ -25,7 +25,7 @@ from bakeoff.analysis.statistics import (
     win_share,
 )
 from bakeoff.records import PairResult, Status
-from bakeoff.significance import ALPHA, min_confirmation_seeds
+from bakeoff.records.significance import ALPHA, min_confirmation_seeds
 
 Mask = npt.NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.statistics import Scores
-from bakeoff.significance import ALPHA
+from bakeoff.records.significance import ALPHA
 
 PROFILE_END = 4.0
 """Ratios of time above this count as not reached (AlgoPerf)."""

@@ -12,7 +12,7 @@ from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.statistics import num_pairs_of
 from bakeoff.analysis.wording import interval, join, metric_phrase, number, p_value, two_digits
 from bakeoff.records import Flag
-from bakeoff.significance import ALPHA, CONFIDENCE_TEXT
+from bakeoff.records.significance import ALPHA, CONFIDENCE_TEXT
 
 CORES = {
     "not_enough_data": (

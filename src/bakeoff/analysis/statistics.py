@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, stats
 
-from bakeoff.significance import ALPHA, CONFIDENCE
+from bakeoff.records.significance import ALPHA, CONFIDENCE
 
 Scores = npt.NDArray[np.float64]
 Interval = tuple[float, float]

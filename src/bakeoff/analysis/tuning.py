@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import integrate, stats
 
 from bakeoff.analysis.statistics import ROUNDING, Interval, Scores
-from bakeoff.significance import CONFIDENCE
+from bakeoff.records.significance import CONFIDENCE
 
 RESAMPLES, FEWEST_RESAMPLES = 2_000, 400
 """Bootstrap resamples; with many trials fewer are used, but at least the second number."""

@@ -27,7 +27,7 @@ from bakeoff.analysis.wording import (
 )
 from bakeoff.ranges import is_searched
 from bakeoff.records import ArmSummary, Flag, Share, Verdict
-from bakeoff.significance import ALPHA, CONFIDENCE_TEXT
+from bakeoff.records.significance import ALPHA, CONFIDENCE_TEXT
 
 HEADLINES = {
     "no_trials": "No verdict yet: no trial has been run.",

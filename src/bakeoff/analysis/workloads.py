@@ -17,7 +17,7 @@ from bakeoff.analysis.ranks import (
 from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.wording import join, number, p_value, plural
 from bakeoff.records import Comparison
-from bakeoff.significance import ALPHA
+from bakeoff.records.significance import ALPHA
 
 MIN_WORKLOADS = 6
 """With fewer workloads a test has too little power, so no test is made."""

@@ -1,9 +1,13 @@
 """Arguments and options that several verbs share."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from bakeoff.errors import UsageError
+from bakeoff.records.durations import HOUR, MINUTE
 
 RESULTS = Path("results")
 Device = Literal["cpu", "cuda"]
@@ -71,3 +75,18 @@ OtherSettings = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads of the worker; default one per core.")]
+
+UNITS = {"h": HOUR, "m": MINUTE, "s": 1.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`.
+
+    Raises:
+        UsageError: The text is not a duration, or the duration is zero.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UsageError(f"--timeout {text!r} is not a duration; examples are 2h, 90m, 1h30m, 45s")
+    return seconds

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bakeoff.durations import format_estimate
 from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
+from bakeoff.records.durations import format_estimate
 
 REFRESH_PER_SECOND = 4
 

@@ -11,8 +11,8 @@ from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.records import Comparison
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report import write_report
-from bakeoff.significance import CONFIDENCE_TEXT
 
 
 def report_study(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from bakeoff.analysis.wording import number
-from bakeoff.durations import format_duration
+from bakeoff.records.durations import format_duration
 
 MISSING = "\u2013"
 """A dash: not measured, or not defined."""

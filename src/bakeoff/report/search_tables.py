@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from bakeoff.analysis.draws import approximation
 from bakeoff.analysis.importance import MIN_TRIALS, MIN_TRIALS_FOR_TOP
 from bakeoff.records import BudgetEstimate, BudgetQuantity, Comparison, NearBest
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.numbers import interval_text, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, share, text
 from bakeoff.report.verdict_tables import delta_text
-from bakeoff.significance import CONFIDENCE_TEXT
 
 QUANTITIES: dict[BudgetQuantity, str] = {
     "median_best": "median best of k",

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from bakeoff.analysis.statistics import pairs_for_win_share
 from bakeoff.records import ArmSummary, Comparison, PairResult
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.numbers import interval_text, median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
-from bakeoff.significance import CONFIDENCE_TEXT
 
 LEVELS = {
     "L0": "exploratory: search scores only; there are too few confirmation runs for a verdict",

@@ -26,7 +26,7 @@ from bakeoff.records import (
     TrackingConfig,
     TrainingConfig,
 )
-from bakeoff.significance import min_confirmation_seeds
+from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.data import resolve_data

@@ -9,8 +9,8 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import find
 from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.statistics import paired_difference, seeds_to_decide
-from bakeoff.durations import format_estimate
 from bakeoff.records import StudyRecord
+from bakeoff.records.durations import format_estimate
 from record_examples import all_outcomes, example_record
 
 SD = 0.002

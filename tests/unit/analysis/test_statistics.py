@@ -25,7 +25,7 @@ from bakeoff.analysis.statistics import (
     wilson_interval,
     win_share,
 )
-from bakeoff.significance import min_confirmation_seeds
+from bakeoff.records.significance import min_confirmation_seeds
 
 # Student 1908, hours of sleep gained with two drugs by ten patients
 SLEEP_A = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])

@@ -1,6 +1,6 @@
 import pytest
 
-from bakeoff.durations import parse_duration
+from bakeoff.commands.options import parse_duration
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult
 from bakeoff.search.deadline import SAFETY, Deadline

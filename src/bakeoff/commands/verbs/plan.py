@@ -7,9 +7,9 @@ from rich.filesize import decimal
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
-from bakeoff.durations import format_estimate
 from bakeoff.records import Budget, StudyConfig
-from bakeoff.significance import ALPHA, min_confirmation_seeds
+from bakeoff.records.durations import format_estimate
+from bakeoff.records.significance import ALPHA, min_confirmation_seeds
 
 if TYPE_CHECKING:
     from bakeoff.data.datasets import DatasetSummary

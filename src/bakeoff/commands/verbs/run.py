@@ -54,7 +54,6 @@ def run(
     from bakeoff.commands.reporting import report_study
     from bakeoff.components.metrics import find_metric
     from bakeoff.dashboard import publish
-    from bakeoff.durations import parse_duration
     from bakeoff.session import RunSettings, choose_threads, run_study
     from bakeoff.studyfile import arm_names, load_study_file
 
@@ -65,7 +64,7 @@ def run(
         workers=workers,
         threads=choose_threads(config, threads),
         device=device,
-        timeout=None if timeout is None else parse_duration(timeout),
+        timeout=None if timeout is None else options.parse_duration(timeout),
         extends=extend,
         source=source,
     )

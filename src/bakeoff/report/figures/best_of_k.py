@@ -10,9 +10,9 @@ from bakeoff.analysis.bands import median_best_band
 from bakeoff.analysis.draws import Draws, approximation, random_draws
 from bakeoff.analysis.tuning import median_best_of_k
 from bakeoff.records import Comparison, MetricInfo, StudyRecord
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text
-from bakeoff.significance import CONFIDENCE_TEXT
 
 FULL_GRID, GRID_POINTS = 40, 60
 """Every k is computed up to the first; beyond, about the second number of k, evenly in log k."""

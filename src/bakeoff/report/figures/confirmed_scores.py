@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, seeds_text
-from bakeoff.significance import CONFIDENCE_TEXT
 
 MEAN_SHIFT = 0.22
 """Distance of an arm's mean from its dots, as a share of the distance between arms."""

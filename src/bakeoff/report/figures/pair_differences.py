@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bakeoff.records import Comparison, Status
+from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, seeds_text
-from bakeoff.significance import CONFIDENCE_TEXT
 
 SHOWN_BETTER: tuple[Status, ...] = ("clearly_better", "better")
 

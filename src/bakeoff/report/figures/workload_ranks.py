@@ -8,9 +8,9 @@ import numpy as np
 from bakeoff.analysis.ranks import PROFILE_END, profile
 from bakeoff.analysis.workloads import MIN_PROFILED, MIN_WORKLOADS, AcrossWorkloads
 from bakeoff.records import StudyRecord
+from bakeoff.records.significance import ALPHA
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec
-from bakeoff.significance import ALPHA
 
 PROFILE_POINTS = 61
 

@@ -1,24 +1,6 @@
-"""Durations: read from the command line, and written for people."""
-
-import re
-
-from bakeoff.errors import UsageError
+"""Durations as text."""
 
 MINUTE, HOUR = 60.0, 3600.0
-UNITS = {"h": HOUR, "m": MINUTE, "s": 1.0}
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`.
-
-    Raises:
-        UsageError: The text is not a duration, or the duration is zero.
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
-    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UsageError(f"--timeout {text!r} is not a duration; examples are 2h, 90m, 1h30m, 45s")
-    return seconds
 
 
 def format_duration(seconds: float) -> str:
