@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from outside_pip import tracked_files
+from structure import build_graph, cycles
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -140,3 +141,7 @@ def test_the_top_level_holds_only_what_belongs_there():
         "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff",
         "src", "studies", "tests", "results",
     }  # fmt: skip
+
+
+def test_no_modules_import_each_other():
+    assert not cycles(build_graph(ROOT))

@@ -9,40 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
 from bakeoff.errors import MissingDependencyError, one_line
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrackingConfig
+from bakeoff.tracking.tracker import Tracker, Values
 
 CLOSE_SECONDS = 10.0
 """How long the end of a session waits until the trackers have processed the queue."""
-
-Values = Mapping[str, float | int | bool | str]
-
-
-class Tracker(Protocol):
-    """A service that shows runs. Every method may raise any error."""
-
-    name: str
-
-    def has(self, run: str) -> bool:
-        """Whether an earlier session logged anything of this run."""
-
-    def begin(self, run: str, values: Values) -> None:
-        """A run begins or resumes. All its epochs follow, including those logged before."""
-
-    def epoch(self, run: str, result: EpochResult) -> None:
-        """A run has completed an epoch."""
-
-    def pause(self, run: str) -> None:
-        """A run is paused. `begin` resumes it."""
-
-    def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        """A run has ended. `scores` are single values, such as test metrics."""
-
-    def close(self) -> None:
-        """The session ends."""
-
 
 Call = Callable[[Tracker], None]
 
@@ -161,15 +134,3 @@ def check_trackers(config: TrackingConfig) -> None:
                 f"tracking.{package}: the package {package} is not installed; get it with"
                 f" pip install 'bakeoff[{package}]'"
             )
-
-
-def scalars_of(result: EpochResult) -> dict[str, float]:
-    """The values of an epoch that are logged, by name."""
-    return {
-        **{f"validation/{name}": value for name, value in result.metrics.items()},
-        "train/loss": result.train_loss,
-        "train/learning_rate": result.learning_rate,
-        "train/grad_norm": result.grad_norm,
-        "seconds/train": result.train_seconds,
-        "seconds/evaluate": result.evaluate_seconds,
-    }

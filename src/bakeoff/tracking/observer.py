@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from bakeoff.driver import Observer
 from bakeoff.records import EpochResult, TrialPlan, TrialRecord
-from bakeoff.tracking import Tracking, Values
+from bakeoff.tracking import Tracking
+from bakeoff.tracking.tracker import Values
 
 
 class TrackedObserver:

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from bakeoff.records import EpochResult, Outcome
-from bakeoff.tracking import Values, scalars_of
+from bakeoff.tracking.tracker import Values, scalars_of
 
 EVENT_FILES = "events.out.tfevents.*"
 

@@ -11,7 +11,7 @@ from typing import Literal
 import wandb
 
 from bakeoff.records import EpochResult, Outcome
-from bakeoff.tracking import Values, scalars_of
+from bakeoff.tracking.tracker import Values, scalars_of
 
 IDENTITY_FILE = ".tracking"
 """Contains a random id of the study, so that a study with an old name gets new runs."""
