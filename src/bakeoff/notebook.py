@@ -1,4 +1,4 @@
-"""A stored study in a notebook: its verdict, tables and figures as Python objects.
+"""Opens a stored study in a notebook: its verdict, tables and figures as Python objects.
 
 >>> import bakeoff
 >>> study = bakeoff.load_study("digits")
@@ -42,7 +42,7 @@ class Figures(Mapping[str, Figure]):
         self._specs = {spec.id: spec for spec in figures_of(comparison)}
 
     def __getitem__(self, identity: str) -> Figure:
-        """The plotly figure called `identity`.
+        """Draw the plotly figure called `identity`.
 
         Raises:
             KeyError: There is no such figure, or nothing to draw; the message says what is missing.
@@ -81,21 +81,21 @@ class LoadedStudy:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The computed results: verdict, arms, pairs, flags, estimates."""
+        """Return the computed results: verdict, arms, pairs, flags, estimates."""
         return compare(self.record)
 
     @cached_property
     def figures(self) -> Figures:
-        """The report's figures by id, as plotly figures."""
+        """Return the report's figures by id, as plotly figures."""
         return Figures(self.comparison)
 
     @cached_property
     def tables(self) -> "dict[str, pd.DataFrame]":
-        """The report's tables by id, `T1` and so on, in full precision."""
+        """Return the report's tables by id, `T1` and so on, in full precision."""
         return {table.id: _frame(table) for table in build_tables(self.comparison)}
 
     def to_frame(self) -> "pd.DataFrame":
-        """Every run as a row: search trials, then shortlist and confirmation runs."""
+        """Return every run as a row: search trials, then shortlist and confirmation runs."""
         return _frame(trials_table(self.record))
 
     def write_report(self, directory: str | Path) -> ReportPaths:
@@ -106,7 +106,7 @@ class LoadedStudy:
         return f"<{self.record.name}: {printable(self.comparison.verdict.headline)}>"
 
     def _repr_html_(self) -> str:
-        """Headline, level and arms; every text is escaped."""
+        """Show headline, level and arms; every text is escaped."""
         verdict, level = self.comparison.verdict, self.comparison.level
         sentences = "".join(f"<li>{_text(one)}</li>" for one in verdict.sentences)
         return (

@@ -138,18 +138,18 @@ def test_nothing_can_be_changed(server, method):
         "/reports/toy/" + "x" * 300,
     ],
 )
-def test_nothing_but_reports_is_served(server, path):
+def test_files_outside_reports_are_not_served(server, path):
     status, body, _ = answer(server, path)
     assert status == 404
     assert "secret" not in body
 
 
-def test_a_report_asked_for_without_its_page_is_redirected(server):
+def test_a_report_without_a_file_name_is_redirected_to_its_page(server):
     status, _, headers = answer(server, "/reports/toy")
     assert (status, headers["Location"]) == (302, "/reports/toy/index.html")
 
 
-def test_a_port_that_is_taken_is_said_so(server, folder):
+def test_a_taken_port_is_a_usage_error(server, folder):
     with pytest.raises(UsageError, match="--port"):
         build_server(
             output=folder,
@@ -158,7 +158,7 @@ def test_a_port_that_is_taken_is_said_so(server, folder):
         )
 
 
-def test_the_dashboards_own_pages_are_guarded_too(server):
+def test_the_pages_of_optuna_dashboard_have_security_headers(server):
     status, _, headers = answer(server, "/dashboard/")
     assert status == 200
     assert headers["X-Frame-Options"] == "DENY"
@@ -195,7 +195,7 @@ def note_of(server, name):
     ],
     ids=["study", "several studies", "odd", "damaged"],
 )  # fmt: skip
-def test_the_index_says_what_each_report_found(tmp_path, summary, said):
+def test_the_index_shows_the_answer_of_each_report(tmp_path, summary, said):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "index.html").write_text("")
     (tmp_path / "toy" / "summary.json").write_text(summary)
@@ -203,12 +203,12 @@ def test_the_index_says_what_each_report_found(tmp_path, summary, said):
     assert all(text in page for text in said)
 
 
-# ---------------------------------------------------------------- who may ask
+# ---------------------------------------------------------------- access
 
 TOKEN = "a-token-of-some-length"  # noqa: S105 - of a test
 
 
-def test_with_a_token_only_those_who_showed_it_are_answered(folder):
+def test_with_a_token_only_requests_that_carry_it_are_answered(folder):
     with served(folder, Access(token=TOKEN)) as guarded:
         assert answer(guarded, "/api/studies")[0] == 403
         assert answer(guarded, "/api/studies?token=wrong")[0] == 403
@@ -230,12 +230,12 @@ def test_with_a_token_only_those_who_showed_it_are_answered(folder):
         ({"token": "with spaces and; more"}, "--token: give at least 16"),
     ],
 )
-def test_an_open_door_is_refused(settings, message):
+def test_access_from_other_machines_needs_a_long_token(settings, message):
     with pytest.raises(UsageError, match=message):
         Access(**settings)
 
 
-def test_an_address_of_another_machine_is_refused(folder):
+def test_an_address_of_another_machine_cannot_be_served(folder):
     with pytest.raises(UsageError, match=r"--host 192\.0\.2\.1"):
         build_server(
             output=folder, storage_url=f"sqlite:///{folder / 'studies.db'}", port=0,
@@ -259,7 +259,7 @@ def test_writes_are_allowed_from_the_dashboards_own_pages_only(folder, tmp_path)
         assert '"toy"' not in answer(open_server, "/api/studies")[1]
 
 
-def test_a_browser_is_opened_where_there_is_a_display_unless_told_not_to(tmp_path, monkeypatch):
+def test_a_browser_is_opened_if_there_is_a_display_and_it_is_wanted(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     stopped = SimpleNamespace(server_port=1, serve_forever=lambda: None, server_close=lambda: None)
@@ -276,7 +276,7 @@ def test_a_browser_is_opened_where_there_is_a_display_unless_told_not_to(tmp_pat
     assert opened == [f"http://127.0.0.1:1/?token={TOKEN}"]
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- notes, figures and artifacts
 
 HISTORY = tuple(
     EpochResult(
@@ -320,7 +320,7 @@ def published(server, folder):
 
 
 def wait_for_trials(server):
-    """The dashboard remembers for ten seconds which trials it saw."""
+    """Wait until the dashboard reads the trials again; it caches them for ten seconds."""
     deadline = time.monotonic() + 20
     while not study_details(server)[1]["trials"]:
         assert time.monotonic() < deadline
@@ -333,7 +333,7 @@ def study_details(server):
     return study, json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])
 
 
-def test_the_key_figures_stand_in_the_dashboard(published):
+def test_the_dashboard_shows_the_key_figures(published):
     _, details = study_details(published)
     shown = {
         plot["id"]: json.loads(plot["graph_object"]) for plot in details["plotly_graph_objects"]
@@ -354,7 +354,7 @@ def test_figures_keep_their_colours_apart_from_light_and_dark_cards():
     assert all(contrast(color, card) >= 3 for color in colors for card in CARDS)
 
 
-def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):
+def test_the_chosen_trials_files_are_attached_once_and_only_downloaded(published):
     study, details = study_details(published)
     (trial,) = details["trials"]
     names = [artifact["filename"] for artifact in trial["artifacts"]]
@@ -368,7 +368,7 @@ def test_the_chosen_trials_curve_is_attached_once_and_never_opened(published):
         assert CONTENT[artifact["filename"]] in body
 
 
-def test_metrics_are_named_and_facts_are_numbers(published):
+def test_metrics_are_named_and_attributes_are_numbers(published):
     _, details = study_details(published)
     assert details["objective_names"] == ["accuracy"]
     facts = {fact["key"]: fact["value"] for fact in details["trials"][0]["user_attrs"]}
@@ -377,7 +377,7 @@ def test_metrics_are_named_and_facts_are_numbers(published):
 
 
 @pytest.mark.parametrize("name", ["../../secret.txt", "*", "none", "0" * 36])
-def test_only_artifacts_are_read(name, tmp_path):
+def test_only_artifacts_can_be_read(name, tmp_path):
     (tmp_path / "secret.txt").write_text("secret")
     with pytest.raises(Exception, match="no artifact"):
         StudyArtifacts(tmp_path).open_reader(name)
@@ -388,7 +388,7 @@ def test_only_artifacts_are_read(name, tmp_path):
     [(), HISTORY[:1], HISTORY, (replace(HISTORY[0], metrics={"accuracy": float("nan")}),)],
     ids=["none", "one", "three", "nan"],
 )
-def test_a_curve_is_drawn_from_whatever_there_is(history):
+def test_a_curve_is_drawn_from_any_history(history):
     hostile = replace(ACCURACY, title="<script>&")
     drawn = ET.fromstring(curve_svg(history, hostile))  # noqa: S314 - our own text
     assert len(drawn.findall("{*}circle")) == sum(
@@ -408,8 +408,8 @@ def test_a_confusion_matrix_has_a_cell_for_each_pair_of_classes(classes, numbers
 # ---------------------------------------------------------------- while a study runs
 
 
-class Told:
-    """An observer that remembers what it was told."""
+class RecordingObserver:
+    """An observer that records the runs and notes it receives."""
 
     def __init__(self):
         self.notes = []
@@ -421,36 +421,38 @@ class Told:
         self.notes.append(text)
 
 
-def test_figures_are_refreshed_now_and_then_and_cheaply():
+def test_figures_are_refreshed_seldom_enough_to_cost_little_time():
     now, refreshed = [0.0], []
 
     def refresh():
         refreshed.append(now[0])
         now[0] += 1.0
 
-    observer = RefreshingObserver(Told(), refresh, clock=lambda: now[0])
+    observer = RefreshingObserver(RecordingObserver(), refresh, clock=lambda: now[0])
     for _ in range(200):
         observer.ended("search-0", None, None, restored=False)
         now[0] += 1.0
-    # after 20 seconds; a refresh of one second may come again after fifty
+    # after 20 seconds; a refresh that takes one second may be repeated after fifty
     assert refreshed == [20.0, 71.0, 122.0, 173.0]
 
 
-def test_a_refresh_that_fails_is_told_and_given_up():
+def test_a_refresh_that_fails_is_reported_once_and_not_repeated():
     def fail():
         raise StorageError("gone")
 
-    now, told = [0.0], Told()
-    observer = RefreshingObserver(told, fail, clock=lambda: now[0])
+    now, recorder = [0.0], RecordingObserver()
+    observer = RefreshingObserver(recorder, fail, clock=lambda: now[0])
     for _ in range(10):
         now[0] += 100.0
         observer.ended("search-0", None, None, restored=False)
-    assert sum("no longer refreshed: gone" in note for note in told.notes) == 1
+    assert sum("no longer refreshed: gone" in note for note in recorder.notes) == 1
 
 
-def test_runs_of_an_earlier_session_refresh_nothing():
+def test_restored_runs_cause_no_refresh():
     now, refreshed = [0.0], []
-    observer = RefreshingObserver(Told(), lambda: refreshed.append(1), clock=lambda: now[0])
+    observer = RefreshingObserver(
+        RecordingObserver(), lambda: refreshed.append(1), clock=lambda: now[0]
+    )
     now[0] = 100.0
     observer.ended("search-0", None, None, restored=True)
     assert not refreshed

@@ -69,10 +69,8 @@ def _loaded(folder: Path) -> LoadedStudy:
     return bakeoff.load_study("digits", output=folder / "results")
 
 
-def test_the_example_of_the_documentation_runs(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The example in `bakeoff.notebook`, where such a study is stored, gives what it says."""
+def test_the_documented_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example in `bakeoff.notebook` gives the documented output for a stored study."""
     monkeypatch.chdir(folder)
     result = doctest.testmod(notebook)
     assert (result.attempted, result.failed) == (5, 0)
@@ -92,14 +90,14 @@ def test_runs_and_tables_are_data_frames(loaded: LoadedStudy) -> None:
     assert results.to_dict() == pytest.approx(confirmed.to_dict())
 
 
-def test_figures_are_drawn_when_asked_for(loaded: LoadedStudy) -> None:
+def test_figures_are_looked_up_by_id(loaded: LoadedStudy) -> None:
     assert "F1" in loaded.figures
     assert list(loaded.figures)[:2] == ["F1", "F2"]
     assert all(isinstance(figure, go.Figure) for figure in loaded.figures.values())
     assert repr(loaded.figures).startswith("F1  Which tuned arm is better")
 
 
-def test_a_figure_that_is_not_there_says_why(loaded: LoadedStudy) -> None:
+def test_a_missing_figure_raises_an_error_with_the_reason(loaded: LoadedStudy) -> None:
     with pytest.raises(
         KeyError, match="F5 is not drawn: every arm needs at least five random trials"
     ):
@@ -108,7 +106,7 @@ def test_a_figure_that_is_not_there_says_why(loaded: LoadedStudy) -> None:
         loaded.figures["f1"]
 
 
-def test_what_a_notebook_shows_is_escaped() -> None:
+def test_text_in_a_notebook_is_escaped() -> None:
     study = example_record(num_arms=2)
     names = {arm.name: arm.name + HOSTILE for arm in study.arms}
     record = replace(
@@ -122,7 +120,7 @@ def test_what_a_notebook_shows_is_escaped() -> None:
     assert "&lt;script&gt;" in shown
 
 
-def test_a_study_without_anything_is_shown() -> None:
+def test_a_study_without_runs_is_shown() -> None:
     empty = LoadedStudy(replace(example_record(), trials=(), confirmations=()))
     assert "No verdict yet" in empty._repr_html_()
     assert "No verdict yet" in repr(empty)
@@ -144,6 +142,6 @@ def test_importing_bakeoff_imports_nothing_heavy() -> None:
     assert done.stdout.split("\n")[:2] == ["bakeoff bakeoff.version", "set()"]
 
 
-def test_bakeoff_has_no_attribute_by_another_name() -> None:
+def test_an_unknown_attribute_of_bakeoff_is_an_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'load_studies'"):
         _ = bakeoff.load_studies

@@ -44,7 +44,7 @@ class Access:
             raise UsageError(f"--host {self.host}: other machines are answered only with --token")
 
     def refusal(self, request: Mapping[str, Any]) -> str | None:
-        """The reason why a request is refused; None if it is answered.
+        """Return why a request is refused; None if it is answered.
 
         Args:
             request: The WSGI environment of the request.
@@ -64,7 +64,7 @@ class Access:
         return None
 
     def cookie_for(self, request: Mapping[str, Any]) -> str | None:
-        """The cookie to set if the address contains the token; None if it does not.
+        """Return the cookie to set if the address contains the token; None if it does not.
 
         The page is then loaded again without the token, to keep it out of the browser's history.
         """

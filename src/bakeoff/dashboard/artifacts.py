@@ -1,4 +1,4 @@
-"""Curves and confusion matrix of the chosen trials, as files that the dashboard shows with them.
+"""Stores curves and confusion matrices of the chosen trials as files for the dashboard.
 
 They are stored in `<output>/<study>/artifacts`, so that they are deleted with the study.
 optuna-dashboard has no curve of its own on a trial's page: it lists the intermediate values as
@@ -38,7 +38,7 @@ class StudyArtifacts:
         self._output = output
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        """The artifact's content.
+        """Open the content of an artifact.
 
         Raises:
             ArtifactNotFound: There is no such artifact.
@@ -94,7 +94,7 @@ def attach_curves(
 
 
 def curve_csv(history: Sequence[EpochResult]) -> str:
-    """A row for each epoch: every metric, training loss and learning rate."""
+    """Write a row for each epoch: every metric, training loss and learning rate."""
     names = list(dict.fromkeys(name for result in history for name in result.metrics))
     rows = (
         [one.epoch, *map(one.metrics.get, names), one.train_loss, one.learning_rate]
@@ -104,7 +104,7 @@ def curve_csv(history: Sequence[EpochResult]) -> str:
 
 
 def confusion_csv(counts: Sequence[Sequence[int]]) -> str:
-    """Validation samples by class (rows) and predicted class (columns), with each class's recall.
+    """Write validation samples by class (rows) and predicted class (columns), with recalls.
 
     The recall of a class without samples is empty.
     """
@@ -115,7 +115,7 @@ def confusion_csv(counts: Sequence[Sequence[int]]) -> str:
 
 
 def curve_svg(history: Sequence[EpochResult], metric: MetricInfo) -> str:
-    """The objective by epoch as a line; epochs without a finite value are left out."""
+    """Draw the objective by epoch as a line, without epochs that have no finite value."""
     values = {one.epoch: one.metrics.get(metric.name, math.nan) for one in history}
     known = {epoch: value for epoch, value in values.items() if math.isfinite(value)}
     title = escape(f"validation {metric.title or metric.name} by epoch")
@@ -123,7 +123,7 @@ def curve_svg(history: Sequence[EpochResult], metric: MetricInfo) -> str:
 
 
 def _line(values: dict[int, float]) -> str:
-    """A line with dots through `values` by epoch, and axes labelled at their ends."""
+    """Draw a line with dots through `values` by epoch, and axes labelled at their ends."""
     first, last = min(values), max(values)
     low, high = min(values.values()), max(values.values())
     right, bottom = WIDTH - 0.5 * MARGIN, HEIGHT - MARGIN
@@ -145,7 +145,7 @@ def _line(values: dict[int, float]) -> str:
 
 
 def confusion_svg(counts: Sequence[Sequence[int]]) -> str:
-    """The confusion matrix as a picture; a cell is darker the more samples of its row it holds."""
+    """Draw the confusion matrix; a cell is darker the more samples of its row it holds."""
     size = (SIDE - 1.5 * MARGIN) / len(counts)
     starts = [MARGIN + place * size for place in range(len(counts))]
     parts = [

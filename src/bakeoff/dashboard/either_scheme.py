@@ -28,7 +28,7 @@ BEFORE, AFTER = '<span style="color:currentColor">', "</span>"
 
 
 def for_either_scheme(figure: style.Figure) -> style.Figure:
-    """`figure` with colours that are legible on a light and on a dark page."""
+    """Return `figure` with colours that are legible on a light and on a dark page."""
     import plotly.graph_objects as go
 
     plain = _recolored(figure.to_plotly_json(), "")
@@ -48,7 +48,7 @@ def for_either_scheme(figure: style.Figure) -> style.Figure:
 
 
 def inherited(text: str) -> str:
-    """`text`, which may contain plotly's markup, in the colour of the page's own text."""
+    """Return `text`, which may contain plotly's markup, in the colour of the page's text."""
     return f"{BEFORE}{text}{AFTER}"
 
 
@@ -57,7 +57,7 @@ def _axes(layout: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _recolored(value: Any, key: str) -> Any:
-    """A copy of `value` with every colour replaced that has a replacement."""
+    """Return a copy of `value` with every colour replaced that has a replacement."""
     if isinstance(value, Mapping):
         return {name: _recolored(item, name) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -79,7 +79,7 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
 
 
 def note_text(comparison: Comparison, *, has_report: bool) -> str:
-    """The verdict and the arms as Markdown that contains no links but our own."""
+    """Write the verdict and the arms as Markdown that contains no links but our own."""
     name = comparison.study.name
     parts = [
         f"**{escape(comparison.verdict.headline)}**",
@@ -91,7 +91,7 @@ def note_text(comparison: Comparison, *, has_report: bool) -> str:
 
 
 def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "Figure | None":
-    """A figure as it is stored; None if there is nothing to draw or it does not fit a card."""
+    """Draw a figure for a card; None if there is nothing to draw or it does not fit."""
     rows = spec.compute(comparison)
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""The written reports under `/reports/`: their files, and an index with the answer of each."""
+"""Reads the files of the written reports, and makes an index with the answer of each."""
 
 import html
 import json
@@ -21,7 +21,7 @@ p{margin:.25rem 0}.soft{color:var(--soft);font-size:.9em}
 
 
 def report_names(output: Path) -> list[str]:
-    """Names of the studies that have a report in this folder."""
+    """List the names of the studies that have a report in this folder."""
     return sorted(
         page.parent.name
         for page in output.glob("*/index.html")
@@ -30,7 +30,7 @@ def report_names(output: Path) -> list[str]:
 
 
 def index_page(output: Path) -> str:
-    """A list of all reports of a folder, with the question and the answer of each."""
+    """Make a page that lists all reports of a folder, with the question and the answer of each."""
     items = "".join(_item(output, name) for name in report_names(output))
     nothing = "<p>There are none yet: <code>study report NAME</code> writes one.</p>"
     return (
@@ -43,7 +43,7 @@ def index_page(output: Path) -> str:
 
 
 def _item(output: Path, name: str) -> str:
-    """One report; a `summary.json` that is missing or damaged leaves only its name."""
+    """List one report, by its name only if `summary.json` is missing or damaged."""
     try:
         found = json.loads((output / name / "summary.json").read_text(encoding="utf-8"))
         question = found.get("study", {}).get("question", "")
@@ -60,7 +60,7 @@ def _item(output: Path, name: str) -> str:
 
 
 def read_file(output: Path, name: str, file: str) -> bytes | None:
-    """The content of a report's file; None for a path that is not inside a report's folder."""
+    """Read a report's file; None for a path that is not inside a report's folder."""
     if name not in report_names(output):
         return None
     try:

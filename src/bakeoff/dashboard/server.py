@@ -1,4 +1,4 @@
-"""`study dashboard`: serves optuna-dashboard for a storage, and the reports under `/reports/`."""
+"""Serves optuna-dashboard for a storage, and the reports under `/reports/`."""
 
 import mimetypes
 import os
@@ -58,7 +58,7 @@ def serve_dashboard(
 
 
 def _has_display() -> bool:
-    """Whether there is a display; without one, a text browser would take over the terminal."""
+    """Tell whether there is a display; without one, a text browser would fill the terminal."""
     if sys.platform.startswith("linux"):
         return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return True
@@ -67,7 +67,7 @@ def _has_display() -> bool:
 def build_server(
     *, output: Path, storage_url: str | None, port: int, access: Access | None = None
 ) -> WSGIServer:
-    """A server on the address of `access`, by default the loopback address; port 0 is any free one.
+    """Build a server on the address of `access`, by default loopback; port 0 takes a free port.
 
     Raises:
         UsageError: The port is taken, or the address does not belong to this machine.
@@ -91,7 +91,7 @@ def build_server(
 
 
 def build_app(dashboard: App, output: Path, access: Access) -> App:
-    """The dashboard with its access checks, and the reports."""
+    """Combine the dashboard, behind its access checks, with the reports."""
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         refusal = access.refusal(environ)

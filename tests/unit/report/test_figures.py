@@ -127,7 +127,7 @@ def _full() -> Comparison:
     return compare(example_record())
 
 
-def test_confirmed_scores_are_every_seed_and_then_the_mean_best_arm_first(
+def test_confirmed_scores_list_every_seed_and_then_the_mean_best_arm_first(
     small: Comparison,
 ) -> None:
     rows = compute_confirmed_scores(small)
@@ -156,7 +156,7 @@ def test_diverged_confirmation_run_is_noted() -> None:
     assert [row.arm for row in rows if row.note == "diverged"] == ["adam", "adam"]
 
 
-def test_pair_differences_carry_the_pairs_own_numbers(full: Comparison) -> None:
+def test_pair_differences_have_the_numbers_of_the_pairs(full: Comparison) -> None:
     expected = [(pair.a, pair.b, pair.mean, *pair.ci, full.delta) for pair in full.pairs]
     assert expected == [row[:6] for row in compute_pair_differences(full)]
 
@@ -186,7 +186,7 @@ def test_search_progress_is_unknown_until_a_trial_is_complete() -> None:
     assert {None} == {row.estimate for row in rows}
 
 
-def test_learning_rates_are_of_all_ended_trials_with_the_bounds_searched(
+def test_learning_rates_list_all_ended_trials_with_the_searched_bounds(
     small: Comparison,
 ) -> None:
     expected = [
@@ -241,7 +241,7 @@ def test_mean_curve_is_the_mean_of_the_confirmed_runs(full: Comparison) -> None:
     assert (8, pytest.approx(sum(scores) / 8)) == (mean.n, mean.estimate)
 
 
-def test_losses_are_of_the_best_search_trial(small: Comparison) -> None:
+def test_losses_belong_to_the_best_search_trial(small: Comparison) -> None:
     rows = [row for row in compute_learning_curves(small) if row.quantity == "train loss"]
     assert [(row.arm, row.run, row.epoch) for row in rows if row.arm == "sgd"] == [
         ("sgd", 4, 1),
@@ -297,7 +297,7 @@ def test_best_arm_probabilities_sum_to_one_at_every_k() -> None:
     assert {1, 2, 3, 4, 5, 6} == {row.k for row in rows if row.supported}
 
 
-def test_best_arm_is_not_drawn_where_pruning_leaves_it_open() -> None:
+def test_best_arm_is_not_drawn_if_pruned_trials_leave_it_undetermined() -> None:
     record = example_record(sampler="random", pruner="halving", trials_per_arm=30)
     assert BEST_ARM.compute(compare(record)) == ()
 
@@ -334,7 +334,7 @@ def test_score_distribution_steps_up_at_the_next_worse_score() -> None:
     assert line.line.shape == "hv"
 
 
-def test_score_distribution_says_so_where_it_shows_more_than_random_trials(
+def test_score_distribution_notes_arms_with_too_few_random_trials(
     small: Comparison,
 ) -> None:
     assert {("sgd", 4, "observed"), ("adam", 1, "observed")} == {
@@ -377,7 +377,7 @@ def comparison_of(name: str) -> Comparison:
 
 @pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
 @pytest.mark.parametrize("name", RECORDS)
-def test_figure_is_drawn_from_whatever_there_is(spec: FigureSpec, name: str) -> None:
+def test_a_figure_with_rows_is_drawn_from_any_record(spec: FigureSpec, name: str) -> None:
     comparison = comparison_of(name)
     rows = spec.compute(comparison)
     drawn = spec.draw(rows, comparison) if rows else None
@@ -446,11 +446,11 @@ def test_arm_colours_stand_out_on_both_pages(light: str, dark: str) -> None:
         ("x" * 30 + "y" * 30, "x" * 19 + "…" + "y" * 20),
     ],
 )
-def test_label_is_shown_as_it_is_and_kept_short(name: str, expected: str) -> None:
+def test_a_label_is_escaped_and_kept_short(name: str, expected: str) -> None:
     assert expected == label(name)
 
 
-def test_figures_of_many_trials_draw_some_and_store_all() -> None:
+def test_figures_draw_some_of_many_trials_and_store_all() -> None:
     comparison = compare(
         example_record(num_arms=2, trials_per_arm=600, sampler="random", pruner="none")
     )
@@ -487,7 +487,7 @@ def test_the_envelope_is_the_expected_best_of_three_trials_of_a_half_decade() ->
     assert set(drawn.data[-3].y) - {None} == set(places.values())
 
 
-def test_pruned_trials_leave_the_envelope_open() -> None:
+def test_the_envelope_is_unknown_if_trials_were_pruned() -> None:
     pruned = compare(example_record(sampler="random", trials_per_arm=30))
     rows = compute_learning_rates(pruned)
     assert not random_draws(pruned.study, "sgd").is_known.all()

@@ -1,4 +1,4 @@
-"""The report's figures, one file each: `compute_*` gives the rows that `draw_*` draws.
+"""Each module here is a figure of the report: `compute_*` returns the rows that `draw_*` draws.
 
 To add a figure, write a module in this folder with a `FigureSpec` named `FIGURE`. Nothing else is
 needed: the report draws it, writes its rows as CSV, and the tests of all figures cover it.
@@ -12,7 +12,7 @@ from bakeoff.report.figures.spec import FigureSpec
 
 
 def find_figures() -> tuple[FigureSpec[Comparison], ...]:
-    """The `FIGURE` of every module in this folder that has one, in the order of their numbers."""
+    """Collect the `FIGURE` of every module in this folder, in the order of their numbers."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found = [module.FIGURE for module in modules if hasattr(module, "FIGURE")]
     return tuple(sorted(found, key=lambda spec: int(spec.id.removeprefix("F"))))
@@ -24,7 +24,7 @@ FIGURES = tuple(spec for spec in ALL_FIGURES if not spec.for_several_objectives)
 
 
 def figures_of(comparison: Comparison) -> tuple[FigureSpec[Comparison], ...]:
-    """The figures of a report on this comparison, including those that have nothing to draw yet."""
+    """Return the figures of a report, including those that have nothing to draw yet."""
     return ALL_FIGURES if comparison.study.further_objectives else FIGURES
 
 

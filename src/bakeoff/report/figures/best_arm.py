@@ -1,4 +1,4 @@
-"""F5: which arm has the best trial if every arm is given k, against k."""
+"""F5 shows which arm has the best trial if every arm is given k trials, for each k."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class BestArm(NamedTuple):
 
 
 def compute_best_arm(comparison: Comparison) -> tuple[BestArm, ...]:
-    """Rows of all arms for k up to twice what the smallest number of random trials supports.
+    """Return rows of all arms for k up to twice what the smallest number of trials supports.
 
     There are no rows if an arm has fewer than five random trials, or if a pruned trial, whose final
     score is unknown, leaves the probabilities undetermined.

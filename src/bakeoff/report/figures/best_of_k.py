@@ -1,4 +1,4 @@
-"""F3: how good the best of k trials is, against k."""
+"""F3 shows how good the best of k trials is, for each k."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class BestOfK(NamedTuple):
 
 
 def compute_best_of_k(comparison: Comparison) -> tuple[BestOfK, ...]:
-    """Rows of arms with at least five random trials, for k up to their number.
+    """Return rows of arms with at least five random trials, for k up to their number.
 
     Pruned trials count with their best epoch so far; where their unknown final scores could change
     the estimate, the note says "observed" and there is no band.
@@ -113,7 +113,7 @@ def _hover(row: BestOfK) -> str:
 
 
 def _score_range(rows: Sequence[BestOfK]) -> list[float]:
-    """The range of the estimates with the bands, of which a wide one may be cut."""
+    """Choose an axis that shows all estimates and the bands, but may cut a wide band."""
     shown = [row.estimate for row in rows]
     sides = [side for row in rows if row.supported for side in (row.ci_low, row.ci_high)]
     around = [*shown, *(side for side in sides if side is not None)]

@@ -1,4 +1,4 @@
-"""F1: test scores of the confirmed configurations, seed by seed."""
+"""F1 shows the test scores of the confirmed configurations, seed by seed."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class ConfirmedScore(NamedTuple):
 
 
 def compute_confirmed_scores(comparison: Comparison) -> tuple[ConfirmedScore, ...]:
-    """Test score of each confirmation run, then the arm's mean; arms in the comparison's order."""
+    """Return the test score of each confirmation run of an arm, then the arm's mean."""
     rows = [row for summary in comparison.arms for row in _arm_rows(comparison.study, summary)]
     error = comparison.test_standard_error
     if rows and error is not None:
@@ -78,7 +78,7 @@ def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison
 def _moved_to_edge(
     dots: Sequence[ConfirmedScore], means: Sequence[ConfirmedScore], sign: int
 ) -> tuple[Sequence[ConfirmedScore], list[float] | None]:
-    """The dots, diverged ones at the edge of the axis, and limits that leave their scores out.
+    """Move diverged dots to the edge of an axis that leaves their scores out, with its limits.
 
     Where no run or every run diverged, no dot is moved, and limits of None let plotly choose.
     """

@@ -1,4 +1,4 @@
-"""F8: validation score, runs that reached the target, and losses, epoch by epoch."""
+"""F8 shows validation scores, runs that reached the target, and losses, epoch by epoch."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class EpochValue(NamedTuple):
 
 
 def compute_learning_curves(comparison: Comparison) -> tuple[EpochValue, ...]:
-    """Curves of each arm's confirmation runs with their mean, and of its best search trial.
+    """Return curves of each arm's confirmation runs, their mean, and its best search trial.
 
     The mean at an epoch is over the runs that reached it with a finite value. Losses that were not
     recorded (NaN) are left out. The share of runs that have reached the target is given at each

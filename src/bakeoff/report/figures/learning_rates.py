@@ -1,4 +1,4 @@
-"""F6: score against learning rate, all trials, one panel per arm."""
+"""F6 shows the score of all trials against their learning rate, in one panel per arm."""
 
 import math
 from collections import Counter
@@ -43,7 +43,7 @@ class LearningRateTrial(NamedTuple):
 
 
 def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, ...]:
-    """Ended trials of the search, library defaults included, whose learning rate is above 0."""
+    """Return ended trials, library defaults included, whose learning rate is above 0."""
     study = comparison.study
     bests = {arm.name: _half_decades(study, arm.name) for arm in study.arms}
     spaces = {arm.name: arm.space for arm in study.arms}
@@ -65,7 +65,7 @@ def compute_learning_rates(comparison: Comparison) -> tuple[LearningRateTrial, .
 
 
 def _half_decades(study: StudyRecord, arm: str) -> Mapping[int, float]:
-    """Expected best of three random trials by half decade, in units of the objective."""
+    """Return the expected best of three random trials by half decade, in units of the objective."""
     draws = random_draws(study, arm)
     rates = [learning_rate_of(trial) for trial in draws.trials]
     if not rates or None in rates or not draws.is_known.all():
@@ -108,7 +108,7 @@ def draw_learning_rates(rows: Sequence[LearningRateTrial], comparison: Compariso
 
 
 def _envelope(rows: Sequence[LearningRateTrial], study: StudyRecord) -> style.Trace:
-    """A level line over each half decade whose expected best is known."""
+    """Draw a level line over each half decade whose expected best is known."""
     known = {
         half_decade(row.learning_rate): row.half_decade_best
         for row in sorted(rows, key=lambda row: row.learning_rate)

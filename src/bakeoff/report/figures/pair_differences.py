@@ -1,4 +1,4 @@
-"""F2: differences between the confirmed configurations, pair by pair."""
+"""F2 shows the differences between the confirmed configurations, pair by pair."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class PairDifference(NamedTuple):
 
 
 def compute_pair_differences(comparison: Comparison) -> tuple[PairDifference, ...]:
-    """Every pair of confirmed arms whose mean difference is known, in the comparison's order."""
+    """Return every pair of confirmed arms whose mean difference is known."""
     return tuple(
         PairDifference(
             pair.a, pair.b, pair.mean, *pair.ci, comparison.delta, pair.num_pairs, pair.status
@@ -71,13 +71,13 @@ def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison
 
 
 def _pair(row: PairDifference, *, breakable: bool = False) -> str:
-    """Both names on one line, or on two where they are long and a line break is allowed."""
+    """Write both names on one line, or on two if they are long and a line break is allowed."""
     is_long = breakable and len(row.a) + len(row.b) > style.MAX_LABEL
     return f"{style.label(row.a)} vs{'<br>' if is_long else ' '}{style.label(row.b)}"
 
 
 def _limits(rows: Sequence[PairDifference]) -> list[float]:
-    """From the lowest to the highest thing drawn, including the band, with a margin."""
+    """Return limits around everything that is drawn, including the band, with a margin."""
     drawn = [value for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
     ends = [value for value in (*drawn, rows[0].delta, -rows[0].delta, 0) if math.isfinite(value)]
     margin = 0.06 * (max(ends) - min(ends)) or 1.0

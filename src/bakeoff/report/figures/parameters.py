@@ -1,4 +1,4 @@
-"""F9: score against each parameter that was searched, the most important ones of each arm."""
+"""F9 shows the score against the most important searched parameters of each arm."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class ParameterDot(NamedTuple):
 
 
 def compute_parameters(comparison: Comparison) -> tuple[ParameterDot, ...]:
-    """Rows of at most four parameters per arm, the most important ones first.
+    """Return rows of at most four parameters per arm, the most important ones first.
 
     Parameters whose importance is unknown keep the order of the search space. Each arm has rows of
     at most 250 trials, evenly spread over the search.
@@ -103,7 +103,7 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> sty
 
 
 def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]:
-    """The scale on which the values of one parameter are drawn."""
+    """Return the settings of an axis for the values of one parameter."""
     space = next((arm.space for arm in study.arms if arm.name == rows[0].arm), {})
     searched = space.get(rows[0].parameter)
     if isinstance(searched, Choice) or any(isinstance(row.value, str) for row in rows):
@@ -139,7 +139,7 @@ def _hover(row: ParameterDot) -> str:
 
 
 def _title(row: ParameterDot, *, names_arm: bool) -> str:
-    """The parameter and its share; the first panel of a row also names the arm."""
+    """Name the parameter and its share; the first panel of a row also names the arm."""
     arm = f"<b>{style.label(row.arm)}</b>  " if names_arm else ""
     share = "" if row.share is None else f" {row.share:.0%}"
     return f"{arm}{style.label(row.parameter.removeprefix(f'{row.arm}.'))}{share}"

@@ -1,4 +1,4 @@
-"""F12: the objective against each further one, with the front of all arms."""
+"""F12 shows the objective against each further objective, with the front of all arms."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class FrontTrial(NamedTuple):
 
 
 def compute_pareto_front(comparison: Comparison) -> tuple[FrontTrial, ...]:
-    """Rows of every trial that has a value of every objective; library defaults are left out."""
+    """Return every trial that has a value of every objective, without library defaults."""
     study = comparison.study
     of_arms = {trial.number for front in arm_fronts(study) for trial in front.front}
     of_all = {trial.number for trial in front_of_all(study)}
@@ -51,9 +51,8 @@ def draw_pareto_front(rows: Sequence[FrontTrial], comparison: Comparison) -> sty
         low, high = style.panel_domain(place, len(further))
         if place < len(further) - 1:
             low += 0.08  # room for the axis below the panel
-        axes[style.axis_name("xaxis", place)] = style.axis(
-            style.metric_title(metric), anchor=y_axis
-        )
+        title = style.metric_title(metric)
+        axes[style.axis_name("xaxis", place)] = style.axis(title, anchor=y_axis)
         axes[style.axis_name("yaxis", place)] = style.axis(
             style.metric_title(study.objective), anchor=x_axis, domain=[low, high]
         )
@@ -65,7 +64,7 @@ def draw_pareto_front(rows: Sequence[FrontTrial], comparison: Comparison) -> sty
 
 
 def _front_line(rows: Sequence[FrontTrial], metric: MetricInfo) -> style.Trace:
-    """The best objective that is reached at each value of the further objective, or better."""
+    """Draw the best objective reached at each value of the further objective, or better."""
     front = sorted(
         (row for row in rows if row.on_front_of_all), key=lambda row: (row.value, row.estimate)
     )

@@ -1,4 +1,4 @@
-"""F10: whether the ranking at a rung predicts the final one, from trials that were never pruned."""
+"""F10 shows whether the ranking at a rung predicts the final one, by trials never pruned."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class RungCorrelation(NamedTuple):
 
 
 def compute_pruning_audit(comparison: Comparison) -> tuple[RungCorrelation, ...]:
-    """Rows of every arm with enough audited trials, then of all arms together."""
+    """Return rows of every arm with enough audited trials, then of all arms together."""
     return tuple(
         RungCorrelation(
             found.arm, found.rung, found.progress, found.spearman,

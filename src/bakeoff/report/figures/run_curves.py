@@ -1,4 +1,4 @@
-"""The learning curves of one run: validation objective, losses, learning rate."""
+"""Draws the learning curves of one run: validation objective, losses, learning rate."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class RunValue(NamedTuple):
 def compute_run_curves(
     history: Sequence[EpochResult], objective: MetricInfo
 ) -> tuple[RunValue, ...]:
-    """The values of one curve after the other, without those that are not finite."""
+    """Return the values of one curve after the other, without those that are not finite."""
     curves = [
         (LOSSES, "train loss", [result.train_loss for result in history]),
         (LOSSES, "validation loss", _metric(history, LOSS)),

@@ -1,4 +1,4 @@
-"""F7: the distribution of scores over an arm's space, and how its trials ended."""
+"""F7 shows the distribution of scores over an arm's space, and how its trials ended."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class ScoredTrial(NamedTuple):
 
 
 def compute_score_distribution(comparison: Comparison) -> tuple[ScoredTrial, ...]:
-    """Random trials of each arm, best first.
+    """Return the random trials of each arm, best first.
 
     An arm with fewer than five random trials has rows of all its trials, noted as observed.
     """
@@ -88,7 +88,7 @@ def draw_score_distribution(rows: Sequence[ScoredTrial], comparison: Comparison)
 
 
 def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> style.Trace:
-    """From the best trial to worse ones: the share stays until the next score, then rises."""
+    """Draw steps from the best trial to worse ones; the share rises at each score."""
     arm = rows[0].arm
     scored = [row for row in rows if row.estimate is not None]
     return style.scatter(
@@ -105,7 +105,7 @@ def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> style.Trace:
 def _bars(
     by_arm: dict[str, list[ScoredTrial]], outcome: Outcome, study: StudyRecord
 ) -> style.Trace:
-    """The share of each arm's trials with one outcome."""
+    """Draw the share of each arm's trials with one outcome."""
     shares = {
         arm: sum(row.outcome == outcome for row in own) / len(own) for arm, own in by_arm.items()
     }

@@ -1,4 +1,4 @@
-"""F4: the best score against what the search has spent, as observed and as expected."""
+"""F4 shows the best score against the cost of the search, as observed and as expected."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class SearchProgress(NamedTuple):
 
 
 def compute_search_progress(comparison: Comparison) -> tuple[SearchProgress, ...]:
-    """One observed row per trial, and the expected curve of arms searched at random to the end.
+    """Return an observed row per trial, and the expected curve of arms searched at random.
 
     An observed estimate is None until a trial of the arm is complete. The expected best within a
     cost is the mean over random orders of the trials. It is given where all trials are independent
@@ -68,7 +68,7 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
 
 
 def _has_expectation(study: StudyRecord, arm: str) -> bool:
-    """Whether all trials of an arm are independent draws, enough of them, with known scores."""
+    """Tell whether all trials of an arm are independent draws, at least five, with known scores."""
     draws = random_draws(study, arm)
     independent = is_random_search(study, arm) and bool(draws.is_known.all())
     return independent and draws.num >= MIN_DRAWS and bool(np.max(draws.epochs) > 0)
@@ -95,7 +95,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
     Of many trials, an observed line shows those that were better than all before.
     """
     study = comparison.study
-    traces: list[style.Trace] = []
+    score, traces = style.metric_title(study.objective), []
     for own in style.grouped(rows, "arm").values():
         expected = [row for row in own if row.quantity == "expected"]
         observed = [row for row in own if row.quantity == "observed"]
@@ -105,14 +105,12 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         height=400,
         showlegend=True,
         xaxis=style.log_count_axis("Epochs of search spent by the arm"),
-        yaxis=style.axis(
-            "Best " + style.metric_title(study.objective), range=_score_range(rows, study)
-        ),
+        yaxis=style.axis(f"Best {score}", range=_score_range(rows, study)),
     )
 
 
 def _score_range(rows: Sequence[SearchProgress], study: StudyRecord) -> list[float] | None:
-    """A range without the worst tenth: the first trials may be far below all that follows."""
+    """Leave the worst tenth out: the first trials may be far worse than all later ones."""
     estimates = [row.estimate for row in rows if row.estimate is not None]
     if not estimates:
         return None
@@ -137,7 +135,7 @@ def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: boo
 
 
 def _curves(rows: Sequence[SearchProgress], study: StudyRecord) -> list[style.Trace]:
-    """The expected curve: solid to a fifth of the search, dotted beyond; empty without rows."""
+    """Draw the expected curve: solid to a fifth of the search, dotted beyond."""
     solid, dotted = style.solid_and_dotted(rows)
     return [
         style.scatter(

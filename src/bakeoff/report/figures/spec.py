@@ -1,4 +1,4 @@
-"""What a figure is, and what several figures read from the records."""
+"""Defines what a figure is, and reads from the records what several figures need."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,31 +42,28 @@ class FigureSpec(Generic[Subject]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of a row's fields."""
+        """Return the names of a row's fields."""
         return tuple(getattr(self.row_type, "_fields", ()))
 
 
 def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """The arm's search trials that are charged to its budget, in order, without the defaults."""
+    """Return the arm's search trials that are charged to its budget, without the defaults."""
     return tuple(t for t in searched_trials(study, arm) if t.outcome in CHARGED_OUTCOMES)
 
 
 def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """The arm's confirmation runs, without those of the shortlist."""
+    """Return the arm's confirmation runs, without those of the shortlist."""
     return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
 
 
 def seeds_text(comparison: Comparison) -> str:
-    """Number of confirmation seeds for captions, arm by arm where arms differ."""
-    counts = {
-        summary.arm: 0 if summary.confirmed is None else len(summary.confirmed.seeds)
-        for summary in comparison.arms
-    }
-    return f"K = {counts_text(list(counts.items()))}"
+    """Write the number of confirmation seeds for captions, arm by arm where arms differ."""
+    arms = ((one.arm, one.confirmed) for one in comparison.arms)
+    return f"K = {counts_text([(arm, len(runs.seeds) if runs else 0) for arm, runs in arms])}"
 
 
 def counts_text(counts: Sequence[tuple[str, int]], notes: Mapping[str, str] | None = None) -> str:
-    """Numbers for captions: `8 in every arm`, or the number of each arm where they differ.
+    """Write numbers for captions: `8 in every arm`, or the number of each arm if they differ.
 
     Args:
         counts: Arm and number, in order.

@@ -1,4 +1,4 @@
-"""How every figure looks and draws its rows: one colour and symbol per arm, safe text, one layout.
+"""Gives every figure the same look: one colour and symbol per arm, safe text, one layout.
 
 Figures are drawn for a light page. `DARK` maps each colour used here to its counterpart on a dark
 page, so that a page can follow the reader's colour scheme.
@@ -87,12 +87,12 @@ UNPRINTABLE = re.compile(
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with a space for each character that cannot be shown."""
+    """Return `text` on one line, with a space for each character that cannot be shown."""
     return UNPRINTABLE.sub(" ", text)
 
 
 def label(text: str) -> str:
-    """`text` as a figure label, escaped so that plotly does not interpret tags in it.
+    """Return `text` as a figure label, escaped so that plotly does not interpret tags in it.
 
     A label longer than `MAX_LABEL` characters loses its middle: names that begin alike, such as
     those of one package, often differ at their end.
@@ -105,23 +105,23 @@ def label(text: str) -> str:
 
 
 def arm_position(study: StudyRecord, arm: str) -> int:
-    """Index of `arm` among the study's arms, which decides its colour; unknown arms come last."""
+    """Return the index of `arm` among the study's arms; unknown arms come last."""
     names = [record.name for record in study.arms]
     return names.index(arm) if arm in names else len(names)
 
 
 def arm_color(study: StudyRecord, arm: str) -> str:
-    """The arm's colour on a light page, the same in every figure and table."""
+    """Return the arm's colour on a light page, the same in every figure and table."""
     return ARM_COLORS[arm_position(study, arm) % len(ARM_COLORS)][0]
 
 
 def arm_symbol(study: StudyRecord, arm: str) -> str:
-    """The arm's marker symbol; with the colour, distinct for the first 56 arms."""
+    """Return the arm's marker symbol; with the colour, it is distinct for the first 56 arms."""
     return SYMBOLS[arm_position(study, arm) % len(SYMBOLS)]
 
 
 def metric_label(metric: MetricInfo) -> str:
-    """The metric's title with its unit, escaped, as the text of an axis."""
+    """Return the metric's title with its unit, escaped, as the text of an axis."""
     name = metric.title or metric.name
     # "Accuracy" becomes "accuracy", "F1" and "AUC" stay.
     shown = name[0].lower() + name[1:] if name[1:2].islower() else name
@@ -129,13 +129,13 @@ def metric_label(metric: MetricInfo) -> str:
 
 
 def metric_title(metric: MetricInfo) -> str:
-    """The metric's title with its unit and direction, as the title of an axis."""
+    """Return the metric's title with its unit and direction, as the title of an axis."""
     better = "higher" if metric.sign > 0 else "lower"
     return f"{metric_label(metric)}, {better} is better"
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
-    """An axis with the common look."""
+    """Return an axis with the common look."""
     return {
         "title": {"text": title, "standoff": 8}, "gridcolor": GRID, "linecolor": GRID,
         "zeroline": False, "automargin": True, **settings,
@@ -143,12 +143,12 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
 
 
 def log_count_axis(title: str) -> dict[str, Any]:
-    """A logarithmic axis of counts."""
+    """Return a logarithmic axis of counts."""
     return axis(f"{title} (log scale)", type="log", tickmode="array", tickvals=LOG_TICKS)
 
 
 def categories(names: Sequence[str]) -> dict[str, Any]:
-    """Settings of an axis that has `names` at 0, 1, 2, ... and shows them unchanged."""
+    """Return settings of an axis that has `names` at 0, 1, 2, ... and shows them unchanged."""
     return {
         "tickmode": "array", "tickvals": list(range(len(names))),
         "ticktext": [label(name) for name in names], "showgrid": False,
@@ -156,7 +156,7 @@ def categories(names: Sequence[str]) -> dict[str, Any]:
 
 
 def score_margin(worst: float, best: float) -> float:
-    """Margin beyond scores from `worst` to `best` on an axis, never 0."""
+    """Return the margin beyond scores from `worst` to `best` on an axis; it is never 0."""
     return MARGIN_SHARE * (best - worst) or 0.01 * (abs(best) or 1.0)
 
 
@@ -170,7 +170,7 @@ def scatter(
     color: str | None = None,
     **settings: Any,
 ) -> Trace:
-    """A scatter trace of a figure's rows.
+    """Return a scatter trace of a figure's rows.
 
     Args:
         rows: One row for each point.
@@ -194,18 +194,18 @@ def scatter(
 
 
 def legend_entry(arm: str, *, shown: bool) -> dict[str, Any]:
-    """Settings of one of several traces that share the legend entry of an arm."""
+    """Return settings of one of several traces that share the legend entry of an arm."""
     return {"name": label(arm), "legendgroup": label(arm), "showlegend": shown}
 
 
 def line_shape(**settings: Any) -> Trace:
-    """A shape: a dotted line, below the data."""
+    """Return a shape: a dotted line, below the data."""
     look = {"color": FAINT_INK, "width": 1.5, "dash": "dot"}
     return {"type": "line", "layer": "below", "line": look, **settings}
 
 
 def draw(traces: Sequence[Trace], *, height: int, **layout: Any) -> Figure:
-    """A plotly figure of `traces` with the common look; `layout` adds to it."""
+    """Return a plotly figure of `traces` with the common look; `layout` adds to it."""
     import plotly.graph_objects as go
 
     common: dict[str, Any] = {
@@ -225,7 +225,7 @@ def draw(traces: Sequence[Trace], *, height: int, **layout: Any) -> Figure:
 
 
 def error_bar(row: Any, **look: Any) -> dict[str, Any]:
-    """Error bar of a row with `ci_low` and `ci_high`; hidden where one is unknown or unbounded."""
+    """Return the error bar of a row, hidden if `ci_low` or `ci_high` is unknown or unbounded."""
     if row.ci_low is None or row.ci_high is None or not math.isfinite(row.ci_low + row.ci_high):
         return {"type": "data", "visible": False, **look}
     sides = {"array": [row.ci_high - row.estimate], "arrayminus": [row.estimate - row.ci_low]}
@@ -233,12 +233,12 @@ def error_bar(row: Any, **look: Any) -> dict[str, Any]:
 
 
 def axis_name(prefix: str, place: int) -> str:
-    """Plotly's name of the axis of panel `place`: y, y2, y3, ..."""
+    """Return plotly's name of the axis of panel `place`: y, y2, y3, ..."""
     return prefix if place == 0 else f"{prefix}{place + 1}"
 
 
 def panel_domain(place: int, num_panels: int) -> list[float]:
-    """Lower and upper end of one of the panels, counted from the top, as shares of the height."""
+    """Return both ends of a panel, counted from the top, as shares of the figure's height."""
     top = 1 - place / num_panels
     return [max(0.0, top - (1 - PANEL_GAP) / num_panels), top - PANEL_GAP / num_panels / 4]
 
@@ -254,7 +254,7 @@ class Panel(NamedTuple):
 
 
 def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict[str, Any]:
-    """Layout of panels from the top, `y`, `y2`, ... with one x axis under the lowest of them."""
+    """Lay out panels from the top, `y`, `y2`, ..., with one x axis under the lowest of them."""
     domains = [panel_domain(place, len(panels)) for place in range(len(panels))]
     return {
         "xaxis": axis(x_title, anchor=axis_name("y", len(panels) - 1), **x_axis),
@@ -270,7 +270,7 @@ def stacked_panels(panels: Sequence[Panel], x_title: str, **x_axis: Any) -> dict
 
 
 def panel_title(text: str, color: str, *, y: float, x: float = 0, **font: Any) -> Trace:
-    """An annotation: the title above a panel whose upper left corner is (x, y)."""
+    """Return an annotation: the title above a panel whose upper left corner is (x, y)."""
     return {
         "text": text, "showarrow": False, "font": {"color": color, **font}, "xref": "paper",
         "x": x, "xanchor": "left", "yref": "paper", "y": y, "yanchor": "bottom",
@@ -278,7 +278,7 @@ def panel_title(text: str, color: str, *, y: float, x: float = 0, **font: Any) -
 
 
 def grouped(rows: Iterable[Any], *fields: str) -> dict[Any, list[Any]]:
-    """The rows by the value of a field, or by the tuple of several, in order of appearance."""
+    """Group rows by the value of a field, or the values of several, in order of appearance."""
     key = attrgetter(*fields)
     found: dict[Any, list[Any]] = {}
     for row in rows:
@@ -287,13 +287,13 @@ def grouped(rows: Iterable[Any], *fields: str) -> dict[Any, list[Any]]:
 
 
 def solid_and_dotted(rows: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The supported part of a curve, and the rest, which begins where the supported part ends."""
+    """Split a curve into its supported part and the rest, which begins where that part ends."""
     solid = [row for row in rows if row.supported]
     return solid, rows[max(0, len(solid) - 1) :]
 
 
 def thinned(items: Sequence[Item], most: int = MAX_DRAWN) -> list[Item]:
-    """All items, or `most` of them, evenly spread, with the first and the last among them."""
+    """Return at most `most` items, evenly spread, with the first and the last among them."""
     if len(items) <= most:
         return list(items)
     step = (len(items) - 1) / (most - 1)
@@ -301,18 +301,14 @@ def thinned(items: Sequence[Item], most: int = MAX_DRAWN) -> list[Item]:
 
 
 def thinned_text(counts: Iterable[int]) -> str:
-    """The sentence of a caption for arms of which not every trial is drawn; empty if all are."""
+    """Write a caption's sentence on trials that are not drawn; it is empty if all are drawn."""
     most = max(counts, default=0)
-    if most <= MAX_DRAWN:
-        return ""
-    return (
-        f" Of {most:,} trials of an arm, {MAX_DRAWN} are drawn, evenly spread; the CSV file has"
-        " every trial."
-    )
+    drawn = f"{MAX_DRAWN} are drawn, evenly spread; the CSV file has every trial."
+    return f" Of {most:,} trials of an arm, {drawn}" if most > MAX_DRAWN else ""
 
 
 def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, list[float]]:
-    """Where runs without a score of their own are drawn, and the limits of an axis for `scores`.
+    """Return the edge at which runs without a score are drawn, and the limits of an axis.
 
     The axis of an unbounded metric leaves out scores that are far worse than the usual ones.
     """
@@ -327,7 +323,7 @@ def score_limits(scores: Iterable[float], metric: MetricInfo) -> tuple[float, li
 
 
 def on_axis(score: float | None, edge: float, sign: int) -> float:
-    """`score`, or the edge of the axis for a score that is worse, missing or not finite."""
+    """Return `score`, or the edge of the axis if it is worse, missing or not finite."""
     if score is None or not math.isfinite(score):
         return edge
     return sign * max(sign * score, sign * edge)

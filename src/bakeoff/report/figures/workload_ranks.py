@@ -1,4 +1,4 @@
-"""F11: mean ranks over workloads with the critical difference, and profiles of time to target."""
+"""F11 shows mean ranks over workloads, and profiles of the time to the target."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class ProfilePoint(NamedTuple):
 
 
 def compute_ranks(found: AcrossWorkloads) -> tuple[WorkloadRank, ...]:
-    """A row for each arm, best mean rank first, and each workload that counts."""
+    """Return a row for each arm, best mean rank first, and each workload that counts."""
     apart = found.test.critical_difference if found.test else None
     return tuple(
         WorkloadRank(
@@ -86,7 +86,7 @@ def _mean_dot(rows: Sequence[WorkloadRank], place: int, study: StudyRecord) -> s
 
 
 def _joins(rows: Sequence[WorkloadRank], found: AcrossWorkloads) -> list[style.Trace]:
-    """A bar from each arm to the worst arm that is not a critical difference away."""
+    """Draw a bar from each arm to the worst arm that is not a critical difference away."""
     apart = rows[0].critical_difference
     if apart is None:
         return []
@@ -118,7 +118,7 @@ def _caption_ranks(found: AcrossWorkloads) -> str:
 
 
 def compute_profile(found: AcrossWorkloads) -> tuple[ProfilePoint, ...]:
-    """Rows from ratio 1 to 4, where at least three workloads count and a target is reached."""
+    """Return rows from ratio 1 to 4, if at least three workloads count and a target is reached."""
     if len(found.counted) < MIN_PROFILED or not np.isfinite(found.ratios).any():
         return ()
     limits = np.linspace(1, PROFILE_END, PROFILE_POINTS)
