@@ -91,6 +91,8 @@ class SimulatedEngine:
 
     def submit(self, job: Job | Probe) -> None:
         assert isinstance(job, Job)
+        if not self.num_free:
+            raise ValueError(f"no worker is free for {job.run}")
         self._jobs[job.run] = job
         self._epochs[job.run] = 0
         self._turns.append(job.run)
