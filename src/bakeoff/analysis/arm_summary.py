@@ -78,7 +78,7 @@ def searched_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
 
 
 def charged_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Search trials of `arm` that count towards its budget: ended, and not for another failure."""
+    """Search trials of `arm` that count towards its budget; failed and running trials do not."""
     return tuple(t for t in searched_trials(record, arm) if t.outcome in CHARGED_OUTCOMES)
 
 

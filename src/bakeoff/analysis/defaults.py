@@ -12,7 +12,7 @@ CLEAR_DEVIATIONS = 2
 
 
 def default_sentences(findings: Findings) -> Iterator[str]:
-    """One for each arm whose default configuration was ahead of its tuned one on validation.
+    """A sentence for each arm whose defaults were ahead of its tuned configuration on validation.
 
     The default configuration ran once. It is ahead if its score is above the chosen configuration's
     mean over fresh seeds by more than delta and more than two standard deviations over seeds;

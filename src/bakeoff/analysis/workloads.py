@@ -199,8 +199,8 @@ def _notes(
     found = [CHOSEN, MEANS_ONLY]
     if left_out:
         found.append(
-            f"These studies do not count, because not all of {join(names)} were confirmed on enough"
-            f" seeds: {join(left_out)}."
+            f"These studies are not counted, because not all of {join(names)} were confirmed on"
+            f" enough seeds: {join(left_out)}."
         )
     hashes = [one.study.config_hash for one in counted]
     if len(set(hashes)) < len(hashes):

@@ -61,7 +61,7 @@ def test_a_study_without_confirmation_does_not_count(studies: list[Comparison]) 
     loose = compare(replace(example_record(num_arms=3, num_seeds=0), name="loose"))
     found = compare_workloads([*studies, loose])
     assert len(found.counted) == len(studies)
-    assert any("Not counted" in note and "loose" in note for note in found.notes)
+    assert any("are not counted" in note and "loose" in note for note in found.notes)
 
 
 def test_only_common_arms_are_compared(studies: list[Comparison]) -> None:
