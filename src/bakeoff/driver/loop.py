@@ -312,5 +312,5 @@ class Driver:
         if self._stop.count and not self._is_pausing:
             self._is_pausing = True
             self._observer.note("pausing after the current epochs; Ctrl-C again stops at once")
-            for name in self._engine.running:
+            for name in self._running:
                 self._engine.reply(name, "pause")
