@@ -68,9 +68,9 @@ def measure_layouts(rounds: int) -> dict[str, Any]:
 def time_trials(engine: LocalEngine, name: str) -> float:
     """Seconds until some trials are finished."""
     left = [f"{name}-{number}" for number in range(TRIALS)]
-    started = time.perf_counter()
+    num_workers, started = engine.num_free, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        while left or engine.running:
+        while left or engine.num_free < num_workers:
             while left and engine.num_free:
                 run = left.pop()
                 engine.submit(Job(run=run, config=TRIAL, checkpoint_dir=f"{folder}/{run}"))

@@ -156,7 +156,7 @@ class Driver:
             self._storage.unpause(run.trial_id)
             self._wait(run)
         if promotion.is_exempt:
-            self._spare(run)
+            self._note_exemption(run)
 
     def _wait(self, run: ActiveRun) -> None:
         run.keep_history(self._config.objective)
@@ -216,7 +216,7 @@ class Driver:
             decision = source.decide(run.number, run.plan, result)
         run.is_held = decision == "pause"
         if decision == "exempt":
-            self._spare(run)
+            self._note_exemption(run)
         run.cut_by = decision if decision in CUTS else ""
         if event.waits or run.cut_by:
             self._engine.reply(run.name, self._answer(decision))
@@ -231,7 +231,7 @@ class Driver:
             return "stop"
         return "pause" if decision == "pause" or self._stop.count else "continue"
 
-    def _spare(self, run: ActiveRun) -> None:
+    def _note_exemption(self, run: ActiveRun) -> None:
         """Store the first epoch after which pruning would have ended the run."""
         if run.spared_at is None:
             run.spared_at = run.history[-1].epoch
@@ -312,5 +312,5 @@ class Driver:
         if self._stop.count and not self._is_pausing:
             self._is_pausing = True
             self._observer.note("pausing after the current epochs; Ctrl-C again stops at once")
-            for name in self._engine.running:
+            for name in self._running:
                 self._engine.reply(name, "pause")

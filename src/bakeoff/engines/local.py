@@ -50,12 +50,7 @@ class LocalEngine:
     @property
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
-        return self._num_workers - len(self.running)
-
-    @property
-    def running(self) -> tuple[str, ...]:
-        """Names of the runs that have a worker."""
-        return tuple(worker.run for worker in self._workers if worker.run is not None)
+        return self._num_workers - sum(worker.run is not None for worker in self._workers)
 
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker.

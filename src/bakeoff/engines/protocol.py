@@ -145,10 +145,6 @@ class Engine(Protocol):
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
 
-    @property
-    def running(self) -> tuple[str, ...]:
-        """Names of the runs that have a worker."""
-
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker."""
 

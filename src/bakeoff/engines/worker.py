@@ -113,8 +113,16 @@ def _run(
             event = _train(connection, pulse, job, device)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
+    except BakeoffError as error:
+        event = Failed(run=job.run, outcome="failed", reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        event = _describe_failure(job.run, error)
+        from bakeoff.training.memory import is_out_of_memory
+
+        outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
+        reason = describe_error(
+            error, names_own=True
+        )  # one line, with the place in the user's file
+        event = Failed(run=job.run, outcome=outcome, reason=reason)
     with _talking_to_driver():
         connection.send(event)
 
@@ -169,19 +177,6 @@ def _profile(job: Profile, device: str) -> Event:
     from bakeoff.training.step_profile import profile
 
     return Profiled(run=job.run, **vars(profile(job.config, device, job.seconds)))
-
-
-def _describe_failure(run: str, error: Exception) -> Failed:
-    """Describe the error in one line, with the place in the user's files where it was raised."""
-    from bakeoff.training.memory import is_out_of_memory
-
-    if isinstance(error, BakeoffError):
-        return Failed(run=run, outcome="failed", reason=str(error))
-    return Failed(
-        run=run,
-        outcome="infeasible" if is_out_of_memory(error) else "failed",
-        reason=describe_error(error, names_own=True),
-    )
 
 
 @contextmanager

@@ -354,5 +354,5 @@ def test_a_worker_of_the_engine_may_start_loader_processes(
 
 def iter_events(engine: Any) -> Iterator[Any]:
     deadline = time.monotonic() + 60
-    while engine.running and time.monotonic() < deadline:
+    while not engine.num_free and time.monotonic() < deadline:
         yield from engine.events(1.0)
