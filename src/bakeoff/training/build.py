@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
+from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
 from bakeoff.components.optimizers import find_optimizer, torch_arguments
@@ -37,11 +37,11 @@ def build_model(
     num_outputs: int,
     task: Task = "classification",
 ) -> nn.Module:
-    """The model, tried once on two samples of zeros; weights come from torch's global generator.
+    """Build the model and try it on two samples of zeros; torch's global generator draws weights.
 
     Raises:
-        UsageError: The model is unknown, does not take these parameters or this input, has
-            nothing to train, or does not give [N, num_outputs], of text [N, L, num_outputs].
+        UsageError: The model is unknown, does not accept these parameters or this input, has no
+            trainable weights, or does not return [N, num_outputs] (for text [N, L, num_outputs]).
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
@@ -76,7 +76,7 @@ def _call_build(
     except (Exception, SystemExit) as error:  # the user's function may raise anything at all
         if is_out_of_memory(error):
             raise
-        # What a model of ours refuses, it says itself.
+        # Our own models raise errors that need no description.
         reason = describe_error(error) if spec.parameters is None else str(error)
         raise UsageError(f"model {spec.name!r}: {reason}") from error
     if not isinstance(model, nn.Module):
@@ -196,7 +196,7 @@ def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:
     """Make sure that these augmentations exist and suit samples of this shape.
 
     Raises:
-        UsageError: One is unknown, or there is one and the samples are not images.
+        UsageError: An augmentation is unknown, or the samples are not images.
     """
     for name in names:
         spec = AUGMENTATIONS[name]
@@ -210,15 +210,19 @@ def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:
 def build_augment(
     names: Sequence[str], *, num_samples: int, seed: int, epoch: int, device: torch.device
 ) -> Augment | None:
-    """All augmentations of one epoch in a row; None if there are none.
+    """One function that applies all augmentations of an epoch in order; None without any.
 
-    Every sample has random numbers of its own, which depend only on seed, epoch and position:
-    not on batches, nor on where a run was resumed.
+    Every sample has its own random numbers, which depend only on seed, epoch and position, and not
+    on batches or on where a run was resumed.
 
     Raises:
         UsageError: An augmentation is unknown.
     """
-    steps = [_draw(AUGMENTATIONS[name], num_samples, seed, epoch, device) for name in names]
+    steps: list[tuple[Augment, Tensor]] = []
+    for spec in map(AUGMENTATIONS.__getitem__, names):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
+        draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
+        steps.append((cast("Augment", resolve(spec.apply)), draws))
     if not steps:
         return None
 
@@ -228,11 +232,3 @@ def build_augment(
         return inputs
 
     return augment
-
-
-def _draw(
-    spec: AugmentationSpec, num_samples: int, seed: int, epoch: int, device: torch.device
-) -> tuple[Augment, Tensor]:
-    generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
-    draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
-    return cast("Augment", resolve(spec.apply)), draws

@@ -43,7 +43,13 @@ def compare_final_states(first: Path, second: Path, identity: str) -> StateDiffe
     Raises:
         CheckpointError: A folder has no valid checkpoint.
     """
-    one, two = (dict(_flatten("", _load(folder, identity))) for folder in (first, second))
+    states: list[dict[str, str]] = []
+    for folder in (first, second):
+        payload = Checkpoints(folder, identity).load()
+        if payload is None:
+            raise CheckpointError(f"{folder} holds no valid checkpoint")
+        states.append(dict(_flatten("", payload)))
+    one, two = states
     paths = [name for name in dict.fromkeys([*one, *two]) if one.get(name) != two.get(name)]
     epoch, in_epoch = _first_difference(one, two, paths)
     content = "\n".join(f"{name} {value}" for name, value in sorted(one.items()))
@@ -54,13 +60,6 @@ def compare_final_states(first: Path, second: Path, identity: str) -> StateDiffe
         num_values=len(one),
         digest=hashlib.sha256(content.encode()).hexdigest(),
     )
-
-
-def _load(folder: Path, identity: str) -> dict[str, Any]:
-    payload = Checkpoints(folder, identity).load()
-    if payload is None:
-        raise CheckpointError(f"{folder} holds no valid checkpoint")
-    return payload
 
 
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:

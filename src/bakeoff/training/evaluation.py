@@ -63,23 +63,19 @@ def measure(state: TrainingState, split: Split) -> Measured:
     """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
     scale = state.splits.target_scale
     found = no_predictions(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
+    # The logits of every token take the most memory in text.
+    values_per_input = state.splits.num_outputs if state.splits.task == "language" else 1
+    most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
+    batch_size = max(state.config.training.batch_size, most)
     state.model.eval()
     with torch.no_grad(), state.autocast():
-        for inputs, labels in split.batches(_batch_size(state, split)):
+        for inputs, labels in split.batches(batch_size):
             found.add(state.model(inputs), labels)
     values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
     metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
     if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
         return Measured(metrics, ())
     return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
-
-
-def _batch_size(state: TrainingState, split: Split) -> int:
-    """Samples in an evaluation batch; the logits of every token take the most memory in text."""
-    is_language = state.splits.task == "language"
-    sample_bytes = split.sample_bytes * (state.splits.num_outputs if is_language else 1)
-    most = min(MAX_EVALUATED, EVALUATION_BYTES // sample_bytes)
-    return max(state.config.training.batch_size, most)
 
 
 def test(state: TrainingState) -> dict[str, float]:

@@ -38,8 +38,7 @@ START_SECONDS = 3.0
 """Approximate time to start processes. An epoch must spend this long waiting to be worth it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """The samples of one batch, and the seed of their random numbers."""
 
     part: Part

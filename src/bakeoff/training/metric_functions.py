@@ -68,19 +68,15 @@ class ClassPredictions(SamplePredictions):
     @cached_property
     def class_counts(self) -> Tensor:
         """Samples of each class, [C]."""
-        return self._count(self.labels)
-
-    @cached_property
-    def predicted_counts(self) -> Tensor:
-        """Samples predicted as each class, [C]."""
-        return self._count(self.predicted)
+        return self.count(self.labels)
 
     @cached_property
     def right_counts(self) -> Tensor:
         """Correctly predicted samples of each class, [C]."""
-        return self._count(self.labels[self.predicted == self.labels])
+        return self.count(self.labels[self.predicted == self.labels])
 
-    def _count(self, classes: Tensor) -> Tensor:
+    def count(self, classes: Tensor) -> Tensor:
+        """How often each class occurs in `classes`, [C]."""
         return torch.bincount(classes, minlength=self.outputs.shape[1]).double()
 
     @cached_property
@@ -169,7 +165,7 @@ def accuracy(found: ClassPredictions) -> Tensor:
 
 def macro_f1(found: ClassPredictions) -> Tensor:
     """Mean F1 score over classes; classes neither present nor predicted are left out."""
-    counted = found.class_counts + found.predicted_counts
+    counted = found.class_counts + found.count(found.predicted)
     scores = 2 * found.right_counts / counted.clamp(min=1)
     return scores.sum() / (counted > 0).sum()
 

@@ -102,7 +102,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     """A matrix [rows, columns] with singular values near 1 and the singular vectors of `matrix`.
 
     The singular values end between about 0.5 and 1.5, except that those far below the largest end
-    nearer to 0. bfloat16 is precise enough; the CPU uses float32, as many CPUs emulate bfloat16.
+    nearer to 0. bfloat16 is precise enough; on the CPU, which often emulates it, float32 is used.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
     """

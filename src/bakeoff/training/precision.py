@@ -55,16 +55,19 @@ def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
         DataError: As `bakeoff.training.loop.prepare`.
         UsageError: As there.
     """
-    state = prepare(with_precision(config, "fp32"), device)
-    candidates = {
-        precision: replace(
-            state,
-            config=with_precision(config, precision),
-            scaler=build_scaler(precision, state.device),
-        )
+    configs = {
+        precision: replace(config, training=replace(config.training, precision=precision))
         for precision in CANDIDATES
     }
-    seconds = _time_steps(candidates, _some_batches(state))
+    state = prepare(configs["fp32"], device)
+    candidates = {
+        precision: replace(state, config=one, scaler=build_scaler(precision, state.device))
+        for precision, one in configs.items()
+    }
+    batch_size, train = config.training.batch_size, state.splits.train
+    order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
+    batches = train.batches(batch_size, order.to(state.device))
+    seconds = _time_steps(candidates, [one for one in batches if len(one[1]) == batch_size])
     chosen = choose_precision(seconds)
     return PrecisionChoice(
         precision=chosen,
@@ -86,19 +89,6 @@ def choose_precision(seconds_per_step: Mapping[Precision, float]) -> Precision:
         if seconds <= (1 - MIN_GAIN) * seconds_per_step[chosen]:
             chosen = precision
     return chosen
-
-
-def with_precision(config: TrialConfig, precision: Precision) -> TrialConfig:
-    """The same run in another precision."""
-    return replace(config, training=replace(config.training, precision=precision))
-
-
-def _some_batches(state: TrainingState) -> list[tuple[Tensor, Tensor]]:
-    config, split = state.config, state.splits.train
-    batch_size = config.training.batch_size
-    order = epoch_order(len(split), batch_size, config.seed, epoch=1)[: 4 * batch_size]
-    batches = list(split.batches(batch_size, order.to(state.device)))
-    return [(inputs, labels) for inputs, labels in batches if len(labels) == batch_size]
 
 
 def _time_steps(

@@ -94,11 +94,6 @@ class TrainingState:
         """Whether the last epoch ended the run."""
         return bool(self.history) and self.history[-1].status != "running"
 
-    @property
-    def has_collapsed(self) -> bool:
-        """Whether gradients overflow fp16 even where the loss is not scaled up at all."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() < MIN_SCALE
-
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
         dtype = AUTOCAST_TYPES.get(self.config.training.precision)
@@ -134,7 +129,9 @@ class TrainingState:
         training = self.config.training
         names = ("loss", self.objective.name)
         values = (result.train_loss, *(result.metrics[name] for name in names))
-        if not all(map(isfinite, values)) or self.has_collapsed:
+        # Below this scale gradients overflow fp16 even where the loss is not scaled up at all.
+        has_collapsed = self.scaler.is_enabled() and self.scaler.get_scale() < MIN_SCALE
+        if not all(map(isfinite, values)) or has_collapsed:
             return "diverged"
         if result.epoch >= training.epochs:
             return "finished"

@@ -16,7 +16,7 @@ def apply(spec: AugmentationSpec, images: torch.Tensor, draws: torch.Tensor) -> 
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_shape_and_type_stay(spec: AugmentationSpec, dtype: torch.dtype) -> None:
+def test_shape_and_type_do_not_change(spec: AugmentationSpec, dtype: torch.dtype) -> None:
     images = IMAGES.to(dtype)
     changed = apply(spec, images, DRAWS[:, : spec.num_draws])
     assert (changed.shape, changed.dtype) == (images.shape, images.dtype)

@@ -35,7 +35,7 @@ def trained(config: TrialConfig, epochs: int = 1) -> TrainingState:
 
 
 @AVERAGING
-def test_epoch_ends_at_the_average_and_the_next_begins_where_training_stood(
+def test_epoch_ends_at_the_average_and_the_next_begins_where_training_ended(
     make_config: MakeConfig, optimizer: str
 ) -> None:
     config = make_config(optimizer=optimizer, scheduler="constant")
@@ -115,7 +115,7 @@ def test_measuring_statistics_draws_no_random_number(make_config: MakeConfig) ->
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_measuring_leaves_the_momentum_and_mode_of_a_norm_as_evaluation_wants_them() -> None:
+def test_measuring_statistics_restores_the_momentum_and_mode_of_a_norm() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, momentum=0.3)).eval()
     norms = find_batch_norms(model)
     with measuring_statistics(norms):
@@ -124,12 +124,12 @@ def test_measuring_leaves_the_momentum_and_mode_of_a_norm_as_evaluation_wants_th
     assert norms[0].num_batches_tracked == 1
 
 
-def test_norm_without_statistics_has_none_to_measure() -> None:
+def test_norm_without_statistics_is_ignored() -> None:
     model = nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.LayerNorm(3))
     assert find_batch_norms(model) == []
 
 
-def test_optimizer_that_does_not_average_is_left_alone(make_config: MakeConfig) -> None:
+def test_optimizer_that_does_not_average_is_not_changed(make_config: MakeConfig) -> None:
     state = loop.prepare(make_config(model="cnn", model_params={"width": 8}), "cpu")
     loop.train_epoch(state)
     weights = {name: one.clone() for name, one in state.model.state_dict().items()}

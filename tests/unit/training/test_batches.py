@@ -22,7 +22,7 @@ def splits() -> Splits:
     return load_splits(DataConfig(dataset="digits"), 0, CPU)
 
 
-def test_batches_are_the_normalised_samples_in_the_wanted_order(splits: Splits) -> None:
+def test_batches_are_the_normalised_samples_in_the_given_order(splits: Splits) -> None:
     dataset = load_dataset(DataConfig(dataset="digits"))
     order = epoch_order(len(splits.train), 64, 0, 1)
     batches = list(splits.train.batches(64, order))
@@ -35,7 +35,7 @@ def test_batches_are_the_normalised_samples_in_the_wanted_order(splits: Splits) 
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1150, 5000])
-def test_batches_have_the_wanted_size(splits: Splits, batch_size: int) -> None:
+def test_batches_have_the_configured_size(splits: Splits, batch_size: int) -> None:
     sizes = [len(labels) for _, labels in splits.train.batches(batch_size)]
     assert sum(sizes) == 1150
     assert set(sizes[:-1]) <= {batch_size}
@@ -104,7 +104,7 @@ def test_normalisation_goes_by_channel() -> None:
     assert normalisation.scale.flatten().tolist() == [1.0, 0.5]
 
 
-def test_normalisation_of_rows_goes_by_feature_but_of_pixels_by_none() -> None:
+def test_normalisation_of_sequences_goes_by_feature_except_for_pixels() -> None:
     rows = np.zeros((4, 5, 2), dtype=np.float32)
     rows[:2, :, 1] = 4
     assert measure_normalisation(rows, np.arange(4), 0, CPU).mean.flatten().tolist() == [0, 2]

@@ -88,11 +88,11 @@ def test_quick_run_saves_nothing(state: TrainingState, checkpoint_folder: Path) 
     assert not checkpoint_folder.exists()
 
 
-def test_saves_that_cost_more_than_expected_are_made_up_for(
+def test_saves_that_took_longer_than_expected_delay_the_next_ones(
     state: TrainingState, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long a save takes, all together take 1 % of the training time at most."""
-    clock = iter(range(1000))  # every look at it takes a second, so a save takes one
+    """However long a save takes, all saves together take at most 1 % of the training time."""
+    clock = iter(range(1000))  # every call returns a second more, so a save takes one second
     monkeypatch.setattr("bakeoff.training.checkpoint.time.perf_counter", lambda: next(clock))
     checkpoints, num_saves = Checkpoints(checkpoint_folder, "run"), 0
     next(iter(loop.train(state)))
@@ -114,7 +114,7 @@ def test_epoch_is_saved_before_it_is_yielded(state: TrainingState, checkpoint_fo
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".json"])
-def test_file_truncated_anywhere_is_passed_over(saved: Path, suffix: str) -> None:
+def test_file_truncated_anywhere_is_skipped(saved: Path, suffix: str) -> None:
     path = saved / f"{NEWEST}{suffix}"
     data = path.read_bytes()
     for length in range(0, len(data), max(1, len(data) // 60)):
@@ -123,7 +123,7 @@ def test_file_truncated_anywhere_is_passed_over(saved: Path, suffix: str) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".json"])
-def test_file_with_any_bit_flipped_is_passed_over(saved: Path, suffix: str) -> None:
+def test_file_with_any_bit_flipped_is_skipped(saved: Path, suffix: str) -> None:
     path = saved / f"{NEWEST}{suffix}"
     data = path.read_bytes()
     generator = np.random.default_rng(0)
@@ -144,19 +144,19 @@ def test_damaged_payload_is_never_unpickled(saved: Path, monkeypatch: pytest.Mon
     assert Checkpoints(saved, "run").load() is None
 
 
-def test_damage_is_told(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damage_is_logged(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
     (saved / f"{NEWEST}.pt").write_bytes(b"")
     Checkpoints(saved, "run").load()
     assert f"{NEWEST}.json: skipped a damaged checkpoint (it has 0 bytes" in caplog.text
 
 
 @pytest.mark.parametrize("missing", [f"{NEWEST}.pt", f"{NEWEST}.json"])
-def test_half_a_checkpoint_does_not_count(saved: Path, missing: str) -> None:
+def test_half_a_checkpoint_is_ignored(saved: Path, missing: str) -> None:
     (saved / missing).unlink()
     assert epochs_in(Checkpoints(saved, "run").load()) == 2
 
 
-def test_swapped_payloads_are_found_out(saved: Path) -> None:
+def test_swapped_payloads_are_detected(saved: Path) -> None:
     newest, previous = saved / f"{NEWEST}.pt", saved / f"{PREVIOUS}.pt"
     data = newest.read_bytes()
     newest.write_bytes(previous.read_bytes())
@@ -164,7 +164,7 @@ def test_swapped_payloads_are_found_out(saved: Path) -> None:
     assert Checkpoints(saved, "run").load() is None
 
 
-def test_damaged_checkpoint_is_written_anew(state: TrainingState, saved: Path) -> None:
+def test_damaged_checkpoint_is_replaced(state: TrainingState, saved: Path) -> None:
     (saved / f"{NEWEST}.pt").write_bytes(b"")
     checkpoints = Checkpoints(saved, "run")
     assert epochs_in(checkpoints.load()) == 2

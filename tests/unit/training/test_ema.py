@@ -1,4 +1,4 @@
-"""The moving average of weights: what it is, and that it is what gets evaluated and kept."""
+"""The moving average of weights follows its definition and is what is evaluated and kept."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ MakeConfig = Callable[..., TrialConfig]
 
 
 def reference_average(weights: list[torch.Tensor], decay: float) -> torch.Tensor:
-    """Written out from the definition, in float64."""
+    """The average by its definition, in float64."""
     shares = [decay ** (len(weights) - number) for number in range(1, len(weights) + 1)]
     total = sum(share * one.double() for share, one in zip(shares, weights, strict=True))
     return total / sum(shares)  # type: ignore[no-any-return]
@@ -41,7 +41,7 @@ def moved(model: nn.Module, average: WeightAverage, steps: int) -> list[torch.Te
 
 @pytest.mark.parametrize("decay", [0.5, 0.9, 0.999, 0.999999])
 @pytest.mark.parametrize("steps", [1, 2, 100])
-def test_average_is_the_one_written_out(decay: float, steps: int) -> None:
+def test_average_follows_its_definition(decay: float, steps: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     average = WeightAverage(model, decay)
@@ -62,7 +62,7 @@ def test_exchanging_twice_gives_the_same_bits_back() -> None:
     assert torch.equal(flat(model), trained)
 
 
-def test_without_an_update_the_weights_stay() -> None:
+def test_without_an_update_the_weights_do_not_change() -> None:
     model = nn.Linear(3, 2)
     before = flat(model).clone()
     average = WeightAverage(model, 0.9)
@@ -93,7 +93,7 @@ def test_training_does_not_see_the_average(make_config: MakeConfig) -> None:
     assert not torch.equal(flat(plain.model), flat(averaged.model))
 
 
-def test_average_is_evaluated_kept_as_best_and_given_out(make_config: MakeConfig) -> None:
+def test_average_is_evaluated_kept_as_best_and_exported(make_config: MakeConfig) -> None:
     config = make_config(ema_decay=0.9, model="cnn", model_params={"width": 8}, epochs=2)
     state = loop.prepare(config, "cpu")
     path = []
@@ -114,7 +114,7 @@ def test_average_is_evaluated_kept_as_best_and_given_out(make_config: MakeConfig
     assert measure(state, state.splits.validation).metrics == best.metrics
 
 
-def test_given_weights_do_not_change_with_further_training(make_config: MakeConfig) -> None:
+def test_exported_weights_do_not_change_with_further_training(make_config: MakeConfig) -> None:
     state = loop.prepare(make_config(ema_decay=0.9), "cpu")
     run = loop.train(state)
     next(run)

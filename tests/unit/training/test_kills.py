@@ -1,4 +1,4 @@
-"""Killed in the middle of an epoch, at steps drawn at random, a run ends with the same bits."""
+"""A run that is killed at a random step within an epoch ends with the same bits."""
 
 import random
 import subprocess
@@ -21,7 +21,7 @@ from bakeoff.training.state import TrainingState, seed_everything
 MakeConfig = Callable[..., TrialConfig]
 
 NUM_BATCHES = 3 * 10
-"""In three epochs of 161 samples, of which one is left out."""
+"""Batches in three epochs of 161 samples, of which one is left out."""
 CNN = {"model": "cnn", "model_params": {"width": 4, "dropout": 0.3}}
 CELLS: dict[str, dict[str, Any]] = {
     "average": {**CNN, "ema_decay": 0.9, "scheduler": "plateau"},
@@ -55,7 +55,7 @@ NUM_REAL_KILLS = 3
 
 
 class KilledError(Exception):
-    """Stands for the kill."""
+    """Takes the place of the kill."""
 
 
 class Fatal(nn.Module):
@@ -121,7 +121,7 @@ def test_over_a_hundred_random_kills_are_tried() -> None:
 
 
 def kill_after(folder: Path, num_lines: int) -> None:
-    """Start the run in a process of its own and kill it when it has told so many batches."""
+    """Start the run in its own process and kill it after it has reported so many batches."""
     command = [sys.executable, killable_run.__file__, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -134,7 +134,7 @@ def kill_after(folder: Path, num_lines: int) -> None:
 def test_process_killed_again_and_again_ends_with_the_same_bits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # 36 batches an epoch: each attempt comes one epoch further before it is killed.
+    # An epoch has 36 batches, so each attempt trains one epoch more before it is killed.
     draws = random.Random(0)
     for _ in range(NUM_REAL_KILLS):
         kill_after(tmp_path / "killed", draws.randint(37, 72))

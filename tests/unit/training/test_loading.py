@@ -1,4 +1,4 @@
-"""Samples that stand nowhere in memory: the same bits whoever fetches them, and no fault is fatal."""
+"""Samples that are not in memory: any process fetches the same bits, and every fault is reported."""
 
 import signal
 import subprocess
@@ -42,7 +42,7 @@ from torch.utils.data import Dataset
 
 
 class Noisy(Dataset):
-    """Draws from every global generator, and does what `fault` says in a process of its own."""
+    """Draws from every global generator, and fails in a loader process as `fault` says."""
 
     def __init__(self, fault=lambda: None):
         self.fault = fault
@@ -229,7 +229,7 @@ def test_processes_are_added_while_they_help(
     assert tuning.best == best
 
 
-def test_times_are_taken_in_use_and_neither_batches_nor_processes_are_lost(
+def test_timing_during_training_loses_neither_batches_nor_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "watched").mkdir()
@@ -268,7 +268,7 @@ def test_loader_process_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         fetch(batches)
 
 
-def test_what_a_sample_raises_is_told_in_one_line() -> None:
+def test_what_a_sample_raises_is_reported_in_one_line() -> None:
     with pytest.raises(DataError) as caught:
         fetch(loader(open_source("own_samples:build_broken"), 1))
     assert (

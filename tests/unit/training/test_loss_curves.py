@@ -1,4 +1,4 @@
-"""Numbers do not change unless they are meant to: `tests/golden/regenerate.py --loss-curves`."""
+"""Loss curves equal the stored ones; `tests/golden/regenerate.py --loss-curves` updates them."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,12 @@ a change of the learning rate by one part in a thousand moves these curves by mo
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_loss_curve_is_the_one_written_down(cell: str) -> None:
+def test_loss_curve_is_the_stored_one(cell: str) -> None:
     curve = train_cell(cell)
     assert curve.keys() == GOLDEN[cell].keys()
     for name, values in curve.items():
         assert values == pytest.approx(GOLDEN[cell][name], rel=TOLERANCE), name
 
 
-def test_every_cell_is_written_down() -> None:
+def test_every_cell_has_a_stored_curve() -> None:
     assert GOLDEN.keys() == CELLS.keys()

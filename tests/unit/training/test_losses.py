@@ -66,7 +66,7 @@ def test_weighted_loss_of_parts_adds_up_to_that_of_the_whole() -> None:
     ("class_weights", "gamma", "smoothing", "soft"),
     list(product(("none", "balanced"), (0.0, 0.5, 2.0), (0.0, 0.1), (False, True))),
 )
-def test_loss_is_the_one_written_out(
+def test_loss_follows_its_definition(
     class_weights: str, gamma: float, smoothing: float, soft: bool
 ) -> None:
     criterion = build(class_weights=class_weights, focal_gamma=gamma, label_smoothing=smoothing)
@@ -81,7 +81,7 @@ def test_without_remedies_the_loss_is_torchs_own() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0, 2.0, 5.0])
-def test_focal_gradient_is_finite_where_the_model_is_sure(gamma: float) -> None:
+def test_focal_gradient_is_finite_where_the_model_is_certain(gamma: float) -> None:
     logits = torch.tensor([[200.0, 0, 0, 0], [0, -200.0, 0, 0]], requires_grad=True)
     build(focal_gamma=gamma)(logits, torch.tensor([0, 1])).backward()
     assert logits.grad is not None

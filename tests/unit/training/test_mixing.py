@@ -1,4 +1,4 @@
-"""Mixup and cutmix: labels that sum to one, shares that are those of the inputs."""
+"""Mixup and cutmix: labels sum to one, and their shares are those of the inputs."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ KINDS = [(0.4, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.2), (0.4, 1.0)]
 
 
 def batches(num_batches: int = 40) -> list[tuple[Tensor, Tensor]]:
-    """Images of which every pixel holds its label, so that an image tells its own mixture."""
+    """Images whose pixels all hold the label, so that an image shows how it was mixed."""
     labels = torch.arange(num_batches * 8).reshape(num_batches, 8) * 7 % NUM_CLASSES
     return [(one.float()[:, None, None, None].expand(8, 2, 12, 16), one) for one in labels]
 
@@ -32,9 +32,7 @@ def mixed(
 
 
 @pytest.mark.parametrize(("mixup_alpha", "cutmix_alpha"), KINDS)
-def test_labels_sum_to_one_and_tell_what_is_in_the_image(
-    mixup_alpha: float, cutmix_alpha: float
-) -> None:
+def test_labels_sum_to_one_and_describe_the_image(mixup_alpha: float, cutmix_alpha: float) -> None:
     values = torch.arange(float(NUM_CLASSES))
     for images, labels in mixed(mixup_alpha, cutmix_alpha):
         assert labels.shape == (8, NUM_CLASSES)
@@ -55,7 +53,7 @@ def test_batches_depend_on_seed_and_epoch_only(mixup_alpha: float, cutmix_alpha:
 
 
 def test_with_both_a_fair_coin_decides_per_batch() -> None:
-    # Cutmix leaves every pixel whole; mixup with this alpha leaves hardly one.
+    # Cutmix copies whole pixels; mixup with this alpha changes nearly all of them.
     cuts = [bool((images == images.round()).all()) for images, _ in mixed(8.0, 1.0)]
     assert 10 <= sum(cuts) <= 30
 
@@ -81,7 +79,7 @@ def test_rectangle_comes_from_the_partner() -> None:
     assert torch.equal(pasted[1], 1 - expected)
 
 
-def test_partner_of_the_same_class_leaves_the_label_whole() -> None:
+def test_partner_of_the_same_class_does_not_change_the_label() -> None:
     labels = mix_labels(torch.tensor([1, 1, 0]), torch.tensor([1, 2, 0]), 0.25, 3)
     assert labels.tolist() == [[0, 1, 0], [0.75, 0.25, 0], [0.25, 0.75, 0]]
 

@@ -50,7 +50,7 @@ def test_orthogonalising_changes_singular_values_only(shape: tuple[int, int]) ->
     assert values.max() < 1.3
 
 
-def test_zero_gradient_leaves_no_trace() -> None:
+def test_zero_gradient_gives_a_zero_update() -> None:
     assert torch.equal(orthogonalise(torch.zeros(3, 4)), torch.zeros(3, 4))
 
 
@@ -118,7 +118,7 @@ def test_changed_rate_reaches_both_kinds_of_weights(
     assert min(moves) > 0.1
 
 
-def test_weights_without_a_gradient_stay() -> None:
+def test_weights_without_a_gradient_do_not_change() -> None:
     hidden, other = weights(3, 3), weights(5)
     start = hidden.detach().clone()
     other.grad = torch.ones(5)

@@ -21,7 +21,7 @@ MakeConfig = Callable[..., TrialConfig]
         ({"fp32": 1.0, "bf16": 1.5, "fp16": 0.8}, "fp16"),
     ],
 )
-def test_fp32_is_left_for_a_clear_gain_only(
+def test_another_precision_than_fp32_needs_a_clear_gain(
     seconds: dict[Precision, float], expected: Precision
 ) -> None:
     assert choose_precision(seconds) == expected

@@ -89,7 +89,7 @@ def test_step_without_a_batch_is_an_error(make_config: MakeConfig) -> None:
 # ---------------------------------------------------------------- clipping by value
 
 
-def test_values_of_the_gradient_are_clipped_and_its_norm_is_told_as_it_was(
+def test_gradient_values_are_clipped_and_the_norm_before_is_reported(
     make_config: MakeConfig,
 ) -> None:
     settings = {

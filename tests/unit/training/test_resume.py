@@ -1,4 +1,4 @@
-"""Killed after any epoch and started anew from its folder, a run ends with the same bits."""
+"""A run that is killed after any epoch and resumed from its folder ends with the same bits."""
 
 import random
 from collections.abc import Callable
@@ -317,7 +317,7 @@ def test_same_environment_has_no_differences(make_config: MakeConfig) -> None:
     assert state.resume_differences == ()
 
 
-def test_another_number_of_threads_is_told(
+def test_another_number_of_threads_is_reported(
     make_config: MakeConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     payload = snapshot(stop_after(make_config(), 1))
@@ -328,7 +328,7 @@ def test_another_number_of_threads_is_told(
     assert "resumed, not bit-identical: threads was 7, is 1" in caplog.text
 
 
-def test_generators_come_back_to_where_they_were() -> None:
+def test_generators_are_restored() -> None:
     def draw() -> tuple[float, float, float, float]:
         return random.gauss(), np.random.rand(), np.random.randn(), float(torch.rand(()))
 

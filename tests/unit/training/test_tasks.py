@@ -1,4 +1,4 @@
-"""Every task learns what can be learnt, and is measured in units that mean something."""
+"""A run of every task learns what can be learnt, and its metrics have meaningful units."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ DROPPING = {"model_params": {"width": 32, "dropout": 0.2, "depth": 2}}
 
 
 @pytest.mark.parametrize("model", SEQUENCE_MODELS)
-def test_sequence_model_tells_rising_rows_from_falling_ones(
+def test_sequence_model_distinguishes_rising_rows_from_falling_ones(
     make_config: MakeConfig, model: str
 ) -> None:
     _, tested = run(make_config, **{**ROWS, "model": model})
@@ -165,7 +165,7 @@ def test_fewer_training_samples_are_among_the_more(task: Task) -> None:
     assert rows[0] < rows[1]
 
 
-def test_summary_of_a_regression_tells_what_the_mean_gets() -> None:
+def test_summary_of_a_regression_gives_the_loss_of_the_mean() -> None:
     config = DataConfig(dataset="toy_tasks:regression", task="regression")
     summary = describe_dataset(config, 0)
     splits = load_splits(config, 0, CPU)

@@ -1,4 +1,4 @@
-"""Weights as they are written: the model's own answers, from a file that holds no code."""
+"""Exported weights reproduce the model's outputs, from a file that cannot hold code."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ CELLS: dict[str, dict[str, object]] = {
 
 
 def expected_outputs(state: TrainingState) -> torch.Tensor:
-    """What the trained model says of the first validation samples."""
+    """The trained model's outputs for the first validation samples."""
     state.model.load_state_dict(scored_weights(state))
     state.model.eval()
     with torch.no_grad():
@@ -75,7 +75,7 @@ def expected_predictions(state: TrainingState, outputs: torch.Tensor) -> list[ob
     return [str(int(best)) for best in last.argmax(1)]
 
 
-def test_loaded_in_a_fresh_process_they_answer_as_the_trained_model_does(
+def test_weights_loaded_in_a_new_process_predict_as_the_trained_model_does(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     states = {name: trained(make_config(epochs=2, **cell)) for name, cell in CELLS.items()}
@@ -102,7 +102,7 @@ def test_loaded_in_a_fresh_process_they_answer_as_the_trained_model_does(
         )
 
 
-def test_they_are_those_of_the_best_epoch(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_weights_are_those_of_the_best_epoch(make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(
         epochs=8, objective="loss", scheduler="constant", optimizer_params={"learning_rate": 0.1}
     )
@@ -118,7 +118,7 @@ def test_they_are_those_of_the_best_epoch(make_config: MakeConfig, tmp_path: Pat
     assert all(torch.equal(loaded[name], best[name]) for name in best)
 
 
-def test_they_are_those_of_the_last_epoch_where_that_is_scored(
+def test_weights_are_those_of_the_last_epoch_where_that_is_scored(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(
@@ -156,13 +156,15 @@ def test_a_damaged_file_is_refused(make_config: MakeConfig, tmp_path: Path, leng
         read_description(path)
 
 
-def test_a_folder_that_cannot_be_written_is_told(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointWriteError, match="cannot be written"):
         write_weights(trained(make_config(epochs=1)), tmp_path / "file" / "w.safetensors")
 
 
-def test_what_they_are_is_plain_json(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_description_of_weights_is_plain_json(make_config: MakeConfig, tmp_path: Path) -> None:
     write_weights(trained(make_config(epochs=1)), tmp_path / "w.safetensors")
     paths = write_export(tmp_path / "w.safetensors", tmp_path / "out" / "m.safetensors")
     about = json.loads(paths.about.read_text())
