@@ -1,12 +1,9 @@
 """The tables of data: registered data sets, and the forms that files of the user's own can have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import FINGERPRINT_DIGITS, data_folder, load_cached
 from bakeoff.data.arrays import KEYS, Arrays, check_arrays
@@ -105,8 +102,8 @@ def _load_fashion(_: DataConfig) -> tuple[Arrays, str]:
     files = find_fashion_files() or _fetch_fashion_files()
 
     def decode() -> Arrays:
-        raw: Mapping[str, NDArray[Any]] = dict(zip(KEYS, map(read_idx, files), strict=True))
-        return check_arrays(raw, "fashion-mnist")
+        arrays = map(read_idx, files)
+        return check_arrays(dict(zip(KEYS, arrays, strict=True)), "fashion-mnist")
 
     return load_cached("fashion-mnist", files, decode)
 
