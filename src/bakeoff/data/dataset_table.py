@@ -45,7 +45,7 @@ YOUR_OWN = "your own"
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A registered data set, or a form of files such as `npz:PATH`."""
+    """A registered data set, a form of files such as `npz:PATH`, or the user's functions."""
 
     name: str
     """Name of the data set, or the prefix before the colon."""
@@ -211,7 +211,7 @@ FORMS: Registry[DataSource] = Registry(
         DataSource(
             name="folder",
             description="images in train/<class>/ and test/<class>/, or <class>/ alone; "
-            "image_size = 32 brings all to one size",
+            "image_size = 32 scales all images to one size",
             tasks=("classification",),
             load=_load_folder,
             inputs="image",
@@ -219,8 +219,8 @@ FORMS: Registry[DataSource] = Registry(
         ),
         DataSource(
             name="csv",
-            description="a table with a header, .gz too; target = its column to predict, else "
-            "the last; text of few values is one-hot",
+            description="a table with a header, may be gzipped; target names the column to "
+            "predict, by default the last; text columns with few values become one-hot",
             tasks=("classification", "regression"),
             load=lambda config: load_csv(own_path(config), config.target, config.task),
             inputs="features",
@@ -229,7 +229,7 @@ FORMS: Registry[DataSource] = Registry(
         ),
         DataSource(
             name="text",
-            description="UTF-8 text, .gz too, for a character model; sequence_length = 64",
+            description="UTF-8 text for a character model, may be gzipped; sequence_length = 64",
             tasks=("language",),
             load=lambda config: load_text(
                 own_path(config), config.sequence_length or SEQUENCE_LENGTH
