@@ -1,4 +1,4 @@
-"""Wrong input ends in one clear line, the right exit code, and leaves nothing behind."""
+"""Wrong input gives one clear line and the right exit code, and creates no files."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ Y = np.arange(60) % 3
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty current folder; the study files of a test go elsewhere."""
+    """An empty current folder; study files of a test are written elsewhere."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def study(arguments, capsys):
-    """Exit code and the lines on stderr of one command."""
+    """Run one command; return its exit code and the lines on stderr."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     captured = capsys.readouterr()
@@ -167,7 +167,7 @@ def test_a_wrong_flag_is_exit_2_and_creates_nothing(tmp_path, folder, capsys, fl
 
 
 @pytest.mark.parametrize("content", [b"x", b"a text that is no database\n" * 50])
-def test_a_storage_that_is_another_file_is_refused_and_left_as_it_is(
+def test_a_storage_that_is_another_file_is_refused_and_not_changed(
     tmp_path, folder, capsys, content
 ):
     (tmp_path / "notes.txt").write_bytes(content)
@@ -179,7 +179,7 @@ def test_a_storage_that_is_another_file_is_refused_and_left_as_it_is(
     assert not (tmp_path / ".notes.txt.lock").exists()
 
 
-def test_a_storage_where_nothing_can_be_made_is_exit_5(tmp_path, folder, capsys):
+def test_a_storage_that_cannot_be_created_is_exit_5(tmp_path, folder, capsys):
     file = write(tmp_path / "study.toml", study_document())
     code, lines = study(["run", file, "--storage", "sqlite:////proc/x.db"], capsys)
     assert code == 5
@@ -187,7 +187,7 @@ def test_a_storage_where_nothing_can_be_made_is_exit_5(tmp_path, folder, capsys)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
-def test_a_server_that_is_not_there_is_exit_5_and_its_password_is_not_shown(
+def test_an_unreachable_server_is_exit_5_and_its_password_is_not_shown(
     tmp_path, folder, capsys, host
 ):
     code, lines = study(["list", "--storage", f"postgresql://me:canary{{x}}%@{host}/db"], capsys)
@@ -228,7 +228,7 @@ def with_cell(value):
     ],
     ids=[
         "missing", "empty", "truncated", "no archive", "no labels", "lengths differ", "nan", "inf",
-        "negative label", "one class", "label is no whole number", "pickled", "text",
+        "negative label", "one class", "label is not a whole number", "pickled", "text",
     ],
 )  # fmt: skip
 def test_bad_data_is_exit_4_and_one_line(tmp_path, folder, capsys, content, message):
@@ -248,7 +248,7 @@ TABLE = "size,colour,kind\n" + "".join(f"{n},red,{n % 3}\n" for n in range(60))
 
 
 def png(folder: Path, name: str, content: bytes | None = None, size: tuple[int, int] = (8, 8)):
-    """An image, or bytes that are none."""
+    """Write an image, or bytes that are not an image."""
     folder.mkdir(parents=True, exist_ok=True)
     if content is None:
         Image.fromarray(RNG.integers(0, 255, size).astype(np.uint8)).save(folder / name)
@@ -334,7 +334,7 @@ def test_bad_data_of_any_form_is_exit_4_and_one_line(
     sys.modules.pop("own_bad_data", None)
 
 
-def test_a_missing_package_of_data_says_how_to_get_it(tmp_path, folder, capsys, monkeypatch):
+def test_message_about_missing_data_says_how_to_get_it(tmp_path, folder, capsys, monkeypatch):
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(dataset_table, "DEBIAN_JARGON_FILE", tmp_path / "jargon.txt.gz")
     document = {**study_document(data={"dataset": "jargon"}), "model": {"model": "gru"}}

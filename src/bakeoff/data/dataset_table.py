@@ -1,12 +1,9 @@
 """The tables of data: registered data sets, and the forms that files of the user's own can have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import FINGERPRINT_DIGITS, data_folder, load_cached
 from bakeoff.data.arrays import KEYS, Arrays, check_arrays
@@ -48,7 +45,7 @@ YOUR_OWN = "your own"
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A registered data set, or a form of files such as `npz:PATH`."""
+    """A registered data set, a form of files such as `npz:PATH`, or the user's functions."""
 
     name: str
     """Name of the data set, or the prefix before the colon."""
@@ -105,8 +102,8 @@ def _load_fashion(_: DataConfig) -> tuple[Arrays, str]:
     files = find_fashion_files() or _fetch_fashion_files()
 
     def decode() -> Arrays:
-        raw: Mapping[str, NDArray[Any]] = dict(zip(KEYS, map(read_idx, files), strict=True))
-        return check_arrays(raw, "fashion-mnist")
+        arrays = map(read_idx, files)
+        return check_arrays(dict(zip(KEYS, arrays, strict=True)), "fashion-mnist")
 
     return load_cached("fashion-mnist", files, decode)
 
@@ -214,7 +211,7 @@ FORMS: Registry[DataSource] = Registry(
         DataSource(
             name="folder",
             description="images in train/<class>/ and test/<class>/, or <class>/ alone; "
-            "image_size = 32 brings all to one size",
+            "image_size = 32 scales all images to one size",
             tasks=("classification",),
             load=_load_folder,
             inputs="image",
@@ -222,8 +219,8 @@ FORMS: Registry[DataSource] = Registry(
         ),
         DataSource(
             name="csv",
-            description="a table with a header, .gz too; target = its column to predict, else "
-            "the last; text of few values is one-hot",
+            description="a table with a header, may be gzipped; target names the column to "
+            "predict, by default the last; text columns with few values become one-hot",
             tasks=("classification", "regression"),
             load=lambda config: load_csv(own_path(config), config.target, config.task),
             inputs="features",
@@ -232,7 +229,7 @@ FORMS: Registry[DataSource] = Registry(
         ),
         DataSource(
             name="text",
-            description="UTF-8 text, .gz too, for a character model; sequence_length = 64",
+            description="UTF-8 text for a character model, may be gzipped; sequence_length = 64",
             tasks=("language",),
             load=lambda config: load_text(
                 own_path(config), config.sequence_length or SEQUENCE_LENGTH

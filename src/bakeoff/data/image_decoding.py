@@ -163,7 +163,7 @@ def decode_image(path: str, form: ImageForm) -> NDArray[np.uint8]:
         else:
             raise DataError(
                 f"{path}: is {image.width}x{image.height}, others are {form.width}x{form.height}; "
-                "[data] image_size = 32 (for example) brings all to one size"
+                "[data] image_size = 32 (for example) scales all images to one size"
             )
     return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1)
 

@@ -139,7 +139,7 @@ def test_table_that_cannot_be_used_is_refused_naming_column_and_row(
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_decimal_commas_are_read_where_the_separator_is_no_comma(
+def test_decimal_commas_are_read_if_the_separator_is_not_a_comma(
     tmp_path: Path, separator: str
 ) -> None:
     content = "size,price,kind\n1.5,-2,a\n2,3e2,b\n".replace(",", separator).replace(".", ",")
@@ -152,7 +152,7 @@ def test_decimal_commas_can_be_the_target(tmp_path: Path) -> None:
     assert read(tmp_path, "a;b\n1;0,5\n2;1,25\n", task="regression").labels.tolist() == [0.5, 1.25]
 
 
-def test_a_column_may_be_called_as_the_feature_of_another(tmp_path: Path) -> None:
+def test_a_column_may_have_the_name_of_another_columns_feature(tmp_path: Path) -> None:
     table = read(tmp_path, "a,a=x,kind\nx,7,u\nz,8,v\n")
     assert table.features.tolist() == [[1, 0, 7], [0, 1, 8]]
     assert [(one.column, one.value) for one in table.columns] == [
@@ -171,7 +171,7 @@ def test_a_column_may_be_called_as_the_feature_of_another(tmp_path: Path) -> Non
         ("a;c;b\n1,5;2.5;0\n2,5;3.5;1\n", "'c' holds '2.5' in row 1, which cannot be kept as a nu"),
     ],
 )
-def test_numbers_that_cannot_be_read_are_no_categories(
+def test_numbers_that_cannot_be_read_are_not_taken_for_categories(
     tmp_path: Path, content: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):

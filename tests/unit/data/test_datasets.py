@@ -52,7 +52,7 @@ def write_fashion(folder: Path) -> Path:
     return folder
 
 
-# ---------------------------------------------------------------- what is there
+# ---------------------------------------------------------------- what is read
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -68,20 +68,20 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs.astype(int)))
 
 
-def test_a_fifth_of_the_digits_is_locked_away_in_the_right_proportions() -> None:
+def test_a_stratified_fifth_of_the_digits_is_reserved_for_testing() -> None:
     dataset = load_dataset("digits")
     assert len(dataset.test_labels) == 359
     assert np.ptp(np.bincount(dataset.test_labels)) <= 2
 
 
-def test_description_counts_what_the_splits_hold() -> None:
+def test_description_counts_the_samples_of_the_splits() -> None:
     summary = describe_dataset(DataConfig(dataset="digits", validation_fraction=0.25), 0)
     assert (summary.num_train, summary.num_validation, summary.num_test) == (1078, 360, 359)
     assert (summary.num_outputs, summary.input_shape) == (10, (1, 8, 8))
     assert summary.class_names == tuple("0123456789")
 
 
-def test_own_arrays_are_read_and_kept_as_they_are(tmp_path: Path) -> None:
+def test_arrays_of_the_user_are_read_unchanged(tmp_path: Path) -> None:
     dataset = load_dataset(save(tmp_path, x_train=X, y_train=Y, x_test=X[:8], y_test=Y[:8]))
     assert np.array_equal(dataset.train_inputs, X)
     assert np.array_equal(dataset.test_labels, Y[:8])
@@ -102,7 +102,7 @@ def test_own_arrays_are_read_and_kept_as_they_are(tmp_path: Path) -> None:
         (np.asfortranarray(X), ((40, 3), np.float32)),
     ],
 )
-def test_inputs_become_bytes_or_floats_and_bytes_of_three_dimensions_grey_images(
+def test_inputs_become_uint8_or_float32_and_bytes_of_three_axes_become_grey_images(
     tmp_path: Path, given_array: Any, expected: tuple[tuple[int, ...], type]
 ) -> None:
     inputs = load_dataset(
@@ -112,7 +112,7 @@ def test_inputs_become_bytes_or_floats_and_bytes_of_three_dimensions_grey_images
     assert inputs.flags.c_contiguous
 
 
-def test_own_function_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_function_of_the_user_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_data.py").write_text(
         "import numpy as np\n"
         "def build():\n    return {'x': np.zeros((20, 3)) + np.arange(3), 'y': np.arange(20) % 2}\n"
@@ -161,7 +161,7 @@ def test_the_jargon_file_is_cut_into_windows(
     assert "".join(dataset.class_names[token] for token in dataset.train_labels[0]) == text[1:13]
 
 
-def test_validation_windows_come_after_those_to_train_on(tmp_path: Path) -> None:
+def test_validation_windows_come_after_the_training_windows(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("some text of mine, over and over. " * 50)
     config = DataConfig(dataset=f"text:{tmp_path / 'text'}", task="language", sequence_length=9)
     train, validation = split_indices(datasets.load_dataset(config), config, 0)
@@ -169,7 +169,9 @@ def test_validation_windows_come_after_those_to_train_on(tmp_path: Path) -> None
     assert len(validation) == 27
 
 
-def test_a_table_has_the_classes_of_its_target_and_a_fifth_locked_away(tmp_path: Path) -> None:
+def test_a_table_has_the_classes_of_its_target_and_a_fifth_is_reserved_for_testing(
+    tmp_path: Path,
+) -> None:
     rows = "".join(f"{n},{('rose', 'tulip')[n % 2]},{n / 3}\n" for n in range(50))
     (tmp_path / "table.csv").write_text("size,kind,weight\n" + rows)
     by_kind, by_weight = (
@@ -207,7 +209,7 @@ def test_task_is_known_without_reading_the_data(name: str, asked: Any, task: str
     assert choose_task(name, asked) == task
 
 
-# ---------------------------------------------------------------- how it is kept
+# ---------------------------------------------------------------- caching
 
 
 def test_arrays_are_mapped_into_memory() -> None:
@@ -241,7 +243,7 @@ def test_equal_arrays_have_equal_fingerprints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["manifest.json", "train_inputs.npy"])
 @pytest.mark.parametrize("content", [None, b"", b"junk"])
-def test_damaged_cache_is_mended(
+def test_damaged_cache_is_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, content: bytes | None
 ) -> None:
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
@@ -273,7 +275,7 @@ def test_cache_that_cannot_be_written_is_named(
         load_dataset(save(tmp_path, x=X, y=Y))
 
 
-# ---------------------------------------------------------------- what is wrong
+# ---------------------------------------------------------------- errors
 
 
 BAD_ARRAYS = {
@@ -342,7 +344,7 @@ def test_unusable_arrays_are_refused_naming_file_and_fault(
     ],
     ids=["missing", "folder", "empty", "npy", "pickle"],
 )
-def test_file_that_is_no_npz_is_refused(tmp_path: Path, make: Any, message: str) -> None:
+def test_file_that_is_not_an_npz_is_refused(tmp_path: Path, make: Any, message: str) -> None:
     make(tmp_path / "bad.npz")
     with pytest.raises(DataError, match=message):
         load_dataset(f"npz:{tmp_path / 'bad.npz'}")
@@ -357,7 +359,7 @@ def test_truncated_npz_is_refused(tmp_path: Path, kept: float) -> None:
         load_dataset(f"npz:{tmp_path / 'mine.npz'}")
 
 
-def test_npz_that_unpacks_to_more_than_there_is_memory_is_refused(
+def test_npz_that_unpacks_to_more_than_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = save(tmp_path, x=X, y=Y)
@@ -420,7 +422,7 @@ def test_damaged_fashion_mnist_names_the_file(
 
 
 @pytest.mark.parametrize("name", ["digit", "npx", "fashion mnist"])
-def test_unknown_data_set_is_refused_listing_the_known(name: str) -> None:
+def test_message_about_an_unknown_data_set_lists_the_known_ones(name: str) -> None:
     with pytest.raises(
         UsageError, match="allowed: digits, fashion-mnist, fashion-rows, jargon, or npz:"
     ):
@@ -443,7 +445,7 @@ def test_split_depends_on_its_seed_only() -> None:
     assert first.tolist() != other.tolist()
 
 
-def test_fewer_training_samples_are_among_the_more_and_leave_validation_alone() -> None:
+def test_smaller_training_set_is_part_of_a_larger_one_and_validation_is_unchanged() -> None:
     dataset = load_dataset("digits")
     few, many = (
         split_indices(dataset, DataConfig(dataset="digits", train_samples=count), 0)
@@ -454,7 +456,7 @@ def test_fewer_training_samples_are_among_the_more_and_leave_validation_alone() 
     assert few[1].tolist() == many[1].tolist()
 
 
-def test_imbalance_thins_the_training_rows_and_leaves_validation_and_test_alone() -> None:
+def test_imbalance_removes_training_rows_only() -> None:
     dataset = load_dataset("digits")
     plain, tailed = (
         split_indices(dataset, DataConfig(dataset="digits", imbalance=imbalance), 0)
@@ -467,7 +469,7 @@ def test_imbalance_thins_the_training_rows_and_leaves_validation_and_test_alone(
     assert tailed[1].tolist() == plain[1].tolist()
 
 
-def test_training_samples_are_counted_in_what_imbalance_leaves() -> None:
+def test_training_samples_are_counted_after_imbalance() -> None:
     dataset = load_dataset("digits")
     tailed, fewer = (
         split_indices(dataset, DataConfig(dataset="digits", imbalance=20, train_samples=count), 0)

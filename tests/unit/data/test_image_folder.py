@@ -23,7 +23,7 @@ def pixels(size: tuple[int, ...] = (6, 5), seed: int = 0) -> Any:
 
 
 def write_images(folder: Path, *, each: int = 10, size: tuple[int, ...] = (6, 5)) -> Path:
-    """`each` images of each class, all different."""
+    """Write `each` images of each class, all different."""
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
         for number in range(each):
@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "arrays"
 
 
-# ---------------------------------------------------------------- what is there
+# ---------------------------------------------------------------- what is read
 
 
 def test_train_and_test_folders_are_decoded_in_order_with_their_classes(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_train_and_test_folders_are_decoded_in_order_with_their_classes(tmp_path
     assert isinstance(arrays.train_inputs, np.memmap)
 
 
-def test_without_a_test_folder_a_stratified_fifth_is_locked_away(tmp_path: Path) -> None:
+def test_without_a_test_folder_a_stratified_fifth_is_reserved_for_testing(tmp_path: Path) -> None:
     write_images(tmp_path / "set")
     arrays, _ = load_image_folder(tmp_path / "set", None)
     assert np.bincount(arrays.train_labels).tolist() == [8, 8, 8]
@@ -62,7 +62,7 @@ def test_without_a_test_folder_a_stratified_fifth_is_locked_away(tmp_path: Path)
     assert len(np.unique(both, axis=0)) == 30
 
 
-def test_colour_images_have_three_channels_and_grey_ones_among_them_too(tmp_path: Path) -> None:
+def test_grey_images_among_colour_images_get_three_channels(tmp_path: Path) -> None:
     write_images(tmp_path / "set")
     colour = pixels((6, 5, 3))
     Image.fromarray(colour).save(tmp_path / "set" / "shirt" / "colour.png")  # after all grey ones
@@ -76,10 +76,10 @@ def test_colour_images_have_three_channels_and_grey_ones_among_them_too(tmp_path
     assert all(np.ptp(image, axis=0).max() == 0 for i, image in enumerate(both) if i != place)
 
 
-def test_images_of_all_sizes_are_cropped_and_scaled_to_the_size_asked_for(tmp_path: Path) -> None:
+def test_images_of_all_sizes_are_cropped_and_scaled_to_image_size(tmp_path: Path) -> None:
     write_images(tmp_path / "set")
     wide = np.zeros((8, 24), dtype=np.uint8)
-    wide[:, 8:16] = 200  # what a square crop at the centre keeps
+    wide[:, 8:16] = 200  # a square crop at the centre keeps this part
     Image.fromarray(wide).save(tmp_path / "set" / "boot" / "000.png")
     images = list_images(tmp_path / "set")
     arrays, _ = load_image_folder(tmp_path / "set", 4)
@@ -114,7 +114,7 @@ def test_folders_within_a_class_count_and_other_files_do_not(tmp_path: Path) -> 
     assert len(images.train.files) + len(images.test.files) == 31
 
 
-# ---------------------------------------------------------------- how it is kept
+# ---------------------------------------------------------------- caching
 
 
 def test_second_start_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ image_decoding.load_image_folder(Path(sys.argv[1]), None)
 """
 
 
-def test_killed_decoding_goes_on_where_it_was(
+def test_killed_decoding_continues_where_it_stopped(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_images(tmp_path / "set" / "train")
@@ -194,7 +194,7 @@ def test_killed_decoding_goes_on_where_it_was(
     )
 
 
-def test_killed_decoding_goes_on_in_colour_where_the_first_image_is_grey(
+def test_killed_decoding_continues_in_colour_if_the_first_image_is_grey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_images(tmp_path / "set")
@@ -206,14 +206,14 @@ def test_killed_decoding_goes_on_in_colour_where_the_first_image_is_grey(
     expected = np.load(tmp_path / "train_inputs.npy")
     lines = (tmp_path / PROGRESS_FILE).read_text().splitlines(keepends=True)
     (tmp_path / PROGRESS_FILE).write_text("".join(lines[:-2]))
-    told: list[tuple[int, int]] = []
-    decode_images(files, tmp_path, None, lambda done, total: told.append((done, total)))
-    assert told == [(30, 31), (31, 31)]
+    reported: list[tuple[int, int]] = []
+    decode_images(files, tmp_path, None, lambda done, total: reported.append((done, total)))
+    assert reported == [(30, 31), (31, 31)]
     assert np.array_equal(np.load(tmp_path / "train_inputs.npy"), expected)
 
 
 @pytest.mark.parametrize("torn", ['"train_inputs 6', '"train_inputs 6 6"', "\x00\x00"])
-def test_torn_last_line_of_the_progress_is_not_believed(
+def test_incomplete_last_line_of_the_progress_file_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str
 ) -> None:
     write_images(tmp_path / "set")
@@ -229,13 +229,13 @@ def test_torn_last_line_of_the_progress_is_not_believed(
     damaged = expected.copy()
     damaged[6:] = 0
     np.save(folder / "train_inputs.npy", damaged)
-    told: list[tuple[int, int]] = []
-    decode_images(files, folder, None, lambda done, total: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    decode_images(files, folder, None, lambda done, total: reported.append((done, total)))
     assert np.array_equal(np.load(folder / "train_inputs.npy"), expected)
-    assert told == [(12, 24), (18, 24), (24, 24)]
+    assert reported == [(12, 24), (18, 24), (24, 24)]
 
 
-def test_two_processes_that_begin_at_once_decode_once(tmp_path: Path, cache: Path) -> None:
+def test_processes_that_start_at_the_same_time_decode_once(tmp_path: Path, cache: Path) -> None:
     write_images(tmp_path / "set", each=30)
     code = (
         "import sys; from pathlib import Path\n"
@@ -259,7 +259,7 @@ def test_two_processes_that_begin_at_once_decode_once(tmp_path: Path, cache: Pat
     assert len(list(cache.iterdir())) == 1
 
 
-# ---------------------------------------------------------------- what is wrong
+# ---------------------------------------------------------------- errors
 
 
 def truncate(path: Path) -> None:
@@ -281,7 +281,9 @@ def write_wide(path: Path) -> None:
     ],
     ids=["truncated", "empty", "text", "size", "16 bits"],
 )  # fmt: skip
-def test_image_that_cannot_be_used_is_named(tmp_path: Path, damage: Any, message: str) -> None:
+def test_message_names_an_image_that_cannot_be_used(
+    tmp_path: Path, damage: Any, message: str
+) -> None:
     write_images(tmp_path / "set")
     damage(tmp_path / "set" / "coat" / "004.png")
     with pytest.raises(DataError, match=message) as caught:
@@ -290,9 +292,7 @@ def test_image_that_cannot_be_used_is_named(tmp_path: Path, damage: Any, message
     assert "\n" not in str(caught.value)
 
 
-def test_image_that_unpacks_to_far_too_much_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "set")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(DataError, match=r"boot/.*DecompressionBombWarning"):
@@ -339,7 +339,7 @@ def test_folder_that_cannot_be_used_is_refused(tmp_path: Path, make: Any, messag
         load_image_folder(tmp_path / "set", None)
 
 
-def test_decoding_that_does_not_fit_the_disk_says_so_before_it_begins(
+def test_decoding_that_does_not_fit_the_disk_is_refused_before_it_begins(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_images(tmp_path / "set")

@@ -10,12 +10,12 @@ def read(total: int) -> None:
             advance(done, total)
 
 
-def test_what_is_read_quickly_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_reading_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     read(5)
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_takes_longer_shows_how_far_it_has_come_on_stderr(
+def test_slow_reading_shows_its_progress_on_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading_progress, "DELAY_SECONDS", 0.0)

@@ -25,7 +25,7 @@ class Noisy(Dataset[Any]):
     def __init__(self, size: int = 60, classes: int = 3) -> None:
         self.size = size
         self.classes_ = classes
-        self.transform = lambda value: value  # what makes data sets of the wild unpicklable
+        self.transform = lambda value: value  # such lambdas make many data sets unpicklable
 
     def __len__(self) -> int:
         return self.size
@@ -51,7 +51,7 @@ class Stream(IterableDataset[Any]):
 
 
 class Returned(Dataset[Any]):
-    """Forty times the same sample, but for the one at index 7."""
+    """Forty equal samples, except the one at index 7."""
 
     def __init__(self, sample: Any, seventh: Any = None) -> None:
         self.sample, self.seventh = sample, seventh
@@ -88,7 +88,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "cache"))
 
 
-# ---------------------------------------------------------------- what is accepted
+# ---------------------------------------------------------------- accepted values
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["pair", "list", "mapping"],
 )
-def test_data_sets_to_train_and_to_test_on_are_taken_as_such(value: Any) -> None:
+def test_pair_of_data_sets_gives_the_training_and_the_test_set(value: Any) -> None:
     dataset = load(value)
     assert (dataset.train_inputs.shape, dataset.test_inputs.shape) == ((60, 2, 4, 4), (12, 2, 4, 4))
     assert dataset.train_labels.tolist() == [0, 1, 2] * 20
     assert dataset.class_names == ("0", "1", "2")
 
 
-def test_of_one_data_set_a_stratified_fifth_is_locked_away() -> None:
+def test_a_stratified_fifth_of_one_data_set_is_reserved_for_testing() -> None:
     dataset = load(Noisy(60))
     assert isinstance(dataset.test_inputs, SampleInputs)
     rows = [*dataset.train_inputs.rows, *dataset.test_inputs.rows]
@@ -119,14 +119,14 @@ def test_of_one_data_set_a_stratified_fifth_is_locked_away() -> None:
     )
 
 
-def test_it_is_split_as_any_other_data() -> None:
+def test_torch_data_set_is_split_like_any_other_data() -> None:
     dataset = load(Noisy(60))
     train, validation = split_indices(dataset, DataConfig(dataset="x", imbalance=4), 0)
     assert sorted(np.bincount(dataset.train_labels[validation])) == [3, 3, 4]
     assert np.bincount(dataset.train_labels[train])[[0, 2]].tolist() == [12, 3]
 
 
-def test_numbers_are_targets_of_regression() -> None:
+def test_numbers_become_targets_of_regression() -> None:
     targets = torch.linspace(0, 1, 20)
     dataset = load(TensorDataset(FIRST, targets), task="regression")
     assert dataset.class_names == ()
@@ -151,13 +151,13 @@ def test_classes_have_the_names_that_the_data_set_gives_them() -> None:
     ],
     ids=["double", "grey", "rows", "bool", "int"],
 )
-def test_samples_become_bytes_or_floats_as_arrays_do(sample: Any, expected: Any) -> None:
+def test_samples_become_uint8_or_float32_like_arrays(sample: Any, expected: Any) -> None:
     inputs = load(Returned((sample, None))).train_inputs
     assert (inputs.sample_shape, str(inputs.dtype)) == expected
     assert inputs[np.array([0, 3])].shape == (2, *expected[0])
 
 
-def test_a_pair_of_arrays_is_no_pair_of_data_sets_but_inputs_and_labels() -> None:
+def test_a_pair_of_arrays_is_read_as_inputs_and_labels() -> None:
     labels = torch.arange(20) % 2
     frames = (pd.DataFrame(FIRST.numpy()), pd.Series(labels.numpy()))
     for value in ((FIRST, labels), frames):
@@ -177,7 +177,7 @@ def test_labels_that_the_data_set_knows_are_not_fetched() -> None:
     assert Counted.fetched < 100
 
 
-def test_labels_that_it_does_not_know_are_fetched_once_and_kept() -> None:
+def test_labels_that_the_data_set_does_not_know_are_fetched_once_and_cached() -> None:
     Counted.fetched = 0
     first = load(Counted(600))
     assert 600 <= Counted.fetched < 700
@@ -228,7 +228,7 @@ def test_generators_are_left_as_they_were() -> None:
     assert (torch.rand(1).item(), random.random(), np.random.rand()) == expected
 
 
-def test_source_travels_as_its_reference() -> None:
+def test_source_is_pickled_as_its_reference() -> None:
     load(Noisy())
     copy = pickle.loads(pickle.dumps(open_source(f"{__name__}:build")))  # noqa: S301 - our own
     assert copy.fetch("train", [3], 7)[1] == [0]
@@ -239,7 +239,7 @@ def build_telling() -> Any:
     return Noisy()
 
 
-def test_what_building_it_prints_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_of_the_users_function_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     open_source(f"{__name__}:build_telling")
     assert capsys.readouterr() == ("", "Files already downloaded and verified\n")
 
@@ -254,7 +254,7 @@ def test_fingerprint_changes_with_labels_and_with_samples() -> None:
     assert len(digests) == 4
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 
 
 GOOD = (torch.zeros(3), None)
@@ -295,6 +295,6 @@ def test_data_set_that_cannot_be_used_is_refused(value: Any, message: str) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_language_takes_no_torch_data_set() -> None:
+def test_language_task_refuses_torch_data_sets() -> None:
     with pytest.raises(DataError, match='task = "language" takes arrays'):
         load(Noisy(), task="language")

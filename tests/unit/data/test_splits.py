@@ -9,12 +9,12 @@ from bakeoff.records import Task
 LABELS = np.repeat(np.arange(4), (100, 50, 30, 20))
 
 
-def test_order_holds_every_sample_once() -> None:
+def test_order_contains_every_sample_once() -> None:
     assert sorted(stratified_order(LABELS, 0)) == list(range(200))
 
 
 @given(seed=st.integers(0, 2**31 - 1), count=st.integers(4, 200))
-def test_every_beginning_of_the_order_is_stratified(seed: int, count: int) -> None:
+def test_every_prefix_of_the_order_is_stratified(seed: int, count: int) -> None:
     chosen = np.bincount(LABELS[stratified_order(LABELS, seed)[:count]], minlength=4)
     assert chosen.min() >= 1
     assert np.abs(chosen - count * np.bincount(LABELS) / 200).max() <= 2
@@ -32,7 +32,7 @@ def test_kept_and_held_out_samples_are_all_samples() -> None:
     assert len(held) == 40
 
 
-def test_class_that_cannot_be_on_both_sides_is_named() -> None:
+def test_message_names_a_class_too_small_for_both_sides() -> None:
     with pytest.raises(ValueError, match=r"class 2 has too few samples \(1\)"):
         hold_out(np.array([0] * 10 + [1] * 10 + [2]), "classification", 0.2, 0)
 
@@ -41,7 +41,7 @@ def test_long_tail_of_cifar_has_the_published_counts() -> None:
     """Source: CIFAR-10-LT with imbalance 100, as in LDAM (Cao et al. 2019): 5000 down to 50."""
     counts = long_tail_counts(np.full(10, 5000), 100)
     published = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
-    assert np.abs(counts - published).max() <= 1  # they cut off, we round
+    assert np.abs(counts - published).max() <= 1  # they truncate, we round
 
 
 @given(imbalance=st.floats(1, 40), seed=st.integers(0, 2**31 - 1))
@@ -74,7 +74,7 @@ def test_long_tail_without_a_sample_of_some_class_is_refused() -> None:
 # ---------------------------------------------------------------- samples without classes
 
 
-def test_any_samples_are_held_out_by_seed() -> None:
+def test_regression_samples_are_held_out_at_random() -> None:
     kept, held = hold_out(np.zeros(50), "regression", 0.2, 3)
     assert sorted([*kept, *held]) == list(range(50))
     assert len(held) == 10
@@ -83,7 +83,7 @@ def test_any_samples_are_held_out_by_seed() -> None:
     assert not np.array_equal(held, hold_out(np.zeros(50), "regression", 0.2, 4)[1])
 
 
-def test_last_samples_are_held_out_where_their_order_matters() -> None:
+def test_last_samples_of_a_text_are_held_out() -> None:
     kept, held = hold_out(np.zeros(50), "language", 0.1, 0)
     assert (kept.tolist(), held.tolist()) == (list(range(45)), list(range(45, 50)))
 

@@ -42,7 +42,7 @@ def test_vocabulary_is_made_of_the_training_text_alone() -> None:
 
 
 @pytest.mark.parametrize(("num_characters", "kind"), [(255, np.uint8), (256, np.int16)])
-def test_tokens_take_as_little_room_as_the_vocabulary_allows(
+def test_tokens_have_the_smallest_type_that_holds_the_vocabulary(
     num_characters: int, kind: type
 ) -> None:
     text = "".join(chr(0x4E00 + number) for number in range(num_characters)) * 10
@@ -53,7 +53,7 @@ def test_tokens_take_as_little_room_as_the_vocabulary_allows(
     assert decode(windows.train_inputs[3], windows.class_names) == text[30:39]
 
 
-def test_rare_characters_have_one_token_in_common() -> None:
+def test_rare_characters_share_one_token() -> None:
     vocabulary = build_vocabulary("aaaaa" + "bbbb" + "c" + "€" * 5)
     assert vocabulary == (UNKNOWN, "a", "€")
     assert encode("abc€d😀", vocabulary).tolist() == [1, 0, 0, 2, 0, 0]
@@ -70,7 +70,9 @@ def test_known_characters_survive_the_round_trip(text: str) -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_text_is_read_packed_or_not_with_line_feeds_alone(tmp_path: Path, pack: type) -> None:
+def test_text_is_read_with_or_without_gzip_and_lines_end_in_line_feeds(
+    tmp_path: Path, pack: type
+) -> None:
     (tmp_path / "text").write_bytes(pack("\ufeffgrün\r\nblau\rrot\n".encode()))
     assert read_text(tmp_path / "text") == "grün\nblau\nrot\n"
 
@@ -98,6 +100,6 @@ def test_text_that_cannot_be_used_is_refused(
     assert str(tmp_path / "text") in str(caught.value)
 
 
-def test_text_too_short_for_its_windows_says_how_long_it_must_be() -> None:
+def test_message_about_a_short_text_says_how_long_it_must_be() -> None:
     with pytest.raises(DataError, match="has 100 characters; sequence_length = 9 needs 500 or"):
         make_windows("a" * 100, 9, "text")

@@ -1,4 +1,4 @@
-"""Every model gives what its task asks for, on every kind of input it says it takes."""
+"""Every model gives the outputs of its task for every kind of input that it accepts."""
 
 import pytest
 import torch
@@ -82,7 +82,7 @@ def test_image_is_read_row_by_row(name: str) -> None:
     assert torch.equal(of_images(images), of_rows(rows))
 
 
-def test_attention_is_that_of_torch() -> None:
+def test_attention_equals_that_of_torch() -> None:
     torch.manual_seed(0)
     ours = Attention(8, 2, 0.0, is_causal=True)
     theirs = nn.MultiheadAttention(8, 2, batch_first=True)
@@ -117,12 +117,12 @@ def test_model_parameters_shape_the_network() -> None:
     assert (widths, drops) == ([24, 24, 24, 10], [0.25] * 3)
 
 
-def test_trying_a_model_leaves_its_statistics_alone() -> None:
+def test_trying_a_model_does_not_change_its_statistics() -> None:
     model = build_model("cnn", {}, input_shape=(1, 8, 8), num_outputs=10)
     assert int(model[1].num_batches_tracked) == 0  # type: ignore[index,union-attr,arg-type]
 
 
-def test_model_for_images_says_how_grey_images_given_as_rows_are_to_be_given() -> None:
+def test_image_model_given_rows_says_that_grey_images_need_a_channel() -> None:
     with pytest.raises(UsageError, match=r"cannot take rows \[T, F\]; .* need their channel"):
         build_model("cnn", {}, input_shape=(28, 28), num_outputs=10)
 

@@ -46,7 +46,7 @@ def test_model_takes_these_images_and_trains(name: str, shape: tuple[int, ...]) 
     assert all(weights.grad is not None for weights in model.parameters())
 
 
-def test_first_convolution_keeps_all_but_its_inputs() -> None:
+def test_first_convolution_keeps_everything_except_its_input_channels() -> None:
     model = build_model("torchvision:resnet18", {}, input_shape=(1, 28, 28), num_outputs=7)
     first = next(one for one in model.modules() if isinstance(one, nn.Conv2d))
     assert (first.in_channels, first.out_channels, first.kernel_size, first.stride) == (
@@ -82,7 +82,7 @@ def test_parameters_of_the_package_are_passed_on() -> None:
         ("torchvision:resnet18", {}, (64,), "cannot take features"),
     ],
 )
-def test_what_cannot_be_built_is_refused(
+def test_model_that_cannot_be_built_is_refused(
     name: str, params: dict[str, object], shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -98,7 +98,7 @@ def test_what_cannot_be_built_is_refused(
         ("torchvision:fasterrcnn_resnet50_fpn", "unknown torchvision model"),
     ],
 )
-def test_unknown_name_is_refused_with_the_nearest_and_no_long_list(name: str, message: str) -> None:
+def test_message_about_an_unknown_name_gives_only_the_nearest_one(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         find_model(name)
     assert len(str(caught.value)) < 120
