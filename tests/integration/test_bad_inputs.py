@@ -123,7 +123,11 @@ def test_a_wrong_study_file_is_exit_2_and_one_line(
         (["status", "digits", "--storage", "sqlite://"], 2, "names no file"),
         (["delete", "digits", "--yes"], 5, "does not exist"),
         (["dashboard"], 5, "does not exist"),
-        (["report", "x", "--study", "y", "--arm", "z"], 2, "--study and --arm name another's"),
+        (
+            ["report", "x", "--study", "y", "--arm", "z"],
+            2,
+            "--study and --arm name one of another program",
+        ),
         (["report"], 2, "name a study"),
         (["list", "--storage", ""], 2, "storage: cannot understand ''"),
         (["list", "--storage", "sqlite:///:memory:"], 2, "names no file"),

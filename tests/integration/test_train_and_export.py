@@ -235,7 +235,7 @@ def test_a_run_without_weights_says_how_to_get_them(file, calm, tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("name", "code", "message"),
-    [("toy", 5, "by toy/mine"), ("toy/mien", 2, "did you mean 'toy/mine'?")],
+    [("toy", 5, "runs of `study train`: toy/mine"), ("toy/mien", 2, "did you mean 'toy/mine'?")],
 )
 def test_an_unknown_name_is_answered_with_the_existing_runs(calm, capsys, name, code, message):
     answer, lines = study(["export", name, "--output", str(calm[0])], capsys)

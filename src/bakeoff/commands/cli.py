@@ -28,7 +28,7 @@ ORDER = (
 
 def verb_files() -> dict[str, Path]:
     """The file of each verb by the verb's name, in the order of `study --help`."""
-    files = [file for folder in verbs.__path__ for file in sorted(Path(folder).glob("[!_]*.py"))]
+    files = [file for folder in verbs.__path__ for file in sorted(Path(folder).glob("[a-z]*.py"))]
     found = {file.stem.rstrip("_").replace("_", "-"): file for file in files}
     return {name: found[name] for name in dict.fromkeys((*ORDER, *found))}
 

@@ -49,8 +49,10 @@ def print_rows(
     """Print rows that all have the same keys, as a table with the keys as headings or as JSON."""
     if as_json:
         print_json(rows)
-    else:
+    elif rows:
         print_table(list(rows[0]), [list(row.values()) for row in rows], title)
+    else:
+        print("none")
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:

@@ -113,7 +113,7 @@ class StudySection(_Section):
     """What the arms of the study are: optimizers, schedules, or every pair of both."""
     delta: Annotated[float, Field(gt=0)] | None = None
     """Smallest difference that matters to you, in units of the objective. Default: derived from the
-    confirmation runs."""
+    size of the test set, or else from the spread of the confirmation runs."""
     reference: str | None = None
     """Arm whose score is the target that the report measures times to. Default: none; the leading
     arms set the target."""
@@ -246,7 +246,7 @@ class SearchSection(_Section):
     """First trials of an arm, which are drawn independently at random. Default: 10 trials, or half
     of the runs that the budget allows if that is less; all trials of random, sobol and grid."""
     pruner_startup_trials: PositiveInt = 3
-    """Complete trials that must exist before a trial may be pruned."""
+    """Complete trials that a group of trials needs before one of its trials may be pruned."""
     repeatable: bool = False
     """Whether the search must give the same trials with any number of workers."""
     lag: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -39,6 +39,12 @@ def test_another_file_with_the_name_of_the_schema_is_never_replaced(tmp_path: Pa
     assert (schema.read_text(), list(tmp_path.iterdir())) == ("{}", [schema])
 
 
+def test_a_folder_is_not_a_file_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="exists; choose another name"):
+        init(Path())
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"study\.toml cannot be written \(No such file"):
         init(tmp_path / "missing" / "study.toml")

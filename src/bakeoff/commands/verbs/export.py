@@ -7,7 +7,7 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json, run_name
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import BakeoffError, StorageError, UsageError, describe_unknown
-from bakeoff.records import Comparison, StudyRecord, as_plain
+from bakeoff.records import StudyRecord, as_plain
 
 if TYPE_CHECKING:
     from bakeoff.production.folder import RunFolder
@@ -77,10 +77,11 @@ def _weights_of_study(study: StudyRecord, arm: str | None, folder: Path) -> tupl
     from bakeoff.driver.kept_weights import best_run, weights_path
 
     comparison = compare(study)
-    chosen = arm or _leading_arm(comparison)
     arms = [one.name for one in study.arms]
-    if chosen not in arms:
-        raise UsageError(f"--arm: {describe_unknown('arm', chosen, arms)}")
+    if arm is not None and arm not in arms:
+        raise UsageError(f"--arm: {describe_unknown('arm', arm, arms)}")
+    best_first = (*comparison.verdict.leading, *(one.arm for one in comparison.arms))
+    chosen = arm or best_first[0]
     runs = [one for one in study.confirmations if (one.arm, one.purpose) == (chosen, "confirm")]
     best = best_run(runs, study.objective)
     weights = None if best is None else weights_path(folder / "weights", best)
@@ -112,8 +113,3 @@ def _load_record(name: str, output: Path, storage: str | None) -> StudyRecord:
         if not runs:
             raise
         raise type(error)(f"{error}; runs of `study train`: {', '.join(runs)}") from None
-
-
-def _leading_arm(comparison: Comparison) -> str:
-    """The first of the leading group; without a verdict, the arm with the best confirmed mean."""
-    return (*comparison.verdict.leading, *(arm.arm for arm in comparison.arms))[0]

@@ -66,12 +66,12 @@ def init(
     """
     from bakeoff.studyfile.schema import SCHEMA_ID, study_schema
 
-    schema = path.with_name(SCHEMA_FILE)
     if path.exists():
         raise UsageError(f"{path} exists; choose another name")
+    schema = path.with_name(SCHEMA_FILE)
     try:
         if schema.exists() and SCHEMA_ID.encode() not in schema.read_bytes():
-            raise UsageError(f"{schema} exists and is not a schema of bakeoff; use another folder")
+            raise UsageError(f"{schema} exists and is not a schema of bakeoff; move it away")
         with path.open("x", encoding="utf-8") as file:
             file.write(STARTER)
         schema.write_text(f"{study_schema()}\n", encoding="utf-8")

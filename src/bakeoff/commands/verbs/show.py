@@ -49,24 +49,22 @@ def show(
 
 
 def _show_trials(record: StudyRecord) -> None:
-    objectives = [metric.name for metric in record.objectives]
-    further = objectives[1:]
-    print_table(
-        ["trial", "arm", "phase", "outcome", *objectives, "epochs", "seconds", "settings"],
+    further = [metric.name for metric in record.further_objectives]
+    print_rows(
         [
-            [
-                trial.number,
-                trial.arm,
-                trial.phase,
-                trial.outcome,
-                trial.score,
-                *(trial.further_scores.get(metric) for metric in further),
-                trial.epochs_run,
-                round(trial.train_seconds + trial.evaluate_seconds, 2),
-                _settings(trial),
-            ]
+            {
+                "trial": trial.number,
+                "arm": trial.arm,
+                "phase": trial.phase,
+                "outcome": trial.outcome,
+                record.objective.name: trial.score,
+                **{name: trial.further_scores.get(name) for name in further},
+                "epochs": trial.epochs_run,
+                "seconds": round(trial.train_seconds + trial.evaluate_seconds, 2),
+                "settings": _settings(trial),
+            }
             for trial in record.trials
-        ],
+        ]
     )
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_json, print_table, print_text
+from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.records import EpochResult, as_plain
 from bakeoff.seeding import MAX_SEED
@@ -138,14 +138,12 @@ def _print_report(report: "RunReport", page: "RunPage") -> None:
         typer.echo("nothing to train: this run is finished\n")
     if report.result.scored_epoch is not None:
         epoch = f"weights of epoch {report.result.scored_epoch} of {len(report.history)}"
-        print_table(
-            ["metric", "validation", "test"],
-            [
-                [name, page.validation_metrics[name], page.test_metrics.get(name)]
-                for name, _, _ in page.scores
-            ],
-            title=f"{page.run}, {epoch}\n",
-        )
+        measured, tested = page.validation_metrics, page.test_metrics
+        rows = [
+            {"metric": name, "validation": measured[name], "test": tested.get(name)}
+            for name, _, _ in page.scores
+        ]
+        print_rows(rows, title=f"{page.run}, {epoch}\n")
     for heading, found in page.diagnoses:
         typer.echo()
         print_text(f"{heading}: {found.evidence} Try: {found.advice}")
