@@ -107,7 +107,8 @@ def test_a_trial_stops_after_its_epoch_when_its_arm_has_used_up_its_seconds():
 
 def test_an_epoch_reported_again_is_charged_once_with_its_seconds():
     ledger = Ledger(["a"], Budget(seconds=100), run_epochs=9)
-    ledger.begin(0, "a", until=9)
+    ledger.begin(0, "a")
+    ledger.reserve(0, 9)
     for seconds in (0.0, 3.0, 3.0):
         ledger.charge(0, EpochResult(epoch=1, metrics={}, train_seconds=seconds))
     assert (ledger.charges["a"].epochs, ledger.charges["a"].seconds) == (1, 3.0)
