@@ -19,7 +19,7 @@ class Simulation:
         self.seconds_of = lambda _: train_seconds
         self.curve = curve
         self.plans, self.epochs, self.records = {}, {}, {}
-        self.running, self.paused, self.spared = [], set(), set()
+        self.running, self.paused, self.exempt = [], set(), set()
 
     def fill(self):
         promotion = self.search.promote()
@@ -27,7 +27,7 @@ class Simulation:
             self.paused.remove(promotion.number)
             self.running.append(promotion.number)
             if promotion.is_exempt:
-                self.spared.add(promotion.number)
+                self.exempt.add(promotion.number)
             return True
         plan = self.search.next()
         if plan is None:
@@ -59,7 +59,7 @@ class Simulation:
             self.running.remove(number)
             self.paused.add(number)
         elif decision == "exempt":
-            self.spared.add(number)
+            self.exempt.add(number)
         elif decision in ("stop", "time_up", "budget_used"):
             self.end(number, "pruned")
 

@@ -43,6 +43,12 @@ Setting = Range | ParamValue
 MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")
 """Settings that may differ from the stored study, because no result depends on them."""
 
+MAY_BE_EXTENDED = (
+    "search.optimizers:", "search.schedulers:", "search.trials_per_arm:", "search.epochs_per_arm:",
+    "search.seconds_per_arm:", "search.startup_trials:", "space.", "confirm.seeds:",
+)  # fmt: skip
+"""Settings that an extension may change, with further conditions in `check_extension`."""
+
 
 def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
     """The study's arms with their spaces, in the order of the study file."""
@@ -243,21 +249,8 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
     Raises:
         SpaceChangedError: Something else differs; the message lists each difference.
     """
-    same_otherwise = replace(
-        given,
-        search=replace(
-            given.search,
-            optimizers=stored.search.optimizers,
-            schedulers=stored.search.schedulers,
-            trials_per_arm=stored.search.trials_per_arm,
-            epochs_per_arm=stored.search.epochs_per_arm,
-            seconds_per_arm=stored.search.seconds_per_arm,
-            startup_trials=stored.search.startup_trials,
-        ),
-        space=stored.space,
-        confirm=replace(given.confirm, seeds=stored.confirm.seeds),
-    )
-    refused = describe_changes(stored, same_otherwise)
+    changes = describe_changes(stored, given)
+    refused = [change for change in changes if not change.startswith(MAY_BE_EXTENDED)]
     spaces = {arm.name: arm.space for arm in build_arms(given)}
     refused += [
         f"the space of {arm.name} changed or is missing"
@@ -276,7 +269,7 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
             f"study {stored.name!r} can be extended by a larger budget, arms and confirmation seeds"
             f" only ({'; '.join(refused)})"
         )
-    return describe_changes(stored, given)
+    return changes
 
 
 def describe_changes(stored: StudyConfig, given: StudyConfig) -> list[str]:

@@ -45,7 +45,7 @@ def trial(number, score, seconds, **changes):
     return TrialRecord(number=number, **{**settings, **changes})
 
 
-def test_a_run_that_ended_early_is_on_no_front_however_quick():
+def test_a_run_that_ended_early_is_never_on_the_front():
     both = (ACCURACY, SECONDS)
     quick = trial(1, 0.1, 0.01, outcome="diverged")
     unknown = trial(2, 0.99, math.nan)

@@ -126,7 +126,7 @@ def test_undeclared_parameter_is_refused_with_the_nearest_name() -> None:
         complete_params("optimizer 'sgd'", OPTIMIZERS["sgd"].parameters, {"learning_rte": 0.1})
 
 
-def test_a_metric_that_says_nothing_of_so_few_classes_is_not_recorded() -> None:
+def test_a_metric_that_needs_more_classes_is_not_recorded() -> None:
     names = [
         [spec.name for spec in recorded_metrics("classification", num_classes, objective)]
         for num_classes, objective in ((5, "loss"), (6, "loss"), (5, "top5_accuracy"))

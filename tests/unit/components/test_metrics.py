@@ -302,7 +302,7 @@ CHANCE = {
 
 
 @pytest.mark.parametrize(("task", "metric"), CHANCE, ids=lambda value: value)
-def test_chance_score_is_that_of_a_model_that_knows_nothing(task: Task, metric: str) -> None:
+def test_chance_score_is_that_of_an_untrained_model(task: Task, metric: str) -> None:
     expected = CHANCE[task, metric]
     assert chance_score(metric, task, Untrained(num_outputs=10)) == pytest.approx(expected)
 

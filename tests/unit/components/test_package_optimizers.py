@@ -40,7 +40,7 @@ def test_every_registered_optimizers_package_is_found(spec: object) -> None:
     check_installed(spec.name, spec.package)  # type: ignore[attr-defined]
 
 
-def test_missing_package_names_the_extra_that_brings_it() -> None:
+def test_missing_package_names_the_extra_that_installs_it() -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install 'bakeoff\[optimizers\]'"):
         check_installed("schedule_free_sgd", "no_such_package")
 

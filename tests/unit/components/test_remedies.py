@@ -1,4 +1,4 @@
-"""Which remedies go with which task, optimizer and other remedy, as a study file is told."""
+"""Which remedies a study file may combine with which task, optimizer and other remedy."""
 
 import tomllib
 from typing import Any
@@ -52,7 +52,7 @@ def test_task_may_use_what_makes_sense_for_it(task: Any, allowed: set[str]) -> N
     assert {name for name in USED if find_task_conflict(name, task) is None} == allowed
 
 
-def test_reason_is_told() -> None:
+def test_the_message_gives_the_reason() -> None:
     assert find_task_conflict("focal_gamma", "regression") == (
         "cannot be used in regression: the focal loss is one of classes"
     )

@@ -104,7 +104,7 @@ def test_message_about_an_unknown_name_gives_only_the_nearest_one(name: str, mes
     assert len(str(caught.value)) < 120
 
 
-def test_missing_package_names_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_names_the_extra_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_models, "find_spec", lambda _: None)
     package_models.package_models.cache_clear()
     try:

@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_search_and_another_one_another():
 
 
 @pytest.mark.parametrize("num_before", [0, 1, 3, 7, 10, 13])
-def test_a_search_taken_up_from_its_records_proposes_what_it_would_have(num_before):
+def test_a_search_restored_from_its_records_proposes_the_same(num_before):
     expected = run_all(search_of())
     resumed = search_of()
     for _, record in expected[:num_before]:
@@ -115,7 +115,7 @@ def test_a_search_taken_up_from_its_records_proposes_what_it_would_have(num_befo
     assert plan == expected[num_before][0]
 
 
-def test_a_running_trial_taken_up_keeps_its_plan():
+def test_a_restored_running_trial_keeps_its_plan():
     expected = run_all(search_of())
     plan, record = expected[5]
     resumed = search_of()

@@ -84,13 +84,13 @@ def test_an_arm_is_charged_at_most_an_epoch_of_each_worker_beyond_its_seconds(
         assert budget - EPOCHS * seconds < charges.seconds <= budget + num_workers * seconds
 
 
-def test_the_first_unit_to_run_out_ends_the_drawing():
+def test_the_first_limit_that_is_reached_ends_the_search():
     few = simulated(2, epochs_per_arm=10**6, pruner="none", trials_per_arm=3)
     short = simulated(2, epochs_per_arm=2 * EPOCHS, pruner="none", trials_per_arm=30)
     assert (len(few.plans), len(short.plans)) == (6, 4)
 
 
-def test_a_trial_whose_arm_has_spent_its_seconds_stops_after_its_epoch():
+def test_a_trial_stops_after_its_epoch_when_its_arm_has_used_up_its_seconds():
     search = search_of(trials_per_arm=None, seconds_per_arm=30, pruner="none")
     plan = search.next()
     search.started(0, plan)
@@ -105,7 +105,7 @@ def test_a_trial_whose_arm_has_spent_its_seconds_stops_after_its_epoch():
     ]
 
 
-def test_an_epoch_told_again_is_charged_once_with_its_seconds():
+def test_an_epoch_reported_again_is_charged_once_with_its_seconds():
     ledger = Ledger(["a"], Budget(seconds=100), run_epochs=9)
     ledger.begin(0, "a")
     ledger.reserve(0, 9)
@@ -114,7 +114,7 @@ def test_an_epoch_told_again_is_charged_once_with_its_seconds():
     assert (ledger.charges["a"].epochs, ledger.charges["a"].seconds) == (1, 3.0)
 
 
-def test_an_arm_with_dearer_epochs_gets_fewer_of_them():
+def test_an_arm_with_slower_epochs_gets_fewer_of_them():
     simulation = Simulation(
         search_of(trials_per_arm=None, seconds_per_arm=400, pruner="none"), curve
     )

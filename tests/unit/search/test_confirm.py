@@ -136,7 +136,7 @@ def test_the_number_of_runs_left_counts_those_that_still_wait():
 
 
 @pytest.mark.parametrize("num_before", [0, 1, 4, 5, 9])
-def test_a_confirmation_taken_up_from_its_records_goes_on_where_it_was(num_before):
+def test_a_confirmation_restored_from_its_records_continues(num_before):
     expected = run_all(confirmation_of(seeds=3))
     resumed = confirmation_of(seeds=3)
     for number, plan in enumerate(expected[:num_before]):

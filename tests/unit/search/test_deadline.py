@@ -17,7 +17,7 @@ def test_a_duration_is_hours_minutes_and_seconds(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2 h", "0m", "2d", "2h30", "1e3s"])
-def test_what_is_no_duration_is_refused_with_what_is_allowed(text):
+def test_text_that_is_not_a_duration_is_refused_with_examples(text):
     with pytest.raises(UsageError, match="is not a duration; examples are 2h, 90m"):
         parse_duration(text)
 
@@ -29,7 +29,7 @@ class Clock:
         return self.now
 
 
-def test_a_search_leaves_the_time_that_its_runs_and_the_confirmation_need():
+def test_a_search_leaves_time_for_its_runs_and_the_confirmation():
     clock = Clock()
     deadline = Deadline(
         seconds=100, num_workers=2, confirmation_epochs=40, run_epochs=5, clock=clock
@@ -90,7 +90,7 @@ def test_the_lowest_rungs_may_be_missing():
     assert ladder_epochs(16, [missing] * 3, 2) == 16 * 2
 
 
-def test_what_passes_between_epochs_counts_too():
+def test_time_between_epochs_counts():
     """Workers that start, load and save take time that no epoch reports."""
     clock = Clock()
     deadline = Deadline(
@@ -105,7 +105,7 @@ def test_what_passes_between_epochs_counts_too():
 
 
 class CountingClock:
-    """A second for every epoch that was told."""
+    """A second for every reported epoch."""
 
     def __init__(self):
         self.simulation = None
@@ -138,7 +138,7 @@ def test_a_search_that_runs_out_of_time_has_equal_arms_and_something_to_confirm(
     assert note == f"the search was ended by its timeout after {sum(trials)} of 1000 trials"
 
 
-def test_a_closed_search_draws_no_more_but_ends_what_was_begun():
+def test_a_closed_search_begins_no_trial_and_ends_the_unfinished_ones():
     search = search_of(trials_per_arm=40)
     simulation = Simulation(search, lambda plan, number, epoch: number % 7)
     for _ in range(30):

@@ -23,8 +23,8 @@ def test_without_pruning_every_trial_trains_to_its_end():
     assert (found.epochs, found.most_paused) == (2 * 10 * 54, 0)
 
 
-def test_halving_climbs_its_ladder():
-    """Of 16 trials to epoch 2 at least 4 go on to 6, 1 to 18 and 54; early ones add to that."""
+def test_halving_promotes_a_quarter_of_each_rung():
+    """Of 16 trials to epoch 2 at least 4 continue to 6, 1 to 18 and 54; early promotions add to that."""
     found = forecast_of(16, pruner="halving")
     ladder = 16 * 2 + 4 * 4 + 1 * 12 + 1 * 36
     assert 2 * ladder <= found.epochs <= 1.5 * 2 * ladder

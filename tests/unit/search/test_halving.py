@@ -79,7 +79,7 @@ def promote_all(halving, draws):
         ([math.nan, 0.1, math.nan, math.nan], [1]),
     ],
 )
-def test_the_best_quarter_is_promoted_while_the_arm_draws(values, expected):
+def test_the_best_quarter_is_promoted_while_the_arm_begins_trials(values, expected):
     assert promote_all(cohort_of(values), draws=True) == expected
 
 
@@ -93,7 +93,7 @@ def test_a_paused_trial_is_promoted_when_later_ones_turn_out_worse():
     assert promote_all(halving, draws=True) == [0]
 
 
-def test_at_the_end_at_least_one_trial_of_every_rung_goes_on():
+def test_at_the_end_at_least_one_trial_of_every_rung_continues():
     assert promote_all(cohort_of([0.1, 0.2]), draws=False) == [1]
     assert promote_all(cohort_of([0.1, 0.4, 0.3, 0.2, 0.5]), draws=False) == [4, 1]
 
@@ -114,7 +114,7 @@ def test_a_diverged_trial_counts_as_the_worst_of_its_rung():
     assert promote_all(halving, draws=True) == [2]
 
 
-def test_epochs_told_again_after_a_resumption_change_nothing():
+def test_epochs_reported_again_after_a_resumption_change_nothing():
     halving = cohort_of([0.1, 0.4, 0.3, 0.2, 0.0])
     halving.promote(1)
     halving.report(1, 1, RUNGS, 0.0)
@@ -124,7 +124,7 @@ def test_epochs_told_again_after_a_resumption_change_nothing():
     assert halving.standings()[1] == (2, 0.0)
 
 
-def test_a_trial_told_beyond_a_rung_was_promoted_there():
+def test_a_trial_that_reports_beyond_a_rung_was_promoted_there():
     """As after a restart, when only the epochs are known."""
     halving = Halving()
     halving.start(7)
@@ -199,7 +199,7 @@ def test_any_interleaving_keeps_budgets_and_promotes_what_synchronous_halving_wo
     values=st.lists(st.integers(0, 20), min_size=12, max_size=12),
     num_before=st.integers(0, 80),
 )
-def test_a_search_taken_up_anywhere_ends_as_if_never_interrupted(values, num_before):
+def test_a_search_resumed_anywhere_ends_as_if_never_interrupted(values, num_before):
     def curve(plan, number, epoch):
         return values[number] + epoch * (number % 3) / 7
 
@@ -298,7 +298,7 @@ def test_the_sampler_sees_paused_trials_by_their_place_in_their_rung():
     assert proposals(1.0) == proposals(2.0**-10)  # a power of two, which rounds no tie away
 
 
-def test_of_many_trials_the_sampler_is_told_the_best_and_the_latest():
+def test_the_sampler_is_given_the_best_and_the_latest_of_many_trials():
     config = resolve_study(study_document(search={"pruner": "halving", "startup_trials": 1}))
     sampler = ArmSampler(RATE_ONLY, config)
     for number in range(MOST_BEST + MOST_LATEST + 100):

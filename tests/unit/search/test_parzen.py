@@ -40,7 +40,7 @@ def test_density_adds_up_to_one_over_numbers_and_choices(num_points: int) -> Non
     assert total == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_parameter_that_a_candidate_lacks_counts_for_nothing() -> None:
+def test_a_missing_parameter_does_not_change_the_density() -> None:
     mixture = Mixture(POINTS, [UNIT, COLOURS])
     grid = every_point().reshape(3, 1000, 2)
     for colour in range(3):
@@ -68,7 +68,7 @@ def test_without_trials_it_is_flat() -> None:
 
 
 @pytest.mark.parametrize("num_points", [0, 1, 24, 25, 26, 300])
-def test_old_trials_weigh_what_they_do_in_optuna(num_points: int) -> None:
+def test_old_trials_have_the_same_weights_as_in_optuna(num_points: int) -> None:
     assert age_weights(num_points) == pytest.approx(default_weights(num_points))
 
 

@@ -82,7 +82,7 @@ LEVELS = [[level / 10] * 12 for level in range(1, 9)]
 
 
 @pytest.mark.parametrize(
-    ("pruner", "stopped", "spared"),
+    ("pruner", "stopped", "continued"),
     [
         ("median", [0.44] * 4, [0.46] * 4),
         ("percentile", [0.6] * 4, [0.7] * 4),
@@ -91,8 +91,8 @@ LEVELS = [[level / 10] * 12 for level in range(1, 9)]
         ("hyperband", [0.1] * 8, [0.95] * 8),
     ],
 )
-def test_what_each_pruner_stops_and_what_it_spares(pruner, stopped, spared):
-    assert falls_behind(cohort_after(LEVELS, pruner=pruner, epochs=12), spared) is None
+def test_each_pruner_stops_a_bad_trial_and_continues_a_good_one(pruner, stopped, continued):
+    assert falls_behind(cohort_after(LEVELS, pruner=pruner, epochs=12), continued) is None
     hits = [
         falls_behind(cohort_after(LEVELS[:size], pruner=pruner, epochs=12, judges=True), stopped)
         for size in range(4, 9)
@@ -100,7 +100,7 @@ def test_what_each_pruner_stops_and_what_it_spares(pruner, stopped, spared):
     assert any(hits), "in at least one bracket"
 
 
-def test_hyperband_answers_twice_the_same():
+def test_hyperband_gives_the_same_answer_twice():
     """Optuna would take the second question for one at the next rung."""
     cohort = cohort_after(LEVELS, pruner="hyperband", epochs=12, judges=True)
     for number in range(20, 40):
@@ -111,7 +111,7 @@ def test_hyperband_answers_twice_the_same():
 
 
 @pytest.mark.parametrize("pruner", OPTUNAS)
-def test_a_cohort_told_again_by_trial_answers_as_the_one_that_saw_the_epochs_come(pruner):
+def test_a_cohort_restored_trial_by_trial_decides_as_the_original_did(pruner):
     """After a restart the epochs come trial by trial, not as they were measured."""
     settings = PrunerSettings(startup_trials=1, epochs=8, params=SETTINGS.get(pruner, {}))
     live, again = (PrunedCohorts(pruner, "accuracy", "maximize", settings) for _ in range(2))
@@ -150,7 +150,7 @@ def test_an_epoch_reported_again_changes_nothing():
     assert not cohort.should_prune(9)
 
 
-def test_a_failed_trial_is_no_measure_for_others():
+def test_other_trials_are_not_compared_with_a_failed_trial():
     cohort = cohort_after([[0.5, 0.5], [0.5, 0.5]])
     cohort.start(7)
     cohort.report(7, 2, 0.9)

@@ -42,9 +42,7 @@ def test_the_rank_correlation_is_spearmans(pairs):
     turns=st.lists(st.integers(0, 3), max_size=150),
     pruner=st.sampled_from(["halving", "median", "hyperband"]),
 )
-def test_an_audited_trial_is_never_pruned_and_others_are_not_spared(
-    values, num_workers, turns, pruner
-):
+def test_only_audited_trials_are_exempt_from_pruning(values, num_workers, turns, pruner):
     search = search_of(trials_per_arm=12, pruner=pruner, audit=0.25)
     simulation = Simulation(search, lambda plan, number, epoch: values[number] + epoch / 100)
     simulation.run(num_workers, turns)
@@ -53,11 +51,11 @@ def test_an_audited_trial_is_never_pruned_and_others_are_not_spared(
         if plan.audited:
             assert outcome == ("diverged" if math.isnan(values[number]) else "complete")
         else:
-            assert number not in simulation.spared
+            assert number not in simulation.exempt
     assert sum(plan.audited for plan in simulation.plans.values()) == 2 * 3
 
 
-def test_under_halving_audited_trials_cost_nothing_while_their_arm_draws():
+def test_under_halving_audited_trials_wait_until_their_arm_begins_no_more_trials():
     """So the search finds what it would have found without an audit, in the same order."""
 
     def proposals(audit):
@@ -92,7 +90,7 @@ def run(pruner, curve, share=0.4, trials=40):
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median"])
-def test_pruning_switches_itself_off_where_early_values_mislead_and_says_so(pruner):
+def test_pruning_is_switched_off_with_a_note_if_early_values_mislead(pruner):
     simulation = run(pruner, misleading)
     (note,) = simulation.search.take_notes()
     assert note.startswith("pruning is off for sgd, constant: of 8 audited trials the rank")
@@ -106,7 +104,7 @@ def test_pruning_switches_itself_off_where_early_values_mislead_and_says_so(prun
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median"])
-def test_pruning_stays_on_where_early_values_tell(pruner):
+def test_pruning_stays_on_if_early_values_are_informative(pruner):
     simulation = run(pruner, honest)
     assert simulation.search.take_notes() == ()
     assert "pruned" in {record.outcome for record in simulation.records.values()}
@@ -118,17 +116,17 @@ def test_too_few_audited_trials_decide_nothing():
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median"])
-def test_what_pruning_would_have_ended_is_known(pruner):
+def test_it_is_recorded_which_exempt_trials_would_have_been_pruned(pruner):
     simulation = run(pruner, honest)
     plans = simulation.plans
-    spared = {simulation.plans[number].audited for number in simulation.spared}
-    assert spared == {True}
+    exempt = {simulation.plans[number].audited for number in simulation.exempt}
+    assert exempt == {True}
     audited = [number for number, plan in plans.items() if plan.audited]
     best = max(audited, key=lambda number: simulation.records[number].score)
-    assert best not in simulation.spared
+    assert best not in simulation.exempt
 
 
-def test_an_audit_taken_up_after_a_restart_knows_the_same():
+def test_an_audit_is_the_same_after_a_restart():
     first = run("median", misleading)
     again = search_of(
         trials_per_arm=40, pruner="median", audit=0.4, optimizers=["sgd"], schedulers=["constant"]

@@ -45,7 +45,7 @@ def shortfall(params):
 
 
 def search(name, num_trials=18, seed=3, arm=ARM):
-    """Proposals one after the other, each told its shortfall."""
+    """Proposals one after the other; the sampler learns the shortfall of each."""
     sampler, standings, proposals = sampler_of(name, seed, arm), {}, []
     for number in range(num_trials):
         params, phase = sampler.propose(number, standings)
@@ -83,7 +83,7 @@ def test_the_phase_says_how_a_trial_was_drawn(searched):
     assert phases == expected.get(name, ["random"] * STARTUP + ["model"] * 10)
 
 
-def test_a_sampler_made_anew_from_the_history_proposes_the_same(searched):
+def test_a_new_sampler_proposes_the_same_from_the_same_history(searched):
     name, sampler, standings, proposals = searched
     again = sampler_of(name)
     for number, (params, phase) in enumerate(proposals):
@@ -188,13 +188,13 @@ def test_the_values_of_a_grid_span_the_range(setting, points, expected):
     assert grid_values(setting, points) == expected
 
 
-def test_a_grid_of_more_points_than_fit_in_memory_is_no_list():
+def test_a_huge_grid_is_not_kept_in_memory():
     grid = Grid({**SPACE, "sgd.weight_decay": FloatRange(low=0.0, high=1.0)}, 1000)
     assert grid.size == 10**9 + 4 * 10**9
     assert grid[grid.size - 1]["sgd.weight_decay"] == 1.0
 
 
-def test_a_grid_without_a_budget_is_visited_whole_by_the_arm_that_has_fewest_points():
+def test_without_a_budget_the_smallest_grid_decides_the_number_of_trials():
     space = {
         name: {"learning_rate": {"low": 1e-3, "high": 0.1, "log": True}} for name in ("sgd", "adam")
     }
@@ -234,7 +234,7 @@ def test_only_the_gaussian_process_needs_torch_in_the_driver(name, expected):
     assert done.stdout.strip() == expected
 
 
-def test_a_sampler_whose_package_is_missing_says_which_extra_brings_it(monkeypatch):
+def test_a_sampler_whose_package_is_missing_names_the_extra(monkeypatch):
     monkeypatch.setattr("bakeoff.search.samplers.find_spec", lambda _: None)
     check_sampler("tpe")
     with pytest.raises(MissingDependencyError, match=r"bakeoff\[samplers\]"):
@@ -242,7 +242,7 @@ def test_a_sampler_whose_package_is_missing_says_which_extra_brings_it(monkeypat
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_of_two_objectives_tpe_proposes_what_it_would_in_an_ordinary_study_of_the_same_trials():
+def test_with_two_objectives_tpe_proposes_the_same_as_an_ordinary_optuna_study():
     """Trials that are known without being copied count as those that were added."""
     sampler, standings, _ = search("tpe", num_trials=30)
     both = {number: (one, (0.0, 0.0, number % 7)) for number, (one,) in standings.items()}

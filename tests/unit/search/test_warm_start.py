@@ -72,9 +72,7 @@ def test_what_the_arm_could_not_have_proposed_does_not_fit(params):
     assert not fits(params, ARMS[0])
 
 
-def test_warm_starts_are_the_first_trials_charged_and_told_and_survive_a_restart(
-    source, storage_url
-):
+def test_warm_starts_are_ordinary_first_trials_and_survive_a_restart(source, storage_url):
     name = "warm"
     config = replace(CONFIG, name=name)
     storage = Storage(storage_url, create=True)
