@@ -13,7 +13,7 @@ from bakeoff.significance import CONFIDENCE_TEXT
 
 LEVELS = {
     "L0": "exploratory: search scores only; there are too few confirmation runs for a verdict",
-    "L1": "confirmed: the chosen configuration of each arm was trained again on fresh seeds",
+    "L1": "confirmed: each arm's chosen configuration was trained again on fresh seeds",
 }
 TELLING_SHARE = 0.75
 """Win share above which a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
@@ -107,8 +107,8 @@ def results_table(comparison: Comparison) -> Table:
         note=(
             "Test scores are those of the chosen configuration, trained again on fresh seeds."
             " Search best and library default are validation scores of single runs. The selection"
-            " gap is the search best minus the validation mean on fresh seeds; it is positive where"
-            " the search was too optimistic."
+            " gap is how much better the chosen configuration scored in the search than on fresh"
+            " seeds, on validation data; it is positive where the search was too optimistic."
         ),
     )
 
