@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bakeoff.analysis.statistics import pairs_for_win_share
 from bakeoff.records import ArmSummary, Comparison, PairResult
-from bakeoff.report.numbers import interval_text, median_half_width, number_text, share_text
+from bakeoff.report.numbers import median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
 from bakeoff.significance import CONFIDENCE_TEXT
 
@@ -83,11 +83,7 @@ def results_table(comparison: Comparison) -> Table:
             *of_part(
                 "confirmed",
                 rounded("test_mean", f"Test mean ({metric.unit})" if metric.unit else "Test mean"),
-                *interval(
-                    "test_ci",
-                    f"{CONFIDENCE_TEXT} CI",
-                    label=lambda scores: interval_text(scores.test_ci, half_width),
-                ),
+                *interval("test_ci", f"{CONFIDENCE_TEXT} CI", half_width=half_width),
                 rounded("test_sd", "Seed SD"),
                 rounded("worst", "Worst seed"),
                 Column("worst_seed"),
@@ -127,11 +123,7 @@ def pairs_table(comparison: Comparison) -> Table:
             text("status", "Status", show=lambda status: status.replace("_", " ")),
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
-            *interval(
-                "ci",
-                f"{CONFIDENCE_TEXT} CI, all pairs",
-                label=lambda pair: interval_text(pair.ci, half_width),
-            ),
+            *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", half_width=half_width),
             p_value("p", "p"),
             p_value("p_holm", "p (Holm)"),
             Column("win_share"),
