@@ -84,14 +84,19 @@ def yes_or_no(found: bool) -> str:
 
 
 def interval(
-    key: str, heading: str, value: Getter = "", *, label: Callable[[Any], str] | None = None
+    key: str,
+    heading: str,
+    value: Getter = "",
+    *,
+    half_width: float | None = None,
+    label: Callable[[Any], str] | None = None,
 ) -> tuple[Column, ...]:
     """Three columns: both ends of an interval in the CSV, and one text for people."""
 
     def end(place: int) -> Callable[[Any], float]:
         return lambda one: float(read(value or key, one)[place])
 
-    text = label or (lambda one: interval_text(read(value or key, one)))
+    text = label or (lambda one: interval_text(read(value or key, one), half_width))
     return (
         Column(f"{key}_low", value=end(0)),
         Column(f"{key}_high", value=end(1)),

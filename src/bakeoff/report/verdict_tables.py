@@ -8,12 +8,12 @@ from typing import NamedTuple
 from bakeoff.analysis.statistics import pairs_for_win_share
 from bakeoff.records import ArmSummary, Comparison, PairResult
 from bakeoff.records.significance import CONFIDENCE_TEXT
-from bakeoff.report.numbers import interval_text, median_half_width, number_text, share_text
+from bakeoff.report.numbers import median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
 
 LEVELS = {
     "L0": "exploratory: search scores only; there are too few confirmation runs for a verdict",
-    "L1": "confirmed: the chosen configuration of each arm was trained again on fresh seeds",
+    "L1": "confirmed: each arm's chosen configuration was trained again on fresh seeds",
 }
 TELLING_SHARE = 0.75
 """Win share above which a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
@@ -83,11 +83,7 @@ def results_table(comparison: Comparison) -> Table:
             *of_part(
                 "confirmed",
                 rounded("test_mean", f"Test mean ({metric.unit})" if metric.unit else "Test mean"),
-                *interval(
-                    "test_ci",
-                    f"{CONFIDENCE_TEXT} CI",
-                    label=lambda scores: interval_text(scores.test_ci, half_width),
-                ),
+                *interval("test_ci", f"{CONFIDENCE_TEXT} CI", half_width=half_width),
                 rounded("test_sd", "Seed SD"),
                 rounded("worst", "Worst seed"),
                 Column("worst_seed"),
@@ -107,8 +103,8 @@ def results_table(comparison: Comparison) -> Table:
         note=(
             "Test scores are those of the chosen configuration, trained again on fresh seeds."
             " Search best and library default are validation scores of single runs. The selection"
-            " gap is the search best minus the validation mean on fresh seeds; it is positive where"
-            " the search was too optimistic."
+            " gap is how much better the chosen configuration scored in the search than on fresh"
+            " seeds, on validation data; it is positive where the search was too optimistic."
         ),
     )
 
@@ -127,11 +123,7 @@ def pairs_table(comparison: Comparison) -> Table:
             text("status", "Status", show=lambda status: status.replace("_", " ")),
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
-            *interval(
-                "ci",
-                f"{CONFIDENCE_TEXT} CI, all pairs",
-                label=lambda pair: interval_text(pair.ci, half_width),
-            ),
+            *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", half_width=half_width),
             p_value("p", "p"),
             p_value("p_holm", "p (Holm)"),
             Column("win_share"),
