@@ -3,8 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bakeoff.components.parameters import complete_params
 from bakeoff.components.schedulers import SCHEDULERS, SchedulerSpec, learning_rate_factor

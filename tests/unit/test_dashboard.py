@@ -13,8 +13,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.refresh import RefreshingObserver
-from bakeoff.dashboard import build_server, publish, publish_progress
-from bakeoff.dashboard import server as dashboard_server
+from bakeoff.dashboard import build_server, publish, publish_progress, server as dashboard_server
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
 from bakeoff.dashboard.either_scheme import EITHER

@@ -2,8 +2,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from optuna.distributions import FloatDistribution
 
 from bakeoff.errors import SpaceChangedError

@@ -7,18 +7,14 @@ descriptions   protocol and environment of a study as text for its report
 study          starts or continues a study: search, then confirmation
 """
 
-from bakeoff.session.checks import check_data, check_packages, smallest_batch
-from bakeoff.session.measuring import largest_checkpoint, probe
-from bakeoff.session.run_settings import RunSettings, choose_threads
-from bakeoff.session.study import run_study
-
-__all__ = [
-    "RunSettings",
-    "check_data",
-    "check_packages",
-    "choose_threads",
-    "largest_checkpoint",
-    "probe",
-    "run_study",
-    "smallest_batch",
-]
+from bakeoff.session.checks import (
+    check_data as check_data,
+    check_packages as check_packages,
+    smallest_batch as smallest_batch,
+)
+from bakeoff.session.measuring import largest_checkpoint as largest_checkpoint, probe as probe
+from bakeoff.session.run_settings import (
+    RunSettings as RunSettings,
+    choose_threads as choose_threads,
+)
+from bakeoff.session.study import run_study as run_study

@@ -18,18 +18,8 @@ from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_lin
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import StudyConfig, as_plain
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
-from bakeoff.studyfile.resolve import STUDY_NAME, arm_names, resolve
-from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema
-
-__all__ = [
-    "STUDY_NAME",
-    "arm_names",
-    "describe_settings",
-    "format_study",
-    "load_study_file",
-    "resolve_study",
-    "study_schema",
-]
+from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
+from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
 
 MAX_FILE_BYTES = 1_000_000
 MAX_QUOTED = 80

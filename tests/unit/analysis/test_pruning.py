@@ -9,8 +9,7 @@ import pytest
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.pruning import ALL_ARMS, pruning_regrets, rung_audits, spearman
 from bakeoff.records import EpochResult, StudyRecord, TrialRecord
-from bakeoff.report.figures.pruning_audit import FIGURE as PRUNING_AUDIT
-from bakeoff.report.figures.pruning_audit import compute_pruning_audit
+from bakeoff.report.figures.pruning_audit import FIGURE as PRUNING_AUDIT, compute_pruning_audit
 from record_examples import example_record
 
 BASE = example_record(num_arms=2, num_seeds=0, defaults=False)

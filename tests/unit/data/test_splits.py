@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bakeoff.data.splits import hold_out, long_tail, long_tail_counts, stratified_order
 from bakeoff.records import Task

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bakeoff.data import readers
 from bakeoff.data.text_file import UNKNOWN, build_vocabulary, encode, make_windows, read_text

@@ -35,12 +35,17 @@ from bakeoff.report.figures.best_arm import FIGURE as BEST_ARM
 from bakeoff.report.figures.best_of_k import FIGURE as BEST_OF_K
 from bakeoff.report.figures.confirmed_scores import compute_confirmed_scores
 from bakeoff.report.figures.learning_curves import compute_learning_curves
-from bakeoff.report.figures.learning_rates import FIGURE as LEARNING_RATES
-from bakeoff.report.figures.learning_rates import compute_learning_rates, draw_learning_rates
+from bakeoff.report.figures.learning_rates import (
+    FIGURE as LEARNING_RATES,
+    compute_learning_rates,
+    draw_learning_rates,
+)
 from bakeoff.report.figures.pair_differences import compute_pair_differences
 from bakeoff.report.figures.score_distribution import FIGURE as SCORE_DISTRIBUTION
-from bakeoff.report.figures.search_progress import FIGURE as SEARCH_PROGRESS
-from bakeoff.report.figures.search_progress import compute_search_progress
+from bakeoff.report.figures.search_progress import (
+    FIGURE as SEARCH_PROGRESS,
+    compute_search_progress,
+)
 from bakeoff.report.figures.style import ARM_COLORS, DARK, MAX_DRAWN, label, thinned
 from contrast import contrast
 from record_examples import all_outcomes, as_error_rate, example_record, unconfirmed, with_seconds

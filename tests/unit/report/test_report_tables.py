@@ -8,8 +8,7 @@ from html import unescape
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.records import BoundaryMark, Comparison

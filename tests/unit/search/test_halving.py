@@ -2,8 +2,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bakeoff.ranges import FloatRange
 from bakeoff.records import ArmRecord, TrialRecord

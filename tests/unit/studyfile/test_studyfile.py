@@ -5,8 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, IntRange

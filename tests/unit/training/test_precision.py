@@ -1,8 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.precision import choose_precision, measure_precision
