@@ -9,7 +9,7 @@ from torch import Tensor
 from bakeoff.errors import UsageError
 from bakeoff.records import TrainingConfig, TrialConfig
 from bakeoff.training import loop
-from bakeoff.training.mixing import cut_and_paste, mix_batches, mix_labels
+from bakeoff.training.epoch_batches import cut_and_paste, mix_batches, mix_labels
 
 MakeConfig = Callable[..., TrialConfig]
 
