@@ -46,7 +46,7 @@ for name in sys.argv[3:]:
 CELLS: dict[str, dict[str, object]] = {
     "mlp": {"model_params": {"width": 8, "depth": 1}},
     "cnn": {"model": "cnn", "model_params": {"width": 4}},
-    "resnet8": {"model": "resnet8", "model_params": {"width": 4}},
+    "resnet8": {"model": "resnet8", "model_params": {"width": 8}},
     "gru": {"model": "gru", "model_params": {"width": 8}},
     "transformer": {"model": "transformer", "model_params": {"width": 32}},
     "torchvision": {"model": "torchvision:shufflenet_v2_x0_5", "model_params": {}},
