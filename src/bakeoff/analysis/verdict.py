@@ -166,9 +166,10 @@ def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
         return
     yield from _cost_to_target(arms, findings, with_seconds=not any(f.id == "W14" for f in flags))
     tolerances = [
-        f"{number(arm.robustness.learning_rate.tolerance_decades)} decades for {arm.arm}"
+        f"{number(decades)} {'decade' if decades == 1 else 'decades'} for {arm.arm}"
         for arm in arms
-        if arm.robustness and arm.robustness.learning_rate.tolerance_decades is not None
+        if arm.robustness
+        and (decades := arm.robustness.learning_rate.tolerance_decades) is not None
     ]
     if len(tolerances) > 1:
         yield (

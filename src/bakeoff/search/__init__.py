@@ -1,1 +1,1 @@
-"""Which trial runs next, with what, and which one stops."""
+"""Decides which trial runs next, with which hyperparameters, and which trials stop."""
