@@ -158,7 +158,7 @@ def test_a_study_of_one_objective_says_nothing_of_fronts(tmp_path):
         ("show toy", r"accuracy +train_seconds"),
         ("show toy 0", r"train_seconds +\d"),
         ("show toy --json", r'"train_seconds": \d'),
-        ("report toy", r"The search sought accuracy \(higher is better\) and train seconds"),
+        ("report toy", r"The search optimized accuracy \(higher is better\) and train seconds"),
     ],
 )
 def test_every_verb_shows_all_objectives(driven, command, expected):

@@ -85,7 +85,7 @@ def objective_sentences(record: StudyRecord) -> Iterator[str]:
     first = metric_name(record.objective)
     sought = join([metric_phrase(metric) for metric in record.objectives])
     yield (
-        f"The search sought {sought}, and pruned nothing. Every arm was confirmed with a"
+        f"The search optimized {sought}, and pruned nothing. Every arm was confirmed with a"
         f" configuration of its own Pareto front, chosen by {first}; the verdict is about {first}"
         " alone."
     )
@@ -96,6 +96,6 @@ def objective_sentences(record: StudyRecord) -> Iterator[str]:
     ]
     if shares:
         yield (
-            "Observed in the search, on one seed each: complete trials on the Pareto front of all"
-            f" arms: {join(shares)} (T12 lists them)."
+            "In the search, on one seed each, the Pareto front of all arms has these complete trials:"
+            f" {join(shares)} (T12 lists them)."
         )

@@ -1,1 +1,1 @@
-"""What the verbs of `study` do; `cli` declares their arguments."""
+"""The command `study`: one module per verb in `verbs`, and what the verbs share."""
