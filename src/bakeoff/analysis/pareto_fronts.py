@@ -96,6 +96,6 @@ def objective_sentences(record: StudyRecord) -> Iterator[str]:
     ]
     if shares:
         yield (
-            "In the search, on one seed each, the Pareto front of all arms has these complete trials:"
-            f" {join(shares)} (T12 lists them)."
+            "In the search, on one seed each, the Pareto front of all arms has these complete"
+            f" trials: {join(shares)} (T12 lists them)."
         )
