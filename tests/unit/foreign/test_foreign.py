@@ -113,15 +113,21 @@ def test_a_shared_tpe_search_with_a_median_pruner_is_told_as_what_it_is(database
 
 
 def test_a_random_search_supports_curves_but_no_verdict(database: Path):
-    record = load(database, "random")
+    record = load(database, "random", sampler="random")
     found = compare(record)
     assert record.sampler == "random"
-    assert "look like independent random draws" in " ".join(record.caveats)
     assert found.level == "L0"
     assert not {"W01", "W02"} & flags_of(found)
     assert found.verdict.headline.startswith("No verdict yet: no configuration")
     assert any(row.quantity == "probability_better" and row.estimate for row in found.budget)
     assert [arm.name for arm in record.arms] == ARMS
+
+
+def test_a_sampler_without_traces_is_unknown(database: Path):
+    record = load(database, "random")
+    assert (record.sampler, record.shared_sampler) == ("unknown", True)
+    assert {trial.phase for trial in record.trials} == {"model"}
+    assert "declare it with `--sampler`" in " ".join(record.caveats)
 
 
 def test_a_search_of_two_objectives_is_looked_at_one_by_one_and_says_so(database: Path):
@@ -285,7 +291,7 @@ def test_a_database_of_another_kind_is_refused(tmp_path: Path):
     with sqlite3.connect(tmp_path / "x.db") as connection:
         connection.execute("CREATE TABLE things (x)")
     connection.close()
-    with pytest.raises(StorageError, match="holds no studies of Optuna"):
+    with pytest.raises(StorageError, match="holds no Optuna studies"):
         load(tmp_path / "x.db", "any")
 
 
@@ -434,7 +440,9 @@ def test_any_name_makes_a_folder_of_its_own(study: str, folder: str):
 
 
 def test_the_notebook_opens_it_too(database: Path):
-    found = bakeoff.load_optuna_study(f"sqlite:///{database}", "random", arm="optimizer")
+    found = bakeoff.load_optuna_study(
+        f"sqlite:///{database}", "random", arm="optimizer", sampler="random"
+    )
     assert found.comparison.level == "L0"
     assert "F6" in found.figures
     assert len(found.to_frame()) == 100
