@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -25,11 +24,15 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
+from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.storage.database import (
     OPTUNA_TABLE,
+    SERVER_OPTIONS,
     first_line,
+    optuna_url,
     parse_storage_url,
+    read_table_names,
+    require_psycopg,
     shown,
     sqlite_path,
 )
@@ -143,8 +146,7 @@ def _open_sqlite(copy: Path, path: Path) -> RDBStorage:
     """The storage in the copy of `path`."""
     url = URL.create("sqlite", database=str(copy))
     _check_tables(url, path)
-    text = url.render_as_string().replace("{", "{{").replace("}", "}}")
-    storage = RDBStorage(text, skip_compatibility_check=True)
+    storage = RDBStorage(optuna_url(url), skip_compatibility_check=True)
     if storage.get_current_version() not in storage.get_all_versions():
         raise StorageError(
             f"storage {path} was made by a newer Optuna than {optuna.__version__};"
@@ -177,33 +179,19 @@ def _open_journal(copy: Path, path: Path) -> JournalStorage:
 
 
 def _open_server(url: URL) -> RDBStorage:
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    options = {
-        "options": "-c default_transaction_read_only=on",
-        "connect_timeout": 10,
-        "application_name": "bakeoff",
-    }
-    try:
+    options = {**SERVER_OPTIONS, "options": "-c default_transaction_read_only=on"}
+    with require_psycopg():
         _check_tables(url, shown(url), connect_args=options)
         return RDBStorage(
-            text,
+            optuna_url(url),
             engine_kwargs={"hide_parameters": True, "connect_args": options},
             skip_table_creation=True,
         )
-    except ImportError:
-        raise MissingDependencyError(
-            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
-        ) from None
 
 
 def _check_tables(url: URL, place: object, **arguments: Any) -> None:
-    engine = sqlalchemy.create_engine(url, **arguments)
-    try:
-        tables = sqlalchemy.inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
-    if OPTUNA_TABLE not in tables:
-        raise StorageError(f"storage {place} holds no studies of Optuna")
+    if OPTUNA_TABLE not in read_table_names(url, **arguments):
+        raise StorageError(f"storage {place} holds no Optuna studies")
 
 
 def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:

@@ -37,7 +37,7 @@ from bakeoff.records.findings import (
     TimeToTarget,
     Verdict,
 )
-from bakeoff.records.plain import as_plain, json_text
+from bakeoff.records.plain import as_plain, as_strict, json_text
 from bakeoff.records.plans import (
     Decision,
     Promotion,
@@ -136,6 +136,7 @@ __all__ = [
     "Verdict",
     "WarmStarts",
     "as_plain",
+    "as_strict",
     "json_text",
     "keep_last_confusion",
 ]

@@ -17,6 +17,7 @@ from bakeoff.records import (
     TrialPlan,
     TrialRecord,
     as_plain,
+    as_strict,
     keep_last_confusion,
 )
 from bakeoff.space import distributions
@@ -62,12 +63,12 @@ def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
 
 def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
     """What a run that waits measured so far."""
-    return {"history": _without_nan(as_plain(keep_last_confusion(history)))}
+    return {"history": as_strict(as_plain(keep_last_confusion(history)))}
 
 
 def result_of(record: TrialRecord) -> dict[str, Any]:
     """All that is known of a run that has ended."""
-    content: dict[str, Any] = _without_nan(
+    content: dict[str, Any] = as_strict(
         {
             "outcome": record.outcome,
             "score": record.score,
@@ -158,16 +159,3 @@ def _epoch(item: dict[str, Any]) -> EpochResult:
 
 def _number(value: float | str | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _without_nan(value: Any) -> Any:
-    """Non-finite numbers as text or null: PostgreSQL and strict JSON readers refuse NaN."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is not equal to itself
-        return None
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return str(value)
-    return value

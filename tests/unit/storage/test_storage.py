@@ -220,7 +220,7 @@ def acknowledges_late(write):
 
 def test_a_storage_that_is_away_is_waited_for_and_the_user_told(storage, config):
     reasons = []
-    storage.on_wait = reasons.append
+    storage.connection.on_wait = reasons.append
     rdb = storage.optuna_storage
     rdb.create_new_trial = acknowledges_late(rdb.create_new_trial)
     storage.begin(config, PLAN)
@@ -230,7 +230,7 @@ def test_a_storage_that_is_away_is_waited_for_and_the_user_told(storage, config)
 def test_a_study_deleted_by_another_program_is_said_so(storage, config, storage_url):
     _, trial_id = storage.begin(config, PLAN)
     optuna.delete_study(study_name="toy", storage=storage_url)
-    with pytest.raises(StorageError, match="deleted or changed by another program"):
+    with pytest.raises(StorageError, match="another program deleted or changed"):
         storage.report(trial_id, 1, 0.5)
 
 
@@ -290,7 +290,7 @@ def test_readers_at_every_moment_neither_fail_nor_make_the_driver_wait(
     storage, config, storage_url
 ):
     reasons, num_trials = [], 60
-    storage.on_wait = reasons.append
+    storage.connection.on_wait = reasons.append
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, storage_url, str(num_trials)],
@@ -396,7 +396,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "studies.db"
     file.write_bytes(b"not a database, but long enough to be looked at" * 10)
     before = file.read_bytes()
-    with pytest.raises(StorageError, match="is not a database of SQLite"):
+    with pytest.raises(StorageError, match="is not a SQLite database"):
         Storage(f"sqlite:///{file}", create=True)
     assert file.read_bytes() == before
 
