@@ -22,7 +22,7 @@ UNREACHABLE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 GONE_ERRORS = (KeyError, optuna.exceptions.UpdateFinishedTrialError)
 GONE = "another program deleted or changed the study while it was in use"
 
-Arguments = ParamSpec("Arguments")
+P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 
@@ -37,12 +37,7 @@ class Connection:
         self._num_trials: dict[int, int] = {}
         """The number of stored trials by study id. Only the driver adds trials."""
 
-    def read(
-        self,
-        method: Callable[Arguments, Answer],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Answer:
+    def read(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call `method` once.
 
         Raises:
@@ -55,12 +50,7 @@ class Connection:
         except UNREACHABLE_ERRORS as error:
             raise StorageError(f"the storage does not answer: {first_line(error)}") from None
 
-    def write(
-        self,
-        method: Callable[Arguments, Answer],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Answer:
+    def write(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call `method` until it succeeds, with growing pauses while the storage is unreachable.
 
         Raises:
