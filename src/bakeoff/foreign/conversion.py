@@ -96,18 +96,18 @@ def _protocol(
 ) -> dict[str, str]:
     started = [trial.datetime_start for trial in study.trials if trial.datetime_start]
     ended = [trial.datetime_complete for trial in study.trials if trial.datetime_complete]
-    protocol = {
+    times = {
+        "first trial started": min(started, default=None),
+        "last trial ended": max(ended, default=None),
+    }
+    return {
         "storage": study.location,
         "objectives": ", ".join(objective.all_names),
         "score rule": objective.evidence,
         "training seconds": "from start to end of a trial, including evaluation and waiting",
         "trials": f"{len(trials)} of {len(study.trials)} stored ones",
+        **{key: f"{time:%Y-%m-%d %H:%M}" for key, time in times.items() if time},
     }
-    if started:
-        protocol["first trial started"] = f"{min(started):%Y-%m-%d %H:%M}"
-    if ended:
-        protocol["last trial ended"] = f"{max(ended):%Y-%m-%d %H:%M}"
-    return protocol
 
 
 def _caveats(

@@ -1,7 +1,8 @@
 """Finds out what the values of an Optuna study mean: name, direction and score rule."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optuna.study import StudyDirection
@@ -96,43 +97,28 @@ def _known_metric(objective: Objective, trials: Sequence[FrozenTrial]) -> Metric
 
 def _with_score_rule(objective: Objective, trials: Sequence[FrozenTrial]) -> Objective:
     """The objective with the score rule that the reports of complete trials show."""
-    relations = list(_relations(objective, trials))
-    if not relations:
-        return replace(
-            objective, evidence="no complete trial reported values, so the last one is assumed"
-        )
-    share = {name: sum(name in one for one in relations) / len(relations) for name in RELATIONS}
-    if share["best"] >= AGREEING_SHARE and share["best"] > share["last"]:
-        return replace(
-            objective,
-            score_rule="best_epoch",
-            evidence="the best reported value, as the trials show",
-        )
-    if share["last"] >= AGREEING_SHARE:
-        return replace(objective, evidence="the last reported value, as the trials show")
-    if share["within"] >= AGREEING_SHARE:
-        return replace(objective, evidence="neither the last nor the best reported value")
-    return replace(
-        objective,
-        evidence="the reported values belong to another quantity than the objective",
-        reports_objective=False,
-    )
-
-
-RELATIONS = ("best", "last", "within")
-
-
-def _relations(objective: Objective, trials: Sequence[FrozenTrial]) -> Iterator[set[str]]:
-    """How each complete trial's value relates to those it reported."""
-    sign = objective.metric.sign
+    sign, num_trials, agreeing = objective.metric.sign, 0, Counter[str]()
     for trial in trials:
         value = objective.value(trial)
         reported = [x for _, x in sorted(trial.intermediate_values.items()) if math.isfinite(x)]
         if trial.state is not TrialState.COMPLETE or value is None or not reported:
             continue
-        found = {"within"} if min(reported) <= value <= max(reported) else set()
-        if math.isclose(value, sign * max(sign * x for x in reported), rel_tol=1e-6):
-            found |= {"best", "within"}
-        if math.isclose(value, reported[-1], rel_tol=1e-6):
-            found |= {"last", "within"}
-        yield found
+        num_trials += 1
+        is_best = math.isclose(value, sign * max(sign * x for x in reported), rel_tol=1e-6)
+        is_last = math.isclose(value, reported[-1], rel_tol=1e-6)
+        is_within = is_best or is_last or min(reported) <= value <= max(reported)
+        agreeing.update({"best": is_best, "last": is_last, "within": is_within})
+    needed = AGREEING_SHARE * num_trials
+    if not num_trials:
+        evidence = "no complete trial reported values, so the last one is assumed"
+    elif agreeing["best"] >= needed and agreeing["best"] > agreeing["last"]:
+        evidence = "the best reported value, as the trials show"
+        return replace(objective, score_rule="best_epoch", evidence=evidence)
+    elif agreeing["last"] >= needed:
+        evidence = "the last reported value, as the trials show"
+    elif agreeing["within"] >= needed:
+        evidence = "neither the last nor the best reported value"
+    else:
+        evidence = "the reported values belong to another quantity than the objective"
+        return replace(objective, evidence=evidence, reports_objective=False)
+    return replace(objective, evidence=evidence)

@@ -62,10 +62,8 @@ class StoredStudy:
 def read_study(location: str, name: str | None) -> StoredStudy:
     """The study called `name`, or the only one in the storage if `name` is None.
 
-    Args:
-        location: `sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or the path of a SQLite
-            or journal file.
-        name: The study's name.
+    `location` is `sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or the path of a file of
+    SQLite or a journal.
 
     Raises:
         UsageError: There is no such study, or there are several and `name` is None.
@@ -108,11 +106,7 @@ def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
 
 
 def open_storage(location: str, folder: Path) -> tuple[BaseStorage, str]:
-    """Open a copy or a read-only storage, and return it with its location without secrets.
-
-    Args:
-        location: As for `read_study`.
-        folder: A folder for a copy, which must exist as long as the storage is used.
+    """Open a copy in `folder` or a read-only storage; return it with its location without secrets.
 
     Raises:
         StorageError: The storage cannot be read.
@@ -152,17 +146,12 @@ def _open_sqlite(copy: Path, path: Path) -> RDBStorage:
             " `pip install -U optuna`"
         )
     if storage.get_current_version() != storage.get_head_version():
-        _upgrade(storage)
+        logging.disable(logging.WARNING)  # messages of the migration tool
+        try:
+            storage.upgrade()
+        finally:
+            logging.disable(logging.NOTSET)
     return storage
-
-
-def _upgrade(storage: RDBStorage) -> None:
-    """Migrate a copy's schema, without the messages of the migration tool."""
-    logging.disable(logging.WARNING)
-    try:
-        storage.upgrade()
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _open_journal(copy: Path, path: Path) -> JournalStorage:

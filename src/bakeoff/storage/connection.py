@@ -1,6 +1,6 @@
 """Access to an Optuna storage that may be unreachable for a while.
 
-Reads fail at once. Writes are repeated until they succeed, and no write is done twice.
+Reads fail at once. Writes are repeated until they succeed, and no trial is stored or ended twice.
 """
 
 import time
@@ -32,12 +32,12 @@ class Connection:
     def __init__(self, rdb: RDBStorage) -> None:
         self.rdb = rdb
         self.on_wait: Callable[[str], None] = lambda _: None
-        """Called with the reason each time a write has to wait. It may raise."""
+        """Called with the reason each time `retry` has to wait. It may raise."""
         self._ids: dict[str, int] = {}
         self._num_trials: dict[int, int] = {}
         """The number of stored trials by study id. Only the driver adds trials."""
 
-    def read(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+    def call(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call `method` once.
 
         Raises:
@@ -50,7 +50,7 @@ class Connection:
         except UNREACHABLE_ERRORS as error:
             raise StorageError(f"the storage does not answer: {first_line(error)}") from None
 
-    def write(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+    def retry(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call `method` until it succeeds, with growing pauses while the storage is unreachable.
 
         Raises:
@@ -74,12 +74,12 @@ class Connection:
     def study_id(self, name: str) -> int:
         """Optuna's id of the study."""
         if name not in self._ids:
-            self._ids[name] = self.read(self.rdb.get_study_id_from_name, name)
+            self._ids[name] = self.call(self.rdb.get_study_id_from_name, name)
         return self._ids[name]
 
     def delete_study(self, name: str) -> None:
         """Remove the Optuna study of this name."""
-        self.read(self.rdb.delete_study, self.study_id(name))
+        self.call(self.rdb.delete_study, self.study_id(name))
         self._num_trials.pop(self._ids.pop(name), None)
 
     def create_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
@@ -89,7 +89,7 @@ class Connection:
         The number is counted here, because Optuna would read all trials to count them.
         """
         if study_id not in self._num_trials:
-            self._num_trials[study_id] = self.write(self.rdb.get_n_trials, study_id)
+            self._num_trials[study_id] = self.retry(self.rdb.get_n_trials, study_id)
         number, attempts = self._num_trials[study_id], count()
 
         def create() -> int:
@@ -98,7 +98,7 @@ class Connection:
                     return self.rdb.get_trial_id_from_study_id_trial_number(study_id, number)
             return self.rdb.create_new_trial(study_id, template)
 
-        trial_id = self.write(create)
+        trial_id = self.retry(create)
         self._num_trials[study_id] += 1
         return number, trial_id
 
@@ -111,4 +111,4 @@ class Connection:
                 return  # an earlier attempt stored it
             self.rdb.set_trial_state_values(trial_id, state, values)
 
-        self.write(end)
+        self.retry(end)

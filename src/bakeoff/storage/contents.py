@@ -6,14 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bakeoff.components.objectives import further_objectives
-from bakeoff.records import (
-    MetricInfo,
-    StudyConfig,
-    StudyRecord,
-    TrialRecord,
-    WarmStarts,
-    as_plain,
-)
+from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
 from bakeoff.space import build_arms, fingerprint
 from bakeoff.studyfile import format_study, resolve_study
 
@@ -97,15 +90,7 @@ def build_record(
     is_finished: bool,
     notes: Iterable[str],
 ) -> StudyRecord:
-    """The study as analysis and report read it.
-
-    Args:
-        content: The study's content.
-        trials: The trials of the search, by number.
-        confirmations: The shortlist and confirmation runs, by number.
-        is_finished: Whether all of them are complete.
-        notes: Notes about the study, oldest first.
-    """
+    """The study as analysis and report read it; `confirmations` include the shortlist runs."""
     config, facts = config_of(content), study_facts_of(content)
     return StudyRecord(
         name=config.name,

@@ -156,12 +156,7 @@ def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> s
 
 
 def open_database(url: URL, *, create: bool) -> RDBStorage:
-    """The Optuna storage at `url`.
-
-    Args:
-        url: The result of `parse_storage_url`.
-        create: Create what is missing, and open transactions for writing (the driver) instead of
-            reading.
+    """Open the Optuna storage at a parsed URL, for writing if `create` is true, else for reading.
 
     Raises:
         EmptyStorageError: Nothing is stored, and `create` is false.

@@ -6,7 +6,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,16 +39,15 @@ TAKEN_OVER = (
 )
 
 
-@contextmanager
-def study_lock(storage: Storage, name: str) -> Iterator[None]:
+def study_lock(storage: Storage, name: str) -> AbstractContextManager[None]:
     """Hold the right to drive the study.
 
     Raises:
         StudyLockedError: Another driver holds it. The message names its host, process and start.
     """
-    path = storage.path
-    with _advisory_lock(storage, name) if path is None else _file_lock(path, name):
-        yield
+    if storage.path is None:
+        return _advisory_lock(storage, name)
+    return _file_lock(storage.path, name)
 
 
 @contextmanager

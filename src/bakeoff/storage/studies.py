@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 
 from bakeoff.components.objectives import further_objectives
@@ -81,17 +80,13 @@ class Storage:
         """
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
-        self._rdb = open_database(self.url, create=create)
+        self.optuna_storage = self._rdb = open_database(self.url, create=create)
+        """The Optuna storage itself, for optuna-dashboard."""
         self.connection = Connection(self._rdb)
         self._contents: dict[str, dict[str, Any]] = {}
         """The contents of the studies whose runs are being stored."""
         self.driver_token = ""
         """Identifies the driver that holds a study's lock. Empty if the lock cannot be lost."""
-
-    @property
-    def optuna_storage(self) -> RDBStorage:
-        """The Optuna storage itself, for optuna-dashboard."""
-        return self._rdb
 
     def names(self) -> tuple[str, ...]:
         """Names of the bakeoff studies stored here, oldest first."""
@@ -129,7 +124,7 @@ class Storage:
 
     def _stored(self) -> dict[str, dict[str, Any]]:
         """The system attributes of every Optuna study by its name, oldest study first."""
-        studies = self.connection.read(self._rdb.get_all_studies)
+        studies = self.connection.call(self._rdb.get_all_studies)
         return {study.study_name: study.system_attrs for study in studies}
 
     # ------------------------------------------------------------ studies
@@ -145,23 +140,18 @@ class Storage:
                 self.connection.delete_study(one)
 
     def create(
-        self,
-        config: StudyConfig,
-        facts: StudyFacts,
-        warm_starts: WarmStarts | None = None,
+        self, config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None = None
     ) -> None:
         """Store a new study, with its warm starts for later continuations."""
         objectives = (facts.metric, *further_objectives(config))
         directions = [DIRECTIONS[metric.direction] for metric in objectives]
-        attrs: dict[str, Any] = {
-            "study:metric_names": [metric.name for metric in objectives],
-            STUDY_KEY: new_content(config, facts, warm_starts),
-        }
-        read, rdb = self.connection.read, self._rdb
+        names = [metric.name for metric in objectives]
+        content = new_content(config, facts, warm_starts)
+        call, rdb = self.connection.call, self._rdb
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = read(rdb.create_new_study, directions, name)
-            for key, value in attrs.items():
-                read(rdb.set_study_system_attr, study_id, key, value)
+            study_id = call(rdb.create_new_study, directions, name)
+            call(rdb.set_study_system_attr, study_id, "study:metric_names", names)
+            call(rdb.set_study_system_attr, study_id, STUDY_KEY, content)
 
     def claim(self, name: str) -> None:
         """Store which driver has the study now, so that a disconnected driver can detect it."""
@@ -181,13 +171,12 @@ class Storage:
         return study_facts_of(self._content(name))
 
     def _content(self, name: str) -> dict[str, Any]:
-        if not self.has(name):
+        stored = self._stored()
+        if not self.has(name) or name not in stored:
             foreign = ", ".join(self.foreign_names()[:MAX_LISTED])
             hint = f"; studies of other programs here: {foreign}" if foreign else ""
             raise UsageError(describe_unknown("study", name, self.names()) + hint)
-        content: dict[str, Any] = self.connection.read(
-            self._rdb.get_study_system_attrs, self.connection.study_id(name)
-        )[STUDY_KEY]
+        content: dict[str, Any] = stored[name][STUDY_KEY]
         if content["format"] > FORMAT:
             raise StorageError(
                 f"study {name!r} has format {content['format']}, but this bakeoff reads formats up"
@@ -197,16 +186,16 @@ class Storage:
 
     def _set_content(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.write(self._rdb.set_study_system_attr, study_id, key, value)
+        self.connection.retry(self._rdb.set_study_system_attr, study_id, key, value)
 
     def _attr(self, name: str, key: str, default: Any) -> Any:
         """A fact of the study that the dashboard shows."""
         study_id = self.connection.study_id(name)
-        return self.connection.read(self._rdb.get_study_user_attrs, study_id).get(key, default)
+        return self.connection.call(self._rdb.get_study_user_attrs, study_id).get(key, default)
 
     def _set_attr(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.write(self._rdb.set_study_user_attr, study_id, key, value)
+        self.connection.retry(self._rdb.set_study_user_attr, study_id, key, value)
 
     def is_finished(self, name: str) -> bool:
         """Whether search and confirmation were complete when the study was last run."""
@@ -242,7 +231,7 @@ class Storage:
         Trials of new arms are recognized by their attribute `arm`.
         """
         name, content = config.name, self._content(config.name)
-        num_trials = self.connection.write(self._rdb.get_n_trials, self.connection.study_id(name))
+        num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
         has_results = any(run.test_metrics for _, run in self.load_runs(name, "confirm"))
         extended = extended_content(content, config, num_trials, changes if has_results else ())
         for key in ("finished", "search_ended"):
@@ -284,7 +273,7 @@ class Storage:
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""
-        self.connection.write(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
+        self.connection.retry(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
@@ -307,7 +296,7 @@ class Storage:
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended. The state is stored last, so that a crash repeats the run."""
         facts = facts_of(record)
-        if record.outcome == "pruned" and self.connection.write(
+        if record.outcome == "pruned" and self.connection.retry(
             self._rdb.get_trial_user_attrs, trial_id
         ).get("paused"):
             facts["paused"] = ""
@@ -317,33 +306,29 @@ class Storage:
         self.connection.end_trial(trial_id, *end_of(record))
 
     def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
-        self.connection.write(self._rdb.set_trial_system_attr, trial_id, key, value)
+        self.connection.retry(self._rdb.set_trial_system_attr, trial_id, key, value)
 
     def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
         """Store a small fact that the dashboard shows."""
-        self.connection.write(self._rdb.set_trial_user_attr, trial_id, key, value)
+        self.connection.retry(self._rdb.set_trial_user_attr, trial_id, key, value)
 
     def load_runs(self, name: str, purpose: Purpose) -> tuple[tuple[int, TrialRecord], ...]:
         """The runs as (storage id, record), by number: those of the search, or all others."""
-        study_id = self._group_id(name, purpose)
         objective = self.load_facts(name).metric.name
+        study_id = self._group_id(name, purpose)
         with without_collection():
             return tuple(
                 (run.trial_id, to_record(run, objective))
-                for run in self.connection.read(read_runs, self._rdb.engine, study_id)
+                for run in self.connection.call(read_runs, self._rdb.engine, study_id)
                 if PLAN_KEY in run.system_attrs  # other programs may add trials without a plan
             )
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""
-        trials, confirmations = (
-            [record for _, record in self.load_runs(name, purpose)]
-            for purpose in ("search", "confirm")
-        )
         return build_record(
             self._content(name),
-            trials=trials,
-            confirmations=confirmations,
+            trials=(record for _, record in self.load_runs(name, "search")),
+            confirmations=(record for _, record in self.load_runs(name, "confirm")),
             is_finished=self.is_finished(name),
             notes=self.notes(name),
         )
