@@ -130,7 +130,7 @@ def test_a_wrong_study_file_is_exit_2_and_one_line(
         (["list", "--storage", "their.db"], 2, "did you mean 'sqlite:///their.db'?"),
         (["list", "--storage", "sqlite:/x.db"], 2, "did you mean 'sqlite:////x.db'?"),
         (["list", "--storage", "sqlite:///no/such/x.db"], 5, "no/such/x.db does not exist"),
-        (["list", "--storage", "sqlite:///."], 5, "is a folder; give a file"),
+        (["list", "--storage", "sqlite:///."], 5, "is a folder; choose a file"),
         (["list", "--storage", "sqlite:////etc/passwd"], 5, "is not a SQLite database"),
         (["init", "no/such/x.toml"], 2, "cannot be written"),
         (["train", "--set", "x"], 2, "Missing argument 'FILE'"),

@@ -34,7 +34,7 @@ WHERE s.study_name = %s AND a.key = %s
 """
 """This reads Optuna's tables directly, because Optuna itself is waiting for the session then."""
 TAKEN_OVER = (
-    "study {name!r} was taken over by another driver{holder} while the storage was away; this one"
+    "another driver{holder} took over study {name!r} while the storage was unreachable; this driver"
     " stops, and the other one continues its runs"
 )
 

@@ -126,7 +126,7 @@ def test_a_driver_writes_nothing_after_another_driver_took_over(
         holder = start_holder()
         if is_done:
             holder.communicate("")
-        with pytest.raises(StudyTakenOverError, match="taken over by another driver"):
+        with pytest.raises(StudyTakenOverError, match="took over study"):
             storage.report(trial_id, 1, 0.5)
     [(_, record)] = storage.load_runs("toy", "search")
     assert record.history == ()
