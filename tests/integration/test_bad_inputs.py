@@ -134,8 +134,8 @@ def test_a_wrong_study_file_is_exit_2_and_one_line(
         (["list", "--storage", "their.db"], 2, "did you mean 'sqlite:///their.db'?"),
         (["list", "--storage", "sqlite:/x.db"], 2, "did you mean 'sqlite:////x.db'?"),
         (["list", "--storage", "sqlite:///no/such/x.db"], 5, "no/such/x.db does not exist"),
-        (["list", "--storage", "sqlite:///."], 5, "is a folder; give a file"),
-        (["list", "--storage", "sqlite:////etc/passwd"], 5, "is not a database of SQLite"),
+        (["list", "--storage", "sqlite:///."], 5, "is a folder; choose a file"),
+        (["list", "--storage", "sqlite:////etc/passwd"], 5, "is not a SQLite database"),
         (["init", "no/such/x.toml"], 2, "cannot be written"),
         (["train", "--set", "x"], 2, "Missing argument 'FILE'"),
     ],
@@ -178,7 +178,7 @@ def test_a_storage_that_is_another_file_is_refused_and_not_changed(
     file = write(tmp_path / "study.toml", study_document())
     code, lines = study(["run", file, "--storage", f"sqlite:///{tmp_path}/notes.txt"], capsys)
     assert code == 5
-    assert "notes.txt is not a database of SQLite" in lines[-1]
+    assert "notes.txt is not a SQLite database" in lines[-1]
     assert (tmp_path / "notes.txt").read_bytes() == content
     assert not (tmp_path / ".notes.txt.lock").exists()
 

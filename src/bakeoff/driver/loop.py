@@ -235,7 +235,7 @@ class Driver:
         """Store the first epoch after which pruning would have ended the run."""
         if run.spared_at is None:
             run.spared_at = run.history[-1].epoch
-            self._storage.spare(run.trial_id, run.spared_at)
+            self._storage.exempt(run.trial_id, run.spared_at)
 
     def _on_pause(self, run: ActiveRun) -> None:
         """A worker has released its run: paused by the source, or stopped with the study."""

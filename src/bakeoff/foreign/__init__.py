@@ -1,4 +1,4 @@
-"""Optuna studies made by other programs: read without changing them, told as a `StudyRecord`."""
+"""Reads Optuna studies of other programs as a `StudyRecord`, without changing them."""
 
 from bakeoff.foreign.conversion import ForeignStudy, load_foreign_study
 

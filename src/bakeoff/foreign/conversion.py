@@ -1,4 +1,4 @@
-"""An Optuna study of another program as a `StudyRecord`: what is known, and what is not."""
+"""Converts an Optuna study of another program to a `StudyRecord`, with caveats."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,39 +14,39 @@ from bakeoff.foreign.trials import convert_trial
 from bakeoff.records import ConfirmConfig, StudyRecord, TrialRecord
 
 OBSERVED_ONLY = (
-    "This study was made by another program: nothing was run on fresh seeds or on a test set, so"
-    " what follows was observed in one search, and no arm can be called better."
+    "Another program made this study. Nothing was run on fresh seeds or on a test set, so this"
+    " report describes one search and cannot call any arm better."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignStudy:
-    """Which study of another program is read, and what its user knows about it."""
+    """Names a study of another program, and holds what its user knows about it."""
 
     location: str
     """`sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or a path."""
     arms: tuple[str, ...]
     """Parameters or user attributes whose values are compared."""
     name: str | None = None
-    """None takes the only study there is."""
+    """None selects the only study in the storage."""
     metric_name: str | None = None
-    """What the objective is called; of several objectives, which one is looked at."""
+    """A name for the objective, or the name of the one to analyze if there are several."""
     epochs: int | None = None
-    """Epochs a run was planned for; None takes the latest that was reported."""
+    """The planned epochs of a run; None uses the latest reported one."""
     sampler: str | None = None
-    """What drew the trials, where it is known: random, tpe, gp, cmaes, nsga, grid or qmc."""
+    """The sampler, if it is known: random, tpe, gp, cmaes, nsga, grid or qmc."""
     delta: float | None = None
-    """Smallest difference that matters, in units of the objective."""
+    """The smallest difference that matters, in units of the objective."""
 
 
 def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
-    """All that a study made by another program tells, and nothing it does not.
+    """The record of a study of another program.
 
-    There are no confirmation runs in it, so a comparison reaches level L0. Nothing is written
-    where the study is kept.
+    The study has no confirmation runs, so a comparison reaches level L0. Nothing is written to its
+    storage.
 
     Raises:
-        UsageError: The study, an arm's parameter or the metric is not there.
+        UsageError: The study, an arm's parameter or the metric does not exist.
         StorageError: The storage cannot be read.
         MissingDependencyError: The database's driver is not installed.
     """
@@ -87,7 +87,7 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
 def _refuse_own(study: StoredStudy) -> None:
     if any(key.startswith("bakeoff:") for key in study.system_attrs):
         raise UsageError(
-            f"--study: {study.name!r} was made by bakeoff; `study report {study.name}` knows more"
+            f"--study: bakeoff made {study.name!r}; `study report {study.name}` shows more"
         )
 
 
@@ -96,18 +96,18 @@ def _protocol(
 ) -> dict[str, str]:
     started = [trial.datetime_start for trial in study.trials if trial.datetime_start]
     ended = [trial.datetime_complete for trial in study.trials if trial.datetime_complete]
-    known = {
+    times = {
+        "first trial started": min(started, default=None),
+        "last trial ended": max(ended, default=None),
+    }
+    return {
         "storage": study.location,
         "objectives": ", ".join(objective.all_names),
         "score rule": objective.evidence,
-        "training seconds": "from the start to the end of a trial, evaluation and waiting included",
+        "training seconds": "from start to end of a trial, including evaluation and waiting",
         "trials": f"{len(trials)} of {len(study.trials)} stored ones",
+        **{key: f"{time:%Y-%m-%d %H:%M}" for key, time in times.items() if time},
     }
-    if started:
-        known["first trial started"] = f"{min(started):%Y-%m-%d %H:%M}"
-    if ended:
-        known["last trial ended"] = f"{max(ended):%Y-%m-%d %H:%M}"
-    return known
 
 
 def _caveats(
@@ -120,17 +120,17 @@ def _caveats(
     if len(objective.all_names) > 1:
         others = [name for name in objective.all_names if name != objective.metric.name]
         found.append(
-            f"The study has {len(objective.all_names)} objectives; this report looks at"
-            f" {objective.metric.name} alone (`--metric-name` chooses). The search also sought"
-            f" {', '.join(others)}, so an arm may do better here than its trials show."
+            f"The study has {len(objective.all_names)} objectives, and this report analyzes only"
+            f" {objective.metric.name} (choose another with `--metric-name`). The search also"
+            f" optimized {', '.join(others)}, so an arm may reach better values than its trials."
         )
     without = sum(label is None for label in labels)
     if without:
-        found.append(f"{without} trials have no arm and are left out.")
+        found.append(f"{without} trials have no arm and are excluded.")
     failed = sum(trial.outcome == "failed" for trial in trials)
     if failed:
         found.append(
-            f"{failed} trials failed; Optuna stores a result of NaN as a failure, so diverged runs"
-            " may be among them."
+            f"{failed} trials failed. They may include diverged runs, because Optuna stores a"
+            " result of NaN as a failure."
         )
     return found

@@ -1,7 +1,8 @@
-"""What the values of an Optuna study mean: name, direction, and how they follow from the curve."""
+"""Finds out what the values of an Optuna study mean: name, direction and score rule."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optuna.study import StudyDirection
@@ -13,7 +14,7 @@ from bakeoff.foreign.opening import StoredStudy
 from bakeoff.records import Direction, MetricInfo, ScoreRule
 
 AGREEING_SHARE = 0.9
-"""Of the complete trials, to say that the value is the best or the last reported one."""
+"""The share of the complete trials that must agree on how their value follows from the reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +24,16 @@ class Objective:
     index: int
     metric: MetricInfo
     all_names: tuple[str, ...]
-    """Of all objectives, in order."""
+    """The names of all objectives, in order."""
     score_rule: ScoreRule
     evidence: str
     """How the score rule is known."""
     reports_objective: bool
-    """Whether the values reported while training are of the objective."""
+    """Whether the values reported during training are values of the objective."""
     first_step: int
-    """The smallest step that was reported; programs count epochs from 0 or from 1."""
+    """The smallest reported step. Programs count epochs from 0 or from 1."""
     last_step: int
-    """The epochs of the longest run; 0 if nothing was reported."""
+    """The number of epochs of the longest run; 0 if nothing was reported."""
 
     def value(self, trial: FrozenTrial) -> float | None:
         """The trial's final value; None if it has none."""
@@ -42,13 +43,13 @@ class Objective:
 
 
 def find_objective(study: StoredStudy, wanted: str | None) -> Objective:
-    """The objective called `wanted`; without a name, the first one.
+    """The objective called `wanted`, or the first one if `wanted` is None.
 
-    A study of one objective may be given any name. The bounds of a metric that bakeoff knows are
-    taken if direction and values agree with it, otherwise there are none.
+    A single objective may be given any name. The bounds of a registered metric apply if its
+    direction and the values agree with it. Otherwise there are no bounds.
 
     Raises:
-        UsageError: Several objectives, and none has this name.
+        UsageError: There are several objectives, and none has this name.
     """
     names, index = _names(study, wanted)
     direction: Direction = (
@@ -61,7 +62,7 @@ def find_objective(study: StoredStudy, wanted: str | None) -> Objective:
         metric=MetricInfo(name=names[index], direction=direction, low=-math.inf, high=math.inf),
         all_names=names,
         score_rule="last_epoch",
-        evidence="nothing was reported while training",
+        evidence="nothing was reported during training",
         reports_objective=len(names) == 1,
         first_step=first,
         last_step=max(steps, default=0) + 1 - first if steps else 0,
@@ -81,59 +82,43 @@ def _names(study: StoredStudy, wanted: str | None) -> tuple[tuple[str, ...], int
 
 
 def _known_metric(objective: Objective, trials: Sequence[FrozenTrial]) -> MetricInfo:
-    """The registered metric of this name, if what was measured can be it."""
+    """The registered metric of this name, if the values are possible for it."""
     plain = objective.metric
     values = [objective.value(trial) for trial in trials]
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    candidates = [metrics[plain.name].info for metrics in METRICS.values() if plain.name in metrics]
-    return next(
-        (
-            known
-            for known in candidates
-            if known.direction == plain.direction
-            and all(known.low <= value <= known.high for value in finite)
-        ),
-        plain,
-    )
+    for known in [
+        metrics[plain.name].info for metrics in METRICS.values() if plain.name in metrics
+    ]:
+        in_bounds = all(known.low <= value <= known.high for value in finite)
+        if known.direction == plain.direction and in_bounds:
+            return known
+    return plain
 
 
 def _with_score_rule(objective: Objective, trials: Sequence[FrozenTrial]) -> Objective:
-    """The rule by which complete trials were scored, as their reported values show it."""
-    relations = list(_relations(objective, trials))
-    if not relations:
-        return replace(
-            objective, evidence="no complete trial reported values; the last one is assumed"
-        )
-    share = {name: sum(name in one for one in relations) / len(relations) for name in RELATIONS}
-    if share["best"] >= AGREEING_SHARE and share["best"] > share["last"]:
-        return replace(
-            objective, score_rule="best_epoch", evidence="the best reported value, as trials show"
-        )
-    if share["last"] >= AGREEING_SHARE:
-        return replace(objective, evidence="the last reported value, as trials show")
-    if share["within"] >= AGREEING_SHARE:
-        return replace(objective, evidence="neither the last nor the best reported value")
-    return replace(
-        objective,
-        evidence="the reported values are of another quantity than the objective",
-        reports_objective=False,
-    )
-
-
-RELATIONS = ("best", "last", "within")
-
-
-def _relations(objective: Objective, trials: Sequence[FrozenTrial]) -> Iterator[set[str]]:
-    """How each complete trial's value relates to those it reported."""
-    sign = objective.metric.sign
+    """The objective with the score rule that the reports of complete trials show."""
+    sign, num_trials, agreeing = objective.metric.sign, 0, Counter[str]()
     for trial in trials:
         value = objective.value(trial)
         reported = [x for _, x in sorted(trial.intermediate_values.items()) if math.isfinite(x)]
         if trial.state is not TrialState.COMPLETE or value is None or not reported:
             continue
-        found = {"within"} if min(reported) <= value <= max(reported) else set()
-        if math.isclose(value, sign * max(sign * x for x in reported), rel_tol=1e-6):
-            found |= {"best", "within"}
-        if math.isclose(value, reported[-1], rel_tol=1e-6):
-            found |= {"last", "within"}
-        yield found
+        num_trials += 1
+        is_best = math.isclose(value, sign * max(sign * x for x in reported), rel_tol=1e-6)
+        is_last = math.isclose(value, reported[-1], rel_tol=1e-6)
+        is_within = is_best or is_last or min(reported) <= value <= max(reported)
+        agreeing.update({"best": is_best, "last": is_last, "within": is_within})
+    needed = AGREEING_SHARE * num_trials
+    if not num_trials:
+        evidence = "no complete trial reported values, so the last one is assumed"
+    elif agreeing["best"] >= needed and agreeing["best"] > agreeing["last"]:
+        evidence = "the best reported value, as the trials show"
+        return replace(objective, score_rule="best_epoch", evidence=evidence)
+    elif agreeing["last"] >= needed:
+        evidence = "the last reported value, as the trials show"
+    elif agreeing["within"] >= needed:
+        evidence = "neither the last nor the best reported value"
+    else:
+        evidence = "the reported values belong to another quantity than the objective"
+        return replace(objective, evidence=evidence, reports_objective=False)
+    return replace(objective, evidence=evidence)

@@ -1,8 +1,7 @@
-"""Reading an Optuna study of another program without changing a byte of where it is kept.
+"""Reads an Optuna study of another program without changing a byte of its storage.
 
-SQLite and journal files are copied, and only the copy is opened: Optuna brings the schema of an
-old copy up to date, which it could not do without writing. A PostgreSQL server is asked in
-transactions that it keeps read-only itself.
+SQLite and journal files are copied, and only the copy is opened, because Optuna has to migrate an
+old schema. On a PostgreSQL server, the server itself keeps the transactions read-only.
 """
 
 import errno
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -25,11 +23,15 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.errors import MissingDependencyError, StorageError, UsageError, describe_unknown
+from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.storage.database import (
     OPTUNA_TABLE,
+    SERVER_OPTIONS,
     first_line,
+    optuna_url,
     parse_storage_url,
+    read_table_names,
+    require_psycopg,
     shown,
     sqlite_path,
 )
@@ -37,7 +39,7 @@ from bakeoff.storage.database import (
 JOURNAL_SCHEME = "journal:///"
 SQLITE_HEADER = b"SQLite format 3\x00"
 SQLITE_COMPANIONS = ("-wal", "-journal")
-"""Files beside a SQLite file that hold what is not in it yet, or what must be undone."""
+"""Suffixes of the files next to a SQLite file that hold its log."""
 COPY_ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
 
@@ -47,26 +49,24 @@ class StoredStudy:
     """A study as Optuna stores it."""
 
     location: str
-    """Where it was read, without secrets."""
+    """The storage, without secrets."""
     name: str
     directions: tuple[StudyDirection, ...]
     metric_names: tuple[str, ...]
-    """Of the objectives; empty where the program set none."""
+    """The names of the objectives; empty if the program set none."""
     system_attrs: Mapping[str, Any]
     trials: tuple[FrozenTrial, ...]
     """By number."""
 
 
 def read_study(location: str, name: str | None) -> StoredStudy:
-    """The study called `name`; without a name, the only one there is.
+    """The study called `name`, or the only one in the storage if `name` is None.
 
-    Args:
-        location: `sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or the path of a SQLite
-            or journal file.
-        name: The study's name.
+    `location` is `sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or the path of a file of
+    SQLite or a journal.
 
     Raises:
-        UsageError: There is no such study, or several and no name.
+        UsageError: There is no such study, or there are several and `name` is None.
         StorageError: The storage cannot be read.
         MissingDependencyError: The database's driver is not installed.
     """
@@ -79,7 +79,7 @@ def read_study(location: str, name: str | None) -> StoredStudy:
             finally:
                 close_storage(storage)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-            raise StorageError(f"storage cannot be read as Optuna's: {first_line(error)}") from None
+            raise StorageError(f"storage cannot be read by Optuna: {first_line(error)}") from None
 
 
 def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
@@ -102,15 +102,11 @@ def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
     )
 
 
-# ---------------------------------------------------------------- where it is kept
+# ---------------------------------------------------------------- storages
 
 
 def open_storage(location: str, folder: Path) -> tuple[BaseStorage, str]:
-    """A storage that may be changed without harm or cannot be, and where it is without secrets.
-
-    Args:
-        location: As for `read_study`.
-        folder: Where a copy of a file may stand for as long as the storage is used.
+    """Open a copy in `folder` or a read-only storage; return it with its location without secrets.
 
     Raises:
         StorageError: The storage cannot be read.
@@ -143,78 +139,58 @@ def _open_sqlite(copy: Path, path: Path) -> RDBStorage:
     """The storage in the copy of `path`."""
     url = URL.create("sqlite", database=str(copy))
     _check_tables(url, path)
-    text = url.render_as_string().replace("{", "{{").replace("}", "}}")
-    storage = RDBStorage(text, skip_compatibility_check=True)
+    storage = RDBStorage(optuna_url(url), skip_compatibility_check=True)
     if storage.get_current_version() not in storage.get_all_versions():
         raise StorageError(
             f"storage {path} was made by a newer Optuna than {optuna.__version__};"
             " `pip install -U optuna`"
         )
     if storage.get_current_version() != storage.get_head_version():
-        _upgrade(storage)
+        logging.disable(logging.WARNING)  # messages of the migration tool
+        try:
+            storage.upgrade()
+        finally:
+            logging.disable(logging.NOTSET)
     return storage
 
 
-def _upgrade(storage: RDBStorage) -> None:
-    """Bring a copy's schema up to date, without the migration tool's own messages."""
-    logging.disable(logging.WARNING)
-    try:
-        storage.upgrade()
-    finally:
-        logging.disable(logging.NOTSET)
-
-
 def _open_journal(copy: Path, path: Path) -> JournalStorage:
-    """A journal ends with a whole line, unless a program is writing it or was killed doing so."""
+    """Open the journal without its last line if that is incomplete, as after a killed writer."""
     content = copy.read_bytes()
     copy.write_bytes(content[: content.rfind(b"\n") + 1])
     try:
         return JournalStorage(JournalFileBackend(str(copy)))
     except (ValueError, KeyError, TypeError, AssertionError):
         raise StorageError(
-            f"storage {path} is neither a SQLite file nor a journal of Optuna"
+            f"storage {path} is neither a SQLite file nor an Optuna journal"
         ) from None
 
 
 def _open_server(url: URL) -> RDBStorage:
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    options = {
-        "options": "-c default_transaction_read_only=on",
-        "connect_timeout": 10,
-        "application_name": "bakeoff",
-    }
-    try:
+    options = {**SERVER_OPTIONS, "options": "-c default_transaction_read_only=on"}
+    with require_psycopg():
         _check_tables(url, shown(url), connect_args=options)
         return RDBStorage(
-            text,
+            optuna_url(url),
             engine_kwargs={"hide_parameters": True, "connect_args": options},
             skip_table_creation=True,
         )
-    except ImportError:
-        raise MissingDependencyError(
-            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
-        ) from None
 
 
 def _check_tables(url: URL, place: object, **arguments: Any) -> None:
-    engine = sqlalchemy.create_engine(url, **arguments)
-    try:
-        tables = sqlalchemy.inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
-    if OPTUNA_TABLE not in tables:
-        raise StorageError(f"storage {place} holds no studies of Optuna")
+    if OPTUNA_TABLE not in read_table_names(url, **arguments):
+        raise StorageError(f"storage {place} holds no Optuna studies")
 
 
 def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
-    """A copy of `path` and of its companions, of a moment in which nobody wrote to them.
+    """Copy `path` and its companions at a moment without writers, and return the copy's path.
 
-    Another process copies: if this one (a notebook, say) has the database open as well, closing the
-    file here would take from it all locks that SQLite holds.
+    Another process copies the files. If this process, such as a notebook, has the database open
+    too, closing the file here would release all locks that SQLite holds on it.
     Source: https://www.sqlite.org/howtocorrupt.html, section 2.2
 
     Raises:
-        StorageError: The file cannot be read, or they kept changing.
+        StorageError: The file cannot be read, or the files kept changing.
     """
     if not path.is_file():
         error = errno.EISDIR if path.is_dir() else errno.ENOENT
@@ -230,7 +206,9 @@ def _copy_at_rest(path: Path, folder: Path, companions: Iterable[str]) -> Path:
         if [_state(file) for file in files] == before:
             return folder / path.name
         time.sleep(PAUSE_SECONDS)
-    raise StorageError(f"storage {path} changes all the time; stop the program or copy the file")
+    raise StorageError(
+        f"storage {path} keeps changing; stop the program that writes it, or copy it"
+    )
 
 
 def _copy(file: Path, target: Path) -> None:
@@ -244,7 +222,7 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def _state(file: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None where there is no such file."""
+    """The size and modification time; None if the file does not exist."""
     try:
         found = file.stat()
     except FileNotFoundError:

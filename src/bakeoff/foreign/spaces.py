@@ -1,4 +1,4 @@
-"""The arms of an Optuna study: values of a parameter, each with the space it was searched in."""
+"""Finds the arms of an Optuna study: values of a parameter, each with its search space."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,7 +16,7 @@ from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
 from bakeoff.records import ArmRecord
 
 MAX_ARMS = 20
-"""A parameter with more values is no choice between a few things."""
+"""A parameter with more values is not a choice between a few alternatives."""
 
 
 def arm_label(trial: FrozenTrial, parameters: Sequence[str]) -> str | None:
@@ -30,7 +30,7 @@ def arm_label(trial: FrozenTrial, parameters: Sequence[str]) -> str | None:
 def find_arms(
     study: StoredStudy, parameters: Sequence[str], labels: Mapping[int, str | None]
 ) -> tuple[ArmRecord, ...]:
-    """An arm for every value that occurs, in the order of the choices, else of appearance.
+    """An arm for every value, in the order of the choices, else of first appearance.
 
     Raises:
         UsageError: No trial has such a parameter, or it has too many values.
@@ -39,19 +39,20 @@ def find_arms(
     names = _in_order_of_choices(study, parameters, dict.fromkeys(filter(None, labels.values())))
     if len(names) > MAX_ARMS:
         raise UsageError(
-            f"--arm: {'+'.join(parameters)} has {len(names)} values; an arm is one of at most"
-            f" {MAX_ARMS}; {_candidates(study)}"
+            f"--arm: {'+'.join(parameters)} has {len(names)} values, but at most {MAX_ARMS} arms"
+            f" are allowed; {_candidates(study)}"
         )
-    members = {
-        name: [trial for trial in study.trials if labels[trial.number] == name] for name in names
-    }
     return tuple(
-        ArmRecord(name=name, space=_space(own, parameters)) for name, own in members.items()
+        ArmRecord(
+            name=name,
+            space=_space((one for one in study.trials if labels[one.number] == name), parameters),
+        )
+        for name in names
     )
 
 
 def param_values(trial: FrozenTrial) -> dict[str, ParamValue]:
-    """The trial's parameters; what is no number, text or truth value becomes text."""
+    """The trial's parameters, with values of unusual types as text."""
     return {name: _plain(value) for name, value in trial.params.items()}
 
 
@@ -60,18 +61,18 @@ def _plain(value: object) -> ParamValue:
 
 
 def _check_parameters(study: StoredStudy, parameters: Sequence[str]) -> None:
-    known = list(
-        dict.fromkeys(name for trial in study.trials for name in (*trial.params, *trial.user_attrs))
-    )
     if not parameters:
         raise UsageError(f"--arm: name the parameter to compare; {_candidates(study)}")
+    known = list(
+        dict.fromkeys(name for one in study.trials for name in one.params | one.user_attrs)
+    )
     for name in parameters:
         if name not in known:
             raise UsageError(f"--arm: {describe_unknown('parameter', name, known)}")
 
 
 def _candidates(study: StoredStudy) -> str:
-    """Parameters that are choices, as a hint."""
+    """A hint that lists the categorical parameters."""
     choices = {
         name: len(distribution.choices)
         for trial in study.trials
@@ -85,22 +86,17 @@ def _candidates(study: StoredStudy) -> str:
 def _in_order_of_choices(
     study: StoredStudy, parameters: Sequence[str], names: Iterable[str]
 ) -> list[str]:
-    """Names as they follow from the order in which the program listed the choices."""
-    order: dict[str, list[str]] = {}
-    for trial in study.trials:
-        for name in parameters:
-            distribution = trial.distributions.get(name)
-            if isinstance(distribution, CategoricalDistribution):
-                order.setdefault(name, [str(choice) for choice in distribution.choices])
-    listed = list(names)
-    if len(parameters) > 1 or parameters[0] not in order:
-        return listed
-    rank = order[parameters[0]]
-    return sorted(listed, key=lambda name: rank.index(name) if name in rank else len(rank))
+    """The names in the order of the first trial's choices, if there is one parameter."""
+    rank: list[str] = []
+    if len(parameters) == 1:
+        distributions = (trial.distributions.get(parameters[0]) for trial in study.trials)
+        choices = (one.choices for one in distributions if isinstance(one, CategoricalDistribution))
+        rank = [str(choice) for choice in next(choices, ())]
+    return sorted(names, key=lambda name: rank.index(name) if name in rank else len(rank))
 
 
 def _space(trials: Iterable[FrozenTrial], parameters: Sequence[str]) -> dict[str, Range]:
-    """The widest range of each parameter of an arm; what makes the arm is left out."""
+    """The widest range of each parameter of an arm, without those that define the arm."""
     space: dict[str, Range] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
@@ -114,19 +110,15 @@ def _range(distribution: BaseDistribution) -> Range | None:
     if isinstance(distribution, FloatDistribution):
         return FloatRange(low=distribution.low, high=distribution.high, log=distribution.log)
     if isinstance(distribution, IntDistribution):
-        return IntRange(
-            low=distribution.low,
-            high=distribution.high,
-            step=distribution.step,
-            log=distribution.log,
-        )
+        low, high, step = distribution.low, distribution.high, distribution.step
+        return IntRange(low=low, high=high, step=step, log=distribution.log)
     if isinstance(distribution, CategoricalDistribution):
         return Choice(choices=tuple(dict.fromkeys(map(_plain, distribution.choices))))
     return None
 
 
 def _wider(known: Range | None, found: Range) -> Range:
-    """The range from the lower low to the higher high; Optuna lets a range change as it goes."""
+    """The union of two ranges, because Optuna lets a range change during a study."""
     if isinstance(known, FloatRange) and isinstance(found, FloatRange):
         return FloatRange(
             low=min(known.low, found.low), high=max(known.high, found.high), log=found.log

@@ -1,4 +1,4 @@
-"""A trial of another program as a `TrialRecord`."""
+"""Converts a trial of another program to a `TrialRecord`."""
 
 import math
 
@@ -10,15 +10,14 @@ from bakeoff.foreign.spaces import param_values
 from bakeoff.records import EpochResult, Outcome, TrialRecord
 
 CONSTRAINTS = "constraints"
-"""System attribute of Optuna: values above 0 are violations."""
+"""A system attribute of Optuna. Values above 0 are violations."""
 
 
 def convert_trial(
     trial: FrozenTrial, arm: str, objective: Objective, epochs: int, sampling: Sampling
 ) -> TrialRecord:
-    """What is known of `trial`; its score is never better than what the program stored."""
+    """The record of `trial`. Its score is never better than what the program stored."""
     outcome = _outcome(trial, objective)
-    history = _history(trial, objective, max(epochs, 1))
     reasons = {"diverged": "a value was not finite", "infeasible": "violates a constraint"}
     return TrialRecord(
         number=trial.number,
@@ -27,39 +26,33 @@ def convert_trial(
         outcome=outcome,
         score=_score(trial, outcome, objective),
         phase=sampling.phase(trial),
-        history=history,
+        history=_history(trial, objective, max(epochs, 1)),
         epochs_planned=epochs,
         stop_reason=reasons.get(outcome, ""),
     )
 
 
 def _outcome(trial: FrozenTrial, objective: Objective) -> Outcome:
-    """How the trial ended; one whose last value was not finite has diverged, whatever its state.
+    """How the trial ended. A trial has diverged if its last value is not finite.
 
-    Optuna stores a final NaN as a failure without a value, an infinite one as complete.
+    Optuna stores a final NaN as a failure without a value, and an infinite value as complete.
     """
     if not trial.state.is_finished():
         return "running"
-    value = objective.value(trial)
-    if trial.state is TrialState.COMPLETE and (value is None or not math.isfinite(value)):
-        return "diverged"
-    if trial.state is not TrialState.COMPLETE and _ends_without_number(trial):
-        return "diverged"
-    if trial.state is TrialState.FAIL:
-        return "failed"
-    if trial.state is TrialState.PRUNED:
-        return "pruned"
-    constraints = trial.system_attrs.get(CONSTRAINTS) or ()
-    return "infeasible" if any(violation > 0 for violation in constraints) else "complete"
-
-
-def _ends_without_number(trial: FrozenTrial) -> bool:
+    if trial.state is TrialState.COMPLETE:
+        value = objective.value(trial)
+        if value is None or not math.isfinite(value):
+            return "diverged"
+        constraints = trial.system_attrs.get(CONSTRAINTS) or ()
+        return "infeasible" if any(violation > 0 for violation in constraints) else "complete"
     last = trial.last_step
-    return last is not None and not math.isfinite(trial.intermediate_values[last])
+    if last is not None and not math.isfinite(trial.intermediate_values[last]):
+        return "diverged"
+    return "failed" if trial.state is TrialState.FAIL else "pruned"
 
 
 def _score(trial: FrozenTrial, outcome: Outcome, objective: Objective) -> float | None:
-    """The final value; of a pruned trial the best reported one, not the last as in Optuna."""
+    """The final value. For a pruned trial it is the best reported value, not the last one."""
     if outcome in {"complete", "infeasible"}:
         return objective.value(trial)
     if outcome != "pruned" or not objective.reports_objective:
@@ -71,9 +64,9 @@ def _score(trial: FrozenTrial, outcome: Outcome, objective: Objective) -> float 
 
 
 def _history(trial: FrozenTrial, objective: Objective, epochs: int) -> tuple[EpochResult, ...]:
-    """The reported values by epoch, the trial's time spread evenly over them.
+    """The reported values by epoch, with the trial's time spread evenly over them.
 
-    A trial that ended without a report is one result at its planned end.
+    A trial that ended without a report has one result, at its planned end.
     """
     name = objective.metric.name if objective.reports_objective else "reported value"
     steps = sorted(trial.intermediate_values.items())

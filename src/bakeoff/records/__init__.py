@@ -37,7 +37,11 @@ from bakeoff.records.findings import (
     TimeToTarget as TimeToTarget,
     Verdict as Verdict,
 )
-from bakeoff.records.plain import as_plain as as_plain, json_text as json_text
+from bakeoff.records.plain import (
+    as_plain as as_plain,
+    as_strict as as_strict,
+    json_text as json_text,
+)
 from bakeoff.records.plans import (
     Decision as Decision,
     Promotion as Promotion,

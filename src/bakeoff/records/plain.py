@@ -20,16 +20,17 @@ def as_plain(value: Any) -> Any:
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """`value` as strict JSON: NaN becomes null, infinities become the texts "inf" and "-inf"."""
-    return json.dumps(_finite(as_plain(value)), indent=indent, allow_nan=False) + "\n"
+    return json.dumps(as_strict(as_plain(value)), indent=indent, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def as_strict(value: Any) -> Any:
+    """Plain data with NaN as None and infinities as text, which strict JSON readers require."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: as_strict(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [as_strict(item) for item in value]
     if hasattr(value, "item"):  # a numpy number
-        return _finite(value.item())
+        return as_strict(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

@@ -72,7 +72,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
         storage = Storage(settings.storage_url, create=True)
-        storage.on_wait = partial(_on_wait, observer, stop)
+        storage.connection.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):
             storage.remove_half_made(config.name)
             if not storage.has(config.name):

@@ -1,14 +1,15 @@
-"""Optuna studies <-> records; nothing else knows the stored form.
+"""Stores studies with Optuna. No other package knows the stored form.
 
-facts      what a study keeps from its beginning
-patience   reading and writing a database that may be away for a while
-record     a study as analysis and report read it
-reading    all runs of a study in four queries
-trials     runs as Optuna stores them
-studies    all studies of one storage: written by the driver, read by everybody
+database     opens the database: its URL, its schema, its transactions
+connection   reads and writes that survive an unreachable database
+contents     what the attribute of a study holds
+trials       what the attributes of a run hold
+reading      reads all runs of a study in four queries
+studies      all studies of one storage, written by the driver and read by everybody
+lock         one driver per study
 """
 
-from bakeoff.storage.facts import StudyFacts
+from bakeoff.storage.contents import StudyFacts
 from bakeoff.storage.studies import DRIVER_KEY, Storage
 
 __all__ = ["DRIVER_KEY", "Storage", "StudyFacts"]

@@ -27,15 +27,16 @@ BUSY_SECONDS = 60
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
 SCHEMES = ("sqlite", "postgresql")
 SECRETS = ("password", "sslpassword", "passfile")
+SERVER_OPTIONS = {"connect_timeout": 10, "application_name": "bakeoff"}
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""Seconds, after which a server that does not answer any more counts as away."""
+"""Seconds after which the client drops a connection to a server that stopped answering."""
 OPTUNA_TABLE = "version_info"
 SMALLEST_DATABASE = 512
-"""Bytes of the smallest page; SQLite itself would write over a shorter file."""
+"""Size of the smallest SQLite page in bytes. SQLite would overwrite a shorter file."""
 
 
 def choose_storage_url(given: str | None, output: Path) -> str:
-    """The storage URL that was given, else that of the SQLite storage inside the output folder."""
+    """The given storage URL, or the URL of the SQLite file in the output folder."""
     if given is not None:
         return given
     return URL.create("sqlite", database=str(output / "studies.db")).render_as_string()
@@ -45,12 +46,13 @@ def parse_storage_url(text: str) -> URL:
     """The storage URL, with an explicit driver.
 
     Raises:
-        UsageError: It is empty, has another scheme or cannot be parsed; no password is shown.
+        UsageError: It is empty, has another scheme or cannot be parsed. The message shows no
+            password.
     """
     hint = "e.g. sqlite:///results/studies.db or postgresql://user@host/database"
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
+    except (ArgumentError, ValueError):  # a port that is not a number raises ValueError
         named = "the URL" if {"@", "="} & set(text) else repr(text)
         if "://" not in text and text and "@" not in text:
             hint = f"did you mean 'sqlite:///{text.removeprefix('sqlite:')}'? {hint}"
@@ -64,8 +66,13 @@ def parse_storage_url(text: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL without anything secret, for messages."""
+    """The URL without secrets, for messages."""
     return url.difference_update_query(SECRETS).render_as_string(hide_password=True)
+
+
+def optuna_url(url: URL) -> str:
+    """The URL as Optuna takes it, which reads braces as placeholders."""
+    return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -73,18 +80,38 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
+def read_table_names(url: URL, **arguments: Any) -> list[str]:
+    """The names of all tables of a database. `arguments` are those of SQLAlchemy's engine."""
+    engine = sqlalchemy.create_engine(url, **arguments)
+    try:
+        return sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def require_psycopg() -> Iterator[None]:
+    """Turn a failed import of PostgreSQL's driver into an error that says how to install it."""
+    try:
+        yield
+    except ImportError:
+        raise MissingDependencyError(
+            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
+        ) from None
+
+
 def _check_sqlite_file(path: Path, *, create: bool) -> None:
     if path.is_dir():
-        raise StorageError(f"storage {path} is a folder; give a file")
+        raise StorageError(f"storage {path} is a folder; choose a file")
     if not path.exists():
         if not create:
-            raise StorageError(f"storage {path} does not exist; `study run FILE` makes it")
+            raise StorageError(f"storage {path} does not exist; `study run FILE` creates it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"storage {path} cannot be made ({error.strerror})") from None
+            raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
     elif not _is_sqlite(path):
-        raise StorageError(f"storage {path} is not a database of SQLite; give another file")
+        raise StorageError(f"storage {path} is not a SQLite database; choose another file")
     filesystem = filesystem_type(path.parent)
     if filesystem in NETWORK_FILESYSTEMS:
         raise StorageError(
@@ -94,19 +121,18 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    """Whether a file is a database, or empty and may become one.
+    """Whether a file is a database, or is empty and may become one.
 
-    SQLite is asked, because a process that opens and closes the file itself gives up all locks that
-    its own connections hold on it: another process may then remove the log that they write to.
+    Only SQLite opens the file. A process that opens and closes it by itself loses all locks that
+    its own connections hold on it, and another process may then remove the log that they write to.
     """
     if not os.access(path, os.R_OK):
         raise StorageError(f"storage {path} cannot be read ({os.strerror(errno.EACCES)})")
     if path.stat().st_size < SMALLEST_DATABASE:
         return path.stat().st_size == 0
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as connection:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
         return error.sqlite_errorname != "SQLITE_NOTADB"
@@ -114,7 +140,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """Type of the file system that holds `folder`; empty where the system does not tell."""
+    """The type of the file system that holds `folder`; empty if it is unknown."""
     try:
         lines = mounts.read_text().splitlines()
     except OSError:
@@ -130,16 +156,11 @@ def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> s
 
 
 def open_database(url: URL, *, create: bool) -> RDBStorage:
-    """The Optuna storage at `url`.
-
-    Args:
-        url: As `parse_storage_url` gives it.
-        create: Whether what is missing is made, and whether transactions are for writing (the
-            driver) or for reading.
+    """Open the Optuna storage at a parsed URL, for writing if `create` is true, else for reading.
 
     Raises:
-        EmptyStorageError: There is nothing stored, and `create` is false.
-        StorageError: It cannot be reached, or belongs to another program.
+        EmptyStorageError: Nothing is stored, and `create` is false.
+        StorageError: The database cannot be reached, or belongs to another program.
         MissingDependencyError: The database's driver is not installed.
     """
     path = sqlite_path(url)
@@ -151,71 +172,50 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
 
 def _open(url: URL, *, writes: bool) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    is_sqlite = url.get_backend_name() == "sqlite"
     arguments: dict[str, Any] = {"hide_parameters": True}
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite:
         arguments["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
         arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
-        arguments["connect_args"] = {
-            "connect_timeout": 10,
-            "application_name": "bakeoff",
-            **KEEPALIVES,
-        }
+        arguments["connect_args"] = SERVER_OPTIONS | KEEPALIVES
     try:
-        _check_schema(url, arguments, writes=writes)
-        rdb = RDBStorage(text, engine_kwargs=arguments)
-        if writes and url.get_backend_name() != "sqlite":
-            rdb = _with_one_session(rdb, text, arguments)
-    except ImportError:
-        raise MissingDependencyError(
-            "storage: postgresql needs psycopg; install it with `pip install 'bakeoff[postgres]'`"
-        ) from None
+        with require_psycopg():
+            _check_schema(url, arguments, writes=writes)
+            rdb = RDBStorage(optuna_url(url), engine_kwargs=arguments)
+        if writes and not is_sqlite:
+            # A driver writes only in the session that holds its lock. Optuna needs a second
+            # session for nothing but the check of the schema, which has been done.
+            rdb.engine.dispose()
+            rdb = RDBStorage(
+                optuna_url(url),
+                engine_kwargs={**arguments, "max_overflow": 0},
+                skip_compatibility_check=True,
+                skip_table_creation=True,
+            )
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
         raise StorageError(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite:
         _prepare_sqlite(rdb, writes=writes)
     return rdb
 
 
-def _with_one_session(rdb: RDBStorage, url: str, arguments: dict[str, Any]) -> RDBStorage:
-    """The same storage for a driver: it writes only in the session that holds its lock.
-
-    Optuna needs a second one, but only to check the schema, which has been done.
-    """
-    rdb.engine.dispose()
-    return RDBStorage(
-        url,
-        engine_kwargs={**arguments, "max_overflow": 0},
-        skip_compatibility_check=True,
-        skip_table_creation=True,
-    )
-
-
 def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
-    """Optuna makes its tables wherever it is let in; readers must not, nor writers among others'.
-
-    Raises:
-        StorageError: There are no studies here, or other tables.
-    """
-    engine = sqlalchemy.create_engine(url, **arguments)
-    try:
-        tables = set(sqlalchemy.inspect(engine).get_table_names())
-    finally:
-        engine.dispose()
+    """Raise an error where Optuna must not create its tables, which it does in any database."""
+    tables = read_table_names(url, **arguments)
     if OPTUNA_TABLE in tables:
         return
     if not writes:
         raise EmptyStorageError(
-            f"storage {shown(url)} holds no studies; `study run FILE` makes them"
+            f"storage {shown(url)} holds no studies; `study run FILE` creates them"
         )
     if tables and url.get_backend_name() == "sqlite":
-        raise StorageError(f"storage {shown(url)} belongs to another program; give another file")
+        raise StorageError(f"storage {shown(url)} belongs to another program; choose another file")
 
 
 @contextmanager
 def _schema_lock(path: Path | None, *, create: bool) -> Iterator[None]:
-    """Hold other processes off while the tables are made, readers too: Optuna lets them help."""
+    """Exclude other processes while tables are created. Optuna lets even readers create them."""
     lock = path.with_name(f".{path.name}.lock") if path is not None else None
     if lock is None or not (create or lock.exists()):
         yield
@@ -230,7 +230,7 @@ def _schema_lock(path: Path | None, *, create: bool) -> Iterator[None]:
 
 
 def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
-    """Take the write lock when a transaction begins, so that no two writers interleave."""
+    """Take the write lock when a transaction begins, so that writers do not interleave."""
 
     @sqlalchemy.event.listens_for(rdb.engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _: object) -> None:
@@ -247,7 +247,7 @@ def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What the database said, without the statement it was about."""
+    """The database's message, without the statement that caused it."""
     cause = error.__cause__ or error
     original = getattr(cause, "orig", None) or cause
     return str(original).strip().split("\n")[0] or type(original).__name__

@@ -1,4 +1,4 @@
-"""One driver per study: a lock that the system releases by itself when its holder dies."""
+"""Allows one driver per study, with a lock that is released when its holder dies."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,12 +16,12 @@ import sqlalchemy
 
 from bakeoff.errors import StudyLockedError, StudyTakenOverError
 from bakeoff.files import LockHeldError, hold_lock
-from bakeoff.storage import DRIVER_KEY, Storage
+from bakeoff.storage.studies import DRIVER_KEY, Storage
 
 MAX_APPLICATION_NAME = 63
-"""What PostgreSQL keeps of it, in bytes."""
+"""PostgreSQL cuts the name of an application after this number of bytes."""
 GHOST_ATTEMPTS, GHOST_SECONDS = 50, 0.1
-"""How long a lost session of our own, that the server still believes in, is waited for to end."""
+"""Number of attempts and pause between them while the server ends a lost session of this driver."""
 HOLDER = """
 SELECT a.pid, a.application_name, a.client_addr::text, 'since ' || a.backend_start::text
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -32,47 +32,45 @@ STORED_DRIVER = """
 SELECT a.value_json FROM study_system_attributes a JOIN studies s USING (study_id)
 WHERE s.study_name = %s AND a.key = %s
 """
-"""In Optuna's tables, because it is asked while Optuna waits for the session."""
+"""This reads Optuna's tables directly, because Optuna itself is waiting for the session then."""
 TAKEN_OVER = (
-    "study {name!r} was taken over by another driver{holder} while the storage was away; this one"
+    "another driver{holder} took over study {name!r} while the storage was unreachable; this driver"
     " stops, and the other one continues its runs"
 )
 
 
-@contextmanager
-def study_lock(storage: Storage, name: str) -> Iterator[None]:
+def study_lock(storage: Storage, name: str) -> AbstractContextManager[None]:
     """Hold the right to drive the study.
 
     Raises:
-        StudyLockedError: Another driver holds it; the message names host, process and since when.
+        StudyLockedError: Another driver holds it. The message names its host, process and start.
     """
-    hold = _file_lock if storage.path is not None else _advisory_lock
-    with hold(storage, name):
-        yield
+    if storage.path is None:
+        return _advisory_lock(storage, name)
+    return _file_lock(storage.path, name)
 
 
 @contextmanager
-def _file_lock(storage: Storage, name: str) -> Iterator[None]:
-    path = lock_path(storage, name)
+def _file_lock(path: Path, name: str) -> Iterator[None]:
+    """Hold a lock file next to the SQLite file."""
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path = path.with_name(f".{path.name}.{name}.lock")
     try:
-        with hold_lock(path, json.dumps(_identity())):
+        with hold_lock(path, json.dumps(holder)):
             yield
     except LockHeldError as held:
         raise StudyLockedError(_describe_holder(name, str(held))) from None
 
 
-def lock_path(storage: Storage, name: str) -> Path:
-    """The lock file beside the SQLite file."""
-    if storage.path is None:
-        raise ValueError("only SQLite storages have lock files")
-    return storage.path.with_name(f".{storage.path.name}.{name}.lock")
-
-
 @contextmanager
 def _advisory_lock(storage: Storage, name: str) -> Iterator[None]:
-    """Hold an advisory lock in the one session that the storage writes in."""
+    """Hold an advisory lock in the only session in which the storage writes."""
     engine, lock = storage.optuna_storage.engine, _SessionLock(name)
-    engine.dispose()  # sessions without the lock
+    engine.dispose()  # closes sessions without the lock
     sqlalchemy.event.listen(engine, "connect", lock.on_connect)
     try:
         with engine.connect():
@@ -82,16 +80,16 @@ def _advisory_lock(storage: Storage, name: str) -> Iterator[None]:
     finally:
         storage.driver_token = ""
         sqlalchemy.event.remove(engine, "connect", lock.on_connect)
-        engine.dispose()  # the lock goes with its session
+        engine.dispose()  # the lock ends with its session
 
 
 class _SessionLock:
     """An advisory lock that every new session of an engine takes before anything else.
 
-    The engine has one session at a time, so all that is written is written under the lock. A new
-    session is made when the one before was lost (the server restarted, the network went away).
-    Should another driver have been at work meanwhile, the study bears its token, and this one stops
-    before it has written anything.
+    The engine has one session at a time, so everything is written under the lock. A new session is
+    opened if the last one was lost, because the server restarted or the network failed. If another
+    driver was active in the meantime, the study has that driver's token, and this driver stops
+    before it writes anything.
     """
 
     def __init__(self, name: str) -> None:
@@ -103,17 +101,18 @@ class _SessionLock:
         self._was_held = False
 
     def on_connect(self, connection: Any, _: object) -> None:
-        """Take the lock in a new session of the driver's.
+        """Take the lock in a new session.
 
         Raises:
-            StudyLockedError: Another driver holds it, and this one never did.
-            StudyTakenOverError: Another driver holds it, or has held it since.
+            StudyLockedError: Another driver holds it, and this driver never held it.
+            StudyTakenOverError: Another driver holds it, or held it after this driver.
         """
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('application_name', %s, false)", (self._who,))
                 self._take(cursor)
-                self._check_token(cursor)
+                if self._was_held:
+                    self._check_token(cursor)
             connection.commit()
         except BaseException:
             connection.close()
@@ -140,20 +139,10 @@ class _SessionLock:
         raise StudyLockedError(f"study {self._name!r} is being run by another driver{holder}")
 
     def _check_token(self, cursor: Any) -> None:
-        if not self._was_held:
-            return
         cursor.execute(STORED_DRIVER, (self._name, DRIVER_KEY))
         stored = cursor.fetchone()
         if stored is not None and json.loads(stored[0]) != self.token:
             raise StudyTakenOverError(TAKEN_OVER.format(name=self._name, holder=""))
-
-
-def _identity() -> dict[str, str | int]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def _describe_holder(name: str, content: str) -> str:

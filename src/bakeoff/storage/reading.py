@@ -1,13 +1,13 @@
-"""All runs of a study in four queries.
+"""Reads all runs of a study in four queries.
 
-Optuna builds an object for each attribute of each trial, which for ten thousand trials takes most
-of the time of reading a study. Its tables are read here only; it has checked their version when the
-storage was opened.
+Optuna would build an object for each attribute of each trial, which takes most of the time of
+reading ten thousand trials. Only this module and the lock read Optuna's tables directly. Optuna
+checks the version of the tables when it opens the storage.
 """
 
 import gc
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,15 +24,12 @@ SELECT v.trial_id, v.step, v.intermediate_value
 FROM trial_intermediate_values v JOIN trials t ON t.trial_id = v.trial_id
 WHERE t.study_id = :study AND t.state = 'RUNNING' AND v.intermediate_value_type = 'FINITE'
 """
-"""Of runs that have ended the epochs are among the attributes."""
+"""Only running trials need these values. Other trials have their epochs in an attribute."""
 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage meanwhile: of all that is being read nothing is.
-
-    Of ten thousand trials it would look at the same objects again and again, half of the time.
-    """
+    """Disable Python's garbage collection, which would take half of the time of a large read."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -44,7 +41,7 @@ def without_collection() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
-    """A run as it stands in Optuna's tables."""
+    """A run as Optuna's tables hold it."""
 
     trial_id: int
     number: int
@@ -52,11 +49,11 @@ class StoredRun:
     user_attrs: dict[str, Any] = field(default_factory=dict)
     system_attrs: dict[str, Any] = field(default_factory=dict)
     intermediate_values: dict[int, float] = field(default_factory=dict)
-    """By epoch, of a running one."""
+    """The objective by epoch, for running trials only."""
 
 
 def read_runs(engine: sqlalchemy.Engine, study_id: int) -> tuple[StoredRun, ...]:
-    """The trials of a study, by number, as they are at one moment."""
+    """The trials of a study, by number, read in one transaction."""
     with engine.begin() as connection:
         runs = {
             trial_id: StoredRun(
@@ -64,22 +61,17 @@ def read_runs(engine: sqlalchemy.Engine, study_id: int) -> tuple[StoredRun, ...]
             )
             for trial_id, number, state in _rows(connection, TRIALS, study_id)
         }
-        _read_attributes(connection, study_id, "trial_user_attributes", runs)
-        _read_attributes(connection, study_id, "trial_system_attributes", runs)
+        # on PostgreSQL, a trial may have begun since the first query
+        for kind in ("user", "system"):
+            query = ATTRIBUTES.format(table=f"trial_{kind}_attributes")
+            for trial_id, key, content in _rows(connection, query, study_id):
+                if run := runs.get(trial_id):
+                    attrs = run.user_attrs if kind == "user" else run.system_attrs
+                    attrs[key] = json.loads(content)
         for trial_id, epoch, value in _rows(connection, VALUES, study_id):
-            if trial_id in runs:
-                runs[trial_id].intermediate_values[epoch] = value
+            if run := runs.get(trial_id):
+                run.intermediate_values[epoch] = value
     return tuple(runs.values())
-
-
-def _read_attributes(
-    connection: sqlalchemy.Connection, study_id: int, table: str, runs: Mapping[int, StoredRun]
-) -> None:
-    is_user = table == "trial_user_attributes"
-    for trial_id, key, content in _rows(connection, ATTRIBUTES.format(table=table), study_id):
-        if trial_id in runs:  # on PostgreSQL a trial may have begun since the first query
-            run = runs[trial_id]
-            (run.user_attrs if is_user else run.system_attrs)[key] = json.loads(content)
 
 
 def _rows(

@@ -1,22 +1,16 @@
-"""Optuna studies on disk <-> records.
+"""Stores studies and their runs in an Optuna storage, and loads them as records.
 
-A study `x` is two Optuna studies in one storage: `x` holds the search trials of all arms,
-`x:confirm` the shortlist and confirmation runs. A run is created RUNNING with its parameters in one
-transaction, receives one intermediate value per epoch, and is finished once.
+A study `x` is two Optuna studies in one storage: `x` holds the search trials of all arms, and
+`x:confirm` holds the shortlist and confirmation runs. One transaction creates a run in the state
+RUNNING with its parameters. The run then receives one intermediate value per epoch, and its state
+is changed once, when it ends.
 """
 
 import shlex
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from functools import partial
-from itertools import count
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.errors import StorageError, UsageError, describe_unknown
@@ -24,20 +18,26 @@ from bakeoff.ranges import Params
 from bakeoff.records import (
     Direction,
     EpochResult,
-    MetricInfo,
     Purpose,
     StudyConfig,
     StudyRecord,
     TrialPlan,
     TrialRecord,
     WarmStarts,
-    as_plain,
+)
+from bakeoff.storage.connection import Connection
+from bakeoff.storage.contents import (
+    FORMAT,
+    StudyFacts,
+    as_begun,
+    build_record,
+    config_of,
+    extended_content,
+    new_content,
+    study_facts_of,
 )
 from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
-from bakeoff.storage.facts import StudyFacts
-from bakeoff.storage.patience import Answer, guard, persist
 from bakeoff.storage.reading import read_runs, without_collection
-from bakeoff.storage.record import build_record
 from bakeoff.storage.trials import (
     PAUSE_KEY,
     PLAN_KEY,
@@ -49,16 +49,13 @@ from bakeoff.storage.trials import (
     template_of,
     to_record,
 )
-from bakeoff.studyfile import format_study, resolve_study
 
-FORMAT = 1
 STUDY_KEY = "bakeoff:study"
-CHANGED_KEY = "changed_after_results"
 DRIVER_KEY = "bakeoff:driver"
-"""Token of the driver that holds, or last held, the study's lock."""
+"""The token of the driver that holds, or last held, the study's lock."""
 CONFIRM_SUFFIX = ":confirm"
 MAX_LISTED = 10
-"""Studies of other programs that a message names."""
+"""Number of studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
     "maximize": StudyDirection.MAXIMIZE,
     "minimize": StudyDirection.MINIMIZE,
@@ -73,8 +70,8 @@ class Storage:
 
         Args:
             url: `sqlite:///results/studies.db` or `postgresql://...`.
-            create: Whether a missing SQLite file is made, and whether transactions are for
-                writing (the driver) or for reading.
+            create: Create a missing SQLite file, and open transactions for writing (the driver)
+                instead of reading.
 
         Raises:
             UsageError: The URL cannot be understood.
@@ -83,309 +80,255 @@ class Storage:
         """
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
-        self._rdb = open_database(self.url, create=create)
-        self._ids: dict[str, int] = {}
-        self._num_trials: dict[int, int] = {}
-        """Trials stored, by study; known once one has been counted."""
-        self._begun_with: dict[str, dict[str, list[str]]] = {}
-        self.driver_token = ""
-        """Names the driver that holds a study's lock; empty where the lock cannot be lost."""
-        self.on_wait: Callable[[str], None] = lambda _: None
-        """Told why, each time a write has to wait for a storage that is away; may raise."""
-
-    @property
-    def optuna_storage(self) -> RDBStorage:
+        self.optuna_storage = self._rdb = open_database(self.url, create=create)
         """The Optuna storage itself, for optuna-dashboard."""
-        return self._rdb
+        self.connection = Connection(self._rdb)
+        self._contents: dict[str, dict[str, Any]] = {}
+        """The contents of the studies whose runs are being stored."""
+        self.driver_token = ""
+        """Identifies the driver that holds a study's lock. Empty if the lock cannot be lost."""
 
     def names(self) -> tuple[str, ...]:
         """Names of the bakeoff studies stored here, oldest first."""
-        studies = guard(self._rdb.get_all_studies)
         return tuple(
-            study.study_name
-            for study in studies
-            if STUDY_KEY in study.system_attrs and not study.study_name.endswith(CONFIRM_SUFFIX)
+            name
+            for name, attrs in self._stored().items()
+            if STUDY_KEY in attrs and not name.endswith(CONFIRM_SUFFIX)
         )
 
     def foreign_names(self) -> tuple[str, ...]:
         """Names of the studies that other programs stored here, oldest first."""
-        studies = guard(self._rdb.get_all_studies)
-        return tuple(study.study_name for study in studies if STUDY_KEY not in study.system_attrs)
+        return tuple(name for name, attrs in self._stored().items() if STUDY_KEY not in attrs)
 
     def has(self, name: str) -> bool:
         """Whether a bakeoff study of this name is stored here.
 
         Raises:
-            StorageError: An Optuna study of this name was made by another program.
+            StorageError: Another program made an Optuna study of this name.
         """
         if name in self.names():
             return True
-        stored = {study.study_name for study in guard(self._rdb.get_all_studies)}
-        if name in stored:
+        if name in self._stored():
             raise StorageError(
-                f"study {name!r} in {self} was not made by bakeoff; give yours another name, or"
-                f" report on it: {self.report_command(name)}"
+                f"study {name!r} in {self} was not made by bakeoff; choose another name for yours,"
+                f" or report on it: {self.report_command(name)}"
             )
         return False
 
     def report_command(self, name: str) -> str:
-        """How to report on a study that another program stored here."""
+        """The command that reports on a study that another program stored here."""
         return f"`study report --storage {self} --study {shlex.quote(name)} --arm PARAMETER`"
 
     def __str__(self) -> str:
         return shown(self.url)
 
+    def _stored(self) -> dict[str, dict[str, Any]]:
+        """The system attributes of every Optuna study by its name, oldest study first."""
+        studies = self.connection.call(self._rdb.get_all_studies)
+        return {study.study_name: study.system_attrs for study in studies}
+
     # ------------------------------------------------------------ studies
 
     def remove_half_made(self, name: str) -> None:
-        """Remove what a kill during `create` or `delete` left behind; call it under the lock."""
-        stored = {study.study_name: study for study in guard(self._rdb.get_all_studies)}
-        is_whole = name in stored and STUDY_KEY in stored[name].system_attrs
+        """Remove what a killed `create` or `delete` left behind. The caller must hold the lock."""
+        stored = self._stored()
+        is_whole = STUDY_KEY in stored.get(name, {})
         if is_whole or name + CONFIRM_SUFFIX not in stored:
             return  # whole, absent, or another program's: only bakeoff makes the second study
         for one in (name, name + CONFIRM_SUFFIX):
             if one in stored:
-                guard(partial(self._rdb.delete_study, self._id(one)))
-        self._ids.clear()
+                self.connection.delete_study(one)
 
     def create(
-        self,
-        config: StudyConfig,
-        facts: StudyFacts,
-        warm_starts: WarmStarts | None = None,
+        self, config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None = None
     ) -> None:
-        """Store a new study; its warm starts are kept with it, for when it is continued."""
+        """Store a new study, with its warm starts for later continuations."""
         objectives = (facts.metric, *further_objectives(config))
         directions = [DIRECTIONS[metric.direction] for metric in objectives]
         names = [metric.name for metric in objectives]
+        content = new_content(config, facts, warm_starts)
+        call, rdb = self.connection.call, self._rdb
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = guard(partial(self._rdb.create_new_study, directions, name))
-            content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
-            if warm_starts:
-                content["warm_starts"] = as_plain(warm_starts)
-            for key, value in (("study:metric_names", names), (STUDY_KEY, content)):
-                guard(partial(self._rdb.set_study_system_attr, study_id, key, value))
+            study_id = call(rdb.create_new_study, directions, name)
+            call(rdb.set_study_system_attr, study_id, "study:metric_names", names)
+            call(rdb.set_study_system_attr, study_id, STUDY_KEY, content)
 
     def claim(self, name: str) -> None:
-        """Note which driver has the study now, so that one that was away finds out."""
+        """Store which driver has the study now, so that a disconnected driver can detect it."""
         if self.driver_token:
-            study_id, token = self._id(name), self.driver_token
-            self._persist(lambda: self._rdb.set_study_system_attr(study_id, DRIVER_KEY, token))
+            self._set_content(name, DRIVER_KEY, self.driver_token)
 
     def load_config(self, name: str) -> StudyConfig:
-        """The settings a stored study was begun with.
+        """The settings of a stored study.
 
         Raises:
-            UsageError: No such study; the known ones are listed.
+            UsageError: No such study is stored. The message lists the known ones.
         """
-        return resolve_study(tomllib.loads(self._content(name)["config"]))
+        return config_of(self._content(name))
 
     def load_facts(self, name: str) -> StudyFacts:
         """What was measured when the study began."""
-        facts = self._content(name)["facts"]
-        return StudyFacts(**{**facts, "metric": MetricInfo(**facts["metric"])})
+        return study_facts_of(self._content(name))
 
     def _content(self, name: str) -> dict[str, Any]:
-        if not self.has(name):
-            foreign = self.foreign_names()
-            hint = f"; other programs' here: {', '.join(foreign[:MAX_LISTED])}" if foreign else ""
+        stored = self._stored()
+        if not self.has(name) or name not in stored:
+            foreign = ", ".join(self.foreign_names()[:MAX_LISTED])
+            hint = f"; studies of other programs here: {foreign}" if foreign else ""
             raise UsageError(describe_unknown("study", name, self.names()) + hint)
-        attrs = guard(lambda: self._rdb.get_study_system_attrs(self._id(name)))
-        content: dict[str, Any] = attrs[STUDY_KEY]
+        content: dict[str, Any] = stored[name][STUDY_KEY]
         if content["format"] > FORMAT:
             raise StorageError(
-                f"study {name!r} has format {content['format']}, this bakeoff reads up to {FORMAT};"
-                " install a newer bakeoff"
+                f"study {name!r} has format {content['format']}, but this bakeoff reads formats up"
+                f" to {FORMAT}; install a newer bakeoff"
             )
         return content
 
+    def _set_content(self, name: str, key: str, value: Any) -> None:
+        study_id = self.connection.study_id(name)
+        self.connection.retry(self._rdb.set_study_system_attr, study_id, key, value)
+
+    def _attr(self, name: str, key: str, default: Any) -> Any:
+        """A fact of the study that the dashboard shows."""
+        study_id = self.connection.study_id(name)
+        return self.connection.call(self._rdb.get_study_user_attrs, study_id).get(key, default)
+
+    def _set_attr(self, name: str, key: str, value: Any) -> None:
+        study_id = self.connection.study_id(name)
+        self.connection.retry(self._rdb.set_study_user_attr, study_id, key, value)
+
     def is_finished(self, name: str) -> bool:
         """Whether search and confirmation were complete when the study was last run."""
-        attrs = guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
-        return bool(attrs.get("finished", False))
+        return bool(self._attr(name, "finished", default=False))
 
     def mark_finished(self, name: str) -> None:
-        """Note that search and confirmation are complete."""
-        guard(lambda: self._rdb.set_study_user_attr(self._id(name), "finished", True))
-
-    def notes(self, name: str) -> tuple[str, ...]:
-        """What was noted of the study, oldest first."""
-        attrs = guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
-        return tuple(attrs.get("notes", ()))
-
-    def note(self, name: str, text: str) -> bool:
-        """Store what a reader of the study should know; whether it was not known before."""
-        known = self.notes(name)
-        if text in known:
-            return False
-        notes = [*known, text]
-        self._persist(lambda: self._rdb.set_study_user_attr(self._id(name), "notes", notes))
-        return True
-
-    def extend(self, config: StudyConfig, changes: Sequence[str]) -> None:
-        """Give a stored study more trials or arms; what it was begun with is kept beside.
-
-        Optuna lets no choice grow, so the parameters `optimizer` and `scheduler` keep theirs: new
-        arms are known by their attribute `arm`.
-        """
-        content, study_id = self._content(config.name), self._id(config.name)
-        begun = {"optimizers": self.load_config(config.name).search.optimizers,
-                 "schedulers": self.load_config(config.name).search.schedulers}  # fmt: skip
-        settled = self._persist(partial(self._rdb.get_n_trials, study_id))
-        extended = {
-            "begun_with": begun, **content, "config": format_study(config), "settled": settled
-        }  # fmt: skip
-        if any(run.test_metrics for _, run in self.load_runs(config.name, "confirm")):
-            extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes]
-        for key in ("finished", "search_ended"):
-            self._persist(partial(self._rdb.set_study_user_attr, study_id, key, False))
-        self._persist(
-            lambda: self._rdb.set_study_system_attr(study_id, STUDY_KEY, as_plain(extended))
-        )
-        self.note(config.name, f"extended: {'; '.join(changes)}")
-
-    def num_settled(self, name: str) -> int:
-        """Search trials that were there when the study was last extended; 0 if it never was."""
-        return int(self._content(name).get("settled", 0))
-
-    def _as_begun(self, config: StudyConfig) -> StudyConfig:
-        """With the choices that Optuna knows of `optimizer` and `scheduler`."""
-        if config.name not in self._begun_with:
-            self._begun_with[config.name] = self._content(config.name).get("begun_with", {})
-        begun = {key: tuple(names) for key, names in self._begun_with[config.name].items()}
-        return replace(config, search=replace(config.search, **begun))  # type: ignore[arg-type]
-
-    def warm_starts(self, name: str) -> dict[str, list[Params]]:
-        """Configurations that the arms begin with, by arm; see `bakeoff.search.warm_start`."""
-        found: dict[str, list[Params]] = self._content(name).get("warm_starts", {})
-        return found
+        """Store that search and confirmation are complete."""
+        self._set_attr(name, "finished", value=True)
 
     def has_search_ended(self, name: str) -> bool:
-        """Whether the search was ended before its budget."""
-        attrs = guard(lambda: self._rdb.get_study_user_attrs(self._id(name)))
-        return bool(attrs.get("search_ended", False))
+        """Whether the search was ended before its budget was used."""
+        return bool(self._attr(name, "search_ended", default=False))
 
     def end_search(self, name: str) -> None:
-        """Note that the search was ended before its budget, so that it is not taken up again."""
-        study_id = self._id(name)
-        self._persist(lambda: self._rdb.set_study_user_attr(study_id, "search_ended", True))
+        """Store that the search ended before its budget was used, so that it is not resumed."""
+        self._set_attr(name, "search_ended", value=True)
+
+    def notes(self, name: str) -> tuple[str, ...]:
+        """The notes about the study, oldest first."""
+        return tuple(self._attr(name, "notes", ()))
+
+    def note(self, name: str, text: str) -> bool:
+        """Store a note for readers of the study, and return whether it is new."""
+        known = self.notes(name)
+        if text not in known:
+            self._set_attr(name, "notes", [*known, text])
+        return text not in known
+
+    def extend(self, config: StudyConfig, changes: Sequence[str]) -> None:
+        """Give a stored study more trials or arms. Its first optimizers and schedules are kept.
+
+        Optuna allows no new choice of a parameter, so `optimizer` and `scheduler` keep theirs.
+        Trials of new arms are recognized by their attribute `arm`.
+        """
+        name, content = config.name, self._content(config.name)
+        num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
+        has_results = any(run.test_metrics for _, run in self.load_runs(name, "confirm"))
+        extended = extended_content(content, config, num_trials, changes if has_results else ())
+        for key in ("finished", "search_ended"):
+            self._set_attr(name, key, value=False)
+        self._set_content(name, STUDY_KEY, extended)
+        self._contents.pop(name, None)
+        self.note(name, f"extended: {'; '.join(changes)}")
+
+    def num_settled(self, name: str) -> int:
+        """Number of search trials when the study was last extended; 0 if it never was."""
+        return int(self._content(name).get("settled", 0))
+
+    def warm_starts(self, name: str) -> dict[str, list[Params]]:
+        """Hyperparameters that each arm tries first, by arm; see `bakeoff.search.warm_start`."""
+        found: dict[str, list[Params]] = self._content(name).get("warm_starts", {})
+        return found
 
     def delete(self, name: str) -> None:
         """Remove a study and its confirmation runs."""
         self._content(name)
         for stored in (name, name + CONFIRM_SUFFIX):
-            guard(partial(self._rdb.delete_study, self._id(stored)))
-
-    def _id(self, stored_name: str) -> int:
-        if stored_name not in self._ids:
-            self._ids[stored_name] = guard(lambda: self._rdb.get_study_id_from_name(stored_name))
-        return self._ids[stored_name]
-
-    def _group_id(self, name: str, purpose: Purpose) -> int:
-        return self._id(name if purpose == "search" else name + CONFIRM_SUFFIX)
+            self.connection.delete_study(stored)
 
     # ------------------------------------------------------------ runs
+
+    def _group_id(self, name: str, purpose: Purpose) -> int:
+        return self.connection.study_id(name if purpose == "search" else name + CONFIRM_SUFFIX)
 
     def begin(self, config: StudyConfig, plan: TrialPlan) -> tuple[int, int]:
         """Store a run as RUNNING with its parameters, in one transaction.
 
         Returns:
-            Its number, and the storage's id for `report` and `finish`.
+            The run's number, and the storage's id for `report` and `finish`.
         """
-        template = template_of(plan, self._as_begun(config))
-        study_id = self._group_id(config.name, plan.purpose)
-        trial_id = self._create(study_id, template)
-        number = self._num_trials[study_id]
-        self._num_trials[study_id] += 1
-        return number, trial_id
-
-    def _create(self, study_id: int, template: FrozenTrial) -> int:
-        """Store a trial once, even where the storage went away before it could say so.
-
-        The driver alone writes, so that the number it will have is known: Optuna would read all
-        trials to count them.
-        """
-        if study_id not in self._num_trials:
-            self._num_trials[study_id] = self._persist(partial(self._rdb.get_n_trials, study_id))
-        number, attempts = self._num_trials[study_id], count()
-
-        def create() -> int:
-            if next(attempts):
-                with suppress(KeyError):  # it was stored, but not acknowledged
-                    return self._rdb.get_trial_id_from_study_id_trial_number(study_id, number)
-            return self._rdb.create_new_trial(study_id, template)
-
-        return self._persist(create)
+        if config.name not in self._contents:
+            self._contents[config.name] = self._content(config.name)
+        template = template_of(plan, as_begun(config, self._contents[config.name]))
+        return self.connection.create_trial(self._group_id(config.name, plan.purpose), template)
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""
-        self._persist(lambda: self._rdb.set_trial_intermediate_value(trial_id, epoch, value))
+        self.connection.retry(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
-        """Note that a run waits with its checkpoint, and what it measured so far."""
-        content = pause_of(history)
-        self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, content))
-        self._show(trial_id, "paused", f"after epoch {history[-1].epoch}")
+        """Store that a run waits with its checkpoint, and its measurements so far."""
+        self._set_run_content(trial_id, PAUSE_KEY, pause_of(history))
+        self._set_run_attr(trial_id, "paused", f"after epoch {history[-1].epoch}")
 
     def unpause(self, trial_id: int) -> None:
-        """Note that a paused run continues."""
-        self._persist(lambda: self._rdb.set_trial_system_attr(trial_id, PAUSE_KEY, {}))
-        self._show(trial_id, "paused", "")
+        """Store that a paused run continues."""
+        self._set_run_content(trial_id, PAUSE_KEY, {})
+        self._set_run_attr(trial_id, "paused", "")
 
-    def spare(self, trial_id: int, epoch: int) -> None:
-        """Note that pruning would have ended a run after `epoch`."""
-        self._show(trial_id, "spared_at", epoch)
+    def exempt(self, trial_id: int, epoch: int) -> None:
+        """Store that the run is exempt from pruning that would have ended it after `epoch`."""
+        self._set_run_attr(trial_id, "spared_at", epoch)
 
     def count_attempt(self, trial_id: int, attempt: int) -> None:
-        """Note that a run is begun for the `attempt`-th time, because it has lost its worker."""
-        self._show(trial_id, "attempts", attempt)
-
-    def _show(self, trial_id: int, key: str, value: object) -> None:
-        """Store a small fact where the dashboard shows it."""
-        self._persist(lambda: self._rdb.set_trial_user_attr(trial_id, key, value))
+        """Store the number of times a run was started. It is restarted if its worker dies."""
+        self._set_run_attr(trial_id, "attempts", attempt)
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
-        """Store how a run ended; its state is changed last, so that a crash before repeats it."""
-        facts, known = facts_of(record), partial(self._rdb.get_trial_user_attrs, trial_id)
-        if record.outcome == "pruned" and self._persist(known).get("paused"):
+        """Store how a run ended. The state is stored last, so that a crash repeats the run."""
+        facts = facts_of(record)
+        if record.outcome == "pruned" and self.connection.retry(
+            self._rdb.get_trial_user_attrs, trial_id
+        ).get("paused"):
             facts["paused"] = ""
-        self._persist(
-            lambda: self._rdb.set_trial_system_attr(trial_id, RESULT_KEY, result_of(record))
-        )
+        self._set_run_content(trial_id, RESULT_KEY, result_of(record))
         for key, value in facts.items():
-            self._show(trial_id, key, value)
-        (state, values), attempts = end_of(record), count()
+            self._set_run_attr(trial_id, key, value)
+        self.connection.end_trial(trial_id, *end_of(record))
 
-        def end() -> None:
-            if next(attempts) and self._rdb.get_trial(trial_id).state is state:
-                return  # it was stored, but not acknowledged
-            self._rdb.set_trial_state_values(trial_id, state, values)
+    def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
+        self.connection.retry(self._rdb.set_trial_system_attr, trial_id, key, value)
 
-        self._persist(end)
-
-    def _persist(self, write: Callable[[], Answer]) -> Answer:
-        return persist(write, self.on_wait)
+    def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
+        """Store a small fact that the dashboard shows."""
+        self.connection.retry(self._rdb.set_trial_user_attr, trial_id, key, value)
 
     def load_runs(self, name: str, purpose: Purpose) -> tuple[tuple[int, TrialRecord], ...]:
-        """All runs as (storage id, record), by number; `purpose` tells search from the rest."""
-        study_id = self._group_id(name, purpose)
+        """The runs as (storage id, record), by number: those of the search, or all others."""
         objective = self.load_facts(name).metric.name
+        study_id = self._group_id(name, purpose)
         with without_collection():
             return tuple(
                 (run.trial_id, to_record(run, objective))
-                for run in guard(lambda: read_runs(self._rdb.engine, study_id))
-                if PLAN_KEY in run.system_attrs  # one that somebody else put in is none of ours
+                for run in self.connection.call(read_runs, self._rdb.engine, study_id)
+                if PLAN_KEY in run.system_attrs  # other programs may add trials without a plan
             )
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""
-        config, facts = self.load_config(name), self.load_facts(name)
         return build_record(
-            config,
-            facts,
-            trials=[record for _, record in self.load_runs(name, "search")],
-            confirmations=[record for _, record in self.load_runs(name, "confirm")],
+            self._content(name),
+            trials=(record for _, record in self.load_runs(name, "search")),
+            confirmations=(record for _, record in self.load_runs(name, "confirm")),
             is_finished=self.is_finished(name),
             notes=self.notes(name),
-            changed_after_results=self._content(name).get(CHANGED_KEY, ()),
         )

@@ -1,7 +1,7 @@
-"""Runs as Optuna stores them: what each attribute holds.
+"""The attributes of a run in Optuna's tables.
 
-Small facts are user attributes, so that the dashboard's table shows them; bulky ones (per-epoch
-history) are system attributes.
+Small facts are user attributes, so that the dashboard's table shows them. Large ones, such as the
+history of the epochs, are system attributes.
 """
 
 import math
@@ -17,6 +17,7 @@ from bakeoff.records import (
     TrialPlan,
     TrialRecord,
     as_plain,
+    as_strict,
     keep_last_confusion,
 )
 from bakeoff.space import distributions
@@ -26,7 +27,7 @@ PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
 MAY_BE_NAN = ("train_loss", "learning_rate", "grad_norm")
-"""Numbers of an epoch, beside its metrics."""
+"""Fields of an epoch, besides its metrics, that may be NaN."""
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "diverged": TrialState.COMPLETE,
@@ -34,12 +35,12 @@ STATES: Mapping[Outcome, TrialState] = {
     "infeasible": TrialState.FAIL,
     "failed": TrialState.FAIL,
 }
-"""A run that diverged is a complete one with an untrained model's score, where there is one
-objective; of several, such as time, it would have the best of some because it ended early."""
+"""A run that diverged is complete and has the score of an untrained model. With several objectives
+it fails instead: it would win by some, such as time, because it ended early."""
 
 
 def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
-    """A run that begins: RUNNING, with its parameters."""
+    """The Optuna trial of a run that begins: RUNNING, with its parameters."""
     known = distributions(config, plan.params)
     return create_trial(
         state=TrialState.RUNNING,
@@ -61,28 +62,26 @@ def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
 
 
 def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
-    """What a run that waits measured so far."""
-    return {"history": _without_nan(as_plain(keep_last_confusion(history)))}
+    """The measurements of a paused run."""
+    return {"history": as_strict(as_plain(keep_last_confusion(history)))}
 
 
 def result_of(record: TrialRecord) -> dict[str, Any]:
-    """All that is known of a run that has ended."""
-    content: dict[str, Any] = _without_nan(
-        {
-            "outcome": record.outcome,
-            "score": record.score,
-            "further_scores": dict(record.further_scores),
-            "stop_reason": record.stop_reason,
-            "attempts": record.attempts,
-            "test_metrics": dict(record.test_metrics),
-            "history": as_plain(keep_last_confusion(record.history)),
-        }
-    )
-    return content
+    """Everything known about a run that has ended."""
+    content = {
+        "outcome": record.outcome,
+        "score": record.score,
+        "further_scores": dict(record.further_scores),
+        "stop_reason": record.stop_reason,
+        "attempts": record.attempts,
+        "test_metrics": dict(record.test_metrics),
+        "history": as_plain(keep_last_confusion(record.history)),
+    }
+    return {key: as_strict(value) for key, value in content.items()}
 
 
 def facts_of(record: TrialRecord) -> dict[str, Any]:
-    """What the dashboard's table shows of a run that has ended."""
+    """The facts that the dashboard's table shows about a run that has ended."""
     facts: dict[str, Any] = {
         "outcome": record.outcome,
         "epochs": record.epochs_run,
@@ -94,7 +93,7 @@ def facts_of(record: TrialRecord) -> dict[str, Any]:
 
 
 def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
-    """State and values of a run that has ended, as Optuna keeps them."""
+    """Optuna's state and values for a run that has ended."""
     state = STATES[record.outcome]
     if state is TrialState.FAIL or record.score is None:
         return state, None
@@ -105,7 +104,7 @@ def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
 
 
 def to_record(trial: StoredRun, objective: str) -> TrialRecord:
-    """What is known of a stored run."""
+    """The record of a stored run."""
     plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
     is_running = trial.is_running
     paused: dict[str, Any] = trial.system_attrs.get(PAUSE_KEY, {}) if is_running else {}
@@ -116,16 +115,14 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         params=plan["params"],
         outcome="running" if is_running else result.get("outcome", "failed"),
         score=result.get("score"),
-        further_scores={
-            key: _number(item) for key, item in result.get("further_scores", {}).items()
-        },
-        seed=int(trial.user_attrs["seed"]),  # a text, because the dashboard draws numbers
+        further_scores=_numbers(result.get("further_scores", {})),
+        seed=int(trial.user_attrs["seed"]),  # stored as text, because the dashboard plots numbers
         phase=trial.user_attrs["phase"],
         purpose=plan["purpose"],
         configuration=plan["configuration"],
         history=_history(trial, result, objective),
         epochs_planned=plan["epochs"],
-        test_metrics={key: _number(item) for key, item in result.get("test_metrics", {}).items()},
+        test_metrics=_numbers(result.get("test_metrics", {})),
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
         is_paused=bool(paused),
@@ -138,7 +135,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
 def _history(
     trial: StoredRun, result: Mapping[str, Any], objective: str
 ) -> tuple[EpochResult, ...]:
-    """The recorded epochs; of a running trial only the objective is stored so far."""
+    """The recorded epochs. Only the objective is stored of a running trial."""
     if "history" not in result:
         return tuple(
             EpochResult(epoch=epoch, metrics={objective: value})
@@ -148,7 +145,7 @@ def _history(
 
 
 def _epoch(item: dict[str, Any]) -> EpochResult:
-    """The epoch of a parsed entry, which is changed: there are many, and few are not finite."""
+    """The epoch of a parsed entry, which is changed in place because there are many of them."""
     for numbers, keys in ((item, MAY_BE_NAN), (item["metrics"], item["metrics"])):
         for key in keys:
             if numbers[key].__class__ is not float:
@@ -156,18 +153,9 @@ def _epoch(item: dict[str, Any]) -> EpochResult:
     return EpochResult(**item)
 
 
+def _numbers(stored: Mapping[str, float | str | None]) -> dict[str, float]:
+    return {key: _number(value) for key, value in stored.items()}
+
+
 def _number(value: float | str | None) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _without_nan(value: Any) -> Any:
-    """Non-finite numbers as text or null: PostgreSQL and strict JSON readers refuse NaN."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is not equal to itself
-        return None
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return str(value)
-    return value
+    return math.nan if value is None else float(value)

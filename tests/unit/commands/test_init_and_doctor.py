@@ -56,5 +56,5 @@ def test_the_doctor_reports_a_storage_that_it_cannot_read(
     (tmp_path / "studies.db").write_text("notes")
     doctor(output=tmp_path, as_json=True)
     facts = json.loads(capsys.readouterr().out)
-    assert facts["storage"].endswith("studies.db is not a database of SQLite; give another file")
+    assert facts["storage"].endswith("studies.db is not a SQLite database; choose another file")
     assert facts["data: digits"] == "1,438 training, 359 test samples"

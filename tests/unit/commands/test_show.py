@@ -135,7 +135,9 @@ def test_studies_of_other_programs_are_listed_with_the_command_that_reports_on_t
             f"`study report --storage {url} --study 'their tuning' --arm PARAMETER`"
         ),
     ]
-    with pytest.raises(UsageError, match="allowed: none; other programs' here: their tuning"):
+    with pytest.raises(
+        UsageError, match="allowed: none; studies of other programs here: their tuning"
+    ):
         status("x", output=theirs.parent, storage=url)
 
 

@@ -98,7 +98,7 @@ def flags_of(comparison: Comparison) -> set[str]:
 # ---------------------------------------------------------------- the three studies
 
 
-def test_a_shared_tpe_search_with_a_median_pruner_is_told_as_what_it_is(database: Path):
+def test_a_shared_tpe_search_with_a_median_pruner_gets_no_verdict_and_flags(database: Path):
     record = load(database, "shared-tpe")
     found = compare(record)
     assert found.level == "L0"
@@ -113,10 +113,9 @@ def test_a_shared_tpe_search_with_a_median_pruner_is_told_as_what_it_is(database
 
 
 def test_a_random_search_supports_curves_but_no_verdict(database: Path):
-    record = load(database, "random")
+    record = load(database, "random", sampler="random")
     found = compare(record)
     assert record.sampler == "random"
-    assert "look like independent random draws" in " ".join(record.caveats)
     assert found.level == "L0"
     assert not {"W01", "W02"} & flags_of(found)
     assert found.verdict.headline.startswith("No verdict yet: no configuration")
@@ -124,17 +123,24 @@ def test_a_random_search_supports_curves_but_no_verdict(database: Path):
     assert [arm.name for arm in record.arms] == ARMS
 
 
-def test_a_search_of_two_objectives_is_looked_at_one_by_one_and_says_so(database: Path):
+def test_a_sampler_without_traces_is_unknown(database: Path):
+    record = load(database, "random")
+    assert (record.sampler, record.shared_sampler) == ("unknown", True)
+    assert {trial.phase for trial in record.trials} == {"model"}
+    assert "declare it with `--sampler`" in " ".join(record.caveats)
+
+
+def test_a_search_of_two_objectives_is_reported_for_one_of_them_with_a_caveat(database: Path):
     record = load(database, "two")
     assert record.objective.name == "value 0"
-    assert "has 2 objectives; this report looks at value 0 alone" in " ".join(record.caveats)
+    assert "has 2 objectives, and this report analyzes only value 0" in " ".join(record.caveats)
     assert compare(record).verdict.headline.startswith("No verdict")
     other = load(database, "two", metric_name="value 1")
     assert other.objective.direction == "minimize"
     assert other.trials[0].score == pytest.approx(0.1 * record.trials[0].params["width"])
 
 
-def test_a_divergence_is_found_in_the_reports_where_optuna_stores_none(database: Path):
+def test_divergence_is_detected_from_reports(database: Path):
     record = load(database, "random")
     diverged = [trial for trial in record.trials if trial.outcome == "diverged"]
     assert diverged
@@ -145,7 +151,7 @@ def test_a_divergence_is_found_in_the_reports_where_optuna_stores_none(database:
     assert not any(trial.outcome == "failed" for trial in record.trials)
 
 
-def test_a_pruned_trial_is_known_by_its_best_report(database: Path):
+def test_a_pruned_trial_has_the_score_of_its_best_report(database: Path):
     pruned = [one for one in load(database, "shared-tpe").trials if one.outcome == "pruned"]
     assert pruned
     assert all(trial.score == max(trial.values("value")) for trial in pruned)
@@ -171,7 +177,7 @@ def test_the_command_writes_a_report_and_leaves_the_database_alone(
 # ---------------------------------------------------------------- kinds of storage
 
 
-def test_a_schema_of_optuna_3_is_read_from_a_copy_that_is_brought_up_to_date(tmp_path: Path):
+def test_a_schema_of_optuna_3_is_read_from_a_migrated_copy(tmp_path: Path):
     file = tmp_path / "old.db"
     with sqlite3.connect(file) as connection:
         connection.executescript((HERE / "optuna_3_0.sql").read_text())
@@ -204,7 +210,7 @@ def sqlite_twin(folder: Path) -> Path:
     return file
 
 
-def test_what_is_still_in_the_write_ahead_log_is_read(tmp_path: Path):
+def test_trials_in_the_write_ahead_log_are_read(tmp_path: Path):
     file = tmp_path / "wal.db"
     storage = RDBStorage(f"sqlite:///{file}")
     writer = sqlite3.connect(file)
@@ -245,7 +251,7 @@ def rows_with_their_writers(url: str) -> dict[str, list[tuple]]:
     return found
 
 
-def test_a_postgresql_server_is_asked_and_nothing_in_it_changes(server: str):
+def test_reading_from_a_postgresql_server_changes_nothing_in_it(server: str):
     before = rows_with_their_writers(server)
     record = load_foreign_study(ForeignStudy(location=server, arms=("optimizer",)))
     assert Counter(trial.arm for trial in record.trials).total() == 24
@@ -254,7 +260,7 @@ def test_a_postgresql_server_is_asked_and_nothing_in_it_changes(server: str):
     assert len(before["trials"]) == 24
 
 
-def test_a_postgresql_server_is_opened_so_that_it_refuses_every_change(server: str):
+def test_a_postgresql_server_refuses_every_change(server: str):
     storage, _ = open_storage(server, Path())
     with pytest.raises(optuna.exceptions.StorageInternalError) as refused:
         storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "ours")
@@ -268,12 +274,14 @@ def test_a_postgresql_server_is_opened_so_that_it_refuses_every_change(server: s
     [
         (None, "cannot be read"),
         (b"", "unknown study 'any'; allowed: none"),
-        (b"hello\nworld\n", "neither a SQLite file nor a journal"),
+        (b"hello\nworld\n", "neither a SQLite file nor an Optuna journal"),
         (b"SQLite format 3\x00" + b"\x00" * 200, "cannot be read"),
     ],
     ids=["missing", "empty", "text", "broken"],
 )
-def test_what_is_no_storage_is_refused(content: bytes | None, message: str, tmp_path: Path):
+def test_a_file_that_is_not_a_storage_is_refused(
+    content: bytes | None, message: str, tmp_path: Path
+):
     file = tmp_path / "x"
     if content is not None:
         file.write_bytes(content)
@@ -285,7 +293,7 @@ def test_a_database_of_another_kind_is_refused(tmp_path: Path):
     with sqlite3.connect(tmp_path / "x.db") as connection:
         connection.execute("CREATE TABLE things (x)")
     connection.close()
-    with pytest.raises(StorageError, match="holds no studies of Optuna"):
+    with pytest.raises(StorageError, match="holds no Optuna studies"):
         load(tmp_path / "x.db", "any")
 
 
@@ -317,7 +325,7 @@ def test_a_study_without_trials_has_nothing_to_compare(study: optuna.Study, tmp_
         stored(tmp_path)
 
 
-def test_outcomes_are_told_apart(study: optuna.Study, tmp_path: Path):
+def test_outcomes_are_distinguished(study: optuna.Study, tmp_path: Path):
     states = optuna.trial.TrialState
     study.add_trials(
         [
@@ -355,13 +363,13 @@ def test_a_choice_of_none_becomes_text(study: optuna.Study, tmp_path: Path):
     assert stored(tmp_path).trials[0].params == {"optimizer": "None"}
 
 
-def test_a_parameter_of_many_values_is_no_arm(study: optuna.Study, tmp_path: Path):
+def test_a_parameter_with_many_values_is_refused_as_an_arm(study: optuna.Study, tmp_path: Path):
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=30)
     with pytest.raises(UsageError, match="x has 30 values"):
         load_foreign_study(ForeignStudy(location=str(tmp_path / "s.log"), arms=("x",)))
 
 
-def test_reports_of_another_quantity_are_not_taken_for_the_objective(
+def test_reports_of_another_quantity_are_not_used_as_the_objective(
     study: optuna.Study, tmp_path: Path
 ):
     study.add_trial(one_trial("adam", 0.5, intermediate_values={1: 7.0, 2: 9.0}))
@@ -376,7 +384,7 @@ def test_reports_of_another_quantity_are_not_taken_for_the_objective(
 @pytest.mark.parametrize(
     ("reports", "rule"), [((3.0, 1.0, 2.0), "last_epoch"), ((3.0, 2.0, 4.0), "best_epoch")]
 )
-def test_the_score_rule_is_read_off_the_reports(
+def test_the_score_rule_follows_from_the_reports(
     reports: tuple[float, ...], rule: str, study: optuna.Study, tmp_path: Path
 ):
     study.add_trial(one_trial("adam", 2.0, intermediate_values=dict(enumerate(reports))))
@@ -385,7 +393,7 @@ def test_the_score_rule_is_read_off_the_reports(
     assert record.epochs == 3
 
 
-def test_a_metric_that_we_know_has_its_bounds_where_they_hold(tmp_path: Path):
+def test_a_registered_metric_has_its_bounds_if_the_values_are_within_them(tmp_path: Path):
     study = optuna.create_study(
         study_name="s", direction="maximize",
         storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))),
@@ -396,7 +404,7 @@ def test_a_metric_that_we_know_has_its_bounds_where_they_hold(tmp_path: Path):
     assert stored(tmp_path, metric_name="accuracy").objective.high == math.inf
 
 
-def test_a_declared_sampler_is_believed(database: Path):
+def test_a_declared_sampler_is_used(database: Path):
     record = load(database, "shared-tpe", sampler="tpe")
     assert {trial.phase for trial in record.trials[:10]} == {"random"}
     assert load(database, "random", sampler="tpe").shared_sampler
@@ -429,12 +437,14 @@ def test_wrong_flags_end_in_one_line(
     ("study", "folder"),
     [("digits", "digits"), ("../../etc/x", "etc-x"), ("..", "study"), ("ä b", "b")],
 )
-def test_any_name_makes_a_folder_of_its_own(study: str, folder: str):
+def test_every_study_name_gives_a_safe_folder_name(study: str, folder: str):
     assert folder_name(study) == folder
 
 
-def test_the_notebook_opens_it_too(database: Path):
-    found = bakeoff.load_optuna_study(f"sqlite:///{database}", "random", arm="optimizer")
+def test_the_notebook_opens_a_study_of_another_program(database: Path):
+    found = bakeoff.load_optuna_study(
+        f"sqlite:///{database}", "random", arm="optimizer", sampler="random"
+    )
     assert found.comparison.level == "L0"
     assert "F6" in found.figures
     assert len(found.to_frame()) == 100

@@ -1,4 +1,4 @@
-"""A driver on PostgreSQL: its lock, and what it does when the server goes away and comes back."""
+"""Tests the lock of a driver on PostgreSQL, and a server that disconnects and returns."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ _names = count()
 
 @pytest.fixture
 def url(postgres_url: str) -> Iterator[str]:
-    """An empty database of the test's own."""
+    """An empty database for one test."""
     name = f"driver_{os.getpid()}_{next(_names)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -49,7 +49,7 @@ def url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def storage(url, config):
-    """A storage that holds the study, as its driver has it."""
+    """A driver's storage that holds the study."""
     storage = Storage(url, create=True)
     storage.create(config, study_facts())
     yield storage
@@ -57,7 +57,7 @@ def storage(url, config):
 
 
 def end_sessions(url: str) -> int:
-    """What a restart of the server does to everybody; how many sessions there were."""
+    """End all sessions, as a restart of the server does, and return their number."""
     with psycopg.connect(url, autocommit=True) as connection:
         return len(
             connection.execute(
@@ -103,7 +103,7 @@ def test_the_lock_of_a_killed_driver_is_free(storage, start_holder):
             storage.claim("toy")
 
 
-def test_a_driver_whose_session_ended_goes_on_under_its_lock(storage, config, url):
+def test_a_driver_whose_session_ended_continues_under_its_lock(storage, config, url):
     with study_lock(storage, "toy"):
         storage.claim("toy")
         _, trial_id = storage.begin(config, PLAN)
@@ -116,7 +116,7 @@ def test_a_driver_whose_session_ended_goes_on_under_its_lock(storage, config, ur
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["still at work", "already done"])
-def test_a_driver_that_another_one_took_over_from_writes_nothing_more(
+def test_a_driver_writes_nothing_after_another_driver_took_over(
     storage, config, url, start_holder, is_done
 ):
     with study_lock(storage, "toy"):
@@ -126,7 +126,7 @@ def test_a_driver_that_another_one_took_over_from_writes_nothing_more(
         holder = start_holder()
         if is_done:
             holder.communicate("")
-        with pytest.raises(StudyTakenOverError, match="taken over by another driver"):
+        with pytest.raises(StudyTakenOverError, match="took over study"):
             storage.report(trial_id, 1, 0.5)
     [(_, record)] = storage.load_runs("toy", "search")
     assert record.history == ()
@@ -174,7 +174,7 @@ class NoObserver:
 @pytest.mark.parametrize(
     "every", [7, pytest.param(1, marks=pytest.mark.slow)], ids=["every 7th event", "every event"]
 )
-def test_a_search_whose_sessions_are_ended_again_and_again_is_the_same(url, tmp_path, every):
+def test_a_search_whose_sessions_end_repeatedly_stores_the_same_runs(url, tmp_path, every):
     engine = InterruptedEngine(url, every)
     found = whole_search(url, engine, tmp_path)
     expected = whole_search(

@@ -62,7 +62,7 @@ def same(left, right):
     return repr(left) == repr(right)
 
 
-def test_settings_and_facts_come_back_as_they_were_stored(storage, config):
+def test_settings_and_facts_are_loaded_as_stored(storage, config):
     assert storage.load_config("toy") == config
     assert storage.load_facts("toy") == study_facts()
     assert storage.names() == ("toy",)
@@ -95,7 +95,7 @@ def test_confusion_is_stored_for_the_latest_epoch_that_has_one(storage, config):
                                  train_loss=math.nan, status="diverged"),)},
     ],
 )  # fmt: skip
-def test_a_run_comes_back_as_it_was_stored(storage, config, changes):
+def test_a_run_is_loaded_as_stored(storage, config, changes):
     record = record_of(0, **changes)
     plan = replace(
         PLAN, purpose=record.purpose, configuration=record.configuration, phase=record.phase,
@@ -108,7 +108,7 @@ def test_a_run_comes_back_as_it_was_stored(storage, config, changes):
     assert same(loaded, record)
 
 
-def test_a_running_trial_is_known_by_what_was_reported(storage, config):
+def test_a_running_trial_has_its_reported_values(storage, config):
     _, trial_id = storage.begin(config, PLAN)
     storage.report(trial_id, 1, 0.5)
     storage.report(trial_id, 2, 0.6)
@@ -118,7 +118,7 @@ def test_a_running_trial_is_known_by_what_was_reported(storage, config):
     assert loaded.params == PLAN.params
 
 
-def test_confirmation_runs_are_kept_apart_and_numbered_by_themselves(storage, config):
+def test_confirmation_runs_are_stored_and_numbered_separately(storage, config):
     storage.begin(config, PLAN)
     number, _ = storage.begin(config, replace(PLAN, purpose="confirm", configuration=0))
     assert number == 0
@@ -144,7 +144,7 @@ def test_opening_for_reading_creates_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_study_of_another_program_is_not_touched(storage_url):
+def test_a_study_of_another_program_is_not_changed(storage_url):
     optuna.create_study(study_name="theirs", storage=storage_url)
     storage = Storage(storage_url, create=True)
     assert storage.names() == ()
@@ -152,23 +152,23 @@ def test_a_study_of_another_program_is_not_touched(storage_url):
         storage.has("theirs")
 
 
-def test_an_unknown_study_is_answered_with_the_nearest_name(storage):
+def test_the_error_for_an_unknown_study_names_the_nearest_one(storage):
     with pytest.raises(UsageError, match="unknown study 'tory'; did you mean 'toy'"):
         storage.load_config("tory")
 
 
-def test_a_deleted_study_is_gone_with_its_confirmation_runs(storage):
+def test_deleting_a_study_removes_its_confirmation_runs(storage):
     storage.delete("toy")
     assert storage.names() == ()
     assert storage.optuna_storage.get_all_studies() == []
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize("num_writes", range(7))
-def test_a_study_that_a_kill_left_half_made_is_made_again(storage_url, config, num_writes):
+def test_a_study_that_was_killed_during_creation_is_created_again(storage_url, config, num_writes):
     """`create` makes two studies and sets two attributes of each: six writes."""
     storage = Storage(storage_url, create=True)
     rdb, left = storage.optuna_storage, [num_writes]
@@ -194,7 +194,7 @@ def test_a_study_that_a_kill_left_half_made_is_made_again(storage_url, config, n
     assert len(again.optuna_storage.get_all_studies()) == 2
 
 
-def test_a_lost_acknowledgement_makes_no_second_trial(storage, config):
+def test_a_write_without_a_confirmation_creates_no_second_trial(storage, config):
     rdb = storage.optuna_storage
     for name in ("create_new_trial", "set_trial_state_values"):
         setattr(rdb, name, acknowledges_late(getattr(rdb, name)))
@@ -218,30 +218,30 @@ def acknowledges_late(write):
     return late
 
 
-def test_a_storage_that_is_away_is_waited_for_and_the_user_told(storage, config):
+def test_a_write_waits_for_an_unreachable_storage_and_says_why(storage, config):
     reasons = []
-    storage.on_wait = reasons.append
+    storage.connection.on_wait = reasons.append
     rdb = storage.optuna_storage
     rdb.create_new_trial = acknowledges_late(rdb.create_new_trial)
     storage.begin(config, PLAN)
     assert reasons == ["the storage does not answer (connection lost); waiting for it"]
 
 
-def test_a_study_deleted_by_another_program_is_said_so(storage, config, storage_url):
+def test_writing_to_a_study_that_another_program_deleted_is_an_error(storage, config, storage_url):
     _, trial_id = storage.begin(config, PLAN)
     optuna.delete_study(study_name="toy", storage=storage_url)
-    with pytest.raises(StorageError, match="deleted or changed by another program"):
+    with pytest.raises(StorageError, match="another program deleted or changed"):
         storage.report(trial_id, 1, 0.5)
 
 
-def test_a_trial_that_another_program_put_in_is_none_of_ours(storage, config, storage_url):
+def test_trials_that_another_program_added_are_ignored(storage, config, storage_url):
     storage.begin(config, PLAN)
     optuna.load_study(study_name="toy", storage=storage_url).enqueue_trial({"x": 1})
     assert len(storage.load_runs("toy", "search")) == 1
 
 
 @pytest.mark.parametrize("content", ["tables of others", "nothing"])
-def test_reading_writes_nothing_into_a_file_without_studies(tmp_path, content):
+def test_reading_a_file_without_studies_writes_nothing(tmp_path, content):
     file = tmp_path / "app.db"
     connection = sqlite3.connect(file)
     if content != "nothing":
@@ -255,7 +255,7 @@ def test_reading_writes_nothing_into_a_file_without_studies(tmp_path, content):
     assert file.read_bytes() == before
 
 
-def test_no_study_is_stored_among_the_tables_of_another_program(tmp_path):
+def test_a_database_of_another_program_is_refused(tmp_path):
     file = tmp_path / "app.db"
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE notes (text)")
@@ -265,7 +265,7 @@ def test_no_study_is_stored_among_the_tables_of_another_program(tmp_path):
 
 
 @pytest.mark.parametrize("num_starts", [4, pytest.param(16, marks=pytest.mark.slow)])
-def test_several_processes_may_make_the_same_storage_at_once(storage_url, num_starts):
+def test_several_processes_may_create_the_same_storage_at_once(storage_url, num_starts):
     code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1], create=True)"
     starts = [
         subprocess.Popen([sys.executable, "-c", code, storage_url], stderr=subprocess.PIPE)
@@ -286,11 +286,9 @@ print(count)
 """
 
 
-def test_readers_at_every_moment_neither_fail_nor_make_the_driver_wait(
-    storage, config, storage_url
-):
+def test_concurrent_readers_neither_fail_nor_delay_the_driver(storage, config, storage_url):
     reasons, num_trials = [], 60
-    storage.on_wait = reasons.append
+    storage.connection.on_wait = reasons.append
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, storage_url, str(num_trials)],
@@ -305,14 +303,14 @@ def test_readers_at_every_moment_neither_fail_nor_make_the_driver_wait(
         for epoch in (1, 2, 3):
             storage.report(trial_id, epoch, 0.5)
         storage.finish(trial_id, record_of(number))
-    told = [reader.communicate(timeout=60) for reader in readers]
-    assert [err for _, err in told] == ["", ""]
-    assert all(int(out) > 0 for out, _ in told)
+    outputs = [reader.communicate(timeout=60) for reader in readers]
+    assert [err for _, err in outputs] == ["", ""]
+    assert all(int(out) > 0 for out, _ in outputs)
     assert reasons == []
 
 
-def test_readers_wait_until_the_tables_are_made(storage_url, tmp_path):
-    """A reader that came between two tables would make the rest itself, and stop the writer."""
+def test_readers_wait_until_the_tables_are_created(storage_url, tmp_path):
+    """A reader that saw only some of the tables would create the rest, and stop the writer."""
     Storage(storage_url, create=True)
     code = "import sys; from bakeoff.storage import Storage; Storage(sys.argv[1]); print('read')"
     with (tmp_path / ".studies.db.lock").open("a") as lock:
@@ -323,7 +321,7 @@ def test_readers_wait_until_the_tables_are_made(storage_url, tmp_path):
     assert reader.communicate(timeout=30)[0] == b"read\n"
 
 
-def test_writers_take_turns(storage, config, tmp_path):
+def test_writers_exclude_each_other(storage, config, tmp_path):
     """A transaction of the storage holds the write lock from its beginning."""
     with storage.optuna_storage.engine.begin():
         other = sqlite3.connect(tmp_path / "studies.db", timeout=0.05)
@@ -340,10 +338,8 @@ connection.close()  # the last one that has locks removes the log
 """
 
 
-def test_opening_a_storage_gives_up_no_lock_that_this_process_holds(
-    storage, config, storage_url, tmp_path
-):
-    """A file descriptor of the database's own, once closed, would take them all along."""
+def test_opening_a_storage_releases_no_lock_of_this_process(storage, config, storage_url, tmp_path):
+    """Closing any other file descriptor of the database would release all of them."""
     storage.begin(config, PLAN)
     Storage(storage_url)
     file = tmp_path / "studies.db"
@@ -383,7 +379,7 @@ def test_a_password_is_never_shown(url):
 
 
 @pytest.mark.parametrize("folder", ["plain", "with space", "50%20off", "a?b", "sharp#"])
-def test_the_default_storage_is_in_the_output_folder_whatever_its_name(tmp_path, folder):
+def test_the_default_storage_is_in_the_output_folder(tmp_path, folder):
     url = parse_storage_url(choose_storage_url(None, tmp_path / folder))
     assert url.database == str(tmp_path / folder / "studies.db")
 
@@ -392,11 +388,11 @@ def test_postgresql_means_psycopg_3():
     assert parse_storage_url("postgresql://u@h/d").drivername == "postgresql+psycopg"
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused_and_not_changed(tmp_path):
     file = tmp_path / "studies.db"
     file.write_bytes(b"not a database, but long enough to be looked at" * 10)
     before = file.read_bytes()
-    with pytest.raises(StorageError, match="is not a database of SQLite"):
+    with pytest.raises(StorageError, match="is not a SQLite database"):
         Storage(f"sqlite:///{file}", create=True)
     assert file.read_bytes() == before
 

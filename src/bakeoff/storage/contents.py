@@ -1,0 +1,123 @@
+"""The content of a stored study: the JSON value of its attribute `bakeoff:study`."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bakeoff.components.objectives import further_objectives
+from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
+from bakeoff.space import build_arms, fingerprint
+from bakeoff.studyfile import format_study, resolve_study
+
+FORMAT = 1
+CHANGED_KEY = "changed_after_results"
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """What was measured or decided when a study began. It is kept when the study continues."""
+
+    metric: MetricInfo
+    chance_score: float
+    """The score of an untrained model, which is assigned to runs that diverge."""
+    num_validation: int
+    num_test: int
+    data_fingerprint: str
+    precision: str
+    threads: int
+    """The number of threads per worker, which changes the bits of a result."""
+    protocol: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_content(
+    config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None
+) -> dict[str, Any]:
+    """The content of a new study. Warm starts are kept for later continuations."""
+    content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
+    return content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {})
+
+
+def config_of(content: Content) -> StudyConfig:
+    """The settings of the study."""
+    return resolve_study(tomllib.loads(content["config"]))
+
+
+def study_facts_of(content: Content) -> StudyFacts:
+    """What was measured when the study began."""
+    facts = content["facts"]
+    return StudyFacts(**{**facts, "metric": MetricInfo(**facts["metric"])})
+
+
+def extended_content(
+    content: Content, config: StudyConfig, num_trials: int, changes_after_results: Sequence[str]
+) -> dict[str, Any]:
+    """The content of a study that gets more trials or arms.
+
+    Args:
+        content: The content so far. The optimizers and schedules of the first one are kept.
+        config: The new settings.
+        num_trials: Number of search trials that are stored.
+        changes_after_results: The changed settings, if test metrics were already known.
+    """
+    search = config_of(content).search
+    extended: dict[str, Any] = {
+        "begun_with": {"optimizers": search.optimizers, "schedulers": search.schedulers},
+        **content,
+        "config": format_study(config),
+        "settled": num_trials,
+    }
+    if changes_after_results:
+        extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes_after_results]
+    return {key: as_plain(value) for key, value in extended.items()}
+
+
+def as_begun(config: StudyConfig, content: Content) -> StudyConfig:
+    """`config` with the choices of `optimizer` and `scheduler` that the study began with."""
+    stored = content.get("begun_with", {})
+    begun: dict[str, Any] = {key: tuple(names) for key, names in stored.items()}
+    return replace(config, search=replace(config.search, **begun))
+
+
+def build_record(
+    content: Content,
+    *,
+    trials: Iterable[TrialRecord],
+    confirmations: Iterable[TrialRecord],
+    is_finished: bool,
+    notes: Iterable[str],
+) -> StudyRecord:
+    """The study as analysis and report read it; `confirmations` include the shortlist runs."""
+    config, facts = config_of(content), study_facts_of(content)
+    return StudyRecord(
+        name=config.name,
+        question=config.question,
+        objective=facts.metric,
+        further_objectives=further_objectives(config),
+        score_rule=config.score_rule,
+        epochs=config.training.epochs,
+        arms=build_arms(config),
+        trials=tuple(trials),
+        confirmations=tuple(confirmations),
+        trials_per_arm=config.search.trials_per_arm,
+        epochs_per_arm=config.search.epochs_per_arm,
+        seconds_per_arm=config.search.seconds_per_arm,
+        sampler=config.search.sampler,
+        pruner=config.search.pruner,
+        startup_trials=config.search.startup_trials,
+        confirm=config.confirm,
+        delta=config.delta,
+        reference=config.reference,
+        num_validation=facts.num_validation,
+        num_test=facts.num_test,
+        protocol=facts.protocol,
+        environment=facts.environment,
+        config_hash=fingerprint(config),
+        study_file=format_study(config),
+        finished=is_finished,
+        notes=tuple(notes),
+        changed_after_results=tuple(content.get(CHANGED_KEY, ())),
+    )
