@@ -66,9 +66,6 @@ class DataSource:
     licence: str = YOUR_OWN
 
 
-# ---------------------------------------------------------------- registered data sets
-
-
 def _load_digits(_: DataConfig) -> tuple[Arrays, str]:
     file = digits_file()
     return load_cached("digits", (file,), lambda: check_arrays(read_digits(file), "digits"))
@@ -128,9 +125,6 @@ def _load_jargon(config: DataConfig) -> tuple[Arrays, str]:
     )
 
 
-# ---------------------------------------------------------------- forms of the user's own files
-
-
 def own_path(config: DataConfig) -> Path:
     """Return the path of `npz:PATH`."""
     return Path(config.dataset.partition(":")[2]).expanduser()
@@ -146,9 +140,6 @@ def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
     from bakeoff.data.image_decoding import load_image_folder
 
     return load_image_folder(own_path(config), config.image_size)
-
-
-# ---------------------------------------------------------------- the tables
 
 
 FASHION = DataSource(
@@ -246,9 +237,6 @@ FUNCTION = DataSource(
     description="a function of the user's own",
     tasks=("classification", "regression", "language"),
 )
-
-
-# ---------------------------------------------------------------- what is known without reading
 
 
 def find_source(dataset: str) -> DataSource:

@@ -104,8 +104,6 @@ class Driver:
         self._note(source)
         return num_trained
 
-    # ------------------------------------------------------------ starting
-
     def _restore(self, source: Source, group: str) -> int:
         for trial_id, record in self._storage.load_runs(
             self._config.name, "search" if group == "search" else "confirm"
@@ -177,8 +175,6 @@ class Driver:
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
-
-    # ------------------------------------------------------------ events
 
     def _handle(self, event: Event, source: Source) -> None:
         run = self._running[event.run]
@@ -302,8 +298,6 @@ class Driver:
 
     def _discard_checkpoints(self, name: str) -> None:
         shutil.rmtree(self._checkpoints / name, ignore_errors=True)
-
-    # ------------------------------------------------------------ stopping
 
     def _obey_stop(self) -> None:
         if self._stop.count > 1:
