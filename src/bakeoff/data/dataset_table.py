@@ -234,7 +234,8 @@ FORMS: Registry[DataSource] = Registry(
 
 FUNCTION = DataSource(
     name="package.module:function",
-    description="a function of the user's own",
+    description="a function of yours that returns arrays by the names of npz:PATH, or a torch"
+    " Dataset, a pair of them or a mapping with the keys train and test",
     tasks=("classification", "regression", "language"),
 )
 
