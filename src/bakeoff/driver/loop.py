@@ -32,14 +32,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
-from bakeoff.records import (
-    Decision,
-    EpochResult,
-    Outcome,
-    Precision,
-    Promotion,
-    StudyConfig,
-)
+from bakeoff.records import Decision, EpochResult, Outcome, Precision, Promotion, StudyConfig
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 

@@ -11,14 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bakeoff.components.pruners import PRUNERS
-from bakeoff.driver import (
-    Driver,
-    InterruptedStudyError,
-    Observer,
-    Ordered,
-    Source,
-    StopRequest,
-)
+from bakeoff.driver import Driver, InterruptedStudyError, Observer, Ordered, Source, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
@@ -89,11 +82,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
 
 
 def _create(
-    storage: Storage,
-    config: StudyConfig,
-    facts: StudyFacts,
-    source: str | None,
-    observer: Observer,
+    storage: Storage, config: StudyConfig, facts: StudyFacts, source: str | None, observer: Observer
 ) -> None:
     """Store a new study, with warm starts from the study `source` if it is given."""
     if source is None:
