@@ -152,9 +152,7 @@ class LiveProgress(Progress):
 
     def __enter__(self) -> Self:
         self._live = Live(
-            console=self.console,
-            refresh_per_second=REFRESH_PER_SECOND,
-            get_renderable=self.render,
+            console=self.console, refresh_per_second=REFRESH_PER_SECOND, get_renderable=self.render
         )
         self._live.start()
         return self

@@ -47,8 +47,8 @@ def find_model(name: str) -> ModelSpec:
         check_offered(name)
         return ModelSpec(
             name=name,
-            description=f"a classifier of {package.name}, with fresh weights",
-            build=package.build,
+            description=f"a classifier of {package}, with fresh weights",
+            build=f"bakeoff.networks.packages:build_{package}",
             inputs=("image",),
             parameters=None,
             channels_last=True,

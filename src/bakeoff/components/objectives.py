@@ -22,10 +22,6 @@ class CostSpec:
         return self.info.name
 
 
-def _train_seconds(history: Sequence[EpochResult]) -> float:
-    return sum(result.train_seconds for result in history)
-
-
 COSTS: Registry[CostSpec] = Registry(
     "cost",
     (
@@ -38,7 +34,7 @@ COSTS: Registry[CostSpec] = Registry(
                 title="Training time",
                 unit="s",
             ),
-            measure=_train_seconds,
+            measure=lambda history: sum(result.train_seconds for result in history),
         ),
     ),
 )

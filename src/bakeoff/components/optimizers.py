@@ -39,7 +39,7 @@ class OptimizerSpec:
     build: str
     """Reference to the class. It is called with torch's argument names."""
     parameters: Mapping[str, ParameterSpec]
-    weight_decay: WeightDecay
+    weight_decay: WeightDecay = "l2"
     """How weight decay acts. `l2` is added to the gradient, so adaptive steps rescale it; `own` is
     whatever the package does."""
     state_bytes: float | None
@@ -154,7 +154,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "momentum": _MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
-            weight_decay="l2",
             state_bytes=4.0,
             fused=True,
         ),
@@ -167,7 +166,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
-            weight_decay="l2",
             state_bytes=4.0,
             fixed={"nesterov": True},
             fused=True,
@@ -177,7 +175,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Adam: steps scaled by running moments of the gradient",
             build="torch.optim:Adam",
             parameters=_adam_parameters(1e-3, _L2_WEIGHT_DECAY),
-            weight_decay="l2",
             state_bytes=8.0,
             fused=True,
         ),
@@ -201,7 +198,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "alpha": _ALPHA,
                 "epsilon": _EPSILON,
             },
-            weight_decay="l2",
             state_bytes=8.0,
         ),
         OptimizerSpec(
@@ -209,7 +205,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Adam with Nesterov momentum",
             build="torch.optim:NAdam",
             parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
-            weight_decay="l2",
             state_bytes=8.0,
         ),
         OptimizerSpec(
@@ -217,7 +212,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Adam with its first steps rectified instead of warmed up",
             build="torch.optim:RAdam",
             parameters=_adam_parameters(1e-3, _L2_WEIGHT_DECAY),
-            weight_decay="l2",
             state_bytes=8.0,
         ),
         OptimizerSpec(
@@ -225,7 +219,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Adam with the maximum norm in place of the root of squares",
             build="torch.optim:Adamax",
             parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
-            weight_decay="l2",
             state_bytes=8.0,
         ),
         OptimizerSpec(
@@ -242,7 +235,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 ),
                 "epsilon": replace(_EPSILON, default=1e-10),
             },
-            weight_decay="l2",
             state_bytes=4.0,
         ),
         OptimizerSpec(
@@ -261,7 +253,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 ),
                 "epsilon": replace(_EPSILON, default=1e-6),
             },
-            weight_decay="l2",
             state_bytes=8.0,
         ),
         OptimizerSpec(
@@ -318,7 +309,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "momentum": _POSITIVE_MOMENTUM,
                 "weight_decay": _L2_WEIGHT_DECAY,
             },
-            weight_decay="l2",
             state_bytes=4.0,
             averages=True,
         ),

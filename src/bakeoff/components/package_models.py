@@ -5,33 +5,14 @@ They are always built with untrained weights, so nothing is ever downloaded.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from bakeoff.errors import MissingDependencyError, UsageError, describe_unknown
 
-
-@dataclass(frozen=True, kw_only=True)
-class ModelPackage:
-    """A package whose models a study may name as `package:NAME`."""
-
-    name: str
-    build: str
-    """Reference to a function `(architecture=, input_shape=, num_outputs=, **parameters)`."""
-    extra: str | None
-    """The extra of this package that installs it; None if it is always installed."""
-
-
-PACKAGES: Mapping[str, ModelPackage] = {
-    "torchvision": ModelPackage(
-        name="torchvision",
-        build="bakeoff.networks.packages:build_torchvision",
-        extra=None,
-    ),
-    "timm": ModelPackage(name="timm", build="bakeoff.networks.packages:build_timm", extra="timm"),
-}
+PACKAGES: Mapping[str, str] = {"torchvision": "torchvision", "timm": "bakeoff[timm]"}
+"""What to install for the models of each package."""
 
 FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
 """Parameters that would load trained weights."""
@@ -44,10 +25,10 @@ DEFINITION = re.compile(
 """How both packages register a model; its name may differ from the name of its function."""
 
 
-def find_package(model: str) -> ModelPackage | None:
+def find_package(model: str) -> str | None:
     """The package of a model named `package:NAME`; None for any other name."""
     package, separator, _ = model.partition(":")
-    return PACKAGES.get(package) if separator else None
+    return package if separator and package in PACKAGES else None
 
 
 def check_offered(model: str) -> None:
@@ -81,11 +62,10 @@ def check_model_installed(model: str) -> None:
         MissingDependencyError: It is not installed; the message names the extra.
     """
     package = find_package(model)
-    if package is not None and find_spec(package.name) is None:
-        what = f"bakeoff[{package.extra}]" if package.extra else package.name
+    if package is not None and find_spec(package) is None:
         raise MissingDependencyError(
-            f"model {model!r} needs the package {package.name}, which is not installed;"
-            f" get it with: pip install '{what}'"
+            f"model {model!r} needs the package {package}, which is not installed;"
+            f" get it with: pip install '{PACKAGES[package]}'"
         )
 
 

@@ -79,10 +79,7 @@ def check_arrays(
         inputs, test_inputs = inputs[kept], inputs[held]
         labels, test_labels = labels[kept], labels[held]
     return Arrays(
-        train_inputs=inputs,
-        train_labels=labels,
-        test_inputs=test_inputs,
-        test_labels=test_labels,
+        train_inputs=inputs, train_labels=labels, test_inputs=test_inputs, test_labels=test_labels
     )
 
 

@@ -66,9 +66,6 @@ class DataSource:
     licence: str = YOUR_OWN
 
 
-# ---------------------------------------------------------------- registered data sets
-
-
 def _load_digits(_: DataConfig) -> tuple[Arrays, str]:
     file = digits_file()
     return load_cached("digits", (file,), lambda: check_arrays(read_digits(file), "digits"))
@@ -128,9 +125,6 @@ def _load_jargon(config: DataConfig) -> tuple[Arrays, str]:
     )
 
 
-# ---------------------------------------------------------------- forms of the user's own files
-
-
 def own_path(config: DataConfig) -> Path:
     """Return the path of `npz:PATH`."""
     return Path(config.dataset.partition(":")[2]).expanduser()
@@ -146,9 +140,6 @@ def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
     from bakeoff.data.image_decoding import load_image_folder
 
     return load_image_folder(own_path(config), config.image_size)
-
-
-# ---------------------------------------------------------------- the tables
 
 
 FASHION = DataSource(
@@ -243,12 +234,10 @@ FORMS: Registry[DataSource] = Registry(
 
 FUNCTION = DataSource(
     name="package.module:function",
-    description="a function of the user's own",
+    description="a function of yours that returns arrays by the names of npz:PATH, or a torch"
+    " Dataset, a pair of them or a mapping with the keys train and test",
     tasks=("classification", "regression", "language"),
 )
-
-
-# ---------------------------------------------------------------- what is known without reading
 
 
 def find_source(dataset: str) -> DataSource:

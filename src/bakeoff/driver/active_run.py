@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakeoff.components.divergence import describe_divergence
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.objectives import further_scores
 from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialPlan, TrialRecord
@@ -99,3 +98,13 @@ def _stop_reason(run: ActiveRun, config: StudyConfig, outcome: Outcome) -> str:
     if run.history and run.history[-1].status == "early_stopped":
         return f"no better epoch for {config.training.early_stopping_patience} epochs"
     return ""
+
+
+def describe_divergence(result: EpochResult) -> str:
+    """Describe the last epoch of a diverged run."""
+    epoch = result.epoch
+    if result.steps == 0 and result.skipped_steps:
+        return f"every step of epoch {epoch} was skipped: the gradients overflowed fp16"
+    if math.isfinite(result.train_loss) and all(map(math.isfinite, result.metrics.values())):
+        return f"the gradients overflowed fp16 again and again in epoch {epoch}"
+    return f"not finite in epoch {epoch}"

@@ -32,14 +32,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
-from bakeoff.records import (
-    Decision,
-    EpochResult,
-    Outcome,
-    Precision,
-    Promotion,
-    StudyConfig,
-)
+from bakeoff.records import Decision, EpochResult, Outcome, Precision, Promotion, StudyConfig
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
@@ -103,8 +96,6 @@ class Driver:
             self._finish(self._paused.pop(min(self._paused)), source, "pruned")
         self._note(source)
         return num_trained
-
-    # ------------------------------------------------------------ starting
 
     def _restore(self, source: Source, group: str) -> int:
         for trial_id, record in self._storage.load_runs(
@@ -177,8 +168,6 @@ class Driver:
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
-
-    # ------------------------------------------------------------ events
 
     def _handle(self, event: Event, source: Source) -> None:
         run = self._running[event.run]
@@ -302,8 +291,6 @@ class Driver:
 
     def _discard_checkpoints(self, name: str) -> None:
         shutil.rmtree(self._checkpoints / name, ignore_errors=True)
-
-    # ------------------------------------------------------------ stopping
 
     def _obey_stop(self) -> None:
         if self._stop.count > 1:

@@ -172,8 +172,6 @@ class Ordered:
         """Texts to show and store that are new since the last call."""
         return self._search.take_notes()
 
-    # ------------------------------------------------------------ the sequence
-
     def _take_slot(self, number: int, plan: TrialPlan) -> _Scheduled:
         goal = min(plan.decision_epochs, default=None) if self._pauses else None
         self._runs[number] = _Scheduled(plan, goal)

@@ -119,9 +119,7 @@ def _run(
         from bakeoff.training.memory import is_out_of_memory
 
         outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
-        reason = describe_error(
-            error, names_own=True
-        )  # one line, with the place in the user's file
+        reason = describe_error(error, names_own=True)  # with the place in the user's file
         event = Failed(run=job.run, outcome=outcome, reason=reason)
     with _talking_to_driver():
         connection.send(event)

@@ -88,8 +88,6 @@ class Search:
         )
         return PrunedCohorts(search.pruner, objective, direction, settings, self._audit.is_off)
 
-    # ------------------------------------------------------------ what runs next
-
     @property
     def num_left(self) -> int:
         """Trials that have not begun; an estimate if the budget is not in trials."""
@@ -161,8 +159,6 @@ class Search:
             audited=is_audited(index, search.budget.trials, search.audit),
         )
 
-    # ------------------------------------------------------------ budget and time
-
     def _reserve_to_next_stop(self, number: int) -> None:
         self.ledger.reserve(number, self._next_stop(number))
 
@@ -198,8 +194,6 @@ class Search:
             whole = "" if most is None else f" of {most * len(self._arms)}"
             self._notes.append(f"the search was ended by its timeout after {begun}{whole} trials")
             self.close()
-
-    # ------------------------------------------------------------ what happened
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become trial `number`."""

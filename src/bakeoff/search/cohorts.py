@@ -28,29 +28,23 @@ class Cohorts(Protocol):
         They are never the first epoch, never in warm-up, and never the last epoch, when there is
         nothing left to save.
         """
-        ...
 
     def start(self, key: CohortKey, number: int, *, audited: bool = False) -> None:
         """A new trial joins its cohort. An audited trial is exempt from pruning."""
-        ...
 
     def report(
         self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
         """Note an epoch; `rungs` are the trial's decision epochs."""
-        ...
 
     def decide(self, key: CohortKey, number: int) -> Decision:
         """Decide whether a trial continues that has just reported one of its rungs."""
-        ...
 
     def restore_paused(self, key: CohortKey, number: int) -> None:
         """A trial that an earlier session reported is paused."""
-        ...
 
     def promote(self) -> Promotion | None:
         """Continue the paused trial whose turn it is, if there is one."""
-        ...
 
     def pending_epochs(self, epochs: int, arm: str | None = None) -> float:
         """Estimate how many epochs the unfinished trials still take.
@@ -59,12 +53,9 @@ class Cohorts(Protocol):
             epochs: Planned epochs of a trial.
             arm: The arm whose trials count; None counts all.
         """
-        ...
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
         """Note how a trial ended."""
-        ...
 
     def standings(self, arm: str) -> dict[int, Standing]:
         """The ranks of trials without a final score, as far as they are known before the end."""
-        ...

@@ -22,14 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bakeoff.components.pruners import FIRST_DECISION
-from bakeoff.records import (
-    Decision,
-    EpochResult,
-    Promotion,
-    Standing,
-    TrialConfig,
-    TrialRecord,
-)
+from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialConfig, TrialRecord
 from bakeoff.search.cohorts import CohortKey
 
 REDUCTION = 4

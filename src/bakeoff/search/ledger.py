@@ -86,8 +86,6 @@ class Ledger:
             for arm, page in self._pages.items()
         }
 
-    # ------------------------------------------------------------ which arm is next
-
     def neediest_first(self) -> list[str]:
         """The arms, the one that has used the smallest share of its budget first."""
         return sorted(self._pages, key=lambda arm: (self._used_share(arm), self.assigned(arm)))
@@ -151,8 +149,6 @@ class Ledger:
         if budget.seconds is not None and page.pace:
             counts.append((budget.seconds / page.pace - used) / per_trial)
         return max(0, math.floor(min(counts, default=1.0)))
-
-    # ------------------------------------------------------------ booking
 
     def assign(self, arm: str) -> None:
         """The arm is assigned a trial."""

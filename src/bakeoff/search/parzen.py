@@ -106,9 +106,6 @@ def only_value(setting: Range | ParamValue) -> ParamValue:
             return setting
 
 
-# ---------------------------------------------------------------- one parameter
-
-
 class Line:
     """Maps numbers to coordinates in [0, 1], logarithmic if the range is.
 
@@ -166,9 +163,6 @@ Axis = Line | Names
 def make_axis(setting: FloatRange | IntRange | Choice) -> Axis:
     """The axis of a range or of choices."""
     return Names(setting) if isinstance(setting, Choice) else Line(setting)
-
-
-# ---------------------------------------------------------------- many trials
 
 
 class Mixture:

@@ -7,6 +7,7 @@ study's seed, the arm, the index and this list, so it is the same again after a 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from statistics import NormalDist
 from typing import cast
 
@@ -37,7 +38,6 @@ class ArmSampler:
         self._arm = arm
         self._seed = config.seed
         self._search = config.search
-        self._design: Design | None = None
         self._spec = SAMPLERS[config.search.sampler]
         self._started: dict[int, KnownTrial] = {}
         """Trials by number. A trial's value is the rank at which the sampler last saw it."""
@@ -50,19 +50,18 @@ class ArmSampler:
             standings: The ranks of the arm's trials by number, one rank per objective.
         """
         if self._spec.design is not None:
-            return self._points(self._spec.design)(index), "design"
+            return self._design(index), "design"
         seed = derive_seed(self._seed, "sampler", self._arm.name, index)
         if index < self._search.startup_trials or not self._spec.learns:
             return propose_randomly(self._arm, seed), "random"
         propose = cast("Propose", resolve(str(self._spec.propose)))
         return propose(self._arm, seed, self._ranked(standings)), "model"
 
-    def _points(self, reference: str) -> Design:
-        if self._design is None:
-            seed = derive_seed(self._seed, "design", self._arm.name)
-            build = cast("Callable[..., Design]", resolve(reference))
-            self._design = build(self._arm, seed, self._search)
-        return self._design
+    @cached_property
+    def _design(self) -> Design:
+        seed = derive_seed(self._seed, "design", self._arm.name)
+        build = cast("Callable[..., Design]", resolve(str(self._spec.design)))
+        return build(self._arm, seed, self._search)
 
     def _ranked(self, standings: Mapping[int, Standings]) -> list[KnownTrial]:
         """The trials with a rank, in the order they began; of many, the best and the latest.

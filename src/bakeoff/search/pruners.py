@@ -13,14 +13,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.components.pruners import FIRST_DECISION, PRUNERS, PrunerSettings, PrunerSpec
-from bakeoff.records import (
-    Decision,
-    Direction,
-    EpochResult,
-    Standing,
-    TrialConfig,
-    TrialRecord,
-)
+from bakeoff.records import Decision, Direction, EpochResult, Standing, TrialConfig, TrialRecord
 from bakeoff.registry import resolve
 from bakeoff.search.cohorts import CohortKey
 from bakeoff.search.experimental import experimental_accepted
@@ -49,10 +42,7 @@ class VisibleTrials(InMemoryStorage):
     """Numbers of the trials that are shown; None shows all."""
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """The visible trials in these states."""
         trials = super().get_all_trials(study_id, deepcopy, states)

@@ -53,10 +53,7 @@ class KnownTrials(InMemoryStorage):
         self._known = known
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """The known trials, followed by the trials of the study itself."""
         known = self._known if states is None or TrialState.COMPLETE in states else ()

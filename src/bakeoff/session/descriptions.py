@@ -116,7 +116,7 @@ def component_packages(config: StudyConfig) -> dict[str, str]:
     """Versions of the packages, other than `PACKAGES`, that optimizers and model come from."""
     packages = {find_optimizer(name).package for name in config.search.optimizers}
     model_package = find_package(config.model)
-    packages |= {model_package.name} if model_package else set()
+    packages |= {model_package} if model_package else set()
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 

@@ -11,11 +11,7 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import Precision, StudyConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session.descriptions import (
-    component_packages,
-    describe_environment,
-    describe_protocol,
-)
+from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts

@@ -84,11 +84,6 @@ def check_count(flag: str, value: int | None) -> None:
         raise UsageError(f"{flag} = {value}: allowed are 1 to 1024")
 
 
-def study_folder(output: Path, name: str) -> Path:
-    """Where a study's report and checkpoints are stored."""
-    return output / name
-
-
 def check_output(output: Path) -> None:
     """Refuse an output folder that cannot be written, before anything is created.
 

@@ -11,14 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bakeoff.components.pruners import PRUNERS
-from bakeoff.driver import (
-    Driver,
-    InterruptedStudyError,
-    Observer,
-    Ordered,
-    Source,
-    StopRequest,
-)
+from bakeoff.driver import Driver, InterruptedStudyError, Observer, Ordered, Source, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
@@ -29,7 +22,7 @@ from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
 from bakeoff.session.checks import check_data, check_packages, check_unchanged_facts
 from bakeoff.session.measuring import measure, probe
-from bakeoff.session.run_settings import RunSettings, check_output, study_folder
+from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.database import parse_storage_url
@@ -59,7 +52,7 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         BakeoffError: Data, model, storage or settings are unusable. Nothing was created.
     """
     deadline = _deadline(config, settings)  # its clock starts here
-    check_output(study_folder(settings.output, config.name))
+    check_output(settings.output / config.name)
     check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
@@ -82,18 +75,14 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
                 probe(config, engine, stop)  # fails if the model or device no longer works
-            folder = study_folder(settings.output, config.name)
+            folder = settings.output / config.name
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
 
 
 def _create(
-    storage: Storage,
-    config: StudyConfig,
-    facts: StudyFacts,
-    source: str | None,
-    observer: Observer,
+    storage: Storage, config: StudyConfig, facts: StudyFacts, source: str | None, observer: Observer
 ) -> None:
     """Store a new study, with warm starts from the study `source` if it is given."""
     if source is None:
@@ -159,7 +148,7 @@ def _drive(
     stop: StopRequest,
     deadline: Deadline | None,
 ) -> SessionResult:
-    folder = study_folder(settings.output, config.name)
+    folder = settings.output / config.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "study.toml").write_text(format_study(config))

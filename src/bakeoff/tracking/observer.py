@@ -14,6 +14,7 @@ class TrackedObserver:
     def __init__(self, observer: Observer, tracking: Tracking) -> None:
         self._observer = observer
         self._tracking = tracking
+        self.note = observer.note
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
         """See `bakeoff.driver.Observer`."""
@@ -38,10 +39,6 @@ class TrackedObserver:
         else:
             self._tracking.end(run, record.outcome, scores)
         self._observer.ended(run, plan, record, restored=restored)
-
-    def note(self, text: str) -> None:
-        """See `bakeoff.driver.Observer`."""
-        self._observer.note(text)
 
 
 def _values_of(plan: TrialPlan) -> Values:

@@ -59,11 +59,7 @@ class WeightAverage:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the model itself does not hold."""
-        return {
-            "other": self._other,
-            "num_updates": self._num_updates,
-            "in_place": self._in_place,
-        }
+        return {"other": self._other, "num_updates": self._num_updates, "in_place": self._in_place}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state; the model must be restored from the same moment."""

@@ -76,12 +76,7 @@ def weighted_order(split: Split, num_drawn: int, seed: int, epoch: int) -> Tenso
 
 
 def mix_batches(
-    batches: Iterable[Batch],
-    training: TrainingConfig,
-    *,
-    num_classes: int,
-    seed: int,
-    epoch: int,
+    batches: Iterable[Batch], training: TrainingConfig, *, num_classes: int, seed: int, epoch: int
 ) -> Iterator[Batch]:
     """Batches whose samples are mixed with others of the batch by mixup or cutmix.
 

@@ -117,9 +117,7 @@ class TrainingState:
             self.best_weights = self.evaluated_weights()
         is_scored = best is not before or self.config.score_rule == "last_epoch"
         result = replace(
-            result,
-            status=self._status(result),
-            confusion=result.confusion if is_scored else (),
+            result, status=self._status(result), confusion=result.confusion if is_scored else ()
         )
         self.history = list(keep_last_confusion([*self.history, result]))
         self.seconds_since_save += result.train_seconds

@@ -195,7 +195,8 @@ def test_image_files_give_the_logits_of_the_trained_model(
     assert run(tmp_path, paths.example.name).count("'") == 4
 
 
-BUILDS = sorted({spec.build for spec in (*MODELS, *PACKAGES.values())})
+PACKAGE_BUILDS = (f"bakeoff.networks.packages:build_{name}" for name in PACKAGES)
+BUILDS = sorted({*(spec.build for spec in MODELS), *PACKAGE_BUILDS})
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -1,40 +1,28 @@
 from bakeoff.commands import options
 from bakeoff.commands.output import print_rows
 
-YOUR_FUNCTION = (
-    "a function of yours that returns arrays by the names of npz:PATH, or a torch Dataset, a pair "
-    "of them or a mapping with the keys train and test"
-)
-
 
 def datasets(as_json: options.Json = False) -> None:
     """List the data sets, and the forms your own can have: npz, folder, csv, text, function.
 
     Example: study datasets
     """
-    from bakeoff.data.dataset_table import DATASETS, FORMS
+    from bakeoff.data.dataset_table import DATASETS, FORMS, FUNCTION
 
-    rows: list[dict[str, object]] = [
-        {
-            "dataset": spec.name,
-            "task": spec.tasks[0],
-            "classes": len(spec.class_names) or None,
-            "description": spec.description,
-            "source": spec.source,
-            "licence": spec.licence,
-        }
-        for spec in DATASETS
+    listed = [
+        *((one, one.name, one.tasks[0]) for one in DATASETS),
+        *((one, f"{one.name}:PATH", ", ".join(one.tasks)) for one in FORMS),
+        (FUNCTION, FUNCTION.name, "any"),
     ]
-    own = [(f"{form.name}:PATH", ", ".join(form.tasks), form.description) for form in FORMS]
-    for name, task, description in (*own, ("package.module:function", "any", YOUR_FUNCTION)):
-        rows.append(
-            {
-                "dataset": name,
-                "task": task,
-                "classes": None,
-                "description": description,
-                "source": "your own",
-                "licence": "your own",
-            }
-        )
+    rows = [
+        {
+            "dataset": name,
+            "task": task,
+            "classes": len(one.class_names) or None,
+            "description": one.description,
+            "source": one.source,
+            "licence": one.licence,
+        }
+        for one, name, task in listed
+    ]
     print_rows(rows, as_json=as_json)

@@ -19,8 +19,7 @@ def export(
         typer.Argument(help="A study; or a run, as STUDY/RUN or by its folder.", metavar="NAME"),
     ],
     target: Annotated[
-        Path,
-        typer.Option("--to", "-o", help="File to write.", metavar="FILE.safetensors"),
+        Path, typer.Option("--to", "-o", help="File to write.", metavar="FILE.safetensors")
     ] = Path("model.safetensors"),
     arm: Annotated[
         str | None, typer.Option(help="An arm of the study, instead of the leading one.")

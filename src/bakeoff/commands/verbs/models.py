@@ -18,11 +18,7 @@ def models(as_json: options.Json = False) -> None:
     from bakeoff.data.inputs import describe_kinds
 
     rows: list[dict[str, object]] = [
-        {
-            "model": spec.name,
-            "takes": describe_kinds(spec.inputs),
-            "description": spec.description,
-        }
+        {"model": spec.name, "takes": describe_kinds(spec.inputs), "description": spec.description}
         for spec in MODELS
     ]
     print_with_parameters(rows, [spec.parameters for spec in MODELS], ABOUT, as_json=as_json)

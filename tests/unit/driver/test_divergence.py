@@ -2,7 +2,7 @@ from math import inf, nan
 
 import pytest
 
-from bakeoff.components.divergence import describe_divergence
+from bakeoff.driver.active_run import describe_divergence
 from bakeoff.records import EpochResult
 
 
