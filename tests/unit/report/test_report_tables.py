@@ -21,10 +21,9 @@ from bakeoff.report.numbers import (
     number_text,
     p_text,
 )
-from bakeoff.report.page import build_page
+from bakeoff.report.page import build_page, build_tables
 from bakeoff.report.study_tables import trials_table
 from bakeoff.report.table import CellValue, Column, Table, csv_text, interval, of_part
-from bakeoff.report.tables import build_tables
 from bakeoff.report.verdict_tables import delta_text, results_table
 from record_examples import as_error_rate, example_record, unconfirmed
 
