@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.analysis.confirmation import finite_or_nan
+from bakeoff.analysis.confirmation import finite_or_nan, finite_values
 from bakeoff.analysis.statistics import Scores, wilson_interval
 from bakeoff.records import PruningRegret, StudyRecord, TrialRecord
 
@@ -137,15 +137,10 @@ def _rungs(
         for trial in trials:
             if len(trial.decision_epochs) > rung:
                 epoch = trial.decision_epochs[rung]
-                values = [
-                    sign * result.metrics.get(metric, math.nan)
-                    for result in trial.history
-                    if result.epoch <= epoch
-                ]
-                finite = [value for value in values if math.isfinite(value)]
-                if finite:
+                seen = (one.metrics.get(metric) for one in trial.history if one.epoch <= epoch)
+                if values := [sign * value for value in finite_values(seen)]:
                     final = sign * float(trial.score or 0.0)
-                    known.append((max(finite), final, epoch / max(trial.epochs_planned, 1)))
+                    known.append((max(values), final, epoch / max(trial.epochs_planned, 1)))
         if known:
             best, final_scores, progress = np.array(known, dtype=np.float64).T
             yield rung + 1, best, final_scores, progress

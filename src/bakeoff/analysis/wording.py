@@ -7,14 +7,12 @@ from bakeoff.analysis.arm_summary import charged_trials, searched_trials
 from bakeoff.records import Budget, MetricInfo, StudyRecord
 
 SAMPLER_TITLES = {
-    "random": "random",
     "sobol": "Sobol",
     "tpe": "TPE",
     "gp": "Gaussian-process",
     "cmaes": "CMA-ES",
     "nsga": "NSGA",
     "qmc": "quasi-random",
-    "unknown": "unknown",
 }
 MAX_DECIMALS = 10
 

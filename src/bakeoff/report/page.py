@@ -138,11 +138,6 @@ class StudyPage(Page[Comparison]):
         """Arms and their chosen values near a bound that somebody chose."""
         return [(arm.arm, mark) for arm in self.subject.arms for mark in arm.boundaries]
 
-    @property
-    def known_budget(self) -> Table:
-        """The rows of T4 whose estimates are known."""
-        return self.table("T4").where("note", "")
-
 
 def glance_table(comparison: Comparison) -> Table:
     """The columns of T2 that answer the question; without confirmation, what was observed."""

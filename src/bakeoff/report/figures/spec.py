@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from bakeoff.records import Comparison, StudyRecord, TrialRecord
+from bakeoff.records import Comparison
 from bakeoff.report.figures.style import Figure
 
 Row = tuple[Any, ...]
@@ -43,11 +43,6 @@ class FigureSpec(Generic[Subject]):
     def columns(self) -> tuple[str, ...]:
         """Return the names of a row's fields."""
         return tuple(getattr(self.row_type, "_fields", ()))
-
-
-def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Return the arm's confirmation runs, without those of the shortlist."""
-    return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
 
 
 def seeds_text(comparison: Comparison) -> str:
