@@ -21,10 +21,9 @@ from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report import ReportPaths, write_report
 from bakeoff.report.figures import figures_of
 from bakeoff.report.figures.style import Figure, printable
-from bakeoff.report.page import glance_table
+from bakeoff.report.page import build_tables, glance_table
 from bakeoff.report.study_tables import trials_table
 from bakeoff.report.table import Table
-from bakeoff.report.tables import build_tables
 from bakeoff.report.verdict_tables import LEVELS
 
 if TYPE_CHECKING:
@@ -165,9 +164,8 @@ def load_optuna_study(
 def _frame(table: Table) -> "pd.DataFrame":
     import pandas as pd
 
-    kept = [index for index, column in enumerate(table.columns) if column.stored]
-    names = [table.columns[index].key for index in kept]
-    return pd.DataFrame([[row[at].value for at in kept] for row in table.rows], columns=names)
+    names, rows = table.stored()
+    return pd.DataFrame(rows, columns=names)
 
 
 def _html_table(table: Table) -> str:

@@ -30,6 +30,11 @@ class ConfirmedRuns:
         return tuple(_seed(run) for run in self.runs)
 
 
+def confirmation_runs(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
+    """The confirmation runs of `arm`, without those of the shortlist."""
+    return tuple(run for run in record.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
+
+
 def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     """The runs of the configuration of `arm` that was confirmed; None if no run counts.
 
@@ -42,8 +47,7 @@ def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     name = record.objective.name
     counting = [
         run
-        for run in record.confirmations
-        if run.arm == arm and run.purpose == "confirm"
+        for run in confirmation_runs(record, arm)
         if run.outcome == "diverged" or (run.outcome == "complete" and name in run.test_metrics)
     ]
     if not counting:

@@ -67,30 +67,24 @@ def rate_sensitivity(
     """
     members, bests = _binned(rates, scores), best_by_half_decade(rates, scores)
     if not bests:
-        return no_sensitivity(f"no half decade has {MIN_IN_BIN} trials")
+        return RateRobustness(note=f"no half decade has {MIN_IN_BIN} trials")
     best = max(bests, key=lambda place: bests[place])
     window = range(best - WINDOW_BINS, best + WINDOW_BINS + 1)
     # at least half of each outer bin must have been searched
     middles = [(place + 0.5) * BIN_DECADES for place in (window[0], window[-1])]
     low, high = (math.log10(bound) if bound > 0 else math.inf for bound in bounds)
     if low > middles[0] + TINY or high < middles[1] - TINY:
-        return no_sensitivity("the range ends within a decade of the best")
+        return RateRobustness(note="the range ends within a decade of the best")
     fewest = min(len(members.get(place, ())) for place in window)
     if fewest < MIN_IN_BIN:
-        return no_sensitivity(f"a half decade has {fewest} trials, not {MIN_IN_BIN}")
+        return RateRobustness(note=f"a half decade has {fewest} trials, not {MIN_IN_BIN}")
     values = np.array([expected_best_of_k(members[place], fewest) for place in window])
     tolerance = tolerance_of(values, delta, BIN_DECADES)
     return RateRobustness(
         sensitivity=sensitivity_of(values, floor),
         tolerance_decades=None if math.isnan(tolerance) else tolerance,
         best_of=fewest,
-        note="",
     )
-
-
-def no_sensitivity(note: str) -> RateRobustness:
-    """A missing sensitivity, with its reason."""
-    return RateRobustness(sensitivity=None, tolerance_decades=None, best_of=None, note=note)
 
 
 def best_by_half_decade(rates: Scores, scores: Scores) -> Mapping[int, float]:

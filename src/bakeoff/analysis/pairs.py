@@ -83,9 +83,7 @@ class Pair:
     @property
     def loser(self) -> str | None:
         """The arm that was shown to be worse; None if neither was."""
-        if self.winner is None:
-            return None
-        return self.result.b if self.winner == self.result.a else self.result.a
+        return self.names[self.winner == self.result.a] if self.winner else None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -119,22 +117,19 @@ def compare_pairs(
         (a, b): collect_sample(runs.get(a), runs.get(b), sign) for a, b in combinations(arms, 2)
     }
     results = [_measure(a, b, sample, len(arms), delta) for (a, b), sample in samples.items()]
-    p_holm = holm(np.array([result.p for result in results]))
-    equality_holm = holm(np.array([result.equality_p for result in results]))
+    p_holm = holm(np.array([result.p for result in results])).tolist()
+    equality_holm = holm(np.array([result.equality_p for result in results])).tolist()
     needed = math.inf if blocked else min_confirmation_seeds(len(arms))
-    pairs = []
-    adjusted = zip(samples.values(), results, p_holm, equality_holm, strict=True)
-    for sample, unadjusted, p, equality in adjusted:
-        result = replace(unadjusted, p_holm=float(p), equality_p=float(equality))
-        status = decide_status(
-            result=result,
-            num_seeds=sample.num_seeds,
-            needed=needed,
-            delta=delta,
-            diverged=sample.diverged,
+    adjusted = (
+        Pair(sample=sample, result=replace(result, p_holm=p, equality_p=equality))
+        for sample, result, p, equality in zip(
+            samples.values(), results, p_holm, equality_holm, strict=True
         )
-        pairs.append(Pair(sample=sample, result=replace(result, status=status)))
-    return tuple(pairs)
+    )
+    return tuple(
+        replace(pair, result=replace(pair.result, status=decide_status(pair, needed, delta)))
+        for pair in adjusted
+    )
 
 
 def collect_sample(a: ConfirmedRuns | None, b: ConfirmedRuns | None, sign: int) -> Sample:
@@ -171,9 +166,7 @@ def leading_group(
     return tuple(arm for arm in eligible if arm not in beaten)
 
 
-def decide_status(
-    *, result: PairResult, num_seeds: int, needed: float, delta: float, diverged: bool
-) -> Status:
+def decide_status(pair: Pair, needed: float, delta: float) -> Status:
     """The status of a pair whose p values are adjusted.
 
     Where a run diverged, Student's t does not hold. An arm is then better if the sign-flip test
@@ -181,7 +174,8 @@ def decide_status(
 
     Source: Bouthillier et al. 2021, section 4 (win share); Schuirmann 1987 (equality).
     """
-    if num_seeds < needed:
+    result, diverged = pair.result, pair.sample.diverged
+    if pair.sample.num_seeds < needed:
         return "not_enough_data"
     if result.p_holm < ALPHA:
         low, high = result.win_ci if diverged else result.ci

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from bakeoff.analysis.confirmation import confirmation_runs
 from bakeoff.analysis.wording import join, metric_name, metric_phrase
 from bakeoff.pareto import Point, front_of, hypervolume, point_of
 from bakeoff.records import ArmFront, StudyRecord, TrialRecord
@@ -36,8 +37,7 @@ def arm_fronts(record: StudyRecord) -> tuple[ArmFront, ...]:
     for arm in record.arms:
         complete = tuple(trial for trial in trials if trial.arm == arm.name)
         front = front_of(complete, record.objectives)
-        runs = [run for run in record.confirmations if run.arm == arm.name]
-        confirmed = _points([run for run in runs if run.purpose == "confirm"], record)
+        confirmed = _points(confirmation_runs(record, arm.name), record)
         found.append(
             ArmFront(
                 arm=arm.name,

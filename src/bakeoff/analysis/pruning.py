@@ -6,13 +6,13 @@ final scores of audited trials are known, and pruning did not select them.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.analysis.confirmation import finite_or_nan
+from bakeoff.analysis.confirmation import finite_or_nan, finite_values
 from bakeoff.analysis.statistics import Scores, wilson_interval
 from bakeoff.records import PruningRegret, StudyRecord, TrialRecord
 
@@ -22,8 +22,7 @@ TOP_SHARE = 0.1
 ALL_ARMS = "all arms"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RungAudit:
+class RungAudit(NamedTuple):
     """How well the ranking at one rung agrees with the final ranking."""
 
     arm: str
@@ -32,7 +31,8 @@ class RungAudit:
     """1 is the first epoch after which a trial may be stopped."""
     progress: float
     """Median share of the planned epochs at that rung."""
-    spearman: float
+    estimate: float
+    """Spearman's rank correlation of the scores at the rung with the final scores."""
     better_half: float
     """The same over the better half by final score; NaN with fewer than five."""
     n: int
@@ -72,12 +72,10 @@ def pruning_regrets(record: StudyRecord) -> tuple[PruningRegret, ...]:
     The last row is for all arms together and counts the best tenth of each arm.
     """
     audited = {arm.name: audited_trials(record, arm.name) for arm in record.arms}
-    names = [arm for arm, trials in audited.items() if trials]
-    counts = [_counts(audited[arm], record.objective.sign) for arm in names]
-    if len(names) > 1:
-        n, would_end, top, top_would_end = map(sum, zip(*counts, strict=True))
-        names.append(ALL_ARMS)
-        counts.append((n, would_end, top, top_would_end))
+    rows = [(arm, _counts(own, record.objective.sign)) for arm, own in audited.items() if own]
+    if len(rows) > 1:
+        sums = map(sum, zip(*(counts for _, counts in rows), strict=True))
+        rows.append((ALL_ARMS, tuple(sums)))
     return tuple(
         PruningRegret(
             arm=arm,
@@ -88,11 +86,11 @@ def pruning_regrets(record: StudyRecord) -> tuple[PruningRegret, ...]:
             regret=top_would_end / top,
             ci=wilson_interval(top_would_end / top, top),
         )
-        for arm, (n, would_end, top, top_would_end) in zip(names, counts, strict=True)
+        for arm, (n, would_end, top, top_would_end) in rows
     )
 
 
-def _counts(trials: Sequence[TrialRecord], sign: int) -> tuple[int, int, int, int]:
+def _counts(trials: Sequence[TrialRecord], sign: int) -> tuple[int, ...]:
     """Number of trials, those pruning would have ended, and both among the best tenth."""
     ranked = sorted(trials, key=lambda trial: -sign * float(trial.score or 0.0))
     top = ranked[: max(1, round(TOP_SHARE * len(ranked)))]
@@ -139,15 +137,10 @@ def _rungs(
         for trial in trials:
             if len(trial.decision_epochs) > rung:
                 epoch = trial.decision_epochs[rung]
-                values = [
-                    sign * result.metrics.get(metric, math.nan)
-                    for result in trial.history
-                    if result.epoch <= epoch
-                ]
-                finite = [value for value in values if math.isfinite(value)]
-                if finite:
+                seen = (one.metrics.get(metric) for one in trial.history if one.epoch <= epoch)
+                if values := [sign * value for value in finite_values(seen)]:
                     final = sign * float(trial.score or 0.0)
-                    known.append((max(finite), final, epoch / max(trial.epochs_planned, 1)))
+                    known.append((max(values), final, epoch / max(trial.epochs_planned, 1)))
         if known:
             best, final_scores, progress = np.array(known, dtype=np.float64).T
             yield rung + 1, best, final_scores, progress
@@ -160,7 +153,7 @@ def _audit(arm: str, rung: int, at_rung: Scores, final: Scores, progress: Scores
         arm=arm,
         rung=rung,
         progress=float(np.median(progress)),
-        spearman=spearman(at_rung, final),
+        estimate=spearman(at_rung, final),
         better_half=spearman(at_rung[better], final[better]) if has_half else math.nan,
         n=len(final),
     )

@@ -13,7 +13,6 @@ from bakeoff.analysis.draws import Draws, random_draws
 from bakeoff.analysis.learning_rate import (
     learning_rate_of,
     learning_rate_parameter,
-    no_sensitivity,
     rate_sensitivity,
 )
 from bakeoff.analysis.statistics import ROUNDING, wilson_interval
@@ -91,9 +90,9 @@ def _rate_robustness(draws: Draws, record: StudyRecord, delta: float) -> RateRob
     rates = [learning_rate_of(trial) for trial in draws.trials]
     bounds = _rate_bounds(record, draws.arm)
     if bounds is None or not rates or None in rates:
-        return no_sensitivity("no learning rate was searched")
+        return RateRobustness(note="no learning rate was searched")
     if not draws.is_known.all():
-        return no_sensitivity("unknown, because trials were pruned")
+        return RateRobustness(note="unknown, because trials were pruned")
     untrained = untrained_score(record)
     return rate_sensitivity(
         np.array(rates, dtype=float),

@@ -141,8 +141,9 @@ def unpaired_difference(a: Scores, b: Scores, level: float) -> Difference:
     estimate = _unpaired_mean(a, b)
     half_width = float(stats.t.ppf((1 + level) / 2, estimate.degrees)) * estimate.error
     test = stats.permutation_test(
-        (a, b), _mean_difference, permutation_type="independent", vectorized=True,
+        (a, b), lambda a, b, axis: np.mean(a, axis=axis) - np.mean(b, axis=axis), vectorized=True,
         n_resamples=RESAMPLES, batch=1_000, rng=np.random.default_rng(0),
+        permutation_type="independent",
     )  # fmt: skip
     return Difference(
         mean=estimate.mean,
@@ -335,10 +336,6 @@ def _unpaired_mean(a: Scores, b: Scores) -> _Mean:
         return _Mean(mean=mean, error=of_a + of_b, degrees=1)
     degrees = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
     return _Mean(mean=mean, error=math.sqrt(of_a + of_b), degrees=degrees)
-
-
-def _mean_difference(a: Scores, b: Scores, axis: int) -> Scores:
-    return np.asarray(np.mean(a, axis=axis) - np.mean(b, axis=axis))
 
 
 @lru_cache(maxsize=1024)

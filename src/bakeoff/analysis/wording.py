@@ -7,14 +7,12 @@ from bakeoff.analysis.arm_summary import charged_trials, searched_trials
 from bakeoff.records import Budget, MetricInfo, StudyRecord
 
 SAMPLER_TITLES = {
-    "random": "random",
     "sobol": "Sobol",
     "tpe": "TPE",
     "gp": "Gaussian-process",
     "cmaes": "CMA-ES",
     "nsga": "NSGA",
     "qmc": "quasi-random",
-    "unknown": "unknown",
 }
 MAX_DECIMALS = 10
 
@@ -88,13 +86,10 @@ def trials_per_arm(record: StudyRecord) -> str:
 
 def promised(budget: Budget) -> str:
     """An arm's budget: `20 trials`, `20 trials or 400 epochs, whichever comes first`."""
-    parts = []
-    if budget.trials is not None:
-        parts.append(plural(budget.trials, "trial"))
-    if budget.epochs is not None:
-        parts.append(plural(budget.epochs, "epoch"))
-    if budget.seconds is not None:
-        parts.append(f"{budget.seconds:,.0f} seconds of a worker")
+    parts = [
+        f"{limit:,.0f} seconds of a worker" if unit == "seconds" else plural(int(limit), unit[:-1])
+        for unit, limit in budget.limits.items()
+    ]
     return " or ".join(parts) + (", whichever comes first" if len(parts) > 1 else "")
 
 

@@ -148,14 +148,8 @@ def _measured(result: EpochResult) -> str:
 
 
 def _read_epoch(line: dict[str, Any]) -> EpochResult:
-    numbers = ("train_loss", "learning_rate", "grad_norm")
-    return EpochResult(
-        **{
-            **line,
-            "metrics": _numbers(line["metrics"]),
-            **{name: _number(line[name]) for name in numbers},
-        }
-    )
+    numbers = {name: _number(line[name]) for name in ("train_loss", "learning_rate", "grad_norm")}
+    return EpochResult(**{**line, **numbers, "metrics": _numbers(line["metrics"])})
 
 
 def _number(value: float | str | None) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bakeoff.child_process import num_cores
 from bakeoff.engines.follow import follow
@@ -22,7 +23,6 @@ SLOW_FORWARD = 1.5
 It usually takes half as long."""
 MIN_GAIN = 0.10
 """Share of additional trials per hour that another layout needs to be recommended."""
-
 
 RULES: tuple[tuple[str, float, str, str], ...] = (
     (
@@ -95,8 +95,7 @@ class MachineProfile:
         return self.step.evaluate_seconds / self.step.epoch_seconds
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recommendation:
+class Recommendation(NamedTuple):
     """A finding and what to do about it."""
 
     finding: str
@@ -167,9 +166,6 @@ def _measure(
             case Died():
                 raise BakeoffError(f"the model cannot be profiled: {event.reason}")
     return found
-
-
-# ---------------------------------------------------------------- recommendations
 
 
 def recommend(profile: MachineProfile) -> list[Recommendation]:

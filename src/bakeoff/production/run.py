@@ -12,7 +12,6 @@ from typing import Protocol, cast
 
 from bakeoff.child_process import num_cores
 from bakeoff.components.metrics import find_metric, scored_epoch
-from bakeoff.data.datasets import DatasetSummary
 from bakeoff.engines.follow import MAX_ATTEMPTS, follow
 from bakeoff.engines.open import EngineSettings, open_engine
 from bakeoff.engines.protocol import Died, Engine, Epoch, Failed, Finished, Halted, Job
@@ -121,8 +120,17 @@ def train_run(
     if folder.has_begun:
         settings = replace(settings, threads=folder.load_facts().threads)
     with StopRequest().listening() as stop, open_engine(settings) as engine:
-        known = folder.has_begun
-        measured = None if known else _measure(config, summary, seed, settings, engine, stop)
+        measured = None
+        if not folder.has_begun:
+            probed = probe(config, engine, stop)
+            measured = RunFacts(
+                seed=seed,
+                precision=probed.precision,
+                threads=settings.threads,
+                device=settings.device,
+                data_fingerprint=summary.fingerprint,
+                environment=describe_environment(settings, probed),
+            )
         with _locked(folder):
             if measured is not None and not folder.has_begun:
                 folder.begin(config, measured)
@@ -134,26 +142,6 @@ def train_run(
                 result = _train(config, facts, folder, engine, stop, observer, tracking)
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
     return RunReport(folder=folder, config=config, result=result, was_finished=False)
-
-
-def _measure(
-    config: StudyConfig,
-    summary: DatasetSummary,
-    seed: int,
-    settings: EngineSettings,
-    engine: Engine,
-    stop: StopRequest,
-) -> RunFacts:
-    """Train the model for a few steps and return everything that is fixed from now on."""
-    probed = probe(config, engine, stop)
-    return RunFacts(
-        seed=seed,
-        precision=probed.precision,
-        threads=settings.threads,
-        device=settings.device,
-        data_fingerprint=summary.fingerprint,
-        environment=describe_environment(settings, probed),
-    )
 
 
 def _check_unchanged(folder: RunFolder, config: StudyConfig, seed: int, device: str) -> None:

@@ -97,13 +97,13 @@ class NearBest:
 class RateRobustness:
     """How the score depends on the learning rate, one decade to each side of the best one."""
 
-    sensitivity: float | None
+    sensitivity: float | None = None
     """Mean shortfall from the best half decade, in units of the objective."""
-    tolerance_decades: float | None
+    tolerance_decades: float | None = None
     """Width in decades of the learning rates within delta of the best half decade."""
-    best_of: int | None
+    best_of: int | None = None
     """Each half decade counts with the expected best of this many of its trials."""
-    note: str
+    note: str = ""
     """Why `sensitivity` is missing; empty if it is not."""
 
 

@@ -36,15 +36,10 @@ def pastable_configurations(comparison: Comparison) -> tuple[PastableConfigurati
     """
     study = comparison.study
     chosen = {arm.arm: arm.chosen_params for arm in comparison.arms if arm.chosen_params}
-    if study.foreign:
-        return tuple(
-            PastableConfiguration(
-                arm=arm, toml="", code=_dictionary(params), code_title="Parameters"
-            )
-            for arm, params in chosen.items()
-        )
     return tuple(
-        PastableConfiguration(
+        PastableConfiguration(arm=arm, toml="", code=_dictionary(params), code_title="Parameters")
+        if study.foreign
+        else PastableConfiguration(
             arm=arm,
             toml=study_file_toml(params, study.study_file),
             code=pytorch_code(params, study),

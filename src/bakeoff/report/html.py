@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -15,9 +15,6 @@ from bakeoff.report.figures.style import ARM_COLORS, DARK, arm_position, printab
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import CellValue, Column, Table
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 MAX_INLINE_ROWS = 150
 """A figure's data is shown in the page up to this many rows; longer data is only in its CSV."""
@@ -31,7 +28,7 @@ JSON_ESCAPES = str.maketrans(
 def render_html(page: Page[Any]) -> str:
     """The whole page, with its figures drawn and its scripts inlined."""
     drawings = {
-        figure.spec.id: embedded_figure(figure.spec.draw(figure.rows, page.subject))
+        figure.spec.id: embedded_json(figure.spec.draw(figure.rows, page.subject).to_json())
         for figure in page.figures
         if figure.rows
     }
@@ -72,7 +69,7 @@ def render_template(template: str, *, has_drawings: bool, **words: object) -> st
     return environment.get_template(template).render(
         policy=content_security_policy(scripts),
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
-        dark_colors=embedded_json(dict(DARK)),
+        dark_colors=embedded_json(json.dumps(dict(DARK))),
         style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet
         arm_colors=ARM_COLORS,
         **words,
@@ -94,14 +91,9 @@ def content_security_policy(scripts: list[str]) -> str:
     )
 
 
-def embedded_json(value: object) -> Markup:
-    """`value` as JSON that is safe inside a script element."""
-    return Markup(json.dumps(value).translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
-
-
-def embedded_figure(figure: "go.Figure") -> Markup:
-    """A plotly figure as JSON that is safe inside a script element."""
-    return Markup(figure.to_json().translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
+def embedded_json(text: str) -> Markup:
+    """JSON that is safe inside a script element."""
+    return Markup(text.translate(JSON_ESCAPES))  # noqa: S704 - every < is escaped
 
 
 def _figure_table(figure: ReportFigure) -> Table | None:

@@ -16,14 +16,21 @@ from bakeoff.records import (
     StudyRecord,
 )
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
-from bakeoff.report.cost_tables import fairness_facts, fairness_table
+from bakeoff.report.cost_tables import effort_table, fairness_facts, fairness_table, ledger_table
 from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.figures.spec import Subject
 from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
+from bakeoff.report.objective_tables import objective_tables
+from bakeoff.report.search_tables import (
+    budget_table,
+    importance_table,
+    pruning_table,
+    robustness_table,
+)
+from bakeoff.report.study_tables import configurations_table, protocol_table
 from bakeoff.report.table import Table
-from bakeoff.report.tables import build_tables
-from bakeoff.report.verdict_tables import LEVELS, results_table
-from bakeoff.report.workload_tables import arms_table, pairs_table, workloads_table
+from bakeoff.report.verdict_tables import LEVELS, pairs_table, results_table, verdict_table
+from bakeoff.report.workload_tables import across_tables
 
 SEVERITIES: dict[Severity, str] = {
     "blocks": "No claim can be made",
@@ -117,12 +124,6 @@ class StudyPage(Page[Comparison]):
         return [(text, flags) for text, flags in groups if flags]
 
     @property
-    def flags_by_id(self) -> list[list[Flag]]:
-        """Flags grouped by their number, in order of first appearance."""
-        numbers = dict.fromkeys(flag.id for flag in self.subject.flags)
-        return [[f for f in self.subject.flags if f.id == number] for number in numbers]
-
-    @property
     def first_figure(self) -> ReportFigure | None:
         """The figure that carries the answer (F1), where there is anything to draw."""
         return self.figures[0] if self.figures and self.figures[0].rows else None
@@ -137,11 +138,6 @@ class StudyPage(Page[Comparison]):
         """Arms and their chosen values near a bound that somebody chose."""
         return [(arm.arm, mark) for arm in self.subject.arms for mark in arm.boundaries]
 
-    @property
-    def known_budget(self) -> Table:
-        """The rows of T4 whose estimates are known."""
-        return self.table("T4").where("note", "")
-
 
 def glance_table(comparison: Comparison) -> Table:
     """The columns of T2 that answer the question; without confirmation, what was observed."""
@@ -150,6 +146,24 @@ def glance_table(comparison: Comparison) -> Table:
     else:
         keys = "search_best" if comparison.study.foreign else "search_best default_score"
     return results_table(comparison).shown("arm", *keys.split())
+
+
+def build_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Tables T1 to T11, then T12 and T13 of studies with several objectives."""
+    return (
+        verdict_table(comparison),
+        results_table(comparison),
+        pairs_table(comparison),
+        budget_table(comparison),
+        effort_table(comparison),
+        robustness_table(comparison),
+        protocol_table(comparison),
+        configurations_table(comparison),
+        importance_table(comparison),
+        pruning_table(comparison),
+        ledger_table(comparison),
+        *objective_tables(comparison),
+    )
 
 
 def build_page(
@@ -183,7 +197,7 @@ def build_across_page(found: AcrossWorkloads, *, generated_at: str) -> Page[Acro
         title=f"Which of {join(found.arm_names)} ranks highest across workloads?",
         level_text=ACROSS_LEVELS[found.level],
         generated_at=generated_at,
-        tables=(arms_table(found), pairs_table(found), workloads_table(found)),
+        tables=across_tables(found),
         figures=_build_figures(ACROSS_FIGURES, found),
     )
 

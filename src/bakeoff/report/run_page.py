@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bakeoff.analysis.diagnosis import diagnose_runs
 from bakeoff.records import Diagnosis, EpochResult, MetricInfo
 from bakeoff.report.figures.run_curves import compute_run_curves, draw_run_curves
-from bakeoff.report.html import embedded_figure, render_template
+from bakeoff.report.html import embedded_json, render_template
 from bakeoff.report.page import DIAGNOSES
 
 
@@ -55,5 +55,5 @@ def _score(metrics: Mapping[str, float], name: str) -> str:
 def render_run_page(page: RunPage) -> str:
     """The whole page as one file."""
     rows = compute_run_curves(page.history, page.objective)
-    drawing = embedded_figure(draw_run_curves(rows, page.scored_epoch)) if rows else None
+    drawing = embedded_json(draw_run_curves(rows, page.scored_epoch).to_json()) if rows else None
     return render_template("run.html.j2", has_drawings=True, page=page, drawing=drawing)

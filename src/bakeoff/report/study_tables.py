@@ -9,8 +9,6 @@ from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.table import Column, Table, count, text
 
-PROTOCOL, SPACE, ENVIRONMENT = "protocol", "space", "environment"
-"""Sections of T7."""
 RUN_COLUMNS = (
     "purpose", "number", "arm", "phase", "outcome", "score", "seed", "configuration",
     "epochs_planned", "epochs_run", "train_seconds", "evaluate_seconds", "attempts", "stop_reason",
@@ -40,13 +38,13 @@ def protocol_table(comparison: Comparison) -> Table:
             text("value", "Value"),
         ),
         records=(
-            *(ProtocolEntry(PROTOCOL, "", *pair) for pair in _protocol_items(comparison)),
+            *(ProtocolEntry("protocol", "", *pair) for pair in _protocol_items(comparison)),
             *(
-                ProtocolEntry(SPACE, arm.name, name, setting_text(setting))
+                ProtocolEntry("space", arm.name, name, setting_text(setting))
                 for arm in study.arms
                 for name, setting in arm.space.items()
             ),
-            *(ProtocolEntry(ENVIRONMENT, "", *pair) for pair in study.environment.items()),
+            *(ProtocolEntry("environment", "", *pair) for pair in study.environment.items()),
         ),
     )
 

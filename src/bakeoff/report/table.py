@@ -154,11 +154,15 @@ class Table:
             self, records=tuple(one for one in self.records if column.cell(one).value == value)
         )
 
+    def stored(self) -> tuple[list[str], list[list[CellValue]]]:
+        """The names of the stored columns, and their values in full precision, row by row."""
+        kept = [column for column in self.columns if column.stored]
+        rows = [[column.cell(one).value for column in kept] for one in self.records]
+        return [column.key for column in kept], rows
+
     def csv(self) -> str:
         """The stored columns in full precision; see `csv_text`."""
-        stored = [column for column in self.columns if column.stored]
-        rows = ([column.cell(one).value for column in stored] for one in self.records)
-        return csv_text([column.key for column in stored], rows)
+        return csv_text(*self.stored())
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[CellValue]]) -> str:

@@ -7,6 +7,11 @@ from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.report.table import Column, Table, count, p_value, text, yes_or_no
 
 
+def across_tables(found: AcrossWorkloads) -> tuple[Table, ...]:
+    """Tables A1 to A3."""
+    return arms_table(found), pairs_table(found), workloads_table(found)
+
+
 def arms_table(found: AcrossWorkloads) -> Table:
     """A1, per arm: mean rank, workloads won, profile score."""
     return Table(

@@ -27,6 +27,7 @@ STUDY_PARTS = (
     "num_validation", "num_test", "shared_sampler", "config_hash", "finished", "foreign", "caveats",
 )  # fmt: skip
 """What `summary.json` has of a comparison and of its study."""
+ENVIRONMENT_PARTS = ("environment", "protocol", "config_hash")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,7 @@ def write_report(
         "study": {name: getattr(study, name) for name in STUDY_PARTS},
         **{name: getattr(comparison, name) for name in COMPARISON_PARTS},
     }
-    environment = {
-        "environment": study.environment,
-        "protocol": study.protocol,
-        "config_hash": study.config_hash,
-    }
+    environment = {name: getattr(study, name) for name in ENVIRONMENT_PARTS}
     tables, figures = _write_page(
         page,
         directory,

@@ -262,7 +262,7 @@ def test_hostile_names_add_no_tag_and_no_event() -> None:
 
 
 def test_json_in_a_script_cannot_end_it() -> None:
-    text = embedded_json({HOSTILE: "\u2028\u2029&<!--"})
+    text = embedded_json(json.dumps({HOSTILE: "\u2028\u2029&<!--"}, ensure_ascii=False))
     assert re.search(r"[<>&\u2028\u2029]", text) is None
     assert json.loads(text) == {HOSTILE: "\u2028\u2029&<!--"}
 

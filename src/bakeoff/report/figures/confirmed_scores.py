@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple
 
+from bakeoff.analysis.confirmation import confirmation_runs
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, seeds_text
+from bakeoff.report.figures.spec import FigureSpec, seeds_text
 
 MEAN_SHIFT = 0.22
 """Distance of an arm's mean from its dots, as a share of the distance between arms."""

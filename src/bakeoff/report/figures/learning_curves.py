@@ -8,10 +8,11 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from bakeoff.analysis.arrivals import arrival_curve
+from bakeoff.analysis.confirmation import confirmation_runs
 from bakeoff.analysis.curves import LOSS
 from bakeoff.records import ArmSummary, Comparison, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, confirmation_runs, seeds_text
+from bakeoff.report.figures.spec import FigureSpec, seeds_text
 
 MAX_TICKS = 12
 

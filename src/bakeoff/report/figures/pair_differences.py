@@ -4,12 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bakeoff.analysis.pairs import SHOWN
 from bakeoff.records import Comparison, Status
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, seeds_text
-
-SHOWN_BETTER: tuple[Status, ...] = ("clearly_better", "better")
 
 
 class PairDifference(NamedTuple):
@@ -57,7 +56,7 @@ def draw_pair_differences(rows: Sequence[PairDifference], comparison: Comparison
                 [row], "markers", x="estimate", y=[place], hover=_hover, color=style.INK,
                 error_x=style.error_bar(row, color=style.INK, thickness=2, width=5),
                 marker={
-                    "symbol": "circle" if row.status in SHOWN_BETTER else "circle-open", "size": 10
+                    "symbol": "circle" if row.status in SHOWN else "circle-open", "size": 10
                 },
             )
             for row, place in zip(rows, places, strict=True)

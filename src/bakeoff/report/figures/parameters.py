@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.ranges import Choice, FloatRange, IntRange, is_searched
 from bakeoff.records import ArmRecord, Comparison, Importance, Outcome, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import FigureSpec, counts_text, search_trials
+from bakeoff.report.figures.spec import FigureSpec, counts_text
 
 MAX_PANELS = 4
 """Parameters drawn of each arm."""
@@ -46,7 +47,7 @@ def compute_parameters(comparison: Comparison) -> tuple[ParameterDot, ...]:
         _dot(trial, name, known)
         for arm in study.arms
         for name, known in _chosen_parameters(arm, comparison.importances)
-        for trial in style.thinned(search_trials(study, arm.name), MAX_DOTS)
+        for trial in style.thinned(charged_trials(study, arm.name), MAX_DOTS)
         if name in trial.params
     )
 
@@ -147,7 +148,7 @@ def _title(row: ParameterDot, *, names_arm: bool) -> str:
 
 def _caption(comparison: Comparison) -> str:
     study = comparison.study
-    trials = {arm.name: search_trials(study, arm.name) for arm in study.arms}
+    trials = {arm.name: charged_trials(study, arm.name) for arm in study.arms}
     counts = counts_text([(style.label(k), min(len(v), MAX_DOTS)) for k, v in trials.items()])
     shares = (
         "A percentage is the parameter's share of the variation in score over the whole space"

@@ -2,38 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from bakeoff.analysis.pruning import ALL_ARMS, MIN_TRIALS, pruning_regrets, rung_audits
+from bakeoff.analysis.pruning import ALL_ARMS, MIN_TRIALS, RungAudit, pruning_regrets, rung_audits
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec
 
 
-class RungCorrelation(NamedTuple):
-    """Rank correlation between the score at a rung and the final score."""
-
-    arm: str
-    rung: int
-    progress: float
-    estimate: float
-    better_half: float | None
-    n: int
-
-
-def compute_pruning_audit(comparison: Comparison) -> tuple[RungCorrelation, ...]:
+def compute_pruning_audit(comparison: Comparison) -> tuple[RungAudit, ...]:
     """Return rows of every arm with enough audited trials, then of all arms together."""
-    return tuple(
-        RungCorrelation(
-            found.arm, found.rung, found.progress, found.spearman,
-            None if math.isnan(found.better_half) else found.better_half, found.n,
-        )
-        for found in rung_audits(comparison.study)
-        if math.isfinite(found.spearman)
-    )  # fmt: skip
+    return tuple(row for row in rung_audits(comparison.study) if math.isfinite(row.estimate))
 
 
-def draw_pruning_audit(rows: Sequence[RungCorrelation], comparison: Comparison) -> style.Figure:
+def draw_pruning_audit(rows: Sequence[RungAudit], comparison: Comparison) -> style.Figure:
     """Draw a line for each arm over the rungs, and all arms together in grey."""
     return style.draw(
         [_line(own, comparison.study) for own in style.grouped(rows, "arm").values()],
@@ -45,7 +26,7 @@ def draw_pruning_audit(rows: Sequence[RungCorrelation], comparison: Comparison) 
     )
 
 
-def _line(rows: Sequence[RungCorrelation], study: StudyRecord) -> style.Trace:
+def _line(rows: Sequence[RungAudit], study: StudyRecord) -> style.Trace:
     arm = rows[0].arm
     is_all = arm == ALL_ARMS
     return style.scatter(
@@ -77,7 +58,7 @@ FIGURE = FigureSpec[Comparison](
     id="F10",
     slug="pruning-audit",
     question="Could pruning have thrown away good runs?",
-    row_type=RungCorrelation,
+    row_type=RungAudit,
     compute=compute_pruning_audit,
     draw=draw_pruning_audit,
     caption=_caption,

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, Outcome, Phase, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text, search_trials
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text
 
 CURVES_HEIGHT, BAR_HEIGHT, MARGINS = 300, 30, 150
 LABELLED = 0.12
@@ -40,7 +41,7 @@ def compute_score_distribution(comparison: Comparison) -> tuple[ScoredTrial, ...
 def _arm_rows(study: StudyRecord, arm: str) -> list[ScoredTrial]:
     draws = random_draws(study, arm)
     enough = draws.num >= MIN_DRAWS
-    trials = draws.trials if enough else search_trials(study, arm)
+    trials = draws.trials if enough else charged_trials(study, arm)
     num, note = len(trials), "" if enough else "observed"
 
     def rank(trial: TrialRecord) -> tuple[float, int]:

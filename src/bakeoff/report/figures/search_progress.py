@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_by_cost
 from bakeoff.analysis.wording import trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
-from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, search_trials
+from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
 
 LEFT_OUT = 0.1
 """Share of the points, the worst ones, that the score axis may leave out."""
@@ -57,7 +58,7 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     best: float | None = None
     epochs, seconds = 0, 0.0
     rows = []
-    for k, trial in enumerate(search_trials(study, arm), start=1):
+    for k, trial in enumerate(charged_trials(study, arm), start=1):
         epochs += trial.epochs_run
         seconds += trial.train_seconds
         score = trial.score if trial.outcome == "complete" else None

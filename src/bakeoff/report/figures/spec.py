@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from bakeoff.analysis.arm_summary import searched_trials
-from bakeoff.records import CHARGED_OUTCOMES, Comparison, StudyRecord, TrialRecord
+from bakeoff.records import Comparison
 from bakeoff.report.figures.style import Figure
 
 Row = tuple[Any, ...]
@@ -44,16 +43,6 @@ class FigureSpec(Generic[Subject]):
     def columns(self) -> tuple[str, ...]:
         """Return the names of a row's fields."""
         return tuple(getattr(self.row_type, "_fields", ()))
-
-
-def search_trials(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Return the arm's search trials that are charged to its budget, without the defaults."""
-    return tuple(t for t in searched_trials(study, arm) if t.outcome in CHARGED_OUTCOMES)
-
-
-def confirmation_runs(study: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Return the arm's confirmation runs, without those of the shortlist."""
-    return tuple(run for run in study.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
 
 
 def seeds_text(comparison: Comparison) -> str:
