@@ -16,18 +16,6 @@ from dataclasses import dataclass, field
 from bakeoff.records import Budget, EpochResult, TrialRecord
 
 
-@dataclass(frozen=True, kw_only=True)
-class Charges:
-    """What an arm has been charged so far, for every trial, whatever its outcome."""
-
-    trials: int = 0
-    """Trials that have ended."""
-    epochs: int = 0
-    """Epochs of all its trials, unfinished ones included."""
-    seconds: float = 0.0
-    """Seconds of all its trials, unfinished ones included."""
-
-
 @dataclass
 class _Account:
     """A trial that is running or paused."""
@@ -45,15 +33,20 @@ class _Account:
         return max(0, self.reserved_to - self.epoch)
 
 
-@dataclass
-class _Page:
-    """The sums of an arm."""
+@dataclass(kw_only=True)
+class Charges:
+    """What an arm has been charged so far, for every trial, whatever its outcome."""
 
     assigned: int = 0
-    ended: int = 0
+    """Trials that the arm was assigned, running ones included."""
+    trials: int = 0
+    """Trials that have ended."""
     epochs: int = 0
+    """Epochs of all its trials, unfinished ones included."""
     seconds: float = 0.0
+    """Seconds of all its trials, unfinished ones included."""
     reserved: int = 0
+    """Epochs that its unfinished trials may train before their next decisions."""
 
     @property
     def pace(self) -> float:
@@ -73,36 +66,29 @@ class Ledger:
     def __init__(self, arms: Sequence[str], budget: Budget, run_epochs: int) -> None:
         self.budget = budget
         self._run_epochs = run_epochs
-        self._pages = {arm: _Page() for arm in arms}
+        self.charges = {arm: Charges() for arm in arms}
+        """What each arm has been charged."""
         self._accounts: dict[int, _Account] = {}
         self.is_closed = False
         """Whether no more trials begin, although budget is left."""
 
-    @property
-    def charges(self) -> dict[str, Charges]:
-        """What each arm has been charged."""
-        return {
-            arm: Charges(trials=page.ended, epochs=page.epochs, seconds=page.seconds)
-            for arm, page in self._pages.items()
-        }
-
     def neediest_first(self) -> list[str]:
         """The arms, the one that has used the smallest share of its budget first."""
-        return sorted(self._pages, key=lambda arm: (self._used_share(arm), self.assigned(arm)))
+        return sorted(self.charges, key=lambda arm: (self._used_share(arm), self.assigned(arm)))
 
     def assigned(self, arm: str) -> int:
         """Trials that the arm was assigned, running ones included."""
-        return self._pages[arm].assigned
+        return self.charges[arm].assigned
 
     def _used_share(self, arm: str) -> float:
         """The used or reserved share of the budget, in the unit that runs out first."""
-        page, budget, shares = self._pages[arm], self.budget, [0.0]
+        charges, budget, shares = self.charges[arm], self.budget, [0.0]
         if budget.trials is not None:
-            shares.append(page.assigned / budget.trials)
+            shares.append(charges.assigned / budget.trials)
         if budget.epochs is not None:
-            shares.append((page.epochs + page.reserved) / budget.epochs)
+            shares.append((charges.epochs + charges.reserved) / budget.epochs)
         if budget.seconds is not None:
-            shares.append((page.seconds + page.reserved * page.pace) / budget.seconds)
+            shares.append((charges.seconds + charges.reserved * charges.pace) / budget.seconds)
         return max(shares)
 
     def draws(self, arm: str, pending_epochs: float) -> bool:
@@ -112,47 +98,47 @@ class Ledger:
             arm: The arm's name.
             pending_epochs: Epochs that its unfinished trials will probably still take.
         """
-        page = self._pages[arm]
+        charges = self.charges[arm]
         if self.is_closed:
             return False
-        if self.budget.trials is not None and page.assigned >= self.budget.trials:
+        if self.budget.trials is not None and charges.assigned >= self.budget.trials:
             return False
-        return self._fits(page, max(pending_epochs, page.reserved) + self._run_epochs)
+        return self._fits(charges, max(pending_epochs, charges.reserved) + self._run_epochs)
 
     def affords(self, number: int, until: int) -> bool:
         """Whether the arm can pay for trial `number` up to epoch `until`."""
         account = self._accounts[number]
-        page = self._pages[account.arm]
-        return self._fits(page, page.reserved + until - account.epoch)
+        charges = self.charges[account.arm]
+        return self._fits(charges, charges.reserved + until - account.epoch)
 
-    def _fits(self, page: _Page, epochs: float) -> bool:
+    def _fits(self, charges: Charges, epochs: float) -> bool:
         budget = self.budget
-        if budget.epochs is not None and page.epochs + epochs > budget.epochs:
+        if budget.epochs is not None and charges.epochs + epochs > budget.epochs:
             return False
-        return budget.seconds is None or page.seconds + epochs * page.pace <= budget.seconds
+        return budget.seconds is None or charges.seconds + epochs * charges.pace <= budget.seconds
 
     def is_used_up(self, arm: str) -> bool:
         """Whether the arm has used up its seconds, so that its trials must stop now."""
-        return self.budget.seconds is not None and self._pages[arm].seconds >= self.budget.seconds
+        return self.budget.seconds is not None and self.charges[arm].seconds >= self.budget.seconds
 
     def num_left(self, arm: str) -> int:
         """Trials that the arm will still be assigned; an estimate if the budget has other units."""
-        page, budget, counts = self._pages[arm], self.budget, []
+        charges, budget, counts = self.charges[arm], self.budget, []
         if self.is_closed:
             return 0
         if budget.trials is not None:
-            counts.append(float(budget.trials - page.assigned))
-        used = page.epochs + page.reserved
-        per_trial = used / page.assigned if page.assigned else float(self._run_epochs)
+            counts.append(float(budget.trials - charges.assigned))
+        used = charges.epochs + charges.reserved
+        per_trial = used / charges.assigned if charges.assigned else float(self._run_epochs)
         if budget.epochs is not None:
             counts.append((budget.epochs - used) / per_trial)
-        if budget.seconds is not None and page.pace:
-            counts.append((budget.seconds / page.pace - used) / per_trial)
+        if budget.seconds is not None and charges.pace:
+            counts.append((budget.seconds / charges.pace - used) / per_trial)
         return max(0, math.floor(min(counts, default=1.0)))
 
     def assign(self, arm: str) -> None:
         """The arm is assigned a trial."""
-        self._pages[arm].assigned += 1
+        self.charges[arm].assigned += 1
 
     def begin(self, number: int, arm: str) -> None:
         """Trial `number` of the arm begins; nothing is reserved for it yet."""
@@ -161,14 +147,14 @@ class Ledger:
     def charge(self, number: int, result: EpochResult) -> None:
         """Charge an epoch; one that is reported again only has its seconds corrected."""
         account = self._accounts[number]
-        page, seconds = self._pages[account.arm], result.train_seconds + result.evaluate_seconds
-        page.seconds += seconds - account.seconds.get(result.epoch, 0.0)
+        charges, seconds = self.charges[account.arm], result.train_seconds + result.evaluate_seconds
+        charges.seconds += seconds - account.seconds.get(result.epoch, 0.0)
         account.seconds[result.epoch] = seconds
         if result.epoch > account.epoch:
             before = account.reserved
-            page.epochs += result.epoch - account.epoch
+            charges.epochs += result.epoch - account.epoch
             account.epoch = result.epoch
-            page.reserved += account.reserved - before
+            charges.reserved += account.reserved - before
 
     def epoch_of(self, number: int) -> int:
         """The last charged epoch of an unfinished trial."""
@@ -179,7 +165,7 @@ class Ledger:
         account = self._accounts[number]
         before = account.reserved
         account.reserved_to = until
-        self._pages[account.arm].reserved += account.reserved - before
+        self.charges[account.arm].reserved += account.reserved - before
 
     def release(self, number: int) -> None:
         """Trial `number` pauses or ends, so it needs no reserved epochs."""
@@ -189,8 +175,8 @@ class Ledger:
         """Book a trial that has ended as its record says."""
         self.release(record.number)
         account = self._accounts.pop(record.number)
-        page = self._pages[account.arm]
-        page.ended += 1
-        page.epochs += record.epochs_run - account.epoch
+        charges = self.charges[account.arm]
+        charges.trials += 1
+        charges.epochs += record.epochs_run - account.epoch
         seconds = record.train_seconds + record.evaluate_seconds
-        page.seconds += seconds - sum(account.seconds.values())
+        charges.seconds += seconds - sum(account.seconds.values())

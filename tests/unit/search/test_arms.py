@@ -70,7 +70,7 @@ def test_every_outcome_is_charged(outcome):
     search.started(0, plan)
     score = None if outcome in ("infeasible", "failed") else 0.5
     search.finish(plan, record_of(0, plan, score, outcome, epochs=3))
-    assert search.ledger.charges["sgd"] == Charges(trials=1, epochs=3, seconds=6.0)
+    assert search.ledger.charges["sgd"] == Charges(assigned=1, trials=1, epochs=3, seconds=6.0)
 
 
 def test_the_defaults_are_not_charged():
