@@ -55,17 +55,13 @@ def boundary_marks(
                 side=side,
                 bound=float(parameter.low if side == "low" else parameter.high),
                 raises_flag=any(
-                    distance <= outer and _most([depth <= crowd for depth in depths])
+                    distance <= outer
+                    and (not depths or 2 * sum(depth <= crowd for depth in depths) > len(depths))
                     for outer, crowd in RULES
                 ),
             )
             marks.append(mark)
     return tuple(marks)
-
-
-def _most(answers: Sequence[bool]) -> bool:
-    """Whether more than half are true; true without answers."""
-    return 2 * sum(answers) > len(answers) or not answers
 
 
 def _depth(value: ParamValue | None, parameter: FloatRange | IntRange, side: Side) -> float:

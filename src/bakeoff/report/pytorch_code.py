@@ -11,12 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer, torch_arguments
 from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import (
-    SCHEDULERS,
-    WARMUP_START,
-    ChosenRun,
-    SchedulerSpec,
-)
+from bakeoff.components.schedulers import SCHEDULERS, WARMUP_START, ChosenRun, SchedulerSpec
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params, ParamValue, owned_params
 from bakeoff.records import StudyRecord
