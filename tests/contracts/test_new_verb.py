@@ -78,3 +78,29 @@ def test_it_is_in_the_list_of_all_options_and_in_the_table_of_the_readme(regener
         "| `study say-hello` | Greet a study by its name. |"
         in regenerate.generated_parts()["verbs"]
     )
+
+
+BROKEN = [
+    "def broken(:",
+    'import no_such_module\n\n\ndef broken() -> None:\n    """Break."""\n',
+]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=["syntax", "import"])
+def test_a_verb_that_cannot_be_loaded_stops_no_other_verb(tmp_path, capsys, text):
+    (tmp_path / "broken.py").write_text(text)
+    assert run("say-hello", "digits").stdout == "hello digits\n"
+    with pytest.raises(SystemExit):
+        cli.main(["broken"])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("study: verb 'broken' cannot be loaded from")
+
+
+def test_a_file_without_a_function_of_its_name_is_not_a_verb(tmp_path):
+    (tmp_path / "shared.py").write_text("LIMIT = 3\n")
+    assert "shared" not in cli.verb_files()
+
+
+def test_a_later_folder_does_not_replace_a_verb(tmp_path):
+    (tmp_path / "run.py").write_text('def run() -> None:\n    """Replace."""\n')
+    assert cli.verb_files()["run"].parent != tmp_path

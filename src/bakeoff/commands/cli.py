@@ -7,6 +7,7 @@ stdout, progress and errors to stderr.
 import ast
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,17 +28,34 @@ ORDER = (
 
 
 def verb_files() -> dict[str, Path]:
-    """The file of each verb by the verb's name, in the order of `study --help`."""
-    files = [file for folder in verbs.__path__ for file in sorted(Path(folder).glob("[a-z]*.py"))]
-    found = {file.stem.rstrip("_").replace("_", "-"): file for file in files}
-    return {name: found[name] for name in dict.fromkeys((*ORDER, *found))}
+    """The file of each verb by the verb's name, in the order of `study --help`.
+
+    A file without a function of its own name is not a verb. Of two files for one verb the one in
+    the first folder counts.
+    """
+    folders = reversed(list(verbs.__path__))
+    files = [file for folder in folders for file in sorted(Path(folder).glob("[a-z]*.py"))]
+    found = {
+        file.stem.rstrip("_").replace("_", "-"): file
+        for file in files
+        if _read_help(file) is not None
+    }
+    return {name: found[name] for name in dict.fromkeys((*ORDER, *found)) if name in found}
 
 
 def load_verb(name: str) -> Any:
-    """Import the module of a verb; return the verb's command, with its arguments and options."""
-    stem = verb_files()[name].stem
+    """Import the module of a verb; return the verb's command, with its arguments and options.
+
+    Raises:
+        BakeoffError: The module cannot be imported.
+    """
+    file = verb_files()[name]
+    try:
+        module = import_module(f"{verbs.__name__}.{file.stem}")
+    except (ImportError, SyntaxError) as error:
+        raise BakeoffError(f"verb {name!r} cannot be loaded from {file}: {error}") from error
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(getattr(import_module(f"{verbs.__name__}.{stem}"), stem))
+    single.command(name)(getattr(module, file.stem))
     return typer.main.get_command(single)
 
 
@@ -47,7 +65,7 @@ class VerbGroup(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, file in verb_files().items():
-            text = _read_help(file)
+            text = _read_help(file) or "It has no help."
             self.commands[name] = TyperCommand(name, help=text, short_help=text.splitlines()[0])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
@@ -56,12 +74,17 @@ class VerbGroup(TyperGroup):
         return name, listed and load_verb(str(name)), rest
 
 
-def _read_help(file: Path) -> str:
-    """The docstring of a verb's function, without importing the file."""
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+@cache
+def _read_help(file: Path) -> str | None:
+    """The docstring of a verb's function, without importing the file; None without a function."""
+    try:
+        nodes = ast.parse(file.read_text(encoding="utf-8")).body
+    except SyntaxError as error:
+        return f"It cannot be loaded: {error}"
+    for node in nodes:
         if isinstance(node, ast.FunctionDef) and node.name == file.stem:
             return ast.get_docstring(node) or ""
-    raise LookupError(f"{file} has no function {file.stem!r}")
+    return None
 
 
 app = typer.Typer(

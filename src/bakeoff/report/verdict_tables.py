@@ -12,7 +12,7 @@ from bakeoff.report.numbers import median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
 
 LEVELS = {
-    "L0": "exploratory: search scores only; there are too few confirmation runs for a verdict",
+    "L0": "exploratory, because there are too few confirmation runs for a verdict",
     "L1": "confirmed: each arm's chosen configuration was trained again on fresh seeds",
 }
 TELLING_SHARE = 0.75

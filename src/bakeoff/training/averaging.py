@@ -112,7 +112,7 @@ def find_batch_norms(model: nn.Module) -> list[BatchNorm]:
 
 @contextmanager
 def measuring_statistics(norms: Sequence[BatchNorm]) -> Iterator[None]:
-    """Within it, forward passes measure the statistics of `norms` anew, as means over batches."""
+    """Within it, forward passes measure the statistics of `norms` again, as means over batches."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -42,8 +42,8 @@ def prepare_to_evaluate(state: TrainingState) -> None:
 
     A moving average replaces the weights and batch normalisation's statistics. An optimizer that
     averages weights itself moves them. Batch normalisation has then only seen the weights that were
-    trained, so its statistics are measured anew, on this epoch's first batches and without dropout.
-    No random number is drawn. Call it after an epoch's last step.
+    trained, so its statistics are measured again on this epoch's first batches, without dropout and
+    without drawing a random number. Call it after an epoch's last step.
     """
     if state.average is not None:
         state.average.swap_in()

@@ -26,7 +26,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory it frees, instead of returning it to the system.
 
     Every training step allocates and frees the same megabytes. If they came from the system each
-    time, it would map and zero every page anew. This only has an effect on glibc, and not on the
+    time, it would map and zero every page again. This only has an effect on glibc, and not on the
     memory of an accelerator. It does not change any result.
     """
     if not sys.platform.startswith("linux"):

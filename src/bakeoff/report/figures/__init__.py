@@ -15,6 +15,9 @@ def find_figures() -> tuple[FigureSpec[Comparison], ...]:
     """Collect the `FIGURE` of every module in this folder, in the order of their numbers."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found = [module.FIGURE for module in modules if hasattr(module, "FIGURE")]
+    for figure in found:
+        if not isinstance(figure, FigureSpec):
+            raise TypeError(f"{figure!r}: a FIGURE in {__name__} must be a FigureSpec")
     return tuple(sorted(found, key=lambda spec: int(spec.id.removeprefix("F"))))
 
 
