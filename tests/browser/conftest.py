@@ -1,4 +1,4 @@
-"""One browser for all pages of a test process."""
+"""One browser for all pages of a test module; an open browser keeps a core busy."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 from outside_pip import need_browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chrome or Chromium; a test that asks for it is skipped where none is installed."""
     executable = need_browser()
