@@ -92,7 +92,7 @@ def test_ledgers_are_equal_and_exact_with_1_2_and_4_workers_and_random_kills(tmp
     document = {**DOCUMENT, "search": search}
     for workers in (1, 2, 4):
         folder = tmp_path / str(workers)
-        run_with_kills(folder, workers, seed=workers, num_kills=4, document=document)
+        run_with_kills(folder, workers, seed=workers, num_kills=2, document=document)
         trials = [one for one in load(folder).trials if one.phase != "default"]
         charged = Counter(one.arm for one in trials)
         attempts = sum(one.attempts - 1 for one in trials)

@@ -196,7 +196,7 @@ def test_a_complete_study_run_again_trains_nothing_and_says_so(study_file, calm)
 
 @pytest.mark.parametrize(
     "num_kills",
-    [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+    [2, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
 )
 def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
     study_file, calm, tmp_path, num_kills
@@ -226,7 +226,7 @@ def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
     [
         pytest.param((3, 9), id="2 kills"),
         pytest.param(
-            tuple(range(1, 21)), id="20 kills", marks=[pytest.mark.slow, pytest.mark.timeout(1200)]
+            tuple(range(1, 11)), id="10 kills", marks=[pytest.mark.slow, pytest.mark.timeout(1200)]
         ),
     ],
 )

@@ -112,7 +112,9 @@ def test_tolerance_of_the_learning_rate_is_a_tie_breaker_of_a_leading_group():
         if arm.arm in comparison.verdict.leading
     }
     named = [
-        f"{decades:g} decades for {arm}" for arm, decades in known.items() if decades is not None
+        f"{decades:g} {'decade' if decades == 1 else 'decades'} for {arm}"
+        for arm, decades in known.items()
+        if decades is not None
     ]
     (sentence,) = [text for text in comparison.verdict.tie_breakers if "within delta of" in text]
     assert len(named) > 1
