@@ -1,7 +1,6 @@
 """What every registered optimizer must do."""
 
 from copy import deepcopy
-from typing import Any
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec, torch_argum
 from bakeoff.errors import UsageError
 from bakeoff.registry import resolve
 from bakeoff.training.build import build_optimizer
+from run_examples import network, one_step, settings
 
 CPU = torch.device("cpu")
 
@@ -41,24 +41,6 @@ OTHER_VALUES = {
 
 STATE_SIZE = 256
 """Rows and columns of the matrix whose optimizer state is measured."""
-
-
-def network() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
-    )
-
-
-def settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Of all groups together; the first one that has a setting wins."""
-    groups = reversed(optimizer.param_groups)
-    return {key: value for group in groups for key, value in group.items() if key != "params"}
-
-
-def one_step(optimizer: torch.optim.Optimizer, model: nn.Module, inputs: torch.Tensor) -> None:
-    model(inputs).square().mean().backward()
-    optimizer.step()
-    optimizer.zero_grad()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -12,26 +10,9 @@ from bakeoff.training.build import (
     hidden_weights,
     parameter_groups,
 )
+from run_examples import network, settings
 
 CPU = torch.device("cpu")
-
-
-def network() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
-    )
-
-
-def settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Of all groups together; the first one that has a setting wins."""
-    groups = reversed(optimizer.param_groups)
-    return {key: value for group in groups for key, value in group.items() if key != "params"}
-
-
-def one_step(optimizer: torch.optim.Optimizer, model: nn.Module, inputs: torch.Tensor) -> None:
-    model(inputs).square().mean().backward()
-    optimizer.step()
-    optimizer.zero_grad()
 
 
 # ---------------------------------------------------------------- optimizers
