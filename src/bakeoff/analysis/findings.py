@@ -98,7 +98,9 @@ def find_blocker(record: StudyRecord) -> Blocker | None:
 def peeked_at_test(record: StudyRecord) -> bool:
     """Whether a search or shortlist run has test scores, which must not guide a choice."""
     return any(
-        run.test_metrics for run in record.trials + record.confirmations if run.purpose != "confirm"
+        run.test_metrics
+        for run in record.trials + record.confirmations
+        if run.purpose not in ("confirm", "default")
     )
 
 

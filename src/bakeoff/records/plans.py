@@ -32,6 +32,8 @@ class TrialPlan:
     """Number of the search trial whose configuration a confirmation run repeats."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which the run waits for the pruner's decision."""
+    repeat: int = 0
+    """The search it belongs to, counted from 0."""
     audited: bool = False
     """Whether the trial is exempt from pruning, to measure what pruning is worth."""
 

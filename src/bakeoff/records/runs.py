@@ -8,7 +8,9 @@ from bakeoff.ranges import Params
 from bakeoff.records.study_config import DataConfig, ScoreRule, TrainingConfig
 
 Phase = Literal["random", "design", "model", "default", "user"]
-Purpose = Literal["search", "shortlist", "confirm"]
+Purpose = Literal["search", "shortlist", "confirm", "default"]
+"""`default` trains an arm's library defaults on the seeds of the confirmation. It reads the test
+set, as `confirm` does."""
 Outcome = Literal["running", "complete", "pruned", "diverged", "infeasible", "failed"]
 EpochStatus = Literal["running", "finished", "early_stopped", "diverged"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -119,6 +121,11 @@ class TrialRecord:
     """The epoch after which it would have been pruned if it were not exempt from pruning."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which it could be stopped or paused; the first one is its first rung."""
+    repeat: int = 0
+    """The search it belongs to, counted from 0; its confirmation runs have the same number."""
+    test_without: tuple[float, ...] = ()
+    """The objective on the test set without each of G groups of test samples, [G]. Sample i is in
+    group i % G. Empty where the test set was not read or the values were not stored."""
 
     @property
     def epochs_run(self) -> int:

@@ -88,6 +88,11 @@ class StudyRecord:
     """Settings that changed after confirmation runs were read, as `key: before -> after`."""
     foreign: bool = False
     """Whether another program made it, so that its arms had no promised budget."""
+    repeats: int = 1
+    """Independent searches of every arm; the record holds the trials of all of them."""
+    read_at_seeds: tuple[int, ...] = ()
+    """Numbers of confirmation seeds at which results had been read before seeds were added. Looks
+    that were declared (`confirm.looks`) are not among them."""
     caveats: tuple[str, ...] = ()
     """Sentences about its origin that are shown next to the verdict."""
 

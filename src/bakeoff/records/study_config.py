@@ -120,13 +120,16 @@ class SearchConfig:
     """In a repeatable search, the number of trials that may be unfinished when the next one is
     proposed. A proposal then knows the same trials with any number of workers. None otherwise."""
     defaults: bool = True
-    """Run each arm's library defaults once, outside the budget."""
+    """Train each arm's library defaults, outside the budget: once on a seed of the search, and on
+    the seeds of the confirmation."""
     epochs_per_arm: int | None = None
     seconds_per_arm: float | None = None
+    repeats: int = 1
+    """Independent searches of every arm, each with its own seeds and the whole budget."""
 
     @property
     def budget(self) -> Budget:
-        """What each arm may spend."""
+        """What each arm may spend in one search."""
         return Budget(
             trials=self.trials_per_arm, epochs=self.epochs_per_arm, seconds=self.seconds_per_arm
         )
@@ -139,6 +142,12 @@ class ConfirmConfig:
     seeds: int
     shortlist: int
     shortlist_seeds: int
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which the results are looked at, declared before the study began. The
+    last one is `seeds`; empty means a single look at all seeds."""
+    resplit: bool = False
+    """Each repeat draws its own split, and each confirmation seed draws training and validation
+    samples anew. A test set that came with the data stays the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,6 +116,8 @@ def resolve(file: StudyFile) -> StudyConfig:
             seeds=min_confirmation_seeds(len(arms)) if seeds == "auto" else seeds,
             shortlist=file.confirm.shortlist,
             shortlist_seeds=file.confirm.shortlist_seeds,
+            looks=tuple(file.confirm.looks or ()),
+            resplit=file.confirm.resplit,
         ),
         tracking=TrackingConfig(**file.tracking.model_dump()),
     )

@@ -253,7 +253,11 @@ class SearchSection(_Section):
     """Trials of an arm that a repeatable search may have open at one time. Default: 8 trials if the
     study is repeatable, otherwise no limit."""
     defaults: bool = True
-    """Whether each arm also trains its library defaults once, outside the budget."""
+    """Whether each arm also trains its library defaults, outside the budget: once in the search,
+    and on the confirmation seeds."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """Independent searches of every arm, each with its own seeds and the whole budget. A study
+    with enough of them can say which optimizer is better, not only which configuration."""
 
 
 class ConfirmSection(_Section):
@@ -266,6 +270,12 @@ class ConfirmSection(_Section):
     """Best configurations of each arm from which one is chosen for confirmation."""
     shortlist_seeds: PositiveInt = 3
     """Training seeds with which each configuration of the shortlist is trained."""
+    looks: list[PositiveInt] | None = None
+    """Numbers of seeds at which the results are looked at, rising, for example [10, 20]: the
+    confirmation ends at the first look that decides every pair. Default: one look, at `seeds`."""
+    resplit: bool = False
+    """Whether each repeat draws its own split of the data before its search, and each confirmation
+    seed draws training and validation samples anew. A test set that came with the data stays."""
 
 
 class TrackingSection(_Section):

@@ -47,6 +47,7 @@ def resolve_search(section: SearchSection, run_epochs: int, *, prunes: bool = Tr
         grid_points=section.grid_points,
         lag=lag_of(section),
         defaults=section.defaults,
+        repeats=section.repeats,
     )
 
 
