@@ -14,6 +14,7 @@ from bakeoff.records.search_findings import (
     PruningRegret,
     Robustness,
 )
+from bakeoff.records.significance import ALPHA
 from bakeoff.records.study import StudyRecord
 
 Level = Literal["L0", "L1", "L2"]
@@ -45,13 +46,19 @@ class ConfirmedScores:
     num_diverged: int
     test_mean: float
     test_ci: tuple[float, float]
-    """95 % t interval of the mean over seeds; infinite with fewer than two seeds."""
+    """95 % interval of the mean, over seeds and test samples, within the metric's bounds. NaN with
+    fewer than four runs, or if a run diverged."""
     test_sd: float
     worst: float
     worst_seed: int
     validation_mean: float
     selection_gap: float
     """Search score minus `validation_mean`; positive if the search was too optimistic."""
+    num_collapsed: int = 0
+    """Runs that ended, with a test score far below the others of the arm."""
+    example_error: float = math.nan
+    """Standard error of `test_mean` over test samples, without the part that the spread over seeds
+    holds already; NaN if it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +75,9 @@ class SearchResult:
     """Validation score of the chosen trial in the search."""
     confirmed: ConfirmedScores | None
     counts: bool
-    """Whether it is one of the searches from which arms are compared at level L2: it has enough
-    trials and confirmation seeds, and so have the searches of all other arms in this repeat."""
+    """Whether it has the trials and confirmation seeds that level L2 asks of a search."""
+    why_not: str = ""
+    """Why it does not count; empty if it counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +221,28 @@ class PairResult:
     """Wilson, 95 %."""
     detectable: float
     """Difference that this number of seeds shows with probability 0.8, given this spread."""
+    num_units: tuple[int, int] = (0, 0)
+    """Units (seeds, or searches) of `a` and `b` that were compared."""
+    alpha: float = ALPHA
+    """Error rate that the claims on all pairs share at this number of seeds; it is below 0.05 where
+    several looks were declared. The level of `ci` is `1 - alpha / m`."""
+    unit_error: float = math.nan
+    """Standard error of `mean` over units (seeds, or searches)."""
+    example_error: float = math.nan
+    """Standard error of `mean` over test samples, without the part that the spread over units
+    holds already. NaN if the runs have no scores without groups of test samples, or if each unit
+    has its own test set: `ci` is then over units alone."""
+    failed: tuple[int, int] = (0, 0)
+    """Units of `a` and `b` with a run that diverged or collapsed (a score far below the others of
+    the arm). With any of them no equality is claimed."""
+    failure_limit: float = math.nan
+    """Upper 95 % limit of the share of runs that fail, for an arm none of whose runs failed:
+    `1 - 0.05**(1/K)`. NaN if runs of both arms failed."""
+    failure_p: float = math.nan
+    """Boschloo's test of the shares that failed, Holm over all pairs; 1 without failures."""
+    new_since_reading: bool = False
+    """Whether the status claims something that it did not claim at the fewest seeds whose results
+    had been read before seeds were added without having been declared."""
     equality_p: float
     """TOST (two one-sided tests) against +/- delta, Holm over all pairs."""
     sentence: str
@@ -315,7 +345,7 @@ class Comparison:
     """For each arm with confirmed defaults: against its own configuration and against the
     leader's."""
     repeats_counted: int = 0
-    """Repeats in which the searches of all arms have enough trials and confirmation seeds."""
+    """Repeats in which the searches of all arms count."""
     min_repeats: int = 0
     """Repeats from which arms are compared instead of configurations (level L2)."""
 
