@@ -88,9 +88,7 @@ def detectable(num_arms: int, seeds: int) -> float:
     low, high = 0.5, 2.5
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (
-            (low, middle) if power(scores, middle, null_p) >= POWER else (middle, high)
-        )
+        low, high = (low, middle) if power(scores, middle, null_p) >= POWER else (middle, high)
     return (low + high) / 2
 
 

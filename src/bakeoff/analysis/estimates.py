@@ -26,6 +26,10 @@ class Estimate:
     unit_error: float
     """Standard error over units; NaN with fewer than two."""
     unit_degrees: float
+    num_units: int
+    """Units (of the arm with fewer)."""
+    overlap: float = 0.0
+    """Variance over units that more units do not reduce, in squares of `sd`."""
     example_error: float = math.nan
     """Standard error over test samples beyond what `unit_error` holds; NaN if it is not known."""
     example_degrees: float = 1.0
@@ -34,6 +38,11 @@ class Estimate:
     def error(self) -> float:
         """Both parts together."""
         return math.hypot(self.unit_error, max(0.0, self.example_error))
+
+    @property
+    def lasting_error(self) -> float:
+        """The part of the error that more units do not reduce."""
+        return math.hypot(math.sqrt(self.overlap) * self.sd, max(0.0, self.example_error))
 
     @property
     def degrees(self) -> float:
@@ -54,7 +63,9 @@ class Estimate:
         return max(over_units, t_quantile(level, self.degrees) * self.error)
 
     def interval(self, level: float, bounds: Interval) -> Interval:
-        """The t interval within `bounds`."""
+        """The t interval within `bounds`; NaN with fewer than four units."""
+        if self.num_units < MIN_FOR_INTERVAL:
+            return UNKNOWN
         return bounded_interval(self.mean, self.half_width(level), bounds)
 
     def equality_p(self, delta: float) -> float:
@@ -73,6 +84,12 @@ class Estimate:
         gap = delta - abs(self.mean)
         ways = ((self.unit_degrees, self.unit_error), (self.degrees, self.error))
         return max(t_tail(gap / error, degrees) for degrees, error in ways if error > 0)
+
+
+NO_ESTIMATE = Estimate(
+    mean=math.nan, sd=math.nan, unit_error=math.nan, unit_degrees=1.0, num_units=0
+)
+"""Of scores that there are none of."""
 
 
 def bounded_interval(mean: float, half_width: float, bounds: Interval) -> Interval:
@@ -120,6 +137,8 @@ def estimate_mean(values: Scores, *, overlap: float = 0.0) -> Estimate:
         sd=sd,
         unit_error=sd * math.sqrt(1 / num + overlap),
         unit_degrees=max(1, num - 1),
+        num_units=num,
+        overlap=overlap,
     )
 
 
@@ -136,6 +155,8 @@ def estimate_difference(a: Scores, b: Scores, *, overlap: float = 0.0) -> Estima
         sd=math.sqrt((of_a.sd**2 + of_b.sd**2) / 2),
         unit_error=math.sqrt(sum(squares)),
         unit_degrees=sum(squares) ** 2 / spread if spread > 0 else 1.0,
+        num_units=min(len(a), len(b)),
+        overlap=overlap,
     )
 
 

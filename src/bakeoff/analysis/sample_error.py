@@ -4,6 +4,7 @@ Axes: U units (confirmation seeds, or searches), G groups of test samples.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,21 +29,17 @@ class TestSamples:
 
     def minus(self, other: "TestSamples") -> "TestSamples":
         """The paired differences of two arms."""
-        return TestSamples(
-            scores=self.scores - other.scores, without=self.without - other.without
-        )
+        return TestSamples(scores=self.scores - other.scores, without=self.without - other.without)
 
     @property
     def usable(self) -> bool:
         """Whether there are enough units and groups, and every score is known."""
         units, groups = self.without.shape
-        return (
-            units >= MIN_UNITS and groups >= MIN_GROUPS and bool(np.isfinite(self.without).all())
-        )
+        return units >= MIN_UNITS and groups >= MIN_GROUPS and bool(np.isfinite(self.without).all())
 
 
 def with_sample_error(
-    estimate: Estimate, parts: tuple[TestSamples, ...], num_samples: int | None
+    estimate: Estimate, parts: Sequence[TestSamples], num_samples: int | None
 ) -> Estimate:
     """`estimate` with the part of its error that comes from the choice of test samples.
 
