@@ -10,7 +10,7 @@ from bakeoff.analysis.flags import raised_flags
 from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.pareto_fronts import arm_fronts
 from bakeoff.analysis.pruning import pruning_regrets
-from bakeoff.analysis.sentences import describe_pair
+from bakeoff.analysis.sentences import described
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.records.significance import min_confirmation_seeds
@@ -35,10 +35,7 @@ def compare(record: StudyRecord) -> Comparison:
         study=findings.record,
         level=findings.level,
         arms=findings.arms,
-        pairs=tuple(
-            replace(pair.result, sentence=describe_pair(pair, findings, flags))
-            for pair in findings.pairs
-        ),
+        pairs=tuple(described(pair, findings, flags) for pair in findings.pairs),
         flags=flags,
         verdict=build_verdict(findings, flags),
         delta=findings.delta,

@@ -38,6 +38,8 @@ class Problem(NamedTuple):
     """Arms it concerns; empty means all."""
     severity: Severity | None = None
     """Where it differs from the severity of the flag."""
+    pairs: Iterable[tuple[str, str]] = ()
+    """Pairs of arms it concerns; empty means all pairs of `arms`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ def raised_flags(findings: Findings) -> tuple[Flag, ...]:
             advice=rule.advice,
             severity=problem.severity or rule.severity,
             arms=tuple(problem.arms),
+            pairs=tuple(problem.pairs),
         )
         for rule in FLAGS
         for problem in rule.check(findings)
@@ -68,13 +71,15 @@ def raised_flags(findings: Findings) -> tuple[Flag, ...]:
 
 
 def flags_on(flags: Iterable[Flag], severity: Severity, arms: Iterable[str]) -> list[Flag]:
-    """Flags of a severity that concern one of `arms`, or all arms."""
+    """Flags of a severity that concern one of `arms`, a pair of them, or all arms."""
     names = set(arms)
-    return [
-        flag
-        for flag in flags
-        if flag.severity == severity and (not flag.arms or names & set(flag.arms))
-    ]
+
+    def concerns(flag: Flag) -> bool:
+        if flag.pairs:
+            return any(names >= set(pair) for pair in flag.pairs)
+        return not flag.arms or bool(names & set(flag.arms))
+
+    return [flag for flag in flags if flag.severity == severity and concerns(flag)]
 
 
 def _shared_sampler(findings: Findings) -> Iterator[Problem]:
@@ -278,6 +283,7 @@ def _inclusions(findings: Findings) -> Iterator[Problem]:
             yield Problem(
                 f"{pair.loser} contains {pair.winner} as a special case, and still lost to it.",
                 [pair.winner, pair.loser],
+                pairs=[pair.names],
             )
 
 
