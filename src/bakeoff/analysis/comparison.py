@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bakeoff.analysis.budget import budget_estimates
+from bakeoff.analysis.defaults import default_results
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
@@ -31,13 +32,14 @@ def compare(record: StudyRecord) -> Comparison:
         )
     )
     flags = raised_flags(findings)
+    defaults = default_results(findings)
     return Comparison(
         study=findings.record,
         level=findings.level,
         arms=findings.arms,
         pairs=tuple(described(pair, findings, flags) for pair in findings.pairs),
         flags=flags,
-        verdict=build_verdict(findings, flags),
+        verdict=build_verdict(findings, flags, defaults),
         delta=findings.delta,
         delta_source=findings.delta_source,
         min_seeds=findings.min_seeds,
@@ -48,6 +50,7 @@ def compare(record: StudyRecord) -> Comparison:
         effort=effort_sentences(findings.record),
         pruning=pruning_regrets(findings.record),
         fronts=arm_fronts(findings.record),
+        defaults=defaults,
         repeats_counted=findings.repeats_counted,
         min_repeats=min_confirmation_seeds(len(findings.arms)),
     )

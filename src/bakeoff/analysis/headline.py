@@ -23,7 +23,7 @@ from bakeoff.analysis.wording import (
     plural,
     two_digits,
 )
-from bakeoff.records import Flag
+from bakeoff.records import SHOWN, DefaultResult, Flag
 from bakeoff.records.significance import MIN_SEARCH_SEEDS, MIN_SEARCH_TRIALS
 
 WITHOUT_VERDICT = {
@@ -45,8 +45,12 @@ MAX_EQUAL_PAIRS = 2
 """More equal pairs than this are counted instead of named."""
 
 
-def headline(findings: Findings, flags: Sequence[Flag]) -> str:
-    """The answer in one sentence; it names no winner unless one was shown.
+def headline(
+    findings: Findings, flags: Sequence[Flag], defaults: Sequence[DefaultResult] = ()
+) -> str:
+    """The answer in one sentence, and one more where library defaults beat what was found.
+
+    It names no winner unless one was shown.
 
     It carries what limits it: whether a gain is less than delta, that equality is about runs that
     finish, and whether a flag makes it provisional.
@@ -68,7 +72,16 @@ def headline(findings: Findings, flags: Sequence[Flag]) -> str:
     alone = len(findings.leading) == 1
     text = _winner(findings, flags) if alone else _group(findings, flags)
     provisional = bool(weakening_flags(findings, flags))
-    return begin(f"{text}, {SCOPE}.", provisional=provisional)
+    found = begin(f"{text}, {SCOPE}.", provisional=provisional)
+    beating = [one.defaults_of for one in defaults if _beats_a_leader(one, findings)]
+    if not beating:
+        return found
+    names = join(list(dict.fromkeys(beating)))
+    return f"{found} The library defaults of {names} beat what the search found."
+
+
+def _beats_a_leader(one: DefaultResult, findings: Findings) -> bool:
+    return one.defaults_win and one.found_by in findings.leading
 
 
 def weakening_flags(findings: Findings, flags: Sequence[Flag]) -> list[Flag]:
@@ -81,7 +94,9 @@ def weakening_flags(findings: Findings, flags: Sequence[Flag]) -> list[Flag]:
     return list(found.values())
 
 
-def weaknesses(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
+def weaknesses(
+    findings: Findings, flags: Sequence[Flag], defaults: Sequence[DefaultResult] = ()
+) -> Iterator[str]:
     """What limits the headline, each as a sentence."""
     if not findings.leading:
         return
@@ -99,6 +114,9 @@ def weaknesses(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
             "Each arm was searched once, so this speaks of the configurations found; another search"
             " may find others. Only repeated searches show which optimizer is better."
         )
+    yield from (
+        one.sentence for one in defaults if one.sentence and _questions_the_search(one, findings)
+    )
     missing = [arm.arm for arm in findings.arms if arm.arm not in _compared(findings)]
     if missing:
         noun = "repeated searches" if findings.over_searches else "confirmation runs"
@@ -107,6 +125,12 @@ def weaknesses(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
         f"{flag.title} ({flag.id}): {flag.detail} {flag.advice}"
         for flag in weakening_flags(findings, flags)
     )
+
+
+def _questions_the_search(one: DefaultResult, findings: Findings) -> bool:
+    """Whether defaults beat what was found for their arm, or were not shown worse than a leader."""
+    shown_worse = one.status in SHOWN and one.mean > 0
+    return one.defaults_win or (one.found_by in findings.leading and not shown_worse)
 
 
 def _compared(findings: Findings) -> list[str]:

@@ -26,34 +26,53 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.ranges import is_searched
-from bakeoff.records import ArmSummary, Flag, Share, Verdict
+from bakeoff.records import ArmSummary, DefaultResult, Flag, Share, Verdict
 from bakeoff.records.significance import ALPHA, CONFIDENCE_TEXT
 
 
-def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
+def build_verdict(
+    findings: Findings, flags: Sequence[Flag], defaults: Sequence[DefaultResult] = ()
+) -> Verdict:
     """The headline, the sentences that support it, and the tie-breakers of a leading group."""
     unfinished = "The study is not finished; these numbers will change."
     claims = _claims(findings, flags) if findings.leading else _observations(findings)
     next_step = step_to_verdict(findings)
     return Verdict(
-        headline=headline(findings, flags),
+        headline=headline(findings, flags, defaults),
         sentences=(
             *([] if findings.record.finished else [unfinished]),
             *claims,
+            *(one.sentence for one in defaults if one.sentence),
             *default_sentences(findings),
             *objective_sentences(findings.record),
             *outlook_sentences(findings),
             *([next_step] if next_step else []),
             *findings.record.caveats,
+            *_uncounted_searches(findings),
             *(f"This was noted while the study ran: {note}." for note in findings.record.notes),
             *(f"{f.title} ({f.id}): {f.detail}" for f in flags if f.severity == "note"),
         ),
         leading=findings.leading,
-        weakened_by=tuple(weaknesses(findings, flags)),
+        weakened_by=tuple(weaknesses(findings, flags, defaults)),
         tie_breakers=tuple(_tie_breakers(findings, flags)),
         scope=findings.scope,
         next_step=next_step,
     )
+
+
+def _uncounted_searches(findings: Findings) -> Iterator[str]:
+    """Which searches do not count at level L2, and why, in a study that has begun to repeat them."""
+    begun = [
+        one
+        for own in findings.searches.values()
+        for one in own
+        if len(own) > 1 and (one.num_trials or one.confirmed)
+    ]
+    left_out = [
+        f"search {one.repeat + 1} of {one.arm} ({one.why_not})" for one in begun if one.why_not
+    ]
+    if left_out:
+        yield f"Arms are compared without these searches: {join(left_out)}."
 
 
 def _claims(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
