@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.analysis.arm_summary import summarize_arms
+from bakeoff.analysis.design import design_of
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.searches import (
@@ -81,7 +82,8 @@ def find(record: StudyRecord) -> Findings:
     delta, delta_source = smallest_difference_that_matters(record, arms, standard_error)
     blocked_by = find_blocker(record)
     blocked = blocked_by is not None
-    pairs = compare_pairs(ranked, units, sign=sign, delta=delta, blocked=blocked)
+    design = design_of(record, over_searches=over_searches)
+    pairs = compare_pairs(ranked, units, sign=sign, delta=delta, blocked=blocked, design=design)
     leading = leading_group(ranked, units, pairs, needed)
     target = target_of(record, runs, leading)
     best = best_validation_mean(record, arms)
