@@ -7,7 +7,7 @@ found for them differ.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,6 @@ from bakeoff.records import (
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
 from bakeoff.seeding import derive_seed
-from bakeoff.space import build_arms
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
 
@@ -48,7 +47,7 @@ def aa_config(num_arms: int, num_seeds: int, *, sampler: str = "random") -> Stud
                 "startup_trials": 5,
             },
             space={
-                **{name: FIXED for name in OPTIMIZERS[:num_arms]},
+                **dict.fromkeys(OPTIMIZERS[:num_arms], FIXED),
                 "constant": {"warmup_fraction": 0.0},
             },
             confirm={"seeds": num_seeds, "shortlist": 3, "shortlist_seeds": 3},
@@ -77,6 +76,54 @@ class Searched:
     trials: tuple[TrialRecord, ...]
     confirmations: tuple[TrialRecord, ...]
 
+    def with_seeds(self, number: int) -> "Searched":
+        """The same repeat, confirmed on its first seeds only."""
+        seeds = dict.fromkeys(run.seed for run in self.confirmations if run.purpose == "confirm")
+        kept = set(list(seeds)[:number])
+        return replace(
+            self,
+            confirmations=tuple(
+                run for run in self.confirmations if run.purpose != "confirm" or run.seed in kept
+            ),
+        )
+
+    def scores(self, number: int) -> list[float]:
+        """The mean test score of each arm's configuration over its first seeds."""
+        runs = [run for run in self.with_seeds(number).confirmations if run.purpose == "confirm"]
+        arms = dict.fromkeys(run.arm for run in self.trials)
+        return [
+            float(np.mean([run.test_metrics[METRIC.name] for run in runs if run.arm == arm]))
+            for arm in arms
+        ]
+
+
+def with_gap(searched: Searched, arm: str, gap: float) -> Searched:
+    """The same repeat with `gap` added to every score of one arm, whose choices stay the same."""
+
+    def moved(run: TrialRecord) -> TrialRecord:
+        if run.arm != arm or run.score is None:
+            return run
+        tested = {name: value + gap for name, value in run.test_metrics.items()}
+        return replace(run, score=run.score + gap, test_metrics=tested)
+
+    return Searched(tuple(map(moved, searched.trials)), tuple(map(moved, searched.confirmations)))
+
+
+def drawn_studies(
+    repeats: Sequence[Searched], number: int, num_studies: int
+) -> Iterator[list[Searched]]:
+    """Studies of `number` repeats: the first one is each study's own, the others are drawn.
+
+    A study's repeats are independent of each other, and so are its arms. Drawing them from a pool
+    lets a thousand studies share the searches of a thousand repeats instead of ten thousand.
+    """
+    rng = np.random.default_rng(0)
+    for first in range(num_studies):
+        own = first % len(repeats)
+        others = [place for place in range(len(repeats)) if place != own]
+        drawn = rng.choice(others, number - 1, replace=False)
+        yield [repeats[place] for place in (own, *drawn)]
+
 
 def run_repeat(
     config: StudyConfig, arms: Sequence[ArmRecord], repeat: int, num_seeds: int
@@ -92,7 +139,7 @@ def run_repeat(
 
 def _drive(source: Search | Confirmation, kind: str, repeat: int) -> list[TrialRecord]:
     """Run everything that a source of runs asks for, one run at a time."""
-    records = []
+    records: list[TrialRecord] = []
     while (plan := source.next()) is not None:
         number = len(records)
         source.started(number, plan)
@@ -128,7 +175,9 @@ def study_of(
         first, after = len(trials), len(confirmations)
         numbers = {t.number: first + place for place, t in enumerate(own.trials)}
         trials += [
-            replace(t, number=numbers[t.number], repeat=repeat) for t in own.trials if t.arm in names
+            replace(t, number=numbers[t.number], repeat=repeat)
+            for t in own.trials
+            if t.arm in names
         ]
         confirmations += [
             replace(
