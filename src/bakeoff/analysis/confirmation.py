@@ -119,12 +119,13 @@ def _by_seed(record: StudyRecord, counting: Sequence[TrialRecord]) -> ConfirmedR
         (run.test_metrics.get(name), run.score if run.outcome == "diverged" else None)
         for run in runs
     ]
-    worst = worst_known_score(record)
+    found = [next(iter(finite_values(scores)), None) for scores in known]
+    worst = finite_values((worst_known_score(record) if None in found else None, 0.0))[0]
     return ConfirmedRuns(
         arm=runs[0].arm,
         configuration=runs[0].configuration,
         runs=runs,
-        test=np.array([finite_values((*scores, worst, 0.0))[0] for scores in known]),
+        test=np.array([worst if score is None else score for score in found]),
         diverged=np.array(
             [
                 run.outcome == "diverged" or not np.isfinite(run.test_metrics.get(name, np.nan))
