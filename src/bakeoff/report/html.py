@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from bakeoff.analysis.wording import promised
 from bakeoff.records import OUTCOMES, ArmSummary, Outcome
-from bakeoff.report.figures.style import ARM_COLORS, DARK, arm_position, printable
+from bakeoff.report.figures.style import ARM_COLORS, DARK, color_number, printable
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import CellValue, Column, Table
@@ -38,7 +38,7 @@ def render_html(page: Page[Any]) -> str:
         page=page,
         drawings=drawings,
         figure_tables={figure.spec.id: _figure_table(figure) for figure in page.figures},
-        arm_class=lambda arm: f"arm-{arm_position(page.study, arm) % len(ARM_COLORS)}",
+        arm_class=lambda arm: f"arm-{color_number(page.study, arm)}",
     )
 
 
