@@ -18,8 +18,8 @@ from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params, owned_params
 from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
-from bakeoff.report.configurations import study_file_toml
 from bakeoff.report.figures.style import printable
+from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import resolve_study
@@ -283,12 +283,13 @@ class _Script:
 
     def _backward(self, share: str) -> Iterator[str]:
         """The gradient of one batch, times its share of the step."""
-        loss = f"loss = criterion(model(inputs), labels){share}"
+        loss = f"batch_loss = criterion(model(inputs), labels){share}"
         contexts = self._autocast()
         if contexts:
             yield f"with {contexts[0]}:"
         yield f"{'    ' if contexts else ''}{loss}"
-        yield "scaler.scale(loss).backward()" if self.precision == "fp16" else "loss.backward()"
+        scaled = "scaler.scale(batch_loss)" if self.precision == "fp16" else "batch_loss"
+        yield f"{scaled}.backward()"
 
     def _step(self) -> Iterator[str]:
         """Clip, step, and advance what follows each step."""
