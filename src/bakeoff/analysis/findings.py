@@ -46,6 +46,8 @@ class Findings:
     pairs: tuple[Pair, ...]
     """Their sentences are still empty."""
     leading: tuple[str, ...]
+    over_searches: bool
+    """Whether pairs are compared on repeated searches, because enough of them count."""
     level: Level
     """L2 if a pair of arms could be compared on searches, L1 if on confirmation runs, else L0."""
     delta: float
@@ -103,6 +105,7 @@ def find(record: StudyRecord) -> Findings:
         arms=arms,
         pairs=with_arrival_tests(pairs, arms, record.epochs),
         leading=leading,
+        over_searches=over_searches,
         level=_level(compared or (alone and not blocked), over_searches),
         delta=delta,
         delta_source=delta_source,

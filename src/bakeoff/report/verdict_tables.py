@@ -13,7 +13,8 @@ from bakeoff.report.table import Column, Table, count, interval, of_part, p_valu
 
 LEVELS = {
     "L0": "exploratory, because there are too few confirmation runs for a verdict",
-    "L1": "confirmed: each arm's chosen configuration was trained again on fresh seeds",
+    "L1": "confirmed: the configuration found for each arm was trained again on fresh seeds",
+    "L2": "repeated: each arm was searched several times, and each finding was trained again",
 }
 TELLING_SHARE = 0.75
 """Win share above which a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
@@ -120,7 +121,8 @@ def pairs_table(comparison: Comparison) -> Table:
         columns=(
             text("a", "Arm A"),
             text("b", "Arm B"),
-            text("status", "Status", show=lambda status: status.replace("_", " ")),
+            text("word", "Result"),
+            Column("status"),
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
             *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", half_width=half_width),
