@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bakeoff.analysis.wording import metric_name, number, plural
+from bakeoff.analysis.wording import SCOPE, metric_name, number, plural
 from bakeoff.ranges import Params, ParamValue, owned_params
 from bakeoff.records import (
     ArmSummary,
@@ -26,6 +26,7 @@ from bakeoff.report.configurations import (
     pastable_configurations,
 )
 from bakeoff.report.figures.style import printable
+from bakeoff.report.table import Column, Table, text, yes_or_no
 
 DEFAULTS_SUFFIX = ", defaults"
 """Follows an arm's name where its library defaults are meant."""
@@ -50,6 +51,10 @@ class Recommendation:
     """The expected score on new data with its interval; before confirmation, what was observed."""
     cost: str
     """What one run costs, and what the search for it cost."""
+    run_seconds: float | None
+    """Median time of a whole run; None if none is known."""
+    search_seconds: float | None
+    """Training and evaluation of all trials of the search; None for library defaults."""
     remark: str = ""
     """For library defaults, how they compare with what was found."""
     is_good: bool = False
@@ -118,7 +123,7 @@ def build_answer(
         leading = with_settings[:MOST_OPEN]
     return Answer(
         headline=verdict.headline,
-        weakened_by=verdict.weakened_by,
+        weakened_by=tuple(map(without_scope, verdict.weakened_by)),
         next_step=verdict.next_step,
         leading=tuple(leading),
         others=tuple(one for one in with_settings if one not in leading),
@@ -132,11 +137,47 @@ def build_answer(
     )
 
 
+def without_scope(sentence: str) -> str:
+    """The sentence without the scope of claims, which is said once for all sentences."""
+    return sentence.replace(f", {SCOPE}", "")
+
+
+def answer_table(answer: Answer) -> Table:
+    """The answer as a table: a row for each chosen configuration and for confirmed defaults."""
+    return Table(
+        id="answer",
+        title="What to use",
+        columns=(
+            text("name", "Arm"),
+            text(
+                "leads",
+                "Leads",
+                lambda one: answer.has_leader and one in answer.leading,
+                show=yes_or_no,
+            ),
+            text("settings", "Settings"),
+            text("score", "Expected score"),
+            text("cost", "Cost"),
+            Column("run_seconds"),
+            Column("search_seconds"),
+            text("remark", "Remark"),
+        ),
+        records=(*answer.leading, *answer.others, *answer.defaults),
+        note=f"Scores: {answer.expects}.",
+    )
+
+
 def _expects(comparison: Comparison) -> str:
     name = metric_name(comparison.study.objective)
     if not any(arm.confirmed for arm in comparison.arms):
         return f"the best {name} observed in the search, on validation data, from one run"
-    return f"mean test {name} over fresh seeds, with its {CONFIDENCE_TEXT} interval"
+    expected = f"mean test {name} over fresh seeds, with its {CONFIDENCE_TEXT} interval"
+    errors = [arm.confirmed.example_error for arm in comparison.arms if arm.confirmed]
+    if all(map(math.isfinite, errors)):
+        return f"{expected} over seeds and test samples"
+    error = comparison.test_standard_error
+    samples = "" if error is None else f"; the choice of test samples adds ± {error:.2g} (1 SE)"
+    return f"{expected} over seeds{samples}"
 
 
 def _recommend(
@@ -148,9 +189,10 @@ def _recommend(
         for run in study.confirmations
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
+    seconds = arm.train_seconds + arm.evaluate_seconds
     searched = (
         f"search: {plural(arm.num_trials, 'trial')}, {plural(arm.epochs, 'epoch')},"
-        f" {format_duration(arm.train_seconds + arm.evaluate_seconds)}"
+        f" {format_duration(seconds)}"
     )
     return Recommendation(
         arm=arm.arm,
@@ -159,6 +201,8 @@ def _recommend(
         settings=settings_line(arm.chosen_params, is_foreign=study.foreign),
         score=_score(arm.confirmed, arm.search_best, study.objective),
         cost="; ".join(filter(None, [_run_cost(confirmed), searched])),
+        run_seconds=_run_seconds(confirmed),
+        search_seconds=seconds,
         configuration=configuration,
     )
 
@@ -181,7 +225,9 @@ def _recommend_defaults(
         settings=settings_line(default_params(arm, study), is_foreign=study.foreign),
         score=_score(scores, None, study.objective),
         cost="; ".join(filter(None, [_run_cost(runs), "no search"])),
-        remark=remark.sentence if remark else "",
+        run_seconds=_run_seconds(runs),
+        search_seconds=None,
+        remark=without_scope(remark.sentence) if remark else "",
         is_good=good is not None,
         configuration=configuration,
     )
@@ -212,14 +258,24 @@ def _score(confirmed: ConfirmedScores | None, observed: float | None, metric: Me
     return f"{number(confirmed.test_mean, half)}{unit} {interval} ({seeds})"
 
 
+def _whole_runs(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [run for run in runs if run.outcome == "complete" and run.history]
+
+
+def _run_seconds(runs: Sequence[TrialRecord]) -> float | None:
+    """The median time of whole runs; None where none is known."""
+    seconds = [run.train_seconds + run.evaluate_seconds for run in _whole_runs(runs)]
+    found = median(seconds) if seconds else 0.0
+    return found if found > 0 and math.isfinite(found) else None
+
+
 def _run_cost(runs: Sequence[TrialRecord]) -> str:
-    """The median time of whole runs; empty where none is known."""
-    whole = [run for run in runs if run.outcome == "complete" and run.history]
-    seconds = [run.train_seconds + run.evaluate_seconds for run in whole]
-    if not seconds or median(seconds) <= 0:
+    """`one run: 12 epochs, 0.49 s`; empty where no time is known."""
+    seconds = _run_seconds(runs)
+    if seconds is None:
         return ""
-    epochs = plural(round(median(run.epochs_run for run in whole)), "epoch")
-    return f"one run: {epochs}, {format_duration(median(seconds))}"
+    epochs = plural(round(median(run.epochs_run for run in _whole_runs(runs))), "epoch")
+    return f"one run: {epochs}, {format_duration(seconds)}"
 
 
 def settings_line(params: Params, *, is_foreign: bool = False) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from bakeoff.analysis.wording import SCOPE, join, plural
+from bakeoff.analysis.wording import join, plural
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.errors import describe_error
 from bakeoff.records import (
@@ -16,13 +16,14 @@ from bakeoff.records import (
     Severity,
     StudyRecord,
 )
-from bakeoff.report.answer import Answer, build_answer
+from bakeoff.report.answer import Answer, build_answer, without_scope
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.cost_tables import effort_table, fairness_facts, fairness_table, ledger_table
 from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.figures.spec import Subject
 from bakeoff.report.figures.style import Figure
 from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
+from bakeoff.report.glossary import used_words
 from bakeoff.report.numbers import duration_text
 from bakeoff.report.objective_tables import objective_tables
 from bakeoff.report.search_tables import (
@@ -141,7 +142,14 @@ class StudyPage(Page[Comparison]):
     @property
     def sentences(self) -> list[str]:
         """The verdict's sentences without the scope, which is said once for all of them."""
-        return [one.replace(f", {SCOPE}", "") for one in self.subject.verdict.sentences]
+        return [without_scope(one) for one in self.subject.verdict.sentences]
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """The words of level, tables and captions that a reader need not know, explained."""
+        headings = (column.heading for one in self.tables for column in one.columns)
+        texts = (self.subject.level, *headings, *(one.note for one in self.tables))
+        return list(used_words(" ".join([*texts, *(one.caption for one in self.figures)])))
 
     @property
     def words_hint(self) -> str:

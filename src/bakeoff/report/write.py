@@ -9,6 +9,7 @@ from typing import Any
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, write_atomically
 from bakeoff.records import Comparison, json_text
+from bakeoff.report.answer import answer_table
 from bakeoff.report.configurations import FOLDER
 from bakeoff.report.html import render_html
 from bakeoff.report.images import IMAGE_FORMATS, check_image_export, write_images
@@ -42,6 +43,8 @@ class ReportPaths:
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
     images: tuple[Path, ...] = ()
+    configurations: tuple[Path, ...] = ()
+    """Programs and study files of the configurations, the leading arm's first."""
 
 
 def write_report(
@@ -79,7 +82,7 @@ def write_report(
     tables, figures = _write_page(
         page,
         directory,
-        extra_tables=(page.fairness, trials_table(study)),
+        extra_tables=(answer_table(page.answer), page.fairness, trials_table(study)),
         data={"summary.json": summary, "environment.json": environment},
     )
     pasted = {
@@ -101,6 +104,7 @@ def write_report(
         tables=tables,
         figures=figures,
         images=images,
+        configurations=tuple(pasted) if any(one.is_program for one in page.configurations) else (),
     )
 
 
