@@ -177,9 +177,14 @@ def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, fold
     assert "runs of study **toy**" in note_of(server, "toy:confirm")
 
 
-def note_of(server, name):
+def listed(server):
+    """The number and the title of each study in the dashboard's list."""
     studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
-    (study_id,) = [one["study_id"] for one in studies if one["study_name"] == name]
+    return [(one["study_id"], one["study_name"]) for one in studies]
+
+
+def note_of(server, name):
+    (study_id,) = [number for number, title in listed(server) if title.partition(": ")[0] == name]
     return json.loads(answer(server, f"/api/studies/{study_id}")[1])["note"]["body"]
 
 
@@ -328,7 +333,7 @@ def wait_for_trials(server):
 
 def study_details(server):
     studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
-    (study,) = [one for one in studies if one["study_name"] == "toy"]
+    (study,) = [one for one in studies if one["study_name"].startswith("toy: ")]
     return study, json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])
 
 

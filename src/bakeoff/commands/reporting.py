@@ -67,15 +67,9 @@ def _print_settings(answer: Answer) -> None:
         return
     typer.echo("\nwhat to use:" if answer.has_leader else "\nwhat the search found:")
     for one in shown[:MOST_SHOWN]:
-        print_text(f"  {one_line(_named(one))}", indent="    ")
+        print_text(f"  {one_line(one.name)}: {one_line(one.own_settings)}", indent="    ")
     if len(shown) > MOST_SHOWN:
         typer.echo(f"  {len(shown) - MOST_SHOWN} more in the report")
-
-
-def _named(one: Recommendation) -> str:
-    """The settings after the name of the arm, which they need not repeat."""
-    settings = one.settings.removeprefix(f"{one.arm}, ")
-    return f"{one.name}: {settings or 'not recorded'}"
 
 
 def _print_arms(comparison: Comparison, answer: Answer) -> None:

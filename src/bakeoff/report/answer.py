@@ -62,6 +62,11 @@ class Recommendation:
     configuration, or than what the search found for their own arm."""
     configuration: PastableConfiguration | None = None
 
+    @property
+    def own_settings(self) -> str:
+        """The settings next to the name of the arm, which they need not repeat."""
+        return self.settings.removeprefix(f"{self.arm}, ") or "not recorded"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:

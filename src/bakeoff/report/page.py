@@ -265,10 +265,11 @@ def build_across_page(found: AcrossWorkloads, *, generated_at: str) -> Page[Acro
 
 
 def _build_figures(specs: Iterable[FigureSpec[Any]], subject: object) -> tuple[ReportFigure, ...]:
-    return tuple(_build_figure(spec, subject) for spec in specs)
+    return tuple(build_figure(spec, subject) for spec in specs)
 
 
-def _build_figure(spec: FigureSpec[Any], subject: object) -> ReportFigure:
+def build_figure(spec: FigureSpec[Any], subject: object) -> ReportFigure:
+    """A figure with its rows, or with the reason why they could not be computed."""
     try:
         rows = tuple(spec.compute(subject))
         caption = spec.caption(subject) if rows else ""
