@@ -141,7 +141,7 @@ def _known(value: float) -> float | None:
 
 def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence[str]) -> None:
     from bakeoff.analysis.comparison import compare
-    from bakeoff.commands.reporting import print_comparison, print_diagnoses
+    from bakeoff.commands.reporting import print_comparison, print_diagnoses, print_report
     from bakeoff.foreign import load_foreign_study
     from bakeoff.report import write_report
 
@@ -152,7 +152,7 @@ def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence
     for caveat in record.caveats:
         print_text(one_line(caveat))
     print_diagnoses(comparison)
-    typer.echo(f"\nreport: {paths.html}")
+    print_report(paths)
 
 
 def folder_name(study: str) -> str:
