@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bakeoff.analysis.wording import count_range, promised
-from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
+from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, describe_scale
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.table import Column, Table, count, text
@@ -83,7 +83,8 @@ def setting_text(setting: Range | ParamValue | None) -> str:
     if isinstance(setting, Choice):
         return "one of " + ", ".join(map(str, setting.choices))
     if isinstance(setting, (FloatRange, IntRange)):
-        return f"{setting.low:g} to {setting.high:g}{', log scale' if setting.log else ''}"
+        scale = describe_scale(setting)
+        return f"{setting.low:g} to {setting.high:g}{scale}{' scale' if setting.log else ''}"
     return "" if setting is None else f"{setting} (fixed)"
 
 
