@@ -13,6 +13,7 @@ from bakeoff.analysis.pruning import pruning_regrets
 from bakeoff.analysis.sentences import describe_pair
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
+from bakeoff.records.significance import min_confirmation_seeds
 
 
 def compare(record: StudyRecord) -> Comparison:
@@ -50,4 +51,6 @@ def compare(record: StudyRecord) -> Comparison:
         effort=effort_sentences(findings.record),
         pruning=pruning_regrets(findings.record),
         fronts=arm_fronts(findings.record),
+        repeats_counted=findings.repeats_counted,
+        min_repeats=min_confirmation_seeds(len(findings.arms)),
     )

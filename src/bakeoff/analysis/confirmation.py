@@ -1,7 +1,7 @@
 """The confirmation runs of each arm, as arrays over seeds."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,19 @@ class ConfirmedRuns:
         return tuple(_seed(run) for run in self.runs)
 
 
-def confirmation_runs(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """The confirmation runs of `arm`, without those of the shortlist."""
-    return tuple(run for run in record.confirmations if (run.arm, run.purpose) == (arm, "confirm"))
+def confirmation_runs(
+    record: StudyRecord, arm: str, repeat: int | None = None
+) -> tuple[TrialRecord, ...]:
+    """The confirmation runs of `arm`, without those of the shortlist; of one repeat, or of all."""
+    return tuple(
+        run
+        for run in record.confirmations
+        if (run.arm, run.purpose) == (arm, "confirm") and repeat in (None, run.repeat)
+    )
 
 
-def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
-    """The runs of the configuration of `arm` that was confirmed; None if no run counts.
+def confirmed_runs(record: StudyRecord, arm: str, repeat: int = 0) -> ConfirmedRuns | None:
+    """The runs of the configuration of `arm` that a repeat confirmed; None if no run counts.
 
     A run counts if it trained to the end and the test set was read, or if it diverged; a test score
     that is not finite counts as divergence. Runs that are missing for another reason (failed, out
@@ -44,27 +50,48 @@ def confirmed_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
     confirmed, the one with most runs is taken, and the latest of those with equally many; of
     several runs with one seed, the first is taken.
     """
-    name = record.objective.name
-    counting = [
-        run
-        for run in confirmation_runs(record, arm)
-        if run.outcome == "diverged" or (run.outcome == "complete" and name in run.test_metrics)
-    ]
+    counting = _that_count(record, confirmation_runs(record, arm, repeat))
     if not counting:
         return None
     sizes = Counter(run.configuration for run in counting)
     latest = {run.configuration: run.number for run in counting}
     chosen = max(sizes, key=lambda configuration: (sizes[configuration], latest[configuration]))
+    return _by_seed(record, [run for run in counting if run.configuration == chosen])
+
+
+def default_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
+    """The library defaults of `arm` on the confirmation seeds of all repeats; None if none counts.
+
+    The defaults are the same configuration in every repeat.
+    """
+    own = [run for run in record.confirmations if (run.arm, run.purpose) == (arm, "default")]
+    counting = _that_count(record, own)
+    return _by_seed(record, counting) if counting else None
+
+
+def _that_count(record: StudyRecord, runs: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The runs that are outcomes of their configuration."""
+    name = record.objective.name
+    return [
+        run
+        for run in runs
+        if run.outcome == "diverged" or (run.outcome == "complete" and name in run.test_metrics)
+    ]
+
+
+def _by_seed(record: StudyRecord, counting: Sequence[TrialRecord]) -> ConfirmedRuns:
+    """At least one run of one configuration, as arrays in the order of their seeds."""
+    name = record.objective.name
     # reversed, so that the first run of a seed is kept
-    by_seed = {_seed(run): run for run in reversed(counting) if run.configuration == chosen}
+    by_seed = {_seed(run): run for run in reversed(counting)}
     runs = tuple(by_seed[seed] for seed in sorted(by_seed))
     # a diverged run without a test score gets its validation score, or else the worst known score;
     # 0 is used only where no run of the whole study has a score, so that all are equal
     known = [(run.test_metrics.get(name), run.score) for run in runs]
     worst = worst_known_score(record)
     return ConfirmedRuns(
-        arm=arm,
-        configuration=chosen,
+        arm=runs[0].arm,
+        configuration=runs[0].configuration,
         runs=runs,
         test=np.array([finite_values((*scores, worst, 0.0))[0] for scores in known]),
         diverged=np.array(

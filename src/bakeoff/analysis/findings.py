@@ -6,10 +6,19 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import Runs, summarize_arms
-from bakeoff.analysis.confirmation import confirmed_runs
+from bakeoff.analysis.arm_summary import summarize_arms
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
+from bakeoff.analysis.searches import (
+    Runs,
+    Searches,
+    compared_repeat,
+    counted_repeats,
+    has_enough_searches,
+    recommended,
+    search_units,
+    searches_of,
+)
 from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
 from bakeoff.analysis.wording import scope_of
@@ -27,17 +36,24 @@ class Findings:
     """Numbers and statuses of a study."""
 
     record: StudyRecord
+    searches: Searches
     runs: Runs
+    """The confirmation runs of each arm's recommended configuration."""
+    units: Runs
+    """What pairs are compared on: `runs`, or one run per search at level L2."""
     arms: tuple[ArmSummary, ...]
-    """Best confirmed mean first."""
+    """Best mean first."""
     pairs: tuple[Pair, ...]
     """Their sentences are still empty."""
     leading: tuple[str, ...]
     level: Level
-    """L1 if a pair of arms could be compared on confirmation runs, otherwise L0."""
+    """L2 if a pair of arms could be compared on searches, L1 if on confirmation runs, else L0."""
     delta: float
     delta_source: str
     min_seeds: int
+    """Fewest confirmation seeds, or searches at level L2, that can give a verdict."""
+    repeats_counted: int
+    """Repeats in which the searches of all arms count at level L2."""
     test_standard_error: float | None
     scope: str
     """What every claim holds for."""
@@ -47,17 +63,24 @@ class Findings:
 
 def find(record: StudyRecord) -> Findings:
     """Compute all numbers and statuses of `record`."""
-    confirmed = {arm.name: confirmed_runs(record, arm.name) for arm in record.arms}
-    runs = {arm: found for arm, found in confirmed.items() if found}
-    arms = summarize_arms(record, runs)
+    needed = min_confirmation_seeds(len(record.arms))
+    searches = searches_of(record)
+    over_searches = has_enough_searches(searches, needed)
+    first, sign = compared_repeat(searches, needed), record.objective.sign
+    shown = {
+        arm: recommended(own, sign) if over_searches else own[first]
+        for arm, own in searches.items()
+    }
+    runs = {arm: one.confirmed for arm, one in shown.items() if one.confirmed}
+    units = search_units(record, searches) if over_searches else runs
+    arms = summarize_arms(record, searches, shown, units if over_searches else {})
     ranked = [arm.arm for arm in arms]
     standard_error = best_mean_standard_error(record, arms)
     delta, delta_source = smallest_difference_that_matters(record, arms, standard_error)
     blocked_by = find_blocker(record)
     blocked = blocked_by is not None
-    pairs = compare_pairs(ranked, runs, sign=record.objective.sign, delta=delta, blocked=blocked)
-    needed = min_confirmation_seeds(len(record.arms))
-    leading = leading_group(ranked, runs, pairs, needed)
+    pairs = compare_pairs(ranked, units, sign=sign, delta=delta, blocked=blocked)
+    leading = leading_group(ranked, units, pairs, needed)
     target = target_of(record, runs, leading)
     best = best_validation_mean(record, arms)
     arms = tuple(
@@ -74,18 +97,27 @@ def find(record: StudyRecord) -> Findings:
     compared = any(pair.result.status != "not_enough_data" for pair in pairs)
     return Findings(
         record=record,
+        searches=searches,
         runs=runs,
+        units=units,
         arms=arms,
         pairs=with_arrival_tests(pairs, arms, record.epochs),
         leading=leading,
-        level="L1" if compared or (alone and not blocked) else "L0",
+        level=_level(compared or (alone and not blocked), over_searches),
         delta=delta,
         delta_source=delta_source,
         min_seeds=needed,
+        repeats_counted=len(counted_repeats(searches)),
         test_standard_error=standard_error,
         scope=scope_of(record),
         blocked_by=blocked_by,
     )
+
+
+def _level(has_verdict: bool, over_searches: bool) -> Level:
+    if not has_verdict:
+        return "L0"
+    return "L2" if over_searches else "L1"
 
 
 def find_blocker(record: StudyRecord) -> Blocker | None:

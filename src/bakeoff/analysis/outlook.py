@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import Runs
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair
+from bakeoff.analysis.searches import Runs
 from bakeoff.analysis.wording import number, plural
 from bakeoff.records.durations import format_estimate
 

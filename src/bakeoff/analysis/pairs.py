@@ -29,9 +29,6 @@ from bakeoff.records.significance import ALPHA, min_confirmation_seeds
 
 Mask = npt.NDArray[np.bool_]
 
-SHOWN: frozenset[Status] = frozenset({"better", "clearly_better"})
-"""Statuses that say one arm is better than the other."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
@@ -76,14 +73,12 @@ class Pair:
     @property
     def winner(self) -> str | None:
         """The arm that was shown to be better; None if neither was."""
-        if self.result.status not in SHOWN:
-            return None
-        return self.result.a if self.result.mean > 0 else self.result.b
+        return self.result.winner
 
     @property
     def loser(self) -> str | None:
         """The arm that was shown to be worse; None if neither was."""
-        return self.names[self.winner == self.result.a] if self.winner else None
+        return self.result.loser
 
     @property
     def names(self) -> tuple[str, str]:

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import Runs, searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.arrivals import arrival_test
 from bakeoff.analysis.confirmation import ConfirmedRuns, finite_values
 from bakeoff.analysis.pairs import Pair
+from bakeoff.analysis.searches import Runs
 from bakeoff.analysis.statistics import Scores, holm
 from bakeoff.analysis.tuning import expected_cost_of_success, first_reaching, median_time
 from bakeoff.records import ArmSummary, StudyRecord, TimeToTarget, TrialRecord

@@ -8,31 +8,27 @@
     Comparison    what analysis computed: all that the report may say
 
 The smaller types are their parts, by subject in the modules of this package: `study_config`,
-`runs`, `plans`, `study`, `findings`. All are plain data: they pickle, and `as_plain` turns them
-into dictionaries for JSON and TOML.
+`runs`, `plans`, `study`, `findings`, `search_findings`. All are plain data: they pickle, and
+`as_plain` turns them into dictionaries for JSON and TOML.
 Scores are stored as measured; `MetricInfo.sign` turns them into "higher is better".
 """
 
 from bakeoff.records.findings import (
-    ArmFront as ArmFront,
+    SHOWN as SHOWN,
     ArmSummary as ArmSummary,
     BoundaryMark as BoundaryMark,
-    BudgetEstimate as BudgetEstimate,
-    BudgetQuantity as BudgetQuantity,
     Comparison as Comparison,
     ConfirmedScores as ConfirmedScores,
+    DefaultResult as DefaultResult,
     Diagnosis as Diagnosis,
     DiagnosisKind as DiagnosisKind,
     Flag as Flag,
-    Importance as Importance,
     Level as Level,
-    NearBest as NearBest,
     PairResult as PairResult,
-    PruningRegret as PruningRegret,
-    RateRobustness as RateRobustness,
-    Robustness as Robustness,
+    Qualifier as Qualifier,
+    SearchedScores as SearchedScores,
+    SearchResult as SearchResult,
     Severity as Severity,
-    Share as Share,
     Status as Status,
     TimeToTarget as TimeToTarget,
     Verdict as Verdict,
@@ -61,6 +57,17 @@ from bakeoff.records.runs import (
     TrialConfig as TrialConfig,
     TrialRecord as TrialRecord,
     keep_last_confusion as keep_last_confusion,
+)
+from bakeoff.records.search_findings import (
+    ArmFront as ArmFront,
+    BudgetEstimate as BudgetEstimate,
+    BudgetQuantity as BudgetQuantity,
+    Importance as Importance,
+    NearBest as NearBest,
+    PruningRegret as PruningRegret,
+    RateRobustness as RateRobustness,
+    Robustness as Robustness,
+    Share as Share,
 )
 from bakeoff.records.study import (
     ArmRecord as ArmRecord,

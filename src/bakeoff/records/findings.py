@@ -6,15 +6,30 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.runs import CHARGED_OUTCOMES, Outcome, TrialRecord
+from bakeoff.records.runs import CHARGED_OUTCOMES, Outcome
+from bakeoff.records.search_findings import (
+    ArmFront,
+    BudgetEstimate,
+    Importance,
+    PruningRegret,
+    Robustness,
+)
+from bakeoff.records.significance import ALPHA
 from bakeoff.records.study import StudyRecord
 
-Level = Literal["L0", "L1"]
+Level = Literal["L0", "L1", "L2"]
+"""What the evidence speaks of: L0 of observations, L1 of the configurations that one search per arm
+found, L2 of the arms, from repeated searches of each."""
 Status = Literal[
     "not_enough_data", "clearly_better", "better", "practically_equal", "no_difference_shown"
 ]
+Qualifier = Literal["by_less", "size_unknown", "under_tuned", "finishing_runs", "provisional"]
+"""What limits the status of a pair: the gain is below delta, or its size is not known because runs
+diverged; the loser contains the winner as a special case; it was stated for runs that finish; a
+flag weakens it."""
+SHOWN: frozenset[Status] = frozenset({"better", "clearly_better"})
+"""Statuses that say one arm is better than the other."""
 Severity = Literal["blocks", "provisional", "withholds", "note"]
-BudgetQuantity = Literal["median_best", "expected_best", "probability_better"]
 DiagnosisKind = Literal[
     "overfitting", "underfitting", "still_improving", "unstable", "diverging_above",
     "slow_to_converge", "plateaued_early", "waiting_for_data",
@@ -31,13 +46,81 @@ class ConfirmedScores:
     num_diverged: int
     test_mean: float
     test_ci: tuple[float, float]
-    """95 % t interval of the mean over seeds; infinite with fewer than two seeds."""
+    """95 % interval of the mean, over seeds and test samples, within the metric's bounds. NaN with
+    fewer than four runs, or if a run diverged."""
     test_sd: float
     worst: float
     worst_seed: int
     validation_mean: float
     selection_gap: float
     """Search score minus `validation_mean`; positive if the search was too optimistic."""
+    num_collapsed: int = 0
+    """Runs that ended, with a test score far below the others of the arm."""
+    example_error: float = math.nan
+    """Standard error of `test_mean` over test samples, without the part that the spread over seeds
+    holds already; NaN if it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """One search of an arm (a repeat) and the confirmation of the configuration it found."""
+
+    repeat: int
+    """The number of the search, from 0."""
+    num_trials: int
+    """Trials charged to its budget."""
+    chosen_trial: int | None
+    chosen_params: Params
+    search_score: float | None
+    """Validation score of the chosen trial in the search."""
+    confirmed: ConfirmedScores | None
+    counts: bool
+    """Whether it has the trials and confirmation seeds that level L2 asks of a search."""
+    why_not: str = ""
+    """Why it does not count; empty if it counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchedScores:
+    """What searches of one arm find at this budget: one score per search that counts, R of them.
+
+    The score of a search is the mean test score of its configuration over its confirmation seeds.
+    """
+
+    repeats: tuple[int, ...]
+    scores: tuple[float, ...]
+    """[R], in the order of `repeats`."""
+    mean: float
+    ci: tuple[float, float]
+    """95 % interval of the mean over searches."""
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultResult:
+    """An arm's library defaults against a configuration that was found, on the same seeds.
+
+    A positive difference says that the configuration found is better. These tests are not among
+    those that Holm's correction shares a level with: each has a level of its own.
+    """
+
+    defaults_of: str
+    """The arm whose library defaults were trained."""
+    found_by: str
+    """The arm whose chosen configuration they are compared with: the same arm, or the leader."""
+    num_pairs: int
+    """Seeds (at level L2: searches) on which both were trained; 0 where they share none."""
+    status: Status
+    mean: float
+    ci: tuple[float, float]
+    """95 %, for this difference alone."""
+    p: float
+    sentence: str
+
+    @property
+    def defaults_win(self) -> bool:
+        """Whether the defaults were shown to be better than the configuration found."""
+        return self.status in SHOWN and self.mean < 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,93 +153,6 @@ class TimeToTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """How many of an arm's random trials have a property."""
-
-    at_least: int
-    at_most: int
-    """Differs from `at_least` where the unknown final scores of pruned trials could count."""
-    of: int
-    ci: tuple[float, float]
-    """Wilson, 95 %: lower end for the smaller count, upper end for the larger count."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NearBest:
-    """The random trials whose score is at most delta below a reference."""
-
-    reference: float
-    share: Share
-    trials_needed: float
-    """Trials that find at least one with probability 0.95; infinite if no trial was near."""
-    trials_ci: tuple[float, float]
-    """From the interval of the share."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateRobustness:
-    """How the score depends on the learning rate, one decade to each side of the best one."""
-
-    sensitivity: float | None = None
-    """Mean shortfall from the best half decade, in units of the objective."""
-    tolerance_decades: float | None = None
-    """Width in decades of the learning rates within delta of the best half decade."""
-    best_of: int | None = None
-    """Each half decade counts with the expected best of this many of its trials."""
-    note: str = ""
-    """Why `sensitivity` is missing; empty if it is not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Robustness:
-    """What a careless choice of hyperparameters costs, from the random trials of an arm."""
-
-    near_own: NearBest | None
-    """The reference is the arm's confirmed validation mean, or else its best search score."""
-    near_best: NearBest | None
-    """The reference is the best confirmed validation mean of all arms."""
-    diverged: Share
-    learning_rate: RateRobustness
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetEstimate:
-    """One number about the best of k random trials, in units of the objective or a probability."""
-
-    arm: str
-    other: str
-    """The arm it is compared with; empty if it is about one arm."""
-    quantity: BudgetQuantity
-    k: int
-    estimate: float | None
-    """None if the unknown final scores of pruned trials could change it."""
-    bounds: tuple[float, float]
-    """The estimate lies between these, whatever those scores are; equal if it is known."""
-    ci: tuple[float, float]
-    """95 %, for this k alone; infinite where unbounded, NaN where the estimate is None."""
-    method: str
-    n: int
-    """Random trials that were used; for a pair, those of the arm with fewer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Importance:
-    """How much one parameter mattered for an arm's search trials, within the searched ranges."""
-
-    arm: str
-    parameter: str
-    whole: tuple[float, float, float]
-    """Share in the variation of the score over the whole space: median, least and greatest of
-    five random forests."""
-    top: tuple[float, float, float] | None
-    """Share in reaching the best tenth of the trials; None with fewer than 50 trials."""
-    n: int
-    """Trials with a known score."""
-    n_with: int
-    """How many of them have the parameter."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ArmSummary:
     """The results of one arm."""
 
@@ -173,9 +169,20 @@ class ArmSummary:
     default_score: float | None
     default_outcome: Outcome | None
     chosen_trial: int | None
+    """The trial whose configuration is recommended. With repeated searches at level L2 it is that
+    of the search with the best mean validation score in confirmation; below, that of the repeat
+    whose configurations are compared."""
     chosen_params: Params
     confirmed: ConfirmedScores | None
+    """The confirmation of the recommended configuration."""
     time_to_target: TimeToTarget | None
+    default_confirmed: ConfirmedScores | None = None
+    """The library defaults on the confirmation seeds (of all repeats); `selection_gap` compares
+    them with their single run in the search."""
+    searches: tuple[SearchResult, ...] = ()
+    """The searches of the arm, by repeat; one where searches were not repeated."""
+    over_searches: SearchedScores | None = None
+    """What the arm is compared by at level L2; None below."""
     boundaries: tuple[BoundaryMark, ...] = ()
     robustness: Robustness | None = None
 
@@ -192,7 +199,11 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class PairResult:
-    """Arm `a` against arm `b` over paired seeds; differences are positive if `a` is better."""
+    """Arm `a` against arm `b`; differences are positive if `a` is better.
+
+    The units are confirmation seeds of the configurations found (level L1) or, at level L2,
+    searches; `Comparison.unit` says which.
+    """
 
     a: str
     b: str
@@ -205,11 +216,33 @@ class PairResult:
     """Exact sign-flip test, two-sided."""
     p_holm: float
     win_share: float
-    """Share of seeds on which `a` is better; ties count one half."""
+    """Share of units on which `a` is better; ties count one half."""
     win_ci: tuple[float, float]
     """Wilson, 95 %."""
     detectable: float
     """Difference that this number of seeds shows with probability 0.8, given this spread."""
+    num_units: tuple[int, int] = (0, 0)
+    """Units (seeds, or searches) of `a` and `b` that were compared."""
+    alpha: float = ALPHA
+    """Error rate that the claims on all pairs share at this number of seeds; it is below 0.05 where
+    several looks were declared. The level of `ci` is `1 - alpha / m`."""
+    unit_error: float = math.nan
+    """Standard error of `mean` over units (seeds, or searches)."""
+    example_error: float = math.nan
+    """Standard error of `mean` over test samples, without the part that the spread over units
+    holds already. NaN if the runs have no scores without groups of test samples, or if each unit
+    has its own test set: `ci` is then over units alone."""
+    failed: tuple[int, int] = (0, 0)
+    """Units of `a` and `b` with a run that diverged or collapsed (a score far below the others of
+    the arm). With any of them no equality is claimed."""
+    failure_limit: float = math.nan
+    """Upper 95 % limit of the share of runs that fail, for an arm none of whose runs failed:
+    `1 - 0.05**(1/K)`. NaN if runs of both arms failed."""
+    failure_p: float = math.nan
+    """Boschloo's test of the shares that failed, Holm over all pairs; 1 without failures."""
+    new_since_reading: bool = False
+    """Whether the status claims something that it did not claim at the fewest seeds whose results
+    had been read before seeds were added without having been declared."""
     equality_p: float
     """TOST (two one-sided tests) against +/- delta, Holm over all pairs."""
     sentence: str
@@ -217,6 +250,25 @@ class PairResult:
     """Estimated confirmation seeds at which this mean difference would be shown."""
     arrival_p: float = math.nan
     """Log-rank test of the epochs until the target is reached, Holm over all pairs."""
+    qualifiers: tuple[Qualifier, ...] = ()
+    """What limits the status; sentences, headline and `word` say it alike."""
+    word: str = ""
+    """Status and qualifiers in a few words, for tables and figures: `adam better, by less than
+    0.016 (provisional)`."""
+
+    @property
+    def winner(self) -> str | None:
+        """The arm that was shown to be better; None if neither was."""
+        if self.status not in SHOWN:
+            return None
+        return self.a if self.mean > 0 else self.b
+
+    @property
+    def loser(self) -> str | None:
+        """The arm that was shown to be worse; None if neither was."""
+        if self.winner is None:
+            return None
+        return self.b if self.winner == self.a else self.a
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +282,8 @@ class Flag:
     severity: Severity
     arms: tuple[str, ...] = ()
     """The arms it is about; empty means all arms."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """The pairs of arms it is about; empty means every pair with one of `arms`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,44 +297,6 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruningRegret:
-    """How many audited trials pruning would have ended, among all and among the best."""
-
-    arm: str
-    """An arm's name, or "all arms"."""
-    n: int
-    """Audited trials that completed with a score."""
-    would_end: int
-    top: int
-    """The best tenth by final score, at least one trial."""
-    top_would_end: int
-    regret: float
-    """`top_would_end` / `top`."""
-    ci: tuple[float, float]
-    """Wilson interval, 95 %."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmFront:
-    """The Pareto front of one arm among its search trials, each of which ran on one seed."""
-
-    arm: str
-    complete: tuple[TrialRecord, ...]
-    """Search trials with a value of every objective, without the library default."""
-    front: tuple[TrialRecord, ...]
-    """Those that no other trial of the arm dominates, by number."""
-    front_of_all: tuple[TrialRecord, ...]
-    """Those that no trial of any arm dominates, by number."""
-    covered: float
-    """Hypervolume of the front, as a share of the box between the worst and the best value of
-    every objective among the trials of all arms; NaN where that box has no volume."""
-    confirmed: tuple[float, ...]
-    """Mean of every objective over the arm's complete confirmation runs, on validation data; NaN
-    without such runs."""
-    num_confirmed: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The answer, as sentences built from statuses."""
 
@@ -288,6 +304,8 @@ class Verdict:
     sentences: tuple[str, ...]
     leading: tuple[str, ...]
     """Arms that no other arm was shown to beat, best mean first; empty below level L1."""
+    weakened_by: tuple[str, ...] = ()
+    """What makes the headline provisional or limits it, each as a sentence."""
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
     next_step: str = ""
@@ -301,7 +319,8 @@ class Comparison:
     study: StudyRecord
     level: Level
     arms: tuple[ArmSummary, ...]
-    """Best confirmed mean first; without confirmation, best search score first."""
+    """Best confirmed mean first (at level L2, best mean over searches); without confirmation, best
+    search score first."""
     pairs: tuple[PairResult, ...]
     flags: tuple[Flag, ...]
     verdict: Verdict
@@ -322,3 +341,15 @@ class Comparison:
     """One for each arm with audited trials, then one for all arms together."""
     fronts: tuple[ArmFront, ...] = ()
     """One for each arm; empty for a study with one objective."""
+    defaults: tuple[DefaultResult, ...] = ()
+    """For each arm with confirmed defaults: against its own configuration and against the
+    leader's."""
+    repeats_counted: int = 0
+    """Repeats in which the searches of all arms count."""
+    min_repeats: int = 0
+    """Repeats from which arms are compared instead of configurations (level L2)."""
+
+    @property
+    def unit(self) -> Literal["seed", "search"]:
+        """What the tests and intervals of pairs count."""
+        return "search" if self.level == "L2" else "seed"

@@ -9,6 +9,11 @@ CONFIDENCE = 1 - ALPHA
 CONFIDENCE_TEXT = f"{CONFIDENCE:.0%}".replace("%", " %")
 """How the level of a single interval is written in text."""
 
+MIN_SEARCH_TRIALS = 20
+"""Trials of an arm from which a search is one of those that compare arms (level L2)."""
+MIN_SEARCH_SEEDS = 2
+"""Confirmation seeds from which it is; its score is their mean."""
+
 
 def min_confirmation_seeds(num_arms: int) -> int:
     """The smallest number of paired seeds that can support a verdict for this many arms.

@@ -69,6 +69,8 @@ class StudyRecord:
     startup_trials: int = 0
     delta: float | None = None
     reference: str | None = None
+    num_train: int | None = None
+    """Samples that a run trains on."""
     num_validation: int | None = None
     num_test: int | None = None
     shared_sampler: bool = False

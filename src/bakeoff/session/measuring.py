@@ -39,6 +39,7 @@ def measure(
     return StudyFacts(
         metric=find_metric(config.objective, summary.task).info,
         chance_score=chance_score(config.objective, summary.task, untrained),
+        num_train=summary.num_train,
         num_validation=summary.num_validation,
         num_test=summary.num_test,
         data_fingerprint=summary.fingerprint,

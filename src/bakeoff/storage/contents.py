@@ -29,6 +29,8 @@ class StudyFacts:
     precision: str
     threads: int
     """The number of threads per worker, which changes the bits of a result."""
+    num_train: int | None = None
+    """Unknown in studies that were begun before it was stored."""
     protocol: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ def build_record(
         confirm=config.confirm,
         delta=config.delta,
         reference=config.reference,
+        num_train=facts.num_train,
         num_validation=facts.num_validation,
         num_test=facts.num_test,
         protocol=facts.protocol,

@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bakeoff.analysis.pairs import SHOWN
-from bakeoff.records import Comparison, Status
+from bakeoff.records import SHOWN, Comparison, Status
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, seeds_text
