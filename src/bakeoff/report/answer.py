@@ -195,10 +195,11 @@ def _recommend(
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
     seconds = arm.train_seconds + arm.evaluate_seconds
-    searched = (
-        f"search: {plural(arm.num_trials, 'trial')}, {plural(arm.epochs, 'epoch')},"
-        f" {format_duration(seconds)}"
-    )
+    spent = [
+        plural(arm.num_trials, "trial"),
+        *([] if arm.epochs is None else [plural(arm.epochs, "epoch"), format_duration(seconds)]),
+    ]
+    searched = f"search: {', '.join(spent)}"
     return Recommendation(
         arm=arm.arm,
         name=printable(arm.arm),
