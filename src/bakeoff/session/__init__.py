@@ -5,6 +5,7 @@ checks         checks of data, packages and settings before anything is created
 measuring      trains the model for a few steps in a worker
 descriptions   protocol and environment of a study as text for its report
 timing         measures how long the parts of a study take
+rehearsal      trains a few short runs as a study would
 looks          decides at a declared look whether more seeds are needed
 repeats        drives the repeats of a study: search, then confirmation
 study          starts or continues a study

@@ -1,39 +1,29 @@
 """Measures how long the parts of a study take on this machine, for `study plan`.
 
 Every arm's library defaults are trained for a moment, on as many workers at once as the study will
-have, so that workers that share cores are slow here as well. Runs and epochs are stored in a
-temporary SQLite file.
+have, so that workers that share cores are slow here as well. Then a few short runs are driven as in
+a study, with a temporary SQLite file.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import fmean
 
 from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
-from bakeoff.records import (
-    EpochResult,
-    MetricInfo,
-    StudyConfig,
-    TrialConfig,
-    TrialPlan,
-    TrialRecord,
-)
+from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
+from bakeoff.session.rehearsal import seconds_around_epochs
 from bakeoff.space import build_arms, build_trial_config, default_params
-from bakeoff.storage import Storage, StudyFacts
 
 WARMUP_SECONDS = 0.05
 MEASURED_SECONDS = 1.0
 """Seconds for which each arm is trained."""
 UNMEASURED_STEPS = 3
 """Steps that a profile makes before those that it measures."""
-STORED_RUNS = 5
 REPORT_SHARE = 0.3
 """Seconds for the report and the dashboard's figures, as a share of the seconds from the start of
 the program to the end of the probe. Both are spent on importing libraries, and slow down together
@@ -51,11 +41,7 @@ class StudyTimes:
     worker: float
     """To start another worker, which idles meanwhile."""
     run: float
-    """To set up a run besides its epochs: data, model, optimizer; the mean over arms."""
-    store_run: float
-    """To store the start and the end of a run."""
-    store_epoch: float
-    """To store an epoch."""
+    """Of one worker, for a run besides its epochs; the mean over arms."""
 
     def seconds(self, *, epochs: float, runs: float, resumed: float, workers: int) -> float:
         """Seconds for a whole study.
@@ -64,12 +50,11 @@ class StudyTimes:
             epochs: Epochs of all runs.
             runs: Number of runs.
             resumed: How often a paused run is set up again.
-            workers: Runs that train at the same time; the driver stores one thing after another.
+            workers: Runs that train at the same time.
         """
-        training = epochs * self.epoch + (runs + resumed) * self.run + runs * self.store_run
-        storing = runs * self.store_run + epochs * self.store_epoch
+        training = epochs * self.epoch + (runs + resumed) * self.run
         idle = (workers - 1) * min(self.worker, training)
-        return self.start * (1 + REPORT_SHARE) + max((training + idle) / workers, storing)
+        return self.start * (1 + REPORT_SHARE) + (training + idle) / workers
 
 
 def measure_times(
@@ -100,15 +85,12 @@ def measure_times(
     for some in rounds:
         busy = [*some, *(trials[:1] * workers)][:workers]  # all workers train, as in the study
         found += _profile(engine, stop, busy, MEASURED_SECONDS)
-    store_run, store_epoch = _measure_storing(config)
-    return StudyTimes(
-        start=start,
-        worker=max(wall for _, wall in first),
-        epoch=fmean(one.epoch_seconds for one, _ in found),
-        run=fmean(max(0.0, wall - _measured_seconds(one)) for one, wall in found),
-        store_run=store_run,
-        store_epoch=store_epoch,
-    )
+    epoch = fmean(one.epoch_seconds for one, _ in found)
+    around = seconds_around_epochs(config, engine, stop, workers=workers, epoch_seconds=epoch)
+    if around is None:
+        around = fmean(max(0.0, wall - _measured_seconds(one)) for one, wall in found)
+    worker = max(wall for _, wall in first)
+    return StudyTimes(start=start, worker=worker, epoch=epoch, run=around)
 
 
 def _profile(
@@ -134,38 +116,3 @@ def _measured_seconds(profiled: Profiled) -> float:
     """Seconds of a profile's steps and of its evaluation."""
     steps = profiled.num_steps + UNMEASURED_STEPS
     return steps * profiled.step_seconds + profiled.evaluate_seconds
-
-
-def _measure_storing(config: StudyConfig) -> tuple[float, float]:
-    """Seconds to store a run and to store an epoch, in a new SQLite file."""
-    config = replace(config, further_objectives=())
-    metric = MetricInfo(name=config.objective, direction="maximize", low=0.0, high=1.0)
-    facts = StudyFacts(
-        metric=metric, chance_score=0.0, num_validation=1, num_test=1, data_fingerprint="",
-        precision="fp32", threads=1,
-    )  # fmt: skip
-    params = default_params(build_arms(config)[0], config.model)
-    plan = TrialPlan(arm=build_arms(config)[0].name, params=params, seed=0, phase="default")
-    history = tuple(
-        EpochResult(epoch=epoch, metrics={config.objective: 0.5})
-        for epoch in range(1, config.training.epochs + 1)
-    )
-    run_seconds, epoch_seconds = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        storage = Storage(f"sqlite:///{Path(folder) / 'studies.db'}", create=True)
-        storage.create(config, facts)
-        for _ in range(STORED_RUNS):
-            began = time.monotonic()
-            number, trial_id = storage.begin(config, plan)
-            begun = time.monotonic()
-            storage.report(trial_id, 1, 0.5)
-            reported = time.monotonic()
-            record = TrialRecord(
-                number=number, arm=plan.arm, params=params, outcome="complete", score=0.5,
-                history=history,
-            )  # fmt: skip
-            storage.finish(trial_id, record)
-            run_seconds.append(time.monotonic() - reported + begun - began)
-            epoch_seconds.append(reported - begun)
-        storage.optuna_storage.remove_session()
-    return fmean(run_seconds), fmean(epoch_seconds)

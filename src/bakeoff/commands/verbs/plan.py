@@ -75,7 +75,7 @@ class Plan:
     seconds_per_epoch: float
     """Of one worker, with evaluation; the mean over arms."""
     seconds_per_run: float
-    """To set up a run and to store it."""
+    """Of one worker, besides the epochs of a run."""
     max_hours: float
     """Hours from start to report on this machine with these workers if nothing is pruned."""
     expected_hours: float
@@ -153,7 +153,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         steps_per_epoch=math.ceil(summary.num_train / smallest_batch(config)),
         seconds_per_step=probed.seconds_per_step[probed.precision],
         seconds_per_epoch=times.epoch,
-        seconds_per_run=times.run + times.store_run,
+        seconds_per_run=times.run,
         max_hours=max(max_hours, expected_hours),
         expected_hours=expected_hours,
         hours_for_optimizers=cost_of(needed, expected.epochs, expected.resumed)[2],
@@ -262,7 +262,7 @@ def _objectives(plan: Plan) -> str:
 def _one_run(plan: Plan) -> str:
     return (
         f"{1000 * plan.seconds_per_epoch:.0f} ms an epoch, and {1000 * plan.seconds_per_run:.0f} ms"
-        " to set up and store a run, measured here"
+        " around them, measured here"
     )
 
 
