@@ -309,7 +309,8 @@ class Verdict:
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
     next_step: str = ""
-    """How to get a verdict; empty if there is a verdict, or if more runs would not give one."""
+    """How to get a verdict, or after one search per arm a verdict on the arms themselves; empty if
+    more runs would not give one."""
 
 
 @dataclass(frozen=True, kw_only=True)

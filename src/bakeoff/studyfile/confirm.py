@@ -6,13 +6,13 @@ from itertools import pairwise
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import ConfirmConfig, StudyConfig
-from bakeoff.records.significance import min_confirmation_seeds
+from bakeoff.records.significance import (
+    MIN_SEARCH_SEEDS,
+    MIN_SEARCH_TRIALS,
+    min_confirmation_seeds,
+)
 from bakeoff.studyfile.schema import ConfirmSection
 
-MIN_REPEAT_TRIALS = 20
-"""Trials of each arm that a repeat needs before it says something about tuning the arm."""
-MIN_REPEAT_SEEDS = 2
-"""Confirmation seeds that a repeat needs, so that its mean is not a single run."""
 REPEAT_SEEDS = 3
 """Confirmation seeds of every repeat after the first, if the study file names no number.
 
@@ -64,16 +64,16 @@ def check_repeats(config: StudyConfig) -> None:
     if repeats == 1:
         return
     most = _most_trials(config)
-    if most < MIN_REPEAT_TRIALS:
+    if most < MIN_SEARCH_TRIALS:
         raise StudyFileError(
-            f"search.repeats = {repeats}: each repeat needs {MIN_REPEAT_TRIALS} or more trials per"
+            f"search.repeats = {repeats}: each repeat needs {MIN_SEARCH_TRIALS} or more trials per"
             f" arm, but the budget allows {most:g}"
         )
     for key in ("seeds", "repeat_seeds"):
         seeds = getattr(config.confirm, key)
-        if seeds < MIN_REPEAT_SEEDS:
+        if seeds < MIN_SEARCH_SEEDS:
             raise StudyFileError(
-                f"search.repeats = {repeats}: each repeat needs {MIN_REPEAT_SEEDS} or more"
+                f"search.repeats = {repeats}: each repeat needs {MIN_SEARCH_SEEDS} or more"
                 f" confirmation seeds, but confirm.{key} = {seeds}"
             )
 
