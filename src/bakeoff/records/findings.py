@@ -335,7 +335,8 @@ class Comparison:
     budget: tuple[BudgetEstimate, ...] = ()
     """What k trials can be expected to find; arms first, then pairs."""
     effort: tuple[str, ...] = ()
-    """One sentence for each pair: which arm the search favours at which budget."""
+    """One sentence for each pair: which arm the search favours at which budget. Where searches were
+    random and not pruned, another one says which arm is better at n / 5 trials, on validation."""
     importances: tuple[Importance, ...] = ()
     """Arm by arm, for each searched parameter; empty for arms with fewer than 30 scored trials."""
     pruning: tuple[PruningRegret, ...] = ()
