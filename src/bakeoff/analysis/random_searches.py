@@ -74,7 +74,11 @@ def random_search_sentences(record: StudyRecord) -> tuple[str, ...]:
     draws = [
         random_draws(record, arm.name) for arm in record.arms if is_random_search(record, arm.name)
     ]
-    usable = [own for own in draws if own.num >= MIN_SEARCH_TRIALS and own.is_known.all()]
+    usable = [
+        own
+        for own in draws
+        if own.num >= MIN_SEARCH_TRIALS and own.is_known.all() and np.isfinite(own.scores).all()
+    ]
     return tuple(_sentences(record, list(combinations(usable, 2))))
 
 
@@ -102,5 +106,6 @@ def _sentences(record: StudyRecord, pairs: list[tuple[Draws, Draws]]) -> Iterato
             f"{core}: the expected best validation {metric_name(record.objective)} differs by"
             f" {number(sign * one.mean, (high - low) / 2)} ({100 * level:.3g} % CI"
             f" {interval((bounds[0], bounds[1]))}, Holm {p_value(p)}, from {a.num} and {b.num}"
-            f" random trials on one seed each, level L2 on validation), {SCOPE}.{approximation(record)}"
+            " random trials on one seed each, level L2 on validation),"
+            f" {SCOPE}.{approximation(record)}"
         )
