@@ -47,7 +47,7 @@ def test_clean_study_raises_no_flag_that_limits_the_verdict():
 
 
 def test_flags_are_listed_once_and_in_order():
-    assert [rule.id for rule in FLAGS] == [f"W{number:02}" for number in range(1, 16)]
+    assert [rule.id for rule in FLAGS] == [f"W{number:02}" for number in range(1, 17)]
 
 
 @pytest.mark.parametrize("rule", FLAGS, ids=lambda rule: rule.id)
@@ -62,7 +62,7 @@ def test_every_flag_says_what_to_do(rule):
         *[(name, "withholds") for name in ("W01", "W02", "W03")],
         *[(name, "provisional") for name in ("W04", "W09", "W10", "W11", "W12", "W13", "W15")],
         *[(name, "blocks") for name in ("W05", "W06", "W08")],
-        *[(name, "note") for name in ("W07", "W14")],
+        *[(name, "note") for name in ("W07", "W14", "W16")],
     ],
 )
 def test_severity_decides_what_the_verdict_may_say(name, severity):
@@ -315,3 +315,14 @@ def test_a_flag_on_a_pair_leaves_other_pairs_of_its_arms_alone():
     assert flags_on([flag], "provisional", ("a", "b")) == [flag]
     assert flags_on([flag], "provisional", ("a", "c")) == []
     assert flags_on([flag], "provisional", ("a", "b", "c")) == [flag]
+
+
+def test_a_run_that_collapsed_is_flagged_and_its_arm_is_not_called_equal():
+    scores = {"sgd": [0.95, 0.951] * 6, "adam": [*[0.95, 0.951] * 5, 0.95, 0.6]}
+    record = replace(example_record(num_arms=2, test_scores=scores), delta=0.1)
+    flag = flag_of(record, "W16")
+    assert (flag.arms, flag.severity) == (("adam",), "note")
+    assert "adam 1 of 12" in flag.detail
+    comparison = compare(record)
+    assert comparison.pairs[0].status == "no_difference_shown"
+    assert "adam collapsed in 1 of 12 (far below its other runs)" in comparison.pairs[0].sentence
