@@ -271,6 +271,21 @@ def _seconds(findings: Findings) -> Iterator[Problem]:
         )
 
 
+def _failed_units(findings: Findings) -> Iterator[Problem]:
+    """Confirmation runs, or searches, that diverged or collapsed."""
+    failed: dict[str, str] = {}
+    for pair in findings.pairs:
+        sides = zip(pair.names, pair.result.failed, pair.result.num_units, strict=True)
+        failed |= {arm: f"{count} of {num}" for arm, count, num in sides if count}
+    if failed:
+        units = "searches had runs that" if findings.over_searches else "confirmation runs"
+        yield Problem(
+            f"These {units} diverged, or ended far below the others of their arm:"
+            f" {list_values(failed)}.",
+            failed,
+        )
+
+
 def _late_changes(findings: Findings) -> Iterator[Problem]:
     """Changed settings are only noted; claims that are new since seeds were added are weakened."""
     changes = findings.record.changed_after_results
@@ -373,5 +388,11 @@ FLAGS: tuple[FlagRule, ...] = (
         advice="What is added or changed until a difference shows is claimed too often: declare the"
         " numbers of seeds at which you look (looks in [confirm]), or repeat the study under a new"
         " name with these settings from the start.",
+    ),
+    FlagRule(
+        id="W16", title="Failed confirmation runs", severity="note", check=_failed_units,
+        advice="Arms with such runs are not called equal, and an arm that fails more often is not"
+        " called better. More seeds show how often it happens; a lower learning rate or clipping"
+        " may prevent it.",
     ),
 )  # fmt: skip
