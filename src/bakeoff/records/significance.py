@@ -42,7 +42,7 @@ def auto_seeds(num_arms: int) -> int:
     """The fewest confirmation seeds that usually show a difference of 2 standard deviations.
 
     "Usually" is a probability of 0.8 for each pair, by the rule that decides, where one arm is
-    ahead of the others: 7, 9, 10, 11, 12 for 2 to 6 arms and 14 for 8. Above 10 arms, as many more
+    ahead of the others: 7, 9, 10, 12, 12 for 2 to 6 arms and 14 for 8. Above 10 arms, as many more
     as `min_confirmation_seeds` grows by. Scores of two arms are taken as independent, so that their
     difference varies by sqrt(2) standard deviations of one of them.
 
