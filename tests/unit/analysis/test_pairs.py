@@ -143,6 +143,16 @@ def test_at_a_declared_look_tests_and_interval_have_its_level():
     assert compared(AHEAD, BEHIND, design=Design(looks=(8, 16))).winner == "a"
 
 
+def test_at_a_look_that_spends_nothing_nothing_is_claimed():
+    found = compared(AHEAD, BEHIND, design=Design(looks=(8, 12, 16, 20)))
+    later = compared(AHEAD + AHEAD[:4], BEHIND + BEHIND[:4], design=Design(looks=(8, 12, 16, 20)))
+    assert (found.alpha, later.alpha) == (pytest.approx(2 / 2**8), pytest.approx(0.0094545))
+    assert found.winner == later.winner == "a"
+    nothing = compared(AHEAD[:6], BEHIND[:6], design=Design(looks=(6, 8, 10)))
+    assert (nothing.alpha, nothing.status) == (0.0, "no_difference_shown")
+    assert math.isnan(nothing.detectable)
+
+
 @pytest.mark.parametrize(("read", "is_new"), [((6,), False), ((4,), True), ((4, 6), True)])
 def test_a_claim_is_new_unless_it_was_made_at_the_fewest_seeds_that_were_read(read, is_new):
     found = compared(AHEAD, BEHIND, design=Design(read_at=read))
