@@ -127,6 +127,9 @@ class TrialRecord:
     """The epoch after which it would have been pruned if it were not exempt from pruning."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which it could be stopped or paused; the first one is its first rung."""
+    other_seconds: float = 0.0
+    """Seconds that belong to no epoch of `history`, because another program stored only how long
+    the run took."""
     repeat: int = 0
     """The search it belongs to, counted from 0; its confirmation runs have the same number."""
     test_without: tuple[float, ...] = ()
@@ -140,8 +143,8 @@ class TrialRecord:
 
     @property
     def train_seconds(self) -> float:
-        """Seconds spent in training steps."""
-        return sum(result.train_seconds for result in self.history)
+        """Seconds spent in training steps; in a study of another program, of the whole run."""
+        return self.other_seconds + sum(result.train_seconds for result in self.history)
 
     @property
     def evaluate_seconds(self) -> float:
