@@ -45,7 +45,8 @@ MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")
 
 MAY_BE_EXTENDED = (
     "search.optimizers:", "search.schedulers:", "search.trials_per_arm:", "search.epochs_per_arm:",
-    "search.seconds_per_arm:", "search.startup_trials:", "space.", "confirm.seeds:",
+    "search.seconds_per_arm:", "search.startup_trials:", "search.repeats:", "space.",
+    "confirm.seeds:", "confirm.repeat_seeds:", "confirm.looks:",
 )  # fmt: skip
 """Settings that an extension may change, with further conditions in `check_extension`."""
 
@@ -243,8 +244,8 @@ def _is_extension(stored: StudyConfig, given: StudyConfig) -> bool:
 def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
     """The settings by which `given` extends a stored study, as `key: before -> after`.
 
-    An extension may have a larger budget, more arms and more confirmation seeds. Existing arms keep
-    their spaces, so that their trials still count.
+    An extension may have a larger budget, more arms, more repeats and more confirmation seeds.
+    Existing arms keep their spaces, so that their trials still count.
 
     Raises:
         SpaceChangedError: Something else differs; the message lists each difference.
@@ -262,12 +263,16 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
         for unit, limit in given.search.budget.limits.items()
         if limit < stored.search.budget.limits.get(unit, math.inf)
     ]
+    if given.search.repeats < stored.search.repeats:
+        refused.append("search.repeats: fewer")
     if given.confirm.seeds < stored.confirm.seeds:
         refused.append("confirm.seeds: fewer")
+    if stored.search.repeats > 1 and given.confirm.repeat_seeds < stored.confirm.repeat_seeds:
+        refused.append("confirm.repeat_seeds: fewer")
     if refused:
         raise SpaceChangedError(
-            f"study {stored.name!r} can be extended by a larger budget, arms and confirmation seeds"
-            f" only ({'; '.join(refused)})"
+            f"study {stored.name!r} can be extended by a larger budget, arms, repeats and"
+            f" confirmation seeds only ({'; '.join(refused)})"
         )
     return changes
 

@@ -57,7 +57,7 @@ WORDS: dict[Kind, Words] = {
         "{whose} better, but by less than {delta}",
     ),
     "size_unknown": Words(
-        "{a} beats {b}; runs diverged, so no interval is given for the gain",
+        "{a} beats {b}; runs failed, so no interval is given for the gain",
         "{whose} better, by an unknown gain",
     ),
     "under_tuned": Words(

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bakeoff.analysis.claims import subject
 from bakeoff.analysis.confirmation import ConfirmedRuns, default_runs
+from bakeoff.analysis.design import design_of
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair, compare_pairs
 from bakeoff.analysis.searches import per_repeat
@@ -47,8 +49,14 @@ def _compare(
         FOUND: findings.units[found_by],
         DEFAULTS: per_repeat(record, defaults) if findings.over_searches else defaults,
     }
+    design = design_of(record, over_searches=findings.over_searches)
     (pair,) = compare_pairs(
-        (FOUND, DEFAULTS), runs, sign=record.objective.sign, delta=findings.delta, blocked=False
+        (FOUND, DEFAULTS),
+        runs,
+        sign=record.objective.sign,
+        delta=findings.delta,
+        blocked=False,
+        design=replace(design, looks=(), read_at=()),
     )
     result = pair.result
     return DefaultResult(

@@ -201,7 +201,7 @@ def _gain(won: Sequence[Pair]) -> str:
     if len(won) == 1:
         low, high = sorted(abs(bound) for bound in won[0].result.ci)
         if not high >= low:
-            return " (runs diverged, so the size of the gain is not known)"
+            return " (runs failed, so the size of the gain is not known)"
         half_width = (high - low) / 2
         by, least, most = (number(value, half_width) for value in (gains[0], low, high))
         return f" by {by} ({least} to {most})"

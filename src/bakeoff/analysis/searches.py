@@ -121,6 +121,24 @@ def compared_repeat(searches: Searches, needed: int) -> int:
     return ready.index(max(ready)) if ready else 0
 
 
+def shown_searches(
+    searches: Searches, needed: int, sign: int, *, over_searches: bool
+) -> dict[str, ArmSearch]:
+    """The search of each arm whose configuration is recommended.
+
+    Args:
+        searches: The searches of every arm.
+        needed: Confirmation seeds that level L1 needs.
+        sign: +1 where higher is better, -1 where lower is.
+        over_searches: Whether arms are compared on repeated searches (level L2).
+    """
+    first = compared_repeat(searches, needed)
+    return {
+        arm: recommended(own, sign) if over_searches else own[first]
+        for arm, own in searches.items()
+    }
+
+
 def recommended(searches: Sequence[ArmSearch], sign: int) -> ArmSearch:
     """The search of an arm whose configuration is recommended at level L2.
 

@@ -4,10 +4,11 @@ No sentence says more than its status: "beats" needs a test corrected for all pa
 an equivalence test, and everything else is "no difference was shown".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bakeoff.analysis.claims import compared_with, core_text, qualifiers_of, short_text
+from bakeoff.analysis.failures import Mask
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
@@ -22,10 +23,10 @@ EVIDENCE_BY_T = (
 )
 EVIDENCE_BY_SIGNS = (
     ": {ahead} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the "
-    "share of {win_ci} and Holm {p}; {diverged} (scored as an untrained model); the mean gain is "
-    "{mean} with these runs and {mean_without} without them; this applies to {scope}."
+    "share of {win_ci} and Holm {p}; {failures}; the mean gain is {mean} with "
+    "these runs and {mean_without} without them; this applies to {scope}."
 )
-"""The numbers behind it where a run diverged, because Student's t does not hold there."""
+"""The numbers behind it where a run failed, because Student's t does not hold there."""
 
 
 def described(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> PairResult:
@@ -56,7 +57,7 @@ def pair_sentence(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
     core = core_text(pair, findings, qualifiers_of(pair, findings, flags))
     if pair.result.status == "not_enough_data":
         return f"{core}."
-    template = EVIDENCE_BY_SIGNS if pair.sample.diverged else EVIDENCE_BY_T
+    template = EVIDENCE_BY_SIGNS if pair.sample.failed else EVIDENCE_BY_T
     return core + template.format_map(_evidence(pair, findings))
 
 
@@ -68,10 +69,15 @@ def _evidence(pair: Pair, findings: Findings) -> dict[str, str]:
     share, win_ci = result.win_share, result.win_ci
     if sign < 0:
         share, win_ci = 1 - share, (1 - win_ci[1], 1 - win_ci[0])
-    diverged = [
-        f"{arm} diverged in {mask.sum()} of {len(mask)}"
-        for arm, mask in zip(pair.names, (sample.a_diverged, sample.b_diverged), strict=True)
-        if mask.any()
+    failures = [
+        text
+        for arm, diverged, failed in zip(
+            pair.names,
+            (sample.a_diverged, sample.b_diverged),
+            (sample.a_failed, sample.b_failed),
+            strict=True,
+        )
+        for text in _failures(arm, diverged, failed)
     ]
     return {
         "ahead": compared_with(pair.names[::sign][:1], findings.level),
@@ -86,8 +92,17 @@ def _evidence(pair: Pair, findings: Findings) -> dict[str, str]:
         "seeds": units_text(pair, findings),
         "wins": f"{share * sample.num_seeds:.3g}",
         "win_ci": interval(win_ci),
-        "diverged": join(diverged),
+        "failures": join(failures),
     }
+
+
+def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:
+    """How many runs of an arm diverged, and how many collapsed; nothing where none did."""
+    num, collapsed = len(failed), int((failed & ~diverged).sum())
+    if diverged.any():
+        yield f"{arm} diverged in {diverged.sum()} of {num} (scored as an untrained model)"
+    if collapsed:
+        yield f"{arm} collapsed in {collapsed} of {num} (far below its other runs)"
 
 
 def units_text(pair: Pair, findings: Findings) -> str:

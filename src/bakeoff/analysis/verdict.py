@@ -61,7 +61,7 @@ def build_verdict(
 
 
 def _uncounted_searches(findings: Findings) -> Iterator[str]:
-    """Which searches do not count at level L2, and why, in a study that has begun to repeat them."""
+    """Which searches do not count at level L2, and why, in a study that repeats them."""
     begun = [
         one
         for own in findings.searches.values()

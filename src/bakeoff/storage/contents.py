@@ -110,6 +110,7 @@ def build_record(
         sampler=config.search.sampler,
         pruner=config.search.pruner,
         startup_trials=config.search.startup_trials,
+        repeats=config.search.repeats,
         confirm=config.confirm,
         delta=config.delta,
         reference=config.reference,
