@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from bakeoff.analysis.confirmation import confirmation_runs
+from bakeoff.analysis.wording import plural
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
@@ -113,7 +114,9 @@ def _seed_dots(rows: Sequence[ConfirmedScore], place: int, study: StudyRecord) -
 def _mean_bar(row: ConfirmedScore, place: int, study: StudyRecord) -> style.Trace:
     color = style.arm_color(study, row.arm)
     interval = f"{CONFIDENCE_TEXT} CI [{row.ci_low:.6g}, {row.ci_high:.6g}]"
-    text = f"{style.label(row.arm)}: mean {row.estimate:.6g}, {interval}, {row.n} seeds"
+    text = (
+        f"{style.label(row.arm)}: mean {row.estimate:.6g}, {interval}, {plural(row.n or 0, 'seed')}"
+    )
     return style.scatter(
         [row], "markers", x=[place + MEAN_SHIFT], y="estimate", hover=lambda _: text, color=color,
         error_y=style.error_bar(row, color=color, thickness=2.5, width=6),

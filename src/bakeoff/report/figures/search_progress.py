@@ -10,7 +10,7 @@ import numpy as np
 from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_by_cost
-from bakeoff.analysis.wording import trials_per_arm
+from bakeoff.analysis.wording import plural, trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
@@ -153,7 +153,7 @@ def _hover(row: SearchProgress) -> str:
     best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
     if row.quantity == "expected":
         return f"{best} expected within {row.epochs:.0f} epochs"
-    return f"{best} observed after {row.k} trials, {row.epochs} epochs"
+    return f"{best} observed after {plural(row.k, 'trial')}, {plural(row.epochs, 'epoch')}"
 
 
 def _caption(comparison: Comparison) -> str:
