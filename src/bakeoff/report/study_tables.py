@@ -62,7 +62,8 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
         (
             f"{count_range([arm.num_trials for arm in comparison.arms])} trials, none promised"
             if study.foreign
-            else f"{promised(study.budget)}; the first {plural(study.startup_trials, 'trial')} at random"
+            else f"{promised(study.budget)}; at random: the first"
+            f" {plural(study.startup_trials, 'trial')}"
         ),
     )
     yield "sampler", study.sampler + (", shared by all arms" if study.shared_sampler else "")

@@ -164,8 +164,8 @@ def _caption(comparison: Comparison) -> str:
         " T5. Middle: share of these runs that have reached the target, which diverged runs never"
         " do. Bottom: losses of each arm's best search trial; a solid line that rises while the"
         " dashed one falls is overfitting. All runs were planned for"
-        f" H = {plural(comparison.study.epochs, 'epoch')}, so a curve that is cut earlier is not the result"
-        " of a shorter run."
+        f" H = {plural(comparison.study.epochs, 'epoch')}, so a curve that is cut earlier is not"
+        " the result of a shorter run."
     )
 
 

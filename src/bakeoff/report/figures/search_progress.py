@@ -153,7 +153,9 @@ def _hover(row: SearchProgress) -> str:
     best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
     if row.quantity == "expected":
         return f"{best} expected within {row.epochs:.0f} epochs"
-    return f"{best} observed after {plural(row.k, 'trial')}, {plural(row.epochs, 'epoch')}"
+    return (
+        f"{best} observed after {plural(row.k or 0, 'trial')}, {plural(round(row.epochs), 'epoch')}"
+    )
 
 
 def _caption(comparison: Comparison) -> str:
