@@ -80,6 +80,15 @@ def one_line(text: object) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in words)
 
 
+def visible(text: object) -> str:
+    """Return `text` with everything that cannot be seen escaped; unlike `one_line` it keeps spaces.
+
+    Control characters could split a table or steer a terminal, and marks of the writing direction
+    could show a name as another one.
+    """
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
+
+
 def describe_error(error: BaseException, *, names_own: bool = False) -> str:
     """Describe an error of the user's code: `ValueError: no such layer (my_models.py:12)`.
 

@@ -13,7 +13,14 @@ Params = Mapping[str, ParamValue]
 
 @dataclass(frozen=True, kw_only=True)
 class FloatRange:
-    """Real numbers in `[low, high]`, uniform or uniform in the logarithm.
+    """Real numbers in `[low, high]`, uniform or uniform in a logarithm.
+
+    `log` spreads the values evenly over the logarithm of the value. `log_from_one` spreads them
+    evenly over the logarithm of `1 - value`, for quantities whose distance from 1 matters: a
+    momentum of 0.9 averages over 10 steps, one of 0.99 over 100. Half of `FloatRange(low=0.0,
+    high=0.99, log_from_one=True)` lies above 0.9. In a study file this is `{ low = 0.0, high =
+    0.99, log_from_one = true }`. Everything that is stored, shown or passed to an optimizer is the
+    value itself; only samplers and distances use `scaled`.
 
     `natural_low` and `natural_high` mark a bound of the quantity itself (a momentum is never
     negative). A best value at any other bound suggests a wider range.
@@ -22,14 +29,41 @@ class FloatRange:
     low: float
     high: float
     log: bool = False
+    log_from_one: bool = False
     natural_low: bool = False
     natural_high: bool = False
 
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high, log=self.log)
+        if self.log_from_one and self.log:
+            raise ValueError("log = true cannot be combined with log_from_one = true")
+        if self.log_from_one and self.high >= 1:
+            raise ValueError(f"high = {self.high} must be below 1 where log_from_one = true")
 
     def __contains__(self, value: object) -> bool:
         return _is_number(value) and self.low <= float(value) <= self.high  # type: ignore[arg-type]
+
+    def scaled(self, value: float) -> float:
+        """The place of `value` on the scale in which the range is searched evenly; it rises.
+
+        With `log_from_one` it is `-log(1 - value)`: 0 for 0, 2.3 for 0.9, 4.6 for 0.99.
+
+        Raises:
+            ValueError: The value has no place on the scale: 0 or less with `log`, 1 or more with
+                `log_from_one`.
+        """
+        if self.log_from_one:
+            return -math.log1p(-value)
+        return math.log(value) if self.log else float(value)
+
+    def unscaled(self, place: float) -> float:
+        """The value at a place on the scale of `scaled`; rounding never leaves the range."""
+        value = place
+        if self.log_from_one:
+            value = -math.expm1(-place)
+        elif self.log:
+            value = math.exp(place)
+        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +95,14 @@ class IntRange:
             and self.low <= value <= self.high
             and (value - self.low) % self.step == 0
         )
+
+    def scaled(self, value: float) -> float:
+        """The place of `value` on the scale in which the range is searched evenly; it rises.
+
+        Raises:
+            ValueError: The range is logarithmic and the value is 0 or less.
+        """
+        return math.log(value) if self.log else float(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +152,14 @@ def describe_range(setting: Range) -> str:
     """Describe a range as `0.0001 to 1, log`, or by its choices."""
     if isinstance(setting, Choice):
         return ", ".join(map(str, setting.choices))
-    return f"{setting.low:g} to {setting.high:g}" + (", log" if setting.log else "")
+    return f"{setting.low:g} to {setting.high:g}" + describe_scale(setting)
+
+
+def describe_scale(setting: FloatRange | IntRange) -> str:
+    """`, log` or `, log of 1 - value` after the bounds of a range; nothing if it is linear."""
+    if isinstance(setting, FloatRange) and setting.log_from_one:
+        return ", log of 1 - value"
+    return ", log" if setting.log else ""
 
 
 def _is_number(value: object) -> bool:

@@ -34,8 +34,8 @@ from bakeoff.ranges import (
     allows,
     owned_params,
 )
-from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
-from bakeoff.seeding import derive_seed
+from bakeoff.records import READS_TEST, ArmRecord, Purpose, StudyConfig, TrialConfig
+from bakeoff.seeding import derive_seed, repeat_seed
 from bakeoff.studyfile import arm_names, describe_settings
 from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
@@ -90,6 +90,21 @@ def suggest_jointly(trial: BaseTrial, arm: ArmRecord) -> Params:
     return {name: value for name, value in drawn.items() if is_active(name, drawn)}
 
 
+def as_sampled(params: Params, arm: ArmRecord) -> dict[str, ParamValue]:
+    """`params` as `suggest` asks a sampler for them: what `optuna.trial.FixedTrial` needs.
+
+    Optuna has no distribution that is even in log(1 - value). Samplers draw the scaled value of
+    such a parameter; everything else, studies in a storage included, has the value itself.
+    """
+    settings = ((name, value, arm.space.get(name)) for name, value in params.items())
+    return {
+        name: setting.scaled(float(value))
+        if isinstance(setting, FloatRange) and setting.log_from_one
+        else value
+        for name, value, setting in settings
+    }
+
+
 def complete(params: Params, arm: ArmRecord) -> Params:
     """`params` with the arm's other parameters in the middle of their ranges."""
     return {name: params.get(name, _middle(setting)) for name, setting in arm.space.items()}
@@ -97,6 +112,9 @@ def complete(params: Params, arm: ArmRecord) -> Params:
 
 def _suggest_one(trial: BaseTrial, name: str, setting: Setting) -> ParamValue:
     match setting:
+        case FloatRange(log_from_one=True):
+            low, high = setting.scaled(setting.low), setting.scaled(setting.high)
+            return setting.unscaled(trial.suggest_float(name, low, high))
         case FloatRange():
             return trial.suggest_float(name, setting.low, setting.high, log=setting.log)
         case IntRange():
@@ -113,7 +131,8 @@ def default_params(arm: ArmRecord, model: str) -> Params:
     """The library defaults of the arm, with the constant schedule if the arm can choose one.
 
     A parameter without a library default (in `[training]`, or of the user's own model) takes the
-    middle of its range: the geometric mean if the range is logarithmic, or the first choice.
+    middle of its range: the geometric mean if the range is logarithmic (of the distances from 1,
+    if it is logarithmic in those), or the first choice.
     """
     declared = _declared_parameters(arm, model)
     params: dict[str, ParamValue] = {}
@@ -140,6 +159,8 @@ def _middle(setting: Setting) -> ParamValue:
     match setting:
         case FloatRange(log=True):
             return math.sqrt(setting.low * setting.high)
+        case FloatRange(log_from_one=True):
+            return 1 - math.sqrt((1 - setting.low) * (1 - setting.high))
         case FloatRange():
             return (setting.low + setting.high) / 2
         case IntRange():
@@ -152,14 +173,42 @@ def _middle(setting: Setting) -> ParamValue:
             return setting
 
 
-def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialConfig:
+def split_seeds(
+    config: StudyConfig, repeat: int, purpose: Purpose, seed: int
+) -> tuple[int, int | None]:
+    """The seeds of a run's split into training and validation samples, and of its test set.
+
+    All runs of a study have one split. With `resplit` each repeat has a split and a test set of its
+    own, and the runs that read the test set redraw training and validation samples for each of
+    their training seeds. The arms share all of these splits.
+    """
+    if not config.confirm.resplit:
+        return derive_seed(config.seed, "split"), None
+    base = repeat_seed(config.seed, repeat)
+    test_seed = derive_seed(base, "test split") if repeat else None
+    if purpose in READS_TEST:
+        return derive_seed(base, "split", seed), test_seed
+    return derive_seed(base, "split"), test_seed
+
+
+def build_trial_config(
+    config: StudyConfig,
+    params: Params,
+    seed: int,
+    *,
+    repeat: int = 0,
+    purpose: Purpose = "search",
+) -> TrialConfig:
     """The training run that these parameters describe.
 
     Args:
         config: The study.
         params: The parameters by full name, as `suggest` returns them.
         seed: The training seed of this run.
+        repeat: The repeat that it belongs to; with `purpose` it decides the split.
+        purpose: What the run is for.
     """
+    split_seed, test_seed = split_seeds(config, repeat, purpose, seed)
     optimizer, scheduler = str(params["optimizer"]), str(params["scheduler"])
     return TrialConfig(
         optimizer=optimizer,
@@ -173,7 +222,8 @@ def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialC
         objective=config.objective,
         score_rule=config.score_rule,
         seed=seed,
-        split_seed=derive_seed(config.seed, "split"),
+        split_seed=split_seed,
+        test_seed=test_seed,
     )
 
 

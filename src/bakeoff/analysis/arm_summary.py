@@ -76,10 +76,10 @@ def summarize_arm(
     return ArmSummary(
         arm=arm.name,
         num_by_outcome=dict(Counter(trial.outcome for trial in searched)),
-        epochs=sum(trial.epochs_run for trial in searched),
-        train_seconds=sum(trial.train_seconds for trial in searched),
-        evaluate_seconds=sum(trial.evaluate_seconds for trial in searched),
-        seconds_per_epoch=float(np.median(seconds)) if seconds else float("nan"),
+        epochs=sum(trial.epochs_run for trial in searched) if record.has_epochs else None,
+        train_seconds=stored_seconds(record, sum(trial.train_seconds for trial in searched)),
+        evaluate_seconds=stored_seconds(record, sum(trial.evaluate_seconds for trial in searched)),
+        seconds_per_epoch=stored_seconds(record, float(np.median(seconds)) if seconds else np.nan),
         search_best=best.score if best else None,
         search_best_trial=best.number if best else None,
         default_score=default.score if default else None,
@@ -143,6 +143,11 @@ def _over_searches(record: StudyRecord, units: Runs, arm: str) -> SearchedScores
         ),
         sd=standard_deviation(own.test),
     )
+
+
+def stored_seconds(record: StudyRecord, seconds: float) -> float:
+    """`seconds`; NaN where they are 0 because another program stored no times."""
+    return float("nan") if record.foreign and seconds == 0 else seconds
 
 
 def searched_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:

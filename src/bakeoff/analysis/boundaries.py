@@ -69,9 +69,9 @@ def _depth(value: ParamValue | None, parameter: FloatRange | IntRange, side: Sid
     if isinstance(value, bool | str | None):
         return math.inf
     low, high, at = float(parameter.low), float(parameter.high), float(value)
-    if parameter.log:
-        if at <= 0:
-            return math.inf
-        low, high, at = math.log(low), math.log(high), math.log(at)
+    try:
+        low, high, at = map(parameter.scaled, (low, high, at))
+    except ValueError:  # a library default beyond what the scale can show
+        return math.inf
     position = (at - low) / (high - low)
     return position if side == "low" else 1.0 - position

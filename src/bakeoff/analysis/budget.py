@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
+
 from bakeoff.analysis.draws import Draws, approximation, best_k_values, random_draws
 from bakeoff.analysis.statistics import ROUNDING, UNKNOWN, Interval, Scores
 from bakeoff.analysis.tuning import (
@@ -50,12 +52,17 @@ BEST_OF_K: tuple[tuple[BudgetQuantity, Estimator, IntervalEstimator, str], ...] 
 def _best_rows(draws: Draws, sign: int) -> Iterator[BudgetEstimate]:
     for k in best_k_values(draws.supported):
         for quantity, estimate, interval, method in BEST_OF_K:
-            sides = [interval(scores, k) for scores in draws.bounds]
             row = BudgetEstimate(
                 arm=draws.arm, other="", quantity=quantity, k=k, estimate=None, bounds=UNKNOWN,
-                ci=(sign * sides[0][0], sign * sides[-1][1]), method=method, n=draws.num,
+                ci=UNKNOWN, method=method, n=draws.num,
             )  # fmt: skip
-            yield _with_estimate(row, [sign * estimate(scores, k) for scores in draws.bounds])
+            found = [sign * estimate(scores, k) for scores in draws.bounds]
+            if not _is_decided(found):
+                yield _withheld(row, found)
+                continue
+            sides = [interval(scores, k) for scores in draws.bounds]
+            ends = sign * sides[0][0], sign * sides[-1][1]
+            yield replace(row, estimate=found[0], bounds=_ends(found), ci=_ends(ends))
 
 
 def _pair_rows(a: Draws, b: Draws) -> Iterator[BudgetEstimate]:
@@ -64,17 +71,28 @@ def _pair_rows(a: Draws, b: Draws) -> Iterator[BudgetEstimate]:
     extremes = [(0, 0)] if all_known else [(0, -1), (-1, 0)]
     for k in best_k_values(min(a.supported, b.supported)):
         pairs = [(a.bounds[own], b.bounds[other]) for own, other in extremes]
-        sides = [probability_best_interval(*pair, k) for pair in pairs]
         row = BudgetEstimate(
             arm=a.arm, other=b.arm, quantity="probability_better", k=k, estimate=None,
-            bounds=UNKNOWN, ci=(sides[0][0], sides[-1][1]), method=BOOTSTRAP, n=min(a.num, b.num),
+            bounds=UNKNOWN, ci=UNKNOWN, method=BOOTSTRAP, n=min(a.num, b.num),
         )  # fmt: skip
-        yield _with_estimate(row, [probability_best_of_k(*pair, k) for pair in pairs])
+        found = [probability_best_of_k(*pair, k) for pair in pairs]
+        if not _is_decided(found):
+            yield _withheld(row, found)
+            continue
+        sides = [probability_best_interval(*pair, k) for pair in pairs]
+        ends = sides[0][0], sides[-1][1]
+        yield replace(row, estimate=found[0], bounds=_ends(found), ci=_ends(ends))
 
 
-def _with_estimate(row: BudgetEstimate, found: Sequence[float]) -> BudgetEstimate:
-    """`row` with its estimate, which is withheld if it depends on pruned trials, and bounds."""
-    bounds = min(found), max(found)
-    if not math.isclose(*bounds, rel_tol=ROUNDING):
-        return replace(row, bounds=bounds, ci=UNKNOWN, method="bounds from pruned trials")
-    return replace(row, estimate=found[0], bounds=bounds, ci=(min(row.ci), max(row.ci)))
+def _is_decided(found: Sequence[float]) -> bool:
+    """Whether the estimate is the same with the lower and with the upper bounds of the scores."""
+    return bool(np.isfinite(found).all()) and math.isclose(*_ends(found), rel_tol=ROUNDING)
+
+
+def _withheld(row: BudgetEstimate, found: Sequence[float]) -> BudgetEstimate:
+    """`row` without an estimate, because unknown final scores could change it."""
+    return replace(row, bounds=_ends(found), method="bounds from pruned trials")
+
+
+def _ends(values: Sequence[float]) -> Interval:
+    return min(values), max(values)

@@ -41,9 +41,18 @@ class Curve:
         """Improvement from the first evaluation to the best one."""
         return float(np.max(self.signed) - self.signed[0])
 
+    @property
+    def span(self) -> float:
+        """Difference between the best and the worst evaluation.
+
+        It is the gain of a run that begins with its worst epoch. Shares are of the span, because
+        the gain of a run that is best after its first epoch is 0, as in fine-tuning.
+        """
+        return float(np.ptp(self.signed))
+
     def is_notable(self, difference: float, share: float) -> bool:
-        """Whether a difference is above the floor and above this share of the run's gain."""
-        return difference > self.floor and difference > share * self.gain
+        """Whether a difference is above the floor and above this share of the run's span."""
+        return difference > self.floor and difference > share * self.span
 
 
 def curve_of(

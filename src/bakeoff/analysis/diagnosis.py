@@ -33,9 +33,11 @@ FAR_FROM_PERFECT = 0.8
 LAST_PART = 0.2
 """Still improving: the last part of a run is compared with an equally long part before it."""
 LAST_GAIN = 0.05
-"""Still improving: share of the whole gain that the last part brings."""
+"""Still improving: the last part brings this share of the difference between the worst and the best
+epoch."""
 BACK_AND_FORTH = 0.05
-"""Unstable: mean back-and-forth movement per epoch, as a share of the whole gain."""
+"""Unstable: mean back-and-forth movement per epoch, as a share of the difference between the worst
+and the best epoch."""
 LATE_HALF = 0.55
 """Slow: half of the gain comes after this share of the run (a straight line has 0.5)."""
 PLATEAU = 0.02
@@ -170,7 +172,7 @@ def find_still_improving(curve: Curve) -> str | None:
         return None
     return (
         f"in the last {plural(width, 'epoch')} the {metric_name(curve.objective)} still improved by"
-        f" about {number(last, last)}, {100 * last / curve.gain:.0f} % of the whole gain"
+        f" about {number(last, last)}, {_share_of_span(last, curve)}"
     )
 
 
@@ -181,8 +183,7 @@ def find_instability(curve: Curve) -> str | None:
         return None
     return (
         f"after the first quarter the {metric_name(curve.objective)} moves back and forth by"
-        f" {number(movement, movement)} per epoch, {100 * movement / curve.gain:.0f} % of the whole"
-        " gain"
+        f" {number(movement, movement)} per epoch, {_share_of_span(movement, curve)}"
     )
 
 
@@ -263,6 +264,10 @@ RULES: tuple[Rule, ...] = (
         find=find_waiting_for_data,
     ),
 )
+
+
+def _share_of_span(difference: float, curve: Curve) -> str:
+    return f"{100 * difference / curve.span:.0f} % of the difference between worst and best epoch"
 
 
 def _position(curve: Curve) -> float:

@@ -25,7 +25,7 @@ def unequal_budgets(findings: Findings) -> Iterator[Problem]:
         arm.arm: sum(trial.epochs_planned for trial in charged_trials(findings.record, arm.arm))
         for arm in findings.arms
     }
-    epochs = {arm.arm: arm.epochs for arm in findings.arms}
+    epochs = {arm.arm: arm.epochs or 0 for arm in findings.arms}
     short = {*_below(trials, MAX_TRIALS_RATIO), *_below(planned, MAX_EPOCHS_RATIO)}
     if short:
         epochs_text = (
@@ -67,11 +67,11 @@ def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float
     Optionally with one more trial.
     """
     searches = max(1, sum(one.num_trials > 0 for one in arm.searches))
-    seconds = arm.train_seconds + arm.evaluate_seconds
+    seconds, epochs = arm.train_seconds + arm.evaluate_seconds, arm.epochs or 0
     spent = {
         "trials": arm.num_trials + bool(more_epochs),
-        "epochs": arm.epochs + more_epochs,
-        "seconds": seconds * (1 + more_epochs / arm.epochs) if arm.epochs else 0.0,
+        "epochs": epochs + more_epochs,
+        "seconds": seconds * (1 + more_epochs / epochs) if epochs else 0.0,
     }
     return max(spent[unit] / (limit * searches) for unit, limit in budget.limits.items())
 

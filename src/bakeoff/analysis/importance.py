@@ -159,8 +159,8 @@ def place_of(value: ParamValue | None, searched: Range) -> float:
     if isinstance(value, bool | str | None):
         return ABSENT
     low, high, at = float(searched.low), float(searched.high), float(value)
-    if searched.log and at > 0:
-        low, high, at = np.log([low, high, at]).tolist()
+    inside = min(max(at, low), high)
+    low, high, at = map(searched.scaled, (low, high, inside))
     return float(np.clip((at - low) / (high - low), 0.0, 1.0))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.confirmation import finite_values
-from bakeoff.analysis.draws import Draws, random_draws
+from bakeoff.analysis.draws import Draws, is_draw, random_draws
 from bakeoff.analysis.learning_rate import (
     learning_rate_of,
     learning_rate_parameter,
@@ -35,10 +35,15 @@ def robustness_of(
     draws = random_draws(record, summary.arm)
     own = summary.confirmed.validation_mean if summary.confirmed else summary.search_best
     diverged = sum(trial.outcome == "diverged" for trial in draws.trials)
+    # a failure of another program's run may be a result of NaN, which Optuna stores as a failure
+    failed = sum(
+        record.foreign and trial.outcome == "failed" and is_draw(record, trial)
+        for trial in searched_trials(record, summary.arm)
+    )
     return Robustness(
         near_own=_near_best(draws, record, own, delta),
         near_best=_near_best(draws, record, best, delta),
-        diverged=_share(diverged, diverged, draws.num),
+        diverged=_share(diverged, diverged + failed, draws.num + failed),
         learning_rate=_rate_robustness(draws, record, delta),
     )
 

@@ -27,16 +27,19 @@ COST_ORDERS = 5_000
 def expected_best_of_k(scores: Scores, k: int) -> float:
     """Expected best score of k trials drawn without replacement from `scores` [n].
 
-    It is unbiased for independent trials, also with ties.
+    It is unbiased for independent trials, also with ties. A score may be infinite, where only a
+    bound is known and the metric has none: the expected best is then infinite, too, if such a score
+    can be the best of k.
 
     Raises:
-        ValueError: `k` is not in 1..n, or a score is not finite.
+        ValueError: `k` is not in 1..n, or a score is NaN.
 
     Source: Tang et al. 2020, "Showing Your Work Doesn't Always Work", equation 6; the ratio of
     binomials is the hypergeometric probability, which does not overflow.
     """
     below = _best_below(len(_checked(scores, k)), k)
-    return float(np.sum(np.sort(scores) * np.diff(below)))
+    shares = np.diff(below)
+    return float(np.sum(np.sort(scores)[shares > 0] * shares[shares > 0]))
 
 
 def probability_best_of_k(a: Scores, b: Scores, k: int) -> float:
@@ -46,7 +49,7 @@ def probability_best_of_k(a: Scores, b: Scores, k: int) -> float:
     statistic `U / (n n')`. It is unbiased for independent trials.
 
     Raises:
-        ValueError: `k` is above the number of trials of an arm, or a score is not finite.
+        ValueError: `k` is above the number of trials of an arm, or a score is NaN.
 
     Source: two-sample U-statistic, Hoeffding 1948; idea of Sivaprasad et al. 2020, figure 3.
     """
@@ -71,7 +74,7 @@ def probability_best(samples: Sequence[Scores], k: int) -> Scores:
         k: Trials drawn without replacement from each of them.
 
     Raises:
-        ValueError: `k` is above the number of trials of an arm, or a score is not finite.
+        ValueError: `k` is above the number of trials of an arm, or a score is NaN.
 
     Source: stacked win probabilities of Sivaprasad et al. 2020, figure 4, as a U-statistic.
     """
@@ -237,8 +240,8 @@ def expected_cost_of_success(costs: Scores, succeeded: Scores) -> float:
 def _checked(scores: Scores, k: int) -> Scores:
     if not 1 <= k <= len(scores):
         raise ValueError(f"k = {k} must lie between 1 and the number of trials, {len(scores)}")
-    if not np.all(np.isfinite(scores)):
-        raise ValueError("scores must be finite; give diverged trials the score of chance")
+    if np.any(np.isnan(scores)):
+        raise ValueError("scores must be numbers; give diverged trials the score of chance")
     return scores
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.analysis.defaults import default_sentences
+from bakeoff.analysis.draws import describe_best_pruned
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.headline import headline, weaknesses
@@ -109,6 +110,8 @@ def _observations(findings: Findings) -> Iterator[str]:
     ]
     if found:
         yield f"The top validation {metric} observed in the search was {join(found)}; {scope}."
+    if ahead := describe_best_pruned(findings.record):
+        yield ahead
     without = [arm.arm for arm in arms if arm.search_best is None]
     if without and findings.record.trials:
         yield f"No complete trial of {join(without)} was observed."

@@ -107,11 +107,13 @@ def scope_of(record: StudyRecord) -> str:
     searched = [trial for arm in record.arms for trial in searched_trials(record, arm.name)]
     pruned = "pruned " if any(trial.outcome == "pruned" for trial in searched) else ""
     sampler = SAMPLER_TITLES.get(record.sampler, record.sampler)
+    method = (
+        f"a {pruned}search whose sampler is unknown"
+        if record.sampler == "unknown"
+        else f"{pruned}{sampler} search"
+    )
     per_arm = trials_per_arm(record)
     noun = "trial" if per_arm == "1" else "trials"
     repeats = 1 + max((trial.repeat for trial in searched), default=0)
     each = f" in each of {repeats} searches" if repeats > 1 else ""
-    return (
-        f"{runs} of configurations found by {pruned}{sampler} search ({per_arm} {noun} per arm"
-        f"{each}), {SCOPE}"
-    )
+    return f"{runs} of configurations found by {method} ({per_arm} {noun} per arm{each}), {SCOPE}"

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff.errors import visible
 from bakeoff.records import TrialRecord, json_text
 
 MAX_WIDTH = 1000
@@ -99,4 +100,4 @@ def _show(cell: object) -> str:
         return ""
     if isinstance(cell, float):
         return f"{cell:.0f}" if PLAIN_FROM <= abs(cell) < PLAIN_BELOW else f"{cell:.4g}"
-    return str(cell)
+    return visible(cell)

@@ -32,6 +32,7 @@ from bakeoff.engines.protocol import (
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
 from bakeoff.records import (
+    READS_TEST,
     Decision,
     EpochResult,
     Outcome,
@@ -168,10 +169,16 @@ class Driver:
         self._engine.submit(
             Job(
                 run=run.name,
-                config=build_trial_config(self._trained_config, run.plan.params, run.plan.seed),
+                config=build_trial_config(
+                    self._trained_config,
+                    run.plan.params,
+                    run.plan.seed,
+                    repeat=run.plan.repeat,
+                    purpose=run.plan.purpose,
+                ),
                 checkpoint_dir=str(self._checkpoints / run.name),
                 decision_epochs=run.plan.decision_epochs,
-                reads_test=run.plan.purpose in ("confirm", "default"),
+                reads_test=run.plan.purpose in READS_TEST,
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )

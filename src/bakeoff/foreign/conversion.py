@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from optuna.trial import TrialState
 
-from bakeoff.errors import UsageError
+from bakeoff.errors import UsageError, visible
 from bakeoff.foreign.draws import Sampling, find_sampling
 from bakeoff.foreign.objective import Objective, find_objective
 from bakeoff.foreign.opening import StoredStudy, read_study
-from bakeoff.foreign.spaces import arm_label, find_arms
+from bakeoff.foreign.spaces import arm_labels, find_arms
 from bakeoff.foreign.trials import convert_trial
 from bakeoff.records import ConfirmConfig, StudyRecord, TrialRecord
 
@@ -52,7 +52,7 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
     """
     study = read_study(wanted.location, wanted.name)
     _refuse_own(study)
-    labels = {trial.number: arm_label(trial, wanted.arms) for trial in study.trials}
+    labels = arm_labels(study.trials, wanted.arms)
     arms = find_arms(study, wanted.arms, labels)
     objective = find_objective(study, wanted.metric_name)
     sampling = find_sampling(study, wanted.sampler)
@@ -63,8 +63,10 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
         if (arm := labels[trial.number]) is not None and trial.state is not TrialState.WAITING
     )
     return StudyRecord(
-        name=study.name,
-        question=f"What does the Optuna study {study.name} show of {' and '.join(wanted.arms)}?",
+        name=visible(study.name),
+        question=visible(
+            f"What does the Optuna study {study.name} show of {' and '.join(wanted.arms)}?"
+        ),
         objective=objective.metric,
         score_rule=objective.score_rule,
         epochs=epochs,
@@ -101,7 +103,7 @@ def _protocol(
         "last trial ended": max(ended, default=None),
     }
     return {
-        "storage": study.location,
+        "storage": visible(study.location),
         "objectives": ", ".join(objective.all_names),
         "score rule": objective.evidence,
         "training seconds": "from start to end of a trial, including evaluation and waiting",
@@ -131,6 +133,6 @@ def _caveats(
     if failed:
         found.append(
             f"{failed} trials failed. They may include diverged runs, because Optuna stores a"
-            " result of NaN as a failure."
+            " result of NaN as a failure, so the share of trials that diverged is unknown."
         )
     return found

@@ -9,7 +9,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.components.metrics import METRICS
-from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.errors import UsageError, describe_unknown, visible
 from bakeoff.foreign.opening import StoredStudy
 from bakeoff.records import Direction, MetricInfo, ScoreRule
 
@@ -74,8 +74,9 @@ def find_objective(study: StoredStudy, wanted: str | None) -> Objective:
 def _names(study: StoredStudy, wanted: str | None) -> tuple[tuple[str, ...], int]:
     count = len(study.directions)
     if count == 1:
-        return (wanted or (*study.metric_names, "value")[0],), 0
-    names = study.metric_names or tuple(f"value {place}" for place in range(count))
+        return (visible(wanted or (*study.metric_names, "value")[0]),), 0
+    given = study.metric_names or tuple(f"value {place}" for place in range(count))
+    names = tuple(map(visible, given))
     if wanted is not None and wanted not in names:
         raise UsageError(f"--metric-name: {describe_unknown('objective', wanted, names)}")
     return names, names.index(wanted) if wanted else 0

@@ -26,8 +26,9 @@ def convert_trial(
         outcome=outcome,
         score=_score(trial, outcome, objective),
         phase=sampling.phase(trial),
-        history=_history(trial, objective, max(epochs, 1)),
+        history=_history(trial, objective, epochs),
         epochs_planned=epochs,
+        other_seconds=_seconds(trial) if not _history(trial, objective, epochs) else 0.0,
         stop_reason=reasons.get(outcome, ""),
     )
 
@@ -66,22 +67,27 @@ def _score(trial: FrozenTrial, outcome: Outcome, objective: Objective) -> float 
 def _history(trial: FrozenTrial, objective: Objective, epochs: int) -> tuple[EpochResult, ...]:
     """The reported values by epoch, with the trial's time spread evenly over them.
 
-    A trial that ended without a report has one result, at its planned end.
+    A complete trial without reports has one result, at its planned end, if the planned epochs are
+    known. Otherwise nothing is known of its epochs.
     """
     name = objective.metric.name if objective.reports_objective else "reported value"
     steps = sorted(trial.intermediate_values.items())
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
     if steps:
         return tuple(
             EpochResult(
                 epoch=step + 1 - objective.first_step,
                 metrics={name: value},
-                train_seconds=seconds / len(steps),
+                train_seconds=_seconds(trial) / len(steps),
             )
             for step, value in steps
         )
     value = objective.value(trial)
-    if not trial.state.is_finished() or value is None:
+    if trial.state is not TrialState.COMPLETE or value is None or not epochs:
         return ()
     metrics = {objective.metric.name: value}
-    return (EpochResult(epoch=epochs, metrics=metrics, train_seconds=seconds),)
+    return (EpochResult(epoch=epochs, metrics=metrics, train_seconds=_seconds(trial)),)
+
+
+def _seconds(trial: FrozenTrial) -> float:
+    """Seconds from start to end; 0 if they are not stored, as of trials that were only added."""
+    return trial.duration.total_seconds() if trial.duration else 0.0

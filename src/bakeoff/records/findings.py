@@ -159,9 +159,11 @@ class ArmSummary:
     arm: str
     num_by_outcome: Mapping[Outcome, int]
     """Search trials within the budget, without the default configuration."""
-    epochs: int
+    epochs: int | None
+    """Epochs of all search trials; None if another program reported none."""
     train_seconds: float
     evaluate_seconds: float
+    """Seconds of all search trials; NaN where another program did not store them."""
     seconds_per_epoch: float
     """Median over all epochs of search trials, training only."""
     search_best: float | None

@@ -11,6 +11,8 @@ Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm", "default"]
 """`default` trains an arm's library defaults on the seeds of the confirmation. It reads the test
 set, as `confirm` does."""
+READS_TEST: tuple[Purpose, ...] = ("confirm", "default")
+"""The purposes of the runs that read the test set, once, at their end."""
 Outcome = Literal["running", "complete", "pruned", "diverged", "infeasible", "failed"]
 EpochStatus = Literal["running", "finished", "early_stopped", "diverged"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -36,7 +38,11 @@ class TrialConfig:
     seed: int
     """It decides weights, batch order, dropout and augmentation."""
     split_seed: int
-    """It decides which training samples are held out, and is the same for every run of a study."""
+    """It decides which training samples are held out. It is the same for every run of a study,
+    unless the study splits anew (`ConfirmConfig.resplit`)."""
+    test_seed: int | None = None
+    """It draws the test set, if the data came without one. None takes the test set that every study
+    of the data has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +127,9 @@ class TrialRecord:
     """The epoch after which it would have been pruned if it were not exempt from pruning."""
     decision_epochs: tuple[int, ...] = ()
     """Epochs after which it could be stopped or paused; the first one is its first rung."""
+    other_seconds: float = 0.0
+    """Seconds that belong to no epoch of `history`, because another program stored only how long
+    the run took."""
     repeat: int = 0
     """The search it belongs to, counted from 0; its confirmation runs have the same number."""
     test_without: tuple[float, ...] = ()
@@ -134,8 +143,8 @@ class TrialRecord:
 
     @property
     def train_seconds(self) -> float:
-        """Seconds spent in training steps."""
-        return sum(result.train_seconds for result in self.history)
+        """Seconds spent in training steps; in a study of another program, of the whole run."""
+        return self.other_seconds + sum(result.train_seconds for result in self.history)
 
     @property
     def evaluate_seconds(self) -> float:

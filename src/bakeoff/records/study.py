@@ -99,6 +99,11 @@ class StudyRecord:
     """Sentences about its origin that are shown next to the verdict."""
 
     @property
+    def has_epochs(self) -> bool:
+        """Whether epochs of runs are known; another program need not have reported any."""
+        return not self.foreign or self.epochs > 0
+
+    @property
     def objectives(self) -> tuple[MetricInfo, ...]:
         """All objectives of the search; the leading one comes first."""
         return self.objective, *self.further_objectives

@@ -195,19 +195,21 @@ def _recommend(
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
     seconds = arm.train_seconds + arm.evaluate_seconds
-    searched = (
-        f"search: {plural(arm.num_trials, 'trial')}, {plural(arm.epochs, 'epoch')},"
-        f" {format_duration(seconds)}"
-    )
+    searched = [
+        plural(arm.num_trials, "trial"),
+        "" if arm.epochs is None else plural(arm.epochs, "epoch"),
+        format_duration(seconds) if math.isfinite(seconds) else "",
+    ]
+    search_cost = f"search: {', '.join(filter(None, searched))}"
     return Recommendation(
         arm=arm.arm,
         name=printable(arm.arm),
         is_default=False,
         settings=settings_line(arm.chosen_params, is_foreign=study.foreign),
         score=_score(arm.confirmed, arm.search_best, study.objective),
-        cost="; ".join(filter(None, [_run_cost(confirmed), searched])),
+        cost="; ".join(filter(None, [_run_cost(confirmed), search_cost])),
         run_seconds=_run_seconds(confirmed),
-        search_seconds=seconds,
+        search_seconds=seconds if math.isfinite(seconds) else None,
         configuration=configuration,
     )
 

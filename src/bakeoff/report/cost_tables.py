@@ -18,6 +18,9 @@ def fairness_table(comparison: Comparison) -> Table:
     """Per arm: trials, epochs, shares pruned and diverged, values at an edge, fresh seeds."""
 
     def share_of(arm: ArmSummary, outcome: Outcome) -> float | None:
+        # another program's failures may be runs that diverged
+        if comparison.study.foreign and outcome == "diverged" and arm.num_by_outcome.get("failed"):
+            return None
         return arm.num_by_outcome.get(outcome, 0) / arm.num_trials if arm.num_trials else None
 
     return Table(
@@ -131,8 +134,14 @@ def ledger_table(comparison: Comparison) -> Table:
     """T11, per arm, part of the study and outcome: runs, epochs, seconds; then the arm's sums."""
     study = comparison.study
 
-    def total(name: str) -> Callable[[LedgerEntry], float]:
-        return lambda entry: sum(getattr(run, name) for run in entry.runs)
+    def total(name: str) -> Callable[[LedgerEntry], float | None]:
+        """A sum over runs; None where it is 0 because another program stored nothing."""
+
+        def found(entry: LedgerEntry) -> float | None:
+            value: float = sum(getattr(run, name) for run in entry.runs)
+            return None if study.foreign and value == 0 else value
+
+        return found
 
     return Table(
         id="T11",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from bakeoff.analysis.draws import approximation
 from bakeoff.analysis.importance import MIN_TRIALS, MIN_TRIALS_FOR_TOP
-from bakeoff.records import BudgetEstimate, BudgetQuantity, Comparison, NearBest
+from bakeoff.records import BudgetEstimate, BudgetQuantity, Comparison, NearBest, Share
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.numbers import interval_text, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, share, text
@@ -20,7 +20,7 @@ QUANTITIES: dict[BudgetQuantity, str] = {
     "expected_best": "expected best of k",
     "probability_better": "P(best of k is better)",
 }
-WITHHELD = "withheld, between bounds"
+WITHHELD, NOTHING_KNOWN = "withheld, between bounds", "withheld, nothing is known"
 CI = f"{CONFIDENCE_TEXT} CI"
 
 
@@ -29,7 +29,8 @@ def budget_table(comparison: Comparison) -> Table:
     withheld = sum(found.estimate is None for found in comparison.budget)
     missing = (
         f" Of {len(comparison.budget)} estimates, {withheld} are withheld, because the unknown"
-        " final scores of pruned trials could change them; the CSV has lower and upper bounds."
+        " final scores of pruned trials could change them; the CSV has their bounds, as far as"
+        " there are any."
     )
     return Table(
         id="T4",
@@ -50,7 +51,7 @@ def budget_table(comparison: Comparison) -> Table:
             *interval("ci", CI, label=lambda found: interval_text(found.ci, _half_width(found))),
             Column("method"),
             count("n", "n"),
-            Column("note", value=lambda found: WITHHELD if found.estimate is None else ""),
+            Column("note", value=_withheld_note),
         ),
         records=comparison.budget,
         note=(
@@ -59,6 +60,14 @@ def budget_table(comparison: Comparison) -> Table:
             f" not use this table.{approximation(comparison.study)}{missing if withheld else ''}"
         ),
     )
+
+
+def _withheld_note(found: BudgetEstimate) -> str:
+    """Why there is no estimate; bounds that exclude no value say nothing."""
+    if found.estimate is not None:
+        return ""
+    ends = (0.0, 1.0) if found.quantity == "probability_better" else (-math.inf, math.inf)
+    return NOTHING_KNOWN if found.bounds == ends else WITHHELD
 
 
 def _half_width(found: BudgetEstimate) -> float | None:
@@ -79,7 +88,8 @@ def robustness_table(comparison: Comparison) -> Table:
             *_near_columns("best", "within delta of the best arm"),
             *of_part(
                 "robustness.diverged",
-                count("diverged", "Diverged", "at_least"),
+                count("diverged", "Diverged", "at_least", label=_share_text),
+                Column("diverged_at_most", value="at_most"),
                 *interval("diverged_ci", CI, "ci", label=lambda share: _shares_text(share.ci)),
             ),
             *of_part(
@@ -93,10 +103,10 @@ def robustness_table(comparison: Comparison) -> Table:
         records=tuple(arm for arm in comparison.arms if arm.robustness),
         note=(
             f"Only random trials count; {delta_text(comparison)}. Shares have Wilson"
-            f" {CONFIDENCE_TEXT} intervals. Two counts are given where pruned trials leave the"
-            " count open. An arm's own best is its confirmed validation mean or, before"
-            " confirmation, its best search score; the best arm is the one with the best confirmed"
-            " validation mean."
+            f" {CONFIDENCE_TEXT} intervals. Two counts are given where pruned trials, or"
+            " failures that may be divergence, leave the count open. An arm's own best is its"
+            " confirmed validation mean or, before confirmation, its best search score; the best"
+            " arm is the one with the best confirmed validation mean."
             " Trials needed is the number that finds one such trial with probability 0.95. S is the"
             " mean shortfall over one decade of learning rate to each side of the best half decade,"
             " in units of the objective. S has no interval, because the best of nearly all trials"
@@ -124,7 +134,11 @@ def _shares_text(ends: Iterable[float]) -> str:
 
 
 def _near_text(near: NearBest) -> str:
-    low, high = near.share.at_least, near.share.at_most
+    return _share_text(near.share)
+
+
+def _share_text(share: Share) -> str:
+    low, high = share.at_least, share.at_most
     return f"{low}" if low == high else f"{low} to {high}"
 
 

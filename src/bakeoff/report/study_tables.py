@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bakeoff.analysis.wording import count_range, plural, promised
-from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
+from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, describe_scale
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
-from bakeoff.report.table import Column, Table, count, text
+from bakeoff.report.table import Column, Getter, Table, count, text
 
 RUN_COLUMNS = (
     "purpose", "number", "arm", "phase", "outcome", "score", "seed", "configuration",
     "epochs_planned", "epochs_run", "train_seconds", "evaluate_seconds", "attempts", "stop_reason",
 )  # fmt: skip
+
+
+COSTS = frozenset({"epochs_planned", "epochs_run", "train_seconds", "evaluate_seconds"})
 
 
 class ProtocolEntry(NamedTuple):
@@ -89,7 +92,8 @@ def setting_text(setting: Range | ParamValue | None) -> str:
     if isinstance(setting, Choice):
         return "one of " + ", ".join(map(str, setting.choices))
     if isinstance(setting, (FloatRange, IntRange)):
-        return f"{setting.low:g} to {setting.high:g}{', log scale' if setting.log else ''}"
+        scale = describe_scale(setting)
+        return f"{setting.low:g} to {setting.high:g}{scale}{' scale' if setting.log else ''}"
     return "" if setting is None else f"{setting} (fixed)"
 
 
@@ -149,6 +153,12 @@ def trials_table(study: StudyRecord) -> Table:
     metrics = dict.fromkeys(name for run in runs for name in run.test_metrics)
     params = dict.fromkeys(name for run in runs for name in run.params)
 
+    def known(name: str) -> Getter:
+        """The attribute; nothing for 0 epochs or seconds, where another program stored none."""
+        if not study.foreign or name not in COSTS:
+            return name
+        return lambda run: getattr(run, name) or None
+
     def item(attribute: str, prefix: str, name: str) -> Column:
         return Column(f"{prefix}_{name}", value=lambda run: getattr(run, attribute).get(name))
 
@@ -156,7 +166,7 @@ def trials_table(study: StudyRecord) -> Table:
         id="trials",
         title="Every run",
         columns=(
-            *map(Column, RUN_COLUMNS),
+            *(Column(name, value=known(name)) for name in RUN_COLUMNS),
             *(item("further_scores", "objective", one.name) for one in study.further_objectives),
             *(item("test_metrics", "test", name) for name in metrics),
             *(item("params", "params", name) for name in params),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from bakeoff.components.objectives import further_objectives
 from bakeoff.pareto import front_of
 from bakeoff.records import (
+    READS_TEST,
     ArmRecord,
     ConfirmConfig,
     Decision,
@@ -230,8 +231,7 @@ class Confirmation:
         """Whether a stored run has a confirmation seed beyond those of this confirmation."""
         known = set(self._confirm_seeds)
         return any(
-            purpose in ("confirm", "default") and seed not in known
-            for purpose, _, _, seed in self._begun
+            purpose in READS_TEST and seed not in known for purpose, _, _, seed in self._begun
         )
 
     def _plan(self, source: TrialRecord, seed: int, purpose: Purpose) -> TrialPlan:

@@ -12,7 +12,7 @@ from optuna.trial import FixedTrial, TrialState, create_trial
 from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, SearchConfig
 from bakeoff.search.experimental import experimental_accepted
-from bakeoff.space import complete, suggest_jointly
+from bakeoff.space import as_sampled, complete, suggest_jointly
 from bakeoff.studyfile.grid import Grid
 
 Design = Callable[[int], Params]
@@ -32,7 +32,7 @@ class SobolPoints:
             sampler = QMCSampler(qmc_type="sobol", scramble=True, seed=seed)
         self._study = optuna.create_study(sampler=sampler)
         # Optuna takes the space from the first trial, which it would draw at random
-        trial = FixedTrial(dict(complete({}, arm)))
+        trial = FixedTrial(as_sampled(complete({}, arm), arm))
         suggest_jointly(trial, arm)
         self._study.add_trial(
             create_trial(params=trial.params, distributions=trial.distributions, value=0.0)

@@ -107,7 +107,7 @@ def only_value(setting: Range | ParamValue) -> ParamValue:
 
 
 class Line:
-    """Maps numbers to coordinates in [0, 1], logarithmic if the range is.
+    """Maps numbers to coordinates in [0, 1], on the scale of the range.
 
     A whole number covers an interval as wide as its step, so that the first and the last number are
     as likely as the others.
@@ -119,25 +119,23 @@ class Line:
     def __init__(self, setting: FloatRange | IntRange) -> None:
         margin = setting.step / 2 if isinstance(setting, IntRange) else 0.0
         self._setting = setting
-        self._low = self._scaled(setting.low - margin)
-        self._length = self._scaled(setting.high + margin) - self._low
-
-    def _scaled(self, value: float) -> float:
-        return math.log(value) if self._setting.log else float(value)
+        self._low = setting.scaled(setting.low - margin)
+        self._length = setting.scaled(setting.high + margin) - self._low
 
     def encode(self, value: ParamValue) -> float:
         """The coordinate of a value; a value outside the range maps to the nearer end."""
         setting = self._setting
         inside = min(max(float(value), setting.low), setting.high)
-        return (self._scaled(inside) - self._low) / self._length
+        return (setting.scaled(inside) - self._low) / self._length
 
     def decode(self, coordinate: float) -> ParamValue:
         """The value at a coordinate."""
         setting = self._setting
         scaled = self._low + coordinate * self._length
+        if isinstance(setting, FloatRange):
+            return setting.unscaled(scaled)
         value = math.exp(scaled) if setting.log else scaled
-        if isinstance(setting, IntRange):
-            value = setting.low + round((value - setting.low) / setting.step) * setting.step
+        value = setting.low + round((value - setting.low) / setting.step) * setting.step
         return min(max(value, setting.low), setting.high)
 
 

@@ -20,7 +20,7 @@ from bakeoff.registry import resolve
 from bakeoff.search.designs import Design
 from bakeoff.search.samplers import KnownTrial, propose_randomly
 from bakeoff.seeding import derive_seed
-from bakeoff.space import complete, suggest, suggest_jointly
+from bakeoff.space import as_sampled, complete, suggest, suggest_jointly
 
 Propose = Callable[[ArmRecord, int, Sequence[KnownTrial]], Params]
 """Maps an arm, a seed and the known trials of the arm to the next configuration."""
@@ -87,12 +87,13 @@ class ArmSampler:
     def started(self, number: int, params: Params, phase: Phase) -> None:
         """Trial `number` trains with these parameters, whether they were proposed or not."""
         is_joint = self._spec.is_joint
-        trial = FixedTrial(dict(complete(params, self._arm) if is_joint else params))
+        known_params = complete(params, self._arm) if is_joint else params
+        trial = FixedTrial(as_sampled(known_params, self._arm))
         (suggest_jointly if is_joint else suggest)(trial, self._arm)
         known = create_trial(params=trial.params, distributions=trial.distributions, value=0.0)
         # TPE weighs trials by their age, and the trial that it proposes has the number 0
         known.number = 1 + len(self._started)
-        self._started[number] = KnownTrial(trial=known, phase=phase)
+        self._started[number] = KnownTrial(trial=known, params=params, phase=phase)
 
 
 def _normal_scores(order: Sequence[int]) -> dict[int, float]:

@@ -28,7 +28,10 @@ class KnownTrial:
     """A trial as a sampler knows it."""
 
     trial: FrozenTrial
-    """A complete trial; smaller values are better."""
+    """A complete trial; smaller values are better. Its parameters are as `suggest` asked for them:
+    scaled, where the range is even in log(1 - value)."""
+    params: Params
+    """The parameters themselves."""
     phase: Phase
 
     def with_state(self, state: dict[str, object]) -> FrozenTrial:
@@ -69,7 +72,7 @@ def propose_tpe(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Param
     """Draw from our own Parzen estimator, or from Optuna's if there are several objectives."""
     if all(len(one.trial.values) == 1 for one in known):
         order = sorted(range(len(known)), key=lambda index: known[index].trial.values[0])
-        trials = [one.trial.params for one in known]
+        trials = [one.params for one in known]
         return ParzenSampler(arm).propose(trials, order, np.random.default_rng(seed))
     study = _study(_tpe(seed), known, KnownTrials([one.trial for one in known]))
     return suggest(study.ask(), arm)

@@ -232,8 +232,11 @@ class Storage:
         """
         name, content = config.name, self._content(config.name)
         num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
-        has_results = any(run.test_metrics for _, run in self.load_runs(name, "confirm"))
-        extended = extended_content(content, config, num_trials, changes if has_results else ())
+        read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
+        seeds = {run.seed for run in read if run.purpose == "confirm" and run.repeat == 0}
+        extended = extended_content(
+            content, config, num_trials, changes if read else (), num_read=len(seeds)
+        )
         for key in ("finished", "search_ended"):
             self._set_attr(name, key, value=False)
         self._set_content(name, STUDY_KEY, extended)

@@ -171,7 +171,10 @@ def _plain_setting(setting: Setting) -> Any:
         return {"choices": list(setting.choices)}
     if isinstance(setting, (FloatRange, IntRange)):
         step = {"step": setting.step} if isinstance(setting, IntRange) and not setting.log else {}
-        return {"low": setting.low, "high": setting.high, "log": setting.log, **step}
+        # only where it is set, so that studies stored without it keep their fingerprint
+        is_from_one = isinstance(setting, FloatRange) and setting.log_from_one
+        scale = {"log_from_one": True} if is_from_one else {"log": setting.log}
+        return {"low": setting.low, "high": setting.high, **scale, **step}
     return setting
 
 

@@ -78,6 +78,19 @@ def check_repeats(config: StudyConfig) -> None:
             )
 
 
+def check_resplit(config: StudyConfig) -> None:
+    """Refuse to split text anew, because its validation and test samples are its last parts.
+
+    Raises:
+        StudyFileError: The study does.
+    """
+    if config.confirm.resplit and config.data.task == "language":
+        raise StudyFileError(
+            "confirm.resplit = true: text is split by position and not at random, so every split is"
+            " the same; remove the key"
+        )
+
+
 def _most_trials(config: StudyConfig) -> float:
     """The most trials that an arm's budget allows; infinite if that is not known beforehand."""
     budget, epochs = config.search.budget, config.training.epochs

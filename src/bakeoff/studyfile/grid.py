@@ -11,7 +11,7 @@ from bakeoff.studyfile.arm_parameters import Setting, is_active, names_of
 def grid_values(setting: Setting, points: int) -> tuple[ParamValue, ...]:
     """At most `points` values of a range, including its bounds; all values of a choice.
 
-    They are evenly spaced, in the logarithm if the range is logarithmic; a single point is the
+    They are evenly spaced, on the scale of the range; a single point is the
     middle. Whole numbers are rounded to the range's steps, and each occurs once.
     """
     match setting:
@@ -39,6 +39,8 @@ def _at(setting: FloatRange | IntRange, part: float) -> float:
         return high if part else low
     if setting.log:
         return float(low * (high / low) ** part)
+    if isinstance(setting, FloatRange) and setting.log_from_one:
+        return float(1 - (1 - low) * ((1 - high) / (1 - low)) ** part)
     return low + (high - low) * part
 
 

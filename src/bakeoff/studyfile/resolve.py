@@ -27,7 +27,7 @@ from bakeoff.records import (
 )
 from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
-from bakeoff.studyfile.confirm import check_repeats, resolve_confirm
+from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
@@ -117,6 +117,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
         config = fit_to_grid(config, arms, is_budget_given=is_budget_given)
     check_repeats(config)
+    check_resplit(config)
     return config
 
 

@@ -81,6 +81,9 @@ class RangeTable(_Section):
     """Largest value, in the unit of the key that has the range. Default: none; see low."""
     log: bool = False
     """Whether to search the logarithm of the value; low must then be above 0."""
+    log_from_one: bool = False
+    """Whether to search the logarithm of 1 - value, for a momentum: of 0 to 0.99, half of the
+    search is then above 0.9. High must be below 1."""
     step: int | None = None
     """Distance between whole numbers of the range. Default: 1."""
     choices: list[float | int | bool | str] | None = None

@@ -68,7 +68,7 @@ def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> Non
 
 def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
     if table.choices is not None:
-        if {"low", "high", "log", "step"} & table.model_fields_set:
+        if {"low", "high", "log", "log_from_one", "step"} & table.model_fields_set:
             raise ValueError("give either choices, or low and high")
         return Choice(choices=tuple(table.choices))
     if table.low is None or table.high is None:
@@ -78,8 +78,10 @@ def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
         "natural_low": known is not None and known.natural_low and table.low == known.low,
         "natural_high": known is not None and known.natural_high and table.high == known.high,
     }
+    if table.log_from_one and (isinstance(known, IntRange) or table.step is not None):
+        raise ValueError("log_from_one = true does not go with whole numbers")
     whole = isinstance(table.low, int) and isinstance(table.high, int)
-    if whole and not isinstance(known, FloatRange):
+    if whole and not isinstance(known, FloatRange) and not table.log_from_one:
         return IntRange(
             low=int(table.low),
             high=int(table.high),
@@ -91,4 +93,5 @@ def _range(table: RangeTable, spec: ParameterSpec | None) -> Range:
         raise ValueError(f"step = {table.step} goes only with whole-number low and high")
     if isinstance(known, IntRange):
         raise ValueError("low and high must be whole numbers")
-    return FloatRange(low=float(table.low), high=float(table.high), log=table.log, **natural)
+    scale = {"log": table.log, "log_from_one": table.log_from_one}
+    return FloatRange(low=float(table.low), high=float(table.high), **scale, **natural)

@@ -197,3 +197,34 @@ def test_a_single_run_is_advised_without_other_arms() -> None:
         "Train for more epochs.",
     )
     assert "all arms" in of_an_arm.advice
+
+
+# ---------------------------------------------------------------- best after the first epoch
+
+NO_LOSS = [math.nan] * 9
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_run_that_is_best_at_its_first_epoch_and_moves_back_and_forth_is_unstable(sign):
+    """It gains nothing, and each step is 0.1 of the 0.1 between its worst and its best epoch."""
+    scores = [0.5 + sign * (0.4 - 0.1 * (epoch % 2)) for epoch in range(9)]
+    objective = ACCURACY if sign > 0 else MetricInfo(name="accuracy", direction="minimize", low=0, high=1)  # fmt: skip
+    found = diagnose_runs([history(scores, NO_LOSS, NO_LOSS)], objective)
+    (unstable,) = [one for one in found if one.kind == "unstable"]
+    assert unstable.evidence.endswith("100 % of the difference between worst and best epoch.")
+
+
+def test_a_run_that_recovers_after_its_best_first_epoch_is_still_improving():
+    scores = [0.9, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.89]
+    found = diagnose_runs([history(scores, NO_LOSS, NO_LOSS)], ACCURACY)
+    (improving,) = [one for one in found if one.kind == "still_improving"]
+    # 0.87 in the last two epochs, 0.75 in the two before; the slope gives the smaller 2 * 0.045
+    assert improving.evidence.startswith(
+        "in the last 2 epochs the accuracy still improved by about 0.090, 15 % of the difference"
+    )
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0, 1e300, -1e-300])
+def test_a_curve_without_any_movement_shows_nothing(value):
+    objective = MetricInfo(name="accuracy", direction="maximize", low=-math.inf, high=math.inf)
+    assert diagnose_runs([history([value] * 9, NO_LOSS, NO_LOSS)], objective) == ()

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.draws import best_k_values, is_random_search, random_draws
+from bakeoff.analysis.draws import (
+    best_k_values,
+    best_pruned,
+    describe_best_pruned,
+    is_random_search,
+    random_draws,
+)
 from bakeoff.analysis.tuning import expected_best_of_k
 from bakeoff.records import ArmRecord, ConfirmConfig, EpochResult, StudyRecord, TrialRecord
 from record_examples import ACCURACY, as_error_rate, example_record
@@ -39,7 +45,8 @@ PRUNED = (
 def test_pruned_trials_bound_the_expected_best_of_two():
     draws = random_draws(study(*PRUNED), "sgd")
     found = expected_best_of_k(draws.scores, 2), expected_best_of_k(draws.upper, 2)
-    assert found == pytest.approx((0.8667, 0.9000), abs=5e-5)
+    # of six pairs, five hold a pruned trial, which may have ended at an accuracy of 1
+    assert found == pytest.approx((0.8667, (5 * 1.0 + 0.9) / 6), abs=5e-5)
 
 
 def test_known_scores_are_their_own_bounds():
@@ -49,7 +56,7 @@ def test_known_scores_are_their_own_bounds():
 
 def test_pruned_trial_is_bounded_by_its_best_epoch_not_its_last():
     draws = random_draws(study(trial(0, 0.9), trial(1, 0.3, "pruned", best=0.7)), "sgd")
-    assert (list(draws.scores), list(draws.upper)) == ([0.9, 0.7], [0.9, 0.9])
+    assert (list(draws.scores), list(draws.upper)) == ([0.9, 0.7], [0.9, 1.0])
 
 
 def test_pruned_trial_has_no_lower_bound_where_the_last_epoch_is_scored():
@@ -82,11 +89,62 @@ def test_trial_without_a_score_has_the_worst_one(score, outcome):
     assert list(draws.scores) == [0.9, 0.0]
 
 
-def test_draws_without_any_score_are_finite():
+def test_draws_are_unknown_where_no_score_of_the_study_is_known():
     unbounded = replace(
         study(trial(0, None, "infeasible")), objective=replace(ACCURACY, low=-math.inf)
     )
-    assert list(random_draws(unbounded, "sgd").scores) == [0.0]
+    draws = random_draws(unbounded, "sgd")
+    assert (list(draws.scores), list(draws.upper)) == ([-math.inf], [1.0])
+    assert not draws.is_known.any()
+
+
+UNBOUNDED = replace(ACCURACY, low=-math.inf, high=math.inf)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_arm_whose_trials_were_all_pruned_is_unknown(sign):
+    """Its trials had reached 0.13 at most; where they would have ended, nobody knows."""
+    direction = "maximize" if sign > 0 else "minimize"
+    trials = [trial(n, sign * (0.1 + n / 1000), "pruned") for n in range(25)]
+    record = replace(study(*trials), objective=replace(UNBOUNDED, direction=direction))
+    draws = random_draws(record, "sgd")
+    assert not draws.is_known.any()
+    assert (draws.upper == math.inf).all()
+    rows = [row for row in compare(record).budget if row.quantity == "expected_best"]
+    assert [row.k for row in rows] == [1, 2, 5]
+    assert all(row.estimate is None for row in rows)
+    assert all(np.isnan(row.ci).all() for row in rows)
+    # the mean of 0.1 ... 0.124 from below, and nothing from above
+    assert sorted(np.abs(rows[0].bounds)) == [pytest.approx(0.112), math.inf]
+
+
+def test_pruned_trials_that_reported_nothing_bound_nothing():
+    trials = [replace(trial(n, None, "pruned"), history=()) for n in range(10)]
+    record = replace(study(*trials), objective=UNBOUNDED)
+    (median, expected, *_) = compare(record).budget
+    assert (median.bounds, expected.bounds) == ((-math.inf, math.inf),) * 2
+
+
+# ---------------------------------------------------------------- better while they ran
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_pruned_trial_that_was_ahead_of_all_complete_ones_is_named(sign):
+    complete, ahead, behind = (0.64, 0.913, 0.7) if sign > 0 else (0.64, 0.2, 0.5)
+    trials = (trial(0, complete), trial(1, ahead, "pruned"), trial(2, behind, "pruned"))
+    direction = "maximize" if sign > 0 else "minimize"
+    record = replace(study(*trials), objective=replace(UNBOUNDED, direction=direction))
+    found = best_pruned(record, "sgd")
+    assert found is not None
+    assert found.number == 1
+    assert f"{ahead} for sgd (trial 1, pruned after epoch 1)" in describe_best_pruned(record)
+
+
+def test_nothing_is_said_where_no_pruned_trial_was_ahead():
+    record = study(trial(0, 0.9), trial(1, 0.8, "pruned"))
+    assert best_pruned(record, "sgd") is None
+    assert best_pruned(study(trial(0, 0.8, "pruned")), "sgd") is None
+    assert describe_best_pruned(record) == ""
 
 
 def test_scores_are_signed_where_lower_is_better():

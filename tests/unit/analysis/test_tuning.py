@@ -219,8 +219,16 @@ def test_k_outside_the_number_of_trials_is_refused(k):
         expected_best_of_k(A, k)
 
 
-def test_scores_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="finite"):
+def test_an_infinite_bound_decides_the_expected_best_only_where_it_can_be_the_best():
+    """The best of 3 of 4 is never the lowest of them, and the best of 1 may be."""
+    unknown = np.array([-math.inf, 1.0, 2.0, 3.0])
+    assert expected_best_of_k(unknown, 1) == -math.inf
+    assert expected_best_of_k(unknown, 3) == pytest.approx((3 * 3.0 + 2.0) / 4)
+    assert expected_best_of_k(-unknown, 1) == math.inf
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="must be numbers"):
         probability_best_of_k(A, np.array([0.1, math.nan]), 1)
 
 

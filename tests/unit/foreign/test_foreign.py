@@ -1,5 +1,7 @@
 """Databases written by plain Optuna scripts, read and reported without changing a byte."""
 
+import csv
+import datetime as dt
 import math
 import random
 import sqlite3
@@ -16,6 +18,7 @@ from optuna.trial import create_trial
 
 import bakeoff
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.statistics import wilson_interval
 from bakeoff.commands.cli import main
 from bakeoff.commands.verbs.report import folder_name
 from bakeoff.errors import StorageError, UsageError
@@ -448,3 +451,189 @@ def test_the_notebook_opens_a_study_of_another_program(database: Path):
     assert found.comparison.level == "L0"
     assert "F6" in found.figures
     assert len(found.to_frame()) == 100
+
+
+# ---------------------------------------------------------------- no false numbers
+
+
+def page_of(tmp_path: Path, *options: str, name: str = "s", arm: str = "optimizer") -> str:
+    """Standard output and the Markdown report of the study in `s.log`."""
+    storage = ["--storage", f"journal:///{tmp_path / 's.log'}", "--study", name, "--arm", arm]
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *storage, *options, "-o", str(tmp_path / "out")])
+    assert ended.value.code == 0
+    (page,) = (tmp_path / "out").glob("*/report.md")
+    return page.read_text()
+
+
+PRUNED = optuna.trial.TrialState.PRUNED
+
+
+def test_a_random_search_whose_trials_were_all_pruned_in_one_arm_expects_nothing_of_it(
+    study: optuna.Study, tmp_path: Path
+):
+    for number in range(60):
+        if number % 2:
+            study.add_trial(one_trial("sgd", 0.05, intermediate_values={0: 0.5, 1: 0.05}))
+        else:
+            reports = {0: 0.9 - number / 1000}
+            study.add_trial(one_trial("adam", None, state=PRUNED, intermediate_values=reports))
+    found = compare(stored(tmp_path, sampler="random"))
+    of_adam = [row for row in found.budget if "adam" in {row.arm, row.other}]
+    assert of_adam
+    assert all(row.estimate is None for row in of_adam)
+    assert all(math.isnan(end) for row in of_adam for end in row.ci)
+    known = [row for row in found.budget if (row.arm, row.other) == ("sgd", "")]
+    assert [row.estimate for row in known] == pytest.approx([0.05] * len(known))
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_better_values_of_pruned_trials_are_named_beside_the_best_complete_one(
+    direction: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    study = optuna.create_study(
+        study_name="s", direction=direction,
+        storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))),
+    )  # fmt: skip
+    best = 0.913 if direction == "maximize" else 0.1
+    study.add_trial(one_trial("adam", 0.6593, intermediate_values={0: 0.7, 1: 0.6593}))
+    study.add_trial(one_trial("sgd", 0.5, intermediate_values={0: 0.7, 1: 0.5}))
+    study.add_trial(
+        one_trial("adam", None, state=PRUNED, intermediate_values={0: 0.66, 1: best, 2: 0.655})
+    )
+    page = page_of(tmp_path)
+    sentence = f"{best} for adam (trial 2, pruned after epoch 3)"
+    assert sentence in page.replace("\\", "")
+    assert sentence in capsys.readouterr().out
+
+
+def test_nothing_is_said_of_epochs_and_seconds_that_were_not_stored(tmp_path: Path):
+    """Trials of two objectives cannot report, and trials that were only added took no time."""
+    study = optuna.create_study(
+        study_name="s", directions=["maximize", "minimize"],
+        storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))),
+    )  # fmt: skip
+    choices = optuna.distributions.CategoricalDistribution(["adam", "sgd"])
+    now = dt.datetime(2026, 1, 1)
+    for number in range(12):
+        trial = create_trial(
+            params={"optimizer": ["adam", "sgd"][number % 2]},
+            distributions={"optimizer": choices},
+            values=[0.5 + number / 100, 1.0],
+        )
+        trial.datetime_start = trial.datetime_complete = now
+        study.add_trial(trial)
+    found = compare(stored(tmp_path))
+    assert {arm.epochs for arm in found.arms} == {None}
+    assert all(math.isnan(arm.train_seconds + arm.seconds_per_epoch) for arm in found.arms)
+    page = page_of(tmp_path)
+    assert "6 trials, 0 epochs" not in page
+    tables = {path.stem: path.read_text() for path in (tmp_path / "out").rglob("*.csv")}
+    effort = next(csv.DictReader(tables["T5-effort"].splitlines()))
+    costs = ("epochs", "train_seconds", "evaluate_seconds", "seconds_per_epoch")
+    assert [effort[name] for name in costs] == [""] * 4
+    rows = list(csv.DictReader(tables["trials"].splitlines()))
+    assert {row[name] for row in rows for name in ("epochs_run", "train_seconds")} == {""}
+    progress = list(csv.DictReader(tables["F4-search-progress"].splitlines()))
+    assert [(row["k"], row["epochs"]) for row in progress[:2]] == [("1", ""), ("2", "")]
+
+
+def test_the_time_of_a_trial_without_reports_is_known_and_its_epochs_are_not(
+    study: optuna.Study, tmp_path: Path
+):
+    trial = one_trial("adam", 0.5)
+    trial.datetime_start = dt.datetime(2026, 1, 1)
+    trial.datetime_complete = trial.datetime_start + dt.timedelta(seconds=90)
+    study.add_trial(trial)
+    (record,) = stored(tmp_path).trials
+    assert (record.train_seconds, record.epochs_run, record.history) == (90.0, 0, ())
+    (declared,) = stored(tmp_path, epochs=7).trials
+    assert (declared.train_seconds, declared.epochs_run) == (90.0, 7)
+
+
+def test_failures_leave_the_number_of_diverged_trials_open(study: optuna.Study, tmp_path: Path):
+    """Optuna stores a result of NaN as a failure, as it does an error of the program."""
+    states = optuna.trial.TrialState
+    study.add_trials([one_trial("adam", number / 10) for number in range(8)])
+    study.add_trials([one_trial("adam", None, state=states.FAIL) for _ in range(4)])
+    study.add_trials([one_trial("sgd", number / 10) for number in range(8)])
+    found = {arm.arm: arm for arm in compare(stored(tmp_path, sampler="random")).arms}
+    share = found["adam"].robustness.diverged
+    assert (share.at_least, share.at_most, share.of) == (0, 4, 12)
+    assert share.ci == (0.0, pytest.approx(wilson_interval(4 / 12, 12)[1]))
+    assert found["sgd"].robustness.diverged.at_most == 0
+    page_of(tmp_path, "--sampler", "random")
+    (table,) = (tmp_path / "out").rglob("fairness.csv")
+    rows = {row["arm"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    assert (rows["adam"]["diverged"], rows["sgd"]["diverged"]) == ("", "0.0")
+
+
+def test_the_number_of_random_trials_is_not_that_of_all(study: optuna.Study, tmp_path: Path):
+    """Of TPE's ten random trials, two are of the arm that was tried 49 times."""
+    attrs = {"tpe:x": 1}
+    arms = ["adam"] * 2 + ["sgd"] * 8 + ["adam"] * 47
+    study.add_trials([one_trial(arm, n / 100, system_attrs=attrs) for n, arm in enumerate(arms)])
+    page = page_of(tmp_path).replace("\\", "")
+    assert "of random trials, n = 8 for sgd, and of all trials (only observed)" in page
+    assert "n = 49 for adam" in page
+    assert "random trials, n = 49" not in page
+
+
+def test_an_unknown_sampler_is_said_to_be_unknown(study: optuna.Study, tmp_path: Path):
+    study.add_trial(one_trial("adam", 0.5))
+    study.add_trial(one_trial("sgd", None, state=PRUNED, intermediate_values={0: 0.4}))
+    scope = compare(stored(tmp_path)).verdict.scope
+    assert "found by a pruned search whose sampler is unknown (1 trial per arm)" in scope
+
+
+ODD = ["", " ", "a\nb", "<b>x</b>", "\u202eabc", "c\x1b[31mred", "a|b`c`", "'", '"q"', "a+b"]
+
+
+def test_arms_of_any_name_are_shown_each_on_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    study = optuna.create_study(
+        study_name="s\n\u202ename", direction="maximize",
+        storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))),
+    )  # fmt: skip
+    choices = optuna.distributions.CategoricalDistribution(ODD)
+    for number in range(30):
+        study.add_trial(
+            create_trial(
+                params={"o\np": ODD[number % 10]},
+                distributions={"o\np": choices},
+                value=number / 30,
+            )
+        )
+    page = page_of(tmp_path, name="s\n\u202ename", arm="o\np")
+    out = capsys.readouterr().out
+    shown = ["''", "' '", "a\\nb", "<b>x</b>", "\\u202eabc", "c\\x1b[31mred", "a|b`c`", "'", '"q"']
+    lines = out.splitlines()
+    for name in [*shown, "a+b"]:
+        (line,) = [one for one in lines if one.startswith(f"{name:<15}")]
+        assert line.removeprefix(name).split()[0] == "3"
+    assert all(char.isprintable() for line in lines for char in line)
+    assert all(char.isprintable() for line in page.splitlines() for char in line)
+
+
+def test_different_values_are_different_arms(study: optuna.Study, tmp_path: Path):
+    values = [1, "1", None, "None", "a"]
+    choices = optuna.distributions.CategoricalDistribution(values)
+    for value in values * 2:
+        study.add_trial(
+            create_trial(
+                params={"optimizer": value}, distributions={"optimizer": choices}, value=1.0
+            )
+        )
+    record = stored(tmp_path)
+    assert [arm.name for arm in record.arms] == ["1", "'1'", "None", "'None'", "a"]
+    assert Counter(trial.arm for trial in record.trials) == dict.fromkeys(
+        ["1", "'1'", "None", "'None'", "a"], 2
+    )
+
+
+def test_joined_values_that_look_alike_are_different_arms(study: optuna.Study, tmp_path: Path):
+    for first, second in [("a+b", "c"), ("a", "b+c")]:
+        study.add_trial(one_trial("adam", 0.5, user_attrs={"x": first, "y": second}))
+    wanted = ForeignStudy(location=str(tmp_path / "s.log"), arms=("x", "y"))
+    assert [arm.name for arm in load_foreign_study(wanted).arms] == ["'a+b'+'c'", "'a'+'b+c'"]

@@ -152,6 +152,26 @@ def test_a_finished_study_is_extended_by_repeats_that_leave_what_is_there(
         check_extension(study(2), study(1))
 
 
+def test_seeds_that_were_added_after_results_were_read_are_told_apart(storage_url, tmp_path):
+    storage = Storage(storage_url, create=True)
+
+    def extended_to(before, confirm):
+        after = study(1, confirm=confirm)
+        storage.extend(after, check_extension(before, after))
+        drive(after, SimulatedEngine(), storage_url, tmp_path)
+        return after, storage.load_record("toy")
+
+    first = study(1, trials_per_arm=4)
+    assert drive(first, SimulatedEngine(), storage_url, tmp_path).read_at_seeds == ()
+    second, record = extended_to(first, {"seeds": 4})
+    assert record.read_at_seeds == ()  # only the budget of the search grew
+    third, record = extended_to(second, {"seeds": 6})
+    assert record.read_at_seeds == (4,)
+    assert Counter(one.purpose for one in record.confirmations)["default"] == 2 * 6
+    _, record = extended_to(third, {"looks": [6, 8], "seeds": 8})
+    assert record.read_at_seeds == (4, 6)
+
+
 class Clock:
     """Moves on by a second with every epoch that is reported."""
 

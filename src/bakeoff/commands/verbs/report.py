@@ -141,6 +141,7 @@ def _known(value: float) -> float | None:
 
 def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence[str]) -> None:
     from bakeoff.analysis.comparison import compare
+    from bakeoff.analysis.draws import describe_best_pruned
     from bakeoff.commands.reporting import print_comparison, print_diagnoses, print_report
     from bakeoff.foreign import load_foreign_study
     from bakeoff.report import write_report
@@ -149,7 +150,7 @@ def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence
     comparison = compare(record)
     paths = write_report(comparison, output / folder_name(record.name), image_formats=image_formats)
     print_comparison(comparison)
-    for caveat in record.caveats:
+    for caveat in (*filter(None, [describe_best_pruned(record)]), *record.caveats):
         print_text(one_line(caveat))
     print_diagnoses(comparison)
     print_report(paths)

@@ -38,7 +38,8 @@ def compute_best_of_k(comparison: Comparison) -> tuple[BestOfK, ...]:
     """Return rows of arms with at least five random trials, for k up to their number.
 
     Pruned trials count with their best epoch so far; where their unknown final scores could change
-    the estimate, the note says "observed" and there is no band.
+    the estimate, the note says "observed" and there is no band. A k for which too few scores are
+    known has no row.
     """
     metric = comparison.study.objective
     draws = (random_draws(comparison.study, arm.name) for arm in comparison.study.arms)
@@ -53,6 +54,8 @@ def _arm_rows(draws: Draws, metric: MetricInfo) -> list[BestOfK]:
     rows = []
     for k, worse, better in zip(ks.tolist(), low, high, strict=True):
         estimate = median_best_of_k(draws.scores, k)
+        if not math.isfinite(estimate):
+            continue  # too few scores are known for this k
         known = estimate == median_best_of_k(draws.upper, k) and bool(draws.is_known.all())
         ci_low, ci_high = (
             side if known and math.isfinite(side) else None
@@ -131,8 +134,9 @@ def _caption(comparison: Comparison) -> str:
     study = comparison.study
     draws = [random_draws(study, arm.name) for arm in study.arms]
     enough = [own for own in draws if own.num >= MIN_DRAWS]
-    counts = counts_text([(own.arm, own.num) for own in enough])
-    observed = [own.arm for own in enough if not own.is_known.all()]
+    listed = [(style.label(own.arm), own.num) for own in enough]
+    counts = counts_text(listed, are_all=len(enough) == len(draws))
+    observed = [style.label(own.arm) for own in enough if not own.is_known.all()]
     pruned = (
         f" The curves of {', '.join(observed)} are only observed and have no band: random trials"
         " were pruned, and count with their best epoch so far."

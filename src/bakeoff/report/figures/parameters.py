@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bakeoff.analysis.arm_summary import charged_trials
-from bakeoff.ranges import Choice, FloatRange, IntRange, is_searched
+from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord, Comparison, Importance, Outcome, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, counts_text
@@ -17,6 +17,11 @@ PANEL_HEIGHT = 170
 COLUMN_GAP = 0.05
 COLUMN_PITCH = (1 + COLUMN_GAP) / MAX_PANELS
 TICKS: dict[str, Any] = {"nticks": 5, "tickfont": {"size": 9.5}}
+NEAR_ONE = tuple(1 - 10.0**-place for place in range(10))
+"""Labelled values of an axis that is logarithmic in 1 - value: 0, 0.9, 0.99, ..."""
+MAX_LEVEL_CHARACTERS = 18
+"""Characters of all names of levels that fit next to each other under a panel of 120 pixels."""
+LABEL_ANGLE = -30
 MAX_LEVEL_LABELS = 4
 """Choices whose names fit side by side below a panel; with more, the names are turned."""
 
@@ -105,21 +110,47 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> sty
 
 def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]:
     """Return the settings of an axis for the values of one parameter."""
-    space = next((arm.space for arm in study.arms if arm.name == rows[0].arm), {})
-    searched = space.get(rows[0].parameter)
+    searched = _range_of(rows[0], study)
     if isinstance(searched, Choice) or any(isinstance(row.value, str) for row in rows):
         choices = map(str, searched.choices) if isinstance(searched, Choice) else ()
         names = [style.printable(one) for one in choices]
         order = {"type": "category", "categoryorder": "array", "categoryarray": names}
-        return order | ({"tickangle": 0} if len(names) <= MAX_LEVEL_LABELS else {})
+        return order | _label_angle(names)
+    if isinstance(searched, FloatRange) and searched.log_from_one:
+        ends = (searched.low, searched.high)
+        shown = sorted({*ends, *(one for one in NEAR_ONE if ends[0] < one < ends[1])})
+        return {
+            "tickmode": "array", "tickangle": 0,
+            "tickvals": [searched.scaled(one) for one in shown],
+            "ticktext": [f"{one:.10g}" for one in shown],
+        }  # fmt: skip
     if isinstance(searched, FloatRange | IntRange) and searched.log:
         return {"type": "log", "exponentformat": "power", "tickangle": 0}
     return {"tickangle": 0}
 
 
+def _label_angle(names: Sequence[str]) -> dict[str, Any]:
+    """Return an angle at which the names of levels do not overlap, also in a narrow panel."""
+    if len(names) > MAX_LEVEL_LABELS:
+        return {}  # plotly leaves out some, and turns the others
+    return {"tickangle": 0 if sum(map(len, names)) <= MAX_LEVEL_CHARACTERS else LABEL_ANGLE}
+
+
+def _range_of(row: ParameterDot, study: StudyRecord) -> Range | ParamValue | None:
+    space = next((arm.space for arm in study.arms if arm.name == row.arm), {})
+    return space.get(row.parameter)
+
+
+def _on_scale(value: float | str, searched: Range | ParamValue | None) -> float | str:
+    """Where a value lies on an axis; Plotly has no axis that is logarithmic in 1 - value."""
+    if isinstance(searched, FloatRange) and searched.log_from_one and not isinstance(value, str):
+        return searched.scaled(value) if value < 1 else searched.scaled(searched.high)
+    return value
+
+
 def _dots(rows: Sequence[ParameterDot], edge: float, study: StudyRecord) -> style.Trace:
     color = style.arm_color(study, rows[0].arm)
-    values = (row.value for row in rows)
+    values = [_on_scale(row.value, _range_of(rows[0], study)) for row in rows]
     scores = (None if row.outcome == "diverged" else row.estimate for row in rows)
     return style.scatter(
         rows, "markers", color=color, hover=_hover,

@@ -136,10 +136,20 @@ def _bars(
 def _caption(comparison: Comparison) -> str:
     study = comparison.study
     rows = compute_score_distribution(comparison)
-    notes = {row.arm: row.note for row in rows if row.note}
-    listed = counts_text(list(dict.fromkeys((row.arm, row.n) for row in rows)), notes)
+    counts: dict[bool, dict[tuple[str, int], None]] = {True: {}, False: {}}
+    for row in rows:
+        counts[not row.note][style.label(row.arm), row.n] = None
+    what = {
+        True: "random trials",
+        False: f"all trials (only observed) of arms with fewer than {MIN_DRAWS} random ones",
+    }
+    shown = [
+        f"{what[is_random]}, n = {counts_text(list(own), are_all=not counts[not is_random])}"
+        for is_random, own in counts.items()
+        if own
+    ]
     return (
-        f"Validation {study.objective.name} of random trials, n = {listed}. The height is the share"
+        f"Validation {study.objective.name} of {', and of '.join(shown)}. The height is the share"
         " of trials at least as good. An arm whose line stays high towards good scores forgives a"
         " careless choice. Hollow dots are pruned trials with their best epoch so far. A diverged"
         " trial counts as an untrained model or, where that score is unknown, as the worst known"

@@ -28,9 +28,10 @@ class SearchProgress(NamedTuple):
     quantity: Literal["observed", "expected"]
     k: int | None
     """Trials run so far; None in expected rows."""
-    epochs: float
+    epochs: float | None
+    """None if another program reported none; the figure then shows `k`."""
     train_seconds: float | None
-    """None in expected rows."""
+    """None in expected rows, and where another program stored no times."""
     estimate: float | None
     trial: int | None
     """Number of the k-th trial."""
@@ -64,7 +65,12 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
         score = trial.score if trial.outcome == "complete" else None
         if score is not None and math.isfinite(score):
             best = score if best is None else sign * max(sign * best, sign * score)
-        rows.append(SearchProgress(arm, "observed", k, epochs, seconds, best, trial.number, True))
+        rows.append(
+            SearchProgress(
+                arm, "observed", k, epochs if study.has_epochs else None,
+                None if study.foreign and seconds == 0 else seconds, best, trial.number, True,
+            )
+        )  # fmt: skip
     return rows
 
 
@@ -97,6 +103,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
     """
     study = comparison.study
     score, traces = style.metric_title(study.objective), []
+    cost = "Epochs" if study.has_epochs else "Trials"
     for own in style.grouped(rows, "arm").values():
         expected = [row for row in own if row.quantity == "expected"]
         observed = [row for row in own if row.quantity == "observed"]
@@ -105,7 +112,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         traces,
         height=400,
         showlegend=True,
-        xaxis=style.log_count_axis("Epochs of search spent by the arm"),
+        xaxis=style.log_count_axis(f"{cost} of search spent by the arm"),
         yaxis=style.axis(f"Best {score}", range=_score_range(rows, study)),
     )
 
@@ -127,7 +134,8 @@ def _step_line(rows: Sequence[SearchProgress], study: StudyRecord, *, faint: boo
         steps = [now for before, now in pairwise(rows) if now.estimate != before.estimate]
         rows = [rows[0], *steps, rows[-1]]
     return style.scatter(
-        rows, "lines" if faint else "lines+markers", x="epochs", y="estimate", hover=_hover,
+        rows, "lines" if faint else "lines+markers", y="estimate", hover=_hover,
+        x="epochs" if study.has_epochs else "k",
         color=style.arm_color(study, arm) + (style.FAINT if faint else ""),
         line={"shape": "hv", "width": 1 if faint else 2},
         marker={"symbol": style.arm_symbol(study, arm), "size": 7},
@@ -153,9 +161,8 @@ def _hover(row: SearchProgress) -> str:
     best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
     if row.quantity == "expected":
         return f"{best} expected within {row.epochs:.0f} epochs"
-    return (
-        f"{best} observed after {plural(row.k or 0, 'trial')}, {plural(round(row.epochs), 'epoch')}"
-    )
+    epochs = "" if row.epochs is None else f", {plural(round(row.epochs), 'epoch')}"
+    return f"{best} observed after {plural(row.k or 0, 'trial')}{epochs}"
 
 
 def _caption(comparison: Comparison) -> str:
@@ -171,9 +178,14 @@ def _caption(comparison: Comparison) -> str:
         " is observed, not estimated. Every dot is a trial; of more than"
         f" {style.MAX_DRAWN}, only those that were better than all before are drawn"
     )
+    counted = (
+        "The epochs of pruned and diverged trials count; the CSV file has seconds."
+        if study.has_epochs
+        else "The program that made the study reported no epochs."
+    )
     return (
         f"{what} (sampler {study.sampler}, pruner {study.pruner}, n = {trials_per_arm(study)}"
-        " trials each). The epochs of pruned and diverged trials count; the CSV file has seconds."
+        f" trials each). {counted}"
         " The axis leaves out the worst tenth of the points. The best of many"
         " trials is optimistic, so the verdict does not use it."
     )

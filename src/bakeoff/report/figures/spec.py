@@ -1,6 +1,6 @@
 """Defines what a figure is, and reads from the records what several figures need."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -51,14 +51,13 @@ def seeds_text(comparison: Comparison) -> str:
     return f"K = {counts_text([(arm, len(runs.seeds) if runs else 0) for arm, runs in arms])}"
 
 
-def counts_text(counts: Sequence[tuple[str, int]], notes: Mapping[str, str] | None = None) -> str:
+def counts_text(counts: Sequence[tuple[str, int]], *, are_all: bool = True) -> str:
     """Write numbers for captions: `8 in every arm`, or the number of each arm if they differ.
 
     Args:
         counts: Arm and number, in order.
-        notes: Remarks on the number of an arm; with any, every arm is listed.
+        are_all: Whether these are all arms of the study; otherwise each is listed.
     """
-    if counts and len({count for _, count in counts}) == 1 and not notes:
+    if counts and len({count for _, count in counts}) == 1 and are_all:
         return f"{counts[0][1]} in every arm"
-    remarks = {arm: f" ({note})" for arm, note in (notes or {}).items()}
-    return ", ".join(f"{count} for {arm}{remarks.get(arm, '')}" for arm, count in counts)
+    return ", ".join(f"{count} for {arm}" for arm, count in counts)
