@@ -112,7 +112,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         traces,
         height=400,
         showlegend=True,
-        xaxis=style.log_count_axis(f"{cost} of search spent by the arm"),
+        xaxis=style.log_count_axis(f"{cost} of search, per arm"),
         yaxis=style.axis(f"Best {score}", range=_score_range(rows, study)),
     )
 
