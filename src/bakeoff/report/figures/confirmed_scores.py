@@ -33,10 +33,16 @@ def compute_confirmed_scores(comparison: Comparison) -> tuple[ConfirmedScore, ..
     """Return the test score of each confirmation run of an arm, then the arm's mean."""
     rows = [row for summary in comparison.arms for row in _arm_rows(comparison.study, summary)]
     error = comparison.test_standard_error
-    if rows and error is not None:
+    if rows and error is not None and not _covers_samples(comparison):
         samples = comparison.study.num_test
         rows.append(ConfirmedScore("", "test standard error", None, error, None, None, samples, ""))
     return tuple(rows)
+
+
+def _covers_samples(comparison: Comparison) -> bool:
+    """Whether the arms' intervals are over test samples too."""
+    confirmed = [arm.confirmed for arm in comparison.arms if arm.confirmed]
+    return bool(confirmed) and all(math.isfinite(one.example_error) for one in confirmed)
 
 
 def _arm_rows(study: StudyRecord, summary: ArmSummary) -> list[ConfirmedScore]:
@@ -137,14 +143,15 @@ def _caption(comparison: Comparison) -> str:
     caption = (
         f"Each dot is a confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
         " share a seed. The bar next to the dots is the mean with its"
-        f" {CONFIDENCE_TEXT} interval over seeds."
+        f" {CONFIDENCE_TEXT} interval over seeds"
+        f"{' and test samples' if _covers_samples(comparison) else ''}."
     )
     if any(summary.confirmed and summary.confirmed.num_diverged for summary in comparison.arms):
         caption += (
             " A cross at the edge is a run that diverged; the mean of its arm has no interval and"
             " may lie outside the axis."
         )
-    if comparison.test_standard_error is not None:
+    if comparison.test_standard_error is not None and not _covers_samples(comparison):
         caption += (
             " Seeds say nothing about the choice of test samples: the grey band around the mean of"
             " all runs is ± one standard error of the test set"
