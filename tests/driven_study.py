@@ -1,14 +1,12 @@
 """Drives a study to its end on a simulated engine."""
 
 from bakeoff.driver import Driver, StopRequest
-from bakeoff.search.arms import Search
-from bakeoff.search.confirm import Confirmation
-from bakeoff.space import build_arms
+from bakeoff.session.repeats import StudyRun
 from bakeoff.storage import Storage
 from study_examples import SilentObserver, study_facts
 
 
-def drive(config, engine, url, folder, *, stop=None, wrap=lambda source: source):
+def drive(config, engine, url, folder, *, stop=None, observer=None, deadline=None):
     """Search and confirm as a session does; again on the same storage continues.
 
     Args:
@@ -17,20 +15,18 @@ def drive(config, engine, url, folder, *, stop=None, wrap=lambda source: source)
         url: Of the storage, made if it does not exist.
         folder: For checkpoints.
         stop: Asks the driver to stop.
-        wrap: Makes of the search, or of the confirmation, what is driven.
+        observer: Is shown what happens.
+        deadline: Ends the search early.
     """
     storage = Storage(url, create=True)
     if not storage.has(config.name):
         storage.create(config, study_facts())
+    observer = observer or SilentObserver()
     driver = Driver(
         config=config, facts=study_facts(), storage=storage, engine=engine,
-        observer=SilentObserver(), stop=stop or StopRequest(), checkpoints=folder / "checkpoints",
+        observer=observer, stop=stop or StopRequest(), checkpoints=folder / "checkpoints",
     )  # fmt: skip
-    arms = build_arms(config)
-    driver.drive(wrap(Search(config, arms, "maximize")), "search")
-    if config.confirm.seeds:
-        record = storage.load_record(config.name)
-        confirmation = Confirmation(config, arms, record.trials, record.objective)
-        driver.drive(wrap(confirmation), "confirm")
+    run = StudyRun(config, study_facts(), storage, driver, observer, deadline)
+    run.run_repeats()
     storage.mark_finished(config.name)
     return storage.load_record(config.name)

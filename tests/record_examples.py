@@ -112,6 +112,32 @@ def example_record(
     )  # fmt: skip
 
 
+def repeated(parts: Sequence[StudyRecord]) -> StudyRecord:
+    """One study whose repeats are these studies of the same arms, each with its own seeds."""
+    trials: list[TrialRecord] = []
+    confirmations: list[TrialRecord] = []
+    for repeat, part in enumerate(parts):
+        first, after = len(trials), len(confirmations)
+        shift = repeat * 1_000_000
+
+        def moved(run: TrialRecord, first: int, after: int, shift: int, repeat: int) -> TrialRecord:
+            configuration = None if run.configuration is None else run.configuration + first
+            number = run.number + (first if run.purpose == "search" else after)
+            seed = None if run.seed is None else run.seed + shift
+            return replace(
+                run, number=number, configuration=configuration, seed=seed, repeat=repeat
+            )
+
+        trials += [moved(run, first, after, shift, repeat) for run in part.trials]
+        confirmations += [moved(run, first, after, shift, repeat) for run in part.confirmations]
+    return replace(
+        parts[0],
+        trials=tuple(trials),
+        confirmations=tuple(confirmations),
+        repeats=len(parts),
+    )
+
+
 def _override_tests(
     runs: Sequence[TrialRecord],
     test_scores: Mapping[str, Sequence[float]],

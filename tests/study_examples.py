@@ -130,10 +130,14 @@ class SimulatedEngine:
         events: list[Event] = [Epoch(run=run, result=result, waits=waits)]
         if status != "running":
             outcome = "diverged" if diverged else "complete"
-            test_metrics = {"accuracy": value - 0.01} if job.reads_test and not diverged else {}
-            events.append(
-                self._end(run, Finished(run=run, outcome=outcome, test_metrics=test_metrics))
+            is_read = job.reads_test and not diverged
+            finished = Finished(
+                run=run,
+                outcome=outcome,
+                test_metrics={"accuracy": value - 0.01} if is_read else {},
+                test_without=(value - 0.02, value, math.nan) if is_read else (),
             )
+            events.append(self._end(run, finished))
         return events
 
     def _end(self, run: str, event: Event) -> Event:

@@ -5,6 +5,11 @@ import hashlib
 MAX_SEED = 2**31 - 1
 
 
+def repeat_seed(study_seed: int, repeat: int) -> int:
+    """The seed from which every seed of a study's repeat (from 0) derives."""
+    return derive_seed(study_seed, "repeat", repeat) if repeat else study_seed
+
+
 def derive_seed(*path: int | str) -> int:
     """A seed in `[0, 2**31)` that depends only on the elements of `path`.
 

@@ -34,8 +34,8 @@ from bakeoff.ranges import (
     allows,
     owned_params,
 )
-from bakeoff.records import ArmRecord, StudyConfig, TrialConfig
-from bakeoff.seeding import derive_seed
+from bakeoff.records import READS_TEST, ArmRecord, Purpose, StudyConfig, TrialConfig
+from bakeoff.seeding import derive_seed, repeat_seed
 from bakeoff.studyfile import arm_names, describe_settings
 from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
@@ -45,7 +45,8 @@ MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb")
 
 MAY_BE_EXTENDED = (
     "search.optimizers:", "search.schedulers:", "search.trials_per_arm:", "search.epochs_per_arm:",
-    "search.seconds_per_arm:", "search.startup_trials:", "space.", "confirm.seeds:",
+    "search.seconds_per_arm:", "search.startup_trials:", "search.repeats:", "space.",
+    "confirm.seeds:", "confirm.repeat_seeds:", "confirm.looks:",
 )  # fmt: skip
 """Settings that an extension may change, with further conditions in `check_extension`."""
 
@@ -172,14 +173,42 @@ def _middle(setting: Setting) -> ParamValue:
             return setting
 
 
-def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialConfig:
+def split_seeds(
+    config: StudyConfig, repeat: int, purpose: Purpose, seed: int
+) -> tuple[int, int | None]:
+    """The seeds of a run's split into training and validation samples, and of its test set.
+
+    All runs of a study have one split. With `resplit` each repeat has a split and a test set of its
+    own, and the runs that read the test set redraw training and validation samples for each of
+    their training seeds. The arms share all of these splits.
+    """
+    if not config.confirm.resplit:
+        return derive_seed(config.seed, "split"), None
+    base = repeat_seed(config.seed, repeat)
+    test_seed = derive_seed(base, "test split") if repeat else None
+    if purpose in READS_TEST:
+        return derive_seed(base, "split", seed), test_seed
+    return derive_seed(base, "split"), test_seed
+
+
+def build_trial_config(
+    config: StudyConfig,
+    params: Params,
+    seed: int,
+    *,
+    repeat: int = 0,
+    purpose: Purpose = "search",
+) -> TrialConfig:
     """The training run that these parameters describe.
 
     Args:
         config: The study.
         params: The parameters by full name, as `suggest` returns them.
         seed: The training seed of this run.
+        repeat: The repeat that it belongs to; with `purpose` it decides the split.
+        purpose: What the run is for.
     """
+    split_seed, test_seed = split_seeds(config, repeat, purpose, seed)
     optimizer, scheduler = str(params["optimizer"]), str(params["scheduler"])
     return TrialConfig(
         optimizer=optimizer,
@@ -193,7 +222,8 @@ def build_trial_config(config: StudyConfig, params: Params, seed: int) -> TrialC
         objective=config.objective,
         score_rule=config.score_rule,
         seed=seed,
-        split_seed=derive_seed(config.seed, "split"),
+        split_seed=split_seed,
+        test_seed=test_seed,
     )
 
 
@@ -264,8 +294,8 @@ def _is_extension(stored: StudyConfig, given: StudyConfig) -> bool:
 def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
     """The settings by which `given` extends a stored study, as `key: before -> after`.
 
-    An extension may have a larger budget, more arms and more confirmation seeds. Existing arms keep
-    their spaces, so that their trials still count.
+    An extension may have a larger budget, more arms, more repeats and more confirmation seeds.
+    Existing arms keep their spaces, so that their trials still count.
 
     Raises:
         SpaceChangedError: Something else differs; the message lists each difference.
@@ -283,12 +313,16 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
         for unit, limit in given.search.budget.limits.items()
         if limit < stored.search.budget.limits.get(unit, math.inf)
     ]
+    if given.search.repeats < stored.search.repeats:
+        refused.append("search.repeats: fewer")
     if given.confirm.seeds < stored.confirm.seeds:
         refused.append("confirm.seeds: fewer")
+    if stored.search.repeats > 1 and given.confirm.repeat_seeds < stored.confirm.repeat_seeds:
+        refused.append("confirm.repeat_seeds: fewer")
     if refused:
         raise SpaceChangedError(
-            f"study {stored.name!r} can be extended by a larger budget, arms and confirmation seeds"
-            f" only ({'; '.join(refused)})"
+            f"study {stored.name!r} can be extended by a larger budget, arms, repeats and"
+            f" confirmation seeds only ({'; '.join(refused)})"
         )
     return changes
 

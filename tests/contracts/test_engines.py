@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,18 @@ def test_a_run_sends_every_epoch_and_then_its_end(engine: Engine, job: Job) -> N
     assert epochs_of(events) == [1, 2, 3]
     assert {event.run for event in events} == {job.run}
     assert events[-1].outcome == "complete"
+
+
+def test_only_a_run_that_reads_the_test_set_sends_its_scores(engine: Engine, job: Job) -> None:
+    engine.submit(replace(job, reads_test=True))
+    tested = events_until(engine, Finished)[-1]
+    assert isinstance(tested, Finished)
+    assert 0 < tested.test_metrics["accuracy"] <= 1
+    assert len(tested.test_without) > 1
+    engine.submit(replace(job, run=f"{job.run}-untested"))
+    untested = events_until(engine, Finished)[-1]
+    assert isinstance(untested, Finished)
+    assert (untested.test_metrics, untested.test_without) == ({}, ())
 
 
 def test_only_the_epochs_of_the_job_wait_for_a_decision(engine: Engine, job: Job) -> None:

@@ -25,6 +25,7 @@ from bakeoff.ranges import FloatRange
 from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.report import write_report
 from bakeoff.report.configurations import pastable_configurations
+from bakeoff.report.pytorch_code import pytorch_code
 from bakeoff.studyfile import resolve_study
 from bakeoff.studyfile.schema import study_schema
 from bakeoff.training import loop
@@ -144,6 +145,13 @@ def report_of(record: StudyRecord, folder: Path) -> str:
     return write_report(compare(record), folder / "report").markdown.read_text()
 
 
+def run_program(code: str) -> dict[str, Any]:
+    """Run a whole program of a report; the names that it defines."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(code, names)  # noqa: S102 - running what users paste is the point
+    return names
+
+
 def run_pasted(code: str) -> dict[str, Any]:
     """Train a model for a few steps with the code of a report; the names that the code defines."""
     torch.manual_seed(0)
@@ -198,8 +206,11 @@ def test_a_new_optimizer_is_searched_reported_and_can_be_pasted(
     assert all(f"{optimizer}.lambd" in trial.params for trial in trials)
     assert f"| {optimizer} |" in report_of(record, tmp_path)
     [pasted] = [one for one in pastable_configurations(compare(record)) if one.arm == optimizer]
-    assert type(run_pasted(pasted.code)["optimizer"]) is torch.optim.ASGD
+    arm = next(arm for arm in compare(record).arms if arm.arm == optimizer)
+    names = run_pasted(pytorch_code(arm.chosen_params, record))
+    assert type(names["optimizer"]) is torch.optim.ASGD
     assert "lambd=" in pasted.code
+    assert isinstance(run_program(pasted.code)["model"], nn.Module)
     assert resolve_study(tomllib.loads(pasted.toml)).search.optimizers == (optimizer,)
 
 
@@ -239,7 +250,8 @@ def test_a_new_schedule_is_searched_reported_and_can_be_pasted(
     assert schedule in report_of(record, tmp_path)
     for pasted in pastable_configurations(compare(record)):
         params = next(arm for arm in compare(record).arms if arm.arm == pasted.arm).chosen_params
-        factor = run_pasted(pasted.code)["factor"]
+        assert isinstance(run_program(pasted.code)["model"], nn.Module)
+        factor = run_pasted(pytorch_code(params, record))["factor"]
         warmup = float(params[f"{schedule}.warmup_fraction"])
         expected = root_factor((0.5 - warmup) / (1 - warmup), share=params[f"{schedule}.share"])  # type: ignore[arg-type]
         assert factor(10) == pytest.approx(expected)

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
 from bakeoff.dashboard.either_scheme import EITHER
 from bakeoff.dashboard.publishing import CARD_HEIGHT
 from bakeoff.dashboard.reports import index_page
+from bakeoff.dashboard.study_list import with_verdicts
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, MetricInfo, TrialPlan, TrialRecord
 from bakeoff.report.figures.style import ARM_COLORS
@@ -83,7 +85,7 @@ def test_the_server_listens_on_the_loopback_address_only(server):
 def test_the_dashboard_shows_the_stored_studies(server):
     status, body, _ = answer(server, "/api/studies")
     assert status == 200
-    assert '"toy"' in body
+    assert '"toy' in body
 
 
 def test_the_reports_are_listed_and_served(server):
@@ -118,7 +120,7 @@ def test_the_loopback_names_are_answered(server, host):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(server, method):
     assert answer(server, "/api/studies/1", method=method)[0] == 403
-    assert '"toy"' in answer(server, "/api/studies")[1]
+    assert '"toy' in answer(server, "/api/studies")[1]
 
 
 @pytest.mark.parametrize(
@@ -173,13 +175,31 @@ def test_a_study_is_shown_with_its_verdict_and_a_link_to_its_report(server, fold
     publish_progress(url, replace(comparison, verdict=verdict), has_report=True)
     note = note_of(server, "toy")
     assert note.startswith(r"**a_b wins \[here\](http://evil.example).**")
-    assert note.endswith("[The report](/reports/toy/index.html)")
-    assert "runs of study **toy**" in note_of(server, "toy:confirm")
+    titles = [title for _, title in listed(server)]
+    assert titles == ["toy: a_b wins [here](http://evil.example)."]  # no study of confirmation runs
+    report, _, runs = note.splitlines()[-1].partition(" ")[2].partition(") ")
+    assert report == "report](/reports/toy/index.html"
+    number = re.fullmatch(r"\[Shortlist and confirmation runs\]\(/dashboard/studies/(\d+)\)", runs)
+    details = json.loads(answer(server, f"/api/studies/{number[1]}")[1])
+    assert details["name"] == "toy:confirm"
+    assert "runs of study **toy**" in details["note"]["body"]
+
+
+def test_a_list_of_studies_that_is_not_understood_is_left_as_it_is():
+    listed = b'{"study_summaries": [{"study_name": "a:confirm", "user_attrs": []}]}'
+    assert json.loads(with_verdicts(listed)) == json.loads(listed)  # it belongs to no other study
+    for odd in (b"", b"[]", b'{"study_summaries": [1]}', b'{"study_summaries": [{}]}'):
+        assert with_verdicts(odd) == odd
+
+
+def listed(server):
+    """The number and the title of each study in the dashboard's list."""
+    studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
+    return [(one["study_id"], one["study_name"]) for one in studies]
 
 
 def note_of(server, name):
-    studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
-    (study_id,) = [one["study_id"] for one in studies if one["study_name"] == name]
+    (study_id,) = [number for number, title in listed(server) if title.partition(": ")[0] == name]
     return json.loads(answer(server, f"/api/studies/{study_id}")[1])["note"]["body"]
 
 
@@ -249,13 +269,13 @@ def test_writes_are_allowed_from_the_dashboards_own_pages_only(folder, tmp_path)
         own = f"http://127.0.0.1:{open_server.server_port}"
         foreign = {"Origin": "http://evil.example"}
         assert answer(open_server, "/api/studies/1", "DELETE", headers=foreign)[0] == 403
-        assert '"toy"' in answer(open_server, "/api/studies")[1]
+        assert '"toy' in answer(open_server, "/api/studies")[1]
         for number in (1, 2):
             deleted = answer(
                 open_server, f"/api/studies/{number}", "DELETE", headers={"Origin": own}
             )
             assert deleted[0] == 204
-        assert '"toy"' not in answer(open_server, "/api/studies")[1]
+        assert '"toy' not in answer(open_server, "/api/studies")[1]
 
 
 def test_a_browser_is_opened_if_there_is_a_display_and_it_is_wanted(tmp_path, monkeypatch):
@@ -328,7 +348,7 @@ def wait_for_trials(server):
 
 def study_details(server):
     studies = json.loads(answer(server, "/api/studies")[1])["study_summaries"]
-    (study,) = [one for one in studies if one["study_name"] == "toy"]
+    (study,) = [one for one in studies if one["study_name"].startswith("toy: ")]
     return study, json.loads(answer(server, f"/api/studies/{study['study_id']}")[1])
 
 

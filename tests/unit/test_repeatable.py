@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import ordered_simulation
-from bakeoff.components.pruners import PRUNERS
 from bakeoff.driver import Ordered
 from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.session import RunSettings, choose_threads, run_study
@@ -173,25 +172,18 @@ class ErraticEngine(SimulatedEngine):
 def values_of(record):
     return [
         (one.purpose, one.number, one.arm, one.params, one.phase, one.outcome, one.score, one.seed,
-         one.configuration, one.spared_at, one.values("accuracy"), one.test_metrics)
+         one.configuration, one.spared_at, one.values("accuracy"), one.test_metrics, one.repeat)
         for one in (*record.trials, *record.confirmations)
     ]  # fmt: skip
 
 
 def driven(config, folder, num_workers, kills=()):
     folder.mkdir(parents=True, exist_ok=True)
-
-    def wrap(source):
-        if not hasattr(source, "ledger"):
-            return source  # the confirmation schedules its runs in one order anyway
-        pauses = PRUNERS[config.search.pruner].pauses
-        return Ordered(source, lag=config.search.lag, pauses=pauses)
-
     url = f"sqlite:///{folder / 'studies.db'}"
     for number, kill in enumerate([*kills, math.inf]):
         engine = ErraticEngine(num_workers, seed=number, kills={kill})
         try:
-            return drive(config, engine, url, folder, wrap=wrap)
+            return drive(config, engine, url, folder)
         except KilledError:
             assert kill < math.inf
     raise AssertionError("the last session is never killed")
@@ -204,6 +196,15 @@ def test_the_driver_stores_the_same_study_with_any_workers_and_kills(pruner, tmp
     assert {row[5] for row in alone} == {"complete", "pruned"}
     assert values_of(driven(config, tmp_path / "2", 2, kills=(17, 40))) == alone
     assert values_of(driven(config, tmp_path / "4", 4, kills=(9, 33, 60))) == alone
+
+
+def test_repeats_are_the_same_with_any_workers_and_kills(tmp_path):
+    config = study(
+        trials_per_arm=20, epochs=3, schedulers=["constant"], lag=3, startup_trials=5, repeats=2
+    )
+    alone = values_of(driven(config, tmp_path / "1", 1))
+    assert {row[-1] for row in alone} == {0, 1}
+    assert values_of(driven(config, tmp_path / "3", 3, kills=(35, 70, 130))) == alone
 
 
 # ---------------------------------------------------------------- the study file

@@ -14,6 +14,7 @@ from bakeoff.space import (
     default_params,
     distributions,
     fingerprint,
+    split_seeds,
     suggest,
 )
 from bakeoff.studyfile import resolve_study
@@ -151,6 +152,31 @@ def test_the_split_does_not_depend_on_the_training_seed(config):
     params = default_params(build_arms(config)[0], "mlp")
     splits = {build_trial_config(config, params, seed).split_seed for seed in (1, 2, 3)}
     assert len(splits) == 1
+
+
+def test_resplitting_draws_a_split_per_repeat_and_per_confirmation_seed_for_all_arms():
+    config = resolve_study(study_document(confirm={"resplit": True}))
+    known = {
+        (repeat, purpose, seed): split_seeds(config, repeat, purpose, seed)
+        for repeat in (0, 1, 2)
+        for purpose in ("search", "shortlist", "confirm", "default")
+        for seed in (5, 6)
+    }
+    for repeat in (0, 1, 2):
+        searched = {known[repeat, one, seed] for one in ("search", "shortlist") for seed in (5, 6)}
+        assert len(searched) == 1
+        for seed in (5, 6):
+            assert known[repeat, "confirm", seed] == known[repeat, "default", seed]
+    assert len({split for split, _ in known.values()}) == 3 * 3
+    test_seeds = {
+        repeat: {known[one][1] for one in known if one[0] == repeat} for repeat in (0, 1, 2)
+    }
+    assert test_seeds[0] == {None}
+    assert all(len(seeds) == 1 for seeds in test_seeds.values())
+    assert len(set.union(*test_seeds.values())) == 3
+    calm = resolve_study(study_document())
+    assert known[0, "search", 5] == split_seeds(calm, 0, "search", 5)
+    assert {split_seeds(calm, repeat, "confirm", 5) for repeat in (0, 1)} == {known[0, "search", 5]}
 
 
 def test_the_question_may_be_reworded(config):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bakeoff.analysis.boundaries import boundary_marks
-from bakeoff.analysis.confirmation import default_runs, summarize_confirmation
+from bakeoff.analysis.confirmation import default_runs, estimate_score, summarize_confirmation
 from bakeoff.analysis.searches import ArmSearch, Runs, Searches
-from bakeoff.analysis.statistics import standard_deviation, t_interval
+from bakeoff.analysis.statistics import standard_deviation
 from bakeoff.records import (
     CHARGED_OUTCOMES,
     ArmRecord,
@@ -90,7 +90,7 @@ def summarize_arm(
         time_to_target=None,
         default_confirmed=_confirmed_defaults(record, arm.name, default),
         searches=results,
-        over_searches=_over_searches(units, arm.name),
+        over_searches=_over_searches(record, units, arm.name),
         boundaries=boundary_marks(arm, result.chosen_params, of_search),
     )
 
@@ -115,9 +115,7 @@ def _search_result(record: StudyRecord, search: ArmSearch) -> SearchResult:
         chosen_trial=number,
         chosen_params=params,
         search_score=score,
-        confirmed=(
-            summarize_confirmation(confirmed, record.objective, score) if confirmed else None
-        ),
+        confirmed=(summarize_confirmation(confirmed, record, score) if confirmed else None),
         counts=not search.why_not,
         why_not=search.why_not,
     )
@@ -129,10 +127,10 @@ def _confirmed_defaults(
     runs = default_runs(record, arm)
     if runs is None:
         return None
-    return summarize_confirmation(runs, record.objective, default.score if default else None)
+    return summarize_confirmation(runs, record, default.score if default else None)
 
 
-def _over_searches(units: Runs, arm: str) -> SearchedScores | None:
+def _over_searches(record: StudyRecord, units: Runs, arm: str) -> SearchedScores | None:
     own = units.get(arm)
     if own is None:
         return None
@@ -140,7 +138,9 @@ def _over_searches(units: Runs, arm: str) -> SearchedScores | None:
         repeats=tuple(run.repeat for run in own.runs),
         scores=tuple(own.test.tolist()),
         mean=float(np.mean(own.test)),
-        ci=t_interval(own.test, CONFIDENCE),
+        ci=estimate_score(own, record).interval(
+            CONFIDENCE, (record.objective.low, record.objective.high)
+        ),
         sd=standard_deviation(own.test),
     )
 

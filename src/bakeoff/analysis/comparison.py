@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bakeoff.analysis.budget import budget_estimates
+from bakeoff.analysis.defaults import default_results
 from bakeoff.analysis.diagnosis import diagnose_study
 from bakeoff.analysis.effort import effort_sentences
 from bakeoff.analysis.findings import find
@@ -10,7 +11,7 @@ from bakeoff.analysis.flags import raised_flags
 from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.pareto_fronts import arm_fronts
 from bakeoff.analysis.pruning import pruning_regrets
-from bakeoff.analysis.sentences import describe_pair
+from bakeoff.analysis.sentences import described
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.records.significance import min_confirmation_seeds
@@ -31,16 +32,14 @@ def compare(record: StudyRecord) -> Comparison:
         )
     )
     flags = raised_flags(findings)
+    defaults = default_results(findings)
     return Comparison(
         study=findings.record,
         level=findings.level,
         arms=findings.arms,
-        pairs=tuple(
-            replace(pair.result, sentence=describe_pair(pair, findings, flags))
-            for pair in findings.pairs
-        ),
+        pairs=tuple(described(pair, findings, flags) for pair in findings.pairs),
         flags=flags,
-        verdict=build_verdict(findings, flags),
+        verdict=build_verdict(findings, flags, defaults),
         delta=findings.delta,
         delta_source=findings.delta_source,
         min_seeds=findings.min_seeds,
@@ -51,6 +50,7 @@ def compare(record: StudyRecord) -> Comparison:
         effort=effort_sentences(findings.record),
         pruning=pruning_regrets(findings.record),
         fronts=arm_fronts(findings.record),
+        defaults=defaults,
         repeats_counted=findings.repeats_counted,
         min_repeats=min_confirmation_seeds(len(findings.arms)),
     )

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bakeoff.analysis.statistics import UNKNOWN, Scores, standard_deviation, t_interval
-from bakeoff.records import ConfirmedScores, MetricInfo, StudyRecord, TrialRecord
+from bakeoff.analysis.design import design_of
+from bakeoff.analysis.estimates import Estimate, estimate_mean
+from bakeoff.analysis.sample_error import TestSamples, with_sample_error
+from bakeoff.analysis.statistics import UNKNOWN, Scores, standard_deviation
+from bakeoff.records import ConfirmedScores, StudyRecord, TrialRecord
 from bakeoff.records.significance import CONFIDENCE
 
 
@@ -23,6 +26,14 @@ class ConfirmedRuns:
     """Test scores [K] as measured; the score of an untrained model where the run diverged."""
     diverged: npt.NDArray[np.bool_]
     """[K]"""
+
+    @property
+    def without(self) -> Scores:
+        """Test scores without each group of test samples, [K, G]; G is 0 unless all have them."""
+        lengths = {len(run.test_without) for run in self.runs}
+        if len(lengths) != 1:
+            return np.empty((len(self.runs), 0))
+        return np.array([run.test_without for run in self.runs], dtype=np.float64)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -72,11 +83,28 @@ def default_runs(record: StudyRecord, arm: str) -> ConfirmedRuns | None:
 def _that_count(record: StudyRecord, runs: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The runs that are outcomes of their configuration."""
     name = record.objective.name
+    if is_undefined_on_test(record):
+        return []
     return [
         run
         for run in runs
         if run.outcome == "diverged" or (run.outcome == "complete" and name in run.test_metrics)
     ]
+
+
+def is_undefined_on_test(record: StudyRecord) -> bool:
+    """Whether the test set was read, and gave none of the runs that ended a finite score.
+
+    The test set then has no value of the objective: AUROC, for example, needs samples of both
+    classes.
+    """
+    name = record.objective.name
+    found = [
+        run.test_metrics[name]
+        for run in record.confirmations
+        if run.outcome == "complete" and name in run.test_metrics
+    ]
+    return bool(found) and not np.isfinite(found).any()
 
 
 def _by_seed(record: StudyRecord, counting: Sequence[TrialRecord]) -> ConfirmedRuns:
@@ -85,15 +113,19 @@ def _by_seed(record: StudyRecord, counting: Sequence[TrialRecord]) -> ConfirmedR
     # reversed, so that the first run of a seed is kept
     by_seed = {_seed(run): run for run in reversed(counting)}
     runs = tuple(by_seed[seed] for seed in sorted(by_seed))
-    # a diverged run without a test score gets its validation score, or else the worst known score;
-    # 0 is used only where no run of the whole study has a score, so that all are equal
-    known = [(run.test_metrics.get(name), run.score) for run in runs]
-    worst = worst_known_score(record)
+    # a diverged run without a test score gets that of an untrained model, or else the worst known
+    # score; 0 is used only where no run of the whole study has a score, so that all are equal
+    known = [
+        (run.test_metrics.get(name), run.score if run.outcome == "diverged" else None)
+        for run in runs
+    ]
+    found = [next(iter(finite_values(scores)), None) for scores in known]
+    worst = finite_values((worst_known_score(record) if None in found else None, 0.0))[0]
     return ConfirmedRuns(
         arm=runs[0].arm,
         configuration=runs[0].configuration,
         runs=runs,
-        test=np.array([finite_values((*scores, worst, 0.0))[0] for scores in known]),
+        test=np.array([worst if score is None else score for score in found]),
         diverged=np.array(
             [
                 run.outcome == "diverged" or not np.isfinite(run.test_metrics.get(name, np.nan))
@@ -104,14 +136,15 @@ def _by_seed(record: StudyRecord, counting: Sequence[TrialRecord]) -> ConfirmedR
 
 
 def summarize_confirmation(
-    confirmed: ConfirmedRuns, objective: MetricInfo, search_score: float | None
+    confirmed: ConfirmedRuns, record: StudyRecord, search_score: float | None
 ) -> ConfirmedScores:
     """Mean, interval, spread and worst seed of confirmed test scores, and the selection gap.
 
-    The interval is NaN where a run diverged, because Student's t does not describe such scores.
-    The gap is NaN where the search score is unknown.
+    The interval covers seeds and test samples. It is NaN where a run diverged, because Student's t
+    does not describe such scores. The gap is NaN where the search score is unknown.
     """
-    test, sign = confirmed.test, objective.sign
+    test, sign = confirmed.test, record.objective.sign
+    estimate = estimate_score(confirmed, record)
     validation = np.array([finite_or_nan(run.score) for run in confirmed.runs])
     validation_mean = float(np.mean(validation))
     worst = int(np.argmin(sign * test))
@@ -120,12 +153,27 @@ def summarize_confirmation(
         test_scores=tuple(test.tolist()),
         num_diverged=int(np.count_nonzero(confirmed.diverged)),
         test_mean=float(np.mean(test)),
-        test_ci=UNKNOWN if confirmed.diverged.any() else t_interval(test, CONFIDENCE),
+        test_ci=(
+            UNKNOWN
+            if confirmed.diverged.any()
+            else estimate.interval(CONFIDENCE, (record.objective.low, record.objective.high))
+        ),
+        example_error=estimate.example_error,
         test_sd=standard_deviation(test),
         worst=float(test[worst]),
         worst_seed=confirmed.seeds[worst],
         validation_mean=validation_mean,
         selection_gap=sign * (finite_or_nan(search_score) - validation_mean),
+    )
+
+
+def estimate_score(confirmed: ConfirmedRuns, record: StudyRecord) -> Estimate:
+    """The mean test score, with its error over units and over test samples."""
+    overlap = design_of(record, over_searches=False).overlap
+    return with_sample_error(
+        estimate_mean(confirmed.test, overlap=overlap),
+        [TestSamples(scores=confirmed.test, without=confirmed.without)],
+        record.num_test,
     )
 
 

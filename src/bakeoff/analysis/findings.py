@@ -7,17 +7,17 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.analysis.arm_summary import summarize_arms
+from bakeoff.analysis.design import design_of
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
 from bakeoff.analysis.searches import (
     Runs,
     Searches,
-    compared_repeat,
     counted_repeats,
     has_enough_searches,
-    recommended,
     search_units,
     searches_of,
+    shown_searches,
 )
 from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
@@ -46,6 +46,8 @@ class Findings:
     pairs: tuple[Pair, ...]
     """Their sentences are still empty."""
     leading: tuple[str, ...]
+    over_searches: bool
+    """Whether pairs are compared on repeated searches, because enough of them count."""
     level: Level
     """L2 if a pair of arms could be compared on searches, L1 if on confirmation runs, else L0."""
     delta: float
@@ -63,14 +65,31 @@ class Findings:
 
 def find(record: StudyRecord) -> Findings:
     """Compute all numbers and statuses of `record`."""
+    found = decide(record)
+    target = target_of(record, found.runs, found.leading)
+    best = best_validation_mean(record, found.arms)
+    arms = tuple(
+        with_time_to_target(
+            replace(arm, robustness=robustness_of(record, arm, delta=found.delta, best=best)),
+            record,
+            found.runs.get(arm.arm),
+            target,
+        )
+        for arm in found.arms
+    )
+    return replace(found, arms=arms, pairs=with_arrival_tests(found.pairs, arms, record.epochs))
+
+
+def decide(record: StudyRecord) -> Findings:
+    """What decides the answer: summaries, pairs and the leading group.
+
+    The time to a target and robustness are still missing; nothing is decided by them.
+    """
     needed = min_confirmation_seeds(len(record.arms))
     searches = searches_of(record)
     over_searches = has_enough_searches(searches, needed)
-    first, sign = compared_repeat(searches, needed), record.objective.sign
-    shown = {
-        arm: recommended(own, sign) if over_searches else own[first]
-        for arm, own in searches.items()
-    }
+    sign = record.objective.sign
+    shown = shown_searches(searches, needed, sign, over_searches=over_searches)
     runs = {arm: one.confirmed for arm, one in shown.items() if one.confirmed}
     units = search_units(record, searches) if over_searches else runs
     arms = summarize_arms(record, searches, shown, units if over_searches else {})
@@ -79,19 +98,9 @@ def find(record: StudyRecord) -> Findings:
     delta, delta_source = smallest_difference_that_matters(record, arms, standard_error)
     blocked_by = find_blocker(record)
     blocked = blocked_by is not None
-    pairs = compare_pairs(ranked, units, sign=sign, delta=delta, blocked=blocked)
+    design = design_of(record, over_searches=over_searches)
+    pairs = compare_pairs(ranked, units, sign=sign, delta=delta, blocked=blocked, design=design)
     leading = leading_group(ranked, units, pairs, needed)
-    target = target_of(record, runs, leading)
-    best = best_validation_mean(record, arms)
-    arms = tuple(
-        with_time_to_target(
-            replace(arm, robustness=robustness_of(record, arm, delta=delta, best=best)),
-            record,
-            runs.get(arm.arm),
-            target,
-        )
-        for arm in arms
-    )
     # a study of one arm reaches L1 with as many runs as two arms would need
     alone = len(arms) == 1 and any(len(found.seeds) >= needed for found in runs.values())
     compared = any(pair.result.status != "not_enough_data" for pair in pairs)
@@ -101,8 +110,9 @@ def find(record: StudyRecord) -> Findings:
         runs=runs,
         units=units,
         arms=arms,
-        pairs=with_arrival_tests(pairs, arms, record.epochs),
+        pairs=pairs,
         leading=leading,
+        over_searches=over_searches,
         level=_level(compared or (alone and not blocked), over_searches),
         delta=delta,
         delta_source=delta_source,

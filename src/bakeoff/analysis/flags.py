@@ -5,22 +5,21 @@ scores, `provisional` weakens "is better" for the arms concerned, `blocks` forbi
 is printed with it. To add a flag, write its check and its entry in `FLAGS`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import charged_trials, searched_trials
+from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.equal_budgets import unequal_budgets
 from bakeoff.analysis.findings import Findings, peeked_at_test
+from bakeoff.analysis.problems import Problem, list_values
 from bakeoff.analysis.pruning import pruning_regrets
 from bakeoff.analysis.tuning import selection_gap_constant
-from bakeoff.analysis.wording import join, number, plural, promised
+from bakeoff.analysis.wording import join, number, plural
 from bakeoff.components.pruners import compares_trials
-from bakeoff.records import ArmSummary, Budget, Flag, Severity, TrialRecord
+from bakeoff.records import Flag, Severity, TrialRecord
 
-MAX_TRIALS_RATIO = 1.1
-MAX_EPOCHS_RATIO = 1.2
 MAX_FAILED_SHARE = 0.1
 EPOCHS_TO_PRUNE = 3
 """In shorter runs the first evaluation is not an early one."""
@@ -28,16 +27,6 @@ MIN_AUDITED, MAX_REGRET = 20, 0.05
 """Audited trials needed to judge their best tenth, and the share of it that pruning may end."""
 MAX_SECONDS_RATIO = 1.5
 """Runs of one configuration differ in seconds per epoch only because of the machine's load."""
-
-
-class Problem(NamedTuple):
-    """What a check found."""
-
-    detail: str
-    arms: Iterable[str] = ()
-    """Arms it concerns; empty means all."""
-    severity: Severity | None = None
-    """Where it differs from the severity of the flag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +50,7 @@ def raised_flags(findings: Findings) -> tuple[Flag, ...]:
             advice=rule.advice,
             severity=problem.severity or rule.severity,
             arms=tuple(problem.arms),
+            pairs=tuple(problem.pairs),
         )
         for rule in FLAGS
         for problem in rule.check(findings)
@@ -68,13 +58,15 @@ def raised_flags(findings: Findings) -> tuple[Flag, ...]:
 
 
 def flags_on(flags: Iterable[Flag], severity: Severity, arms: Iterable[str]) -> list[Flag]:
-    """Flags of a severity that concern one of `arms`, or all arms."""
+    """Flags of a severity that concern one of `arms`, a pair of them, or all arms."""
     names = set(arms)
-    return [
-        flag
-        for flag in flags
-        if flag.severity == severity and (not flag.arms or names & set(flag.arms))
-    ]
+
+    def concerns(flag: Flag) -> bool:
+        if flag.pairs:
+            return any(names >= set(pair) for pair in flag.pairs)
+        return not flag.arms or bool(names & set(flag.arms))
+
+    return [flag for flag in flags if flag.severity == severity and concerns(flag)]
 
 
 def _shared_sampler(findings: Findings) -> Iterator[Problem]:
@@ -82,7 +74,7 @@ def _shared_sampler(findings: Findings) -> Iterator[Problem]:
         trials = {arm.arm: arm.num_trials for arm in findings.arms}
         yield Problem(
             "One sampler that learns from results proposed the trials of all arms and could favour"
-            f" one of them; the numbers of trials are {_listed(trials)}."
+            f" one of them; the numbers of trials are {list_values(trials)}."
         )
 
 
@@ -95,7 +87,7 @@ def _pruned_trials(findings: Findings) -> Iterator[Problem]:
     if pruned and compares_trials(findings.record.pruner):
         yield Problem(
             "These trials were pruned because they were behind, so their final scores are unknown:"
-            f" {_listed(pruned)}.",
+            f" {list_values(pruned)}.",
             pruned,
         )
 
@@ -120,64 +112,6 @@ def _harmful_pruning(findings: Findings) -> Iterator[Problem]:
                 f"Among the best {found.top} of {found.n} audited trials, pruning would have ended"
                 f" {found.top_would_end}."
             )
-
-
-def _unequal_budgets(findings: Findings) -> Iterator[Problem]:
-    """Unequal budgets weaken the claim; budgets that were used up unequally are only noted."""
-    if len(findings.arms) < 2:  # noqa: PLR2004 - nothing to compare
-        return
-    budget = findings.record.budget
-    if budget.epochs is not None or budget.seconds is not None:
-        yield from _unequal_spending(findings, budget)
-        return
-    trials = {arm.arm: arm.num_trials for arm in findings.arms}
-    planned = {
-        arm.arm: sum(trial.epochs_planned for trial in charged_trials(findings.record, arm.arm))
-        for arm in findings.arms
-    }
-    epochs = {arm.arm: arm.epochs or 0 for arm in findings.arms}
-    short = {*_below(trials, MAX_TRIALS_RATIO), *_below(planned, MAX_EPOCHS_RATIO)}
-    if short:
-        epochs_text = (
-            f"; the planned epochs are {_listed(planned)}" if any(planned.values()) else ""
-        )
-        yield Problem(f"The numbers of trials are {_listed(trials)}{epochs_text}.", sorted(short))
-    elif _below(epochs, MAX_EPOCHS_RATIO):
-        yield Problem(
-            "All arms had about equal budgets, but pruned and diverged trials left part of them"
-            f" unused; the epochs run are {_listed(epochs)}.",
-            severity="note",
-        )
-
-
-def _unequal_spending(findings: Findings, budget: Budget) -> Iterator[Problem]:
-    """Shares of a budget in epochs or seconds that differ, also by more than a whole run."""
-    spent = {arm.arm: _spent_share(arm, budget) for arm in findings.arms}
-    largest = max(spent.values())
-    short = [
-        arm.arm
-        for arm in findings.arms
-        if largest > MAX_TRIALS_RATIO * spent[arm.arm]
-        and largest > _spent_share(arm, budget, findings.record.epochs)
-    ]
-    if short:
-        listed = _listed({arm: f"{100 * share:.0f} %" for arm, share in spent.items()})
-        yield Problem(
-            f"Every arm had a budget of {promised(budget)}; the arms spent these shares of it:"
-            f" {listed}.",
-            sorted(short),
-        )
-
-
-def _spent_share(arm: ArmSummary, budget: Budget, more_epochs: int = 0) -> float:
-    """Spent share of the budget in the unit that ran out first; optionally with one more trial."""
-    seconds, epochs = arm.train_seconds + arm.evaluate_seconds, arm.epochs or 0
-    spent = {
-        "trials": arm.num_trials + bool(more_epochs),
-        "epochs": epochs + more_epochs,
-        "seconds": seconds * (1 + more_epochs / epochs) if epochs else 0.0,
-    }
-    return max(spent[unit] / limit for unit, limit in budget.limits.items())
 
 
 def _unconfirmed(findings: Findings) -> Iterator[Problem]:
@@ -219,26 +153,31 @@ def _seed_problems(findings: Findings) -> Iterator[str]:
     longest = max(map(set, known.values()), key=len, default=set())
     if any(not longest.issuperset(seeds) for seeds in known.values()):
         yield "The arms were searched on different seeds."
-    confirmed = [set(runs.seeds) for runs in findings.runs.values()]
-    if any(seeds != confirmed[0] for seeds in confirmed):
+    by_repeat = [
+        [set(one.confirmed.seeds) for one in own if one.confirmed]
+        for own in zip(*findings.searches.values(), strict=True)
+    ]
+    if any(seeds != own[0] for own in by_repeat for seeds in own):
         yield (
             "The arms were confirmed on different seeds; a pair is compared on the seeds that both"
             " arms have."
         )
     if any(not pair.sample.paired for pair in findings.pairs):
         yield "Pairs without a common seed are compared by unpaired tests."
-    reused = set().union(*confirmed) & {trial.seed for trial in findings.record.trials}
+    confirmed = set().union(*(seeds for own in by_repeat for seeds in own))
+    reused = confirmed & {trial.seed for trial in findings.record.trials}
     if reused:
         yield f"{plural(len(reused), 'confirmation seed')} had been used in the search."
 
 
 def _few_seeds(findings: Findings) -> Iterator[Problem]:
-    counts = {arm: len(runs.seeds) for arm, runs in findings.runs.items()}
+    counts = {arm: len(runs.seeds) for arm, runs in findings.units.items()}
     few = {arm: count for arm, count in counts.items() if count < findings.min_seeds}
     if few:
+        units = "searches that count" if findings.over_searches else "confirmation seeds"
         yield Problem(
-            f"A study of this many arms needs {findings.min_seeds} confirmation seeds per arm;"
-            f" these arms have fewer: {_listed(few)}.",
+            f"A study of this many arms needs {findings.min_seeds} {units} per arm;"
+            f" these arms have fewer: {list_values(few)}.",
             few,
         )
 
@@ -255,7 +194,7 @@ def _failures(findings: Findings) -> Iterator[Problem]:
             failed[arm.arm] = f"{ended.count('failed')} of {len(ended)}"
     if failed:
         yield Problem(
-            f"These runs failed for reasons other than training: {_listed(failed)}.", failed
+            f"These runs failed for reasons other than training: {list_values(failed)}.", failed
         )
 
 
@@ -279,6 +218,7 @@ def _inclusions(findings: Findings) -> Iterator[Problem]:
             yield Problem(
                 f"{pair.loser} contains {pair.winner} as a special case, and still lost to it.",
                 [pair.winner, pair.loser],
+                pairs=[pair.names],
             )
 
 
@@ -288,7 +228,7 @@ def _horizons(findings: Findings) -> Iterator[Problem]:
         for arm in findings.arms
     }
     if len({epochs for found in planned.values() for epochs in found}) > 1:
-        listed = _listed({arm: join(list(map(str, found))) for arm, found in planned.items()})
+        listed = list_values({arm: join(list(map(str, found))) for arm, found in planned.items()})
         other = [arm for arm, found in planned.items() if {*found} - {findings.record.epochs}]
         yield Problem(f"The runs were planned for these numbers of epochs: {listed}.", other)
 
@@ -312,7 +252,7 @@ def _evaluations(findings: Findings) -> Iterator[Problem]:
     }
     fewer = [arm for arm, count in counts.items() if 0 < count < max(counts.values())]
     if fewer:
-        yield Problem(f"Full runs have these numbers of evaluations: {_listed(counts)}.", fewer)
+        yield Problem(f"Full runs have these numbers of evaluations: {list_values(counts)}.", fewer)
 
 
 def _seconds(findings: Findings) -> Iterator[Problem]:
@@ -327,26 +267,33 @@ def _seconds(findings: Findings) -> Iterator[Problem]:
             ranges[arm] = f"{number(min(seconds))} to {number(max(seconds))}"
     if ranges:
         yield Problem(
-            f"Runs of one configuration took these seconds per epoch: {_listed(ranges)}.", ranges
+            f"Runs of one configuration took these seconds per epoch: {list_values(ranges)}.",
+            ranges,
         )
 
 
 def _late_changes(findings: Findings) -> Iterator[Problem]:
+    """Changed settings are only noted; claims that are new since seeds were added are weakened."""
     changes = findings.record.changed_after_results
     if changes:
         yield Problem(
-            f"These settings changed after confirmation runs had been read: {'; '.join(changes)}."
+            f"These settings changed after confirmation runs had been read: {'; '.join(changes)}.",
+            severity="note",
         )
-
-
-def _listed(values: Mapping[str, int | str]) -> str:
-    return join([f"{arm} {value}" for arm, value in values.items()])
-
-
-def _below(values: Mapping[str, int], max_ratio: float) -> list[str]:
-    """Arms whose value is exceeded by the largest more than `max_ratio` times."""
-    largest = max(values.values(), default=0)
-    return [arm for arm, value in values.items() if largest > max_ratio * value]
+    read = findings.record.read_at_seeds
+    if not read:
+        return
+    new = [pair.names for pair in findings.pairs if pair.result.new_since_reading]
+    when = f"Results had been read at {join(list(map(str, sorted(read))))} seeds before more"
+    if not new:
+        yield Problem(f"{when} were added; no claim is new since then.", severity="note")
+        return
+    pairs = join([f"{a} against {b}" for a, b in new])
+    yield Problem(
+        f"{when} were added, and what is claimed of {pairs} is new since then.",
+        arms=dict.fromkeys(arm for pair in new for arm in pair),
+        pairs=new,
+    )
 
 
 def _all_runs(findings: Findings, arm: str) -> list[TrialRecord]:
@@ -372,7 +319,7 @@ FLAGS: tuple[FlagRule, ...] = (
         " cut.",
     ),
     FlagRule(
-        id="W04", title="Unequal budgets", severity="provisional", check=_unequal_budgets,
+        id="W04", title="Unequal budgets", severity="provisional", check=unequal_budgets,
         advice="Give every arm as many trials and epochs as the others, then report again.",
     ),
     FlagRule(
@@ -423,10 +370,10 @@ FLAGS: tuple[FlagRule, ...] = (
         advice="Compare epochs, or repeat the runs on one idle machine.",
     ),
     FlagRule(
-        id="W15", title="Settings changed after results were seen",
-        severity="note", check=_late_changes,
-        advice="Adding runs until a difference shows makes p values too small: treat them as"
-        " optimistic, or repeat the study under a new name with all seeds and trials from the"
-        " start.",
+        id="W15", title="Changed after results were seen",
+        severity="provisional", check=_late_changes,
+        advice="What is added or changed until a difference shows is claimed too often: declare the"
+        " numbers of seeds at which you look (looks in [confirm]), or repeat the study under a new"
+        " name with these settings from the start.",
     ),
 )  # fmt: skip

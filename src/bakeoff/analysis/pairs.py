@@ -3,64 +3,31 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from bakeoff.analysis.confirmation import ConfirmedRuns
-from bakeoff.analysis.statistics import (
-    UNKNOWN,
-    Difference,
-    Scores,
+from bakeoff.analysis.design import NO_DESIGN, Design
+from bakeoff.analysis.estimates import NO_ESTIMATE, Estimate
+from bakeoff.analysis.failures import failure_limit, failure_p
+from bakeoff.analysis.power import (
     detectable_difference,
     detectable_unpaired_difference,
-    equality_p,
+    seeds_to_decide,
+)
+from bakeoff.analysis.samples import Sample, collect_samples, first_runs
+from bakeoff.analysis.statistics import (
+    UNKNOWN,
+    Interval,
     holm,
     num_pairs_of,
-    paired_difference,
-    seeds_to_decide,
-    unpaired_difference,
+    permutation_p,
+    sign_flip_p,
     wilson_interval,
     win_share,
 )
 from bakeoff.records import PairResult, Status
-from bakeoff.records.significance import ALPHA, min_confirmation_seeds
-
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
-    """Scores of two arms, signed so that higher is better; in the order of seeds where paired."""
-
-    a: Scores
-    """[K], or [K_a] where unpaired."""
-    b: Scores
-    """[K], or [K_b] where unpaired."""
-    a_diverged: Mask
-    b_diverged: Mask
-    paired: bool
-
-    @property
-    def num_seeds(self) -> int:
-        """Seeds on which both arms were run; where unpaired, the seeds of the arm with fewer."""
-        return min(len(self.a), len(self.b))
-
-    @property
-    def diverged(self) -> bool:
-        """Whether any of the runs diverged."""
-        return bool(self.a_diverged.any() or self.b_diverged.any())
-
-    @property
-    def mean_without_diverged(self) -> float:
-        """Mean difference without diverged runs (paired: without their seeds); NaN without any."""
-        if self.paired:
-            kept = ~(self.a_diverged | self.b_diverged)
-            a, b = self.a[kept], self.b[kept]
-        else:
-            a, b = self.a[~self.a_diverged], self.b[~self.b_diverged]
-        return float(np.mean(a) - np.mean(b)) if len(a) and len(b) else math.nan
+from bakeoff.records.significance import alpha_at, min_confirmation_seeds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +60,7 @@ def compare_pairs(
     sign: int,
     delta: float,
     blocked: bool,
+    design: Design = NO_DESIGN,
 ) -> tuple[Pair, ...]:
     """All pairs of `arms`, in order; p values and intervals hold for all pairs together.
 
@@ -100,48 +68,54 @@ def compare_pairs(
 
     Args:
         arms: Every arm of the study, in the order of the report.
-        runs: Confirmed runs by arm.
+        runs: What each arm is compared by: one run for each confirmation seed, or for each search.
         sign: +1 where higher is better, -1 where lower is.
         delta: Smallest difference that matters; NaN if unknown.
         blocked: Whether a flag forbids any claim; every status is then `not_enough_data`.
+        design: Bounds, test set, splits and looks of the study.
 
     Source: Holm 1979 over all pairs, because the leader is chosen from the same scores;
     Bonferroni for the intervals.
     """
-    samples = {
-        (a, b): collect_sample(runs.get(a), runs.get(b), sign) for a, b in combinations(arms, 2)
-    }
-    results = [_measure(a, b, sample, len(arms), delta) for (a, b), sample in samples.items()]
-    p_holm = holm(np.array([result.p for result in results])).tolist()
-    equality_holm = holm(np.array([result.equality_p for result in results])).tolist()
+    samples = collect_samples(arms, runs, sign, delta)
+    alpha = alpha_at(
+        design.looks, max((sample.num_seeds for sample in samples.values()), default=0), len(arms)
+    )
+    results = [
+        _measure(names, sample, len(arms), delta, alpha, design)
+        for names, sample in samples.items()
+    ]
+    adjusted = zip(
+        *(
+            holm(np.array([getattr(result, key) for result in results])).tolist()
+            for key in ("p", "equality_p", "failure_p")
+        ),
+        strict=True,
+    )
     needed = math.inf if blocked else min_confirmation_seeds(len(arms))
-    adjusted = (
-        Pair(sample=sample, result=replace(result, p_holm=p, equality_p=equality))
-        for sample, result, p, equality in zip(
-            samples.values(), results, p_holm, equality_holm, strict=True
-        )
+    pairs = []
+    for sample, result, (p, equality, failure) in zip(
+        samples.values(), results, adjusted, strict=True
+    ):
+        tested = replace(result, p_holm=p, equality_p=equality, failure_p=failure)
+        status = decide_status(Pair(sample=sample, result=tested), needed, delta)
+        pairs.append(Pair(sample=sample, result=replace(tested, status=status)))
+    if not design.read_at or blocked:
+        return tuple(pairs)
+    first = {arm: first_runs(found, min(design.read_at)) for arm, found in runs.items()}
+    then = compare_pairs(
+        arms, first, sign=sign, delta=delta, blocked=False, design=replace(design, read_at=())
     )
-    return tuple(
-        replace(pair, result=replace(pair.result, status=decide_status(pair, needed, delta)))
-        for pair in adjusted
-    )
+    return tuple(map(_mark_new, pairs, then))
 
 
-def collect_sample(a: ConfirmedRuns | None, b: ConfirmedRuns | None, sign: int) -> Sample:
-    """Scores of two arms on their common seeds, or on all of their seeds where none is common."""
-    if a is None or b is None:
-        nothing, nobody = np.empty(0), np.empty(0, dtype=bool)
-        return Sample(a=nothing, b=nothing, a_diverged=nobody, b_diverged=nobody, paired=True)
-    common = sorted(set(a.seeds) & set(b.seeds))
-    at_a = [a.seeds.index(seed) for seed in common] or list(range(len(a.seeds)))
-    at_b = [b.seeds.index(seed) for seed in common] or list(range(len(b.seeds)))
-    return Sample(
-        a=sign * a.test[at_a],
-        b=sign * b.test[at_b],
-        a_diverged=a.diverged[at_a],
-        b_diverged=b.diverged[at_b],
-        paired=bool(common),
+def _mark_new(pair: Pair, then: Pair) -> Pair:
+    """Whether a pair claims a winner, or equality, that it did not claim `then`."""
+    equal = "practically_equal"
+    is_new = (pair.winner is not None and pair.winner != then.winner) or (
+        pair.result.status == equal != then.result.status
     )
+    return replace(pair, result=replace(pair.result, new_since_reading=is_new))
 
 
 def leading_group(
@@ -164,59 +138,113 @@ def leading_group(
 def decide_status(pair: Pair, needed: float, delta: float) -> Status:
     """The status of a pair whose p values are adjusted.
 
-    Where a run diverged, Student's t does not hold. An arm is then better if the sign-flip test
-    and the interval of its win share both say so, and nothing is said about the size.
+    An arm is better if the sign-flip test and the interval over seeds and test samples both say so.
+    Where a run failed, Student's t does not hold: the interval of the win share then takes its
+    place, nothing is said about the size, an arm that fails more often than the other is not
+    better, and no arms are equal.
 
-    Source: Bouthillier et al. 2021, section 4 (win share); Schuirmann 1987 (equality).
+    Source: Bouthillier et al. 2021, section 4 (win share); Schuirmann 1987 (equality); Boschloo
+    1970 (failures).
     """
-    result, diverged = pair.result, pair.sample.diverged
+    result, alpha = pair.result, pair.result.alpha
     if pair.sample.num_seeds < needed:
         return "not_enough_data"
-    if result.p_holm < ALPHA:
-        low, high = result.win_ci if diverged else result.ci
-        middle = 0.5 if diverged else 0.0
-        if result.mean > 0 and low > middle:
-            return "clearly_better" if low >= delta and not diverged else "better"
-        if result.mean < 0 and high < middle:
-            return "clearly_better" if -high >= delta and not diverged else "better"
-    return "practically_equal" if result.equality_p < ALPHA else "no_difference_shown"
+    if pair.sample.failed:
+        return "better" if _is_better_despite_failures(pair) else "no_difference_shown"
+    if result.p_holm < alpha:
+        low, high = result.ci
+        if result.mean > 0 and low > 0:
+            return "clearly_better" if low >= delta else "better"
+        if result.mean < 0 and high < 0:
+            return "clearly_better" if -high >= delta else "better"
+    return "practically_equal" if result.equality_p < alpha else "no_difference_shown"
 
 
-def _measure(a: str, b: str, sample: Sample, num_arms: int, delta: float) -> PairResult:
+def _is_better_despite_failures(pair: Pair) -> bool:
+    result, sample = pair.result, pair.sample
+    low, high = result.win_ci
+    a_is_ahead = result.mean > 0
+    is_shown = result.p_holm < result.alpha and (low > 0.5 if a_is_ahead else high < 0.5)  # noqa: PLR2004 - half of the seeds
+    shares = float(np.mean(sample.a_failed)), float(np.mean(sample.b_failed))
+    ahead, behind = shares if a_is_ahead else shares[::-1]
+    fails_more = result.failure_p < result.alpha and ahead > behind
+    return is_shown and not fails_more
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tests:
+    """What is computed in one way over common units and in another over different ones."""
+
+    p: float
+    win_share: float
+    win_ci: Interval = UNKNOWN
+    detectable: float = math.nan
+    seeds_to_decide: int | None = None
+
+
+def _measure(
+    names: tuple[str, str],
+    sample: Sample,
+    num_arms: int,
+    delta: float,
+    alpha: float,
+    design: Design,
+) -> PairResult:
     """All numbers of a pair; its p values are not yet adjusted."""
-    alpha = ALPHA / num_pairs_of(num_arms)
-    one, other, num = sample.a, sample.b, sample.num_seeds
-    difference = Difference(mean=math.nan, sd=math.nan, ci=UNKNOWN, p=math.nan)
-    wins, win_ci, detectable, equality = math.nan, UNKNOWN, math.nan, math.nan
-    needed = None
-    if num and sample.paired:
-        difference = paired_difference(one, other, 1 - alpha)
-        wins = win_share(one, other)
-        win_ci = wilson_interval(wins, num)
-        detectable = detectable_difference(difference.sd, num, alpha)
-        least = min_confirmation_seeds(num_arms)
-        needed = seeds_to_decide(difference.mean, difference.sd, alpha, least)
-    elif num:
-        difference = unpaired_difference(one, other, 1 - alpha)
-        wins = win_share(one[:, None], other[None, :])  # over all pairs of runs
-        detectable = detectable_unpaired_difference(difference.sd, len(one), len(other), alpha)
-    if sample.diverged:  # Student's t does not hold
-        difference, detectable, needed = replace(difference, ci=UNKNOWN), math.nan, None
-    else:
-        equality = equality_p(one, other, delta, paired=sample.paired)
+    num, sizes = sample.num_seeds, (len(sample.a), len(sample.b))
+    tests = _Tests(p=math.nan, win_share=math.nan)
+    estimate = NO_ESTIMATE
+    if num:
+        estimate = sample.estimate(design)
+        tests = (_test_paired if sample.paired else _test_unpaired)(
+            sample, estimate, num_arms, alpha
+        )
+    counts = int(sample.a_failed.sum()), int(sample.b_failed.sum())
+    without = [size for count, size in zip(counts, sizes, strict=True) if size and not count]
+    by_t, widest = not sample.failed, design.bounds[1] - design.bounds[0]
+    level = 1 - alpha / num_pairs_of(num_arms)
     return PairResult(
-        a=a,
-        b=b,
+        a=names[0],
+        b=names[1],
         num_pairs=num if sample.paired else 0,
+        num_units=sizes,
         status="not_enough_data",
-        mean=difference.mean,
-        ci=difference.ci,
-        p=difference.p,
+        alpha=alpha,
+        mean=estimate.mean,
+        ci=estimate.interval(level, (-widest, widest)) if by_t else UNKNOWN,
+        p=tests.p,
         p_holm=math.nan,
-        win_share=wins,
-        win_ci=win_ci,
-        detectable=detectable,
-        equality_p=equality,
+        win_share=tests.win_share,
+        win_ci=tests.win_ci,
+        unit_error=estimate.unit_error,
+        example_error=estimate.example_error,
+        detectable=tests.detectable if by_t else math.nan,
+        seeds_to_decide=tests.seeds_to_decide if by_t else None,
+        equality_p=estimate.equality_p(delta) if by_t else math.nan,
+        failed=counts,
+        failure_limit=failure_limit(min(without)) if without else math.nan,
+        failure_p=failure_p(counts[0], sizes[0], counts[1], sizes[1]),
         sentence="",
-        seeds_to_decide=needed,
+    )
+
+
+def _test_paired(sample: Sample, estimate: Estimate, num_arms: int, alpha: float) -> _Tests:
+    num, wins, lasting = sample.num_seeds, win_share(sample.a, sample.b), estimate.lasting_error
+    return _Tests(
+        p=sign_flip_p(sample.differences),
+        win_share=wins,
+        win_ci=wilson_interval(wins, num),
+        detectable=detectable_difference(estimate.sd, num, num_arms, alpha, lasting_error=lasting),
+        seeds_to_decide=seeds_to_decide(
+            estimate.mean, estimate.sd, num_arms, lasting_error=lasting
+        ),
+    )
+
+
+def _test_unpaired(sample: Sample, estimate: Estimate, num_arms: int, alpha: float) -> _Tests:
+    level = alpha / num_pairs_of(num_arms)
+    return _Tests(
+        p=permutation_p(sample.a, sample.b),
+        win_share=win_share(sample.a[:, None], sample.b[None, :]),  # over all pairs of runs
+        detectable=detectable_unpaired_difference(estimate.sd, len(sample.a), len(sample.b), level),
     )

@@ -121,6 +121,24 @@ def compared_repeat(searches: Searches, needed: int) -> int:
     return ready.index(max(ready)) if ready else 0
 
 
+def shown_searches(
+    searches: Searches, needed: int, sign: int, *, over_searches: bool
+) -> dict[str, ArmSearch]:
+    """The search of each arm whose configuration is recommended.
+
+    Args:
+        searches: The searches of every arm.
+        needed: Confirmation seeds that level L1 needs.
+        sign: +1 where higher is better, -1 where lower is.
+        over_searches: Whether arms are compared on repeated searches (level L2).
+    """
+    first = compared_repeat(searches, needed)
+    return {
+        arm: recommended(own, sign) if over_searches else own[first]
+        for arm, own in searches.items()
+    }
+
+
 def recommended(searches: Sequence[ArmSearch], sign: int) -> ArmSearch:
     """The search of an arm whose configuration is recommended at level L2.
 
@@ -152,14 +170,34 @@ def search_units(record: StudyRecord, searches: Searches) -> Runs:
         if not shared:  # numbers that no other arm has
             runs = [replace(run, seed=run.repeat + place * len(own)) for run in runs]
         if runs:
-            units[arm] = ConfirmedRuns(
-                arm=arm,
-                configuration=None,
-                runs=tuple(runs),
-                test=np.array([run.test_metrics[record.objective.name] for run in runs]),
-                diverged=np.array([run.outcome == "diverged" for run in runs]),
-            )
+            units[arm] = _as_runs(record, runs)
     return units
+
+
+def per_repeat(record: StudyRecord, found: ConfirmedRuns) -> ConfirmedRuns:
+    """Runs of several repeats as one run for each repeat, whose score is the mean of its runs."""
+    repeats = sorted({run.repeat for run in found.runs})
+    groups = [[place for place, run in enumerate(found.runs) if run.repeat == r] for r in repeats]
+    parts = [
+        replace(
+            found,
+            runs=tuple(found.runs[place] for place in own),
+            test=found.test[own],
+            diverged=found.diverged[own],
+        )
+        for own in groups
+    ]
+    return _as_runs(record, [_mean_run(record, *one) for one in zip(repeats, parts, strict=True)])
+
+
+def _as_runs(record: StudyRecord, runs: Sequence[TrialRecord]) -> ConfirmedRuns:
+    return ConfirmedRuns(
+        arm=runs[0].arm,
+        configuration=None,
+        runs=tuple(runs),
+        test=np.array([run.test_metrics[record.objective.name] for run in runs]),
+        diverged=np.array([run.outcome == "diverged" for run in runs]),
+    )
 
 
 def _share_seeds(searches: Searches) -> bool:
@@ -172,22 +210,36 @@ def _share_seeds(searches: Searches) -> bool:
 
 def _as_unit(record: StudyRecord, search: ArmSearch) -> TrialRecord:
     """A search as one run whose scores are the means over its confirmation runs."""
-    found, name = search.confirmed, record.objective.name
+    if search.confirmed is not None:
+        return _mean_run(record, search.repeat, search.confirmed)
     worst = finite_values((worst_known_score(record), 0.0))[0]
-    test = float(np.mean(found.test)) if found else worst
-    runs = found.runs if found else ()
-    validation = finite_values(run.score for run in runs)
     return TrialRecord(
         number=search.repeat,
         arm=search.arm,
-        params=runs[0].params if runs else {},
-        outcome="diverged" if found is None or found.diverged.any() else "complete",
-        score=float(np.mean(validation)) if validation else None,
+        params={},
+        outcome="diverged",
+        score=None,
         seed=search.repeat,
         purpose="confirm",
         repeat=search.repeat,
-        test_metrics={name: test},
-        test_without=_mean_without(runs),
+        test_metrics={record.objective.name: worst},
+    )
+
+
+def _mean_run(record: StudyRecord, repeat: int, found: ConfirmedRuns) -> TrialRecord:
+    """Runs of one configuration as one run with their mean scores, numbered by the repeat."""
+    validation = finite_values(run.score for run in found.runs)
+    return TrialRecord(
+        number=repeat,
+        arm=found.arm,
+        params=found.runs[0].params,
+        outcome="diverged" if found.diverged.any() else "complete",
+        score=float(np.mean(validation)) if validation else None,
+        seed=repeat,
+        purpose="confirm",
+        repeat=repeat,
+        test_metrics={record.objective.name: float(np.mean(found.test))},
+        test_without=_mean_without(found.runs),
     )
 
 

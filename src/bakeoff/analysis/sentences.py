@@ -1,63 +1,49 @@
-"""The sentence on a pair of arms: a template chosen by its status.
+"""The sentence on a pair of arms: the claim that its status allows, and the numbers behind it.
 
-No sentence says more than its status: "is better" needs a test corrected for all pairs, "equal"
-needs an equivalence test, and everything else is "no difference was shown".
+No sentence says more than its status: "beats" needs a test corrected for all pairs, "equal" needs
+an equivalence test, and everything else is "no difference was shown".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from bakeoff.analysis.claims import compared_with, core_text, qualifiers_of, short_text
+from bakeoff.analysis.failures import Mask
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.statistics import num_pairs_of
-from bakeoff.analysis.wording import interval, join, metric_phrase, number, p_value, two_digits
-from bakeoff.records import Flag
-from bakeoff.records.significance import ALPHA, CONFIDENCE_TEXT
-
-CORES = {
-    "not_enough_data": (
-        "There are not enough confirmation runs to compare {a} and {b} (have {have}, need {need})."
-    ),
-    "shared_sampler": (
-        "No verdict on {a} and {b}: one sampler proposed the trials of all arms (W01)."
-    ),
-    "test_set_read": "No verdict on {a} and {b}: the test set was read before confirmation (W06).",
-    "clearly_better": "{a} {is_better} than {b} by at least {delta}",
-    "better": (
-        "{a} {is_better} than {b}; the gain is between {low} and {high} and may be too small to "
-        "matter (< {delta})"
-    ),
-    "better_by_less": "{a} {is_better} than {b}, but by less than {delta}",
-    "better_without_interval": (
-        "{a} {is_better} than {b}; runs diverged, so no interval is given for the gain"
-    ),
-    "under_tuned": (
-        "{b} is under-tuned: it contains {a} as a special case, and {a} still scored above it"
-    ),
-    "practically_equal": "{a} and {b} are equal to within {delta}",
-    "no_difference_shown": (
-        "No difference was shown between {a} and {b}; with these {have} seeds a difference of "
-        "about {detectable} would usually have been detected"
-    ),
-    "no_difference_shown_at_all": "No difference was shown between {a} and {b}",
-}
-"""What is said of a pair; `a` is the arm that is ahead."""
+from bakeoff.analysis.wording import interval, join, metric_phrase, number, p_value, plural
+from bakeoff.records import Flag, PairResult
+from bakeoff.records.significance import CONFIDENCE_TEXT
 
 EVIDENCE_BY_T = (
-    ": the mean gain of {a} over {b} in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm "
-    "{p}); this applies to {scope}."
+    ": the mean gain in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm {p}); this applies "
+    "to {scope}."
 )
 EVIDENCE_BY_SIGNS = (
-    ": {a} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the share of "
-    "{win_ci} and Holm {p}; {diverged} (scored as an untrained model); the mean gain is {mean} "
-    "with these runs and {mean_without} without them; this applies to {scope}."
+    ": {ahead} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the "
+    "share of {win_ci} and Holm {p}; {failures}; the mean gain is {mean} with "
+    "these runs and {mean_without} without them; this applies to {scope}."
 )
-"""The numbers behind it where a run diverged, because Student's t does not hold there."""
+"""The numbers behind it where a run failed, because Student's t does not hold there."""
+
+
+def described(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> PairResult:
+    """The result of a pair with its words: qualifiers, sentence and the short form for tables."""
+    qualifiers = qualifiers_of(pair, findings, flags)
+    return replace(
+        pair.result,
+        qualifiers=qualifiers,
+        sentence=describe_pair(pair, findings, flags),
+        word=short_text(pair, findings, qualifiers),
+    )
 
 
 def describe_pair(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
     """The sentence on a pair, with the text of the flags that make it provisional."""
-    reasons = flags_on(flags, "provisional", pair.names) if pair.winner else []
+    is_open = pair.result.status == "not_enough_data"
+    reasons = [] if is_open else flags_on(flags, "provisional", pair.names)
     return " ".join([pair_sentence(pair, findings, flags), *map(provisional_reason, reasons)])
 
 
@@ -68,67 +54,60 @@ def provisional_reason(flag: Flag) -> str:
 
 def pair_sentence(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> str:
     """The sentence on a pair without the text of its flags; the arm that is ahead comes first."""
+    core = core_text(pair, findings, qualifiers_of(pair, findings, flags))
+    if pair.result.status == "not_enough_data":
+        return f"{core}."
+    template = EVIDENCE_BY_SIGNS if pair.sample.failed else EVIDENCE_BY_T
+    return core + template.format_map(_evidence(pair, findings))
+
+
+def _evidence(pair: Pair, findings: Findings) -> dict[str, str]:
+    """The numbers behind a claim, seen from the arm that is ahead."""
     sample, result = pair.sample, pair.result
     sign = -1 if result.mean < 0 else 1
-    a, b = pair.names[::sign]
     low, high = sorted(sign * bound for bound in result.ci)
-    half_width = (high - low) / 2
     share, win_ci = result.win_share, result.win_ci
     if sign < 0:
         share, win_ci = 1 - share, (1 - win_ci[1], 1 - win_ci[0])
-    diverged = [
-        f"{arm} diverged in {mask.sum()} of {len(mask)}"
-        for arm, mask in zip(pair.names, (sample.a_diverged, sample.b_diverged), strict=True)
-        if mask.any()
+    failures = [
+        text
+        for arm, diverged, failed in zip(
+            pair.names,
+            (sample.a_diverged, sample.b_diverged),
+            (sample.a_failed, sample.b_failed),
+            strict=True,
+        )
+        for text in _failures(arm, diverged, failed)
     ]
-    words = {
-        "a": a,
-        "b": b,
-        "is_better": (
-            "provisionally looks better"
-            if flags_on(flags, "provisional", pair.names)
-            else "is better"
-        ),
-        "delta": two_digits(findings.delta),
-        "low": number(low, half_width),
-        "high": number(high, half_width),
-        "detectable": two_digits(result.detectable),
-        "have": sample.num_seeds,
-        "need": findings.min_seeds,
-        "level": f"{100 * (1 - ALPHA / num_pairs_of(len(findings.arms))):.3g} %",
+    return {
+        "ahead": compared_with(pair.names[::sign][:1], findings.level),
+        "level": f"{100 * (1 - result.alpha / num_pairs_of(len(findings.arms))):.3g} %",
         "confidence": CONFIDENCE_TEXT,
         "metric": metric_phrase(findings.record.objective),
         "scope": findings.scope,
-        "mean": number(sign * result.mean, half_width),
+        "mean": number(sign * result.mean, (high - low) / 2),
         "mean_without": number(sign * sample.mean_without_diverged),
         "ci": interval((low, high)),
         "p": p_value(result.p_holm),
-        "seeds": (
-            f"{len(sample.a)} paired seeds"
-            if sample.paired
-            else f"{len(sample.a)} and {len(sample.b)} unpaired seeds"
-        ),
+        "seeds": units_text(pair, findings),
         "wins": f"{share * sample.num_seeds:.3g}",
         "win_ci": interval(win_ci),
-        "diverged": join(diverged),
+        "failures": join(failures),
     }
-    template = CORES[_core_key(pair, findings)]
-    if result.status != "not_enough_data":
-        template += EVIDENCE_BY_SIGNS if sample.diverged else EVIDENCE_BY_T
-    return template.format_map(words)
 
 
-def _core_key(pair: Pair, findings: Findings) -> str:
-    status = pair.result.status
-    if status == "not_enough_data":
-        return findings.blocked_by or status
-    if pair.winner is None:
-        is_unknown = status == "no_difference_shown" and not pair.result.detectable > 0
-        return "no_difference_shown_at_all" if is_unknown else status
-    contains = {arm.name: arm.contains for arm in findings.record.arms}
-    if pair.winner in contains[str(pair.loser)]:
-        return "under_tuned"
-    if pair.sample.diverged:
-        return "better_without_interval"
-    is_small = status == "better" and pair.result.equality_p < ALPHA
-    return "better_by_less" if is_small else status
+def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:
+    """How many runs of an arm diverged, and how many collapsed; nothing where none did."""
+    num, collapsed = len(failed), int((failed & ~diverged).sum())
+    if diverged.any():
+        yield f"{arm} diverged in {diverged.sum()} of {num} (scored as an untrained model)"
+    if collapsed:
+        yield f"{arm} collapsed in {collapsed} of {num} (far below its other runs)"
+
+
+def units_text(pair: Pair, findings: Findings) -> str:
+    """How many seeds or searches a pair was compared on, and whether they are paired."""
+    sample, noun = pair.sample, "search" if findings.over_searches else "seed"
+    if sample.paired:
+        return plural(len(sample.a), f"paired {noun}")
+    return f"{len(sample.a)} and {plural(len(sample.b), f'unpaired {noun}')}"

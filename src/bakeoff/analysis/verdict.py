@@ -1,5 +1,6 @@
 """The answer in words: headline, claims and tie-breakers, each a template chosen by a status."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -10,13 +11,12 @@ from bakeoff.analysis.defaults import default_sentences
 from bakeoff.analysis.draws import describe_best_pruned
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
+from bakeoff.analysis.headline import headline, weaknesses
 from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
 from bakeoff.analysis.statistics import holm
 from bakeoff.analysis.wording import (
-    SCOPE,
-    count_range,
     interval,
     join,
     metric_name,
@@ -27,95 +27,53 @@ from bakeoff.analysis.wording import (
     two_digits,
 )
 from bakeoff.ranges import is_searched
-from bakeoff.records import ArmSummary, Flag, Share, Verdict
+from bakeoff.records import ArmSummary, DefaultResult, Flag, Share, Verdict
 from bakeoff.records.significance import ALPHA, CONFIDENCE_TEXT
 
-HEADLINES = {
-    "no_trials": "No verdict yet: no trial has been run.",
-    "nothing_completed": "No verdict: no trial completed.",
-    "one_arm": "No comparison: {everyone} is the only arm.",
-    "shared_sampler": "No verdict: one sampler proposed the trials of all arms.",
-    "test_set_read": "No verdict: the test set was read before confirmation.",
-    "unconfirmed": "No verdict yet: no configuration has been confirmed on fresh seeds.",
-    "too_few_seeds": (
-        "No verdict yet: every arm needs {need} confirmation runs, and there are {have}."
-    ),
-    "contradiction": "No arm leads: the pairs contradict each other on test {metric}, {scope}.",
-    "wins": "{leading} wins here on test {metric}, {scope}.",
-    "wins_among": "{leading} wins here among {compared} on test {metric}, {scope}.",
-    "lead": "{leading} lead on test {metric}; no difference was shown among them, {scope}.",
-    "lead_equal": "{leading} lead on test {metric} and are equal to within {delta}, {scope}.",
-    "no_difference": "No difference was shown between {leading} on test {metric}, {scope}.",
-    "all_equal": "{leading} are equal to within {delta} on test {metric}, {scope}.",
-}
 
-
-def build_verdict(findings: Findings, flags: Sequence[Flag]) -> Verdict:
+def build_verdict(
+    findings: Findings, flags: Sequence[Flag], defaults: Sequence[DefaultResult] = ()
+) -> Verdict:
     """The headline, the sentences that support it, and the tie-breakers of a leading group."""
     unfinished = "The study is not finished; these numbers will change."
     claims = _claims(findings, flags) if findings.leading else _observations(findings)
     next_step = step_to_verdict(findings)
     return Verdict(
-        headline=headline(findings, flags),
+        headline=headline(findings, flags, defaults),
         sentences=(
             *([] if findings.record.finished else [unfinished]),
             *claims,
+            *(one.sentence for one in defaults if one.sentence),
             *default_sentences(findings),
             *objective_sentences(findings.record),
             *outlook_sentences(findings),
             *([next_step] if next_step else []),
             *findings.record.caveats,
+            *_uncounted_searches(findings),
             *(f"This was noted while the study ran: {note}." for note in findings.record.notes),
             *(f"{f.title} ({f.id}): {f.detail}" for f in flags if f.severity == "note"),
         ),
         leading=findings.leading,
+        weakened_by=tuple(weaknesses(findings, flags, defaults)),
         tie_breakers=tuple(_tie_breakers(findings, flags)),
         scope=findings.scope,
         next_step=next_step,
     )
 
 
-def headline(findings: Findings, flags: Sequence[Flag]) -> str:
-    """The answer in one sentence; it names no winner unless one was shown."""
-    confirmed = {arm.arm: len(arm.confirmed.seeds) if arm.confirmed else 0 for arm in findings.arms}
-    compared = [arm for arm, num in confirmed.items() if num >= findings.min_seeds]
-    key = _headline_key(findings, compared)
-    sentence = HEADLINES[key].format(
-        leading=join(findings.leading),
-        compared=join(compared),
-        everyone=join(list(confirmed)),
-        metric=metric_name(findings.record.objective),
-        delta=two_digits(findings.delta),
-        need=findings.min_seeds,
-        have=count_range(list(confirmed.values())),
-        scope=SCOPE,
-    )
-    weakened = key.startswith("wins") and flags_on(flags, "provisional", compared)
-    return f"Provisionally, {sentence}" if weakened else sentence
-
-
-def _headline_key(findings: Findings, compared: Sequence[str]) -> str:
-    if len(findings.arms) == 1 and findings.record.trials:
-        return "one_arm"
-    if findings.level == "L0":
-        return _reason_without_verdict(findings)
-    if not findings.leading:
-        return "contradiction"
-    if len(findings.leading) == 1:
-        return "wins" if len(compared) == len(findings.arms) else "wins_among"
-    group = [pair for pair in findings.pairs if set(pair.names) <= set(findings.leading)]
-    equal = all(pair.result.status == "practically_equal" for pair in group)
-    if len(findings.leading) == len(compared):
-        return "all_equal" if equal else "no_difference"
-    return "lead_equal" if equal else "lead"
-
-
-def _reason_without_verdict(findings: Findings) -> str:
-    if not findings.record.trials and not findings.record.confirmations:
-        return "no_trials"
-    if not findings.runs and all(arm.search_best is None for arm in findings.arms):
-        return "nothing_completed"
-    return findings.blocked_by or ("too_few_seeds" if findings.runs else "unconfirmed")
+def _uncounted_searches(findings: Findings) -> Iterator[str]:
+    """Which searches do not count at level L2, and why, in a study that repeats them."""
+    begun = [
+        one
+        for own in findings.searches.values()
+        for one in own
+        if len(own) > 1 and (one.num_trials or one.confirmed)
+    ]
+    left_out = [
+        f"search {one.repeat + 1} of {one.arm} ({one.why_not})" for one in begun if one.why_not
+    ]
+    if left_out:
+        yield f"Arms are compared without these searches: {join(left_out)}."
 
 
 def _claims(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
@@ -124,10 +82,16 @@ def _claims(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
     pairs = [p for p in findings.pairs if leader in p.names or set(p.names) <= group]
     for pair in pairs:
         yield pair_sentence(pair, findings, flags)
-    decided = {arm for pair in pairs if pair.winner for arm in pair.names}
-    if decided:
-        yield from map(provisional_reason, flags_on(flags, "provisional", decided))
-    if findings.test_standard_error is not None:
+    reasons = {
+        (flag.id, flag.detail): flag
+        for pair in pairs
+        if pair.result.status != "not_enough_data"
+        for flag in flags_on(flags, "provisional", pair.names)
+    }
+    yield from map(provisional_reason, reasons.values())
+    if findings.test_standard_error is not None and any(
+        math.isnan(pair.result.example_error) for pair in pairs
+    ):
         yield (
             "The intervals cover seeds, not the choice of test samples: the standard error of a "
             f"score over {findings.record.num_test:,} test samples is "
@@ -225,7 +189,8 @@ def _cost_to_target(
         for name, time in times
     ]
     shown = [
-        f"{pair.result.a} and {pair.result.b} (log-rank, Holm {p_value(pair.result.arrival_p)})"
+        f"the configurations found for {join(pair.names)} (log-rank, Holm"
+        f" {p_value(pair.result.arrival_p)})"
         for pair in findings.pairs
         if set(pair.names) <= set(findings.leading) and pair.result.arrival_p < ALPHA
     ]

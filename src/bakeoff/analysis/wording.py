@@ -1,6 +1,7 @@
 """How reports write numbers, names, budgets and the scope of a claim."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.analysis.arm_summary import charged_trials, searched_trials
@@ -75,13 +76,20 @@ def count_range(counts: Sequence[int]) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """`1 trial`, `2 trials`, `2 searches`."""
+    ending = "" if count == 1 else "es" if noun.endswith("search") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def trials_per_arm(record: StudyRecord) -> str:
-    """Trials that count towards each arm's budget: `12`, or `9 to 54` where arms differ."""
-    return count_range([len(charged_trials(record, arm.name)) for arm in record.arms])
+    """Trials charged to the budget of each search: `12`, or `9 to 54` where searches differ."""
+    counts = Counter(
+        (trial.arm, trial.repeat)
+        for arm in record.arms
+        for trial in charged_trials(record, arm.name)
+    )
+    repeats = {repeat for _, repeat in counts} or {0}
+    return count_range([counts[arm.name, repeat] for arm in record.arms for repeat in repeats])
 
 
 def promised(budget: Budget) -> str:
@@ -94,7 +102,7 @@ def promised(budget: Budget) -> str:
 
 
 def scope_of(record: StudyRecord) -> str:
-    """What a claim holds for: the planned epochs, the search, and the end of every claim."""
+    """What a claim holds for: the planned epochs, the searches, and the end of every claim."""
     runs = f"{record.epochs}-epoch runs" if record.epochs else "runs"
     searched = [trial for arm in record.arms for trial in searched_trials(record, arm.name)]
     pruned = "pruned " if any(trial.outcome == "pruned" for trial in searched) else ""
@@ -106,4 +114,6 @@ def scope_of(record: StudyRecord) -> str:
     )
     per_arm = trials_per_arm(record)
     noun = "trial" if per_arm == "1" else "trials"
-    return f"{runs} of configurations found by {method} ({per_arm} {noun} per arm), {SCOPE}"
+    repeats = 1 + max((trial.repeat for trial in searched), default=0)
+    each = f" in each of {repeats} searches" if repeats > 1 else ""
+    return f"{runs} of configurations found by {method} ({per_arm} {noun} per arm{each}), {SCOPE}"

@@ -36,7 +36,10 @@ class Progress:
     epochs: int
     num_workers: int
     trials_per_arm: int | None = None
-    """Number of trials of each arm; None if the budget does not limit it."""
+    """Number of trials of each arm in all repeats; None if the budget does not limit it."""
+    repeats: int = 1
+    repeat: int = 0
+    """The repeat of the run that began last, counted from 0."""
     clock: Callable[[], float] = time.monotonic
     num_left: int = 0
     purpose: Purpose = "search"
@@ -60,6 +63,7 @@ class Progress:
         """See `bakeoff.driver.Observer`."""
         self.num_left = num_left
         self.purpose = plan.purpose
+        self.repeat = plan.repeat
         self.waiting.pop(run, None)
         self.running[run] = _Running(plan, self.clock())
 
@@ -80,6 +84,8 @@ class Progress:
         if record.purpose != "search":
             self.confirmed[record.arm] += 1
             return
+        if record.phase == "default":
+            return  # outside the budget, which the counts are shown next to
         self.outcomes.setdefault(record.arm, Counter())[record.outcome] += 1
         if record.outcome == "complete" and record.score is not None:
             before = self.best.get(record.arm, -math.inf * self.metric.sign)
@@ -101,10 +107,11 @@ class Progress:
         return mean * (self.num_left + len(self.running) / 2) / self.num_workers
 
     def describe_left(self) -> str:
-        """`9 to go, about 2 min left in this stage`."""
+        """`9 to go, about 2 min left in this stage`, with the repeat if there are several."""
         left = self.seconds_left()
         time_left = "" if left is None else f", about {format_estimate(left)} left in this stage"
-        return f"{self.num_left} to go{time_left}"
+        repeat = f" in repeat {self.repeat + 1} of {self.repeats}" if self.repeats > 1 else ""
+        return f"{self.num_left} to go{repeat}{time_left}"
 
 
 @dataclass(kw_only=True)
@@ -217,13 +224,20 @@ def build_progress(
     trials, epochs = config.search.trials_per_arm, config.training.epochs
     console = Console(stderr=True)
     if not console.is_terminal:
-        return PlainProgress(arms=arms, metric=metric, epochs=epochs, num_workers=num_workers)
+        return PlainProgress(
+            arms=arms,
+            metric=metric,
+            epochs=epochs,
+            num_workers=num_workers,
+            repeats=config.search.repeats,
+        )
     return LiveProgress(
         arms=arms,
         metric=metric,
         epochs=epochs,
         num_workers=num_workers,
-        trials_per_arm=None if trials is None else trials + int(config.search.defaults),
+        trials_per_arm=None if trials is None else trials * config.search.repeats,
+        repeats=config.search.repeats,
         console=console,
     )
 

@@ -13,12 +13,40 @@ from bakeoff.report.figures import style
 NEUTRAL = "#808080"
 """A grey with a contrast of at least 3.9 to the dashboard's cards, #ffffff and #1e1e1e."""
 
+ARMS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#b5588d",
+    "#b87900",
+    "#808080",
+    "#9a4cf6",
+    "#db2fb2",
+    "#f9557c",
+    "#4a64e7",
+    "#7d9034",
+    "#9284d6",
+    "#eb005f",
+    "#297d0f",
+    "#b07661",
+    "#d961d2",
+    "#8e5c7d",
+    "#537674",
+    "#6399be",
+    "#9649a7",
+)
+"""The twin of each of `style.ARM_COLORS`, with a contrast of at least 3 to both cards."""
+
 EITHER: Mapping[str, str] = {
     style.GRID: "rgba(128, 128, 128, 0.25)",
     style.BAND: "rgba(128, 128, 128, 0.18)",
     **{
-        color + opacity: NEUTRAL + opacity
-        for color in (style.INK, style.FAINT_INK, style.ARM_COLORS[5][0])
+        color + opacity: twin + opacity
+        for color, twin in (
+            (style.INK, NEUTRAL),
+            (style.FAINT_INK, NEUTRAL),
+            *((light, twin) for (light, _), twin in zip(style.ARM_COLORS, ARMS, strict=True)),
+        )
         for opacity in ("", style.FAINT, style.BAND_OPACITY)
     },
 }

@@ -13,10 +13,11 @@ from bakeoff.dashboard.artifacts import FOLDER, attach_curves
 from bakeoff.dashboard.either_scheme import for_either_scheme
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
+from bakeoff.report.answer import build_answer
 from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.figures.style import Figure
 from bakeoff.report.markdown import escape, markdown_table
-from bakeoff.report.page import glance_table
+from bakeoff.report.page import build_figure, glance_table
 from bakeoff.report.verdict_tables import LEVELS
 from bakeoff.storage import Storage
 from bakeoff.storage.studies import CONFIRM_SUFFIX
@@ -66,7 +67,9 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
         load = partial(optuna.load_study, storage=storage.optuna_storage)
         study = load(study_name=name)
         study.set_user_attr("verdict", comparison.verdict.headline)
-        optuna_dashboard.save_note(study, note_text(comparison, has_report=has_report))
+        runs = storage.optuna_storage.get_study_id_from_name(name + CONFIRM_SUFFIX)
+        note = note_text(comparison, has_report=has_report, confirmations=runs)
+        optuna_dashboard.save_note(study, note)
         optuna_dashboard.save_note(
             load(study_name=name + CONFIRM_SUFFIX),
             f"Shortlist and confirmation runs of study **{escape(name)}**, which has the verdict."
@@ -78,25 +81,35 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
                 optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
 
 
-def note_text(comparison: Comparison, *, has_report: bool) -> str:
-    """Write the verdict and the arms as Markdown that contains no links but our own."""
+def note_text(comparison: Comparison, *, has_report: bool, confirmations: int) -> str:
+    """Write the answer and the arms as Markdown that contains no links but our own.
+
+    Args:
+        comparison: What was found.
+        has_report: Whether there is a report to which the note may link.
+        confirmations: The storage's id of the study that holds the confirmation runs.
+    """
     name = comparison.study.name
+    answer = build_answer(comparison)
+    shown = (*answer.leading, *answer.good_defaults)
+    limits = [one for one in (*answer.weakened_by, answer.next_step) if one]
+    report = f"[The report](/reports/{name}/index.html)" if has_report else "The study is running."
+    runs = f"[Shortlist and confirmation runs](/dashboard/studies/{confirmations})"
     parts = [
-        f"**{escape(comparison.verdict.headline)}**",
+        f"**{escape(answer.headline)}**",
         f"Evidence level {comparison.level}, {escape(LEVELS[comparison.level])}.",
+        "\n".join(f"- {escape(sentence)}" for sentence in limits),
+        "\n".join(f"- **{escape(one.name)}**: {escape(one.own_settings)}" for one in shown),
         markdown_table(glance_table(comparison)),
-        f"[The report](/reports/{name}/index.html)" if has_report else "The study is running.",
+        f"{report} {runs}",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _figure(spec: FigureSpec[Comparison], comparison: Comparison) -> "Figure | None":
     """Draw a figure for a card; None if there is nothing to draw or it does not fit."""
-    rows = spec.compute(comparison)
-    if not rows:
-        return None
-    drawn = spec.draw(rows, comparison)
-    if drawn.layout.height > MAX_SQUEEZE * CARD_HEIGHT:
+    drawn, _ = build_figure(spec, comparison).drawn(comparison)
+    if drawn is None or drawn.layout.height > MAX_SQUEEZE * CARD_HEIGHT:
         return None
     drawn.update_yaxes(title_font_size=11)
     drawn.update_layout(

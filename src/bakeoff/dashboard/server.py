@@ -17,6 +17,7 @@ import typer
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.dashboard.reports import INDEX_POLICY, PLACE, index_page, read_file, report_names
+from bakeoff.dashboard.study_list import with_study_list
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
 from bakeoff.storage.database import choose_storage_url
@@ -113,7 +114,7 @@ def build_app(dashboard: App, output: Path, access: Access) -> App:
         if found:
             file = found["file"] or "index.html"
             return _serve_report(output, found["name"], file, start_response)
-        return dashboard(environ, _with_guards(start_response, path))
+        return with_study_list(dashboard)(environ, _with_guards(start_response, path))
 
     return app
 

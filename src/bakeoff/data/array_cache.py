@@ -30,8 +30,8 @@ DAMAGE = (OSError, ValueError, KeyError, EOFError)
 NAMES = tuple(part.name for part in fields(Arrays) if part.default is MISSING)
 """Names of the arrays of an entry."""
 
-Names = tuple[tuple[str, ...], tuple[Feature, ...]]
-"""The names of the classes and the features of an entry."""
+Names = tuple[tuple[str, ...], tuple[Feature, ...], bool]
+"""The names of the classes and the features of an entry, and whether its test set was reserved."""
 
 
 def data_folder() -> Path:
@@ -68,7 +68,7 @@ def load_cached(
         folder.mkdir(exist_ok=True)
         for part in NAMES:
             write_array(folder, part, getattr(arrays, part))
-        return arrays.class_names, arrays.features
+        return arrays.class_names, arrays.features, arrays.test_is_reserved
 
     stats = [(str(path.resolve()), path.stat()) for path in sources]
     state = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
@@ -97,8 +97,7 @@ def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
         with contextlib.suppress(*DAMAGE):  # another process may have filled it in the meantime
             return _open_entry(entry)
         folder = entry.with_name(f".filling-{name}")
-        class_names, features = fill(folder)
-        _write_manifest(folder, class_names, features)
+        _write_manifest(folder, *fill(folder))
         shutil.rmtree(entry, ignore_errors=True)  # a damaged one
         folder.rename(entry)
         return _open_entry(entry)
@@ -158,11 +157,20 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     features = tuple(
         Feature(column=one["column"], value=one["value"]) for one in manifest["features"]
     )
-    return Arrays(**mapped, class_names=names, features=features), str(manifest["fingerprint"])
+    arrays = Arrays(
+        **mapped,
+        class_names=names,
+        features=features,
+        test_is_reserved=bool(manifest["test_is_reserved"]),  # entries without it are made again
+    )
+    return arrays, str(manifest["fingerprint"])
 
 
 def _write_manifest(
-    folder: Path, class_names: tuple[str, ...], features: tuple[Feature, ...]
+    folder: Path,
+    class_names: tuple[str, ...],
+    features: tuple[Feature, ...],
+    test_is_reserved: bool,
 ) -> None:
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
     manifest = {
@@ -170,5 +178,6 @@ def _write_manifest(
         "fingerprint": fingerprint(Arrays(**mapped, class_names=class_names)),
         "class_names": class_names,
         "features": [asdict(feature) for feature in features],
+        "test_is_reserved": test_is_reserved,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

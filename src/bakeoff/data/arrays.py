@@ -41,6 +41,8 @@ class Arrays:
     """Names of classes or tokens, if the source names them."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
 
 
 def check_arrays(
@@ -79,7 +81,11 @@ def check_arrays(
         inputs, test_inputs = inputs[kept], inputs[held]
         labels, test_labels = labels[kept], labels[held]
     return Arrays(
-        train_inputs=inputs, train_labels=labels, test_inputs=test_inputs, test_labels=test_labels
+        train_inputs=inputs,
+        train_labels=labels,
+        test_inputs=test_inputs,
+        test_labels=test_labels,
+        test_is_reserved="x_test" not in named,
     )
 
 

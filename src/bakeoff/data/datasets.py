@@ -5,8 +5,9 @@ function `package.module:function` that returns arrays or torch data sets.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,14 @@ from bakeoff.data.sample_source import (
     fingerprint_samples,
     read_labels,
 )
-from bakeoff.data.splits import Indices, hold_out, hold_out_test, long_tail, stratified_order
+from bakeoff.data.splits import (
+    TEST_FRACTION,
+    Indices,
+    hold_out,
+    hold_out_test,
+    long_tail,
+    stratified_order,
+)
 from bakeoff.data.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Loss, Task
@@ -55,6 +63,8 @@ class Dataset:
     """Depends on every value of every array; of samples that are fetched, only on some of them."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
 
     @property
     def num_outputs(self) -> int:
@@ -103,6 +113,46 @@ def load_dataset(config: DataConfig) -> Dataset:
     )
 
 
+def redraw_test(dataset: Dataset, seed: int | None) -> Dataset:
+    """The data set with another test set of the same size, drawn with `seed`; None draws none.
+
+    A test set that came with the data stays, and so does that of text, which is its last part.
+    Arrays are copied into memory.
+
+    Raises:
+        DataError: There are too few samples of some class.
+    """
+    if seed is None or not dataset.test_is_reserved or dataset.task == "language":
+        return dataset
+    labels = np.concatenate([dataset.train_labels, dataset.test_labels])
+    try:
+        kept, held = hold_out(labels, dataset.task, TEST_FRACTION, seed)
+    except ValueError as error:
+        raise DataError(f"{dataset.name}: {error} as a test set") from None
+    both = dataset.train_inputs, dataset.test_inputs
+    return replace(
+        dataset,
+        train_inputs=_select_of_both(*both, kept),
+        train_labels=labels[kept],
+        test_inputs=_select_of_both(*both, held),
+        test_labels=labels[held],
+    )
+
+
+def _select_of_both(
+    train: Inputs | SampleInputs, test: Inputs | SampleInputs, rows: Indices
+) -> Inputs | SampleInputs:
+    """Some of the training and test inputs, whose rows are counted in this order."""
+    if isinstance(train, SampleInputs) and isinstance(test, SampleInputs):
+        return replace(
+            train,
+            rows=np.concatenate([train.rows, test.rows])[rows],
+            labels=np.concatenate([train.labels, test.labels])[rows],
+        )
+    selected: Inputs = np.concatenate([np.asarray(train), np.asarray(test)])[rows]
+    return selected
+
+
 def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
     """Return the rows of the training arrays to train on and to validate on, each sorted.
 
@@ -133,6 +183,20 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
     if config.train_samples is not None:
         train = _keep_some(dataset, train, config.train_samples, split_seed)
     return train, validation
+
+
+def check_splits(config: DataConfig, seeds: Iterable[tuple[int, int | None]]) -> None:
+    """Make sure that the data can be split with each pair of a split seed and a test seed.
+
+    Raises:
+        DataError: A split leaves too few samples of some class.
+        UsageError: As `load_dataset`.
+    """
+    dataset = load_dataset(config)
+    for test_seed, pairs in groupby(seeds, key=lambda pair: pair[1]):
+        drawn = redraw_test(dataset, test_seed)
+        for split_seed, _ in pairs:
+            split_indices(drawn, config, split_seed)
 
 
 def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
@@ -271,6 +335,7 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
         class_names=class_names,
         source=name,
         fingerprint=whole.hexdigest()[: len(digest)],
+        test_is_reserved="test" not in parts,
     )
 
 

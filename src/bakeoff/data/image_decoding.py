@@ -91,7 +91,7 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
         write_array(folder, "train_labels", images.train.labels)
         write_array(folder, "test_labels", images.test.labels)
         (folder / PROGRESS_FILE).unlink()
-        return images.class_names, ()
+        return images.class_names, (), images.test_is_reserved
 
     size = "" if image_size is None else f"-{image_size}"
     return load_filled(f"folder-{images.state}{size}", fill)

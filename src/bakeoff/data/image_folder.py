@@ -45,6 +45,8 @@ class ImageFolder:
     test: ImagePart
     state: str
     """Changes with the path, size and modification time of every file."""
+    test_is_reserved: bool
+    """Whether the test set was drawn from the images, because the folder has none."""
 
 
 def list_images(root: Path) -> ImageFolder:
@@ -70,7 +72,8 @@ def list_images(root: Path) -> ImageFolder:
         )
     digest = hashlib.sha256(json.dumps([FOLDER_FORMAT, str(root), class_names]).encode())
     train = _list_part(train_root, class_names, digest, needs_all=True)
-    if train_root != root and (root / "test").is_dir():
+    has_test = train_root != root and (root / "test").is_dir()
+    if has_test:
         for name in _class_names(root / "test"):
             if name not in class_names:
                 raise DataError(f"{root / 'test' / name}: the training data has no class {name!r}")
@@ -81,7 +84,11 @@ def list_images(root: Path) -> ImageFolder:
             for rows in hold_out_test(train.labels, "classification", str(root))
         )
     return ImageFolder(
-        class_names=class_names, train=train, test=test, state=digest.hexdigest()[:16]
+        class_names=class_names,
+        train=train,
+        test=test,
+        state=digest.hexdigest()[:16],
+        test_is_reserved=not has_test,
     )
 
 

@@ -54,9 +54,8 @@ def record_of(
     outcome: Outcome,
     *,
     reason: str = "",
-    test_metrics: Mapping[str, float] | None = None,
 ) -> TrialRecord:
-    """The record of a run that has ended with `outcome`."""
+    """The record of a run that has ended with `outcome`, before its test scores are known."""
     scored = scored_epoch(run.history, facts.metric, config.score_rule)
     score = None
     if outcome == "diverged":
@@ -80,12 +79,12 @@ def record_of(
         configuration=run.plan.configuration,
         history=tuple(run.history),
         epochs_planned=config.training.epochs,
-        test_metrics=test_metrics or {},
         stop_reason="; ".join(filter(None, reasons)),
         attempts=run.attempt,
         audited=run.plan.audited,
         spared_at=run.spared_at,
         decision_epochs=run.plan.decision_epochs,
+        repeat=run.plan.repeat,
     )
 
 

@@ -1,4 +1,4 @@
-"""Keeps the weights of the best confirmation run of each arm, so that they can be exported."""
+"""Keeps the weights of the best confirmation run of each choice, so that they can be exported."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +7,9 @@ from bakeoff.records import MetricInfo, Purpose, TrialRecord
 
 
 class KeptWeights:
-    """A folder with one weights file per arm, of its confirmation run with the best score.
+    """A folder with one weights file per confirmed configuration, of its run with the best score.
+
+    An arm has one such configuration in each repeat, and a new one where an extension chose again.
 
     Args:
         directory: Created by the first run that writes its weights.
@@ -17,24 +19,26 @@ class KeptWeights:
     def __init__(self, directory: Path, metric: MetricInfo) -> None:
         self._directory = directory
         self._metric = metric
-        self._best: dict[str, TrialRecord] = {}
+        self._best: dict[tuple[str, int | None], TrialRecord] = {}
+        """The best run of each arm and configuration."""
 
     def path_of(self, run: str, purpose: Purpose) -> str:
         """Where the run writes its weights; empty unless it is a confirmation run."""
         return str(self._directory / f"{run}.safetensors") if purpose == "confirm" else ""
 
     def ended(self, record: TrialRecord) -> None:
-        """Keep the weights of this run if it is the best of its arm so far, else remove them."""
+        """Keep the weights of this run if it is its configuration's best so far, or remove them."""
         if record.purpose != "confirm":
             return
-        before = self._best.get(record.arm)
+        key = record.arm, record.configuration
+        before = self._best.get(key)
         runs = [record] if before is None else [before, record]
         best = best_run(runs, self._metric)
         for run in runs:
             if run is not best:
                 weights_path(self._directory, run).unlink(missing_ok=True)
         if best is not None:
-            self._best[record.arm] = best
+            self._best[key] = best
 
 
 def best_run(runs: Iterable[TrialRecord], metric: MetricInfo) -> TrialRecord | None:

@@ -7,7 +7,6 @@ run whose worker died stays the same trial with the same number and continues fr
 import math
 import shutil
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -32,7 +31,16 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError
-from bakeoff.records import Decision, EpochResult, Outcome, Precision, Promotion, StudyConfig
+from bakeoff.records import (
+    READS_TEST,
+    Decision,
+    EpochResult,
+    Outcome,
+    Precision,
+    Promotion,
+    Purpose,
+    StudyConfig,
+)
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
@@ -69,12 +77,13 @@ class Driver:
         """Runs that wait to be promoted, by number."""
         self._is_pausing = False
 
-    def drive(self, source: Source, group: str) -> int:
+    def drive(self, source: Source, group: str, repeat: int = 0) -> int:
         """Restore the stored runs, then train every run that `source` offers.
 
         Args:
             source: The search or the confirmation.
             group: `search` or `confirm`, the prefix of the runs' names.
+            repeat: The repeat of the study whose runs these are.
 
         Returns:
             Number of runs that were trained, including those that were continued.
@@ -82,7 +91,7 @@ class Driver:
         Raises:
             InterruptedStudyError: A stop was requested. Every active run has a checkpoint.
         """
-        num_trained = self._restore(source, group)
+        num_trained = self._restore(source, group, repeat)
         while True:
             num_trained += self._fill(source, group)
             if not self._running:
@@ -97,10 +106,9 @@ class Driver:
         self._note(source)
         return num_trained
 
-    def _restore(self, source: Source, group: str) -> int:
-        for trial_id, record in self._storage.load_runs(
-            self._config.name, "search" if group == "search" else "confirm"
-        ):
+    def _restore(self, source: Source, group: str, repeat: int) -> int:
+        purpose: Purpose = "search" if group == "search" else "confirm"
+        for trial_id, record in self._storage.load_runs(self._config.name, purpose, repeat):
             name = f"{group}-{record.number}"
             plan = source.restore(record)
             if record.outcome != "running":
@@ -161,10 +169,16 @@ class Driver:
         self._engine.submit(
             Job(
                 run=run.name,
-                config=build_trial_config(self._trained_config, run.plan.params, run.plan.seed),
+                config=build_trial_config(
+                    self._trained_config,
+                    run.plan.params,
+                    run.plan.seed,
+                    repeat=run.plan.repeat,
+                    purpose=run.plan.purpose,
+                ),
                 checkpoint_dir=str(self._checkpoints / run.name),
                 decision_epochs=run.plan.decision_epochs,
-                reads_test=run.plan.purpose == "confirm",
+                reads_test=run.plan.purpose in READS_TEST,
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
@@ -175,7 +189,7 @@ class Driver:
             case Epoch():
                 self._on_epoch(event, run, source)
             case Finished():
-                self._finish(run, source, event.outcome, test_metrics=event.test_metrics)
+                self._finish(run, source, event.outcome, tested=event)
             case Failed():
                 self._finish(run, source, event.outcome, reason=event.reason)
             case Died():
@@ -267,11 +281,13 @@ class Driver:
         outcome: Outcome,
         *,
         reason: str = "",
-        test_metrics: Mapping[str, float] | None = None,
+        tested: Finished | None = None,
     ) -> None:
-        record = record_of(
-            run, self._config, self._facts, outcome, reason=reason, test_metrics=test_metrics
-        )
+        record = record_of(run, self._config, self._facts, outcome, reason=reason)
+        if tested is not None:
+            record = replace(
+                record, test_metrics=tested.test_metrics, test_without=tested.test_without
+            )
         # A run's last epoch is stored with its end, so that a restart finds both or neither.
         if run.history and run.history[-1].status != "running":
             self._report(run, run.history[-1])

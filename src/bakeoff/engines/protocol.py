@@ -65,6 +65,8 @@ class Finished(_Message):
 
     outcome: Outcome
     test_metrics: Mapping[str, float]
+    test_without: tuple[float, ...] = ()
+    """The objective on the test set without each group of its samples, [G]."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,8 @@ def _run(
 
 def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> Event:
     from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
-    from bakeoff.training.loop import prepare, test, train
+    from bakeoff.training.evaluation import Tested
+    from bakeoff.training.loop import prepare, read_test, train
     from bakeoff.training.weights import write_weights
 
     state = prepare(job.config, device)
@@ -143,10 +144,12 @@ def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device:
             if reply == "stop":
                 return Finished(run=job.run, outcome="pruned", test_metrics={})
             outcome = "diverged" if result.status == "diverged" else "complete"
-        test_metrics = test(state) if job.reads_test and outcome == "complete" else {}
+        tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
         if job.weights_path and outcome == "complete":
             write_weights(state, Path(job.weights_path))
-    return Finished(run=job.run, outcome=outcome, test_metrics=test_metrics)
+    return Finished(
+        run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
+    )
 
 
 def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:

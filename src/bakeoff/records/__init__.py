@@ -49,6 +49,7 @@ from bakeoff.records.plans import (
 from bakeoff.records.runs import (
     CHARGED_OUTCOMES as CHARGED_OUTCOMES,
     OUTCOMES as OUTCOMES,
+    READS_TEST as READS_TEST,
     EpochResult as EpochResult,
     EpochStatus as EpochStatus,
     Outcome as Outcome,

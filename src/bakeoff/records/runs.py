@@ -11,6 +11,8 @@ Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm", "default"]
 """`default` trains an arm's library defaults on the seeds of the confirmation. It reads the test
 set, as `confirm` does."""
+READS_TEST: tuple[Purpose, ...] = ("confirm", "default")
+"""The purposes of the runs that read the test set, once, at their end."""
 Outcome = Literal["running", "complete", "pruned", "diverged", "infeasible", "failed"]
 EpochStatus = Literal["running", "finished", "early_stopped", "diverged"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -36,7 +38,11 @@ class TrialConfig:
     seed: int
     """It decides weights, batch order, dropout and augmentation."""
     split_seed: int
-    """It decides which training samples are held out, and is the same for every run of a study."""
+    """It decides which training samples are held out. It is the same for every run of a study,
+    unless the study splits anew (`ConfirmConfig.resplit`)."""
+    test_seed: int | None = None
+    """It draws the test set, if the data came without one. None takes the test set that every study
+    of the data has."""
 
 
 @dataclass(frozen=True, kw_only=True)

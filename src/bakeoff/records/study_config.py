@@ -142,12 +142,23 @@ class ConfirmConfig:
     seeds: int
     shortlist: int
     shortlist_seeds: int
+    repeat_seeds: int = 3
+    """Confirmation seeds of every repeat after the first one, which has `seeds`."""
     looks: tuple[int, ...] = ()
     """Numbers of seeds at which the results are looked at, declared before the study began. The
-    last one is `seeds`; empty means a single look at all seeds."""
+    last one is `seeds`; empty means a single look at all seeds. Only the first repeat is looked at
+    in between."""
     resplit: bool = False
     """Each repeat draws its own split, and each confirmation seed draws training and validation
     samples anew. A test set that came with the data stays the same."""
+
+    def seeds_of(self, repeat: int) -> int:
+        """The number of confirmation seeds of a repeat, if its last look is taken."""
+        return self.repeat_seeds if repeat else self.seeds
+
+    def looks_of(self, repeat: int) -> tuple[int, ...]:
+        """The numbers of seeds after which the confirmation of a repeat may end, rising."""
+        return self.looks if self.looks and not repeat else (self.seeds_of(repeat),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,19 @@
 import base64
 import hashlib
 import json
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bakeoff.analysis.wording import promised
-from bakeoff.records import OUTCOMES, ArmSummary, Outcome
-from bakeoff.report.figures.style import ARM_COLORS, DARK, arm_position, printable
+from bakeoff.analysis.wording import plural, promised
+from bakeoff.records import OUTCOMES, ArmSummary, Outcome, StudyRecord
+from bakeoff.report.answer import DEFAULTS_SUFFIX
+from bakeoff.report.configurations import FOLDER
+from bakeoff.report.figures.style import ARM_COLORS, DARK, color_number, printable
+from bakeoff.report.glossary import explained, explanation
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.page import Page, ReportFigure
 from bakeoff.report.table import CellValue, Column, Table
@@ -27,19 +31,27 @@ JSON_ESCAPES = str.maketrans(
 
 def render_html(page: Page[Any]) -> str:
     """The whole page, with its figures drawn and its scripts inlined."""
+    drawn = {figure.spec.id: figure.drawn(page.subject) for figure in page.figures}
     drawings = {
-        figure.spec.id: embedded_json(figure.spec.draw(figure.rows, page.subject).to_json())
-        for figure in page.figures
-        if figure.rows
+        identity: embedded_json(drawing.to_json()) if drawing else None
+        for identity, (drawing, _) in drawn.items()
     }
     return render_template(
         f"{page.template}.html.j2",
-        has_drawings=bool(drawings),
+        has_drawings=any(drawings.values()),
         page=page,
         drawings=drawings,
+        failures={identity: failure for identity, (_, failure) in drawn.items()},
         figure_tables={figure.spec.id: _figure_table(figure) for figure in page.figures},
-        arm_class=lambda arm: f"arm-{arm_position(page.study, arm) % len(ARM_COLORS)}",
+        arm_class=partial(_arm_class, page.study),
     )
+
+
+def _arm_class(study: StudyRecord, arm: str) -> str:
+    """The style of an arm's name, which its library defaults share; others have no colour."""
+    known = {one.name for one in study.arms}
+    name = arm if arm in known else arm.removesuffix(DEFAULTS_SUFFIX)
+    return f"arm-{color_number(study, name)}" if name in known else "no-arm"
 
 
 def render_template(template: str, *, has_drawings: bool, **words: object) -> str:
@@ -51,6 +63,7 @@ def render_template(template: str, *, has_drawings: bool, **words: object) -> st
         **words: What the template shows.
     """
     scripts = [template_text("report.js")]
+    fold = template_text("fold.js")
     if has_drawings:
         from plotly.offline import get_plotlyjs
 
@@ -64,10 +77,14 @@ def render_template(template: str, *, has_drawings: bool, **words: object) -> st
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "code": _code, "lead_in": _lead_in, "outcomes": _outcomes, "promised": promised
+        "code": _code, "lead_in": _lead_in, "outcomes": _outcomes, "promised": promised,
+        "explained": explained, "explanation": explanation, "plural": plural,
+        "in_folder": lambda name: f"{FOLDER}/{name}",
+        "train_command": lambda name: f"study train {FOLDER}/{name}.toml",
     }  # fmt: skip
     return environment.get_template(template).render(
-        policy=content_security_policy(scripts),
+        policy=content_security_policy([fold, *scripts]),
+        fold_script=Markup(fold),  # noqa: S704 - our own code, hashed above
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own code, hashed above
         dark_colors=embedded_json(json.dumps(dict(DARK))),
         style=Markup(template_text("report.css")),  # noqa: S704 - our own style sheet

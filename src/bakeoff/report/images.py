@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, MissingDependencyError
+from bakeoff.report.figures.style import Figure
 from bakeoff.report.page import Page, ReportFigure
 
 IMAGE_FORMATS = ("png", "svg")
@@ -56,10 +57,10 @@ def write_images(page: Page[Any], directory: Path, formats: Sequence[str]) -> tu
     import kaleido
 
     drawn = [
-        _order(figure, page, directory / f"{figure.name}.{kind}")
+        _order(figure, drawing, directory / f"{figure.name}.{kind}")
         for figure in page.figures
         for kind in formats
-        if figure.rows
+        if (drawing := figure.drawn(page.subject)[0]) is not None
     ]
     try:
         # the figures contain no formula; without this setting MathJax would be downloaded
@@ -69,9 +70,8 @@ def write_images(page: Page[Any], directory: Path, formats: Sequence[str]) -> tu
     return tuple(order["path"] for order in drawn)
 
 
-def _order(figure: ReportFigure, page: Page[Any], path: Path) -> dict[str, Any]:
+def _order(figure: ReportFigure, drawn: "Figure", path: Path) -> dict[str, Any]:
     """What kaleido draws, and into which file."""
-    drawn = figure.spec.draw(figure.rows, page.subject)
     height = int(drawn.layout.height) + 50
     drawn.update_layout(
         paper_bgcolor=PAPER,

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from bakeoff.analysis.wording import join
+from bakeoff.analysis.wording import join, plural
 from bakeoff.analysis.workloads import AcrossWorkloads
+from bakeoff.errors import describe_error
 from bakeoff.records import (
     BoundaryMark,
     Comparison,
@@ -15,11 +16,15 @@ from bakeoff.records import (
     Severity,
     StudyRecord,
 )
+from bakeoff.report.answer import Answer, build_answer, without_scope
 from bakeoff.report.configurations import PastableConfiguration, pastable_configurations
 from bakeoff.report.cost_tables import effort_table, fairness_facts, fairness_table, ledger_table
 from bakeoff.report.figures import FigureSpec, figures_of
 from bakeoff.report.figures.spec import Subject
+from bakeoff.report.figures.style import Figure
 from bakeoff.report.figures.workload_ranks import ACROSS_FIGURES
+from bakeoff.report.glossary import used_words
+from bakeoff.report.numbers import duration_text
 from bakeoff.report.objective_tables import objective_tables
 from bakeoff.report.search_tables import (
     budget_table,
@@ -52,6 +57,9 @@ DIAGNOSES: dict[DiagnosisKind, str] = {
 }
 """The name of each kind of diagnosis."""
 
+OPEN_FIGURES = ("F1", "F2")
+"""Figures that are not folded: the scores and the differences between them."""
+
 ACROSS_LEVELS: Mapping[str, str] = {
     "L3": "across workloads: the ranks of confirmed configurations were tested over the workloads",
     "L1": "each workload on its own: there are too few workloads for a test across them",
@@ -66,6 +74,22 @@ class ReportFigure:
     spec: FigureSpec[Any]
     rows: tuple[Any, ...]
     caption: str
+    failure: str = ""
+    """Why its rows could not be computed; empty if they could."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a page shows it without being asked."""
+        return self.spec.id in OPEN_FIGURES
+
+    def drawn(self, subject: object) -> "tuple[Figure | None, str]":
+        """The drawing, or why there is none: no single figure may keep a report from its reader."""
+        if not self.rows:
+            return None, self.failure
+        try:
+            return self.spec.draw(self.rows, subject), ""
+        except Exception as error:  # noqa: BLE001 - a figure may fail in any way on an odd study
+            return None, describe_error(error, names_own=True)
 
     @property
     def name(self) -> str:
@@ -113,6 +137,42 @@ class StudyPage(Page[Comparison]):
     fairness_facts: tuple[str, ...]
     """What was the same for all arms, as sentences."""
     configurations: tuple[PastableConfiguration, ...]
+    answer: Answer
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict's sentences without the scope, which is said once for all of them."""
+        return [without_scope(one) for one in self.subject.verdict.sentences]
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """The words of level, tables and captions that a reader need not know, explained."""
+        headings = (column.heading for one in self.tables for column in one.columns)
+        texts = (self.subject.level, *headings, *(one.note for one in self.tables))
+        return list(used_words(" ".join([*texts, *(one.caption for one in self.figures)])))
+
+    @property
+    def words_hint(self) -> str:
+        """What the folded sentences hold."""
+        return plural(len(self.subject.verdict.sentences), "sentence")
+
+    @property
+    def fairness_hint(self) -> str:
+        """What the folded section on fairness holds."""
+        flags = plural(len(self.subject.flags), "flag")
+        return f"budgets, outcomes, values at an edge, {flags}"
+
+    @property
+    def effort_hint(self) -> str:
+        """What the search cost, in few words."""
+        arms = self.subject.arms
+        seconds = duration_text(sum(arm.train_seconds + arm.evaluate_seconds for arm in arms))
+        return f"the search: {plural(sum(arm.num_trials for arm in arms), 'trial')}, {seconds}"
+
+    @property
+    def diagnoses_hint(self) -> str:
+        """How many hints there are."""
+        return plural(len(self.subject.diagnoses), "hint")
 
     @property
     def flags(self) -> list[tuple[str, list[Flag]]]:
@@ -171,6 +231,7 @@ def build_page(
 ) -> StudyPage:
     """Compute everything that the report on one study shows."""
     study = comparison.study
+    configurations = pastable_configurations(comparison)
     return StudyPage(
         template="report",
         subject=comparison,
@@ -184,7 +245,8 @@ def build_page(
         glance=glance_table(comparison),
         fairness=fairness_table(comparison),
         fairness_facts=fairness_facts(comparison),
-        configurations=pastable_configurations(comparison),
+        configurations=configurations,
+        answer=build_answer(comparison, configurations),
     )
 
 
@@ -203,8 +265,16 @@ def build_across_page(found: AcrossWorkloads, *, generated_at: str) -> Page[Acro
 
 
 def _build_figures(specs: Iterable[FigureSpec[Any]], subject: object) -> tuple[ReportFigure, ...]:
-    computed = [(spec, tuple(spec.compute(subject))) for spec in specs]
-    return tuple(
-        ReportFigure(spec=spec, rows=rows, caption=spec.caption(subject) if rows else "")
-        for spec, rows in computed
-    )
+    return tuple(build_figure(spec, subject) for spec in specs)
+
+
+def build_figure(spec: FigureSpec[Any], subject: object) -> ReportFigure:
+    """A figure with its rows, or with the reason why they could not be computed."""
+    try:
+        rows = tuple(spec.compute(subject))
+        caption = spec.caption(subject) if rows else ""
+    except Exception as error:  # noqa: BLE001 - as in `ReportFigure.drawn`
+        return ReportFigure(
+            spec=spec, rows=(), caption="", failure=describe_error(error, names_own=True)
+        )
+    return ReportFigure(spec=spec, rows=rows, caption=caption)

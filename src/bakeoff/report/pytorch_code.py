@@ -8,6 +8,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer, torch_arguments
 from bakeoff.components.parameters import complete_params
@@ -28,11 +29,34 @@ MAX_LINE = 88
 """Characters of a line of code that fit into a report, also on paper."""
 
 
+class ChosenLines(NamedTuple):
+    """The code of one configuration, in parts."""
+
+    optimizer: str
+    schedule: str
+    each_step: str
+    """The line that follows each optimizer step; empty if nothing is to be done."""
+    each_epoch: str
+    """The line that follows each epoch, after `score` was measured; empty likewise."""
+
+
 def pytorch_code(params: Params, study: StudyRecord) -> str:
     """Lines that build the optimizer and the schedule; what cannot be built is a comment.
 
     They expect `torch`, `math`, `model`, and `total_steps`, the optimizer steps of the whole run.
     """
+    lines = chosen_lines(params, study)
+    parts = [lines.optimizer, lines.schedule]
+    parts += [
+        _comment(f"{owner}: {settings}")
+        for owner in ("model", "training")
+        if (settings := owned_params(params, owner))
+    ]
+    return "\n\n".join(parts)
+
+
+def chosen_lines(params: Params, study: StudyRecord) -> ChosenLines:
+    """The optimizer, the schedule, and what moves the schedule; see `pytorch_code`."""
     name, scheduler = str(params.get("optimizer", "")), str(params.get("scheduler", ""))
     recorded = owned_params(params, name)
     complete: Params = {}
@@ -41,35 +65,31 @@ def pytorch_code(params: Params, study: StudyRecord) -> str:
         optimizer = find_optimizer(name)
         complete = complete_params(name, optimizer.parameters, recorded)
     except UsageError:
-        parts = [_comment(f"optimizer {name or 'not recorded'}: {recorded}")]
+        built = _comment(f"optimizer {name or 'not recorded'}: {recorded}")
     else:
         is_split = optimizer.needs_hidden_weights
-        parts = [_optimizer_code(optimizer, recorded, complete)]
-    if scheduler in SCHEDULERS:
-        momentum = _number(complete.get("beta1", complete.get("momentum")), 0.0)
-        run = ChosenRun(
-            learning_rate=_number(complete.get("learning_rate"), 0.001),
-            momentum=None if is_split else momentum,
-            direction=study.objective.direction,
-            epochs=study.epochs,
-        )
-        parts.append(_scheduler_code(SCHEDULERS[scheduler], owned_params(params, scheduler), run))
-    else:
+        built = _optimizer_code(optimizer, recorded, complete)
+    if scheduler not in SCHEDULERS:
         settings = owned_params(params, scheduler)
-        parts.append(_comment(f"schedule {scheduler or 'not recorded'}: {settings}"))
-    for owner in ("model", "training"):
-        if settings := owned_params(params, owner):
-            parts.append(_comment(f"{owner}: {settings}"))
-    return "\n\n".join(parts)
+        unknown = _comment(f"schedule {scheduler or 'not recorded'}: {settings}")
+        return ChosenLines(built, unknown, "", "")
+    momentum = _number(complete.get("beta1", complete.get("momentum")), 0.0)
+    run = ChosenRun(
+        learning_rate=_number(complete.get("learning_rate"), 0.001),
+        momentum=None if is_split else momentum,
+        direction=study.objective.direction,
+        epochs=study.epochs,
+    )
+    return _schedule_lines(built, SCHEDULERS[scheduler], owned_params(params, scheduler), run)
 
 
 def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params) -> str:
     """Build the class with what was searched or recorded, and leave the rest to its defaults."""
     if optimizer.needs_hidden_weights:
-        params = _call("params = dict", [f"{name}={value!r}" for name, value in complete.items()])
+        values = call("params = dict", [f"{name}={value!r}" for name, value in complete.items()])
         arguments = [repr(optimizer.name), "model", "params", "next(model.parameters()).device"]
-        call = _call("optimizer = build_optimizer", arguments)
-        return f"from bakeoff.training.build import build_optimizer\n\n{params}\n{call}"
+        built = call("optimizer = build_optimizer", arguments)
+        return f"from bakeoff.training.build import build_optimizer\n\n{values}\n{built}"
     used = {
         name: value
         for name, value in complete.items()
@@ -84,7 +104,7 @@ def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params
     arguments = [f"{name}={value!r}" for name, value in torch_arguments(used).items()]
     arguments += [f"{name}={value!r}" for name, value in optimizer.fixed.items()]
     module, _, class_name = optimizer.build.partition(":")
-    lines = [groups, _call(f"optimizer = {module}.{class_name}", ["groups", *arguments])]
+    lines = [groups, call(f"optimizer = {module}.{class_name}", ["groups", *arguments])]
     if optimizer.package != "torch":
         lines.insert(0, f"import {module}\n")
     if optimizer.averages:
@@ -94,25 +114,34 @@ def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params
     return "\n".join(lines)
 
 
-def _call(function: str, arguments: Sequence[str]) -> str:
+def call(function: str, arguments: Sequence[str]) -> str:
+    """A call on one line, or with one argument on each line where one line is too long."""
     line = f"{function}({', '.join(arguments)})"
     if len(line) <= MAX_LINE:
         return line
     return "\n    ".join([f"{function}(", *(f"{one}," for one in arguments)]) + "\n)"
 
 
-def _scheduler_code(spec: SchedulerSpec, recorded: Params, run: ChosenRun) -> str:
+def _schedule_lines(
+    optimizer: str, spec: SchedulerSpec, recorded: Params, run: ChosenRun
+) -> ChosenLines:
     params = {
         name: _number(recorded.get(name), one.default) for name, one in spec.parameters.items()
     }
     if not spec.lowers_rate and not params["warmup_fraction"]:
-        return "# the learning rate stays constant"
+        return ChosenLines(optimizer, "# the learning rate stays constant", "", "")
     code = None
     if spec.torch_code is not None:
         code = spec.torch_code(params, run)
     elif not spec.stateful and spec.momentum_drop is None:
         code = _factor_code(spec, params)
-    return _own_schedule_code(spec, params, run) if code is None else code
+    if code is None:
+        own = _own_schedule_code(spec, params, run)
+        each_epoch = "scheduler.end_epoch(score)" if spec.stateful else ""
+        return ChosenLines(optimizer, own, "scheduler.advance()", each_epoch)
+    if spec.stateful:
+        return ChosenLines(optimizer, code, "", "scheduler.step(score)")
+    return ChosenLines(optimizer, code, "scheduler.step()", "")
 
 
 def _factor_code(spec: SchedulerSpec, params: Mapping[str, float]) -> str | None:
@@ -157,7 +186,7 @@ def _own_schedule_code(spec: SchedulerSpec, params: Mapping[str, float], run: Ch
         lines.append("# and scheduler.end_epoch(score) after each epoch, with the validation score")
     arguments = ["optimizer", f"{spec.name!r}", f"{params}", "total_steps=total_steps"]
     arguments += [f"epochs={run.epochs}", f"direction={run.direction!r}"]
-    return "\n".join([*lines, _call("scheduler = Schedule", arguments)])
+    return "\n".join([*lines, call("scheduler = Schedule", arguments)])
 
 
 def _number(value: object, default: ParamValue) -> float:

@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from bakeoff.analysis.statistics import pairs_for_win_share
 from bakeoff.records import ArmSummary, Comparison, PairResult
 from bakeoff.records.significance import CONFIDENCE_TEXT
+from bakeoff.report.answer import DEFAULTS_SUFFIX
 from bakeoff.report.numbers import median_half_width, number_text, share_text
 from bakeoff.report.table import Column, Table, count, interval, of_part, p_value, text
 
 LEVELS = {
     "L0": "exploratory, because there are too few confirmation runs for a verdict",
-    "L1": "confirmed: each arm's chosen configuration was trained again on fresh seeds",
+    "L1": "confirmed: the configuration found for each arm was trained again on fresh seeds",
+    "L2": "repeated: each arm was searched several times, and each finding was trained again",
 }
 TELLING_SHARE = 0.75
 """Win share above which a difference is meaningful (Bouthillier et al. 2021, section 4.2)."""
@@ -44,6 +47,7 @@ def _statements(comparison: Comparison) -> Iterator[Statement]:
     yield Statement("question", comparison.study.question)
     yield Statement("level", f"{comparison.level}, {LEVELS[comparison.level]}")
     yield Statement("headline", verdict.headline)
+    yield from (Statement("what limits it", sentence) for sentence in verdict.weakened_by)
     yield Statement("leading group", ", ".join(verdict.leading))
     yield from (Statement("finding", sentence) for sentence in verdict.sentences)
     yield from (Statement("tie-breaker", sentence) for sentence in verdict.tie_breakers)
@@ -99,7 +103,7 @@ def results_table(comparison: Comparison) -> Table:
             Column("default_score", "Library default", label=default_text),
             Column("default_outcome"),
         ),
-        records=comparison.arms,
+        records=(*comparison.arms, *_confirmed_defaults(comparison)),
         note=(
             "Test scores are those of the chosen configuration, trained again on fresh seeds."
             " Search best and library default are validation scores of single runs. The selection"
@@ -107,6 +111,19 @@ def results_table(comparison: Comparison) -> Table:
             " seeds, on validation data; it is positive where the search was too optimistic."
         ),
     )
+
+
+def _confirmed_defaults(comparison: Comparison) -> Iterator[ArmSummary]:
+    """A row for each arm's library defaults that were trained on the confirmation seeds."""
+    for arm in comparison.arms:
+        if arm.default_confirmed is not None:
+            yield replace(
+                arm,
+                arm=arm.arm + DEFAULTS_SUFFIX,
+                confirmed=arm.default_confirmed,
+                search_best=arm.default_score,
+                over_searches=None,
+            )
 
 
 def pairs_table(comparison: Comparison) -> Table:
@@ -120,7 +137,8 @@ def pairs_table(comparison: Comparison) -> Table:
         columns=(
             text("a", "Arm A"),
             text("b", "Arm B"),
-            text("status", "Status", show=lambda status: status.replace("_", " ")),
+            text("word", "Result"),
+            Column("status"),
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
             *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", half_width=half_width),

@@ -9,6 +9,8 @@ from typing import Any
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, write_atomically
 from bakeoff.records import Comparison, json_text
+from bakeoff.report.answer import answer_table
+from bakeoff.report.configurations import FOLDER
 from bakeoff.report.html import render_html
 from bakeoff.report.images import IMAGE_FORMATS, check_image_export, write_images
 from bakeoff.report.markdown import render_markdown
@@ -41,6 +43,8 @@ class ReportPaths:
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
     images: tuple[Path, ...] = ()
+    configurations: tuple[Path, ...] = ()
+    """Programs and study files of the configurations, the leading arm's first."""
 
 
 def write_report(
@@ -78,9 +82,16 @@ def write_report(
     tables, figures = _write_page(
         page,
         directory,
-        extra_tables=(page.fairness, trials_table(study)),
+        extra_tables=(answer_table(page.answer), page.fairness, trials_table(study)),
         data={"summary.json": summary, "environment.json": environment},
     )
+    pasted = {
+        directory / name: text for one in page.configurations for name, text in one.files.items()
+    }
+    for path, text in pasted.items():
+        write_atomically(path, text)
+    for kind in ("py", "toml"):
+        remove_others(directory / FOLDER, pasted, f"*.{kind}")
     folder = directory / "figures"
     images = write_images(page, folder, image_formats) if image_formats else ()
     for kind in IMAGE_FORMATS:
@@ -93,6 +104,7 @@ def write_report(
         tables=tables,
         figures=figures,
         images=images,
+        configurations=tuple(pasted) if any(one.is_program for one in page.configurations) else (),
     )
 
 

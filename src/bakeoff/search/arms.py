@@ -34,6 +34,7 @@ from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.pruners import PrunedCohorts
 from bakeoff.search.pruning_audit import PruningAudit, is_audited
+from bakeoff.search.repeats import config_of_repeat, describe_repeat
 from bakeoff.seeding import derive_seed
 from bakeoff.space import build_trial_config, default_params
 
@@ -47,6 +48,7 @@ class Search:
         direction: The direction of the objective.
         deadline: When the search must end; None if only its budget ends it.
         warm_starts: Configurations that an arm tries first.
+        repeat: Which of the study's independent searches it is, from 0.
     """
 
     def __init__(
@@ -56,15 +58,18 @@ class Search:
         direction: Direction,
         deadline: Deadline | None = None,
         warm_starts: WarmStarts | None = None,
+        repeat: int = 0,
     ) -> None:
-        self._config = config
+        self._config = config = config_of_repeat(config, repeat)
+        self._repeat = repeat
         self._sign = 1 if direction == "maximize" else -1
         self._further = further_objectives(config)
         self._arms = {arm.name: arm for arm in arms}
         self._samplers = {arm.name: ArmSampler(arm, config) for arm in arms}
         self._final: dict[str, dict[int, Standings]] = {arm.name: {} for arm in arms}
         """Ranks of the trials that have ended, by arm and number."""
-        self._defaults_left = [arm.name for arm in arms] if config.search.defaults else []
+        has_defaults = config.search.defaults and repeat == 0
+        self._defaults_left = [arm.name for arm in arms] if has_defaults else []
         self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs)
         self._plans: dict[int, TrialPlan] = {}
         """Plans of the charged trials that have not ended, by number."""
@@ -128,6 +133,7 @@ class Search:
                 params=default_params(arm, self._config.model),
                 seed=derive_seed(self._config.seed, "default"),
                 phase="default",
+                repeat=self._repeat,
             )
         name = next(filter(self._draws, self.ledger.neediest_first()), None)
         if name is None:
@@ -157,6 +163,7 @@ class Search:
                 build_trial_config(self._config, params, seed)
             ),
             audited=is_audited(index, search.budget.trials, search.audit),
+            repeat=self._repeat,
         )
 
     def _reserve_to_next_stop(self, number: int) -> None:
@@ -192,7 +199,10 @@ class Search:
         if self._deadline.is_near(self._cohorts.pending_epochs(self._config.training.epochs)):
             begun, most = sum(map(self.ledger.assigned, self._arms)), self.ledger.budget.trials
             whole = "" if most is None else f" of {most * len(self._arms)}"
-            self._notes.append(f"the search was ended by its timeout after {begun}{whole} trials")
+            which = describe_repeat(self._config, self._repeat)
+            self._notes.append(
+                f"the search{which} was ended by its timeout after {begun}{whole} trials"
+            )
             self.close()
 
     def started(self, number: int, plan: TrialPlan) -> None:
@@ -210,7 +220,11 @@ class Search:
         if record.phase == "default":
             self._defaults_left.remove(record.arm)
             return TrialPlan(
-                arm=record.arm, params=record.params, seed=record.seed or 0, phase="default"
+                arm=record.arm,
+                params=record.params,
+                seed=record.seed or 0,
+                phase="default",
+                repeat=self._repeat,
             )
         index = self.ledger.assigned(record.arm)
         self.ledger.assign(record.arm)

@@ -1,16 +1,19 @@
 """Confirmation: compare a shortlist on new seeds, then train the best configuration on K more.
 
 The verdict uses only these runs. All arms have the same seeds, and none of them was used in the
-search. Each confirmation run reads the test set once, and nothing reads it before.
+search. Each arm's library defaults are trained on the K seeds too, so that a reader sees what the
+search was worth. Each of these runs reads the test set once, and nothing reads it before.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.pareto import front_of
 from bakeoff.records import (
+    READS_TEST,
     ArmRecord,
     ConfirmConfig,
     Decision,
@@ -21,14 +24,17 @@ from bakeoff.records import (
     TrialPlan,
     TrialRecord,
 )
+from bakeoff.search.repeats import config_of_repeat
 from bakeoff.seeding import derive_seed
+from bakeoff.space import default_params
 
-Run = tuple[str, int, int]
-"""Arm, configuration and seed, which identify a confirmation run."""
+Run = tuple[Purpose, str, int | None, int]
+"""Purpose, arm, configuration and seed, which identify a run of the confirmation."""
 
 
 def _run_of(one: TrialPlan | TrialRecord) -> Run:
-    return one.arm, one.configuration or 0, one.seed or 0
+    configuration = None if one.purpose == "default" else one.configuration
+    return one.purpose, one.arm, configuration, one.seed or 0
 
 
 def shortlist(
@@ -89,7 +95,16 @@ def choose(
 
 
 class Confirmation:
-    """The runs that confirm the results of a finished search."""
+    """The runs that confirm the results of a finished search.
+
+    Args:
+        config: The study.
+        arms: The arms with their spaces.
+        trials: The search trials of the study.
+        metric: The first objective.
+        repeat: The repeat whose search is confirmed; the trials of others are no candidates.
+        num_seeds: Number of seeds that are trained; None means all.
+    """
 
     def __init__(
         self,
@@ -97,12 +112,19 @@ class Confirmation:
         arms: Sequence[ArmRecord],
         trials: Sequence[TrialRecord],
         metric: MetricInfo,
+        *,
+        repeat: int = 0,
+        num_seeds: int | None = None,
     ) -> None:
-        self._config = config
+        self._config = config_of_repeat(config, repeat)
         self._metric = metric
+        self._repeat = repeat
         self._settings: ConfirmConfig = config.confirm
+        self._num_seeds = config.confirm.seeds_of(repeat) if num_seeds is None else num_seeds
         objectives = (metric, *further_objectives(config))
-        self._candidates = shortlist(trials, arms, objectives, config.confirm.shortlist)
+        own = [trial for trial in trials if trial.repeat == repeat]
+        self._candidates = shortlist(own, arms, objectives, config.confirm.shortlist)
+        self._defaults = _defaults(config, arms, trials) if any(self._candidates.values()) else {}
         self._in_order = config.search.lag is not None
         """Whether all shortlists end before the first confirmation, so that the order of the runs
         does not depend on their speed."""
@@ -120,9 +142,14 @@ class Confirmation:
     @property
     def num_left(self) -> int:
         """Runs that have not begun, including those that wait for a shortlist."""
-        arms = [arm for arm, candidates in self._candidates.items() if candidates]
-        shortlisted = sum(len(self._shortlist_plans(arm)) for arm in arms)
-        return shortlisted + len(arms) * self._settings.seeds - len(self._begun)
+        known = [plan for arm in self._defaults for plan in self._default_plans(arm)]
+        waiting = 0
+        for arm in (arm for arm, candidates in self._candidates.items() if candidates):
+            shortlisted = self._shortlist_plans(arm)
+            confirmations = self._confirm_plans(arm, shortlisted)
+            known += [*shortlisted, *confirmations]
+            waiting += 0 if confirmations else self._num_seeds
+        return sum(_run_of(plan) not in self._begun for plan in known) + waiting
 
     def started(self, number: int, plan: TrialPlan) -> None:
         """The plan has become run `number`."""
@@ -134,9 +161,10 @@ class Confirmation:
             arm=record.arm,
             params=record.params,
             seed=record.seed or 0,
-            phase="user",
+            phase=record.phase,
             purpose=record.purpose,
             configuration=record.configuration,
+            repeat=self._repeat,
         )
 
     def promote(self) -> None:
@@ -158,18 +186,22 @@ class Confirmation:
         self._ended[_run_of(record)] = record
 
     def _plans(self) -> list[TrialPlan]:
-        """All runs that may start now, shortlists first, alternating between the arms."""
+        """All runs that may start now: shortlists, confirmations, defaults; arms alternate.
+
+        Defaults also fill workers that would wait for a shortlist to end.
+        """
         arms = [arm for arm, candidates in self._candidates.items() if candidates]
         shortlists = {arm: self._shortlist_plans(arm) for arm in arms}
         confirmations = {arm: self._confirm_plans(arm, shortlists[arm]) for arm in arms}
+        defaults = {arm: self._default_plans(arm) for arm in self._defaults}
         if self._in_order and not all(confirmations.values()):
-            confirmations = {}
-        return [*_alternating(shortlists), *_alternating(confirmations)]
+            confirmations, defaults = {}, {}
+        return [*_alternating(shortlists), *_alternating(confirmations), *_alternating(defaults)]
 
     def _shortlist_plans(self, arm: str) -> list[TrialPlan]:
         """The shortlist runs of an arm; empty if there are fewer than two candidates."""
         candidates = self._candidates[arm]
-        if len(candidates) < 2 or self._settings.seeds == 0:  # noqa: PLR2004
+        if len(candidates) < 2 or self._num_seeds == 0:  # noqa: PLR2004
             return []
         seeds = [self.seed("shortlist", index) for index in range(self._settings.shortlist_seeds)]
         return [
@@ -184,8 +216,23 @@ class Confirmation:
             return []
         number = choose(ended, self._candidates[arm], self._metric)
         chosen = next(one for one in self._candidates[arm] if one.number == number)
-        seeds = [self.seed("confirm", index) for index in range(self._settings.seeds)]
-        return [self._plan(chosen, seed, "confirm") for seed in seeds]
+        return [self._plan(chosen, seed, "confirm") for seed in self._confirm_seeds]
+
+    def _default_plans(self, arm: str) -> list[TrialPlan]:
+        """The runs of the library defaults of an arm, on the seeds of the confirmation."""
+        plan = replace(self._defaults[arm], repeat=self._repeat)
+        return [replace(plan, seed=seed) for seed in self._confirm_seeds]
+
+    @property
+    def _confirm_seeds(self) -> list[int]:
+        return [self.seed("confirm", index) for index in range(self._num_seeds)]
+
+    def has_begun_beyond(self) -> bool:
+        """Whether a stored run has a confirmation seed beyond those of this confirmation."""
+        known = set(self._confirm_seeds)
+        return any(
+            purpose in READS_TEST and seed not in known for purpose, _, _, seed in self._begun
+        )
 
     def _plan(self, source: TrialRecord, seed: int, purpose: Purpose) -> TrialPlan:
         return TrialPlan(
@@ -195,11 +242,36 @@ class Confirmation:
             phase="user",
             purpose=purpose,
             configuration=source.number,
+            repeat=self._repeat,
         )
 
     def seed(self, purpose: Purpose, index: int) -> int:
         """Training seed `index` of the shortlist or of the confirmation; all arms have the same."""
         return derive_seed(self._config.seed, purpose, index)
+
+
+def _defaults(
+    config: StudyConfig, arms: Sequence[ArmRecord], trials: Sequence[TrialRecord]
+) -> dict[str, TrialPlan]:
+    """The library defaults of each arm as runs without a seed; none if the study has no defaults.
+
+    They name the search trial that ran them. No two arms have the same ones, because the arms are
+    optimizers or schedules, and these are part of the defaults.
+    """
+    if not config.search.defaults:
+        return {}
+    numbers = {trial.arm: trial.number for trial in trials if trial.phase == "default"}
+    return {
+        arm.name: TrialPlan(
+            arm=arm.name,
+            params=default_params(arm, config.model),
+            seed=0,
+            phase="default",
+            purpose="default",
+            configuration=numbers.get(arm.name),
+        )
+        for arm in arms
+    }
 
 
 def _alternating(plans: Mapping[str, Sequence[TrialPlan]]) -> list[TrialPlan]:

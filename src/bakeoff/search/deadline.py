@@ -18,7 +18,7 @@ class Deadline:
     """Seconds for search and confirmation together, from now on."""
     num_workers: int
     confirmation_epochs: int
-    """Epochs of all confirmation runs together."""
+    """Epochs of all confirmation runs of the present repeat together."""
     run_epochs: int
     """Epochs of one run. A confirmation takes at least as long as a shortlist run and a
     confirmation run, one after the other."""
@@ -31,6 +31,10 @@ class Deadline:
 
     def __post_init__(self) -> None:
         self._end = self.clock() + self.seconds
+
+    def allows(self, seconds: float) -> bool:
+        """Whether something that takes so long can end in time."""
+        return self.clock() + seconds <= self._end
 
     def note(self, result: EpochResult) -> None:
         """Learn how long an epoch takes."""

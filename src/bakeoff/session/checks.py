@@ -1,19 +1,22 @@
 """Checks of packages, data and settings before anything is created."""
 
 import sys
+from collections.abc import Iterator
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
-from bakeoff.data.datasets import DatasetSummary, check_batch_size, describe_dataset
+from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
+from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
 from bakeoff.session.run_settings import RunSettings
+from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
 from bakeoff.tracking import check_trackers
 
@@ -43,6 +46,8 @@ def check_data(config: StudyConfig) -> DatasetSummary:
     """
     sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    if config.confirm.resplit:
+        check_splits(config.data, _all_split_seeds(config))
     check_batch_size(
         config.data.dataset,
         summary.num_train,
@@ -57,6 +62,14 @@ def check_data(config: StudyConfig) -> DatasetSummary:
                 f" classes; it needs {metrics[name].min_outputs} or more"
             )
     return summary
+
+
+def _all_split_seeds(config: StudyConfig) -> Iterator[tuple[int, int | None]]:
+    """The seeds of every split that the study will draw, repeat by repeat."""
+    for repeat in range(config.search.repeats):
+        yield split_seeds(config, repeat, "search", 0)
+        for seed in confirmation_seeds(config, repeat):
+            yield split_seeds(config, repeat, "confirm", seed)
 
 
 def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:

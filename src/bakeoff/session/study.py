@@ -10,18 +10,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bakeoff.components.pruners import PRUNERS
-from bakeoff.driver import Driver, InterruptedStudyError, Observer, Ordered, Source, StopRequest
+from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import StudyConfig
-from bakeoff.search.arms import Search
-from bakeoff.search.confirm import Confirmation
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
 from bakeoff.session.checks import check_data, check_packages, check_unchanged_facts
 from bakeoff.session.measuring import measure, probe
+from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
@@ -123,12 +121,10 @@ def _deadline(config: StudyConfig, settings: RunSettings) -> Deadline | None:
             "--timeout: a search that ends by the clock cannot be repeated; remove --timeout or"
             " search.repeatable"
         )
-    confirm = config.confirm
-    runs = len(build_arms(config)) * (confirm.seeds + confirm.shortlist * confirm.shortlist_seeds)
     return Deadline(
         seconds=settings.timeout,
         num_workers=settings.workers,
-        confirmation_epochs=runs * config.training.epochs if confirm.seeds else 0,
+        confirmation_epochs=confirmation_epochs(config, 0),
         run_epochs=config.training.epochs,
     )
 
@@ -164,35 +160,14 @@ def _drive(
         stop=stop,
         checkpoints=folder / "checkpoints",
     )
-    arms = build_arms(config)
-    warm_starts = storage.warm_starts(config.name)
-    search = Search(config, arms, facts.metric.direction, deadline, warm_starts)
-    if storage.has_search_ended(config.name):
-        search.close()
-    num_trained = driver.drive(_in_order(search, config, storage), "search")
-    if search.is_closed:
-        storage.end_search(config.name)
-    trials = [record for _, record in storage.load_runs(config.name, "search")]
-    num_confirmations = 0
-    if config.confirm.seeds:
-        num_trained += driver.drive(Confirmation(config, arms, trials, facts.metric), "confirm")
-        num_confirmations = len(storage.load_runs(config.name, "confirm"))
+    run = StudyRun(config, facts, storage, driver, observer, deadline)
+    num_trained = run.run_repeats()
     storage.mark_finished(config.name)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return SessionResult(
-        num_trained=num_trained, num_trials=len(trials), num_confirmations=num_confirmations
-    )
-
-
-def _in_order(search: Search, config: StudyConfig, storage: Storage) -> Source:
-    """The search. In repeatable mode, one that receives results in the order of scheduling."""
-    if config.search.lag is None:
-        return search
-    return Ordered(
-        search,
-        lag=config.search.lag,
-        pauses=PRUNERS[config.search.pruner].pauses,
-        num_settled=storage.num_settled(config.name),
+        num_trained=num_trained,
+        num_trials=len(storage.load_runs(config.name, "search")),
+        num_confirmations=len(storage.load_runs(config.name, "confirm")),
     )
 
 

@@ -12,6 +12,7 @@ from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = 1
 CHANGED_KEY = "changed_after_results"
+READ_KEY = "read_at_seeds"
 
 Content = Mapping[str, Any]
 
@@ -55,7 +56,11 @@ def study_facts_of(content: Content) -> StudyFacts:
 
 
 def extended_content(
-    content: Content, config: StudyConfig, num_trials: int, changes_after_results: Sequence[str]
+    content: Content,
+    config: StudyConfig,
+    num_trials: int,
+    changes_after_results: Sequence[str],
+    num_read: int = 0,
 ) -> dict[str, Any]:
     """The content of a study that gets more trials or arms.
 
@@ -64,8 +69,10 @@ def extended_content(
         config: The new settings.
         num_trials: Number of search trials that are stored.
         changes_after_results: The changed settings, if test metrics were already known.
+        num_read: Confirmation seeds of the first repeat whose test metrics were already known.
     """
-    search = config_of(content).search
+    before = config_of(content)
+    search = before.search
     extended: dict[str, Any] = {
         "begun_with": {"optimizers": search.optimizers, "schedulers": search.schedulers},
         **content,
@@ -74,6 +81,9 @@ def extended_content(
     }
     if changes_after_results:
         extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes_after_results]
+    declared = (before.confirm.seeds, before.confirm.looks)
+    if num_read and declared != (config.confirm.seeds, config.confirm.looks):
+        extended[READ_KEY] = [*content.get(READ_KEY, ()), num_read]
     return {key: as_plain(value) for key, value in extended.items()}
 
 
@@ -110,6 +120,7 @@ def build_record(
         sampler=config.search.sampler,
         pruner=config.search.pruner,
         startup_trials=config.search.startup_trials,
+        repeats=config.search.repeats,
         confirm=config.confirm,
         delta=config.delta,
         reference=config.reference,
@@ -123,4 +134,5 @@ def build_record(
         finished=is_finished,
         notes=tuple(notes),
         changed_after_results=tuple(content.get(CHANGED_KEY, ())),
+        read_at_seeds=tuple(content.get(READ_KEY, ())),
     )

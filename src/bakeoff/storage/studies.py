@@ -232,17 +232,22 @@ class Storage:
         """
         name, content = config.name, self._content(config.name)
         num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
-        has_results = any(run.test_metrics for _, run in self.load_runs(name, "confirm"))
-        extended = extended_content(content, config, num_trials, changes if has_results else ())
+        read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
+        seeds = {run.seed for run in read if run.purpose == "confirm" and run.repeat == 0}
+        extended = extended_content(
+            content, config, num_trials, changes if read else (), num_read=len(seeds)
+        )
         for key in ("finished", "search_ended"):
             self._set_attr(name, key, value=False)
         self._set_content(name, STUDY_KEY, extended)
         self._contents.pop(name, None)
         self.note(name, f"extended: {'; '.join(changes)}")
 
-    def num_settled(self, name: str) -> int:
-        """Number of search trials when the study was last extended; 0 if it never was."""
-        return int(self._content(name).get("settled", 0))
+    def num_settled(self, name: str, repeat: int = 0) -> int:
+        """Search trials of a repeat when the study was last extended; 0 if it never was."""
+        settled = int(self._content(name).get("settled", 0))
+        runs = self.load_runs(name, "search", repeat) if settled else ()
+        return sum(record.number < settled for _, record in runs)
 
     def warm_starts(self, name: str) -> dict[str, list[Params]]:
         """Hyperparameters that each arm tries first, by arm; see `bakeoff.search.warm_start`."""
@@ -312,16 +317,25 @@ class Storage:
         """Store a small fact that the dashboard shows."""
         self.connection.retry(self._rdb.set_trial_user_attr, trial_id, key, value)
 
-    def load_runs(self, name: str, purpose: Purpose) -> tuple[tuple[int, TrialRecord], ...]:
-        """The runs as (storage id, record), by number: those of the search, or all others."""
+    def load_runs(
+        self, name: str, purpose: Purpose, repeat: int | None = None
+    ) -> tuple[tuple[int, TrialRecord], ...]:
+        """The runs as (storage id, record), by number: those of the search, or all others.
+
+        Args:
+            name: Name of the study.
+            purpose: `search`, or any other.
+            repeat: The repeat whose runs are loaded; None loads those of all repeats.
+        """
         objective = self.load_facts(name).metric.name
         study_id = self._group_id(name, purpose)
         with without_collection():
-            return tuple(
+            records = [
                 (run.trial_id, to_record(run, objective))
                 for run in self.connection.call(read_runs, self._rdb.engine, study_id)
                 if PLAN_KEY in run.system_attrs  # other programs may add trials without a plan
-            )
+            ]
+        return tuple(one for one in records if repeat in (None, one[1].repeat))
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report."""

@@ -19,16 +19,15 @@ from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
-    ConfirmConfig,
     Loss,
     StudyConfig,
     Task,
     TrackingConfig,
     TrainingConfig,
 )
-from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
+from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
@@ -94,7 +93,6 @@ def resolve(file: StudyFile) -> StudyConfig:
     model_values, model_ranges = _resolve_model(file.model)
     section = fix_training(file, (objective, *further))
     training, training_ranges = _resolve_training(section, data.task)
-    seeds = file.confirm.seeds
     config = StudyConfig(
         name=file.study.name,
         question=file.study.question
@@ -112,19 +110,15 @@ def resolve(file: StudyFile) -> StudyConfig:
         training=training,
         search=resolve_search(file.search, file.training.epochs, prunes=not further),
         space={**_resolve_space(file), **model_ranges, **training_ranges},
-        confirm=ConfirmConfig(
-            seeds=min_confirmation_seeds(len(arms)) if seeds == "auto" else seeds,
-            shortlist=file.confirm.shortlist,
-            shortlist_seeds=file.confirm.shortlist_seeds,
-            looks=tuple(file.confirm.looks or ()),
-            resplit=file.confirm.resplit,
-        ),
+        confirm=resolve_confirm(file.confirm, len(arms)),
         tracking=TrackingConfig(**file.tracking.model_dump()),
     )
-    if file.search.sampler != "grid":
-        return config
-    is_budget_given = "trials_per_arm" in file.search.model_fields_set
-    return fit_to_grid(config, arms, is_budget_given=is_budget_given)
+    if file.search.sampler == "grid":
+        is_budget_given = "trials_per_arm" in file.search.model_fields_set
+        config = fit_to_grid(config, arms, is_budget_given=is_budget_given)
+    check_repeats(config)
+    check_resplit(config)
+    return config
 
 
 def _check_names(file: StudyFile) -> None:

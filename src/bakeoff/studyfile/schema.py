@@ -259,8 +259,9 @@ class SearchSection(_Section):
     """Whether each arm also trains its library defaults, outside the budget: once in the search,
     and on the confirmation seeds."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
-    """Independent searches of every arm, each with its own seeds and the whole budget. A study
-    with enough of them can say which optimizer is better, not only which configuration."""
+    """Independent searches of every arm, each with its own seeds and the whole budget: 20 or more
+    trials per arm. A study with enough of them can say which optimizer is better, not only which
+    configuration; `study plan` says how many that takes."""
 
 
 class ConfirmSection(_Section):
@@ -269,6 +270,9 @@ class ConfirmSection(_Section):
     seeds: Annotated[int, Field(ge=0, le=1000)] | Literal["auto"] = "auto"
     """Training seeds of each arm's confirmation runs; auto: the fewest that can support a verdict;
     0: no confirmation."""
+    repeat_seeds: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Training seeds of the confirmation runs in every repeat after the first. Default: 3 seeds, or
+    as many as the first repeat has if that is fewer."""
     shortlist: PositiveInt = 3
     """Best configurations of each arm from which one is chosen for confirmation."""
     shortlist_seeds: PositiveInt = 3

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bakeoff.data.datasets import load_dataset, split_indices
+from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
 from bakeoff.data.inputs import Feature
 from bakeoff.data.sample_source import SampleInputs
 from bakeoff.data.targets import TargetScale, measure_targets, standardise
@@ -140,15 +140,27 @@ class Splits:
 
 
 def load_splits(
-    config: DataConfig, split_seed: int, device: torch.device, *, channels_last: bool = False
+    config: DataConfig,
+    split_seed: int,
+    device: torch.device,
+    *,
+    channels_last: bool = False,
+    test_seed: int | None = None,
 ) -> Splits:
     """Training, validation and test samples on `device`; on the CPU the arrays stay memory-mapped.
+
+    Args:
+        config: The data.
+        split_seed: Draws the validation samples.
+        device: Where the samples are put.
+        channels_last: Whether images are stored with their channels last.
+        test_seed: Draws the test set, if the data came without one; None keeps it.
 
     Raises:
         DataError: As `bakeoff.data.datasets.load_dataset`.
         UsageError: As there.
     """
-    dataset = load_dataset(config)
+    dataset = redraw_test(load_dataset(config), test_seed)
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
     normalisation: Normalisation | Callable[[Tensor], Tensor] = token_ids
     if dataset.task != "language":

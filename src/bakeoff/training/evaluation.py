@@ -14,7 +14,8 @@ from bakeoff.training.averaging import (
 )
 from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
-from bakeoff.training.metric_functions import ClassPredictions, no_predictions
+from bakeoff.training.left_out import group_numbers, scores_without_groups
+from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18
@@ -59,10 +60,32 @@ def prepare_to_evaluate(state: TrainingState) -> None:
             state.model(inputs)
 
 
+class Tested(NamedTuple):
+    """The result of reading the test set."""
+
+    metrics: dict[str, float]
+    without: tuple[float, ...] = ()
+    """The objective without each group of test samples, [G]; see `bakeoff.training.left_out`."""
+
+
 def measure(state: TrainingState, split: Split) -> Measured:
     """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
+    found = predict(state, split)
+    metrics = _metrics(state, found)
+    if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
+        return Measured(metrics, ())
+    return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
+
+
+def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) -> Predictions:
+    """The predictions of one split, with the model's weights as they are."""
     scale = state.splits.target_scale
-    found = no_predictions(state.splits.task, state.criterion, scale.deviation if scale else 1.0)
+    found = no_predictions(
+        state.splits.task,
+        state.criterion,
+        scale.deviation if scale else 1.0,
+        keeps_samples=keeps_samples,
+    )
     # The logits of every token take the most memory in text.
     values_per_input = state.splits.num_outputs if state.splits.task == "language" else 1
     most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
@@ -71,14 +94,15 @@ def measure(state: TrainingState, split: Split) -> Measured:
     with torch.no_grad(), state.autocast():
         for inputs, labels in split.batches(batch_size):
             found.add(state.model(inputs), labels)
+    return found
+
+
+def _metrics(state: TrainingState, found: Predictions) -> dict[str, float]:
     values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
-    metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
-    if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
-        return Measured(metrics, ())
-    return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
+    return dict(zip(state.metric_functions, values.tolist(), strict=True))
 
 
-def test(state: TrainingState) -> dict[str, float]:
+def read_test(state: TrainingState) -> Tested:
     """Every metric on the test samples, with the weights of the scored epoch.
 
     It leaves these weights in the model. Call it once, at the end of a confirmation run. All values
@@ -87,5 +111,14 @@ def test(state: TrainingState) -> dict[str, float]:
     if state.config.score_rule == "best_epoch" and state.best_weights is not None:
         state.model.load_state_dict(state.best_weights)
     if scored_epoch(state.history, state.objective, state.config.score_rule) is None:
-        return dict.fromkeys(state.metric_functions, nan)
-    return measure(state, state.splits.test).metrics
+        return Tested(dict.fromkeys(state.metric_functions, nan))
+    found = predict(state, state.splits.test, keeps_samples=True)
+    is_text = state.splits.task == "language"
+    groups = group_numbers(len(state.splits.test), contiguous=is_text).to(state.device)
+    compute = state.metric_functions[state.objective.name]
+    return Tested(_metrics(state, found), scores_without_groups(found, groups, compute))
+
+
+def test(state: TrainingState) -> dict[str, float]:
+    """Only the metrics of `read_test`."""
+    return read_test(state).metrics

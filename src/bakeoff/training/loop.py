@@ -21,12 +21,12 @@ from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import num_drawn
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.epoch_batches import Batch, training_batches
-from bakeoff.training.evaluation import measure, prepare_to_evaluate, test
+from bakeoff.training.evaluation import measure, prepare_to_evaluate, read_test, test
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
 from bakeoff.training.totals import EpochTotals, Step
 
-__all__ = ["prepare", "test", "train", "train_step"]
+__all__ = ["prepare", "read_test", "test", "train", "train_step"]
 
 
 def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Iterator[EpochResult]:

@@ -15,6 +15,7 @@ Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary.
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -31,22 +32,50 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 """Model outputs and labels -> mean loss."""
 
 
+class per_sample(cached_property[Tensor]):  # noqa: N801 - used as a decorator
+    """A quantity [N, ...] of every sample. A part of the samples takes its rows from the whole."""
+
+    def __init__(self, compute: Callable[[Any], Tensor]) -> None:
+        def read(found: "SamplePredictions") -> Tensor:
+            if found.whole is None:
+                return compute(found)
+            values: Tensor = getattr(found.whole, compute.__name__)
+            return values[found.rows]
+
+        super().__init__(read)
+        self.__doc__ = compute.__doc__
+
+
 class SamplePredictions:
     """Outputs [N, ...] as float32 and labels [N] of all samples."""
 
     def __init__(self) -> None:
         self._batches: list[tuple[Tensor, Tensor]] = []
+        self.whole: Self | None = None
+        """The predictions of which these are a part; None if they are whole."""
+        self.rows: Tensor = torch.empty(0, dtype=torch.int64)
+        """The rows of the whole that belong to the part, [n]."""
 
     def add(self, outputs: Tensor, labels: Tensor) -> None:
         """Add a batch."""
         self._batches.append((outputs.float(), labels))
 
-    @cached_property
+    def part(self, rows: Tensor) -> Self:
+        """The predictions of the samples `rows` [n]."""
+        part = self.empty()
+        part.whole, part.rows = self, rows
+        return part
+
+    def empty(self) -> Self:
+        """A collection of the same kind without samples."""
+        return type(self)()
+
+    @per_sample
     def outputs(self) -> Tensor:
         """[N, C] logits, or [N, 1] predictions."""
         return torch.cat([outputs for outputs, _ in self._batches])
 
-    @cached_property
+    @per_sample
     def labels(self) -> Tensor:
         """[N]."""
         return torch.cat([labels for _, labels in self._batches])
@@ -55,15 +84,32 @@ class SamplePredictions:
 class ClassPredictions(SamplePredictions):
     """Logits [N, C] and labels [N] in 0..C-1; all counts of samples are float64."""
 
-    @cached_property
+    @per_sample
     def log_probabilities(self) -> Tensor:
         """[N, C], in nats."""
         return self.outputs.log_softmax(1)
 
-    @cached_property
+    @per_sample
     def predicted(self) -> Tensor:
         """Class with the largest logit, [N]."""
         return self.outputs.argmax(1)
+
+    @per_sample
+    def in_top5(self) -> Tensor:
+        """Whether the label is among the five largest logits, [N]."""
+        rank = min(MAX_RANK, self.outputs.shape[1])
+        best = self.outputs.topk(rank, dim=1, sorted=False).indices
+        return (best == self.labels[:, None]).any(1)
+
+    @per_sample
+    def confidence(self) -> Tensor:
+        """The largest probability, [N], as float64."""
+        return self.log_probabilities.max(1).values.exp().double()
+
+    @per_sample
+    def most_probable(self) -> Tensor:
+        """Class with the largest probability, [N]."""
+        return self.log_probabilities.max(1).indices
 
     @cached_property
     def class_counts(self) -> Tensor:
@@ -77,7 +123,8 @@ class ClassPredictions(SamplePredictions):
 
     def count(self, classes: Tensor) -> Tensor:
         """How often each class occurs in `classes`, [C]."""
-        return torch.bincount(classes, minlength=self.outputs.shape[1]).double()
+        num_classes = (self.whole or self).outputs.shape[1]
+        return torch.bincount(classes, minlength=num_classes).double()
 
     @cached_property
     def confusion(self) -> Tensor:
@@ -107,25 +154,48 @@ class TargetPredictions(SamplePredictions):
         self.criterion = criterion
         self.deviation = deviation
 
-    @cached_property
+    def empty(self) -> Self:
+        """See `SamplePredictions`."""
+        return type(self)(self.criterion, self.deviation)
+
+    @per_sample
     def errors(self) -> Tensor:
         """Target minus prediction, [N], in units of the target, as float64."""
         return self.deviation * (self.labels.double() - self.outputs[:, 0].double())
 
 
 class TokenPredictions:
-    """Sums over logits [N, L, V] and next tokens [N, L], which are not kept themselves."""
+    """Sums over logits [N, L, V] and next tokens [N, L], which are not kept themselves.
 
-    def __init__(self) -> None:
+    Args:
+        keeps_samples: Whether a `part` of the samples may be asked for.
+    """
+
+    def __init__(self, *, keeps_samples: bool = False) -> None:
         self._sums: list[Tensor] = []
         self._num_tokens = 0
+        self._keeps_samples = keeps_samples
+        self._sample_means: list[Tensor] = []
+        """Means over the tokens of each sample, [n, 2] of every batch; see `means`."""
 
     def add(self, logits: Tensor, tokens: Tensor) -> None:
         """Add a batch."""
+        shape = tokens.shape
         logits, tokens = logits.flatten(0, 1).float(), tokens.flatten()
+        is_right = logits.argmax(1) == tokens
         losses = cross_entropy(logits, tokens, reduction="sum")
-        self._sums.append(torch.stack([losses, (logits.argmax(1) == tokens).sum()]))
+        self._sums.append(torch.stack([losses, is_right.sum()]))
         self._num_tokens += len(tokens)
+        if self._keeps_samples:
+            by_token = cross_entropy(logits, tokens, reduction="none")
+            both = torch.stack([by_token.double(), is_right.double()], 1)
+            self._sample_means.append(both.view(*shape, 2).mean(1))
+
+    def part(self, rows: Tensor) -> "TokenPredictions":
+        """The predictions of the samples `rows` [n], which all have equally many tokens."""
+        part = TokenPredictions()
+        part.means = torch.cat(self._sample_means)[rows].mean(0)
+        return part
 
     @cached_property
     def means(self) -> Tensor:
@@ -136,11 +206,22 @@ class TokenPredictions:
 Predictions = ClassPredictions | TargetPredictions | TokenPredictions
 
 
-def no_predictions(task: Task, criterion: Criterion, target_deviation: float = 1.0) -> Predictions:
-    """An empty collection, to which the predictions of a split are added batch by batch."""
+def no_predictions(
+    task: Task,
+    criterion: Criterion,
+    target_deviation: float = 1.0,
+    *,
+    keeps_samples: bool = False,
+) -> Predictions:
+    """An empty collection, to which the predictions of a split are added batch by batch.
+
+    With `keeps_samples`, also text can be asked for a `part` of its samples.
+    """
     if task == "regression":
         return TargetPredictions(criterion, target_deviation)
-    return TokenPredictions() if task == "language" else ClassPredictions()
+    if task == "language":
+        return TokenPredictions(keeps_samples=keeps_samples)
+    return ClassPredictions()
 
 
 def loss(found: Predictions) -> Tensor:
@@ -172,9 +253,7 @@ def macro_f1(found: ClassPredictions) -> Tensor:
 
 def top5_accuracy(found: ClassPredictions) -> Tensor:
     """Share of samples whose label is among the five largest logits; 1 with up to five classes."""
-    rank = min(MAX_RANK, found.outputs.shape[1])
-    best = found.outputs.topk(rank, dim=1, sorted=False).indices
-    return (best == found.labels[:, None]).any(1).double().mean()
+    return found.in_top5.double().mean()
 
 
 def balanced_accuracy(found: ClassPredictions) -> Tensor:
@@ -224,9 +303,8 @@ def calibration_error(found: ClassPredictions) -> Tensor:
     Source: Guo et al. 2017, arXiv:1706.04599, equation 3. torchmetrics puts confidences of exactly
     1 into a bin of their own.
     """
-    highest, predicted = found.log_probabilities.max(1)
-    confidence = highest.exp().double()
-    gaps = (predicted == found.labels).double() - confidence
+    confidence = found.confidence
+    gaps = (found.most_probable == found.labels).double() - confidence
     bins = (confidence * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     sums = torch.zeros(NUM_BINS, dtype=torch.float64, device=gaps.device)
     return sums.index_add_(0, bins, gaps).abs().sum() / len(gaps)

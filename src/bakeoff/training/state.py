@@ -154,7 +154,13 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
-    splits = load_splits(config.data, config.split_seed, place, channels_last=spec.channels_last)
+    splits = load_splits(
+        config.data,
+        config.split_seed,
+        place,
+        channels_last=spec.channels_last,
+        test_seed=config.test_seed,
+    )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
     check_augment(config.data.augment, splits.input_shape)

@@ -60,9 +60,9 @@ def test_every_flag_says_what_to_do(rule):
     ("name", "severity"),
     [
         *[(name, "withholds") for name in ("W01", "W02", "W03")],
-        *[(name, "provisional") for name in ("W04", "W09", "W10", "W11", "W12", "W13")],
+        *[(name, "provisional") for name in ("W04", "W09", "W10", "W11", "W12", "W13", "W15")],
         *[(name, "blocks") for name in ("W05", "W06", "W08")],
-        *[(name, "note") for name in ("W07", "W14", "W15")],
+        *[(name, "note") for name in ("W07", "W14")],
     ],
 )
 def test_severity_decides_what_the_verdict_may_say(name, severity):

@@ -6,7 +6,7 @@ import pytest
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.wording import SCOPE, interval, join, number, p_value, two_digits
-from claims import BANNED
+from claims import BANNED, CLAIMS
 from record_examples import (
     all_outcomes,
     as_error_rate,
@@ -21,6 +21,9 @@ EQUAL = {"sgd": [0.91, 0.92, 0.9, 0.91, 0.9, 0.92], "adam": [0.91, 0.92, 0.9, 0.
 SPREAD = {"sgd": [0.95, 0.9, 0.85, 0.92, 0.88, 0.9], "adam": [0.9] * 6}
 SMALL = {"sgd": [0.903, 0.9031, 0.9029, 0.903, 0.9032, 0.9028], "adam": [0.9] * 6}
 BY_A_LITTLE = {"sgd": [0.905, 0.901, 0.908, 0.903, 0.907, 0.902], "adam": [0.9] * 6}
+
+SGD_BEATS = "The configuration found for sgd beats the one found for adam"
+NO_DIFFERENCE = "No difference was shown between the configurations found for sgd and adam"
 
 STUDIES = {
     "four arms": RECORD,
@@ -89,14 +92,14 @@ def test_scope_ends_with_what_the_claim_holds_for(study):
 @pytest.mark.parametrize("study", [name for name, record in STUDIES.items() if record.arms])
 def test_unverdictable_study_has_no_ordering_word_in_its_headline(study):
     comparison = compare(STUDIES[study])
-    ordering = re.search(r"\b(best|better|wins|lead|first|top)\b", comparison.verdict.headline)
+    ordering = re.search(r"\b(best|better|beats|lead|first|top)\b", comparison.verdict.headline)
     assert comparison.level == "L1" or ordering is None
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_level_0_only_observes(study):
     comparison = compare(STUDIES[study])
-    claims = [s for s in comparison.verdict.sentences if "is better than" in s]
+    claims = [s for s in comparison.verdict.sentences if CLAIMS.search(s)]
     assert comparison.level == "L1" or claims == []
 
 
@@ -114,19 +117,22 @@ def test_every_claim_names_what_it_rests_on(pair):
 
 
 def test_headline_names_one_winner():
-    expected = "sgd wins here on test accuracy, for this model, data, search space and budget."
-    assert compare(WON).verdict.headline == expected
+    assert compare(WON).verdict.headline == (
+        "The configuration found for sgd beats the one found for adam on test accuracy by 0.01988"
+        " (0.01895 to 0.02080), for this model, data, search space and budget."
+    )
 
 
 def test_headline_names_a_leading_group_that_is_equal_within_delta():
     assert compare(RECORD).verdict.headline.startswith(
-        "adamw and sgd lead on test accuracy and are equal to within 0.0052, for this model"
+        "The configurations found for adamw and sgd lead on test accuracy and are equal to within"
+        " 0.0052"
     )
 
 
 def test_headline_says_that_no_difference_was_shown():
     assert two_arms(SPREAD).verdict.headline.startswith(
-        "No difference was shown between sgd and adam on test accuracy"
+        "No difference was shown between the configurations found for sgd and adam on test accuracy"
     )
 
 
@@ -135,7 +141,11 @@ def test_headline_names_the_arms_compared_where_one_is_not_confirmed():
     record = replace(
         record, confirmations=tuple(r for r in record.confirmations if r.arm != "adamw")
     )
-    assert compare(record).verdict.headline.startswith("sgd wins here among sgd and adam on")
+    verdict = compare(record).verdict
+    assert verdict.headline.startswith(
+        "The configuration found for sgd beats the one found for adam on test accuracy by "
+    )
+    assert "There are too few confirmation runs of adamw for a comparison." in verdict.weakened_by
 
 
 def test_headline_names_no_leader_where_pairs_contradict_each_other():
@@ -177,11 +187,11 @@ def test_headline_says_why_there_is_no_verdict(study, start):
 @pytest.mark.parametrize(
     ("test_scores", "delta", "start"),
     [
-        (SMALL, 0.001, "sgd is better than adam by at least 0.0010: "),
-        (SMALL, 0.01, "sgd is better than adam, but by less than 0.010: "),
-        (BY_A_LITTLE, 0.006, "sgd is better than adam; the gain is between 0.0014 and 0.0073 and"),
-        (EQUAL, 0.05, "sgd and adam are equal to within 0.050: "),
-        (SPREAD, 0.005, "No difference was shown between sgd and adam; with these 6 seeds a diff"),
+        (SMALL, 0.001, f"{SGD_BEATS} by at least 0.0010: "),
+        (SMALL, 0.01, f"{SGD_BEATS}, but by less than 0.010, the smallest difference that matt"),
+        (BY_A_LITTLE, 0.006, f"{SGD_BEATS}; the gain is between 0.0014 and 0.0073 and may be"),
+        (EQUAL, 0.05, "The configurations found for sgd and adam are equal to within 0.050"),
+        (SPREAD, 0.005, f"{NO_DIFFERENCE}; with these 6 seeds a difference of about 0."),
     ],
 )
 def test_sentence_follows_the_status(test_scores, delta, start):
@@ -189,11 +199,40 @@ def test_sentence_follows_the_status(test_scores, delta, start):
     assert sentence.startswith(start)
 
 
+@pytest.mark.parametrize(
+    ("test_scores", "delta", "word"),
+    [
+        (SMALL, 0.001, "configuration of sgd better by 0.0010 or more"),
+        (SMALL, 0.01, "configuration of sgd better, but by less than 0.010"),
+        (BY_A_LITTLE, 0.006, "configuration of sgd better, maybe by less than 0.0060"),
+        (EQUAL, 0.05, "equal to within 0.050"),
+        (SPREAD, 0.005, "no difference shown"),
+    ],
+)
+def test_table_word_follows_the_status(test_scores, delta, word):
+    assert two_arms(test_scores, delta=delta).pairs[0].word.startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("test_scores", "delta", "end"),
+    [
+        (SMALL, 0.001, ""),
+        (SMALL, 0.01, "; the gain is less than the smallest difference that matters (0.010)"),
+        (BY_A_LITTLE, 0.006, "; the gain may be less than the smallest difference that matters"),
+    ],
+)
+def test_headline_carries_whether_the_gain_matters(test_scores, delta, end):
+    headline = two_arms(test_scores, delta=delta).verdict.headline
+    assert headline.startswith(f"{SGD_BEATS} on test accuracy by ")
+    assert end in headline
+    assert ("smallest difference that matters" in headline) == bool(end)
+
+
 def test_sentence_names_the_arm_that_is_ahead_first():
     reversed_arms = {"sgd": SMALL["adam"], "adam": SMALL["sgd"]}
     sentence = two_arms(reversed_arms, delta=0.001).pairs[0].sentence
     assert sentence.startswith(
-        "adam is better than sgd by at least 0.0010: the mean gain of adam over sgd"
+        "The configuration found for adam beats the one found for sgd by at least 0.0010: the mean"
     )
 
 
@@ -214,22 +253,37 @@ def test_sentence_on_diverged_runs_gives_the_mean_with_and_without_them():
 
 def test_edge_of_a_range_makes_the_winner_provisional():
     comparison = compare(with_learning_rate(WON, "sgd", 0.98))
-    assert comparison.verdict.headline.startswith("Provisionally, sgd wins here")
-    sentence = comparison.pairs[0].sentence
-    assert sentence.startswith("sgd provisionally looks better than adam")
-    assert "This is provisional because of W10: sgd.learning_rate = 0.98 is close to" in sentence
+    beats = "Provisionally, the configuration found for sgd beats the one found for adam"
+    assert comparison.verdict.headline.startswith(beats)
+    pair = comparison.pairs[0]
+    assert pair.sentence.startswith(beats)
+    assert pair.word.endswith("(provisional)")
+    reason = "sgd.learning_rate = 0.98 is close to"
+    assert f"This is provisional because of W10: {reason}" in pair.sentence
+    assert any(reason in text for text in comparison.verdict.weakened_by)
+
+
+@pytest.mark.parametrize("scores", [EQUAL, SPREAD], ids=["equal", "not separated"])
+def test_edge_of_a_range_makes_a_tie_provisional(scores):
+    record = example_record(num_arms=2, pruner="none", test_scores=scores)
+    comparison = compare(with_learning_rate(replace(record, delta=0.05), "sgd", 0.98))
+    assert comparison.verdict.headline.startswith("Provisionally, ")
+    assert comparison.pairs[0].sentence.startswith("Provisionally, ")
+    assert comparison.pairs[0].word.endswith("(provisional)")
 
 
 def test_edge_of_a_range_leaves_pairs_without_that_arm_alone():
     comparison = compare(with_learning_rate(RECORD, "rmsprop", 0.099))
     pair = next(p for p in comparison.pairs if {p.a, p.b} == {"adamw", "adam"})
-    assert pair.sentence.startswith("adamw is better than adam")
+    assert pair.sentence.startswith(
+        "The configuration found for adamw beats the one found for adam"
+    )
 
 
 def test_general_arm_that_loses_is_called_under_tuned():
     sentence = compare(with_contains(WON, "adam", "sgd")).pairs[0].sentence
     assert sentence.startswith("adam is under-tuned: it contains sgd as a special case")
-    assert "is better than" not in sentence
+    assert " beats " not in sentence
 
 
 def test_tie_breakers_have_a_fixed_order():
@@ -286,7 +340,9 @@ def test_names_with_braces_are_printed_as_they_are():
         for key in ("trials", "confirmations")
     }
     headline = compare(replace(WON, arms=arms, **rename)).verdict.headline
-    assert headline.startswith("{sgd} wins here on test accuracy")
+    assert headline.startswith(
+        "The configuration found for {sgd} beats the one found for {adam} on"
+    )
 
 
 @pytest.mark.parametrize(

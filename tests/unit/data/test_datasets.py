@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ import pytest
 from bakeoff.data import dataset_table, datasets, readers
 from bakeoff.data.array_cache import NAMES
 from bakeoff.data.dataset_table import FASHION_FILES, choose_task
-from bakeoff.data.datasets import Dataset, check_batch_size, describe_dataset, split_indices
+from bakeoff.data.datasets import (
+    Dataset,
+    check_batch_size,
+    check_splits,
+    describe_dataset,
+    redraw_test,
+    split_indices,
+)
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import DataConfig, Task
 
@@ -509,3 +517,45 @@ def test_class_too_small_to_validate_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"class 2 has too few samples \(1\) .* for validation"):
         describe_dataset(DataConfig(dataset=name), 0)
     shutil.rmtree(tmp_path)
+
+
+def rows_of(inputs: Any) -> set[bytes]:
+    return {row.tobytes() for row in np.asarray(inputs)}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_reserved_test_set_is_drawn_anew_from_all_samples(tmp_path: Path, task: Task) -> None:
+    inputs = np.arange(300, dtype=np.float32).reshape(100, 3)
+    labels = np.arange(100) % 4 if task == "classification" else inputs[:, 0]
+    dataset = load_dataset(save(tmp_path, x=inputs, y=labels), task)
+    assert dataset.test_is_reserved
+    drawn = {seed: redraw_test(dataset, seed) for seed in (1, 2)}
+    assert redraw_test(dataset, None) is dataset
+    for one in drawn.values():
+        assert len(one.test_labels) == len(dataset.test_labels) == 20
+        assert rows_of(one.train_inputs) | rows_of(one.test_inputs) == rows_of(inputs)
+        assert not rows_of(one.train_inputs) & rows_of(one.test_inputs)
+        of_row = dict(zip(map(bytes, inputs), labels, strict=True))
+        for row, label in zip(one.test_inputs, one.test_labels, strict=True):
+            assert of_row[bytes(row)] == label
+        assert one.fingerprint == dataset.fingerprint
+    assert rows_of(drawn[1].test_inputs) != rows_of(drawn[2].test_inputs)
+
+
+def test_a_test_set_that_came_with_the_data_stays(tmp_path: Path) -> None:
+    inputs = np.arange(120, dtype=np.float32).reshape(40, 3)
+    labels = np.arange(40) % 2
+    dataset = load_dataset(
+        save(tmp_path, x_train=inputs, y_train=labels, x_test=inputs[:9], y_test=labels[:9])
+    )
+    assert not dataset.test_is_reserved
+    assert redraw_test(dataset, 7) is dataset
+
+
+def test_splits_that_cannot_be_drawn_are_found_before_anything_runs(tmp_path: Path) -> None:
+    inputs = np.arange(60, dtype=np.float32).reshape(20, 3)
+    path = save(tmp_path, x=inputs, y=np.repeat([0, 1], [17, 3]))
+    config = DataConfig(dataset=path, validation_fraction=0.2)
+    check_splits(config, [(1, None), (2, 3)])
+    with pytest.raises(DataError, match="class 1 has too few samples"):
+        check_splits(replace(config, validation_fraction=0.9), [(1, None)])

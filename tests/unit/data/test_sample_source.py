@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
-from bakeoff.data.datasets import load_dataset, split_indices
+from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
 from bakeoff.data.sample_source import SampleInputs, open_source, read_labels
 from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Task
@@ -117,6 +117,21 @@ def test_a_stratified_fifth_of_one_data_set_is_reserved_for_testing() -> None:
         row % 3 == label
         for row, label in zip(rows, [*dataset.train_labels, *dataset.test_labels], strict=True)
     )
+
+
+def test_a_reserved_test_set_of_samples_is_drawn_anew_without_fetching_any() -> None:
+    dataset = load(Counted(60))
+    before = Counted.fetched
+    drawn = redraw_test(dataset, 5)
+    assert Counted.fetched == before
+    assert isinstance(drawn.test_inputs, SampleInputs)
+    rows = [*drawn.train_inputs.rows, *drawn.test_inputs.rows]
+    assert sorted(rows) == list(range(60))
+    assert sorted(drawn.test_inputs.rows) != sorted(dataset.test_inputs.rows)
+    labels = [*drawn.train_labels, *drawn.test_labels]
+    assert all(row % 3 == label for row, label in zip(rows, labels, strict=True))
+    assert drawn.test_inputs.labels.tolist() == drawn.test_labels.tolist()
+    assert redraw_test(load((Noisy(60), Noisy(12))), 5).test_inputs.part == "test"
 
 
 def test_torch_data_set_is_split_like_any_other_data() -> None:

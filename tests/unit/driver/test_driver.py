@@ -290,20 +290,20 @@ def test_a_resumed_run_that_differs_says_so(session):
     assert one.trials()[5].stop_reason != one.trials()[0].stop_reason
 
 
-def test_the_test_set_is_read_by_confirmation_runs_only(session):
+def test_the_test_set_is_read_by_the_confirmation_of_choices_and_defaults_only(session):
     one = session()
     one.search()
     one.confirm()
     assert not any(trial.test_metrics for trial in one.trials())
     by_purpose = {
         purpose: [run for run in one.confirmations() if run.purpose == purpose]
-        for purpose in ("shortlist", "confirm")
+        for purpose in ("shortlist", "confirm", "default")
     }
     assert not any(run.test_metrics for run in by_purpose["shortlist"])
-    assert all(run.test_metrics for run in by_purpose["confirm"])
+    assert all(run.test_metrics for run in by_purpose["confirm"] + by_purpose["default"])
     reads = Counter(job.run for job in one.engine.submitted if job.reads_test)
     assert set(reads.values()) == {1}
-    assert len(reads) == 2 * 2
+    assert len(reads) == 2 * 2 + 2 * 2
 
 
 def test_confirmation_continues_after_an_interrupt_without_repeating_a_run(session):
@@ -314,7 +314,7 @@ def test_confirmation_continues_after_an_interrupt_without_repeating_a_run(sessi
     last = session()
     last.confirm()
     runs = [(run.arm, run.purpose, run.configuration, run.seed) for run in last.confirmations()]
-    assert len(runs) == len(set(runs)) == 2 * (2 * 2 + 2)
+    assert len(runs) == len(set(runs)) == 2 * (2 * 2 + 2 + 2)
     assert {run.outcome for run in last.confirmations()} == {"complete"}
 
 

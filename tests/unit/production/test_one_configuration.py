@@ -5,7 +5,7 @@ import pytest
 from bakeoff.errors import StudyFileError, UsageError
 from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
 from bakeoff.records import StudyConfig
-from bakeoff.report.configurations import study_file_toml
+from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.studyfile import format_study, resolve_study
 from study_examples import study_document
 

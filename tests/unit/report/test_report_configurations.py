@@ -6,7 +6,7 @@ import pytest
 
 from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
 from bakeoff.ranges import Params
-from bakeoff.report.configurations import study_file_toml
+from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import pytorch_code
 from record_examples import example_record
 

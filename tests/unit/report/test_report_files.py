@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.wording import SCOPE
 from bakeoff.files import write_atomically
 from bakeoff.records import Comparison, Diagnosis, Flag, StudyRecord, json_text
 from bakeoff.report import write_report
@@ -73,13 +74,16 @@ def test_report_has_every_file(comparison: Comparison, tmp_path: Path) -> None:
         "tables/T4-budget.csv", "tables/T5-effort.csv", "tables/T6-robustness.csv",
         "tables/T7-protocol.csv", "tables/T8-configurations.csv", "tables/T9-importances.csv",
         "tables/T10-pruning.csv", "tables/T11-ledger.csv",
-        "tables/fairness.csv", "tables/trials.csv",
+        "tables/answer.csv", "tables/fairness.csv", "tables/trials.csv",
         "figures/F1-confirmed-scores.csv", "figures/F2-pair-differences.csv",
         "figures/F3-best-of-k.csv", "figures/F4-search-progress.csv", "figures/F5-best-arm.csv",
         "figures/F6-learning-rates.csv", "figures/F7-score-distribution.csv",
         "figures/F8-learning-curves.csv", "figures/F9-parameters.csv", "figures/F10-pruning-audit.csv",
     }  # fmt: skip
-    assert set(contents(tmp_path / "new" / "folder")) == expected
+    arms = {arm.arm for arm in comparison.arms if arm.chosen_params}
+    files = {f"configurations/{arm}.{kind}" for arm in arms for kind in ("py", "toml")}
+    assert len(files) == 8
+    assert set(contents(tmp_path / "new" / "folder")) == expected | files
     assert paths.html.is_file()
     assert len(paths.figures) == len(FIGURES)
 
@@ -216,13 +220,15 @@ def _outline(comparison: Comparison) -> Outline:
     return Outline(render_html(build_page(comparison, generated_at=NOW)))
 
 
-def test_policy_allows_exactly_the_two_inline_scripts(outline: Outline) -> None:
+def test_policy_allows_exactly_the_three_inline_scripts(outline: Outline) -> None:
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in outline.scripts
     ]
-    assert len(hashes) == 2
-    assert f"default-src 'none'; script-src {' '.join(hashes)};" in outline.policy
+    assert len(hashes) == 3
+    allowed = re.search(r"default-src 'none'; script-src ([^;]*);", outline.policy)
+    assert allowed is not None
+    assert sorted(allowed[1].split()) == sorted(hashes)
 
 
 def test_page_links_only_to_itself_and_to_files_of_the_report(
@@ -258,7 +264,7 @@ def test_hostile_names_add_no_tag_and_no_event() -> None:
     assert outline.tags.count("img") == 0
     assert outline.events == []
     assert [link for link in outline.links if "javascript" in link] == []
-    assert len(outline.scripts) == 2
+    assert len(outline.scripts) == 3
 
 
 def test_json_in_a_script_cannot_end_it() -> None:
@@ -272,8 +278,9 @@ def test_json_in_a_script_cannot_end_it() -> None:
 
 def test_markdown_has_the_sentences_of_the_verdict(comparison: Comparison, tmp_path: Path) -> None:
     markdown = write_report(comparison, tmp_path, generated_at=NOW).markdown.read_text()
-    missing = [s for s in comparison.verdict.sentences if f"- {escape(s)}" not in markdown]
-    assert missing == []
+    shown = [one.replace(f", {SCOPE}", "") for one in comparison.verdict.sentences]
+    assert [one for one in shown if f"- {escape(one)}" not in markdown] == []
+    assert markdown.count(SCOPE) <= 2  # once in the headline, once for all claims
     assert markdown.rstrip().endswith(f"Generated at: {escape(NOW)}")
 
 

@@ -1,3 +1,6 @@
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from bakeoff.records import TrialRecord
@@ -130,9 +133,11 @@ def test_the_winner_of_the_shortlist_is_what_is_confirmed():
 
 def test_the_number_of_runs_left_counts_those_that_still_wait():
     confirmation = confirmation_of(seeds=3, shortlist=2, shortlist_seeds=2)
-    assert confirmation.num_left == 2 * 2 + 2 * 3
+    assert (
+        confirmation.num_left == 2 * 2 + 2 * 3 + 2 * 3
+    )  # shortlist of sgd, confirmations, defaults
     confirmation.next()
-    assert confirmation.num_left == 2 * 2 + 2 * 3 - 1
+    assert confirmation.num_left == 2 * 2 + 2 * 3 + 2 * 3 - 1
 
 
 @pytest.mark.parametrize("num_before", [0, 1, 4, 5, 9])
@@ -147,4 +152,72 @@ def test_a_confirmation_restored_from_its_records_continues(num_before):
 
 def test_an_arm_without_a_complete_trial_is_not_confirmed():
     plans = run_all(confirmation_of(trials=TRIALS[:5], seeds=2))
-    assert {plan.arm for plan in plans} == {"sgd"}
+    assert {plan.arm for plan in plans if plan.purpose != "default"} == {"sgd"}
+
+
+def test_library_defaults_are_trained_on_the_seeds_of_the_confirmation():
+    plans = run_all(confirmation_of(seeds=4))
+    seeds = {
+        (plan.arm, purpose): [
+            one.seed for one in plans if (one.arm, one.purpose) == (plan.arm, purpose)
+        ]
+        for plan in plans
+        for purpose in ("confirm", "default")
+    }
+    assert len(seeds["sgd", "confirm"]) == 4
+    assert set(map(tuple, seeds.values())) == {tuple(seeds["sgd", "confirm"])}
+    defaults = [plan for plan in plans if plan.purpose == "default"]
+    assert {
+        (plan.arm, plan.params["adam.learning_rate"]) for plan in defaults if plan.arm == "adam"
+    } == {("adam", 0.001)}
+    assert {(plan.arm, plan.configuration) for plan in defaults} == {("sgd", 0), ("adam", None)}
+    assert {plan.phase for plan in defaults} == {"default"}
+
+
+def test_a_study_without_defaults_confirms_none():
+    config = resolve_study(study_document(search={"defaults": False}))
+    plans = run_all(Confirmation(config, build_arms(config), TRIALS, ACCURACY))
+    assert {plan.purpose for plan in plans} == {"shortlist", "confirm"}
+
+
+def test_defaults_are_not_confirmed_where_no_arm_has_anything_to_compare_them_with():
+    assert run_all(confirmation_of(trials=TRIALS[:1], seeds=2)) == []
+
+
+def test_a_repeat_confirms_its_own_trials_on_seeds_of_its_own():
+    config = resolve_study(study_document(confirm={"seeds": 4, "repeat_seeds": 3}))
+    later = tuple(replace(one, number=one.number + 8, repeat=1) for one in TRIALS[1:])
+    plans = {
+        repeat: run_all(
+            Confirmation(config, build_arms(config), (*TRIALS, *later), ACCURACY, repeat=repeat)
+        )
+        for repeat in (0, 1)
+    }
+    assert plans[0] == run_all(Confirmation(config, build_arms(config), TRIALS, ACCURACY))
+    assert {plan.repeat for plan in plans[1]} == {1}
+    chosen = {plan.configuration for plan in plans[1] if plan.purpose != "default"}
+    assert chosen == {9, 10, 12, 13} - {9}
+    seeds = {repeat: {one.seed for one in found} for repeat, found in plans.items()}
+    assert not seeds[0] & seeds[1]
+    confirmed = [plan.seed for plan in plans[1] if plan.purpose == "confirm" and plan.arm == "sgd"]
+    assert len(confirmed) == 3
+
+
+def test_a_look_trains_the_first_seeds_and_later_looks_add_to_them():
+    config = resolve_study(study_document(confirm={"looks": [2, 5], "seeds": 5}))
+    first = Confirmation(config, build_arms(config), TRIALS, ACCURACY, num_seeds=2)
+    plans = run_all(first)
+    assert not first.has_begun_beyond()
+    second = Confirmation(config, build_arms(config), TRIALS, ACCURACY, num_seeds=5)
+    for number, plan in enumerate(plans):
+        record = ended(plan, number, 0.5)
+        second.finish(second.restore(record), record)
+    added = run_all(second)
+    assert Counter(plan.purpose for plan in plans) == {"shortlist": 4, "confirm": 4, "default": 4}
+    assert Counter(plan.purpose for plan in added) == {"confirm": 6, "default": 6}
+    again = Confirmation(config, build_arms(config), TRIALS, ACCURACY, num_seeds=2)
+    for number, plan in enumerate([*plans, *added]):
+        record = ended(plan, number, 0.5)
+        again.finish(again.restore(record), record)
+    assert again.has_begun_beyond()
+    assert again.num_left == 0

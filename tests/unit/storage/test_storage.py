@@ -14,6 +14,7 @@ from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
 from bakeoff.storage.database import choose_storage_url, filesystem_type, parse_storage_url, shown
+from bakeoff.storage.trials import packed, unpacked
 from study_examples import study_facts
 
 PLAN = TrialPlan(
@@ -91,6 +92,8 @@ def test_confusion_is_stored_for_the_latest_epoch_that_has_one(storage, config):
         {"audited": True, "decision_epochs": (2, 3)},
         {"purpose": "confirm", "configuration": 4, "phase": "user",
          "test_metrics": {"accuracy": 0.7, "loss": math.nan}},
+        {"purpose": "default", "phase": "default", "repeat": 3, "test_metrics": {"accuracy": 0.5},
+         "test_without": (0.5, 0.25, math.nan, -math.inf)},
         {"history": (EpochResult(epoch=1, metrics={"accuracy": math.nan, "loss": math.inf},
                                  train_loss=math.nan, status="diverged"),)},
     ],
@@ -99,13 +102,27 @@ def test_a_run_is_loaded_as_stored(storage, config, changes):
     record = record_of(0, **changes)
     plan = replace(
         PLAN, purpose=record.purpose, configuration=record.configuration, phase=record.phase,
-        audited=record.audited, decision_epochs=record.decision_epochs,
+        audited=record.audited, decision_epochs=record.decision_epochs, repeat=record.repeat,
     )  # fmt: skip
     number, trial_id = storage.begin(config, plan)
     storage.finish(trial_id, record)
     ((_, loaded),) = storage.load_runs("toy", record.purpose)
     assert number == 0
     assert same(loaded, record)
+
+
+def test_two_hundred_scores_without_groups_take_about_a_kilobyte():
+    scores = [0.9 + math.sin(one) / 1000 for one in range(200)]
+    assert unpacked(packed(scores)) == pytest.approx(scores, abs=1e-7)
+    assert len(packed(scores)) < 1200
+    assert unpacked("") == ()
+
+
+def test_the_runs_of_one_repeat_are_loaded_alone(storage, config):
+    for repeat in (0, 1, 1):
+        storage.begin(config, replace(PLAN, repeat=repeat))
+    assert [record.number for _, record in storage.load_runs("toy", "search", 1)] == [1, 2]
+    assert len(storage.load_runs("toy", "search")) == 3
 
 
 def test_a_running_trial_has_its_reported_values(storage, config):

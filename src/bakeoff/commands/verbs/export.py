@@ -71,7 +71,7 @@ def _weights_of_run(folder: "RunFolder") -> Path:
 
 
 def _weights_of_study(study: StudyRecord, arm: str | None, folder: Path) -> tuple[Path, str]:
-    """The weights of the arm's best confirmation run, and a text that says whose they are."""
+    """The weights of the best run of an arm's confirmed configuration, and whose they are."""
     from bakeoff.analysis.comparison import compare
     from bakeoff.driver.kept_weights import best_run, weights_path
 
@@ -81,14 +81,20 @@ def _weights_of_study(study: StudyRecord, arm: str | None, folder: Path) -> tupl
         raise UsageError(f"--arm: {describe_unknown('arm', arm, arms)}")
     best_first = (*comparison.verdict.leading, *(one.arm for one in comparison.arms))
     chosen = arm or best_first[0]
-    runs = [one for one in study.confirmations if (one.arm, one.purpose) == (chosen, "confirm")]
+    configurations = {one.arm: one.chosen_trial for one in comparison.arms}
+    runs = [
+        one
+        for one in study.confirmations
+        if (one.arm, one.purpose) == (chosen, "confirm")
+        and one.configuration == configurations[chosen]
+    ]
     best = best_run(runs, study.objective)
     weights = None if best is None else weights_path(folder / "weights", best)
     if best is None or weights is None or not weights.exists():
         raise BakeoffError(
-            f"study {study.name!r} has no weights of {chosen!r}: a study keeps those of each arm's"
-            " best confirmation run; `study train` with the chosen configuration of its report"
-            " makes new ones"
+            f"study {study.name!r} has no weights of {chosen!r}: a study keeps those of the best"
+            " confirmation run of each chosen configuration; `study train` with the chosen"
+            " configuration of its report makes new ones"
         )
     source = (
         f"{chosen}, {run_name(best)} (seed {best.seed}), the best of {len(runs)} runs by"

@@ -9,7 +9,7 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.records import Budget, StudyConfig
 from bakeoff.records.durations import format_estimate
-from bakeoff.records.significance import ALPHA, min_confirmation_seeds
+from bakeoff.records.significance import min_confirmation_seeds
 
 if TYPE_CHECKING:
     from bakeoff.data.datasets import DatasetSummary
@@ -144,13 +144,14 @@ def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSumm
 
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
-    """The difference between two arms that the confirmation detects with probability 0.8."""
-    from bakeoff.analysis.statistics import detectable_difference
+    """The difference between two arms that the confirmation detects with probability 0.8.
 
-    num_pairs = num_arms * (num_arms - 1) // 2
-    if not num_pairs or num_seeds < 2:  # noqa: PLR2004 - one seed has no deviation
-        return None
-    return detectable_difference(1.0, num_seeds, ALPHA / num_pairs)
+    It is in standard deviations of one arm's scores over seeds, taken as independent between arms.
+    """
+    from bakeoff.analysis.power import detectable_deviations
+
+    found = detectable_deviations(num_seeds, num_arms)
+    return None if math.isinf(found) else math.sqrt(2) * found
 
 
 def print_plan(plan: Plan) -> None:

@@ -142,7 +142,7 @@ def _known(value: float) -> float | None:
 def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence[str]) -> None:
     from bakeoff.analysis.comparison import compare
     from bakeoff.analysis.draws import describe_best_pruned
-    from bakeoff.commands.reporting import print_comparison, print_diagnoses
+    from bakeoff.commands.reporting import print_comparison, print_diagnoses, print_report
     from bakeoff.foreign import load_foreign_study
     from bakeoff.report import write_report
 
@@ -153,7 +153,7 @@ def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence
     for caveat in (*filter(None, [describe_best_pruned(record)]), *record.caveats):
         print_text(one_line(caveat))
     print_diagnoses(comparison)
-    typer.echo(f"\nreport: {paths.html}")
+    print_report(paths)
 
 
 def folder_name(study: str) -> str:

@@ -54,6 +54,7 @@ def _show_trials(record: StudyRecord) -> None:
         [
             {
                 "trial": trial.number,
+                **_repeat(record, trial),
                 "arm": trial.arm,
                 "phase": trial.phase,
                 "outcome": trial.outcome,
@@ -74,6 +75,7 @@ def _show_confirmations(record: StudyRecord) -> None:
         [
             {
                 "run": run_name(run),
+                **_repeat(record, run),
                 "arm": run.arm,
                 "of trial": run.configuration,
                 "outcome": run.outcome,
@@ -84,6 +86,11 @@ def _show_confirmations(record: StudyRecord) -> None:
             for run in record.confirmations
         ]
     )
+
+
+def _repeat(record: StudyRecord, run: TrialRecord) -> dict[str, object]:
+    """The repeat of a run, counted from 1; nothing in a study with a single search."""
+    return {"repeat": run.repeat + 1} if record.repeats > 1 else {}
 
 
 def _settings(trial: TrialRecord) -> str:
@@ -103,6 +110,7 @@ def _show_one(trial: TrialRecord) -> None:
     facts = {
         **({"run": run_name(trial)} if is_confirmation else {"trial": trial.number}),
         "arm": trial.arm,
+        "repeat": trial.repeat + 1 if trial.repeat else None,
         "of trial": trial.configuration,
         "phase": None if is_confirmation else trial.phase,
         "outcome": trial.outcome,

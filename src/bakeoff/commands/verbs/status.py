@@ -28,18 +28,31 @@ def status(
         if trial.outcome == "running" and not trial.is_paused
     ]
     if as_json:
-        known = {"study": name, "finished": record.finished, "notes": list(record.notes)}
+        known = {
+            "study": name,
+            "finished": record.finished,
+            "repeats": record.repeats,
+            "repeats begun": _begun(record),
+            "notes": list(record.notes),
+        }
         print_json({**known, "arms": arms, "running": running})
         return
     state = "finished" if record.finished else "unfinished; `study run FILE` continues it"
     shown = [_columns_for_people(arm, arms) for arm in arms]
     print_table(list(shown[0]), [list(arm.values()) for arm in shown], title=f"{name}: {state}\n")
+    if record.repeats > 1:
+        typer.echo(f"repeat: {_begun(record)} of {record.repeats}")
     for note in record.notes:
         typer.echo(f"note: {note}")
     for run in running:
         typer.echo(
             f"not yet ended: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
         )
+
+
+def _begun(record: StudyRecord) -> int:
+    """The number of repeats that have a trial."""
+    return len({trial.repeat for trial in record.trials})
 
 
 def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
@@ -49,7 +62,10 @@ def _arm_status(record: StudyRecord, arm: str) -> dict[str, object]:
     sign, has_front = record.objective.sign, bool(record.further_objectives)
     return {
         "arm": arm,
-        **{f"budget in {unit}": limit for unit, limit in record.budget.limits.items()},
+        **{
+            f"budget in {unit}": record.repeats * limit
+            for unit, limit in record.budget.limits.items()
+        },
         "charged": len(trials) - counts["running"],
         "paused": sum(trial.is_paused for trial in trials),
         "audited": sum(trial.audited for trial in trials),

@@ -65,14 +65,13 @@ def draw_confirmed_scores(rows: Sequence[ConfirmedScore], comparison: Comparison
         traces += [_seed_dots(by_arm[mean.arm], place, study), _mean_bar(mean, place, study)]
     trained = [row.estimate for row in dots if not row.note and math.isfinite(row.estimate)]
     middle = fmean(trained) if trained else None
-    traces += [_standard_error_bar(error, len(means), middle) for error in errors]
-    ticks = names + ["± test SE" for _ in errors]
     return style.draw(
         traces,
         height=420,
         showlegend=False,
-        xaxis=style.axis(**style.categories(ticks), range=[-0.4, len(ticks) - 0.4]),
+        xaxis=style.axis(**style.categories(names), range=[-0.4, len(names) - 0.4]),
         yaxis=style.axis("Test " + style.metric_title(study.objective), range=limits),
+        shapes=[] if middle is None else [_standard_error_band(one, middle) for one in errors],
     )
 
 
@@ -122,13 +121,13 @@ def _mean_bar(row: ConfirmedScore, place: int, study: StudyRecord) -> style.Trac
     )  # fmt: skip
 
 
-def _standard_error_bar(row: ConfirmedScore, place: int, middle: float | None) -> style.Trace:
-    look = {"color": style.FAINT_INK, "thickness": 2, "width": 6}
-    return style.scatter(
-        [row], "markers", x=[place], y=[middle], color=style.FAINT_INK, marker={"size": 1},
-        error_y={"type": "data", "array": [row.estimate], **look},
-        hover=lambda row: f"one standard error of the test set: ± {row.estimate:.2g}",
-    )  # fmt: skip
+def _standard_error_band(row: ConfirmedScore, middle: float) -> style.Trace:
+    """A band below everything: it belongs to no arm."""
+    return {
+        "type": "rect", "layer": "below", "xref": "paper", "x0": 0, "x1": 1, "yref": "y",
+        "y0": middle - row.estimate, "y1": middle + row.estimate, "fillcolor": style.BAND,
+        "line": {"width": 0},
+    }  # fmt: skip
 
 
 def _caption(comparison: Comparison) -> str:
@@ -144,8 +143,9 @@ def _caption(comparison: Comparison) -> str:
         )
     if comparison.test_standard_error is not None:
         caption += (
-            " Seeds say nothing about the choice of test samples: the grey bar is ± one standard"
-            " error of the test set."
+            " Seeds say nothing about the choice of test samples: the grey band around the mean of"
+            " all runs is ± one standard error of the test set"
+            f" ({comparison.test_standard_error:.2g})."
         )
     return caption
 

@@ -21,13 +21,15 @@ class PairDifference(NamedTuple):
     delta: float
     n: int
     status: Status
+    word: str
 
 
 def compute_pair_differences(comparison: Comparison) -> tuple[PairDifference, ...]:
     """Return every pair of confirmed arms whose mean difference is known."""
     return tuple(
         PairDifference(
-            pair.a, pair.b, pair.mean, *pair.ci, comparison.delta, pair.num_pairs, pair.status
+            *(pair.a, pair.b, pair.mean, *pair.ci, comparison.delta),
+            *(pair.num_pairs, pair.status, pair.word),
         )
         for pair in comparison.pairs
         if math.isfinite(pair.mean)
@@ -84,7 +86,7 @@ def _limits(rows: Sequence[PairDifference]) -> list[float]:
 
 def _hover(row: PairDifference) -> str:
     interval = f"{row.estimate:.4g} [{row.ci_low:.4g}, {row.ci_high:.4g}]"
-    return f"{_pair(row)}: {interval}, {row.n} seeds, {row.status.replace('_', ' ')}"
+    return f"{_pair(row)}: {interval}, n = {row.n}, {row.word}"
 
 
 def _caption(comparison: Comparison) -> str:

@@ -7,10 +7,13 @@ page, so that a page can follow the reader's colour scheme.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from zlib import crc32
 
+from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.records import MetricInfo, Outcome, StudyRecord
 
 if TYPE_CHECKING:
@@ -35,13 +38,29 @@ ARM_COLORS: tuple[tuple[str, str], ...] = (
     ("#b5588d", "#e39cc6"),
     ("#b87900", "#e69f00"),
     ("#4d4d4d", "#c4c4c4"),
-    ("#2a93d5", "#9bc4ff"),
-    ("#7d7600", "#f0e442"),
+    ("#8d13f4", "#9445ef"),
+    ("#fd24cd", "#f615c6"),
+    ("#95173e", "#b5596a"),
+    ("#1c2789", "#596fbb"),
+    ("#5b6c00", "#7d9034"),
+    ("#9284d6", "#9e8afa"),
+    ("#fa256a", "#fa256a"),
+    ("#155003", "#9cf189"),
+    ("#84675d", "#af9186"),
+    ("#9d2398", "#b740b1"),
+    ("#631c50", "#d76cb7"),
+    ("#17726d", "#597c7a"),
+    ("#718a9c", "#cee9fd"),
+    ("#c661dc", "#dc5ef8"),
 )
 """Each colour on a light and on a dark page, with a contrast of at least 3 to that page.
 
-Source: the hues are those of Okabe and Ito, "Color Universal Design" (2008),
+Registered optimizers have the colours in the order of their registry, whatever else is compared.
+Any two colours are at least 0.07 apart in OKLab on both pages.
+
+Source: the first six hues are those of Okabe and Ito, "Color Universal Design" (2008),
 https://jfly.uni-koeln.de/color/, darkened or lightened to the contrast that WCAG 2.2, 1.4.11 asks.
+Each further pair is the one of 200,000 random pairs of one hue that is farthest from those before.
 """
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "hexagon")
@@ -110,13 +129,42 @@ def arm_position(study: StudyRecord, arm: str) -> int:
     return names.index(arm) if arm in names else len(names)
 
 
+def color_number(study: StudyRecord, arm: str) -> int:
+    """Return the place in `ARM_COLORS` of the arm's colour."""
+    numbers = _color_numbers(tuple(record.name for record in study.arms))
+    return numbers[arm] if arm in numbers else _usual_number(arm)
+
+
+@lru_cache(maxsize=64)
+def _color_numbers(arms: tuple[str, ...]) -> Mapping[str, int]:
+    """Give each arm its usual colour, or where another arm has that colour the next free one.
+
+    Registered optimizers always have their usual colour. With more arms than colours, some share
+    one; their symbols differ then.
+    """
+    numbers: dict[str, int] = {}
+    for arm in sorted(arms, key=lambda arm: arm not in OPTIMIZERS):
+        usual, taken = _usual_number(arm), set(numbers.values())
+        places = [(usual + step) % len(ARM_COLORS) for step in range(len(ARM_COLORS))]
+        numbers[arm] = next((place for place in places if place not in taken), usual)
+    return numbers
+
+
+def _usual_number(arm: str) -> int:
+    """Return the number of the arm's optimizer (`adam` of `adam+cosine`), or one by its name."""
+    optimizer = arm.partition("+")[0].strip().lower()
+    if optimizer in OPTIMIZERS:
+        return OPTIMIZERS.names.index(optimizer)
+    return crc32(arm.encode("utf-8", "replace")) % len(ARM_COLORS)
+
+
 def arm_color(study: StudyRecord, arm: str) -> str:
-    """Return the arm's colour on a light page, the same in every figure and table."""
-    return ARM_COLORS[arm_position(study, arm) % len(ARM_COLORS)][0]
+    """Return the arm's colour on a light page, the same in every figure, table and study."""
+    return ARM_COLORS[color_number(study, arm)][0]
 
 
 def arm_symbol(study: StudyRecord, arm: str) -> str:
-    """Return the arm's marker symbol; with the colour, it is distinct for the first 56 arms."""
+    """Return the arm's marker symbol, which tells arms apart that share a colour."""
     return SYMBOLS[arm_position(study, arm) % len(SYMBOLS)]
 
 

@@ -2,8 +2,10 @@
 (() => {
   "use strict";
   const PRINT_WIDTH = 900; // which the style sheet scales to that of an A4 page
+  const isTouch = matchMedia("(hover: none)").matches;
   const CONFIG = {
     displaylogo: false,
+    displayModeBar: isTouch ? false : "hover", // on touch screens it would never go away
     responsive: true,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
@@ -19,28 +21,40 @@
     return /color$/.test(key) && Object.hasOwn(darkTwins, value) ? darkTwins[value] : value;
   };
 
-  const drawAll = (dark, width) => {
-    for (const plot of document.querySelectorAll(".plot")) {
+  const isFolded = (element) => element.closest("details:not([open])") !== null;
+  const drawIn = (part, dark, width) => {
+    for (const plot of part.querySelectorAll(".plot")) {
+      if (isFolded(plot)) continue; // it has no width yet
       const figure = read(plot.dataset.figure);
       const { data, layout } = dark ? inDark(figure, "") : figure;
-      Plotly.react(plot, data, width ? { ...layout, width } : layout, CONFIG);
+      const changes = { ...(width && { width }), ...(isTouch && { dragmode: false }) };
+      Plotly.react(plot, data, { ...layout, ...changes }, CONFIG);
     }
   };
-  if (document.querySelector(".plot")) {
-    drawAll(prefersDark.matches);
-    prefersDark.addEventListener("change", () => drawAll(prefersDark.matches));
-    addEventListener("beforeprint", () => drawAll(false, PRINT_WIDTH));
-    addEventListener("afterprint", () => drawAll(prefersDark.matches));
-  }
+  const drawAll = (dark, width) => drawIn(document, dark, width);
 
   const closed = [];
+  let isPrinting = false;
   addEventListener("beforeprint", () => {
+    isPrinting = true;
     closed.push(...document.querySelectorAll("details:not([open])"));
     for (const details of closed) details.open = true;
   });
   addEventListener("afterprint", () => {
+    isPrinting = false;
     for (const details of closed.splice(0)) details.open = false;
   });
+
+  if (document.querySelector(".plot")) {
+    drawAll(prefersDark.matches);
+    const onToggle = ({ target }) => {
+      if (target.open && !isPrinting) drawIn(target, prefersDark.matches);
+    };
+    addEventListener("toggle", onToggle, true); // it does not bubble
+    prefersDark.addEventListener("change", () => drawAll(prefersDark.matches));
+    addEventListener("beforeprint", () => drawAll(false, PRINT_WIDTH));
+    addEventListener("afterprint", () => drawAll(prefersDark.matches));
+  }
 
   const sortKey = (cell) => {
     const number = Number.parseFloat(cell.dataset.value);
@@ -73,23 +87,38 @@
     document.execCommand("copy");
     area.remove();
   };
-  const addCopyButton = (place, what, read) => {
+  const addCopyButton = (place, label, what, read) => {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "copy", textContent: "Copy" });
+    Object.assign(button, { type: "button", className: "copy", textContent: label });
     button.setAttribute("aria-label", `Copy ${what}`);
     button.addEventListener("click", async () => {
       await toClipboard(read());
       button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1500);
+      setTimeout(() => (button.textContent = label), 1500);
     });
     place.append(button);
   };
   const asTabs = (table) =>
     [...table.rows].map((row) => [...row.cells].map((c) => c.innerText.trim()).join("\t")).join("\n");
   for (const table of document.querySelectorAll("table:has(caption)")) {
-    addCopyButton(table.caption, "the table", () => asTabs(table));
+    addCopyButton(table.caption, "Copy", "the table", () => asTabs(table));
   }
-  for (const code of document.querySelectorAll("h4 + pre")) {
-    addCopyButton(code.previousElementSibling, "the code", () => code.textContent);
+  for (const heading of document.querySelectorAll("h4 + pre")) {
+    const read = () => heading.textContent;
+    addCopyButton(heading.previousElementSibling, "Copy", "the code", read);
+  }
+  // what is copied most needs one click, without unfolding it
+  const ONE_CLICK = { code: ["Copy PyTorch code", "the PyTorch code"], command: ["Copy command", "the command"] };
+  for (const card of document.querySelectorAll(".use:has(pre)")) {
+    const bar = document.createElement("p");
+    bar.className = "take";
+    card.querySelector("details").before(bar);
+    for (const [kind, [label, what]] of Object.entries(ONE_CLICK)) {
+      const heading = card.querySelector(`h4[data-copy="${kind}"]`);
+      if (!heading) continue;
+      const arm = card.querySelector("h3, h4").textContent;
+      const read = () => heading.nextElementSibling.textContent;
+      addCopyButton(bar, label, `${what} of ${arm}`, read);
+    }
   }
 })();

@@ -1,0 +1,336 @@
+"""What to use: the settings of each arm, what to expect of them, and what they cost.
+
+The page, `report.md` and the terminal show the same answer, which is built here and nowhere else.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bakeoff.analysis.wording import SCOPE, metric_name, number, plural
+from bakeoff.ranges import Params, ParamValue, owned_params
+from bakeoff.records import (
+    ArmSummary,
+    Comparison,
+    ConfirmedScores,
+    DefaultResult,
+    MetricInfo,
+    TrialRecord,
+)
+from bakeoff.records.durations import format_duration
+from bakeoff.records.significance import CONFIDENCE_TEXT
+from bakeoff.report.configurations import (
+    PastableConfiguration,
+    default_params,
+    pastable_configurations,
+)
+from bakeoff.report.figures.style import printable
+from bakeoff.report.table import Column, Table, text, yes_or_no
+
+DEFAULTS_SUFFIX = ", defaults"
+"""Follows an arm's name where its library defaults are meant."""
+
+MOST_OPEN = 4
+"""Where no arm leads, this many arms are shown in full; the others are folded."""
+FIRST = ("learning_rate", "weight_decay")
+"""Settings of an optimizer that are named before its others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """What to use if an arm is chosen: its chosen configuration, or its library defaults."""
+
+    arm: str
+    name: str
+    """`adamw`, or `adamw, defaults`."""
+    is_default: bool
+    settings: str
+    """Optimizer, learning rate, schedule, weight decay and the rest, on one line."""
+    score: str
+    """The expected score on new data with its interval; before confirmation, what was observed."""
+    cost: str
+    """What one run costs, and what the search for it cost."""
+    run_seconds: float | None
+    """Median time of a whole run; None if none is known."""
+    search_seconds: float | None
+    """Training and evaluation of all trials of the search; None for library defaults."""
+    remark: str = ""
+    """For library defaults, how they compare with what was found."""
+    is_good: bool = False
+    """For library defaults, whether they were not shown to be worse than the leading arm's
+    configuration, or than what the search found for their own arm."""
+    configuration: PastableConfiguration | None = None
+
+    @property
+    def own_settings(self) -> str:
+        """The settings next to the name of the arm, which they need not repeat."""
+        return self.settings.removeprefix(f"{self.arm}, ") or "not recorded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Everything that the first screen says."""
+
+    headline: str
+    weakened_by: tuple[str, ...]
+    """What limits the headline, each as a sentence."""
+    next_step: str
+    leading: tuple[Recommendation, ...]
+    """The leading arms, best first; where no arm leads, the first arms."""
+    others: tuple[Recommendation, ...]
+    defaults: tuple[Recommendation, ...]
+    """The library defaults that were confirmed, in the order of the arms."""
+    has_leader: bool
+    expects: str
+    """What the scores are: `test accuracy, mean over 8 seeds with its 95 % interval`."""
+
+    def defaults_of(self, arm: str) -> Recommendation | None:
+        """The library defaults of an arm, where they were confirmed."""
+        return next((one for one in self.defaults if one.arm == arm), None)
+
+    @property
+    def rest(self) -> tuple[Recommendation, ...]:
+        """What is folded: the other arms, and library defaults that are not as good."""
+        return (*self.others, *(one for one in self.defaults if not one.is_good))
+
+    @property
+    def rest_names(self) -> str:
+        """The names of what is folded."""
+        return "; ".join(one.name for one in self.rest)
+
+    @property
+    def good_defaults(self) -> tuple[Recommendation, ...]:
+        """Library defaults that nobody should overlook."""
+        return tuple(one for one in self.defaults if one.is_good)
+
+
+def build_answer(
+    comparison: Comparison, configurations: Sequence[PastableConfiguration] | None = None
+) -> Answer:
+    """The answer of a comparison.
+
+    Args:
+        comparison: What analysis computed.
+        configurations: Those of `pastable_configurations`, where they are known already.
+    """
+    if configurations is None:
+        configurations = pastable_configurations(comparison)
+    verdict = comparison.verdict
+    found = {(one.arm, one.is_default): one for one in configurations}
+    all_arms = [_recommend(arm, comparison, found.get((arm.arm, False))) for arm in comparison.arms]
+    with_settings = [one for one in all_arms if one.settings]
+    if verdict.leading:
+        rank = {arm: place for place, arm in enumerate(verdict.leading)}
+        leading = [one for one in with_settings if one.arm in rank]
+        leading.sort(key=lambda one: rank[one.arm])
+    else:
+        leading = with_settings[:MOST_OPEN]
+    return Answer(
+        headline=verdict.headline,
+        weakened_by=tuple(map(without_scope, verdict.weakened_by)),
+        next_step=verdict.next_step,
+        leading=tuple(leading),
+        others=tuple(one for one in with_settings if one not in leading),
+        defaults=tuple(
+            _recommend_defaults(arm, arm.default_confirmed, comparison, found.get((arm.arm, True)))
+            for arm in comparison.arms
+            if arm.default_confirmed
+        ),
+        has_leader=bool(verdict.leading),
+        expects=_expects(comparison),
+    )
+
+
+def without_scope(sentence: str) -> str:
+    """The sentence without the scope of claims, which is said once for all sentences."""
+    return sentence.replace(f", {SCOPE}", "")
+
+
+def answer_table(answer: Answer) -> Table:
+    """The answer as a table: a row for each chosen configuration and for confirmed defaults."""
+    return Table(
+        id="answer",
+        title="What to use",
+        columns=(
+            text("name", "Arm"),
+            text(
+                "leads",
+                "Leads",
+                lambda one: answer.has_leader and one in answer.leading,
+                show=yes_or_no,
+            ),
+            text("settings", "Settings"),
+            text("score", "Expected score"),
+            text("cost", "Cost"),
+            Column("run_seconds"),
+            Column("search_seconds"),
+            text("remark", "Remark"),
+        ),
+        records=(*answer.leading, *answer.others, *answer.defaults),
+        note=f"Scores: {answer.expects}.",
+    )
+
+
+def _expects(comparison: Comparison) -> str:
+    name = metric_name(comparison.study.objective)
+    if not any(arm.confirmed for arm in comparison.arms):
+        return f"the best {name} observed in the search, on validation data, from one run"
+    expected = f"mean test {name} over fresh seeds, with its {CONFIDENCE_TEXT} interval"
+    errors = [arm.confirmed.example_error for arm in comparison.arms if arm.confirmed]
+    if all(map(math.isfinite, errors)):
+        return f"{expected} over seeds and test samples"
+    error = comparison.test_standard_error
+    samples = "" if error is None else f"; the choice of test samples adds ± {error:.2g} (1 SE)"
+    return f"{expected} over seeds{samples}"
+
+
+def _recommend(
+    arm: ArmSummary, comparison: Comparison, configuration: PastableConfiguration | None
+) -> Recommendation:
+    study = comparison.study
+    confirmed = [
+        run
+        for run in study.confirmations
+        if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
+    ]
+    # what another program did not store is left out
+    seconds = [one for one in (arm.train_seconds, arm.evaluate_seconds) if math.isfinite(one)]
+    searched = ", ".join(
+        [
+            f"search: {plural(arm.num_trials, 'trial')}",
+            *([] if arm.epochs is None else [plural(arm.epochs, "epoch")]),
+            *([format_duration(sum(seconds))] if seconds else []),
+        ]
+    )
+    return Recommendation(
+        arm=arm.arm,
+        name=printable(arm.arm),
+        is_default=False,
+        settings=settings_line(arm.chosen_params, is_foreign=study.foreign),
+        score=_score(arm.confirmed, arm.search_best, study.objective),
+        cost="; ".join(filter(None, [_run_cost(confirmed), searched])),
+        run_seconds=_run_seconds(confirmed),
+        search_seconds=sum(seconds) if seconds else None,
+        configuration=configuration,
+    )
+
+
+def _recommend_defaults(
+    arm: ArmSummary,
+    scores: ConfirmedScores,
+    comparison: Comparison,
+    configuration: PastableConfiguration | None,
+) -> Recommendation:
+    study = comparison.study
+    runs = [r for r in study.confirmations if (r.arm, r.purpose) == (arm.arm, "default")]
+    results = [one for one in comparison.defaults if one.defaults_of == arm.arm]
+    good = next((one for one in results if _is_good(one, comparison)), None)
+    remark = good or next((one for one in results if one.found_by == arm.arm), None)
+    return Recommendation(
+        arm=arm.arm,
+        name=printable(arm.arm) + DEFAULTS_SUFFIX,
+        is_default=True,
+        settings=settings_line(default_params(arm, study), is_foreign=study.foreign),
+        score=_score(scores, None, study.objective),
+        cost="; ".join(filter(None, [_run_cost(runs), "no search"])),
+        run_seconds=_run_seconds(runs),
+        search_seconds=None,
+        remark=without_scope(remark.sentence) if remark else "",
+        is_good=good is not None,
+        configuration=configuration,
+    )
+
+
+def _is_good(result: DefaultResult, comparison: Comparison) -> bool:
+    """Whether the defaults win, or hold their own against a leading arm's configuration."""
+    if result.defaults_win:
+        return True
+    was_compared = result.num_pairs > 0 and result.status != "not_enough_data"
+    is_worse = result.status in {"better", "clearly_better"}
+    leads = result.found_by in comparison.verdict.leading[:1]
+    return leads and was_compared and not is_worse
+
+
+def _score(confirmed: ConfirmedScores | None, observed: float | None, metric: MetricInfo) -> str:
+    unit = f" {metric.unit}" if metric.unit else ""
+    if confirmed is None:
+        return "" if observed is None else f"{number(observed)}{unit}"
+    low, high = confirmed.test_ci
+    seeds = plural(len(confirmed.seeds), "seed")
+    failed = confirmed.num_diverged + confirmed.num_collapsed
+    seeds += f", {failed} of them failed" if failed else ""
+    if not math.isfinite(high - low):
+        return f"{number(confirmed.test_mean)}{unit} ({seeds}; interval not known)"
+    half = (high - low) / 2
+    interval = f"[{number(low, half)}, {number(high, half)}]"
+    return f"{number(confirmed.test_mean, half)}{unit} {interval} ({seeds})"
+
+
+def _whole_runs(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [run for run in runs if run.outcome == "complete" and run.history]
+
+
+def _run_seconds(runs: Sequence[TrialRecord]) -> float | None:
+    """The median time of whole runs; None where none is known."""
+    seconds = [run.train_seconds + run.evaluate_seconds for run in _whole_runs(runs)]
+    found = median(seconds) if seconds else 0.0
+    return found if found > 0 and math.isfinite(found) else None
+
+
+def _run_cost(runs: Sequence[TrialRecord]) -> str:
+    """`one run: 12 epochs, 0.49 s`; empty where no time is known."""
+    seconds = _run_seconds(runs)
+    if seconds is None:
+        return ""
+    epochs = plural(round(median(run.epochs_run for run in _whole_runs(runs))), "epoch")
+    return f"one run: {epochs}, {format_duration(seconds)}"
+
+
+def settings_line(params: Params, *, is_foreign: bool = False) -> str:
+    """A configuration on one line: `adamw, learning rate 0.0031, cosine with 12 % warm-up, ...`.
+
+    Args:
+        params: The configuration, by full parameter name.
+        is_foreign: Whether another program made the study; names are then shown as they are.
+    """
+    if is_foreign:
+        return ", ".join(f"{printable(name)} = {_value(one)}" for name, one in params.items())
+    optimizer, scheduler = (str(params.get(name, "")) for name in ("optimizer", "scheduler"))
+    own = owned_params(params, optimizer)
+    parts = [optimizer] if optimizer else []
+    parts += _named(own, ["learning_rate"])
+    if scheduler:
+        parts.append(_schedule(scheduler, owned_params(params, scheduler)))
+    parts += _named(own, ["weight_decay", *(name for name in own if name not in FIRST)])
+    for owner in ("model", "training"):
+        of_owner = owned_params(params, owner)
+        parts += _named(of_owner, list(of_owner))
+    return printable(", ".join(parts))
+
+
+def _schedule(name: str, params: Mapping[str, ParamValue]) -> str:
+    """`cosine schedule with 12 % warm-up, gamma 0.1`."""
+    title = "constant rate" if name == "constant" else f"{name.replace('_', ' ')} schedule"
+    warmup = params.get("warmup_fraction")
+    others = _named(params, [one for one in params if one != "warmup_fraction"])
+    if isinstance(warmup, (int, float)) and warmup:
+        others.insert(0, f"{100 * warmup:.2g} % warm-up")
+    return f"{title} ({', '.join(others)})" if others else title
+
+
+def _named(params: Mapping[str, ParamValue], names: Sequence[str]) -> list[str]:
+    return list(_settings(params, names))
+
+
+def _settings(params: Mapping[str, ParamValue], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if name in params:
+            yield f"{name.replace('_', ' ')} {_value(params[name])}"
+
+
+def _value(value: ParamValue) -> str:
+    """A number with three significant digits; the code has all of them."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return printable(str(value))

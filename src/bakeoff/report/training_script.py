@@ -1,0 +1,365 @@
+"""A chosen configuration as a whole training program, with everything that the study's runs used.
+
+The optimizer, the schedule and the loop are plain PyTorch. The data, its split, registered networks
+and whatever torch does not have (mixing, weighted sampling, the metrics) come from this package.
+"""
+
+import textwrap
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from bakeoff.components.metrics import find_metric
+from bakeoff.components.models import find_model
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.parameters import complete_params
+from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.errors import BakeoffError
+from bakeoff.ranges import Params, owned_params
+from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
+from bakeoff.report.figures.style import printable
+from bakeoff.report.one_run_file import study_file_toml
+from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
+from bakeoff.seeding import derive_seed
+from bakeoff.studyfile import resolve_study
+
+AUTOCAST = {"bf16": "torch.bfloat16", "fp16": "torch.float16"}
+TARGET_LOSSES = {
+    "mse": "nn.MSELoss()",
+    "l1": "nn.L1Loss()",
+    "huber": "nn.HuberLoss(delta=HUBER_DELTA)",
+}
+EVALUATED = 1024
+"""Samples of a batch in evaluation."""
+STATISTICS_BATCHES = 50
+"""Batches on which batch normalisation is measured again for an optimizer that averages weights, as
+in `bakeoff.training.evaluation`."""
+STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
+"""Comments on when to step a schedule, which the loop shows."""
+LATER = "if scaler.get_scale() >= scale:  # the step was not skipped"
+
+
+def training_script(params: Params, study: StudyRecord) -> str:
+    """A program that trains one configuration as the study did; run or paste it as it is.
+
+    It is empty where the study's file is not known, or names something that is not known here.
+
+    Args:
+        params: The configuration, by full parameter name.
+        study: The study that found it.
+    """
+    if study.foreign or not study.study_file:
+        return ""
+    try:
+        document = tomllib.loads(study_file_toml(params, study.study_file))
+        return _Script(params, study, resolve_study(document)).text()
+    except (BakeoffError, tomllib.TOMLDecodeError):
+        return ""
+
+
+class _Script:
+    """The parts of one program; each part collects the imports that it needs."""
+
+    def __init__(self, params: Params, study: StudyRecord, config: StudyConfig) -> None:
+        self.params, self.study, self.config = params, study, config
+        self.training = config.training
+        self.model = find_model(config.model)
+        self.optimizer = find_optimizer(str(params["optimizer"]))
+        self.scheduler = SCHEDULERS[str(params["scheduler"])]
+        self.metric = find_metric(config.objective, config.data.task)
+        recorded = study.environment.get("precision", "").partition(":")[0]
+        named = self.training.precision
+        self.precision = recorded if named == "auto" else named
+        self.lines = chosen_lines(params, study)
+        self.modules = {"torch"}
+        self.names: dict[str, set[str]] = {}
+
+    def text(self) -> str:
+        """The whole program."""
+        body = "\n\n".join(
+            textwrap.indent("\n".join(part), "    ").rstrip()
+            for part in (
+                self._beginning(),
+                self._chosen(),
+                self._preparation(),
+                self._evaluation(),
+                [*self._epochs(), "return model"],
+            )
+        )
+        trained = f"study {self.study.name}, {self.params['optimizer']}"
+        names = printable(trained).replace("\\", "/").replace('"', "'")
+        return (
+            f'"""Trains a configuration of {names}."""\n\n'
+            f"{self._import_lines()}\n\n\ndef train():\n{body}\n\n\n"
+            'if __name__ == "__main__":\n    model = train()\n'
+        )
+
+    def _import_lines(self) -> str:
+        """Standard library, torch, then the rest, each in alphabetical order."""
+        groups: dict[int, list[str]] = {}
+        for module in sorted(self.modules | self.names.keys()):
+            place = {"math": 0, "itertools": 0, "copy": 0, "torch": 1}.get(module.split(".")[0], 2)
+            lines = groups.setdefault(place, [])
+            lines += [f"import {module}"] if module in self.modules else []
+            if names := sorted(self.names.get(module, ())):
+                line = f"from {module} import {', '.join(names)}"
+                broken = "".join(f"    {name},\n" for name in names)
+                is_short = len(line) <= MAX_LINE
+                lines.append(line if is_short else f"from {module} import (\n{broken})")
+        return "\n\n".join("\n".join(groups[place]) for place in sorted(groups))
+
+    def _use(self, module: str, *names: str) -> None:
+        self.names.setdefault(module, set()).update(names)
+
+    def _beginning(self) -> Iterator[str]:
+        """Device, data, network, and the length of the run."""
+        self._use("bakeoff.records", "DataConfig")
+        self._use("bakeoff.training.batches", "load_splits", "num_drawn", "steps_per_epoch")
+        training = self.training
+        yield 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")'
+        sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
+        yield f"epochs, batch_size, accumulation_steps = {sizes}"
+        yield "torch.manual_seed(0)"
+        yield ""
+        yield "# the study's own data: for other data, replace what is called `data` below"
+        seed = derive_seed(self.config.seed, "split")
+        arguments = ["config", f"split_seed={seed}", "device=device"]
+        arguments += ["channels_last=True"] if self.model.channels_last else []
+        yield call("config = DataConfig", _arguments(self.config.data))
+        yield call("data = load_splits", arguments)
+        yield from self._network()
+        sizes = "len(data.train), batch_size, accumulation_steps"
+        yield f"total_steps = epochs * steps_per_epoch({sizes})"
+
+    def _network(self) -> Iterator[str]:
+        module, _, function = self.model.build.partition(":")
+        self._use(module, function.partition(".")[0])
+        given = {**self.config.model_params, **owned_params(self.params, "model")}
+        if self.model.parameters is not None:
+            given = complete_params(f"model {self.model.name}", self.model.parameters, given)
+        arguments = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        arguments += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
+        yield call(f"model = {function}", arguments)
+        layout = (
+            "device, memory_format=torch.channels_last" if self.model.channels_last else "device"
+        )
+        yield f"model = model.to({layout})"
+
+    def _chosen(self) -> Iterator[str]:
+        """The optimizer and the schedule."""
+        if "math." in self.lines.schedule:
+            self.modules.add("math")
+        for part in (self.lines.optimizer, "", self.lines.schedule):
+            has_begun = not part
+            for line in part.split("\n"):
+                if line.startswith("import "):
+                    self.modules.add(line.removeprefix("import "))
+                elif line.startswith("from "):
+                    module, _, names = line.removeprefix("from ").partition(" import ")
+                    self._use(module, *names.split(", "))
+                elif not line.startswith(STEPPING) and (line or has_begun):
+                    has_begun = True
+                    yield line
+
+    def _preparation(self) -> Iterator[str]:
+        """The loss, and what the loop keeps."""
+        yield f"criterion = {self._loss()}.to(device)"
+        if self.precision == "fp16":
+            yield "scaler = torch.amp.GradScaler(device.type)"
+        if self.training.ema_decay:
+            self._use("bakeoff.training.averaging", "WeightAverage")
+            yield f"average = WeightAverage(model, {self.training.ema_decay!r})"
+        if self._keeps_best:
+            self._use("copy", "deepcopy")
+            worst = "-inf" if self.metric.info.sign > 0 else "inf"
+            yield f'best_score, best_epoch = float("{worst}"), 0'
+            yield "best_weights = deepcopy(model.state_dict())"
+
+    @property
+    def _keeps_best(self) -> bool:
+        patience = self.training.early_stopping_patience
+        return self.config.score_rule == "best_epoch" or patience is not None
+
+    def _loss(self) -> str:
+        """The criterion; each is a mean over the batch."""
+        training, task = self.training, self.config.data.task
+        self._use("torch", "nn")
+        module = "bakeoff.training.losses"
+        if task == "regression":
+            self._use(module, "TargetLoss")
+            if training.loss == "huber":
+                self._use("bakeoff.data.targets", "HUBER_DELTA")
+            return f"TargetLoss({TARGET_LOSSES[training.loss]})"
+        smoothing = f"label_smoothing={training.label_smoothing!r}"
+        smoothing = smoothing if training.label_smoothing else ""
+        if task == "language":
+            self._use(module, "TokenCrossEntropy")
+            return f"TokenCrossEntropy({smoothing})"
+        if training.class_weights == "none" and not training.focal_gamma:
+            return f"nn.CrossEntropyLoss({smoothing})"
+        self._use(module, "build_class_loss")
+        self._use("bakeoff.records", "TrainingConfig")
+        changed = [
+            f"{name}={getattr(training, name)!r}"
+            for name in ("class_weights", "focal_gamma", "label_smoothing")
+            if getattr(training, name) != getattr(TrainingConfig(epochs=1), name)
+        ]
+        settings = f"TrainingConfig({', '.join(['epochs=epochs', *changed])})"
+        return f"build_class_loss({settings}, data.train, data.num_outputs)"
+
+    def _evaluation(self) -> Iterator[str]:
+        module, _, function = self.metric.compute.partition(":")
+        self._use(module, function)
+        self._use("bakeoff.training.metric_functions", "no_predictions")
+        task = self.config.data.task
+        deviation = ", data.target_scale.deviation" if task == "regression" else ""
+        yield "def evaluate(split):"
+        yield f'    """The study\'s objective, {self.metric.info.name}."""'
+        yield "    model.eval()"
+        yield f"    found = no_predictions({task!r}, criterion{deviation})"
+        yield f"    with {', '.join(['torch.no_grad()', *self._autocast()])}:"
+        yield f"        for inputs, labels in split.batches({EVALUATED}):"
+        yield "            found.add(model(inputs), labels)"
+        yield f"    return {function}(found).item()"
+
+    def _autocast(self) -> list[str]:
+        """The context of every forward pass; empty in full precision."""
+        dtype = AUTOCAST.get(self.precision)
+        return [f"torch.autocast(device.type, dtype={dtype})"] if dtype else []
+
+    def _epochs(self) -> Iterator[str]:
+        """The loop over epochs: train, evaluate, step what is stepped once an epoch."""
+        yield "for epoch in range(1, epochs + 1):"
+        yield from _indented(self._training_epoch())
+        yield from _indented(self._end_of_epoch())
+        if self.config.score_rule == "best_epoch":
+            yield "model.load_state_dict(best_weights)"
+        yield "# evaluate(data.test) once, when every choice has been made"
+
+    def _training_epoch(self) -> Iterator[str]:
+        yield "model.train()"
+        if self.optimizer.averages:
+            yield "optimizer.train()"
+        if self.training.ema_decay:
+            yield "average.swap_out()"
+        yield from self._batches()
+        if self.training.accumulation_steps == 1:
+            yield "for inputs, labels in batches:"
+            yield from _indented(self._backward(""))
+        else:
+            self._use("itertools", "islice")
+            yield "while group := list(islice(batches, accumulation_steps)):"
+            yield "    num_samples = sum(len(labels) for _, labels in group)"
+            yield "    for inputs, labels in group:"
+            yield from _indented(_indented(self._backward(" * (len(labels) / num_samples)")))
+        yield from _indented(self._step())
+
+    def _batches(self) -> Iterator[str]:
+        """Batches in a new random order; a last batch of one sample is left out."""
+        training, augment = self.training, self.config.data.augment
+        arguments = ["batch_size", "order"]
+        yield "num_samples = num_drawn(len(data.train), batch_size)"
+        if training.sampling == "weighted":
+            self._use("bakeoff.training.epoch_batches", "weighted_order")
+            yield "order = weighted_order(data.train, num_samples, 0, epoch).to(device)"
+        else:
+            yield "order = torch.randperm(len(data.train))[:num_samples].to(device)"
+        if augment:
+            self._use("bakeoff.training.build", "build_augment")
+            given = [repr(augment), "num_samples=len(data.train)", "seed=0", "epoch=epoch"]
+            yield call("augment = build_augment", [*given, "device=device"])
+            arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
+        yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
+        if training.mixup_alpha or training.cutmix_alpha:
+            self._use("bakeoff.training.epoch_batches", "mix_batches")
+            self._use("bakeoff.records", "TrainingConfig")
+            alphas = [
+                f"{name}={getattr(training, name)!r}" for name in ("mixup_alpha", "cutmix_alpha")
+            ]
+            yield f"mixing = TrainingConfig(epochs=epochs, {', '.join(alphas)})"
+            given = ["batches", "mixing", "num_classes=data.num_outputs", "seed=0", "epoch=epoch"]
+            yield call("batches = mix_batches", given)
+
+    def _backward(self, share: str) -> Iterator[str]:
+        """The gradient of one batch, times its share of the step."""
+        loss = f"batch_loss = criterion(model(inputs), labels){share}"
+        contexts = self._autocast()
+        if contexts:
+            yield f"with {contexts[0]}:"
+        yield f"{'    ' if contexts else ''}{loss}"
+        scaled = "scaler.scale(batch_loss)" if self.precision == "fp16" else "batch_loss"
+        yield f"{scaled}.backward()"
+
+    def _step(self) -> Iterator[str]:
+        """Clip, step, and advance what follows each step."""
+        training = self.training
+        scaled = self.precision == "fp16"
+        if scaled:
+            yield "scaler.unscale_(optimizer)"
+        utils = "torch.nn.utils"
+        if training.clip_grad_norm is not None:
+            yield f"{utils}.clip_grad_norm_(model.parameters(), {training.clip_grad_norm!r})"
+        if training.clip_grad_value is not None:
+            yield f"{utils}.clip_grad_value_(model.parameters(), {training.clip_grad_value!r})"
+        if scaled:
+            yield "scale = scaler.get_scale()"
+            yield "scaler.step(optimizer)"
+            yield "scaler.update()"
+        else:
+            yield "optimizer.step()"
+        yield "optimizer.zero_grad()"
+        after = [self.lines.each_step]
+        after += ["average.update()"] if training.ema_decay else []
+        after = [line for line in after if line]
+        if after and scaled:
+            yield LATER
+        yield from _indented(after) if scaled else after
+
+    def _end_of_epoch(self) -> Iterator[str]:
+        """Evaluate, keep the best weights, step a schedule that follows the score, stop early."""
+        if self.training.ema_decay:
+            yield "average.swap_in()"
+        if self.optimizer.averages:
+            yield from self._averaged_weights()
+        yield "score = evaluate(data.validation)"
+        if line := self.lines.each_epoch:
+            yield line
+        name = self.metric.info.name
+        yield f'print(f"epoch {{epoch}} of {{epochs}}: validation {name} {{score:.4g}}")'
+        if not self._keeps_best:
+            return
+        sign = ">" if self.metric.info.sign > 0 else "<"
+        yield f"if score {sign} best_score:"
+        yield "    best_score, best_epoch = score, epoch"
+        yield "    best_weights = deepcopy(model.state_dict())"
+        if (patience := self.training.early_stopping_patience) is not None:
+            yield f"elif epoch - best_epoch >= {patience}:"
+            yield "    break"
+
+    def _averaged_weights(self) -> Iterator[str]:
+        """Move to the averaged weights, and measure batch normalisation's statistics at them."""
+        self._use("bakeoff.training.averaging", "find_batch_norms", "measuring_statistics")
+        yield "optimizer.eval()"
+        yield "model.eval()"
+        first = f"order[: {STATISTICS_BATCHES} * batch_size]"
+        contexts = ["measuring_statistics(find_batch_norms(model))", "torch.no_grad()"]
+        yield f"with {', '.join([*contexts, *self._autocast()])}:"
+        yield f"    for inputs, _ in data.train.batches(batch_size, {first}):"
+        yield "        model(inputs)"
+
+
+def _indented(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
+
+
+def _arguments(config: DataConfig) -> list[str]:
+    """The arguments that differ from their defaults."""
+    given: list[tuple[str, Any, Any]] = [
+        (one.name, getattr(config, one.name), one.default) for one in fields(config)
+    ]
+    return [
+        f"{name}={value!r}"
+        for name, value, default in given
+        if default is MISSING or value != default
+    ]

@@ -1,0 +1,102 @@
+"""The score on the test set without each of some groups of its samples.
+
+From these values the analysis estimates how much a difference between two runs depends on the
+samples that happen to be in the test set (a delete-a-group jackknife). They serve every metric,
+also those that are no mean over samples. Their number is bounded, however large the test set is.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bakeoff.training.metric_functions import ClassPredictions, Predictions, auroc
+
+MOST_GROUPS = 200
+"""Groups at most. The jackknife's error estimate has G - 1 degrees of freedom, and the time and the
+bytes that a run needs grow with G."""
+CHUNK_VALUES = 1 << 22
+"""Scores whose ranks are computed at once."""
+
+
+def group_numbers(num_samples: int, *, contiguous: bool) -> Tensor:
+    """The group of each sample, [N], from 0; of unequal groups, the first ones are the larger.
+
+    Args:
+        num_samples: Samples of the test set.
+        contiguous: Whether a group is a block of neighbours, as in text, where neighbours are
+            alike. Otherwise sample i is in group i % G.
+    """
+    places = torch.arange(num_samples)
+    numbers = places % min(num_samples, MOST_GROUPS)
+    return numbers.sort().values if contiguous else numbers
+
+
+def scores_without_groups(
+    found: Predictions, groups: Tensor, compute: Callable[[Predictions], Tensor]
+) -> tuple[float, ...]:
+    """The metric without each group, [G]; NaN where it is undefined. Empty with one group.
+
+    Args:
+        found: The predictions of all N samples.
+        groups: The group of each sample, [N].
+        compute: The metric.
+    """
+    num_groups = int(groups.max()) + 1
+    if num_groups == 1:
+        return ()
+    if compute is auroc and isinstance(found, ClassPredictions) and not found.outputs.isnan().any():
+        return tuple(auroc_without_groups(found, groups, num_groups).tolist())
+    kept = [(groups != number).nonzero()[:, 0] for number in range(num_groups)]
+    scores = [compute(found.part(rows)).double() for rows in kept]
+    return tuple(torch.stack(scores).tolist())
+
+
+def auroc_without_groups(found: ClassPredictions, groups: Tensor, num_groups: int) -> Tensor:
+    """`auroc` without each group, [G], in the time of a few whole ones instead of G.
+
+    The area of a class counts the pairs of one of its samples and one other sample in which the
+    class's sample has the larger probability of the class. A group that is left out takes away the
+    pairs of each of its samples with all others. The pairs within the group are taken away twice,
+    so they are added again.
+    """
+    labels, num_samples = found.labels, len(found.labels)
+    num_classes = found.log_probabilities.shape[1]
+    counts = torch.bincount(groups * num_classes + labels, minlength=num_groups * num_classes)
+    counts = counts.view(num_groups, num_classes)
+    positives = counts.sum(0) - counts
+    pairs = positives * (num_samples - counts.sum(1, keepdim=True) - positives)
+    size = max(1, CHUNK_VALUES // num_samples)
+    twice = [
+        _twice_the_pairs(found, groups, counts, first, min(first + size, num_classes))
+        for first in range(0, num_classes, size)
+    ]
+    areas = torch.cat(twice, 1).double() / (2 * pairs)
+    return torch.where(pairs > 0, areas, torch.nan).nanmean(1)
+
+
+def _twice_the_pairs(
+    found: ClassPredictions, groups: Tensor, counts: Tensor, first: int, last: int
+) -> Tensor:
+    """Twice the pairs without each group, [G, c], for the classes from `first` to below `last`."""
+    scores, labels = found.log_probabilities[:, first:last].T.contiguous(), found.labels
+    is_own = labels == torch.arange(first, last, device=labels.device)[:, None]  # [c, N]
+    counts = counts[:, first:last]
+    ordered = scores.sort(1).values
+    ranks = torch.searchsorted(ordered, scores)
+    above_all = ranks + torch.searchsorted(ordered, scores, right=True)
+    # Samples of other classes come last, so that they are never counted as lower.
+    own = torch.where(is_own, ranks, scores.shape[1]).sort(1).values
+    above_own = torch.searchsorted(own, ranks) + torch.searchsorted(own, ranks, right=True)
+    of_sample = torch.where(is_own, above_all, 2 * counts.sum(0)[:, None]) - above_own
+    removed = torch.zeros_like(counts).index_add_(0, groups, of_sample.T)
+    whole = torch.where(is_own, of_sample, 0).sum(1)
+    # Within a group: the samples in the order of group and rank.
+    keys = groups * (scores.shape[1] + 1) + ranks
+    in_order = keys.sort(1).values
+    starts = torch.bincount(groups, minlength=len(counts)).cumsum(0).roll(1)
+    starts[0] = 0
+    places = torch.searchsorted(in_order, keys) + torch.searchsorted(in_order, keys, right=True)
+    places = torch.where(is_own, places - 2 * starts[groups], 0)
+    within = torch.zeros_like(counts).index_add_(0, groups, places.T) - counts.square()
+    return whole - removed + within
