@@ -12,6 +12,7 @@ import torch
 from bakeoff.errors import CheckpointError
 from bakeoff.records import EpochResult, as_plain
 from bakeoff.training.state import TrainingState
+from bakeoff.training.totals import EpochTotals
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "scaler": state.scaler.state_dict(),
         "average": None if state.average is None else state.average.state_dict(),
         "history": [as_plain(result) for result in state.history],
+        "totals": None if state.totals is None else state.totals.state_dict(),
         "best_weights": state.best_weights,
         "epochs_without_improvement": state.epochs_without_improvement,
         "data": state.splits.fingerprint,
@@ -55,7 +57,11 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.history = [EpochResult(**result) for result in payload["history"]]
     state.best_weights = payload["best_weights"]
     state.epochs_without_improvement = payload["epochs_without_improvement"]
-    state.seconds_since_save = 0.0
+    state.totals = None
+    if payload.get("totals") is not None:  # it was taken within an epoch
+        state.totals = EpochTotals()
+        state.totals.load_state_dict(payload["totals"])
+    state.note_save()
     before, now = payload["environment"], describe_environment(state.device)
     state.resume_differences = tuple(
         f"{name} was {before.get(name)}, is {now.get(name)}"
