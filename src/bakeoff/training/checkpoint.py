@@ -49,16 +49,24 @@ class Checkpoints:
 
     Args:
         directory: The folder, which the first save creates.
-        identity: Identifies the run (configuration and trial). Checkpoints with another identity
-            are refused.
+        identity: What the checkpoints belong to (study, run, configuration, data). Checkpoints
+            with another identity are removed with a warning: they are leftovers.
+        attempt: Rises with every start of the run. Checkpoints of a later attempt are refused, and
+            no checkpoint is written once there are some, because another worker has the run then.
         max_share: A save may cost this share of the training time since the last one.
     """
 
     def __init__(
-        self, directory: Path, identity: str, *, max_share: float = MAX_SAVE_SHARE
+        self,
+        directory: Path,
+        identity: str,
+        *,
+        attempt: int = 1,
+        max_share: float = MAX_SAVE_SHARE,
     ) -> None:
         self._directory = directory
         self._identity = identity
+        self._attempt = attempt
         self._max_share = max_share
         self._seconds_per_save = FIRST_SAVE_SECONDS
         self._overspent = 0.0
@@ -87,6 +95,7 @@ class Checkpoints:
         """Write the state after its last epoch or step, unless it is already saved.
 
         Raises:
+            CheckpointError: A later attempt of this run has saved checkpoints.
             CheckpointWriteError: The folder cannot be written (a full disk); earlier checkpoints
                 are intact.
         """
@@ -94,6 +103,7 @@ class Checkpoints:
         if name == self._newest:
             return
         started = time.perf_counter()
+        self._check_attempt()
         buffer = io.BytesIO()
         torch.save(snapshot(state), buffer)
         try:
@@ -116,12 +126,14 @@ class Checkpoints:
         A damaged checkpoint is skipped with a warning.
 
         Raises:
-            CheckpointError: A checkpoint belongs to another run or to a newer release.
+            CheckpointError: A checkpoint was written by a later attempt or by a newer release.
+            CheckpointWriteError: Checkpoints of another run cannot be removed.
         """
         for manifest_path in self._manifests():
             try:
                 manifest = _read_manifest(manifest_path)
-                self._check_identity(manifest, manifest_path)
+                if not self._is_own(manifest, manifest_path):
+                    continue
                 data = _read_payload(manifest_path.with_suffix(".pt"), manifest)
             except (OSError, ValueError) as error:
                 logger.warning("%s: skipped a damaged checkpoint (%s)", manifest_path, error)
@@ -141,6 +153,7 @@ class Checkpoints:
         manifest = {
             "format": CHECKPOINT_FORMAT,
             "identity": self._identity,
+            "attempt": self._attempt,
             "epoch": state.epoch,
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -151,16 +164,39 @@ class Checkpoints:
         manifest["check"] = _hash_manifest(manifest)
         write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
 
-    def _check_identity(self, manifest: Mapping[str, Any], path: Path) -> None:
+    def _is_own(self, manifest: Mapping[str, Any], path: Path) -> bool:
+        """Whether a checkpoint belongs to this run; one of another run is removed."""
         if manifest["format"] > CHECKPOINT_FORMAT:
             raise CheckpointError(
                 f"{path}: written by a newer release (format {manifest['format']}, "
                 f"this one reads up to {CHECKPOINT_FORMAT})"
             )
         if manifest["identity"] != self._identity:
+            logger.warning("%s: removed, it belongs to another run", path)
+            try:
+                path.unlink()
+                path.with_suffix(".pt").unlink(missing_ok=True)
+            except OSError as error:
+                raise CheckpointWriteError(
+                    f"{path}: a checkpoint of another run cannot be removed ({error.strerror})"
+                ) from error
+            return False
+        if manifest.get("attempt", 1) > self._attempt:
             raise CheckpointError(
-                f"{path}: belongs to run {manifest['identity']!r}, not to {self._identity!r}"
+                f"{path}: attempt {manifest['attempt']} of this run has written it, and this is"
+                f" attempt {self._attempt}; another worker has taken over the run"
             )
+        return True
+
+    def _check_attempt(self) -> None:
+        """Refuse to write beside the newest checkpoint if a later attempt has written it."""
+        for path in self._manifests()[:1]:
+            try:
+                manifest = _read_manifest(path)
+            except (OSError, ValueError):
+                return
+            if manifest["identity"] == self._identity:
+                self._is_own(manifest, path)
 
     def _remove_old(self) -> None:
         """Delete all but the newest checkpoints, manifests before the payloads they describe."""

@@ -71,6 +71,7 @@ def measure(state: TrainingState, split: Split) -> Measured:
     with torch.no_grad(), state.autocast():
         for inputs, labels in split.batches(batch_size):
             found.add(state.model(inputs), labels)
+            state.num_evaluated += 1
     values = torch.stack([compute(found).double() for compute in state.metric_functions.values()])
     metrics = dict(zip(state.metric_functions, values.tolist(), strict=True))
     if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:

@@ -73,6 +73,8 @@ class TrainingState:
     best_weights: Weights | None = None
     """Weights of the epoch with the best validation objective; None before the first such epoch."""
     epochs_without_improvement: int = 0
+    num_evaluated: int = 0
+    """Batches that were evaluated so far, as a sign of life."""
     seconds_since_save: float = 0.0
     """Training time that a crash would cost now."""
     resume_differences: tuple[str, ...] = ()
