@@ -42,6 +42,9 @@ class SearchProgress(NamedTuple):
 def compute_search_progress(comparison: Comparison) -> tuple[SearchProgress, ...]:
     """Return an observed row per trial, and the expected curve of arms searched at random.
 
+    Of repeated searches the first one is observed, because a line over several searches would be
+    the progress of none.
+
     An observed estimate is None until a trial of the arm is complete. The expected best within a
     cost is the mean over random orders of the trials. It is given where all trials are independent
     random draws, at least five, with known final scores.
@@ -59,7 +62,8 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     best: float | None = None
     epochs, seconds = 0, 0.0
     rows = []
-    for k, trial in enumerate(charged_trials(study, arm), start=1):
+    first = [trial for trial in charged_trials(study, arm) if trial.repeat == 0]
+    for k, trial in enumerate(first, start=1):
         epochs += trial.epochs_run
         seconds += trial.train_seconds
         score = trial.score if trial.outcome == "complete" else None
@@ -178,6 +182,8 @@ def _caption(comparison: Comparison) -> str:
         " is observed, not estimated. Every dot is a trial; of more than"
         f" {style.MAX_DRAWN}, only those that were better than all before are drawn"
     )
+    if study.repeats > 1:
+        what += f". Of {study.repeats} searches per arm, the first one is shown"
     counted = (
         "The epochs of pruned and diverged trials count; the CSV file has seconds."
         if study.has_epochs
