@@ -12,6 +12,7 @@ import numpy as np
 
 from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.equal_budgets import unequal_budgets
+from bakeoff.analysis.failed_units import failed_units, undefined_test_score
 from bakeoff.analysis.findings import Findings, peeked_at_test
 from bakeoff.analysis.problems import Problem, list_values
 from bakeoff.analysis.pruning import pruning_regrets
@@ -116,7 +117,7 @@ def _harmful_pruning(findings: Findings) -> Iterator[Problem]:
 
 def _unconfirmed(findings: Findings) -> Iterator[Problem]:
     missing = [arm for arm in findings.arms if arm.confirmed is None]
-    if not missing:
+    if not missing or findings.blocked_by == "undefined_on_test":
         return
     num_trials = max(arm.num_trials for arm in missing)
     optimism = (
@@ -271,21 +272,6 @@ def _seconds(findings: Findings) -> Iterator[Problem]:
         )
 
 
-def _failed_units(findings: Findings) -> Iterator[Problem]:
-    """Confirmation runs, or searches, that diverged or collapsed."""
-    failed: dict[str, str] = {}
-    for pair in findings.pairs:
-        sides = zip(pair.names, pair.result.failed, pair.result.num_units, strict=True)
-        failed |= {arm: f"{count} of {num}" for arm, count, num in sides if count}
-    if failed:
-        units = "searches had runs that" if findings.over_searches else "confirmation runs"
-        yield Problem(
-            f"These {units} diverged, or ended far below the others of their arm:"
-            f" {list_values(failed)}.",
-            failed,
-        )
-
-
 def _late_changes(findings: Findings) -> Iterator[Problem]:
     """Changed settings are only noted; claims that are new since seeds were added are weakened."""
     changes = findings.record.changed_after_results
@@ -390,9 +376,12 @@ FLAGS: tuple[FlagRule, ...] = (
         " name with these settings from the start.",
     ),
     FlagRule(
-        id="W16", title="Failed confirmation runs", severity="note", check=_failed_units,
-        advice="Arms with such runs are not called equal, and an arm that fails more often is not"
-        " called better. More seeds show how often it happens; a lower learning rate or clipping"
-        " may prevent it.",
+        id="W16", title="Confirmation runs that failed", severity="note", check=failed_units,
+        advice="Look at the learning curves of these runs, and lower the learning rate or clip the"
+        " gradient; with failures, arms are never called equal.",
+    ),
+    FlagRule(
+        id="W17", title="No score on the test set", severity="blocks", check=undefined_test_score,
+        advice="Choose a metric that the test set can measure, or a test set with all classes.",
     ),
 )  # fmt: skip

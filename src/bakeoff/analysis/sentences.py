@@ -18,8 +18,8 @@ from bakeoff.records import Flag, PairResult
 from bakeoff.records.significance import CONFIDENCE_TEXT
 
 EVIDENCE_BY_T = (
-    ": the mean gain in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm {p}); this applies "
-    "to {scope}."
+    ": the mean gain in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm {p}{finished}); "
+    "this applies to {scope}."
 )
 EVIDENCE_BY_SIGNS = (
     ": {ahead} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the "
@@ -93,7 +93,15 @@ def _evidence(pair: Pair, findings: Findings) -> dict[str, str]:
         "wins": f"{share * sample.num_seeds:.3g}",
         "win_ci": interval(win_ci),
         "failures": join(failures),
+        "finished": _finished(pair, findings) if result.winner else "",
     }
+
+
+def _finished(pair: Pair, findings: Findings) -> str:
+    """How often runs may fail where none did; a claim of a better arm is about runs that finish."""
+    runs = plural(pair.sample.num_seeds, "search" if findings.over_searches else "run")
+    limit = f"{100 * pair.result.failure_limit:.0f} %"
+    return f", 0 of {runs} of each failed, up to {limit} may"
 
 
 def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:

@@ -90,6 +90,8 @@ class DatasetSummary:
     """Standard deviation of the training targets, in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -217,6 +219,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         input_shape=tuple(dataset.train_inputs.shape[1:]),
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
+        test_is_reserved=dataset.test_is_reserved,
     )
     if dataset.task != "regression":
         return summary

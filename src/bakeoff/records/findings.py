@@ -275,7 +275,7 @@ class PairResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A threat to the comparison and what to do about it (`W01` to `W16`)."""
+    """A threat to the comparison and what to do about it (`W01` to `W17`)."""
 
     id: str
     title: str

@@ -32,6 +32,8 @@ class StudyFacts:
     """The number of threads per worker, which changes the bits of a result."""
     num_train: int | None = None
     """Unknown in studies that were begun before it was stored."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
     protocol: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,6 +129,7 @@ def build_record(
         num_train=facts.num_train,
         num_validation=facts.num_validation,
         num_test=facts.num_test,
+        test_is_reserved=facts.test_is_reserved,
         protocol=facts.protocol,
         environment=facts.environment,
         config_hash=fingerprint(config),
