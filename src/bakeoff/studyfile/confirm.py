@@ -6,11 +6,7 @@ from itertools import pairwise
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import ConfirmConfig, StudyConfig
-from bakeoff.records.significance import (
-    MIN_SEARCH_SEEDS,
-    MIN_SEARCH_TRIALS,
-    min_confirmation_seeds,
-)
+from bakeoff.records.significance import MIN_SEARCH_SEEDS, MIN_SEARCH_TRIALS, auto_seeds
 from bakeoff.studyfile.schema import ConfirmSection
 
 REPEAT_SEEDS = 3
@@ -35,7 +31,7 @@ def resolve_confirm(section: ConfirmSection, num_arms: int) -> ConfirmConfig:
         raise StudyFileError(f"confirm.looks = {list(looks)}: must rise from look to look")
     seeds = section.seeds
     if seeds == "auto":
-        seeds = looks[-1] if looks else min_confirmation_seeds(num_arms)
+        seeds = looks[-1] if looks else auto_seeds(num_arms)
     if looks and looks[-1] != seeds:
         raise StudyFileError(
             f"confirm.looks = {list(looks)}: the last look is at {looks[-1]} seeds, but"
