@@ -10,7 +10,7 @@ import numpy as np
 from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_by_cost
-from bakeoff.analysis.wording import trials_per_arm
+from bakeoff.analysis.wording import plural, trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
@@ -116,7 +116,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         traces,
         height=400,
         showlegend=True,
-        xaxis=style.log_count_axis(f"{cost} of search spent by the arm"),
+        xaxis=style.log_count_axis(f"{cost} of search, per arm"),
         yaxis=style.axis(f"Best {score}", range=_score_range(rows, study)),
     )
 
@@ -165,8 +165,8 @@ def _hover(row: SearchProgress) -> str:
     best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
     if row.quantity == "expected":
         return f"{best} expected within {row.epochs:.0f} epochs"
-    epochs = "" if row.epochs is None else f", {row.epochs} epochs"
-    return f"{best} observed after {row.k} trials{epochs}"
+    epochs = "" if row.epochs is None else f", {plural(round(row.epochs), 'epoch')}"
+    return f"{best} observed after {plural(row.k or 0, 'trial')}{epochs}"
 
 
 def _caption(comparison: Comparison) -> str:
