@@ -102,6 +102,8 @@ def weaknesses(
     """What limits the headline, each as a sentence."""
     if not findings.leading:
         return
+    if not findings.record.finished:
+        yield "The study is not finished, so this may change."
     delta = two_digits(findings.delta)
     small = [p for p in _spoken_of(findings) if _kind(p, findings, flags) in ("by_less", "better")]
     if small:
