@@ -134,6 +134,8 @@ class BoundaryMark:
     raises_flag: bool
     """Whether flag W10 is raised: the value is at the bound, or most of the arm's top five are
     close to it too."""
+    wider_bound: float | None = None
+    """The bound of the wider range to search next; see `bakeoff.analysis.widening`."""
 
 
 @dataclass(frozen=True, kw_only=True)

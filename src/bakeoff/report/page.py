@@ -143,7 +143,11 @@ class StudyPage(Page[Comparison]):
     @property
     def sentences(self) -> list[str]:
         """The verdict's sentences without the scope, which is said once for all of them."""
-        return [without_scope(one) for one in self.subject.verdict.sentences]
+        verdict = self.subject.verdict
+        return [
+            without_scope(one.replace(f"; this applies to {verdict.scope}", ""))
+            for one in verdict.sentences
+        ]
 
     @property
     def words(self) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bakeoff.analysis.wording import count_range, plural, promised
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, describe_scale
-from bakeoff.records import ArmSummary, Comparison, StudyRecord
+from bakeoff.records import ArmSummary, BoundaryMark, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.table import Column, Getter, Table, count, text
 
@@ -141,10 +141,17 @@ def _value_text(row: ChosenValue) -> str:
 
 def _mark_text(row: ChosenValue) -> str:
     return "; ".join(
-        f"{mark.side} end ({number_text(mark.bound)})" + (", widen it" if mark.raises_flag else "")
+        f"{mark.side} end ({number_text(mark.bound)})" + _widen_text(mark)
         for mark in row.arm.boundaries
         if mark.parameter == row.name
     )
+
+
+def _widen_text(mark: BoundaryMark) -> str:
+    if not mark.raises_flag:
+        return ""
+    to = "" if mark.wider_bound is None else f" to {number_text(mark.wider_bound)}"
+    return f", widen it{to}"
 
 
 def trials_table(study: StudyRecord) -> Table:

@@ -156,11 +156,12 @@ def test_the_terminal_shows_the_answer_of_four_arms_in_25_lines(
     text = capsys.readouterr().out
     assert len(text.splitlines()) <= 25
     assert "\x1b" not in text
-    assert not re.search(r"\b1 (trials|seeds|epochs|runs|flags|kinds)\b", text)
+    assert not re.search(r"\b1 (trials|seeds|epochs|runs|flags)\b", text)
     for one in build_answer(comparison).leading:
         assert f"  {one.name}: {one.own_settings}\n" in text
     assert "sgd, defaults" in text
     assert f"report: {paths.html}\n" in text
+    assert "\nflags: " in text
 
 
 @pytest.mark.parametrize("columns", [40, 80])

@@ -89,7 +89,7 @@ def draw_parameters(rows: Sequence[ParameterDot], comparison: Comparison) -> sty
             x_axis, y_axis = style.axis_name("x", place), style.axis_name("y", place)
             left, right = column * COLUMN_PITCH, (column + 1) * COLUMN_PITCH - COLUMN_GAP
             axes[style.axis_name("xaxis", place)] = style.axis(
-                domain=[left, right], anchor=y_axis, **TICKS, **_x_scale(own, study)
+                domain=[left, right], anchor=y_axis, **(TICKS | _x_scale(own, study))
             )
             axes[style.axis_name("yaxis", place)] = style.axis(
                 metric if column == 0 else "", showticklabels=column == 0, anchor=x_axis,
@@ -125,7 +125,7 @@ def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]
             "ticktext": [f"{one:.10g}" for one in shown],
         }  # fmt: skip
     if isinstance(searched, FloatRange | IntRange) and searched.log:
-        return {"type": "log", "exponentformat": "power", "tickangle": 0}
+        return {"type": "log", "exponentformat": "power", "tickangle": 0, "nticks": 4}
     return {"tickangle": 0}
 
 
