@@ -102,6 +102,8 @@ def weaknesses(
     """What limits the headline, each as a sentence."""
     if not findings.leading:
         return
+    if not findings.record.finished:
+        yield "The study is not finished, so this may change."
     delta = two_digits(findings.delta)
     small = [p for p in _spoken_of(findings) if _kind(p, findings, flags) in ("by_less", "better")]
     if small:
@@ -113,8 +115,8 @@ def weaknesses(
         )
     if findings.level == "L1":
         yield (
-            "Each arm was searched once, so this speaks of the configurations found; another search"
-            " may find others. Only repeated searches show which optimizer is better."
+            "This speaks of the configurations that one search of each arm found; another search"
+            " may find others. Only repeated searches show which arm is better."
         )
     yield from (
         one.sentence for one in defaults if one.sentence and _questions_the_search(one, findings)
@@ -237,15 +239,16 @@ def _group(findings: Findings, flags: Sequence[Flag]) -> str:
     everyone = subjects(group, findings.level)
     pairs = [pair for pair in findings.pairs if set(pair.names) <= set(group)]
     equal = [pair for pair in pairs if pair.result.status == "practically_equal"]
-    within = f"equal to within {two_digits(findings.delta)}{finishing_text(equal, findings)}"
+    within = f"equal to within {two_digits(findings.delta)}"
+    finishing = finishing_text(equal, findings)
     if len(group) == len(_compared(findings)):  # no arm is behind
         if not equal:
             return f"no difference was shown between {everyone} {metric}"
         if len(equal) == len(pairs):
-            return f"{everyone} are {within} {metric}"
+            return f"{everyone} are {within} {metric}{finishing}"
         return (
-            f"{_equal_pairs(equal, findings)} are {within} {metric}, and no difference was shown in"
-            f" the other pairs of {everyone}"
+            f"{_equal_pairs(equal, findings)} are {within} {metric}{finishing}, and no difference"
+            f" was shown in the other pairs of {everyone}"
         )
     limit = _limit([one for one in findings.pairs if one.winner in group], findings, flags)
     lead = f"{everyone} lead {metric}"
@@ -253,10 +256,10 @@ def _group(findings: Findings, flags: Sequence[Flag]) -> str:
         among = "between" if len(group) == 2 else "among"  # noqa: PLR2004
         return f"{lead}; no difference was shown {among} them{limit}"
     if len(equal) == len(pairs):
-        return f"{lead} and are {within}{limit}"
+        return f"{lead} and are {within}{finishing}{limit}"
     return (
-        f"{lead}; {_equal_pairs(equal, findings)} are {within}, and no difference was shown in the"
-        f" other pairs of them{limit}"
+        f"{lead}; {_equal_pairs(equal, findings)} are {within}{finishing}, and no difference was"
+        f" shown in the other pairs of them{limit}"
     )
 
 

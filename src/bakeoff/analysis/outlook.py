@@ -9,7 +9,12 @@ from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.wording import number, plural
 from bakeoff.records.durations import format_estimate
-from bakeoff.records.significance import MIN_SEARCH_TRIALS, auto_seeds, repeats_needed
+from bakeoff.records.significance import (
+    MIN_SEARCH_TRIALS,
+    auto_seeds,
+    min_confirmation_seeds,
+    repeats_needed,
+)
 
 MAX_PAIRS = 6
 """Sentences are written for no more pairs than this."""
@@ -45,8 +50,8 @@ def step_to_arms(findings: Findings) -> str:
     wanted = repeats_needed(len(record.arms))
     trials = min(own[0].num_trials for own in findings.searches.values())
     start = (
-        "This compares one configuration of each arm. To compare the arms themselves,"
-        f" {wanted} searches of each are needed"
+        "This compares one configuration of each arm. To compare the arms themselves, search each"
+        f" {wanted} times ({min_confirmation_seeds(len(record.arms))} at least)"
     )
     if record.repeats >= wanted:
         return f"{start}: continue with `study run FILE`."

@@ -93,9 +93,10 @@ def _claims(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
         math.isnan(pair.result.example_error) for pair in pairs
     ):
         yield (
-            "The intervals cover seeds, not the choice of test samples: the standard error of a "
-            f"score over {findings.record.num_test:,} test samples is "
-            f"{two_digits(findings.test_standard_error)}."
+            f"The intervals cover {'searches' if findings.over_searches else 'seeds'}, not the"
+            " choice of test samples: the standard error of a score over"
+            f" {findings.record.num_test:,} test samples is"
+            f" {two_digits(findings.test_standard_error)}."
         )
 
 

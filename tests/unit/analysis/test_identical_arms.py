@@ -35,7 +35,7 @@ from claims import CLAIMS
 from driven_study import drive
 from study_examples import SimulatedEngine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -64,7 +64,7 @@ class Pool:
         return np.array([own.scores(REPEAT_SEEDS) for own in self.repeats])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def pool_of(sampler: str = "random", number: int = NUM_STUDIES, num_arms: int = MOST_ARMS) -> Pool:
     num_seeds = max(auto_seeds(2), auto_seeds(num_arms))
     config = aa_config(num_arms, num_seeds, sampler=sampler)
@@ -148,7 +148,6 @@ def found_shares(num_arms: int, pool: Pool, gap: float) -> float:
     return float(np.mean(found))
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("num_arms", [2, 4])
 def test_of_identical_arms_few_studies_find_one_better_when_searches_are_repeated(num_arms) -> None:
     found = outcomes(num_arms, repeated=True)
@@ -176,7 +175,7 @@ def test_the_same_claims_made_of_arms_would_fail_this_gate(num_arms) -> None:
 
 
 def test_after_one_search_the_words_are_about_configurations() -> None:
-    for record in list(searched_once(4, pool_of()))[:100]:
+    for record in searched_once(4, pool_of("random", 50)):
         findings = decide(record)
         text = headline(findings, raised_flags(findings))
         assert "configuration" in text
@@ -185,7 +184,7 @@ def test_after_one_search_the_words_are_about_configurations() -> None:
 
 
 def test_the_whole_comparison_decides_as_the_gate_does() -> None:
-    pool = pool_of()
+    pool = pool_of("random", 50)
     studies = [*list(searched_once(4, pool))[:2], next(searched_often(2, pool, 1))]
     for record in studies:
         comparison, found = compare(record), decide(record)
