@@ -147,13 +147,17 @@ def test_confirmed_scores_list_every_seed_and_then_the_mean_best_arm_first(
     assert expected == [row[:4] for row in rows if row.arm]
 
 
-def test_confirmed_mean_has_the_t_interval_of_its_seeds(small: Comparison) -> None:
-    mean = compute_confirmed_scores(small)[2]
-    # t quantile 12.7062 with one degree of freedom, standard error 0.01
-    assert (pytest.approx(0.71 - 0.127062), pytest.approx(0.71 + 0.127062)) == (
-        mean.ci_low,
-        mean.ci_high,
-    )
+def test_confirmed_mean_has_the_interval_of_its_arm_and_none_from_two_seeds(
+    small: Comparison,
+) -> None:
+    comparison = compare(example_record())
+    means = [row for row in compute_confirmed_scores(comparison) if row.quantity == "mean"]
+    intervals = [arm.confirmed.test_ci for arm in comparison.arms if arm.confirmed]
+    assert [(row.ci_low, row.ci_high) for row in means] == intervals
+    assert all(row.ci_low < row.estimate < row.ci_high for row in means)
+    of_two_seeds = compute_confirmed_scores(small)[2]
+    assert math.isnan(of_two_seeds.ci_low)
+    assert math.isnan(of_two_seeds.ci_high)
 
 
 def test_diverged_confirmation_run_is_noted() -> None:
