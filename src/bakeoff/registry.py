@@ -6,10 +6,15 @@ can be validated, planned and reported without importing torch.
 """
 
 import importlib
+import os
+import random
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Generic, Protocol, TypeVar
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, Protocol, TypeVar
 
 from bakeoff.errors import UsageError, describe_error, describe_unknown
 
@@ -92,14 +97,16 @@ def is_reference(text: str) -> bool:
 def resolve(reference: str) -> object:
     """Import what `package.module:name` refers to.
 
-    This runs the module's code, so call it only where a trial is about to run.
+    This runs the module's code, so call it only where a trial is about to run. The working folder
+    and the global random generators are afterwards as they were: a module that seeds them would
+    give every run the same first weights. What it prints goes to stderr.
 
     Raises:
         UsageError: The module cannot be imported, or has no such attribute.
     """
     module_name, _, path = reference.partition(":")
     try:
-        found: object = importlib.import_module(module_name)
+        found: object = sys.modules.get(module_name) or _import(module_name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything at all
         raise UsageError(
             f"cannot import {module_name!r} for {reference!r}: {describe_error(error)}"
@@ -110,3 +117,44 @@ def resolve(reference: str) -> object:
         except AttributeError:
             raise UsageError(f"module {module_name!r} has no attribute {path!r}") from None
     return found
+
+
+def _import(module: str) -> ModuleType:
+    with users_code(), _generators_kept():
+        return importlib.import_module(module)
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """Run the user's code: what it prints goes to stderr, and the working folder stays.
+
+    Output on stdout may be JSON, and files of a study are found from the working folder.
+    """
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed
+        folder = None
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if folder is not None:
+            os.chdir(folder)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Restore the global random generators of Python, NumPy and torch, as far as these are used."""
+    numpy: Any = sys.modules.get("numpy")
+    torch: Any = sys.modules.get("torch")
+    of_python = random.getstate()
+    of_numpy = numpy.random.get_state() if numpy else None
+    of_torch = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        if numpy:
+            numpy.random.set_state(of_numpy)
+        if torch:
+            torch.set_rng_state(of_torch)

@@ -1,6 +1,10 @@
 import json
+import random
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, strategies as st
 
 from bakeoff.components.optimizers import OPTIMIZERS
@@ -121,3 +125,29 @@ def test_a_fault_of_the_users_code_names_their_file_and_line(tmp_path, monkeypat
         resolve("lone_fault:build")
     assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- the user's modules
+
+
+def test_a_module_that_changes_folder_seeds_and_prints_leaves_no_trace(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "restless.py").write_text(
+        "import os, random, numpy, torch\n"
+        "os.chdir('elsewhere'); random.seed(1); numpy.random.seed(1); torch.manual_seed(1)\n"
+        "print('loading')\n"
+        "def build(): pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def state():
+        return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    before = state()
+    assert callable(resolve("restless:build"))
+    assert Path.cwd() == tmp_path
+    assert state() == before
+    assert capsys.readouterr() == ("", "loading\n")

@@ -13,7 +13,6 @@ from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.wording import join, number, plural, two_digits
 from bakeoff.records import Flag, Level, Qualifier
-from bakeoff.records.significance import ALPHA
 
 Kind = Literal[
     "shared_sampler", "test_set_read", "undefined_on_test", "not_enough_data", "clearly_better",
@@ -123,7 +122,7 @@ def qualifiers_of(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> tupl
             found.append("under_tuned")
         if not all(map(math.isfinite, result.ci)):
             found.append("size_unknown")
-        elif result.status == "better" and result.equality_p < ALPHA:
+        elif result.status == "better" and result.equality_p < result.alpha:
             found.append("by_less")
     elif result.status == "practically_equal" and not math.isnan(result.failure_limit):
         found.append("finishing_runs")

@@ -9,7 +9,7 @@ from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.wording import number, plural
 from bakeoff.records.durations import format_estimate
-from bakeoff.records.significance import MIN_SEARCH_TRIALS, repeats_needed
+from bakeoff.records.significance import MIN_SEARCH_TRIALS, auto_seeds, repeats_needed
 
 MAX_PAIRS = 6
 """Sentences are written for no more pairs than this."""
@@ -107,8 +107,9 @@ def _step_of_own_study(findings: Findings) -> str:
         return "" if record.finished else "To get a verdict, continue with `study run FILE`."
     if record.confirm.seeds < need:
         return (
-            f'To get a verdict, set seeds = "auto" in [confirm] of the study file ({need} for this'
-            " many arms) and continue with `study run FILE --extend`."
+            'To get a verdict, set seeds = "auto" in [confirm] of the study file'
+            f" ({auto_seeds(len(record.arms))} for this many arms) and continue with"
+            " `study run FILE --extend`."
         )
     if not record.finished:
         return "To get a verdict, continue with `study run FILE`: it confirms what it has found."
@@ -128,7 +129,7 @@ def _outlook(pair: Pair, findings: Findings) -> Iterator[str]:
     needed = pair.result.seeds_to_decide
     if status != "no_difference_shown" or not pair.sample.paired or pair.result.mean == 0:
         return
-    if needed is None and not pair.sample.diverged:
+    if needed is None and not pair.sample.failed:
         yield (
             f"No affordable number of {plural(2, unit).removeprefix('2 ')} would separate"
             f" {subjects([a, b], findings.level)} at their present mean difference; only other"

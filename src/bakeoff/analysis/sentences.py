@@ -114,8 +114,17 @@ def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:
 
 
 def units_text(pair: Pair, findings: Findings) -> str:
-    """How many seeds or searches a pair was compared on, and whether they are paired."""
+    """How many seeds or searches a pair was compared on, whether paired, and on how many samples.
+
+    Test samples are named where the interval covers them.
+    """
     sample, noun = pair.sample, "search" if findings.over_searches else "seed"
+    num_test = findings.record.num_test
+    samples = (
+        f" and {plural(num_test, 'test sample')}"
+        if num_test and pair.result.example_error >= 0
+        else ""
+    )
     if sample.paired:
-        return plural(len(sample.a), f"paired {noun}")
-    return f"{len(sample.a)} and {plural(len(sample.b), f'unpaired {noun}')}"
+        return plural(len(sample.a), f"paired {noun}") + samples
+    return f"{len(sample.a)} and {plural(len(sample.b), f'unpaired {noun}')}{samples}"

@@ -117,13 +117,18 @@ def _observations(findings: Findings) -> Iterator[str]:
         yield f"No complete trial of {join(without)} was observed."
     means = [
         f"{number(own.test_mean, (own.test_ci[1] - own.test_ci[0]) / 2)} for {arm.arm}"
-        f" ({CONFIDENCE_TEXT} CI {interval(own.test_ci)}, {plural(len(own.seeds), 'seed')}"
+        f" ({_interval_text(own.test_ci)}{plural(len(own.seeds), 'seed')}"
         + (f", {own.num_diverged} diverged)" if own.num_diverged else ")")
         for arm in arms
         if (own := arm.confirmed)
     ]
     if means:
         yield f"The mean test {metric} observed in confirmation was {join(means)}; {scope}."
+
+
+def _interval_text(bounds: tuple[float, float]) -> str:
+    """The interval and a comma; empty where there are too few runs for one."""
+    return f"{CONFIDENCE_TEXT} CI {interval(bounds)}, " if all(map(math.isfinite, bounds)) else ""
 
 
 def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:

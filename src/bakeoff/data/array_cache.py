@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,25 @@ from bakeoff.data.readers import check_file
 from bakeoff.errors import DataError
 from bakeoff.files import wait_for_lock
 
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 """Increase this when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 
-DAMAGE = (OSError, ValueError, KeyError, EOFError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError)
 """What opening a missing or damaged entry raises."""
 
 NAMES = tuple(part.name for part in fields(Arrays) if part.default is MISSING)
 """Names of the arrays of an entry."""
 
-Names = tuple[tuple[str, ...], tuple[Feature, ...], bool]
-"""The names of the classes and the features of an entry, and whether its test set was reserved."""
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What an entry holds besides its arrays; the fields of `Arrays` have the same names."""
+
+    class_names: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+    test_is_reserved: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def data_folder() -> Path:
@@ -63,12 +70,12 @@ def load_cached(
     for path in sources:
         check_file(path)
 
-    def fill(folder: Path) -> Names:
+    def fill(folder: Path) -> About:
         arrays = decode()
         folder.mkdir(exist_ok=True)
         for part in NAMES:
             write_array(folder, part, getattr(arrays, part))
-        return arrays.class_names, arrays.features, arrays.test_is_reserved
+        return About(**{part.name: getattr(arrays, part.name) for part in fields(About)})
 
     stats = [(str(path.resolve()), path.stat()) for path in sources]
     state = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
@@ -76,7 +83,7 @@ def load_cached(
     return load_filled(f"{name}-{key}", fill)
 
 
-def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
+def load_filled(name: str, fill: Callable[[Path], About]) -> tuple[Arrays, str]:
     """Return the arrays of a cache entry, mapped into memory, and their fingerprint.
 
     If the entry is missing or damaged, `fill` makes it: it writes an .npy file for every array into
@@ -85,7 +92,7 @@ def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
 
     Args:
         name: Name of the entry; it must differ for each state of the source.
-        fill: Writes the arrays to a folder and returns the names that belong to them.
+        fill: Writes the arrays to a folder and returns what belongs to them.
 
     Raises:
         DataError: The cache folder cannot be written, or `fill` raises it.
@@ -97,7 +104,7 @@ def load_filled(name: str, fill: Callable[[Path], Names]) -> tuple[Arrays, str]:
         with contextlib.suppress(*DAMAGE):  # another process may have filled it in the meantime
             return _open_entry(entry)
         folder = entry.with_name(f".filling-{name}")
-        _write_manifest(folder, *fill(folder))
+        _write_manifest(folder, fill(folder))
         shutil.rmtree(entry, ignore_errors=True)  # a damaged one
         folder.rename(entry)
         return _open_entry(entry)
@@ -153,31 +160,22 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     manifest = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
     # Copy-on-write, because torch wants writable memory. Nobody writes, so the pages stay shared.
     mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
-    names = tuple(map(str, manifest["class_names"]))
-    features = tuple(
-        Feature(column=one["column"], value=one["value"]) for one in manifest["features"]
-    )
+    # an entry without one of these was written by an earlier version and is made again
     arrays = Arrays(
         **mapped,
-        class_names=names,
-        features=features,
-        test_is_reserved=bool(manifest["test_is_reserved"]),  # entries without it are made again
+        class_names=tuple(map(str, manifest["class_names"])),
+        features=tuple(Feature(**one) for one in manifest["features"]),
+        test_is_reserved=bool(manifest["test_is_reserved"]),
+        notes=tuple(map(str, manifest["notes"])),
     )
     return arrays, str(manifest["fingerprint"])
 
 
-def _write_manifest(
-    folder: Path,
-    class_names: tuple[str, ...],
-    features: tuple[Feature, ...],
-    test_is_reserved: bool,
-) -> None:
+def _write_manifest(folder: Path, about: About) -> None:
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
     manifest = {
         "format": CACHE_FORMAT,
-        "fingerprint": fingerprint(Arrays(**mapped, class_names=class_names)),
-        "class_names": class_names,
-        "features": [asdict(feature) for feature in features],
-        "test_is_reserved": test_is_reserved,
+        "fingerprint": fingerprint(Arrays(**mapped, class_names=about.class_names)),
+        **asdict(about),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

@@ -26,6 +26,9 @@ MAX_VOCABULARY = 1 << 16
 CHANNELS = (1, 3, 4)
 """Numbers of channels of pictures: grey, colour, and colour with transparency."""
 
+COARSEST_ROUNDING = 1e-4
+"""Greatest rounding error of a column, in standard deviations."""
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -43,10 +46,15 @@ class Arrays:
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
+    notes: tuple[str, ...] = ()
+    """What reading the data left out, changed or guessed, each a sentence without a full stop."""
 
 
 def check_arrays(
-    raw: Mapping[str, NDArray[Any]], where: str, task: Task = "classification"
+    raw: Mapping[str, NDArray[Any]],
+    where: str,
+    task: Task = "classification",
+    class_names: tuple[str, ...] = (),
 ) -> Arrays:
     """Return the data set made of `x_train`, `y_train` and, if given, `x_test`, `y_test`.
 
@@ -59,6 +67,7 @@ def check_arrays(
         raw: The arrays by name; other names are ignored.
         where: The source of the arrays, for messages.
         task: Decides what the labels must be.
+        class_names: Names of the classes, if they are known, for the data set and for messages.
 
     Raises:
         DataError: Something is missing, or cannot be used for the task.
@@ -77,7 +86,7 @@ def check_arrays(
         test_inputs, test_labels = _check_part(named, "test", where, task)
         _check_agreement((inputs, labels), (test_inputs, test_labels), where, task)
     else:
-        kept, held = hold_out_test(labels, task, where)
+        kept, held = hold_out_test(labels, task, where, class_names)
         inputs, test_inputs = inputs[kept], inputs[held]
         labels, test_labels = labels[kept], labels[held]
     return Arrays(
@@ -85,6 +94,7 @@ def check_arrays(
         train_labels=labels,
         test_inputs=test_inputs,
         test_labels=test_labels,
+        class_names=class_names,
         test_is_reserved="x_test" not in named,
     )
 
@@ -117,8 +127,10 @@ def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     if values.ndim != 1:
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]")
     if task == "regression":
-        targets = _as_uint8_or_float32(values, where)
-        return np.ascontiguousarray(targets.astype(np.float32))
+        targets = _as_uint8_or_float32(values, where).astype(np.float32)
+        # they are standardised before they become float32, so no digits are lost
+        exact = loses_digits(values.astype(np.float64), targets).any()
+        return np.ascontiguousarray(values.astype(np.float64) if exact else targets)
     if not np.issubdtype(values.dtype, np.integer):
         raise DataError(
             f"{where} has dtype {values.dtype}; labels must be integers 0..C-1"
@@ -128,6 +140,16 @@ def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     if labels.size and labels.min() < 0:
         raise DataError(f"{where} has the label {int(labels.min())}; labels must be 0..C-1")
     return labels
+
+
+def loses_digits(values: NDArray[np.float64], narrow: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether float32 rounds a column of numbers too coarsely, [F] of `values` [N, F], or of [N].
+
+    It does if rounding changes a value by more than a ten-thousandth of the column's standard
+    deviation: of seconds since 1970 it keeps only every 128th.
+    """
+    error = np.abs(narrow.astype(np.float64) - values).max(axis=0)
+    return np.asarray(error > COARSEST_ROUNDING * values.std(axis=0))
 
 
 def check_classes(labels: Labels, where: str) -> None:
@@ -183,7 +205,15 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
         raise DataError(f"{where} has shape {shape}; allowed: [N, F], [N, T, F], [N, C, H, W]")
     if values.size == 0:
         raise DataError(f"{where} is empty (shape {shape})")
-    values = _as_uint8_or_float32(values, where)
+    wide, values = values, _as_uint8_or_float32(values, where)
+    if values.ndim == 2 and wide.dtype.itemsize >= 4 and wide.dtype != np.float32:  # noqa: PLR2004
+        lost = loses_digits(wide.astype(np.float64), values)
+        if lost.any():
+            column = int(np.argmax(lost))
+            raise DataError(
+                f"{where}: float32 keeps too few digits of column {column} (for example"
+                f" {wide[0, column]}); subtract its mean first"
+            )
     check_channels_first(values.shape[1:], values.dtype, where)
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004 - grey images
         values = values[:, None]

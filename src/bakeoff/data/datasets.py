@@ -65,6 +65,8 @@ class Dataset:
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
+    notes: tuple[str, ...] = ()
+    """What reading the data left out, changed or guessed."""
 
     @property
     def num_outputs(self) -> int:
@@ -92,6 +94,8 @@ class DatasetSummary:
     """Losses on validation of predicting the training mean, in regression."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
+    notes: tuple[str, ...] = ()
+    """What reading the data left out, changed or guessed."""
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -128,7 +132,7 @@ def redraw_test(dataset: Dataset, seed: int | None) -> Dataset:
         return dataset
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     try:
-        kept, held = hold_out(labels, dataset.task, TEST_FRACTION, seed)
+        kept, held = hold_out(labels, dataset.task, TEST_FRACTION, seed, dataset.class_names)
     except ValueError as error:
         raise DataError(f"{dataset.name}: {error} as a test set") from None
     both = dataset.train_inputs, dataset.test_inputs
@@ -173,7 +177,9 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
     labels = np.asarray(dataset.train_labels)
     seed = derive_seed(split_seed, "validation")
     try:
-        train, validation = hold_out(labels, dataset.task, config.validation_fraction, seed)
+        train, validation = hold_out(
+            labels, dataset.task, config.validation_fraction, seed, dataset.class_names
+        )
     except ValueError as error:
         raise DataError(f"{dataset.name}: {error} for validation") from None
     if config.imbalance is not None:
@@ -220,6 +226,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
         test_is_reserved=dataset.test_is_reserved,
+        notes=dataset.notes,
     )
     if dataset.task != "regression":
         return summary

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from bakeoff.child_process import ignore_interrupts, num_cores
-from bakeoff.data.array_cache import Names, cannot_write, load_filled, write_array
+from bakeoff.data.array_cache import About, cannot_write, load_filled, write_array
 from bakeoff.data.arrays import Arrays
 from bakeoff.data.image_folder import list_images
 from bakeoff.data.reading_progress import Advance, showing_progress
@@ -39,6 +39,12 @@ PROGRESS_FILE = "progress.jsonl"
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's names for pixels of more than 8 bits, which it cuts off instead of scaling them."""
 GREY_MODES = ("1", "L")
+ORIENTATION_TAG, UPRIGHT = 0x0112, 1
+TURNED, LYING = range(2, 9), range(5, 9)
+"""EXIF orientations that are not upright, and those whose width and height change places.
+
+Source: JEITA CP-3451 (EXIF 2.32), section 4.6.4 A
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +89,20 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
     """
     images = list_images(root)
 
-    def fill(folder: Path) -> Names:
+    def fill(folder: Path) -> About:
         folder.mkdir(exist_ok=True)
         parts = {"train_inputs": images.train.files, "test_inputs": images.test.files}
         with showing_progress(f"decoding {root.name}") as advance:
-            decode_images(parts, folder, image_size, advance)
+            num_turned = decode_images(parts, folder, image_size, advance)
         write_array(folder, "train_labels", images.train.labels)
         write_array(folder, "test_labels", images.test.labels)
         (folder / PROGRESS_FILE).unlink()
-        return images.class_names, (), images.test_is_reserved
+        turned = f"{num_turned} images are turned as their EXIF orientation says"
+        return About(
+            class_names=images.class_names,
+            test_is_reserved=images.test_is_reserved,
+            notes=(*images.notes, *([turned] if num_turned else [])),
+        )
 
     size = "" if image_size is None else f"-{image_size}"
     return load_filled(f"folder-{images.state}{size}", fill)
@@ -99,11 +110,12 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
 
 def decode_images(
     parts: Mapping[str, Sequence[str]], folder: Path, image_size: int | None, advance: Advance
-) -> None:
+) -> int:
     """Write `<part>.npy` to `folder` for each of `parts`: uint8 [N, C, H, W] of its image files.
 
-    Images are grey if all of them are, otherwise in colour; transparency is dropped. At most eight
-    processes decode them. Called again after a kill, it continues from what was decoded.
+    Images are grey if all of them are, otherwise in colour; transparency is dropped. They are
+    turned as their EXIF orientation says, as viewers show them. At most eight processes decode
+    them. Called again after a kill, it continues from what was decoded.
 
     Args:
         parts: Paths of image files by name of the array, in order.
@@ -111,6 +123,9 @@ def decode_images(
         image_size: Crop every image at its centre to a square and scale it to this many pixels;
             None takes the images as they are, and they must have one size.
         advance: Called with the progress.
+
+    Returns:
+        The number of images that were turned.
 
     Raises:
         DataError: An image is damaged, of another size, or has pixels of more than 8 bits; or the
@@ -122,10 +137,10 @@ def decode_images(
     if _done_before(colour, folder) is not None:  # it was killed after a colour image was found
         form = colour
     try:
-        _decode_as(form, parts, folder, advance)
+        return _decode_as(form, parts, folder, advance)
     except _ColourFoundError:
         (folder / PROGRESS_FILE).unlink()
-        _decode_as(colour, parts, folder, advance)
+        return _decode_as(colour, parts, folder, advance)
 
 
 def read_form(path: str, image_size: int | None) -> ImageForm:
@@ -135,13 +150,19 @@ def read_form(path: str, image_size: int | None) -> ImageForm:
         DataError: The image is damaged.
     """
     with _naming(path), Image.open(path) as image:
-        width, height = image.size if image_size is None else (image_size, image_size)
+        stored = image.size[::-1] if _orientation(image) in LYING else image.size
+        width, height = stored if image_size is None else (image_size, image_size)
         channels = 1 if image.mode in GREY_MODES else 3
     return ImageForm(channels=channels, height=height, width=width, resized=image_size is not None)
 
 
-def decode_image(path: str, form: ImageForm) -> NDArray[np.uint8]:
-    """Decode one image file to [C, H, W].
+def _orientation(image: Image.Image) -> int:
+    """How the picture was stored: 1 upright, other values turned or mirrored."""
+    return int(image.getexif().get(ORIENTATION_TAG, UPRIGHT) or UPRIGHT)
+
+
+def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], bool]:
+    """Decode one image file to [C, H, W], and say whether it was turned upright.
 
     Raises:
         DataError: The image is damaged, or not of this form.
@@ -156,16 +177,20 @@ def decode_image(path: str, form: ImageForm) -> NDArray[np.uint8]:
         mode = "L" if form.channels == 1 else "RGB"
         if form.resized:
             image.draft(mode, (2 * form.width, 2 * form.height))  # quicker for large JPEGs
-            fitted = ImageOps.fit(image.convert(mode), size, Image.Resampling.BILINEAR)
+        is_turned = _orientation(image) in TURNED
+        upright = ImageOps.exif_transpose(image) if is_turned else image
+        if form.resized:
+            fitted = ImageOps.fit(upright.convert(mode), size, Image.Resampling.BILINEAR)
             pixels = np.asarray(fitted)
-        elif image.size == size:
-            pixels = np.asarray(image.convert(mode))
+        elif upright.size == size:
+            pixels = np.asarray(upright.convert(mode))
         else:
+            found = f"{upright.width}x{upright.height}"
             raise DataError(
-                f"{path}: is {image.width}x{image.height}, others are {form.width}x{form.height}; "
+                f"{path}: is {found}, others are {form.width}x{form.height}; "
                 "[data] image_size = 32 (for example) scales all images to one size"
             )
-    return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1)
+    return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1), is_turned
 
 
 @contextlib.contextmanager
@@ -179,17 +204,19 @@ def _naming(path: str) -> Iterator[None]:
     except (DataError, _ColourFoundError):
         raise
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
+        if Path(path).stat().st_size == 0:
+            raise DataError(f"{path}: is empty; remove it, or get it again") from None
         reason = f"{type(error).__name__}: {error}".replace(repr(path), "the file")
         raise DataError(f"{path}: damaged, or not an image ({reason})") from None
 
 
 def _decode_as(
     form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Path, advance: Advance
-) -> None:
+) -> int:
     total = sum(map(len, parts.values()))
     done = _done_before(form, folder)
     if done is None or not all((folder / f"{name}.npy").is_file() for name in parts):
-        done = set()
+        done = {}
         _make_arrays(form, parts, folder)
     chunks = [
         _Chunk(array=name, start=start, files=tuple(files[start : start + CHUNK_IMAGES]))
@@ -197,24 +224,31 @@ def _decode_as(
         for start in range(0, len(files), CHUNK_IMAGES)
     ]
     chunks = [chunk for chunk in chunks if chunk.name not in done]
-    num_done = total - sum(len(chunk.files) for chunk in chunks)
+    num_done, num_turned = total - sum(len(chunk.files) for chunk in chunks), sum(done.values())
     with (folder / PROGRESS_FILE).open("a", encoding="utf-8") as progress:
-        for chunk in _run(form, chunks, folder):
-            progress.write(json.dumps(chunk.name) + "\n")
+        for chunk, turned in _run(form, chunks, folder):
+            progress.write(json.dumps([chunk.name, turned]) + "\n")
             progress.flush()
             os.fsync(progress.fileno())
             num_done += len(chunk.files)
+            num_turned += turned
             advance(num_done, total)
+    return num_turned
 
 
-def _done_before(form: ImageForm, folder: Path) -> set[str] | None:
-    """Return the chunks that are noted as decoded to this form; None if that was not begun."""
+def _done_before(form: ImageForm, folder: Path) -> dict[str, int] | None:
+    """Return the chunks that are noted as decoded to this form, with the images turned in each.
+
+    None if that was not begun.
+    """
     try:
         lines = (folder / PROGRESS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
-    except (OSError, ValueError):
+        if not whole or json.dumps(whole[0]) != _header(form):
+            return None
+        return {str(name): int(turned) for name, turned in whole[1:]}
+    except (OSError, ValueError, TypeError):
         return None
-    return set(whole[1:]) if whole and json.dumps(whole[0]) == _header(form) else None
 
 
 def _header(form: ImageForm) -> str:
@@ -239,8 +273,8 @@ def _make_arrays(form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Pa
     (folder / PROGRESS_FILE).write_text(_header(form) + "\n", encoding="utf-8")
 
 
-def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[_Chunk]:
-    """Decode the chunks, and yield each when it is on disk."""
+def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[tuple[_Chunk, int]]:
+    """Decode the chunks; yield each when it is on disk, with the number of images turned."""
     num_full = sum(len(chunk.files) for chunk in chunks) // CHUNK_IMAGES
     num_processes = min(MAX_PROCESSES, num_cores(), num_full)
     arguments = (repeat(form), chunks, repeat(folder))
@@ -263,11 +297,13 @@ def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[_C
         ) from None
 
 
-def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> _Chunk:
-    """Decode some files to their place on disk."""
+def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> tuple[_Chunk, int]:
+    """Decode some files to their place on disk, and count the images that were turned."""
     images = np.empty((len(chunk.files), *form.shape), dtype=np.uint8)
+    num_turned = 0
     for index, file in enumerate(chunk.files):
-        images[index] = decode_image(file, form)
+        images[index], is_turned = decode_image(file, form)
+        num_turned += is_turned
     path = folder / f"{chunk.array}.npy"
     offset = np.load(path, mmap_mode="r").offset + chunk.start * prod(form.shape)
     try:
@@ -279,4 +315,4 @@ def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> _Chunk:
             os.fsync(file_.fileno())
     except OSError as error:
         raise cannot_write("decoded images", path, error) from None
-    return chunk
+    return chunk, num_turned

@@ -1,5 +1,8 @@
 """Lists image folders: PATH/train/<class>/* and PATH/test/<class>/*, or PATH/<class>/* alone.
 
+Folders of the parts may be called otherwise (`Training`, `Testing`, `val`). What is guessed or left
+out is said in notes.
+
 torchvision's `ImageFolder` is not used: importing it imports torch, and it tells neither sizes nor
 modification times of the files, which decide whether the decoded images are up to date.
 """
@@ -8,6 +11,8 @@ import hashlib
 import json
 import os
 from array import array
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,10 +23,18 @@ from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
 
 IMAGE_SUFFIXES = (
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"
+    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
+    ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Source: those of torchvision.datasets.ImageFolder, and .gif."""
-FOLDER_FORMAT = 1
+"""Source: those of torchvision.datasets.ImageFolder, and others of the same formats."""
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing")
+VALIDATION_NAMES = ("val", "valid", "validation", "dev")
+"""Names of the folders of the parts, in any case. Without a folder of the first kind all folders
+are classes, since a class may be called `valid`."""
+MAX_LISTED = 5
+"""Endings that a note about left-out files lists."""
+FOLDER_FORMAT = 2
 """Increase this when the same images would be decoded to something else."""
 
 
@@ -47,23 +60,27 @@ class ImageFolder:
     """Changes with the path, size and modification time of every file."""
     test_is_reserved: bool
     """Whether the test set was drawn from the images, because the folder has none."""
+    notes: tuple[str, ...] = ()
+    """What was guessed or left out, each as a sentence without a full stop."""
 
 
 def list_images(root: Path) -> ImageFolder:
     """List the images below `root`.
 
     If `root` has a folder `train`, the folders in it are the classes, and those of `test` are the
-    test set. Otherwise the folders of `root` are the classes. Without a test set, a stratified
-    fifth is reserved for testing, always the same one. Names that begin with a dot, and files
-    without the suffix of an image, are left out.
+    test set, or else those of `val`. Otherwise the folders of `root` are the classes. Without a
+    test set, a stratified fifth is reserved for testing, always the same one. Links to folders are
+    followed. Names that begin with a dot, and files without the suffix of an image, are left out.
 
     Raises:
-        DataError: The folder does not exist, has fewer than two classes, or a class has no images.
+        DataError: The folder does not exist, has fewer than two classes, or a class has no images;
+            or it is not clear which folders are which part.
     """
     root = root.resolve()
     if not root.is_dir():
         raise DataError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
-    train_root = root / "train" if (root / "train").is_dir() else root
+    parts = _find_parts(root)
+    train_root, notes = parts.train, [*parts.notes]
     class_names = _class_names(train_root)
     if len(class_names) < 2:  # noqa: PLR2004 - said in the message
         raise DataError(
@@ -71,25 +88,89 @@ def list_images(root: Path) -> ImageFolder:
             "images, one for each class"
         )
     digest = hashlib.sha256(json.dumps([FOLDER_FORMAT, str(root), class_names]).encode())
-    train = _list_part(train_root, class_names, digest, needs_all=True)
-    has_test = train_root != root and (root / "test").is_dir()
-    if has_test:
-        for name in _class_names(root / "test"):
+    left_out = Counter[str]()
+    train = _list_part(train_root, class_names, digest, left_out, needs_all=True)
+    if parts.test is not None:
+        for name in _class_names(parts.test):
             if name not in class_names:
-                raise DataError(f"{root / 'test' / name}: the training data has no class {name!r}")
-        test = _list_part(root / "test", class_names, digest, needs_all=False)
+                raise DataError(f"{parts.test / name}: the training data has no class {name!r}")
+        test = _list_part(parts.test, class_names, digest, left_out, needs_all=False)
     else:
         train, test = (
             ImagePart(files=[train.files[row] for row in rows], labels=train.labels[rows])
-            for rows in hold_out_test(train.labels, "classification", str(root))
+            for rows in hold_out_test(train.labels, "classification", str(root), class_names)
         )
+    if left_out:
+        endings = ", ".join(f"{end} ({num})" for end, num in left_out.most_common(MAX_LISTED))
+        notes.append(f"{sum(left_out.values())} files that are no images are left out: {endings}")
     return ImageFolder(
         class_names=class_names,
         train=train,
         test=test,
         state=digest.hexdigest()[:16],
-        test_is_reserved=not has_test,
+        test_is_reserved=parts.test is None,
+        notes=tuple(notes),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The folders that hold the classes of the training and of the test set."""
+
+    train: Path
+    test: Path | None
+    notes: tuple[str, ...]
+
+
+def _find_parts(root: Path) -> _Parts:
+    folders = _class_names(root)
+    found = {
+        kind: [name for name in folders if name.lower() in names]
+        for kind, names in (
+            ("training", TRAIN_NAMES),
+            ("test", TEST_NAMES),
+            ("validation", VALIDATION_NAMES),
+        )
+    }
+    for kind, several in found.items():
+        if found["training"] and len(several) > 1:
+            raise DataError(f"{root}: {' and '.join(several)} could both be the {kind} set")
+    parts = [name for names in found.values() for name in names]
+    if not found["training"]:
+        if len(parts) > 1 and len(parts) == len(folders):
+            raise DataError(
+                f"{root}: holds {' and '.join(parts)}, but no folder train; rename the folder of"
+                " the training images to train"
+            )
+        return _Parts(train=root, test=None, notes=())
+    test, notes = _choose_test(root, found["test"], found["validation"])
+    others = [name for name in folders if name not in parts]
+    if others:
+        notes.append(f"folders beside {found['training'][0]} are left out: {', '.join(others)}")
+    return _Parts(train=root / found["training"][0], test=test, notes=tuple(notes))
+
+
+def _choose_test(
+    root: Path, test: list[str], validation: list[str]
+) -> tuple[Path | None, list[str]]:
+    """The folder of the test set, if one has classes, and what is to be said about it."""
+    notes = []
+    for name in (*test, *validation):
+        if not _class_names(root / name):
+            notes.append(f"{name} is left out: it holds no folders of classes, so no labels")
+        elif name in validation and test and not notes:
+            notes.append(
+                f"{name} is left out: validation samples are drawn from the training images"
+            )
+        else:
+            if name in validation:
+                notes.append(f"{name} is the test set, because there is no other")
+            return root / name, notes + [
+                f"{other} is left out: validation samples are drawn from the training images"
+                for other in validation
+                if other != name
+            ]
+    return None, notes
 
 
 def _class_names(part: Path) -> tuple[str, ...]:
@@ -102,13 +183,22 @@ def _class_names(part: Path) -> tuple[str, ...]:
 
 
 def _list_part(
-    part: Path, class_names: tuple[str, ...], digest: "hashlib._Hash", *, needs_all: bool
+    part: Path,
+    class_names: tuple[str, ...],
+    digest: "hashlib._Hash",
+    left_out: Counter[str],
+    *,
+    needs_all: bool,
 ) -> ImagePart:
-    """List all images of one part; `digest` is updated with the state of its files."""
+    """List all images of one part.
+
+    `digest` is updated with the state of its files, `left_out` with the endings of other files.
+    """
     files: list[str] = []
     counts = []
+    left_out.update(_endings(one.name for one in part.iterdir() if one.is_file()))
     for name in class_names:
-        found = _list_class(part / name, digest) if (part / name).is_dir() else []
+        found = _list_class(part / name, digest, left_out) if (part / name).is_dir() else []
         if needs_all and not found:
             raise DataError(f"{part / name}: has no images ({', '.join(IMAGE_SUFFIXES)})")
         files += found
@@ -118,20 +208,35 @@ def _list_part(
     return ImagePart(files=files, labels=np.repeat(np.arange(len(class_names)), counts))
 
 
-def _list_class(folder: Path, digest: "hashlib._Hash") -> list[str]:
+def _endings(names: Iterable[str]) -> list[str]:
+    """The endings of the files that are no images, of those that are not hidden."""
+    others = (
+        name for name in names if name[0] != "." and not name.lower().endswith(IMAGE_SUFFIXES)
+    )
+    return [Path(name).suffix.lower() or "no ending" for name in others]
+
+
+def _list_class(folder: Path, digest: "hashlib._Hash", left_out: Counter[str]) -> list[str]:
     """Return the paths of the images below `folder`, in order.
 
     A second start does little else than this. The files are asked for their size through the open
     folder, because that takes half the time that it takes by the whole path.
     """
     files: list[str] = []
+    entered: set[tuple[int, int]] = set()
     try:
-        # `fwalk` does not enter a link, so a class folder that is one is resolved first.
-        for path, folders, names, descriptor in os.fwalk(folder.resolve(), onerror=_raise):
+        walk = os.fwalk(folder.resolve(), onerror=_raise, follow_symlinks=True)
+        for path, folders, names, descriptor in walk:
+            here = os.fstat(descriptor)
+            if (here.st_dev, here.st_ino) in entered:  # a link back to a folder
+                folders[:] = []
+                continue
+            entered.add((here.st_dev, here.st_ino))
             folders[:] = sorted(name for name in folders if name[0] != ".")
             images = sorted(
                 name for name in names if name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
             )
+            left_out.update(_endings(names))
             stats = [os.stat(name, dir_fd=descriptor) for name in images]
             state = [number for one in stats for number in (one.st_size, one.st_mtime_ns)]
             digest.update(json.dumps([path, *images]).encode())

@@ -24,6 +24,8 @@ class Feature:
     column: str
     value: str | None = None
     """The text for which the feature is 1, else 0; None if the column holds numbers."""
+    offset: float = 0.0
+    """Subtracted from the numbers before they become float32, which would lose their digits."""
 
     @property
     def name(self) -> str:

@@ -10,9 +10,8 @@ function return `numpy.stack` of all inputs and of all labels instead.
 
 import hashlib
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Literal, Protocol
@@ -24,7 +23,7 @@ from bakeoff.data.array_cache import FINGERPRINT_DIGITS
 from bakeoff.data.arrays import check_channels_first
 from bakeoff.data.splits import Indices
 from bakeoff.errors import DataError, UsageError, describe_error
-from bakeoff.registry import resolve
+from bakeoff.registry import resolve, users_code
 from bakeoff.seeding import derive_seed
 
 Part = Literal["train", "test"]
@@ -139,7 +138,7 @@ def call_function(reference: str) -> Any:
     if not callable(build):
         raise UsageError(f"dataset {reference!r} is not a function")
     try:
-        with redirect_stdout(sys.stderr):
+        with users_code():
             return build()
     except (Exception, SystemExit) as error:  # the user's function may raise anything
         raise DataError(f"{reference}: {describe_error(error)}") from error

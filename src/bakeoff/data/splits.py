@@ -1,5 +1,6 @@
 """Seeded splits of samples. Class labels are [N] in 0..C-1."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ def stratified_order(labels: Labels, seed: int) -> Indices:
 
 
 def hold_out(
-    labels: NDArray[Any], task: Task, fraction: float, seed: int
+    labels: NDArray[Any],
+    task: Task,
+    fraction: float,
+    seed: int,
+    class_names: Sequence[str] = (),
 ) -> tuple[Indices, Indices]:
     """Return the indices that are kept and the indices that are held out, each sorted.
 
@@ -41,7 +46,7 @@ def hold_out(
         ValueError: There are too few samples, or too few of some class, for both sides.
     """
     if task == "classification":
-        return _hold_out_stratified(labels, fraction, seed)
+        return _hold_out_stratified(labels, fraction, seed, class_names)
     num_samples = len(labels)
     num_held = max(1, round(fraction * num_samples))
     if num_held >= num_samples:
@@ -55,14 +60,16 @@ def hold_out(
     return np.sort(order[num_held:]), np.sort(order[:num_held])
 
 
-def hold_out_test(labels: NDArray[Any], task: Task, where: str) -> tuple[Indices, Indices]:
+def hold_out_test(
+    labels: NDArray[Any], task: Task, where: str, class_names: Sequence[str] = ()
+) -> tuple[Indices, Indices]:
     """Reserve a fifth of the samples for testing, as `hold_out` does, always the same ones.
 
     Raises:
         DataError: There are too few samples; the message begins with `where`.
     """
     try:
-        return hold_out(labels, task, TEST_FRACTION, TEST_SEED)
+        return hold_out(labels, task, TEST_FRACTION, TEST_SEED, class_names)
     except ValueError as error:
         raise DataError(f"{where}: no test set, and {error} as one") from None
 
@@ -109,7 +116,9 @@ def _rank_within_classes(labels: Labels, seed: int) -> tuple[NDArray[np.float64]
     return keys, ranks
 
 
-def _hold_out_stratified(labels: Labels, fraction: float, seed: int) -> tuple[Indices, Indices]:
+def _hold_out_stratified(
+    labels: Labels, fraction: float, seed: int, class_names: Sequence[str]
+) -> tuple[Indices, Indices]:
     order = stratified_order(labels, seed)
     num_classes = int(labels.max()) + 1
     num_held = max(num_classes, round(fraction * len(labels)))
@@ -118,7 +127,9 @@ def _hold_out_stratified(labels: Labels, fraction: float, seed: int) -> tuple[In
     if not left.all():
         scarce = int(np.argmin(left))
         count = int((labels == scarce).sum())
+        named = class_names[scarce] if class_names else str(scarce)
+        name = named if named == str(scarce) else repr(named)
         raise ValueError(
-            f"class {scarce} has too few samples ({count}) to hold out a share of {fraction:g}"
+            f"class {name} has too few samples ({count}) to hold out a share of {fraction:g}"
         )
     return kept, held

@@ -5,11 +5,13 @@ old schema. On a PostgreSQL server, the server itself keeps the transactions rea
 """
 
 import errno
+import json
 import logging
 import os
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +73,9 @@ def read_study(location: str, name: str | None) -> StoredStudy:
         MissingDependencyError: The database's driver is not installed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder, warnings.catch_warnings():
+        # old databases hold distributions of Optuna 2, which it reads with a warning for each
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             storage, place = open_storage(location, Path(folder))
             try:
@@ -158,12 +162,25 @@ def _open_journal(copy: Path, path: Path) -> JournalStorage:
     """Open the journal without its last line if that is incomplete, as after a killed writer."""
     content = copy.read_bytes()
     copy.write_bytes(content[: content.rfind(b"\n") + 1])
+    _check_journal(copy, path)
     try:
         return JournalStorage(JournalFileBackend(str(copy)))
     except (ValueError, KeyError, TypeError, AssertionError):
         raise StorageError(
             f"storage {path} is neither a SQLite file nor an Optuna journal"
         ) from None
+
+
+def _check_journal(copy: Path, path: Path) -> None:
+    """Refuse a file whose first line is no entry of a journal; Optuna would find it empty."""
+    with copy.open("rb") as file:
+        first = file.readline()
+    try:
+        is_entry = not first or "op_code" in json.loads(first)
+    except (ValueError, TypeError, RecursionError):
+        is_entry = False
+    if not is_entry:
+        raise StorageError(f"storage {path} is neither a SQLite file nor an Optuna journal")
 
 
 def _open_server(url: URL) -> RDBStorage:

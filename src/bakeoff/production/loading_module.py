@@ -52,13 +52,16 @@ def encode(rows):
     return torch.tensor([[encode_cell(row, **feature) for feature in features] for row in rows])
 
 
-def encode_cell(row, column, value):
+def encode_cell(row, column, value, offset=0.0):
     """The number in a column; or, if `value` is given, 1.0 if the column contains `value`."""
-    if column not in row:
+    # as in training: a byte order mark and spaces around a name are no part of it
+    cells = {" ".join(name.lstrip("\\ufeff").split()): cell for name, cell in row.items()}
+    if column not in cells:
         raise ValueError(f"no column {column!r} in {list(row)}")
-    cell = str(row[column])
+    cell = str(cells[column])
     if value is None:
-        return float({"true": "1", "false": "0"}.get(cell.lower(), cell).replace(",", "."))
+        number = {"true": "1", "false": "0"}.get(cell.strip().lower(), cell).replace(",", ".")
+        return float(number) - offset
     known = [one["value"] for one in ABOUT["inputs"]["features"] if one["column"] == column]
     if cell not in known:
         raise ValueError(f"column {column!r} contains {cell!r}; known values: {known}")
@@ -91,11 +94,13 @@ $decode
 DECODE_RESIZED = """\
         image.draft("$mode", ($double_width, $double_height))
         size, method = ($width, $height), Image.Resampling.BILINEAR
-        pixels = ImageOps.fit(image.convert("$mode"), size, method)"""
+        upright = ImageOps.exif_transpose(image)
+        pixels = ImageOps.fit(upright.convert("$mode"), size, method)"""
 DECODE_PLAIN = """\
-        if image.size != ($width, $height):
-            raise ValueError(f"{file} is {image.size[0]}x{image.size[1]}, not ${width}x$height")
-        pixels = image.convert("$mode")"""
+        upright = ImageOps.exif_transpose(image)
+        if upright.size != ($width, $height):
+            raise ValueError(f"{file} is {upright.width}x{upright.height}, not ${width}x$height")
+        pixels = upright.convert("$mode")"""
 IMAGE_IMPORTS = ("import numpy", "from PIL import Image, ImageOps")
 NORMALISE = """\
     mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))

@@ -9,7 +9,7 @@ from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
 from bakeoff.engines.worker import import_path
-from bakeoff.errors import UsageError
+from bakeoff.errors import UsageError, visible
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
@@ -40,12 +40,16 @@ def check_packages(config: StudyConfig) -> None:
 def check_data(config: StudyConfig) -> DatasetSummary:
     """Read the data. Make sure that it suits the objectives and fills the largest batch.
 
+    What reading left out, changed or guessed is said in one line on stderr.
+
     Raises:
         DataError: The data is missing or unusable. The message says how to get or repair it.
         UsageError: An objective has the same value for every model of so few classes.
     """
     sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    if summary.notes:
+        print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
     if config.confirm.resplit:
         check_splits(config.data, _all_split_seeds(config))
     check_batch_size(

@@ -59,6 +59,7 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         "split": f"{summary.num_train} training{_imbalance(config)},"
         f" {summary.num_validation} validation ({HOW_SPLIT[summary.task]}),"
         f" {summary.num_test} test samples",
+        **({"data as read": "; ".join(summary.notes)} if summary.notes else {}),
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": f"{config.model} ({params})" if params else config.model,
         "loss": training.loss,

@@ -147,7 +147,7 @@ def _drive(
     folder = settings.output / config.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "study.toml").write_text(format_study(config))
+        (folder / "study.toml").write_text(format_study(config), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror})") from None
     facts = storage.load_facts(config.name)

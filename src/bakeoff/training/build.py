@@ -17,7 +17,7 @@ from bakeoff.data.inputs import input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
 from bakeoff.records import Task
-from bakeoff.registry import resolve
+from bakeoff.registry import resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
@@ -70,7 +70,8 @@ def _call_build(
     if not callable(build):
         raise UsageError(f"model {spec.name!r} is not a function")
     try:
-        model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **params)
+        with users_code():
+            model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **params)
     except BakeoffError:
         raise
     except (Exception, SystemExit) as error:  # the user's function may raise anything at all

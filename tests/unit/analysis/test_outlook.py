@@ -80,7 +80,7 @@ CONTINUE = "To get a verdict, continue with `study run FILE`: it confirms what i
 @pytest.mark.parametrize(
     ("record", "step"),
     [
-        (OPEN, 'set seeds = "auto" in [confirm] of the study file (7 for this many arms)'),
+        (OPEN, 'set seeds = "auto" in [confirm] of the study file (9 for this many arms)'),
         (replace(OPEN, confirmations=()), "continue with `study run FILE --extend`."),
         (replace(example_record(), confirmations=(), finished=False), CONTINUE),
         (replace(example_record(), trials=(), confirmations=(), finished=False), CONTINUE),

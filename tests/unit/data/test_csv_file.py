@@ -60,7 +60,7 @@ def test_numbers_as_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
 def test_targets_of_regression_are_numbers(tmp_path: Path) -> None:
     table = read(tmp_path, FLOWERS, target="length", task="regression")
     assert table.labels.tolist() == [1.5, 2.5, -1000]
-    assert (table.labels.dtype, table.class_names) == (np.float32, ())
+    assert (table.labels.dtype, table.class_names) == (np.float64, ())
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,29 @@ def test_targets_of_regression_are_numbers(tmp_path: Path) -> None:
     [
         FLOWERS.replace(",", ";"),
         FLOWERS.replace(",", "\t"),
+        FLOWERS.replace(",", "|"),
+        "sep=;\r\n" + FLOWERS.replace(",", ";"),
+        "\n  \n" + FLOWERS,
+        FLOWERS.replace("width", '"width"').replace("length", '" length\n"'),
         FLOWERS.replace("\n", "\r\n"),
         FLOWERS.replace("red", '"red"').replace("colour", '"colour"'),
         FLOWERS.removesuffix("\n"),
         FLOWERS.encode("utf-8-sig"),
         gzip.compress(FLOWERS.encode()),
     ],
-    ids=["semicolon", "tab", "windows", "quotes", "no last line feed", "mark", "gzip"],
+    ids=[
+        "semicolon",
+        "tab",
+        "bar",
+        "excel",
+        "blank lines",
+        "wrapped",
+        "windows",
+        "quotes",
+        "no last line feed",
+        "mark",
+        "gzip",
+    ],
 )
 def test_other_ways_to_write_the_same_table_read_the_same(
     tmp_path: Path, content: str | bytes
@@ -99,7 +115,7 @@ def many(cell: str) -> str:
     [
         ("", {}, "is empty"),
         ("a,b\n", {}, "has a header and no rows"),
-        ("a\n1\n", {}, "has one column; allowed are two or more"),
+        ("a\n1\n", {}, "has one column; allowed are two or more.* comma, semicolon, tab or bar"),
         ("a,,b\n1,2,3\n", {}, "column 2 of the header has no name"),
         ("a,b,a\n1,2,3\n", {}, "the header names 'a' twice"),
         (FLOWERS, {"target": "knd"}, "data.target: unknown column 'knd'; did you mean 'kind'"),
@@ -169,6 +185,14 @@ def test_a_column_may_have_the_name_of_another_columns_feature(tmp_path: Path) -
         ("a;b\n1.234,5;0\n2.345,5;1\n", "'a' holds '1.234,5' in row 1, which looks like a number"),
         ('a,b\n"1,234.5",0\n"2,345.5",1\n', "holds '1,234.5' in row 1, which looks like a number"),
         ("a;c;b\n1,5;2.5;0\n2,5;3.5;1\n", "'c' holds '2.5' in row 1, which cannot be kept as a nu"),
+        ("a,b\n45%,0\n50 %,1\n", "'a' holds '45%' in row 1, which looks like a number"),
+        ("a,b\n$1.50,0\n$ 2,1\n", r"'a' holds '\$1.50' in row 1, which looks like a number"),
+        (
+            "a,b\n2 \u20ac,0\n3 \u20ac,1\n",
+            "'a' holds '2 \u20ac' in row 1, which looks like a number",
+        ),
+        ("a,b\n1\u202f234,0\n2\u202f345,1\n", "'a' holds '1.u202f234' in row 1, which looks"),
+        ("a,b\n1\u00a0234,0\n2\u00a0345,1\n", "'a' holds '1.xa0234' in row 1, which looks"),
     ],
 )
 def test_numbers_that_cannot_be_read_are_not_taken_for_categories(
@@ -181,3 +205,64 @@ def test_numbers_that_cannot_be_read_are_not_taken_for_categories(
 def test_addresses_and_dates_are_categories(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b,c\n192.168.100.200,2026-01-02,0\n10.0.0.1,2026-01-03,1\n")
     assert len(table.columns) == 4
+
+
+# ---------------------------------------------------------------- headers
+
+
+@pytest.mark.parametrize("line", ["5.1,3.5,setosa", "39,cook,yes", "1,7,a", "-1,x,y"])
+def test_a_row_is_not_taken_for_the_header(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DataError, match="seems to be a row and no header; add a first line"):
+        read(tmp_path, f"{line}\n" * 3)
+
+
+@pytest.mark.parametrize(
+    "names", ["0,1,2,y", "1,2,3,4", "400.5,401.0,401.5,y", "2019,2020,y", "1,y", "3d,2nd,y"]
+)
+def test_columns_may_be_called_by_numbers_that_count(tmp_path: Path, names: str) -> None:
+    row = ",".join("5" for _ in names.split(","))
+    other = ",".join("6" for _ in names.split(","))
+    table = read(tmp_path, f"{names}\n{row}\n{other}\n")
+    assert feature_names(table) == tuple(names.split(",")[:-1])
+
+
+def test_a_separator_inside_quotes_does_not_count(tmp_path: Path) -> None:
+    table = read(tmp_path, '"x; in m; net; y",z,y\n1,2,a\n3,4,b\n')
+    assert feature_names(table) == ("x; in m; net; y", "z")
+
+
+# ---------------------------------------------------------------- missing values, lost digits
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "NULL", "?", "None", "#N/A"])
+def test_a_missing_value_among_numbers_is_no_class(tmp_path: Path, word: str) -> None:
+    with pytest.raises(DataError, match=r"seems to be a missing value among numbers \(1 cells"):
+        read(tmp_path, f"x,y\n1,0\n2,1\n3,{word}\n")
+
+
+def test_words_that_often_mean_missing_are_said_where_they_count(tmp_path: Path) -> None:
+    table = read(tmp_path, "region,y\nNA,None\nEU,Mild\nEU,Severe\n")
+    assert table.class_names == ("Mild", "None", "Severe")
+    assert table.notes == (
+        "'NA' in column 'region' is taken as a value like any other",
+        "'None' in the target 'y' is taken as a class like any other",
+    )
+    assert read(tmp_path, FLOWERS).notes == ()
+
+
+def test_seconds_since_1970_keep_their_digits(tmp_path: Path) -> None:
+    seconds = range(1_700_000_000, 1_700_000_100)
+    rows = "".join(f"{second},{1.5},{second % 2}\n" for second in seconds)
+    table = read(tmp_path, f"t,x,y\n{rows}")
+    assert table.features.dtype == np.float32
+    assert table.features[:, 0].tolist() == [float(second - 1_700_000_050) for second in seconds]
+    assert [feature.offset for feature in table.columns] == [1_700_000_050.0, 0.0]
+    assert table.notes == (
+        "1700000050 is subtracted from column 't', of which float32 would keep too few digits",
+    )
+
+
+def test_targets_of_a_large_mean_keep_their_digits(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{1.7e9 + n / 8}\n" for n in range(100))
+    table = read(tmp_path, f"x,y\n{rows}", task="regression")
+    assert table.labels.tolist() == [1.7e9 + n / 8 for n in range(100)]

@@ -559,3 +559,37 @@ def test_splits_that_cannot_be_drawn_are_found_before_anything_runs(tmp_path: Pa
     check_splits(config, [(1, None), (2, 3)])
     with pytest.raises(DataError, match="class 1 has too few samples"):
         check_splits(replace(config, validation_fraction=0.9), [(1, None)])
+
+
+# ---------------------------------------------------------------- digits that float32 would lose
+
+
+def test_targets_keep_their_digits_only_where_float32_would_lose_them(tmp_path: Path) -> None:
+    large = 1.7e9 + np.arange(40) / 8
+    kept = load_dataset(save(tmp_path, x=X, y=large), "regression")
+    both = np.concatenate([kept.train_labels, kept.test_labels])
+    assert sorted(both.tolist()) == large.tolist()
+    usual = load_dataset(save(tmp_path, x=X, y=large - 1.7e9), "regression")
+    assert usual.train_labels.dtype == np.float32
+
+
+def test_features_whose_digits_float32_would_lose_are_refused(tmp_path: Path) -> None:
+    seconds = np.column_stack([np.arange(40.0), 1.7e9 + np.arange(40)])
+    with pytest.raises(DataError, match=r"too few digits of column 1 \(for example 1700000000"):
+        load_dataset(save(tmp_path, x=seconds, y=Y))
+
+
+def test_a_scarce_class_is_called_by_its_name(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{'Lion' if n == 7 else 'CatDog'[n % 2 * 3 :][:3]}\n" for n in range(60))
+    (tmp_path / "d.csv").write_text(f"x,kind\n{rows}")
+    with pytest.raises(DataError, match="class 'Lion' has too few samples"):
+        load_dataset(f"csv:{tmp_path / 'd.csv'}")
+
+
+def test_what_reading_changed_is_said_again_from_the_cache(tmp_path: Path) -> None:
+    rows = "".join(f"{1_700_000_000 + n},{n % 2}\n" for n in range(60))
+    (tmp_path / "d.csv").write_text(f"t,y\n{rows}")
+    config = DataConfig(dataset=f"csv:{tmp_path / 'd.csv'}", task="classification")
+    for _ in range(2):
+        (note,) = describe_dataset(config, 0).notes
+        assert note.startswith("1700000030 is subtracted from column 't'")

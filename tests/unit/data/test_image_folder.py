@@ -99,7 +99,7 @@ def test_large_photographs_are_scaled_as_if_decoded_in_full(tmp_path: Path) -> N
     with Image.open(tmp_path / "photograph.jpg") as image:
         fitted = ImageOps.fit(image.convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
     expected = np.asarray(fitted).transpose(2, 0, 1).astype(int)
-    decoded = image_decoding.decode_image(str(tmp_path / "photograph.jpg"), form)
+    decoded, _ = image_decoding.decode_image(str(tmp_path / "photograph.jpg"), form)
     assert np.abs(decoded - expected).max() <= 3
 
 
@@ -274,7 +274,7 @@ def write_wide(path: Path) -> None:
     ("damage", "message"),
     [
         (truncate, "damaged, or not an image"),
-        (lambda path: path.write_bytes(b""), "damaged, or not an image"),
+        (lambda path: path.write_bytes(b""), "is empty; remove it"),
         (lambda path: path.write_text("text"), "damaged, or not an image"),
         (lambda path: Image.fromarray(pixels((7, 5))).save(path), r"is 5x7, others are 5x6; \[data\] image_size"),
         (write_wide, "pixels of more than 8 bits"),
@@ -326,10 +326,13 @@ def make_dead_link(root: Path) -> None:
         (lambda root: root.write_text("file"), "is not a folder"),
         (Path.mkdir, "has 0 class folders; allowed: two or more"),
         (make_one_class, "has 1 class folders"),
-        (make_empty_class, r"dress: has no images \(\.bmp"),
+        (make_empty_class, r"dress: has no images \(\.avif"),
         (make_strange_test_class, r"test/dress: the training data has no class 'dress'"),
         (make_dead_link, "dead.png: No such file"),
-        (lambda root: write_images(root, each=1), "no test set, and class 0 has too few samples"),
+        (
+            lambda root: write_images(root, each=1),
+            "no test set, and class 'boot' has too few samples",
+        ),
     ],
     ids=["missing", "file", "empty", "one class", "empty class", "test class", "link", "scarce"],
 )
@@ -347,3 +350,120 @@ def test_decoding_that_does_not_fit_the_disk_is_refused_before_it_begins(
     monkeypatch.setattr("shutil.disk_usage", lambda _: free)
     with pytest.raises(DataError, match=r"decoded images need 0\.0 GB and 0\.0 GB are free"):
         load_image_folder(tmp_path / "set", None)
+
+
+# ---------------------------------------------------------------- folders as people have them
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Training", "Testing"), ("Train", "Test"), ("TRAIN", "test"), ("training", "test")],
+)
+def test_folders_of_the_parts_may_be_called_otherwise(
+    tmp_path: Path, train: str, test: str
+) -> None:
+    write_images(tmp_path / "set" / train)
+    write_images(tmp_path / "set" / test, each=2)
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert arrays.class_names == CLASSES
+    assert (len(arrays.train_labels), len(arrays.test_labels)) == (30, 6)
+    assert (arrays.test_is_reserved, arrays.notes) == (False, ())
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
+def test_a_validation_folder_is_the_test_set_where_there_is_no_other(
+    tmp_path: Path, name: str
+) -> None:
+    write_images(tmp_path / "set" / "train")
+    write_images(tmp_path / "set" / name, each=2)
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert len(arrays.test_labels) == 6
+    assert arrays.notes == (f"{name} is the test set, because there is no other",)
+
+
+def test_folders_that_are_left_out_are_named(tmp_path: Path) -> None:
+    for name in ("train", "test", "val", "unlabelled"):
+        write_images(tmp_path / "set" / name, each=4)
+    assert list_images(tmp_path / "set").notes == (
+        "val is left out: validation samples are drawn from the training images",
+        "folders beside train are left out: unlabelled",
+    )
+
+
+def test_a_test_folder_without_classes_has_no_labels_and_is_left_out(tmp_path: Path) -> None:
+    write_images(tmp_path / "set" / "train")
+    (tmp_path / "set" / "test").mkdir()
+    Image.fromarray(pixels()).save(tmp_path / "set" / "test" / "0.png")
+    found = list_images(tmp_path / "set")
+    assert found.test_is_reserved
+    assert found.notes == ("test is left out: it holds no folders of classes, so no labels",)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train", "Training"), "Training and train could both be the training set"),
+        (("train", "val", "dev"), "dev and val could both be the validation set"),
+        (("test", "val"), "holds test and val, but no folder train"),
+    ],
+)
+def test_unclear_parts_are_refused(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    for name in names:
+        write_images(tmp_path / "set" / name, each=2)
+    with pytest.raises(DataError, match=message):
+        list_images(tmp_path / "set")
+
+
+def test_a_class_may_be_called_like_a_part(tmp_path: Path) -> None:
+    for name in ("valid", "invalid"):
+        write_images(tmp_path / name)
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / name / "boot").rename(tmp_path / "set" / name)
+    assert list_images(tmp_path / "set").class_names == ("invalid", "valid")
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    (tmp_path / "more").mkdir()
+    Image.fromarray(pixels(seed=999)).save(tmp_path / "more" / "x.png")
+    (tmp_path / "set" / "boot" / "linked").symlink_to(tmp_path / "more")
+    (tmp_path / "more" / "back").symlink_to(tmp_path / "set" / "boot")
+    found = list_images(tmp_path / "set")
+    files = [Path(file).name for file in (*found.train.files, *found.test.files)]
+    assert files.count("x.png") == 1
+    assert len(files) == 31
+
+
+def test_images_of_rarer_endings_are_read_and_other_files_are_counted(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "set")
+    Image.fromarray(pixels()).save(root / "boot" / "a.jfif", format="JPEG")
+    (root / "boot" / "notes.txt").write_text("x")
+    (root / "coat" / "README").write_text("x")
+    (root / "labels.csv").write_text("x")
+    (root / ".hidden").write_text("x")
+    found = list_images(root)
+    assert any(file.endswith("a.jfif") for file in (*found.train.files, *found.test.files))
+    (note,) = found.notes
+    assert note.startswith("3 files that are no images are left out: ")
+    assert all(part in note for part in (".txt (1)", ".csv (1)", "no ending (1)"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_as_viewers_show_them(tmp_path: Path, orientation: int) -> None:
+    """Every stored form of the picture that the tag describes gives the same pixels."""
+    stored = {
+        1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1], 5: lambda a: a.T, 6: lambda a: a.T[::-1],
+        7: lambda a: a.T[::-1, ::-1], 8: lambda a: a.T[:, ::-1],
+    }  # fmt: skip
+    root = write_images(tmp_path / "set")
+    upright = pixels(seed=5)
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    picture = Image.fromarray(np.ascontiguousarray(stored[orientation](upright)))
+    picture.save(root / "boot" / "000.png", exif=tag)
+    arrays, _ = load_image_folder(root, None)
+    everything = np.concatenate([arrays.train_inputs, arrays.test_inputs])
+    assert any(np.array_equal(image[0], upright) for image in everything)
+    turned = ("1 images are turned as their EXIF orientation says",)
+    assert arrays.notes == (() if orientation == 1 else turned)

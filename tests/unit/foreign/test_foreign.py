@@ -24,6 +24,7 @@ from bakeoff.commands.verbs.report import folder_name
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study
 from bakeoff.foreign.opening import close_storage, open_storage
+from bakeoff.ranges import FloatRange
 from bakeoff.records import Comparison, StudyRecord
 
 HERE = Path(__file__).parent
@@ -277,10 +278,12 @@ def test_a_postgresql_server_refuses_every_change(server: str):
     [
         (None, "cannot be read"),
         (b"", "unknown study 'any'; allowed: none"),
+        (b"hello\n", "neither a SQLite file nor an Optuna journal"),
+        (b"[1, 2]\n", "neither a SQLite file nor an Optuna journal"),
         (b"hello\nworld\n", "neither a SQLite file nor an Optuna journal"),
         (b"SQLite format 3\x00" + b"\x00" * 200, "cannot be read"),
     ],
-    ids=["missing", "empty", "text", "broken"],
+    ids=["missing", "empty", "word", "list", "text", "broken"],
 )
 def test_a_file_that_is_not_a_storage_is_refused(
     content: bytes | None, message: str, tmp_path: Path
@@ -637,3 +640,27 @@ def test_joined_values_that_look_alike_are_different_arms(study: optuna.Study, t
         study.add_trial(one_trial("adam", 0.5, user_attrs={"x": first, "y": second}))
     wanted = ForeignStudy(location=str(tmp_path / "s.log"), arms=("x", "y"))
     assert [arm.name for arm in load_foreign_study(wanted).arms] == ["'a+b'+'c'", "'a'+'b+c'"]
+
+
+def test_a_database_of_optuna_2_is_read_without_a_warning(tmp_path: Path):
+    file = tmp_path / "two.db"
+    storage = RDBStorage(f"sqlite:///{file}")
+    study = optuna.create_study(study_name="old", storage=storage, direction="maximize")
+    study.optimize(
+        lambda trial: (
+            trial.suggest_float("u", 0, 1)
+            + (trial.suggest_categorical("optimizer", ["sgd", "adam"]) == "sgd")
+        ),
+        n_trials=4,
+    )
+    close_storage(storage)
+    old = '{"name": "UniformDistribution", "attributes": {"low": 0, "high": 1}}'
+    with sqlite3.connect(file) as connection:
+        connection.execute(
+            "UPDATE trial_params SET distribution_json = ? WHERE param_name = 'u'", (old,)
+        )
+    connection.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        record = load(file, "old")
+    assert record.arms[0].space["u"] == FloatRange(low=0.0, high=1.0)

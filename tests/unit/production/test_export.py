@@ -187,7 +187,7 @@ def test_image_files_give_the_logits_of_the_trained_model(
         file
         for image in raw
         for file in files
-        if np.array_equal(decode_image(str(file), read_form(str(file), image_size)), image)
+        if np.array_equal(decode_image(str(file), read_form(str(file), image_size))[0], image)
     ]
     outputs = json.loads(run(tmp_path, "-c", DECODE, *map(str, chosen)))
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
