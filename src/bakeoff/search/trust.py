@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
-SAFETY = 0.78
+SAFETY = 0.72
 BEST_SHARE = 0.1
 PRIOR = 0.8
 """The rank correlation from one rung to the next that is believed without evidence."""
