@@ -1,133 +1,24 @@
-"""bakeoff's own driver and search on a table: only the training is replaced."""
+"""bakeoff's own search on a table: only the training is replaced."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lookup_table import LookupTable, UnusedRows
 
-from bakeoff.components.metrics import find_metric
-from bakeoff.driver import Driver, StopRequest
-from bakeoff.engines.protocol import Epoch, Event, Finished, Job, Paused, Reply
 from bakeoff.ranges import FloatRange
-from bakeoff.records import ArmRecord, EpochResult, StudyConfig, TrialPlan
+from bakeoff.records import ArmRecord, EpochResult, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.search.arms import Search
-from bakeoff.storage import StudyFacts
 from bakeoff.studyfile import resolve_study
 
 ARM = "adam"
 
 
-class TargetReachedError(Exception):
-    """The search has observed a loss that counts as success."""
-
-
-class TableEngine:
-    """Answers a job with the table's losses, one evaluation a call; told ones cost nothing again."""
-
-    def __init__(self, table: LookupTable) -> None:
-        self._table = table
-        self._rows = {tuple(values): row for row, values in enumerate(table.values)}
-        self._job: Job | None = None
-        self._reply: Reply = "continue"
-        self._epoch = 0
-        self._paid: dict[str, int] = {}
-        self.cost = 0
-
-    @property
-    def num_free(self) -> int:
-        return int(self._job is None)
-
-    def submit(self, job: Job) -> None:
-        self._job, self._epoch, self._reply = job, 0, "continue"
-
-    def reply(self, run: str, reply: Reply) -> None:
-        self._reply = reply
-
-    def events(self, timeout: float) -> Sequence[Event]:
-        run = self._job.run
-        if self._reply == "pause":
-            return [self._end(Paused(run=run))]
-        if self._reply == "stop":
-            return [self._end(Finished(run=run, outcome="pruned", test_metrics={}))]
-        epoch = self._evaluate()
-        if epoch.result.status == "running":
-            return [epoch]
-        outcome = "diverged" if epoch.result.status == "diverged" else "complete"
-        return [epoch, self._end(Finished(run=run, outcome=outcome, test_metrics={}))]
-
-    def _end(self, event: Event) -> Event:
-        self._job = None
-        return event
-
-    def _evaluate(self) -> Epoch:
-        run, config = self._job.run, self._job.config
-        self._epoch += 1
-        row = self._rows[tuple(config.optimizer_params[name] for name in self._table.parameters)]
-        loss = float(self._table.losses[row, self._epoch - 1])
-        if self._epoch > self._paid.get(run, 0):
-            self._paid[run] = self._epoch
-            self.cost += 1
-        if loss <= self._table.target:
-            raise TargetReachedError
-        is_last = self._epoch == self._table.num_evaluations
-        status = "diverged" if math.isnan(loss) else "finished" if is_last else "running"
-        result = EpochResult(epoch=self._epoch, metrics={"loss": loss}, status=status)
-        waits = self._epoch in self._job.decision_epochs and status == "running"
-        return Epoch(run=run, result=result, waits=waits)
-
-
-class TableSearch(Search):
-    """The search, whose proposals are answered by the nearest configuration of the table."""
-
-    def __init__(self, table: LookupTable, config: StudyConfig, arm: ArmRecord) -> None:
-        super().__init__(config, [arm], "minimize")
-        self._table = table
-        self._unused = UnusedRows(table)
-
-    def next(self) -> TrialPlan | None:
-        plan = super().next()
-        if plan is None:
-            return None
-        names = [f"{ARM}.{name}" for name in self._table.parameters]
-        row = self._unused.take_nearest(np.array([plan.params[name] for name in names]))
-        values = dict(zip(names, self._table.values[row].tolist(), strict=True))
-        return replace(plan, params={**plan.params, **values})
-
-
-class NoStorage:
-    """Keeps nothing but the count of trials: a replay is never continued."""
-
-    def __init__(self) -> None:
-        self._num_trials = 0
-
-    def load_runs(self, name: str, purpose: str) -> tuple[()]:
-        return ()
-
-    def begin(self, config: StudyConfig, plan: TrialPlan) -> tuple[int, int]:
-        self._num_trials += 1
-        return self._num_trials - 1, self._num_trials - 1
-
-    def report(self, *args: object) -> None:
-        pass
-
-    pause = unpause = spare = note = finish = report
-
-
-class NoObserver:
-    """Shows nothing."""
-
-    def note(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    began = epoch = paused = ended = note
-
-
 def study_config(table: LookupTable, seed: int, search: dict[str, Any]) -> StudyConfig:
     """A study with the default sampler and pruner, and as many trials as the table has rows."""
+    if not {"trials_per_arm", "epochs_per_arm"} & search.keys():
+        search = {**search, "trials_per_arm": len(table.values)}
     return resolve_study(
         {
             "study": {"name": "replay", "seed": seed, "objective": "loss"},
@@ -137,7 +28,6 @@ def study_config(table: LookupTable, seed: int, search: dict[str, Any]) -> Study
             "search": {
                 "optimizers": [ARM],
                 "schedulers": ["constant"],
-                "trials_per_arm": len(table.values),
                 "defaults": False,
                 **search,
             },
@@ -154,32 +44,121 @@ def table_arm(table: LookupTable) -> ArmRecord:
     return ArmRecord(name=ARM, space={"optimizer": ARM, "scheduler": "constant", **ranges})
 
 
-def replay(table: LookupTable, seed: int, search: dict[str, Any]) -> tuple[int, bool]:
+class Replay:
+    """A search and its slots. In every round each slot trains its trial for one evaluation.
+
+    Args:
+        table: What answers.
+        seed: Of the study.
+        search: The section `[search]` of the study file, where it differs from the default.
+        in_flight: Trials that train at the same time.
+        most: Evaluations after which the search is given up.
+    """
+
+    def __init__(
+        self,
+        table: LookupTable,
+        seed: int,
+        search: dict[str, Any],
+        in_flight: int = 1,
+        most: float = math.inf,
+    ) -> None:
+        config = study_config(table, seed, search)
+        self._table = table
+        self._unused = UnusedRows(table)
+        self._search = Search(config, [table_arm(table)], "minimize")
+        self._names = [f"{ARM}.{name}" for name in table.parameters]
+        self._in_flight, self._most = in_flight, most
+        self._plans: dict[int, TrialPlan] = {}
+        self._rows: dict[int, int] = {}
+        self._history: dict[int, list[EpochResult]] = {}
+        self._running: list[int] = []
+        self.complete: dict[int, float] = {}
+        """Best loss of each row that was trained to its end."""
+        self.cost = 0
+
+    def run(self, target: float = -math.inf) -> bool:
+        """Search until a loss is at or below the target; whether one was."""
+        while self.cost < self._most:
+            while len(self._running) < self._in_flight and self._fill():
+                pass
+            if not self._running:
+                return False
+            for number in tuple(self._running):
+                if self._train(number) <= target:
+                    return True
+        return False
+
+    def _fill(self) -> bool:
+        promotion = self._search.promote()
+        if promotion is not None:
+            self._running.append(promotion.number)
+            return True
+        plan = self._search.next() if len(self._unused) else None
+        if plan is None:
+            return False
+        number = len(self._plans)
+        row = self._unused.take_nearest(np.array([plan.params[name] for name in self._names]))
+        values = dict(zip(self._names, self._table.values[row].tolist(), strict=True))
+        self._plans[number] = replace(plan, params={**plan.params, **values})
+        self._rows[number], self._history[number] = row, []
+        self._search.started(number, self._plans[number])
+        self._running.append(number)
+        return True
+
+    def _train(self, number: int) -> float:
+        """One evaluation of a trial; its loss."""
+        history, plan = self._history[number], self._plans[number]
+        loss = float(self._table.losses[self._rows[number], len(history)])
+        self.cost += 1
+        is_last = len(history) + 1 == self._table.num_evaluations
+        status = "diverged" if math.isnan(loss) else "finished" if is_last else "running"
+        result = EpochResult(epoch=len(history) + 1, metrics={"loss": loss}, status=status)
+        history.append(result)
+        decision = self._search.decide(number, plan, result)
+        if status != "running":
+            self._end(number, "diverged" if status == "diverged" else "complete")
+        elif decision == "pause":
+            self._running.remove(number)
+        elif decision not in ("continue", "exempt"):
+            self._end(number, "pruned")
+        return loss
+
+    def _end(self, number: int, outcome: str) -> None:
+        self._running.remove(number)
+        history, plan = self._history[number], self._plans[number]
+        losses = [one.metrics["loss"] for one in history]
+        score = None if outcome == "diverged" else min(losses)
+        if outcome == "complete":
+            self.complete[self._rows[number]] = min(losses)
+        record = TrialRecord(
+            number=number, arm=ARM, params=plan.params, outcome=outcome, score=score,
+            history=tuple(history), epochs_planned=self._table.num_evaluations,
+            audited=plan.audited, phase=plan.phase, seed=plan.seed,
+        )  # fmt: skip
+        self._search.finish(plan, record)
+
+
+def replay(
+    table: LookupTable, seed: int, search: dict[str, Any], in_flight: int = 1
+) -> tuple[int, bool]:
     """Search until success.
 
     Returns:
         Evaluations consumed, and whether the search succeeded before it ran out of configurations.
     """
-    config, engine = study_config(table, seed, search), TableEngine(table)
-    driver = Driver(
-        config=config,
-        facts=StudyFacts(
-            metric=find_metric("loss", "classification").info,
-            chance_score=float(np.nanmedian(table.untrained)),
-            num_validation=0,
-            num_test=0,
-            data_fingerprint="",
-            precision="fp32",
-            threads=1,
-        ),
-        storage=NoStorage(),
-        engine=engine,
-        observer=NoObserver(),
-        stop=StopRequest(),
-        checkpoints=Path("no-checkpoints"),
-    )
-    try:
-        driver.drive(TableSearch(table, config, table_arm(table)), "search")
-    except TargetReachedError:
-        return engine.cost, True
-    return engine.cost, False
+    one = Replay(table, seed, search, in_flight)
+    has_succeeded = one.run(table.target)
+    return one.cost, has_succeeded
+
+
+def choose(table: LookupTable, seed: int, search: dict[str, Any]) -> tuple[float, int]:
+    """Search until the budget is used up, and choose the best complete run.
+
+    Returns:
+        The share of the table's configurations that end better than the chosen one, and the
+        evaluations consumed.
+    """
+    one = Replay(table, seed, search)
+    one.run()
+    return table.share_better(one.complete), one.cost

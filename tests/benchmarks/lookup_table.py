@@ -4,6 +4,7 @@ A file holds `hyperparameters [N, P]`, `names [P]` and `valid [N, E + 1]`: N con
 validation loss of each after 0 (untrained) to E evaluations. A curve ends where it is not finite.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,18 @@ class LookupTable:
         """Values [..., P] as points of the log-scaled unit cube."""
         low, high = (np.log(bound) for bound in self.bounds)
         return np.asarray((np.log(values) - low) / (high - low))
+
+    def share_better(self, complete: Mapping[int, float]) -> float:
+        """The share of all rows that end better than the best of some complete ones.
+
+        Args:
+            complete: The best loss of every complete row; 1.0 is returned if there is none.
+        """
+        if not complete:
+            return 1.0
+        chosen = min(complete, key=lambda row: (complete[row], row))
+        final = np.nan_to_num(self.losses[:, -1], nan=np.inf)
+        return float(np.mean(final < final[chosen]))
 
     def random_search_costs(self, num_orders: int, rng: np.random.Generator) -> Array:
         """Evaluations that random search spends until it succeeds, in each of several orders.

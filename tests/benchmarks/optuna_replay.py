@@ -3,7 +3,7 @@
 import numpy as np
 import optuna
 from lookup_table import LookupTable, UnusedRows
-from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
 
@@ -11,6 +11,8 @@ def build_pruner(name: str, num_evaluations: int) -> BasePruner:
     """Optuna's defaults; hyperband is told how long a run is."""
     if name == "hyperband":
         return HyperbandPruner(max_resource=num_evaluations)
+    if name == "median":
+        return MedianPruner()
     return SuccessiveHalvingPruner()
 
 

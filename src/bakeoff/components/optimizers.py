@@ -69,7 +69,9 @@ def _learning_rate(low: float, high: float, default: float, source: str) -> Para
     )
 
 
-_SGD_RATE = _learning_rate(1e-4, 1.0, 1e-3, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer")
+_SGD_RATE = _learning_rate(
+    1e-4, 5.0, 1e-3, f"{CROWDED_VALLEY}: from 1e-4; {ALGOPERF}, Nesterov: up to 5"
+)
 _L2_WEIGHT_DECAY = ParameterSpec(
     range=FloatRange(low=1e-6, high=1e-2, log=True, natural_low=True),  # practically no decay
     default=0.0,
@@ -82,14 +84,16 @@ _DECOUPLED_WEIGHT_DECAY = ParameterSpec(
 )
 _DECOUPLED_FROM_ZERO = replace(_DECOUPLED_WEIGHT_DECAY, default=0.0)
 _MOMENTUM = ParameterSpec(
-    range=FloatRange(low=0.0, high=0.99, natural_low=True),
+    range=FloatRange(low=0.0, high=0.99, log_from_one=True, natural_low=True),
     default=0.0,
-    source=f"from none to the 0.99 of long averages; {CROWDED_VALLEY} searches up to 0.999",
+    source=f"{ALGOPERF}, Nesterov: 0.7 to 0.995, evenly in the logarithm of 1 - momentum; lowered"
+    " to hold torch's default",
 )
 _POSITIVE_MOMENTUM = ParameterSpec(
-    range=FloatRange(low=0.5, high=0.99),
+    range=FloatRange(low=0.5, high=0.99, log_from_one=True),
     default=0.9,
-    source="Sutskever et al. 2013: 0.9 to 0.999; lowered, because 0 is not a choice here",
+    source=f"{ALGOPERF}, Nesterov: 0.7 to 0.995, evenly in the logarithm of 1 - momentum; lowered,"
+    " because 0 is not a choice here",
     limits=POSITIVE_SHARE,
 )
 _BETA1 = ParameterSpec(
@@ -226,7 +230,9 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             description="Steps scaled by the root of all squared gradients so far",
             build="torch.optim:Adagrad",
             parameters={
-                "learning_rate": replace(_SGD_RATE, default=1e-2),
+                "learning_rate": _learning_rate(
+                    1e-4, 1.0, 1e-2, f"{CROWDED_VALLEY}: 1e-4 to 1 for every optimizer"
+                ),
                 "weight_decay": _L2_WEIGHT_DECAY,
                 "initial_accumulator_value": ParameterSpec(
                     range=FloatRange(low=1e-4, high=1.0, log=True, natural_low=True),
@@ -286,7 +292,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 ),
                 "weight_decay": replace(_DECOUPLED_WEIGHT_DECAY, default=0.1),
                 "momentum": ParameterSpec(
-                    range=FloatRange(low=0.8, high=0.99),
+                    range=FloatRange(low=0.8, high=0.99, log_from_one=True),
                     default=0.95,
                     source="around the 0.95 of Jordan et al. 2024 and of torch",
                 ),

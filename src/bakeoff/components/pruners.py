@@ -57,6 +57,8 @@ class PrunerSettings:
     looks_back: bool = False
     """Whether a trial is compared only with trials that had ended when it began, so that decisions
     do not depend on the order of events."""
+    num_runs: int | None = None
+    """Trials or whole runs that the budget of an arm pays for; None if that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,13 @@ PRUNERS: Registry[PrunerSpec] = Registry(
             description="every trial runs to the end",
             build=None,
             compares_trials=False,
+        ),
+        PrunerSpec(
+            name="cautious",
+            description="as halving, with as many promotions at a rung as its trials have shown to"
+            " be safe; with a small budget one rung, halfway",
+            build="bakeoff.search.cautious:CautiousCohorts",
+            pauses=True,
         ),
         PrunerSpec(
             name="halving",

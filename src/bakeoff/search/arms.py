@@ -82,15 +82,18 @@ class Search:
 
     def _build_cohorts(self, direction: Direction) -> Cohorts:
         search, objective = self._config.search, self._config.objective
-        if self._pruner.pauses:
-            build = cast("Callable[..., Cohorts]", resolve(str(self._pruner.build)))
-            return build(objective, self._sign, self._draws, self._audit.is_off, self._affords)
         settings = PrunerSettings(
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
             params=search.pruner_params,
             looks_back=search.lag is not None,
+            num_runs=search.budget.num_whole_runs(self._config.training.epochs),
         )
+        if self._pruner.pauses:
+            build = cast("Callable[..., Cohorts]", resolve(str(self._pruner.build)))
+            return build(
+                objective, self._sign, self._draws, self._audit.is_off, self._affords, settings
+            )
         return PrunedCohorts(search.pruner, objective, direction, settings, self._audit.is_off)
 
     @property
@@ -148,8 +151,8 @@ class Search:
         given = self._warm_starts.get(arm, ())
         if index < len(given):
             return given[index], "user"
-        in_rungs = {number: (one,) for number, one in self._cohorts.standings(arm).items()}
-        return self._samplers[arm].propose(index, in_rungs | self._final[arm])
+        ranks = self._cohorts.ranks(arm, self._final[arm])
+        return self._samplers[arm].propose(index, ranks)
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)

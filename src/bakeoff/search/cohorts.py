@@ -4,11 +4,18 @@ A cohort is an arm and a schedule. A cosine run looks worse than a constant one 
 rate has come down, so trials with different schedules are never compared halfway.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bakeoff.ranges import Params
-from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialConfig, TrialRecord
+from bakeoff.records import (
+    Decision,
+    EpochResult,
+    Promotion,
+    Standings,
+    TrialConfig,
+    TrialRecord,
+)
 
 CohortKey = tuple[str, str]
 """Arm and schedule: what must be equal for two trials to be compared early."""
@@ -57,5 +64,10 @@ class Cohorts(Protocol):
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
         """Note how a trial ended."""
 
-    def standings(self, arm: str) -> dict[int, Standing]:
-        """The ranks of trials without a final score, as far as they are known before the end."""
+    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:
+        """The ranks of an arm's trials for the sampler, by number.
+
+        Args:
+            arm: The arm.
+            ended: The ranks of the trials that have a final one.
+        """

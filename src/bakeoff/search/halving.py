@@ -17,12 +17,20 @@ our own.
 import math
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bakeoff.components.pruners import FIRST_DECISION
-from bakeoff.records import Decision, EpochResult, Promotion, Standing, TrialConfig, TrialRecord
+from bakeoff.components.pruners import FIRST_DECISION, PrunerSettings
+from bakeoff.records import (
+    Decision,
+    EpochResult,
+    Promotion,
+    Standing,
+    Standings,
+    TrialConfig,
+    TrialRecord,
+)
 from bakeoff.search.cohorts import CohortKey
 
 REDUCTION = 4
@@ -31,10 +39,14 @@ SPACING = 3
 """Epochs of a rung over those of the rung below. With 4 and 3, a rung costs at most two thirds of
 the rung below it, so most epochs go to new configurations."""
 NUM_RUNGS = 3
+RUNG_PARTS = tuple(1 / SPACING**power for power in range(NUM_RUNGS, 0, -1))
+"""1/27, 1/9 and 1/3."""
+ROUNDING = 1e-9
+"""Shares of a count are whole numbers if they are so near to one."""
 
 
-def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
-    """The epochs at which a trial pauses: 1/27, 1/9 and 1/3 of the way from warm-up to the end.
+def rung_epochs(config: TrialConfig, parts: Sequence[float] = RUNG_PARTS) -> tuple[int, ...]:
+    """The epochs at which a trial pauses: these parts of the way from warm-up to the end.
 
     They are rounded down, but come after warm-up and not before the second epoch. The last epoch is
     not a rung, and rungs that coincide count once. Rungs count from the last: trials are compared
@@ -43,8 +55,7 @@ def rung_epochs(config: TrialConfig) -> tuple[int, ...]:
     epochs = config.training.epochs
     warmup = float(config.scheduler_params.get("warmup_fraction", 0.0)) * epochs
     first = max(FIRST_DECISION, math.floor(warmup) + 1)
-    parts = (SPACING**power for power in range(NUM_RUNGS, 0, -1))
-    rungs = {max(first, math.floor(warmup + (epochs - warmup) / part)) for part in parts}
+    rungs = {max(first, math.floor(warmup + (epochs - warmup) * p + ROUNDING)) for p in parts}
     return tuple(sorted(rung for rung in rungs if rung < epochs))
 
 
@@ -76,9 +87,15 @@ class Halving:
 
     A trial is running, paused at a rung, or ended. A rung's level counts up to `NUM_RUNGS` for the
     last rung before the end; level 0 is below all rungs. Trial numbers are unique in a cohort.
+
+    Args:
+        share: The share of a level's trials that is promoted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: Callable[[int], float] = lambda _: 1 / REDUCTION) -> None:
+        self._share = share
+        self.finals: dict[int, float] = {}
+        """Final value by trial, where it matters. Higher is better."""
         self._rungs: defaultdict[int, Rung] = defaultdict(Rung)
         self._running: dict[int, int] = {}
         """Last epoch of each running trial."""
@@ -98,6 +115,18 @@ class Halving:
     def num_promoted(self) -> int:
         """Promotions so far, at all rungs."""
         return sum(len(rung.promoted) for rung in self._rungs.values())
+
+    def values_at(self, level: int) -> Mapping[int, float]:
+        """The values at a level by trial number. Higher is better."""
+        return self._rungs[level].values if level in self._rungs else {}
+
+    def values_after(self, level: int) -> Mapping[int, float]:
+        """The values at the next level, or at the end, by trial number."""
+        return self.values_at(level + 1) if level < NUM_RUNGS else self.finals
+
+    def reconsider(self) -> None:
+        """The shares that are promoted have changed."""
+        self._promotable.clear()
 
     def start(self, number: int) -> None:
         """A new trial begins to train."""
@@ -175,14 +204,17 @@ class Halving:
 
     def _promotable_early(self) -> Iterator[int]:
         for level in sorted(self._rungs, reverse=True):
-            yield from self._paused_best(level, len(self._rungs[level].values) // REDUCTION)
+            num_trials = len(self._rungs[level].values)
+            yield from self._paused_best(
+                level, math.floor(num_trials * self._share(level) + ROUNDING)
+            )
 
     def _promotable_late(self) -> Iterator[int]:
         for level in sorted(self._rungs):
             if any(self._levels[number] < level for number in self._running):
                 break
             num_trials = len(self._rungs[level].values)
-            yield from self._paused_best(level, math.ceil(num_trials / REDUCTION))
+            yield from self._paused_best(level, ceil_share(num_trials, self._share(level)))
         yield from self._promotable_early()
 
     def _paused_best(self, level: int, count: int) -> Iterator[int]:
@@ -211,6 +243,7 @@ class Halving:
                     measured=len(rung.values) + passing,
                     promoted=len(rung.promoted),
                     running=running[level],
+                    share=self._share(level),
                 )
             )
         return pending + ladder_epochs(running[0], loads, epochs)
@@ -243,6 +276,13 @@ class RungLoad(NamedTuple):
     promoted: int = 0
     running: int = 0
     """Trials that were promoted here and are still below the next rung."""
+    share: float = 1 / REDUCTION
+    """Share of the trials that is promoted."""
+
+
+def ceil_share(count: int, share: float) -> int:
+    """A share of a count, rounded up."""
+    return math.ceil(count * share - ROUNDING)
 
 
 def ladder_epochs(num_below: int, rungs: Sequence[RungLoad], epochs: int) -> int:
@@ -258,7 +298,7 @@ def ladder_epochs(num_below: int, rungs: Sequence[RungLoad], epochs: int) -> int
         if rung.epoch:
             pending += climbing * (rung.epoch - last)
             last = rung.epoch
-            due = math.ceil((rung.measured + climbing) / REDUCTION) - rung.promoted
+            due = ceil_share(rung.measured + climbing, rung.share) - rung.promoted
             climbing = rung.running + max(0, due)
     return pending + climbing * (epochs - last)
 
@@ -272,6 +312,7 @@ class HalvedCohorts:
         draws: Whether an arm will still begin new trials.
         is_off: Whether pruning is switched off for a cohort.
         affords: Whether a trial's arm can pay for it until its next rung.
+        settings: What a pruner is built from; plain halving has no settings.
     """
 
     def __init__(
@@ -281,6 +322,7 @@ class HalvedCohorts:
         draws: Callable[[str], bool],
         is_off: Callable[[CohortKey], bool],
         affords: Callable[[int], bool],
+        settings: PrunerSettings,  # noqa: ARG002
     ) -> None:
         self._objective = objective
         self._sign = sign
@@ -382,11 +424,12 @@ class HalvedCohorts:
         else:
             self._cohorts[key].end(record.number)
 
-    def standings(self, arm: str) -> dict[int, Standing]:
-        """See `Cohorts`; the higher rung comes first, then the better place in the rung."""
-        return {
-            number: Standing(tier=1, progress=-float(level), loss=share)
+    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:
+        """See `Cohorts`; complete trials come first, then the highest rung, then the best in it."""
+        in_rungs = {
+            number: (Standing(tier=1, progress=-float(level), loss=share),)
             for key, cohort in self._cohorts.items()
             if key[0] == arm
             for number, (level, share) in cohort.standings().items()
         }
+        return in_rungs | dict(ended)

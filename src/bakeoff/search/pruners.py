@@ -4,7 +4,7 @@ Every cohort is an in-memory Optuna study of its own.
 """
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import cast
 
 import optuna
@@ -13,7 +13,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.components.pruners import FIRST_DECISION, PRUNERS, PrunerSettings, PrunerSpec
-from bakeoff.records import Decision, Direction, EpochResult, Standing, TrialConfig, TrialRecord
+from bakeoff.records import Decision, Direction, EpochResult, Standings, TrialConfig, TrialRecord
 from bakeoff.registry import resolve
 from bakeoff.search.cohorts import CohortKey
 from bakeoff.search.experimental import experimental_accepted
@@ -216,6 +216,6 @@ class PrunedCohorts:
         value = record.score if record.outcome == "complete" else None
         self._cohorts[key].finish(record.number, value, pruned=record.outcome == "pruned")
 
-    def standings(self, arm: str) -> dict[int, Standing]:  # noqa: ARG002
+    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:  # noqa: ARG002
         """See `Cohorts`; ranks are known only when trials have ended."""
-        return {}
+        return dict(ended)

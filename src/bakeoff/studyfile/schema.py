@@ -238,7 +238,7 @@ class SearchSection(_Section):
     """Budget of each arm in seconds of training and evaluation. Default: no limit."""
     sampler: Annotated[str, _one_of(SAMPLERS)] = "tpe"
     """What proposes the hyperparameters of a trial."""
-    pruner: PrunerName | PrunerTable = "halving"
+    pruner: PrunerName | PrunerTable = "cautious"
     """What stops bad trials early: a name, or a table with its settings."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of an arm's trials that is never pruned, so that the effect of pruning can be measured;

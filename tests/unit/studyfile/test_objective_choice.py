@@ -27,7 +27,7 @@ def test_several_objectives_prune_nothing_and_the_first_leads():
 def test_a_list_of_one_objective_is_that_objective():
     one = resolve_study(document(["accuracy"]))
     assert one == resolve_study(document("accuracy"))
-    assert one.search.pruner == "halving"
+    assert one.search.pruner == "cautious"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists
 trials_per_arm = 20               # the same for every arm; or epochs_per_arm, seconds_per_arm
 # repeats = 7                     # independent searches: which optimizer, not which configuration
 sampler = "tpe"                   # or random, sobol, gp, cmaes, grid
-pruner = "halving"                # or none, median, percentile, hyperband, patient, threshold
+pruner = "cautious"               # or halving, median, hyperband, none, ...
 
 [space.sgd]                       # only for ranges other than those of `study optimizers`
 learning_rate = {{ low = 1e-3, high = 1.0, log = true }}

@@ -1,0 +1,114 @@
+"""How far the order of a cohort's trials at a rung can be trusted to be their order at the end.
+
+A rung promotes the smallest share of its trials with which a trial of the finally best tenth passes
+it with a probability of `SAFETY`. The share follows from the rank correlation between the rung and
+the end. That correlation is the product of the correlations from rung to rung, each of which is
+estimated from the trials that got further, in all cohorts of a study, and from a prior belief that
+counts as much as `PRIOR_TRIALS` trials.
+
+Trials were selected by their value at a rung, which makes a correlation among them smaller than
+among all trials of the rung. It is corrected for their smaller spread, and weighs less for it.
+
+Sources: Thorndike, "Personnel Selection" (1949), case 2, for the restricted range; Fisher's z for
+the precision of a correlation.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
+
+Array = NDArray[np.float64]
+
+SAFETY = 0.72
+BEST_SHARE = 0.1
+PRIOR = 0.8
+"""The rank correlation from one rung to the next that is believed without evidence."""
+PRIOR_TRIALS = 4.0
+LEAST_SHARE, MOST_SHARE = 0.25, 0.8
+"""A rung never promotes a smaller or a larger share. A trial of the best tenth passes four fifths
+of a rung that says nothing with a probability of 0.8."""
+FEWEST_PAIRS = 3
+LARGEST = 0.95
+"""Estimates are held below 1, where Fisher's z is infinite."""
+SMALLEST_SPREAD = 0.2
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A rank correlation as Fisher's z, and the number of trials it is worth."""
+
+    z: float = 0.0
+    weight: float = 0.0
+
+
+def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evidence:
+    """What the trials of a cohort say about the correlation of a rung with what comes next.
+
+    Args:
+        values: By trial, all values at the rung; higher is better.
+        later: By trial, the values at the next rung or at the end, as far as they are known.
+    """
+    both = sorted(values.keys() & later.keys())
+    if len(both) < FEWEST_PAIRS:
+        return Evidence()
+    here = np.array([values[number] for number in both])
+    correlation = rank_correlation(here, np.array([later[number] for number in both]))
+    if correlation is None:
+        return Evidence()
+    scores = normal_scores(np.array(sorted(values.values())), here)
+    stretch = max(1.0, 1 / max(float(scores.std()), SMALLEST_SPREAD))
+    restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
+    return Evidence(z=math.atanh(_held(restored)), weight=(len(both) - 2) / stretch**2)
+
+
+def rank_correlation(first: Array, second: Array) -> float | None:
+    """Spearman's correlation, a little inside its bounds; None if all values of one are equal."""
+    ranks = rankdata(first), rankdata(second)
+    if any(np.ptp(one) == 0 for one in ranks):
+        return None
+    return _held(float(np.corrcoef(*ranks)[0, 1]))
+
+
+def normal_scores(all_values: Array, values: Array) -> Array:
+    """The normal quantiles of the places of `values` among `all_values`, which are sorted."""
+    places = np.searchsorted(all_values, values)
+    return np.asarray(ndtri((places + 0.5) / len(all_values)))
+
+
+def _held(correlation: float) -> float:
+    return min(max(correlation, -LARGEST), LARGEST)
+
+
+def believed(evidence: Sequence[Evidence]) -> float:
+    """The rank correlation from one rung to the next, after all cohorts' evidence; at least 0."""
+    weights = [PRIOR_TRIALS, *(one.weight for one in evidence)]
+    terms = [math.atanh(PRIOR) * PRIOR_TRIALS, *(one.z * one.weight for one in evidence)]
+    return max(0.0, math.tanh(sum(terms) / sum(weights)))
+
+
+def share_to_promote(correlation: float) -> float:
+    """The share of a rung's trials to promote, given its correlation with the end, from 0 to 1."""
+    correlations, shares = _shares()
+    share = float(np.interp(correlation, correlations, shares))
+    return min(max(share, LEAST_SHARE), MOST_SHARE)
+
+
+@cache
+def _shares() -> tuple[Array, Array]:
+    """Correlations, and for each the share that lets the best tenth pass, under normal scores."""
+    correlations = np.linspace(0.0, 0.99, 100)
+    best = ndtri(1 - BEST_SHARE * (np.arange(200) + 0.5) / 200)
+    low, high = np.full(100, -6.0), np.full(100, 6.0)
+    means, spread = correlations[:, None] * best, np.sqrt(1 - correlations**2)
+    for _ in range(50):
+        middle = (low + high) / 2
+        passing = ndtr((means - middle[:, None]) / spread[:, None]).mean(axis=1)
+        low = np.where(passing > SAFETY, middle, low)
+        high = np.where(passing > SAFETY, high, middle)
+    return correlations, np.asarray(1 - ndtr(low))
