@@ -138,7 +138,7 @@ def _over_searches(record: StudyRecord, units: Runs, arm: str) -> SearchedScores
         repeats=tuple(run.repeat for run in own.runs),
         scores=tuple(own.test.tolist()),
         mean=float(np.mean(own.test)),
-        ci=estimate_score(own, record).interval(
+        ci=estimate_score(own, record, over_searches=True).interval(
             CONFIDENCE, (record.objective.low, record.objective.high)
         ),
         sd=standard_deviation(own.test),

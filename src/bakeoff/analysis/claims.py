@@ -13,11 +13,10 @@ from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.pairs import Pair
 from bakeoff.analysis.wording import join, number, plural, two_digits
 from bakeoff.records import Flag, Level, Qualifier
-from bakeoff.records.significance import ALPHA
 
 Kind = Literal[
-    "shared_sampler", "test_set_read", "not_enough_data", "clearly_better", "better", "by_less",
-    "size_unknown", "under_tuned", "practically_equal", "no_difference_shown",
+    "shared_sampler", "test_set_read", "undefined_on_test", "not_enough_data", "clearly_better",
+    "better", "by_less", "size_unknown", "under_tuned", "practically_equal", "no_difference_shown",
 ]  # fmt: skip
 """A status together with the qualifiers that change its words, or what forbids every claim."""
 
@@ -39,6 +38,10 @@ WORDS: dict[Kind, Words] = {
     "test_set_read": Words(
         "no verdict on {a_name} and {b_name}: the test set was read before confirmation (W06)",
         "no verdict (W06)",
+    ),
+    "undefined_on_test": Words(
+        "no verdict on {a_name} and {b_name}: the test set gives no value of the metric (W17)",
+        "no verdict (W17)",
     ),
     "not_enough_data": Words(
         "there are not enough {units} to compare {a_name} and {b_name} (have {have}, need {need})",
@@ -119,7 +122,7 @@ def qualifiers_of(pair: Pair, findings: Findings, flags: Sequence[Flag]) -> tupl
             found.append("under_tuned")
         if not all(map(math.isfinite, result.ci)):
             found.append("size_unknown")
-        elif result.status == "better" and result.equality_p < ALPHA:
+        elif result.status == "better" and result.equality_p < result.alpha:
             found.append("by_less")
     elif result.status == "practically_equal" and not math.isnan(result.failure_limit):
         found.append("finishing_runs")

@@ -167,12 +167,15 @@ def summarize_confirmation(
     )
 
 
-def estimate_score(confirmed: ConfirmedRuns, record: StudyRecord) -> Estimate:
+def estimate_score(
+    confirmed: ConfirmedRuns, record: StudyRecord, *, over_searches: bool = False
+) -> Estimate:
     """The mean test score, with its error over units and over test samples."""
-    overlap = design_of(record, over_searches=False).overlap
+    design = design_of(record, over_searches=over_searches)
+    samples = TestSamples(scores=confirmed.test, without=confirmed.without)
     return with_sample_error(
-        estimate_mean(confirmed.test, overlap=overlap),
-        [TestSamples(scores=confirmed.test, without=confirmed.without)],
+        estimate_mean(confirmed.test, overlap=design.overlap),
+        [samples] if design.one_test_set else [],
         record.num_test,
     )
 

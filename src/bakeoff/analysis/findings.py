@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.analysis.arm_summary import summarize_arms
+from bakeoff.analysis.confirmation import is_undefined_on_test
 from bakeoff.analysis.design import design_of
 from bakeoff.analysis.pairs import Pair, compare_pairs, leading_group
 from bakeoff.analysis.robustness import best_validation_mean, robustness_of
@@ -25,7 +26,7 @@ from bakeoff.analysis.wording import scope_of
 from bakeoff.records import ArmSummary, Level, StudyRecord
 from bakeoff.records.significance import min_confirmation_seeds
 
-Blocker = Literal["shared_sampler", "test_set_read"]
+Blocker = Literal["shared_sampler", "test_set_read", "undefined_on_test"]
 
 DELTA_IN_STANDARD_ERRORS = 2
 """A smaller difference could come from the choice of test samples alone."""
@@ -131,10 +132,16 @@ def _level(has_verdict: bool, over_searches: bool) -> Level:
 
 
 def find_blocker(record: StudyRecord) -> Blocker | None:
-    """What forbids every claim: one sampler for all arms (W01), or a test set read early (W06)."""
+    """What forbids every claim.
+
+    One sampler proposed for all arms (W01), or the test set was read early (W06) or gives no score
+    (W17).
+    """
     if record.shared_sampler:
         return "shared_sampler"
-    return "test_set_read" if peeked_at_test(record) else None
+    if peeked_at_test(record):
+        return "test_set_read"
+    return "undefined_on_test" if is_undefined_on_test(record) else None
 
 
 def peeked_at_test(record: StudyRecord) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bakeoff.analysis.arm_summary import searched_trials
 from bakeoff.analysis.equal_budgets import unequal_budgets
+from bakeoff.analysis.failed_units import failed_units, undefined_test_score
 from bakeoff.analysis.findings import Findings, peeked_at_test
 from bakeoff.analysis.problems import Problem, list_values
 from bakeoff.analysis.pruning import pruning_regrets
@@ -116,7 +117,7 @@ def _harmful_pruning(findings: Findings) -> Iterator[Problem]:
 
 def _unconfirmed(findings: Findings) -> Iterator[Problem]:
     missing = [arm for arm in findings.arms if arm.confirmed is None]
-    if not missing:
+    if not missing or findings.blocked_by == "undefined_on_test":
         return
     num_trials = max(arm.num_trials for arm in missing)
     optimism = (
@@ -375,5 +376,14 @@ FLAGS: tuple[FlagRule, ...] = (
         advice="What is added or changed until a difference shows is claimed too often: declare the"
         " numbers of seeds at which you look (looks in [confirm]), or repeat the study under a new"
         " name with these settings from the start.",
+    ),
+    FlagRule(
+        id="W16", title="Confirmation runs that failed", severity="note", check=failed_units,
+        advice="Look at the learning curves of these runs, and lower the learning rate or clip the"
+        " gradient; with failures, arms are never called equal.",
+    ),
+    FlagRule(
+        id="W17", title="No score on the test set", severity="blocks", check=undefined_test_score,
+        advice="Choose a metric that the test set can measure, or a test set with all classes.",
     ),
 )  # fmt: skip

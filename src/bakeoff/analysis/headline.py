@@ -32,6 +32,7 @@ WITHOUT_VERDICT = {
     "one_arm": "No comparison: {everyone} is the only arm.",
     "shared_sampler": "No verdict: one sampler proposed the trials of all arms.",
     "test_set_read": "No verdict: the test set was read before confirmation.",
+    "undefined_on_test": "No verdict: the test set gives no value of {metric}.",
     "unconfirmed": "No verdict yet: no configuration has been confirmed on fresh seeds.",
     "too_few_seeds": (
         "No verdict yet: every arm needs {need} confirmation runs, and there are {have}."
@@ -60,6 +61,7 @@ def headline(
         seeds = [len(arm.confirmed.seeds) if arm.confirmed else 0 for arm in findings.arms]
         return WITHOUT_VERDICT[reason].format(
             everyone=join([arm.arm for arm in findings.arms]),
+            metric=metric_name(findings.record.objective),
             need=findings.min_seeds,
             have=count_range(seeds),
             trials=MIN_SEARCH_TRIALS,

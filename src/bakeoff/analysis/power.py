@@ -25,15 +25,17 @@ EXACT_DEGREES = 30
 def detectable_deviations(num_units: int, num_arms: int, alpha: float = ALPHA) -> float:
     """Difference that paired units show with probability 0.8, in its standard deviations.
 
-    It is infinite with too few units for any claim. In the table it is simulated. Outside, it is
-    what the t test of level alpha / m detects, times the ratio that the table has at equally many
-    units above the fewest: the exact test loses most where it can barely decide. Above 16 units the
-    ratio of 16 is used, above 10 arms that of 10.
+    It is infinite with too few units for any claim, and at a look that decides nothing. In the
+    table it is simulated. Outside, it is what the t test of level alpha / m detects, times the
+    ratio that the table has at equally many units above the fewest: the exact test loses most where
+    it can barely decide. Above 16 units the ratio of 16 is used, above 10 arms that of 10.
 
     Source: `tests/benchmarks/power_table.py`; power of the paired t test, Cohen 1988.
     """
+    if num_arms < 2 or alpha <= 0:  # noqa: PLR2004 - no pair
+        return math.inf
     more = num_units - min_confirmation_seeds(num_arms, alpha)
-    if more < 0 or num_arms < 2:  # noqa: PLR2004 - no pair
+    if more < 0:
         return math.inf
     ratios = _ratios(min(num_arms, max(DETECTABLE)))
     return ratios[min(more, len(ratios) - 1)] * _by_t(num_units, num_arms, alpha)

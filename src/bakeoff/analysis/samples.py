@@ -68,7 +68,7 @@ class Sample:
         """The mean difference and both parts of its error."""
         a = TestSamples(scores=self.a, without=self.a_without)
         b = TestSamples(scores=self.b, without=self.b_without)
-        is_known = self.a_without.shape[1] == self.b_without.shape[1] > 0
+        is_known = design.one_test_set and self.a_without.shape[1] == self.b_without.shape[1] > 0
         if self.paired:
             estimate = estimate_mean(self.differences, overlap=design.overlap)
             if abs(estimate.mean) <= ROUNDING * max(np.max(np.abs(self.a)), np.max(np.abs(self.b))):

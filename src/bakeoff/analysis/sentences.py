@@ -18,8 +18,8 @@ from bakeoff.records import Flag, PairResult
 from bakeoff.records.significance import CONFIDENCE_TEXT
 
 EVIDENCE_BY_T = (
-    ": the mean gain in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm {p}); this applies "
-    "to {scope}."
+    ": the mean gain in test {metric} is {mean} ({level} CI {ci}, {seeds}, Holm {p}{finished}); "
+    "this applies to {scope}."
 )
 EVIDENCE_BY_SIGNS = (
     ": {ahead} was ahead on {wins} of {seeds} in test {metric}, with a {confidence} CI of the "
@@ -93,7 +93,15 @@ def _evidence(pair: Pair, findings: Findings) -> dict[str, str]:
         "wins": f"{share * sample.num_seeds:.3g}",
         "win_ci": interval(win_ci),
         "failures": join(failures),
+        "finished": _finished(pair, findings) if result.winner else "",
     }
+
+
+def _finished(pair: Pair, findings: Findings) -> str:
+    """How often runs may fail where none did; a claim of a better arm is about runs that finish."""
+    runs = plural(pair.sample.num_seeds, "search" if findings.over_searches else "run")
+    limit = f"{100 * pair.result.failure_limit:.0f} %"
+    return f", 0 of {runs} of each failed, up to {limit} may"
 
 
 def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:
@@ -106,8 +114,17 @@ def _failures(arm: str, diverged: Mask, failed: Mask) -> Iterator[str]:
 
 
 def units_text(pair: Pair, findings: Findings) -> str:
-    """How many seeds or searches a pair was compared on, and whether they are paired."""
+    """How many seeds or searches a pair was compared on, whether paired, and on how many samples.
+
+    Test samples are named where the interval covers them.
+    """
     sample, noun = pair.sample, "search" if findings.over_searches else "seed"
+    num_test = findings.record.num_test
+    samples = (
+        f" and {plural(num_test, 'test sample')}"
+        if num_test and pair.result.example_error >= 0
+        else ""
+    )
     if sample.paired:
-        return plural(len(sample.a), f"paired {noun}")
-    return f"{len(sample.a)} and {plural(len(sample.b), f'unpaired {noun}')}"
+        return plural(len(sample.a), f"paired {noun}") + samples
+    return f"{len(sample.a)} and {plural(len(sample.b), f'unpaired {noun}')}{samples}"

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
 import typer
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.pareto_fronts import objective_sentences
-from bakeoff.analysis.wording import join, number, plural
+from bakeoff.analysis.wording import interval, number
 from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import one_line
@@ -50,7 +49,8 @@ def print_comparison(comparison: Comparison) -> None:
     answer = build_answer(comparison)
     typer.echo()
     print_text(one_line(answer.headline))
-    limits = [one for one in (*answer.weakened_by, answer.next_step) if one]
+    limits = [*map(_first_sentence, answer.weakened_by), answer.next_step]
+    limits = [one for one in limits if one]
     for sentence in limits[:MOST_LIMITS]:
         print_text(f"- {one_line(sentence)}", indent="  ")
     if len(limits) > MOST_LIMITS:
@@ -58,6 +58,12 @@ def print_comparison(comparison: Comparison) -> None:
     _print_settings(answer)
     typer.echo()
     _print_arms(comparison, answer)
+
+
+def _first_sentence(text: str) -> str:
+    """What a limit is; the report says what follows from it."""
+    first, end, _ = text.partition(". ")
+    return first + end.rstrip()
 
 
 def _print_settings(answer: Answer) -> None:
@@ -76,19 +82,23 @@ def _print_arms(comparison: Comparison, answer: Answer) -> None:
     """Print a row for each arm, then one for each of the library defaults that were confirmed."""
     metric = comparison.study.objective.name
     seconds = {(one.arm, one.is_default): one.run_seconds for one in _all(answer)}
-    is_confirmed = any(arm.confirmed for arm in comparison.arms)
-    headings = ["arm", "trials", f"best {metric} in search"]
-    if is_confirmed:
-        headings += ["seeds", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "one run"]
-    rows: list[list[object]] = []
-    for arm in comparison.arms:
-        row: list[object] = [one_line(arm.arm), arm.num_trials, arm.search_best]
-        rows.append(row + _confirmed_cells(arm.confirmed, seconds.get((arm.arm, False))))
-    for arm in comparison.arms:
-        if arm.default_confirmed:
-            row = [one_line(arm.arm) + DEFAULTS_SUFFIX, None, arm.default_score]
-            rows.append(row + _confirmed_cells(arm.default_confirmed, seconds.get((arm.arm, True))))
-    print_table(headings, [row[: len(headings)] for row in rows])
+    if not any(arm.confirmed for arm in comparison.arms):
+        rows = [[one_line(one.arm), one.num_trials, one.search_best] for one in comparison.arms]
+        print_table(["arm", "trials", f"best {metric} in search"], rows)
+        return
+    confirmed = [(one_line(arm.arm), arm, arm.confirmed, False) for arm in comparison.arms]
+    confirmed += [
+        (one_line(arm.arm) + DEFAULTS_SUFFIX, arm, arm.default_confirmed, True)
+        for arm in comparison.arms
+        if arm.default_confirmed
+    ]
+    print_table(
+        ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"],
+        [
+            [name, *_confirmed_cells(scores, seconds.get((arm.arm, is_default)))]
+            for name, arm, scores, is_default in confirmed
+        ],
+    )
     _print_searches(comparison)
 
 
@@ -98,9 +108,9 @@ def _all(answer: Answer) -> tuple[Recommendation, ...]:
 
 def _confirmed_cells(scores: ConfirmedScores | None, run_seconds: float | None) -> list[object]:
     if scores is None:
-        return [None, None, "", ""]
+        return [None, "", None, ""]
     cost = "" if run_seconds is None else format_estimate(run_seconds)
-    return [len(scores.seeds), scores.test_mean, _interval(scores.test_ci), cost]
+    return [scores.test_mean, _interval(scores.test_ci), len(scores.seeds), cost]
 
 
 def _print_searches(comparison: Comparison) -> None:
@@ -120,29 +130,23 @@ def _over_searches(arm: ArmSummary) -> str:
 
 
 def print_diagnoses(comparison: Comparison) -> None:
-    """Name the flags and hints of the report, each kind once, so that nobody misses them."""
+    """Name the kinds of flags and hints, which the report has in full."""
     flags = sorted({(flag.id, flag.title) for flag in comparison.flags})
     if flags:
         listed = "; ".join(f"{one_line(title)} ({identity})" for identity, title in flags)
-        typer.echo()
-        print_text(f"{plural(len(flags), 'kind')} of flag: {listed}", indent="  ")
-    found = sorted((one.kind.replace("_", " "), one_line(one.arm)) for one in comparison.diagnoses)
+        print_text(f"flags: {listed}", indent="  ")
+    found = sorted({one.kind.replace("_", " ") for one in comparison.diagnoses})
     if found:
-        kinds = [
-            f"{kind} ({join([arm for _, arm in group])})"
-            for kind, group in groupby(found, key=lambda one: one[0])
-        ]
-        print_text(f"what the curves suggest: {'; '.join(kinds)}", indent="  ")
+        print_text(f"hints from the curves: {', '.join(found)}", indent="  ")
 
 
 def print_report(paths: ReportPaths) -> None:
     """Print where the report is, and where the code of its configurations is."""
     typer.echo(f"\nreport: {paths.html}")
-    program = next((one for one in paths.configurations if one.suffix == ".py"), None)
     file = next((one for one in paths.configurations if one.suffix == ".toml"), None)
-    if program is not None and file is not None:
-        typer.echo(f"code:   python {program}, or study train {file}")
+    if file is not None:
+        typer.echo(f"train:  study train {file}\ncode:   python {file.with_suffix('.py')}")
 
 
 def _interval(bounds: tuple[float, float]) -> str:
-    return f"{bounds[0]:.4g} to {bounds[1]:.4g}" if all(map(math.isfinite, bounds)) else ""
+    return interval(bounds) if all(map(math.isfinite, bounds)) else ""

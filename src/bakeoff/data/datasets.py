@@ -92,6 +92,8 @@ class DatasetSummary:
     """Standard deviation of the training targets, in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
     notes: tuple[str, ...] = ()
     """What reading the data left out, changed or guessed."""
 
@@ -223,6 +225,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         input_shape=tuple(dataset.train_inputs.shape[1:]),
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
+        test_is_reserved=dataset.test_is_reserved,
         notes=dataset.notes,
     )
     if dataset.task != "regression":

@@ -277,7 +277,7 @@ class PairResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A threat to the comparison and what to do about it (`W01` to `W15`)."""
+    """A threat to the comparison and what to do about it (`W01` to `W17`)."""
 
     id: str
     title: str
@@ -313,7 +313,8 @@ class Verdict:
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
     next_step: str = ""
-    """How to get a verdict; empty if there is a verdict, or if more runs would not give one."""
+    """How to get a verdict, or after one search per arm a verdict on the arms themselves; empty if
+    more runs would not give one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +339,8 @@ class Comparison:
     budget: tuple[BudgetEstimate, ...] = ()
     """What k trials can be expected to find; arms first, then pairs."""
     effort: tuple[str, ...] = ()
-    """One sentence for each pair: which arm the search favours at which budget."""
+    """One sentence for each pair: which arm the search favours at which budget. Where searches were
+    random and not pruned, another one says which arm is better at n / 5 trials, on validation."""
     importances: tuple[Importance, ...] = ()
     """Arm by arm, for each searched parameter; empty for arms with fewer than 30 scored trials."""
     pruning: tuple[PruningRegret, ...] = ()

@@ -12,6 +12,7 @@ DETECTABLE: dict[int, tuple[float, ...]] = {
     7: (2.02, 1.68, 1.48, 1.38, 1.30, 1.23, 1.16),
     8: (1.80, 1.57, 1.44, 1.35, 1.26, 1.20),
     9: (2.07, 1.66, 1.51, 1.40, 1.29, 1.23),
+    10: (2.08, 1.76, 1.56, 1.45, 1.34, 1.31),
 }
 """By number of arms: standard deviations of a paired difference that are detected with the fewest
 seeds that can decide (`min_confirmation_seeds`), one seed more, and so on, up to 16 seeds."""

@@ -15,7 +15,7 @@ DEVIATIONS_TO_DETECT = 2.0
 """The difference between two arms that a study should usually show, in standard deviations of an
 arm's scores over seeds (or of what its searches find)."""
 MOST_SPENT_EARLY = 0.5
-"""All looks before the last one spend at most this share of the error rate."""
+"""Share of the error rate up to which a look may spend more than its function gives it."""
 
 CONFIDENCE = 1 - ALPHA
 CONFIDENCE_TEXT = f"{CONFIDENCE:.0%}".replace("%", " %")
@@ -42,7 +42,7 @@ def auto_seeds(num_arms: int) -> int:
     """The fewest confirmation seeds that usually show a difference of 2 standard deviations.
 
     "Usually" is a probability of 0.8 for each pair, by the rule that decides, where one arm is
-    ahead of the others: 7, 9, 10, 11, 12 for 2 to 6 arms and 14 for 8. Above 10 arms, as many more
+    ahead of the others: 7, 9, 10, 12, 12 for 2 to 6 arms and 14 for 8. Above 10 arms, as many more
     as `min_confirmation_seeds` grows by. Scores of two arms are taken as independent, so that their
     difference varies by sqrt(2) standard deviations of one of them.
 
@@ -94,10 +94,10 @@ def look_rates(looks: Sequence[int], num_arms: int) -> tuple[float, ...]:
     spent = [obrien_fleming(look / looks[-1]) for look in looks]
     rates: list[float] = []
     for look, (before, after) in zip(looks[:-1], pairwise([0.0, *spent]), strict=False):
-        floor = _num_pairs(num_arms) * 2.0 ** (1 - look)
-        rate = max(after - before, floor * (1 + 1e-9))  # p equals the floor, and must be below
-        is_affordable = sum(rates) + rate <= MOST_SPENT_EARLY * ALPHA
-        rates.append(rate if is_affordable else 0.0)
+        floor = _num_pairs(num_arms) * 2.0 ** (1 - look) * (1 + 1e-9)  # p must be below it
+        left = max(after, MOST_SPENT_EARLY * ALPHA) - sum(rates)
+        rate = min(max(after - before, floor), left)
+        rates.append(rate if rate >= floor else 0.0)
     return (*rates, ALPHA - sum(rates))
 
 

@@ -73,6 +73,9 @@ class StudyRecord:
     """Samples that a run trains on."""
     num_validation: int | None = None
     num_test: int | None = None
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one. A study that splits its
+    data anew then draws it anew for every repeat."""
     shared_sampler: bool = False
     """Whether one model-based sampler proposed for all arms together (flag W01)."""
     protocol: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """What a report page shows: tables, figures and texts, before any markup."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -142,7 +143,11 @@ class StudyPage(Page[Comparison]):
     @property
     def sentences(self) -> list[str]:
         """The verdict's sentences without the scope, which is said once for all of them."""
-        return [without_scope(one) for one in self.subject.verdict.sentences]
+        verdict = self.subject.verdict
+        return [
+            without_scope(one.replace(f"; this applies to {verdict.scope}", ""))
+            for one in verdict.sentences
+        ]
 
     @property
     def words(self) -> list[tuple[str, str]]:
@@ -166,8 +171,10 @@ class StudyPage(Page[Comparison]):
     def effort_hint(self) -> str:
         """What the search cost, in few words."""
         arms = self.subject.arms
-        seconds = duration_text(sum(arm.train_seconds + arm.evaluate_seconds for arm in arms))
-        return f"the search: {plural(sum(arm.num_trials for arm in arms), 'trial')}, {seconds}"
+        trials = plural(sum(arm.num_trials for arm in arms), "trial")
+        seconds = sum(arm.train_seconds + arm.evaluate_seconds for arm in arms)
+        took = f", {duration_text(seconds)}" if math.isfinite(seconds) else ""
+        return f"the search: {trials}{took}"
 
     @property
     def diagnoses_hint(self) -> str:

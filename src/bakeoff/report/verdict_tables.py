@@ -142,6 +142,8 @@ def pairs_table(comparison: Comparison) -> Table:
             count("num_pairs", "Paired seeds"),
             rounded("mean", "Mean difference"),
             *interval("ci", f"{CONFIDENCE_TEXT} CI, all pairs", half_width=half_width),
+            rounded("unit_error", "Error over seeds"),
+            rounded("example_error", "Error over test samples"),
             p_value("p", "p"),
             p_value("p_holm", "p (Holm)"),
             Column("win_share"),
@@ -150,15 +152,20 @@ def pairs_table(comparison: Comparison) -> Table:
             p_value("equality_p", "p (equality)"),
             count("seeds_to_decide", "Seeds to decide"),
             Column("arrival_p"),
+            Column("alpha"),
+            Column("failure_limit"),
+            Column("failure_p"),
         ),
         records=comparison.pairs,
         note=(
-            "Differences are positive where A is better. The exact sign-flip test gives p; p (Holm)"
-            " is corrected for all pairs. A wins is the share of seeds on which A is better; the"
-            f" verdict does not use it, because it takes about {ENOUGH_PAIRS} seeds to show a share"
-            f" of {TELLING_SHARE}. Detectable is the difference that this many seeds usually show."
-            " p (equality) tests whether the difference lies within"
-            f" ± {delta_text(comparison)}. Seeds to decide is the estimated number of seeds that"
+            "Differences are positive where A is better. The interval covers both errors; that over"
+            " test samples is without what the spread over seeds holds already. The exact"
+            " sign-flip test gives p; p (Holm) is corrected for all pairs. A wins is the share of"
+            " seeds on which A is better; the verdict does not use it, because it takes about"
+            f" {ENOUGH_PAIRS} seeds to show a share of {TELLING_SHARE}. Detectable is the"
+            " difference that this many seeds usually show. p (equality) tests whether the"
+            f" difference lies within ± {delta_text(comparison)}. Seeds to decide is the estimated"
+            " number of seeds that"
             " would show this mean difference."
         ),
     )

@@ -42,6 +42,7 @@ def measure(
         num_train=summary.num_train,
         num_validation=summary.num_validation,
         num_test=summary.num_test,
+        test_is_reserved=summary.test_is_reserved,
         data_fingerprint=summary.fingerprint,
         precision=probed.precision,
         threads=settings.threads,

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
@@ -32,6 +33,8 @@ class StudyFacts:
     """The number of threads per worker, which changes the bits of a result."""
     num_train: int | None = None
     """Unknown in studies that were begun before it was stored."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
     protocol: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -40,7 +43,12 @@ def new_content(
     config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None
 ) -> dict[str, Any]:
     """The content of a new study. Warm starts are kept for later continuations."""
-    content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
+    content = {
+        "format": FORMAT,
+        "id": uuid4().hex,
+        "config": format_study(config),
+        "facts": as_plain(facts),
+    }
     return content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {})
 
 
@@ -127,6 +135,7 @@ def build_record(
         num_train=facts.num_train,
         num_validation=facts.num_validation,
         num_test=facts.num_test,
+        test_is_reserved=facts.test_is_reserved,
         protocol=facts.protocol,
         environment=facts.environment,
         config_hash=fingerprint(config),

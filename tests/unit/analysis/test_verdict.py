@@ -246,7 +246,7 @@ def test_sentence_says_how_many_seeds_are_there_and_needed():
 def test_sentence_on_diverged_runs_gives_the_mean_with_and_without_them():
     diverged = {"sgd": [0.9] * 6, "adam": [0.8] * 4 + [math.nan] * 2}
     sentence = two_arms(diverged).pairs[0].sentence
-    assert "runs diverged, so no interval is given" in sentence
+    assert "runs failed, so no interval is given" in sentence
     assert "adam diverged in 2 of 6 (scored as an untrained model)" in sentence
     assert "the mean gain is 0.3333 with these runs and 0.1 without them" in sentence
 

@@ -147,13 +147,20 @@ def test_confirmed_scores_list_every_seed_and_then_the_mean_best_arm_first(
     assert expected == [row[:4] for row in rows if row.arm]
 
 
-def test_confirmed_mean_has_the_t_interval_of_its_seeds(small: Comparison) -> None:
+def test_confirmed_mean_of_two_seeds_has_no_interval(small: Comparison) -> None:
     mean = compute_confirmed_scores(small)[2]
-    # t quantile 12.7062 with one degree of freedom, standard error 0.01
-    assert (pytest.approx(0.71 - 0.127062), pytest.approx(0.71 + 0.127062)) == (
-        mean.ci_low,
-        mean.ci_high,
-    )
+    assert math.isnan(mean.ci_low)
+    assert math.isnan(mean.ci_high)
+
+
+def test_confirmed_mean_has_the_t_interval_of_its_seeds_on_the_logit_scale() -> None:
+    scores = {"sgd": [0.90, 0.92, 0.88, 0.90], "adam": [0.8, 0.8, 0.8, 0.8]}
+    rows = compute_confirmed_scores(compare(example_record(num_arms=2, test_scores=scores)))
+    (mean,) = [row for row in rows if (row.arm, row.quantity) == ("sgd", "mean")]
+    # t quantile 3.18245 with three degrees of freedom, standard error 0.0081650; logit(0.9) = log 9
+    step = 3.18245 * 0.0081650 / (0.9 * 0.1)
+    expected = [1 / (1 + math.exp(-math.log(9) + sign * step)) for sign in (1, -1)]
+    assert [mean.ci_low, mean.ci_high] == pytest.approx(expected, abs=1e-6)
 
 
 def test_diverged_confirmation_run_is_noted() -> None:

@@ -278,9 +278,12 @@ def test_json_in_a_script_cannot_end_it() -> None:
 
 def test_markdown_has_the_sentences_of_the_verdict(comparison: Comparison, tmp_path: Path) -> None:
     markdown = write_report(comparison, tmp_path, generated_at=NOW).markdown.read_text()
-    shown = [one.replace(f", {SCOPE}", "") for one in comparison.verdict.sentences]
-    assert [one for one in shown if f"- {escape(one)}" not in markdown] == []
-    assert markdown.count(SCOPE) <= 2  # once in the headline, once for all claims
+    scope = comparison.verdict.scope
+    for one in comparison.verdict.sentences:
+        shown = one.replace(f"; this applies to {scope}", "").replace(f", {SCOPE}", "")
+        assert f"- {escape(shown)}" in markdown
+    assert markdown.count(escape(scope)) == 1  # once for all claims
+    assert markdown.count(SCOPE) <= 2  # there and in the headline
     assert markdown.rstrip().endswith(f"Generated at: {escape(NOW)}")
 
 

@@ -41,6 +41,7 @@ clip_grad_norm = 1.0
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
 trials_per_arm = 20               # the same for every arm; or epochs_per_arm, seconds_per_arm
+# repeats = 7                     # independent searches: which optimizer, not which configuration
 sampler = "tpe"                   # or random, sobol, gp, cmaes, grid
 pruner = "halving"                # or none, median, percentile, hyperband, patient, threshold
 
@@ -48,7 +49,9 @@ pruner = "halving"                # or none, median, percentile, hyperband, pati
 learning_rate = {{ low = 1e-3, high = 1.0, log = true }}
 
 [confirm]
-seeds = "auto"                    # the fewest that can support a verdict for this many arms
+seeds = "auto"                    # the fewest that usually show a difference of 2 deviations
+# looks = [10, 20]                # end after 10 seeds if they decide every pair, else after 20
+# resplit = true                  # draw training and validation samples anew for every seed
 
 # [tracking]                      # show every trial in another tool as well
 # tensorboard = true              # pip install 'bakeoff[tensorboard]'
