@@ -102,10 +102,10 @@ def test_the_description_names_the_columns_and_gives_a_row(tmp_path: Path, table
     _, paths = exported(tmp_path, DataConfig(dataset=f"csv:{table}"))
     inputs = json.loads(paths.about.read_text())["inputs"]
     assert inputs["features"][:4] == [
-        {"column": "size", "value": None},
-        {"column": "colour", "value": "light blue"},
-        {"column": "colour", "value": "red"},
-        {"column": "a=x", "value": None},
+        {"column": "size", "value": None, "offset": 0.0},
+        {"column": "colour", "value": "light blue", "offset": 0.0},
+        {"column": "colour", "value": "red", "offset": 0.0},
+        {"column": "a=x", "value": None, "offset": 0.0},
     ]
     assert list(inputs["example"]) == list(next(csv.reader([TABLE[1:].partition("\n")[0]], delimiter=";")))[:-1]  # fmt: skip
     assert (inputs["example"]["colour"], inputs["example"]["a"]) == ("light blue", "x")
