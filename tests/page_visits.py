@@ -21,6 +21,14 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
 
+    def unfold(self) -> None:
+        """Open everything that is folded, and wait until every figure is drawn."""
+        self.page.evaluate(
+            "for (const one of document.querySelectorAll('details')) one.open = true"
+        )
+        for plot in self.page.locator(".plot").all():
+            plot.locator(".main-svg").first.wait_for(state="attached")
+
     def plots(self) -> int:
         """How many figures of a report are drawn."""
         return self.page.locator(".plot .main-svg:first-child").count()

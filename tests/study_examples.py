@@ -102,7 +102,7 @@ class SimulatedEngine:
         run = self._turns.popleft()
         self._turns.append(run)
         reply = self._replies.pop(run, "continue")
-        if reply == "pause":
+        if reply in ("pause", "suspend"):
             return [self._end(run, Paused(run=run))]
         if reply == "stop":
             return [self._end(run, Finished(run=run, outcome="pruned", test_metrics={}))]

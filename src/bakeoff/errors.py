@@ -38,6 +38,10 @@ class StudyTakenOverError(BakeoffError):
     """Another driver took over the study while the storage was unreachable; this one must stop."""
 
 
+class WorkersLostError(BakeoffError):
+    """Workers end before they train anything; the cause is outside the study."""
+
+
 class NothingCompletedError(BakeoffError):
     """The study finished, but no trial completed."""
 

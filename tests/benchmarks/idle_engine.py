@@ -54,7 +54,7 @@ class IdleEngine:
         self._now, run = heapq.heappop(self._queue)
         job, seconds = self._jobs[run]
         reply = self._replies.pop(run, "continue")
-        if reply == "pause":
+        if reply in ("pause", "suspend"):
             return [self._end(Paused(run=run))]
         if reply == "stop":
             return [self._end(Finished(run=run, outcome="pruned", test_metrics={}))]

@@ -125,7 +125,7 @@ def store_foreign(storage: Storage) -> None:
 
 
 PAGES = {
-    "studies": ("/dashboard/", "toy:confirm"),
+    "studies": ("/dashboard/", ". toy: </script>"),
     "history": ("/dashboard/studies/{toy}", "Study User Attributes"),
     "analytics": ("/dashboard/studies/{toy}/analytics", "Empirical Distribution"),
     "trials": ("/dashboard/studies/{toy}/trials", "Intermediate Values"),

@@ -47,8 +47,7 @@ def visit(
 ) -> Visit:
     seen = open_page(browser, scheme=scheme, viewport=viewport)
     seen.page.goto(html.as_uri())
-    # Not `wait_for_function`: the page's own policy forbids the evaluation it does.
-    seen.page.locator(".plot").last.locator(".main-svg").first.wait_for(state="attached")
+    seen.unfold()
     return seen
 
 
@@ -146,19 +145,93 @@ def test_tables_and_code_are_copied_as_they_are_shown(browser: Browser, report: 
     lines = page.evaluate("navigator.clipboard.readText()").split("\n")
     assert lines[0].split("\t")[:3] == ["Arm", "Seeds K", "Test mean"]
     assert len(lines) == 5
-    page.locator(".paste[open]").get_by_role("button", name="Copy the code").last.click()
-    assert "torch.optim." in page.evaluate("navigator.clipboard.readText()")
-    expect(page.locator(".paste[open] .copy").last).to_have_text("Copied")
+    for card in page.locator(".use").all():
+        if not card.is_visible():
+            continue
+        arm = card.locator("h4").first.inner_text().splitlines()[0]
+        button = card.get_by_role("button", name=f"Copy the PyTorch code of {arm}")
+        button.click()
+        expect(button).to_have_text("Copied")
+        code = page.evaluate("navigator.clipboard.readText()")
+        assert code == card.locator("pre").first.text_content()
+        assert "torch.optim." in code
+    context.close()
+
+
+def test_the_page_is_at_most_six_screens_long_until_something_is_unfolded(
+    browser: Browser, report: Path
+) -> None:
+    seen = open_page(browser, viewport={"width": 1280, "height": 900})
+    seen.page.goto(report.as_uri())
+    seen.page.locator("#F1-plot .main-svg").first.wait_for(state="attached")
+    assert seen.page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
+    first = seen.page.locator(".use .settings").first
+    assert "learning rate" in first.inner_text()
+    box = first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900  # on the first screen
+    seen.page.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("F8", "#F8-plot .main-svg"),
+        ("fairness", "#fairness table"),
+        ("table-T6", "#table-T6"),
+        ("diagnosis", "#diagnosis .findings"),
+        ("flag-0", "#flag-0"),
+    ],
+)
+def test_a_link_to_something_folded_unfolds_it(
+    browser: Browser, report: Path, target: str, shown: str
+) -> None:
+    seen = open_page(browser)
+    seen.page.goto(report.as_uri())
+    seen.page.locator("#F1-plot .main-svg").first.wait_for(state="attached")
+    expect(seen.page.locator(shown).first).not_to_be_visible()
+    seen.page.goto(f"{report.as_uri()}#{target}")
+    expect(seen.page.locator(shown).first).to_be_visible()
+    assert seen.complaints == []
+    seen.page.close()
+
+
+def test_without_scripts_nothing_is_folded(browser: Browser, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator("details").count() > 10
+    assert page.locator("details:not([open])").count() == 0
+    context.close()
+
+
+def test_a_touch_screen_shows_no_tool_bar_and_a_tap_explains_a_word(
+    browser: Browser, report: Path
+) -> None:
+    context = browser.new_context(has_touch=True, is_mobile=True, viewport=PHONE)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.locator("#F1-plot .main-svg").first.wait_for(state="attached")
+    assert page.locator(".modebar:visible").count() == 0
+    word = page.locator(".badge abbr")
+    word.tap()
+    shown = word.evaluate("one => getComputedStyle(one, '::after').content")
+    assert "trained again on fresh seeds" in shown
     context.close()
 
 
 def test_on_paper_every_configuration_is_open_and_figures_have_its_width(
     browser: Browser, report: Path
 ) -> None:
-    page = visit(browser, report).page
+    seen = open_page(browser)
+    page = seen.page
+    page.goto(report.as_uri())
+    page.locator("#F1-plot .main-svg").first.wait_for(state="attached")
+    assert page.locator("details:not([open])").count() > 10
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
+    assert seen.plots() == len(FIGURES)
     expect(page.locator(".copy").first).to_be_hidden()
     widths = page.locator(".plot .main-svg:first-child").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().width)"

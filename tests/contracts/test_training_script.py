@@ -1,5 +1,7 @@
 """The training program of a report trains what the study trained."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +166,27 @@ def test_the_program_trains_whatever_a_study_trains(
         assert len(lines) == planned
         better = max if task.startswith("mixing") else min
         assert better(scores) == better(scores[1:])
+
+
+def test_a_program_that_is_run_from_its_file_finds_the_users_modules(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "configurations"
+    folder.mkdir(parents=True)
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\n\ndef build(input_shape, num_outputs, width):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, num_outputs))\n"
+    )
+    document = study_document(
+        training={"epochs": 1, "batch_size": 64}, data={"train_samples": 128}
+    )  # fmt: skip
+    document["model"] = {"model": "mine:build", "width": 8}
+    params: Params = {"optimizer": "sgd", "scheduler": "constant", "sgd.learning_rate": 0.1}
+    file = folder / "sgd.py"
+    file.write_text(training_script(params, stored_study(document, "sgd", "constant")))
+    run = subprocess.run(
+        [sys.executable, file], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.stderr == ""
+    assert run.stdout.startswith("epoch 1 of 1: validation accuracy ")
 
 
 def test_there_is_no_program_where_the_studys_file_is_not_known() -> None:

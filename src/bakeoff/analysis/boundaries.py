@@ -2,13 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
+from bakeoff.analysis.widening import SIDES, Side, is_last_value, wider_bound
 from bakeoff.ranges import FloatRange, IntRange, Params, ParamValue
 from bakeoff.records import ArmRecord, BoundaryMark, TrialRecord
-
-Side = Literal["low", "high"]
-SIDES: tuple[Side, ...] = ("low", "high")
 
 NEAR = 0.10
 """A chosen value is marked if it lies in this outer share of its range."""
@@ -28,9 +25,9 @@ def boundary_marks(
     """Marks for the chosen configuration of an arm, in the order of its space.
 
     A value is marked in the outer 10 % of its range (in the logarithm where the range is
-    logarithmic), unless the bound is a natural one. The mark raises flag W10 in the outer 1 %, or
-    if most of the `top` five trials are near that bound too: in the outer 20 % with a chosen value
-    in the outer 5 %, or in the outer 10 %.
+    logarithmic), unless the bound is a natural one or the parameter can go no further. The mark
+    raises flag W10 in the outer 1 %, or if most of the `top` five trials are near that bound too:
+    in the outer 20 % with a chosen value in the outer 5 %, or in the outer 10 %.
 
     Args:
         arm: The arm and its space; fixed values and unordered choices have no bounds.
@@ -46,7 +43,8 @@ def boundary_marks(
         natural = {"low": parameter.natural_low, "high": parameter.natural_high}
         for side in SIDES:
             distance = _depth(chosen.get(name), parameter, side)
-            if natural[side] or distance > NEAR:
+            is_end = natural[side] or is_last_value(name, parameter, side)
+            if is_end or distance > NEAR:
                 continue
             depths = [_depth(run.params.get(name), parameter, side) for run in top[:NUM_TOP]]
             mark = BoundaryMark(
@@ -59,6 +57,7 @@ def boundary_marks(
                     and (not depths or 2 * sum(depth <= crowd for depth in depths) > len(depths))
                     for outer, crowd in RULES
                 ),
+                wider_bound=wider_bound(name, parameter, side),
             )
             marks.append(mark)
     return tuple(marks)

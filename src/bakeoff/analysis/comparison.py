@@ -11,6 +11,7 @@ from bakeoff.analysis.flags import raised_flags
 from bakeoff.analysis.importance import parameter_importances
 from bakeoff.analysis.pareto_fronts import arm_fronts
 from bakeoff.analysis.pruning import pruning_regrets
+from bakeoff.analysis.random_searches import random_search_sentences
 from bakeoff.analysis.sentences import described
 from bakeoff.analysis.verdict import build_verdict
 from bakeoff.records import Comparison, StudyRecord
@@ -47,7 +48,10 @@ def compare(record: StudyRecord) -> Comparison:
         diagnoses=diagnose_study(findings),
         budget=budget_estimates(findings.record),
         importances=parameter_importances(findings.record),
-        effort=effort_sentences(findings.record),
+        effort=(
+            *effort_sentences(findings.record),
+            *random_search_sentences(findings.record),
+        ),
         pruning=pruning_regrets(findings.record),
         fronts=arm_fronts(findings.record),
         defaults=defaults,

@@ -204,6 +204,7 @@ def _boundaries(findings: Findings) -> Iterator[Problem]:
         listed = [
             f"{mark.parameter} = {number(mark.value)} is close to its"
             f" {'lowest' if mark.side == 'low' else 'highest'} value {number(mark.bound)}"
+            + ("" if mark.wider_bound is None else f" (next, search to {number(mark.wider_bound)})")
             for mark in arm.boundaries
             if mark.raises_flag
         ]
@@ -347,7 +348,8 @@ FLAGS: tuple[FlagRule, ...] = (
     FlagRule(
         id="W10", title="Chosen value at the edge of its range",
         severity="provisional", check=_boundaries,
-        advice="Widen the range at that end and repeat the whole search of that arm.",
+        advice="Widen the range at that end and repeat the search: `study init --from NAME"
+        " --widen` writes the study file.",
     ),
     FlagRule(
         id="W11", title="An arm lost to its own special case",

@@ -37,9 +37,13 @@ def expected_best_of_k(scores: Scores, k: int) -> float:
     Source: Tang et al. 2020, "Showing Your Work Doesn't Always Work", equation 6; the ratio of
     binomials is the hypergeometric probability, which does not overflow.
     """
-    below = _best_below(len(_checked(scores, k)), k)
-    shares = np.diff(below)
+    shares = best_of_k_weights(len(_checked(scores, k)), k)
     return float(np.sum(np.sort(scores)[shares > 0] * shares[shares > 0]))
+
+
+def best_of_k_weights(n: int, k: int) -> Scores:
+    """The probability [n] that each of n ordered trials, worst first, is the best of k drawn."""
+    return np.diff(_best_below(n, k))
 
 
 def probability_best_of_k(a: Scores, b: Scores, k: int) -> float:

@@ -12,7 +12,7 @@ from bakeoff.analysis.draws import describe_best_pruned
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.headline import headline, weaknesses
-from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
+from bakeoff.analysis.outlook import next_step, outlook_sentences
 from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.sentences import pair_sentence, provisional_reason
 from bakeoff.analysis.statistics import holm
@@ -37,7 +37,7 @@ def build_verdict(
     """The headline, the sentences that support it, and the tie-breakers of a leading group."""
     unfinished = "The study is not finished; these numbers will change."
     claims = _claims(findings, flags) if findings.leading else _observations(findings)
-    next_step = step_to_verdict(findings)
+    step = next_step(findings)
     return Verdict(
         headline=headline(findings, flags, defaults),
         sentences=(
@@ -47,7 +47,7 @@ def build_verdict(
             *default_sentences(findings),
             *objective_sentences(findings.record),
             *outlook_sentences(findings),
-            *([next_step] if next_step else []),
+            *([step] if step else []),
             *findings.record.caveats,
             *_uncounted_searches(findings),
             *(f"This was noted while the study ran: {note}." for note in findings.record.notes),
@@ -57,7 +57,7 @@ def build_verdict(
         weakened_by=tuple(weaknesses(findings, flags, defaults)),
         tie_breakers=tuple(_tie_breakers(findings, flags)),
         scope=findings.scope,
-        next_step=next_step,
+        next_step=step,
     )
 
 

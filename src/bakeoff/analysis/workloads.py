@@ -16,7 +16,7 @@ from bakeoff.analysis.ranks import (
 )
 from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.wording import join, number, p_value, plural
-from bakeoff.records import Comparison
+from bakeoff.records import ArmSummary, Comparison
 from bakeoff.records.significance import ALPHA
 
 MIN_WORKLOADS = 6
@@ -100,8 +100,11 @@ def compare_workloads(comparisons: Sequence[Comparison]) -> AcrossWorkloads:
     for row, one in enumerate(counted):
         summaries = {arm.arm: arm for arm in one.arms}
         for column, arm in enumerate(map(summaries.__getitem__, names)):
-            if arm.confirmed:
-                scores[row, column] = one.study.objective.sign * arm.confirmed.test_mean
+            found = arm.over_searches.mean if arm.over_searches else None
+            if found is None and arm.confirmed:
+                found = arm.confirmed.test_mean
+            if found is not None:
+                scores[row, column] = one.study.objective.sign * found
             if arm.time_to_target:
                 times[row, column] = arm.time_to_target.median_epochs
     ranks, ratios = (ranks_of(scores), time_ratios(times)) if counted else (scores, times)
@@ -128,10 +131,14 @@ def compare_workloads(comparisons: Sequence[Comparison]) -> AcrossWorkloads:
 
 
 def _counts(comparison: Comparison, names: Sequence[str]) -> bool:
-    confirmed = {arm.arm: arm.confirmed for arm in comparison.arms}
+    """Whether all arms have enough confirmation seeds, or at level L2 enough searches."""
+    arms = {arm.arm: arm for arm in comparison.arms}
+
+    def num_units(arm: ArmSummary) -> int:
+        return len(arm.over_searches.scores) if arm.over_searches else arm.num_seeds
+
     return comparison.level != "L0" and all(
-        (found := confirmed[arm]) is not None and len(found.seeds) >= comparison.min_seeds
-        for arm in names
+        num_units(arms[name]) >= comparison.min_seeds for name in names
     )
 
 

@@ -74,13 +74,29 @@ OtherSettings = Annotated[
         metavar="OWNER.PARAMETER=VALUE",
     ),
 ]
+HangTimeout = Annotated[
+    str | None,
+    typer.Option(
+        help="Time without a step or an evaluated batch after which a run counts as hung and its"
+        " worker is replaced, such as 10m; default 30m.",
+        envvar="BAKEOFF_HANG_TIMEOUT",
+        metavar="DURATION",
+    ),
+]
 Threads = Annotated[int | None, typer.Option(help="Threads of the worker; default one per core.")]
 
 UNITS = {"h": HOUR, "m": MINUTE, "s": 1.0}
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`.
+def parse_hang_timeout(text: str | None) -> float:
+    """Seconds of `--hang-timeout`, or the default."""
+    from bakeoff.engines.protocol import HANG_SECONDS
+
+    return HANG_SECONDS if text is None else parse_duration(text, "--hang-timeout")
+
+
+def parse_duration(text: str, flag: str = "--timeout") -> float:
+    """Seconds of a duration such as `2h`, `90m`, `1h30m` or `45s`, the value of `flag`.
 
     Raises:
         UsageError: The text is not a duration, or the duration is zero.
@@ -88,5 +104,5 @@ def parse_duration(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UsageError(f"--timeout {text!r} is not a duration; examples are 2h, 90m, 1h30m, 45s")
+        raise UsageError(f"{flag} {text!r} is not a duration; examples are 2h, 90m, 1h30m, 45s")
     return seconds

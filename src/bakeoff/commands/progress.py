@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff.analysis.wording import plural
 from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate
 
@@ -124,7 +125,7 @@ class PlainProgress(Progress):
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:
         """See `bakeoff.driver.Observer`."""
         if self.num_restored:
-            self.note(f"{self.num_restored} runs of an earlier session are kept")
+            self.note(f"kept from an earlier session: {plural(self.num_restored, 'run')}")
             self.num_restored = 0
         super().began(run, plan, num_left)
 
@@ -247,6 +248,6 @@ def describe_outcome(record: TrialRecord, metric: MetricInfo) -> str:
     score = "" if record.score is None else f", {metric.name} {record.score:.4f}"
     reason = f" ({record.stop_reason})" if record.outcome in ("failed", "infeasible") else ""
     return (
-        f"{record.outcome}{score} after {record.epochs_run} epochs,"
+        f"{record.outcome}{score} after {plural(record.epochs_run, 'epoch')},"
         f" {record.params['scheduler']}{reason}"
     )

@@ -30,6 +30,10 @@ class ActiveRun:
     """Epochs that the current worker has sent."""
     attempt: int = 1
     """1 plus the number of workers that the run has lost in all sessions."""
+    losses: int = 0
+    """Workers that the run has lost since its last new epoch, in all sessions."""
+    lost_at: int = -1
+    """Last epoch that was known when the run lost a worker."""
     note: str = ""
     is_held: bool = False
     """Whether the source decided to pause it until it is promoted."""
@@ -39,6 +43,12 @@ class ActiveRun:
     """Whether it was promoted before its worker had finished pausing."""
     spared_at: int | None = None
     """Epoch after which pruning would have ended it."""
+
+    def note_loss(self) -> None:
+        """Count a lost worker; one with a new epoch since the last loss begins a new count."""
+        newest = max([*self.stored, *(one.epoch for one in self.history)], default=0)
+        self.losses = 1 if newest > self.lost_at else self.losses + 1
+        self.lost_at = newest
 
     def keep_history(self, objective: str) -> None:
         """Move the history to `stored`, because the next worker sends these epochs again."""

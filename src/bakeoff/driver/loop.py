@@ -4,6 +4,8 @@ Only the driver asks the source, decides and stores. Workers only train. So budg
 run whose worker died stays the same trial with the same number and continues from its checkpoint.
 """
 
+import hashlib
+import json
 import math
 import shutil
 from collections import deque
@@ -30,7 +32,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
-from bakeoff.errors import BakeoffError, StorageError
+from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
     READS_TEST,
     Decision,
@@ -40,9 +42,14 @@ from bakeoff.records import (
     Promotion,
     Purpose,
     StudyConfig,
+    TrialConfig,
+    as_plain,
 )
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
+
+MAX_STARTS = 30
+"""Attempts after which a run fails even if it made some progress in each."""
 
 
 class Driver:
@@ -76,6 +83,9 @@ class Driver:
         self._paused: dict[int, ActiveRun] = {}
         """Runs that wait to be promoted, by number."""
         self._is_pausing = False
+        self._study_id = storage.random_id(config.name)
+        self._lost_at_start = 0
+        """Workers in a row that ended before they had prepared their run."""
 
     def drive(self, source: Source, group: str, repeat: int = 0) -> int:
         """Restore the stored runs, then train every run that `source` offers.
@@ -119,6 +129,7 @@ class Driver:
                 continue
             run = ActiveRun(name, plan, record.number, trial_id, history=list(record.history))
             run.spared_at, run.attempt = record.spared_at, record.attempts
+            run.losses, run.lost_at = record.losses
             run.keep_history(self._config.objective)
             if record.is_paused:
                 self._paused[record.number] = run
@@ -166,22 +177,27 @@ class Driver:
         run.is_held = run.is_promoted = False
         self._running[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
+        plan = run.plan
+        trial = build_trial_config(
+            self._trained_config, plan.params, plan.seed, repeat=plan.repeat, purpose=plan.purpose
+        )
         self._engine.submit(
             Job(
                 run=run.name,
-                config=build_trial_config(
-                    self._trained_config,
-                    run.plan.params,
-                    run.plan.seed,
-                    repeat=run.plan.repeat,
-                    purpose=run.plan.purpose,
-                ),
+                config=trial,
                 checkpoint_dir=str(self._checkpoints / run.name),
+                identity=self._identity_of(run.name, trial),
+                attempt=run.attempt,
                 decision_epochs=run.plan.decision_epochs,
                 reads_test=run.plan.purpose in READS_TEST,
                 weights_path=self._weights.path_of(run.name, run.plan.purpose),
             )
         )
+
+    def _identity_of(self, name: str, trial: TrialConfig) -> str:
+        """What the checkpoints of a run belong to: this study, this run, its settings, its data."""
+        parts = [self._study_id, name, as_plain(trial), self._facts.data_fingerprint]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _handle(self, event: Event, source: Source) -> None:
         run = self._running[event.run]
@@ -260,19 +276,36 @@ class Driver:
             self._observer.note(f"{run.name}: {event.reason}; it will resume from its checkpoint")
             self._on_pause(run)
             return
-        if run.attempt >= MAX_ATTEMPTS:
-            reason = f"{event.reason} (attempt {run.attempt} of {MAX_ATTEMPTS})"
+        self._check_machine(event)
+        run.note_loss()
+        if run.losses >= MAX_ATTEMPTS or run.attempt >= MAX_STARTS:
+            lost = f"{run.losses} workers lost without a new epoch, {run.attempt} in all"
+            reason = f"{event.reason} ({lost})"
             self._finish(run, source, "failed", reason=reason)
             return
         self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
         run.attempt += 1
-        self._storage.count_attempt(run.trial_id, run.attempt)
+        self._storage.count_attempt(run.trial_id, run.attempt, (run.losses, run.lost_at))
         if run.is_held:  # its worker died while it was pausing
             self._on_pause(run)
             return
         run.keep_history(self._config.objective)
         del self._running[run.name]
         self._waiting.appendleft(run)
+
+    def _check_machine(self, event: Died) -> None:
+        """End the study if workers die before they have prepared a run, whatever the run.
+
+        Raises:
+            WorkersLostError: That has happened too often in a row. No trial is charged for it.
+        """
+        self._lost_at_start = 0 if event.was_training else self._lost_at_start + 1
+        if self._lost_at_start >= MAX_ATTEMPTS:
+            self._engine.close()
+            raise WorkersLostError(
+                f"{self._lost_at_start} workers in a row ended before their run began to train"
+                f" ({event.reason}); no trial was charged, and the same command tries again"
+            )
 
     def _finish(
         self,
@@ -306,7 +339,10 @@ class Driver:
                 self._observer.note(text)
 
     def _discard_checkpoints(self, name: str) -> None:
-        shutil.rmtree(self._checkpoints / name, ignore_errors=True)
+        folder = self._checkpoints / name
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            self._observer.note(f"{folder} cannot be removed; its checkpoints are not used again")
 
     def _obey_stop(self) -> None:
         if self._stop.count > 1:
@@ -314,6 +350,6 @@ class Driver:
             raise InterruptedStudyError(self._stop.exit_code)
         if self._stop.count and not self._is_pausing:
             self._is_pausing = True
-            self._observer.note("pausing after the current epochs; Ctrl-C again stops at once")
+            self._observer.note("pausing after the current steps; Ctrl-C again stops at once")
             for name in self._running:
-                self._engine.reply(name, "pause")
+                self._engine.reply(name, "suspend")

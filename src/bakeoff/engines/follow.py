@@ -8,7 +8,8 @@ from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 POLL_SECONDS = 0.2
 """How long to wait for an event before looking for a stop request."""
 MAX_ATTEMPTS = 3
-"""Number of workers that a run may lose before it counts as failed."""
+"""Number of workers that a run may lose, without a new epoch in between, before it counts as
+failed."""
 
 
 def follow(
@@ -26,7 +27,7 @@ def follow(
         engine: An engine with a free worker for every job.
         stop: Checked between events.
         jobs: What to run, all at the same time.
-        on_pause: With it, the first stop request pauses the jobs after their epoch, and this is
+        on_pause: With it, the first stop request suspends the jobs after their step, and this is
             called. Without it, the first stop request interrupts them at once.
 
     Raises:
@@ -43,7 +44,7 @@ def follow(
             is_pausing = True
             on_pause()
             for run in active:
-                engine.reply(run, "pause")
+                engine.reply(run, "suspend")
         for event in engine.events(POLL_SECONDS):
             if isinstance(event, Paused) or (is_pausing and isinstance(event, Died)):
                 raise InterruptedStudyError(stop.exit_code)

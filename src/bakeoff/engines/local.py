@@ -9,13 +9,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import Synchronized
 
-from bakeoff.engines.protocol import Died, Epoch, Event, Job, Probe, Profile, Reply
-from bakeoff.engines.worker import WorkerSettings, import_path, work
+from bakeoff.engines.protocol import (
+    HANG_SECONDS,
+    Died,
+    Epoch,
+    Event,
+    Failed,
+    Job,
+    Probe,
+    Profile,
+    Reply,
+)
+from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
 
-HANG_SECONDS = 1800.0
-"""A run that makes no step for this long counts as hung, and its worker is killed."""
 CLOSE_SECONDS = 5.0
 """How long to wait for a killed process to end."""
 
@@ -24,10 +31,10 @@ CLOSE_SECONDS = 5.0
 class _Worker:
     process: BaseProcess
     connection: Connection
-    pulse: "Synchronized[int]"
+    signals: Signals
     run: str | None = None
     seen: int = -1
-    """Last value read from `pulse`."""
+    """Last progress that was read."""
     alive_at: float = 0.0
     """When the worker last sent an event or made a step."""
 
@@ -39,12 +46,20 @@ class LocalEngine:
     driver, even if it is killed.
     """
 
-    def __init__(self, *, num_workers: int, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        *,
+        num_workers: int,
+        threads: int,
+        device: str = "cpu",
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._settings = WorkerSettings(
             threads=threads, device=device, import_path=tuple(import_path()), parent=os.getpid()
         )
         self._num_workers = num_workers
+        self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
 
     @property
@@ -62,17 +77,18 @@ class LocalEngine:
             raise ValueError(f"no worker is free for {job.run}")
         worker = next((one for one in self._workers if one.run is None), None) or self._start()
         worker.run, worker.seen, worker.alive_at = job.run, -1, time.monotonic()
+        worker.signals.pulse.value, worker.signals.suspend.value = -1, 0
         _send(worker, job)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        pulse = self._context.Value("q", -1)
+        signals = Signals(pulse=self._context.Value("q", -1), suspend=self._context.Value("q", 0))
         process = self._context.Process(
-            target=work, args=(theirs, pulse, self._settings), daemon=True, name="bakeoff-worker"
+            target=work, args=(theirs, signals, self._settings), daemon=True, name="bakeoff-worker"
         )
         process.start()
         theirs.close()
-        worker = _Worker(process=process, connection=ours, pulse=pulse)
+        worker = _Worker(process=process, connection=ours, signals=signals)
         self._workers.append(worker)
         return worker
 
@@ -88,7 +104,7 @@ class LocalEngine:
             if worker.connection in ready or worker.process.sentinel in ready:
                 events += self._collect(worker)
         for worker in [one for one in self._workers if self._is_hung(one)]:
-            events += self._end(worker, f"no step for {HANG_SECONDS:.0f} s")
+            events += self._end(worker, f"no step for {self._hang_seconds:.0f} s")
         return events
 
     def _collect(self, worker: _Worker) -> list[Event]:
@@ -100,6 +116,8 @@ class LocalEngine:
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
                     worker.run = None
+                if isinstance(event, Failed) and event.breaks_worker:
+                    return events + self._end(worker, event.reason)
         except (EOFError, OSError):
             worker.process.join(CLOSE_SECONDS)
         else:
@@ -110,9 +128,10 @@ class LocalEngine:
     def _is_hung(self, worker: _Worker) -> bool:
         if worker.run is None:
             return False
-        if worker.pulse.value != worker.seen:
-            worker.seen, worker.alive_at = worker.pulse.value, time.monotonic()
-        return time.monotonic() - worker.alive_at > HANG_SECONDS
+        progress = worker.signals.pulse.value
+        if progress != worker.seen:
+            worker.seen, worker.alive_at = progress, time.monotonic()
+        return time.monotonic() - worker.alive_at > self._hang_seconds
 
     def _end(self, worker: _Worker, reason: str) -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""
@@ -121,12 +140,18 @@ class LocalEngine:
         worker.process.join(CLOSE_SECONDS)
         worker.connection.close()
         self._workers.remove(worker)
-        return [] if worker.run is None else [Died(run=worker.run, reason=reason)]
+        if worker.run is None:
+            return []
+        was_training = worker.signals.pulse.value >= 0
+        return [Died(run=worker.run, reason=reason, was_training=was_training)]
 
     def reply(self, run: str, reply: Reply) -> None:
-        """Answer an epoch that waits, or ask a run to stop or pause after its current epoch."""
+        """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         for worker in self._workers:
-            if worker.run == run:
+            if worker.run == run and reply == "suspend":
+                worker.signals.suspend.value = 1
+                _send(worker, "pause")  # where it is between two epochs, or waits for an answer
+            elif worker.run == run:
                 _send(worker, reply)
 
     def kill(self, run: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bakeoff.child_process import num_cores
 from bakeoff.engines.local import LocalEngine
-from bakeoff.engines.protocol import Engine
+from bakeoff.engines.protocol import HANG_SECONDS, Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,19 @@ class EngineSettings:
     """Number of jobs that can run at the same time."""
     threads: int = 1
     """CPU threads per worker."""
+    hang_seconds: float = HANG_SECONDS
+    """Time without a step or an evaluated batch after which a run counts as hung."""
 
 
 def open_engine(settings: EngineSettings) -> AbstractContextManager[Engine]:
     """An engine that is closed, with all its workers, at the end of the `with` block."""
     return closing(
-        LocalEngine(num_workers=settings.workers, threads=settings.threads, device=settings.device)
+        LocalEngine(
+            num_workers=settings.workers,
+            threads=settings.threads,
+            device=settings.device,
+            hang_seconds=settings.hang_seconds,
+        )
     )
 
 

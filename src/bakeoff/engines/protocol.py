@@ -11,7 +11,12 @@ from typing import Literal, Protocol
 
 from bakeoff.records import EpochResult, Outcome, TrialConfig
 
-Reply = Literal["continue", "stop", "pause"]
+HANG_SECONDS = 1800.0
+"""By default, a run without a step or an evaluated batch for this long counts as hung, and its
+worker is killed."""
+Reply = Literal["continue", "stop", "pause", "suspend"]
+"""`pause` saves a checkpoint after the epoch in progress, and `suspend` after the step in progress.
+Both end with `Paused`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,10 @@ class Job(_Message):
 
     config: TrialConfig
     checkpoint_dir: str
+    identity: str = ""
+    """What its checkpoints belong to: study, run, configuration and data; empty means the name."""
+    attempt: int = 1
+    """Rises with every start of the run. A checkpoint of a later attempt is refused."""
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
     weights_path: str = ""
@@ -80,6 +89,8 @@ class Failed(_Message):
 
     outcome: Outcome
     reason: str
+    breaks_worker: bool = False
+    """Whether its worker cannot train again, such as after an error in a kernel of a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +105,8 @@ class Died(_Message):
     """The worker process is gone. The run resumes from its checkpoint when submitted again."""
 
     reason: str
+    was_training: bool = True
+    """Whether the run had been prepared: data read, model built, checkpoint loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +167,7 @@ class Engine(Protocol):
         """New events. Waits at most `timeout` seconds for the first one."""
 
     def reply(self, run: str, reply: Reply) -> None:
-        """Answer an epoch that waits, or ask a run to stop or pause after its current epoch."""
+        """Answer an epoch that waits, or ask a run to stop, pause or be suspended."""
 
     def kill(self, run: str) -> None:
         """Kill the worker of a run, as a crash would."""

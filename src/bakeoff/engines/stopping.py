@@ -1,12 +1,24 @@
 """Handles requests to stop: Ctrl-C, termination and hang-up."""
 
+import os
+import select
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from bakeoff.errors import BakeoffError
+
+GRACE_SECONDS = 20.0
+"""After SIGTERM or SIGHUP the process ends within this time, even if a worker or the storage hangs.
+Clusters kill a process 30 s after they asked it to end (SLURM, Kubernetes)."""
+KILL_SECONDS = 3.0
+"""The same after the second request."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptedStudyError(BakeoffError):
@@ -25,21 +37,56 @@ class StopRequest:
     exit_code: int = 130
 
     def ask(self, signum: int, _frame: FrameType | None) -> None:
-        """Signal handler. The first signal asks for a pause after the epoch, the second to stop."""
+        """Signal handler. The first signal asks for checkpoints, and the second to stop at once."""
         self.count += 1
-        if signum != signal.SIGINT:
-            self.exit_code = 128 + signum
+        self.exit_code = _exit_code(signum, self.exit_code)
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
         """Handle Ctrl-C, termination and hang-up inside the `with` block.
 
-        If a stop was requested the program is about to end, so later signals are ignored.
+        If a stop was requested the program is about to end, so later signals are ignored. Where it
+        does not end in time, because a worker or the storage hangs, a thread ends the process. This
+        loses nothing: a study continues after it as after a kill.
         """
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {signum: signal.signal(signum, self.ask) for signum in signals}
+        before = {signum: signal.signal(signum, self.ask) for signum in SIGNALS}
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        # Python writes the number of each signal to this pipe, even while a call into a library
+        # keeps the handler from running.
+        wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        watch = threading.Thread(target=_end_in_time, args=(reading,), daemon=True)
+        watch.start()
         try:
             yield self
         finally:
+            signal.set_wakeup_fd(wakeup)
+            os.close(writing)  # ends the thread
+            watch.join()
+            os.close(reading)
             for signum, handler in before.items():
                 signal.signal(signum, signal.SIG_IGN if self.count else handler)
+
+
+def _exit_code(signum: int, before: int) -> int:
+    return before if signum == signal.SIGINT else 128 + signum
+
+
+def _end_in_time(reading: int) -> None:
+    """End this process when its time is up after the signals whose numbers are read."""
+    num_requests, exit_code, end = 0, 130, float("inf")
+    while True:
+        left = None if end == float("inf") else max(0.0, end - time.monotonic())
+        if not select.select([reading], [], [], left)[0]:
+            sys.stderr.write("\nended without waiting any longer; the same command continues\n")
+            sys.stderr.flush()
+            os._exit(exit_code)  # the workers end with this process
+        received = os.read(reading, 64)
+        if not received:
+            return
+        for signum in (one for one in received if one in SIGNALS):
+            num_requests += 1
+            exit_code = _exit_code(signum, exit_code)
+            if num_requests > 1 or signum != signal.SIGINT:
+                seconds = KILL_SECONDS if num_requests > 1 else GRACE_SECONDS
+                end = min(end, time.monotonic() + seconds)

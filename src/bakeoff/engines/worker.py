@@ -37,11 +37,13 @@ from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.records import EpochResult, Outcome
 
 if TYPE_CHECKING:
+    from bakeoff.training.checkpoint import Checkpoints
     from bakeoff.training.state import TrainingState
 
-PULSE_SECONDS = 1.0
+PULSE_SECONDS = 0.5
 PULSE_UNIT = 1 << 50
-"""Progress is sent as a multiple of 1 / this, so that a single step of any run changes it."""
+"""Progress is sent as a multiple of 1 / this, plus the number of evaluated batches, so that every
+step and every evaluated batch changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +57,22 @@ class WorkerSettings:
     """Process id of the driver. The worker dies with it."""
 
 
-def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSettings) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Memory that the driver shares with one worker."""
+
+    pulse: "Synchronized[int]"
+    """Shows the progress of the run, so that the driver can tell a hung run from a slow one."""
+    suspend: "Synchronized[int]"
+    """1 asks the run to be suspended after the step in progress."""
+
+
+def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> None:
     """Serve jobs until the pipe is closed.
 
     Args:
         connection: Receives jobs and replies, sends events.
-        pulse: Shared memory that shows the progress of the run, so that the driver can tell a hung
-            run from a slow one.
+        signals: Memory that is shared with the driver.
         settings: Threads, device and import path.
     """
     _set_up(settings)
@@ -70,7 +81,7 @@ def work(connection: Connection, pulse: "Synchronized[int]", settings: WorkerSet
             with _talking_to_driver():
                 job = connection.recv()
             if isinstance(job, (Job, Probe, Profile)):
-                _run(connection, pulse, job, settings.device)
+                _run(connection, signals, job, settings.device)
             # any other message is a reply that arrived after its run had ended
 
 
@@ -100,9 +111,7 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _run(
-    connection: Connection, pulse: "Synchronized[int]", job: Job | Probe | Profile, device: str
-) -> None:
+def _run(connection: Connection, signals: Signals, job: Job | Probe | Profile, device: str) -> None:
     """Run one job and send its last event, whatever happens."""
     try:
         if isinstance(job, Probe):
@@ -110,22 +119,27 @@ def _run(
         elif isinstance(job, Profile):
             event = _profile(job, device)
         else:
-            event = _train(connection, pulse, job, device)
+            event = _train(connection, signals, job, device)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
-    except BakeoffError as error:
-        event = Failed(run=job.run, outcome="failed", reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        from bakeoff.training.memory import is_out_of_memory
-
-        outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
-        reason = describe_error(error, names_own=True)  # with the place in the user's file
-        event = Failed(run=job.run, outcome=outcome, reason=reason)
+        event = _describe_failure(job.run, error)
     with _talking_to_driver():
         connection.send(event)
 
 
-def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device: str) -> Event:
+def _describe_failure(run: str, error: Exception) -> Failed:
+    """How a run ended that raised `error`."""
+    from bakeoff.training.memory import breaks_process, is_out_of_memory
+
+    if isinstance(error, BakeoffError):
+        return Failed(run=run, outcome="failed", reason=str(error))
+    outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
+    reason = describe_error(error, names_own=True)  # with the place in the user's file
+    return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
+
+
+def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
@@ -133,9 +147,11 @@ def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device:
 
     state = prepare(job.config, device)
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
-    checkpoints = Checkpoints(Path(job.checkpoint_dir), identity=job.run, max_share=share)
+    checkpoints = Checkpoints(
+        Path(job.checkpoint_dir), job.identity or job.run, attempt=job.attempt, max_share=share
+    )
     outcome: Outcome = "complete"
-    with _pulsing(pulse, state):
+    with _pulsing(signals, state, checkpoints):
         for result in train(state, checkpoints):
             reply = _send_epoch(connection, job, result)
             if reply == "pause":
@@ -144,6 +160,8 @@ def _train(connection: Connection, pulse: "Synchronized[int]", job: Job, device:
             if reply == "stop":
                 return Finished(run=job.run, outcome="pruned", test_metrics={})
             outcome = "diverged" if result.status == "diverged" else "complete"
+        if not state.is_over:
+            return Paused(run=job.run)  # it was suspended within an epoch
         tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
         if job.weights_path and outcome == "complete":
             write_weights(state, Path(job.weights_path))
@@ -181,13 +199,18 @@ def _profile(job: Profile, device: str) -> Event:
 
 
 @contextmanager
-def _pulsing(pulse: "Synchronized[int]", state: "TrainingState") -> Iterator[None]:
-    """Copy the progress of the run to shared memory once a second, in a thread."""
+def _pulsing(
+    signals: Signals, state: "TrainingState", checkpoints: "Checkpoints"
+) -> Iterator[None]:
+    """Show the progress of the run, and pass on the request to suspend it, in a thread."""
     ended = threading.Event()
+    signals.pulse.value = 0
 
     def beat() -> None:
         while not ended.wait(PULSE_SECONDS):
-            pulse.value = int(PULSE_UNIT * state.schedule.progress)
+            signals.pulse.value = int(PULSE_UNIT * state.schedule.progress) + state.num_evaluated
+            if signals.suspend.value:
+                checkpoints.suspend()
 
     threading.Thread(target=beat, daemon=True).start()
     try:

@@ -192,7 +192,7 @@ def _train(
     history: list[EpochResult] = []
     attempt = 1
     tracking.begin(tracked_name, values)
-    note_pause = partial(observer.note, "pausing after this epoch; Ctrl-C again stops at once")
+    note_pause = partial(observer.note, "pausing after this step; Ctrl-C again stops at once")
     for event in follow(engine, stop, job, on_pause=note_pause):
         match event:
             case Epoch():

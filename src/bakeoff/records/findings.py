@@ -134,6 +134,8 @@ class BoundaryMark:
     raises_flag: bool
     """Whether flag W10 is raised: the value is at the bound, or most of the arm's top five are
     close to it too."""
+    wider_bound: float | None = None
+    """The bound of the wider range to search next; see `bakeoff.analysis.widening`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,7 +313,8 @@ class Verdict:
     tie_breakers: tuple[str, ...] = ()
     scope: str = ""
     next_step: str = ""
-    """How to get a verdict; empty if there is a verdict, or if more runs would not give one."""
+    """How to get a verdict, or after one search per arm a verdict on the arms themselves; empty if
+    more runs would not give one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +339,8 @@ class Comparison:
     budget: tuple[BudgetEstimate, ...] = ()
     """What k trials can be expected to find; arms first, then pairs."""
     effort: tuple[str, ...] = ()
-    """One sentence for each pair: which arm the search favours at which budget."""
+    """One sentence for each pair: which arm the search favours at which budget. Where searches were
+    random and not pruned, another one says which arm is better at n / 5 trials, on validation."""
     importances: tuple[Importance, ...] = ()
     """Arm by arm, for each searched parameter; empty for arms with fewer than 30 scored trials."""
     pruning: tuple[PruningRegret, ...] = ()

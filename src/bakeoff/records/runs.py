@@ -119,6 +119,9 @@ class TrialRecord:
     stop_reason: str = ""
     attempts: int = 1
     """One more than the number of workers it has lost."""
+    losses: tuple[int, int] = (0, -1)
+    """The workers it has lost since its last new epoch, and the newest epoch at the last loss; only
+    known while it runs."""
     is_paused: bool = False
     """Whether it waits at a rung with its checkpoint; its outcome is then `running`."""
     audited: bool = False

@@ -56,7 +56,8 @@ class Recommendation:
     search_seconds: float | None
     """Training and evaluation of all trials of the search; None for library defaults."""
     remark: str = ""
-    """For library defaults, how they compare with what was found."""
+    """For library defaults, how they compare with what was found; for an arm whose search was
+    repeated, what its searches reach on average."""
     is_good: bool = False
     """For library defaults, whether they were not shown to be worse than the leading arm's
     configuration, or than what the search found for their own arm."""
@@ -195,19 +196,22 @@ def _recommend(
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
     seconds = arm.train_seconds + arm.evaluate_seconds
-    searched = (
-        f"search: {plural(arm.num_trials, 'trial')}, {plural(arm.epochs, 'epoch')},"
-        f" {format_duration(seconds)}"
-    )
+    searched = [
+        plural(arm.num_trials, "trial"),
+        "" if arm.epochs is None else plural(arm.epochs, "epoch"),
+        format_duration(seconds) if math.isfinite(seconds) else "",
+    ]
+    search_cost = f"search: {', '.join(filter(None, searched))}"
     return Recommendation(
         arm=arm.arm,
         name=printable(arm.arm),
         is_default=False,
         settings=settings_line(arm.chosen_params, is_foreign=study.foreign),
         score=_score(arm.confirmed, arm.search_best, study.objective),
-        cost="; ".join(filter(None, [_run_cost(confirmed), searched])),
+        cost="; ".join(filter(None, [_run_cost(confirmed), search_cost])),
         run_seconds=_run_seconds(confirmed),
-        search_seconds=seconds,
+        search_seconds=seconds if math.isfinite(seconds) else None,
+        remark=_over_searches(arm, study.objective),
         configuration=configuration,
     )
 
@@ -246,6 +250,20 @@ def _is_good(result: DefaultResult, comparison: Comparison) -> bool:
     is_worse = result.status in {"better", "clearly_better"}
     leads = result.found_by in comparison.verdict.leading[:1]
     return leads and was_compared and not is_worse
+
+
+def _over_searches(arm: ArmSummary, metric: MetricInfo) -> str:
+    """What the arm's searches reach; empty where arms are not compared over searches."""
+    found = arm.over_searches
+    if found is None:
+        return ""
+    low, high = found.ci
+    mean, interval = number(found.mean, (high - low) / 2), ""
+    if math.isfinite(high - low):
+        half = (high - low) / 2
+        interval = f" [{number(low, half)}, {number(high, half)}]"
+    searches = f"{len(found.scores)} searches of this arm"
+    return f"On average, {searches} reached a test {metric_name(metric)} of {mean}{interval}."
 
 
 def _score(confirmed: ConfirmedScores | None, observed: float | None, metric: MetricInfo) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from bakeoff.analysis.wording import promised
+from bakeoff.analysis.wording import plural, promised
 from bakeoff.records import OUTCOMES, ArmSummary, Comparison, Outcome, TimeToTarget, TrialRecord
 from bakeoff.report.table import Column, Table, count, duration, of_part, share, text
 
@@ -106,7 +106,7 @@ def effort_table(comparison: Comparison) -> Table:
         note=(
             "Trials are those charged to the arm's budget, which are all but failed ones. Training"
             " per epoch is a median. The time to the target is that of confirmation runs, planned"
-            f" for {comparison.study.epochs} epochs. Ratios are relative to"
+            f" for {plural(comparison.study.epochs, 'epoch')}. Ratios are relative to"
             f" {reference.arm if reference else 'the first arm'}; ∞ means that fewer than half of"
             " the runs reached the target. The last column is the number of all epochs of the"
             " search, divided by the number of trials that reached the target."

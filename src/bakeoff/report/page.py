@@ -1,5 +1,6 @@
 """What a report page shows: tables, figures and texts, before any markup."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -166,8 +167,10 @@ class StudyPage(Page[Comparison]):
     def effort_hint(self) -> str:
         """What the search cost, in few words."""
         arms = self.subject.arms
-        seconds = duration_text(sum(arm.train_seconds + arm.evaluate_seconds for arm in arms))
-        return f"the search: {plural(sum(arm.num_trials for arm in arms), 'trial')}, {seconds}"
+        trials = plural(sum(arm.num_trials for arm in arms), "trial")
+        seconds = sum(arm.train_seconds + arm.evaluate_seconds for arm in arms)
+        took = f", {duration_text(seconds)}" if math.isfinite(seconds) else ""
+        return f"the search: {trials}{took}"
 
     @property
     def diagnoses_hint(self) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bakeoff.analysis.wording import count_range, promised
+from bakeoff.analysis.wording import count_range, plural, promised
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, describe_scale
-from bakeoff.records import ArmSummary, Comparison, StudyRecord
+from bakeoff.records import ArmSummary, BoundaryMark, Comparison, StudyRecord
 from bakeoff.report.numbers import MISSING, number_text
 from bakeoff.report.table import Column, Getter, Table, count, text
 
@@ -65,12 +65,18 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
         (
             f"{count_range([arm.num_trials for arm in comparison.arms])} trials, none promised"
             if study.foreign
-            else f"{promised(study.budget)}; the first {study.startup_trials} trials at random"
+            else f"{promised(study.budget)}; at random: the first"
+            f" {plural(study.startup_trials, 'trial')}"
         ),
     )
     yield "sampler", study.sampler + (", shared by all arms" if study.shared_sampler else "")
     yield "pruner", study.pruner
-    yield "shortlist", f"{confirm.shortlist} configurations on {confirm.shortlist_seeds} seeds each"
+    yield (
+        "shortlist",
+        "{} on {} each".format(
+            plural(confirm.shortlist, "configuration"), plural(confirm.shortlist_seeds, "seed")
+        ),
+    )
     yield "confirmation seeds", f"{confirm.seeds} (a verdict needs {comparison.min_seeds})"
     yield "delta", f"{number_text(comparison.delta)}: {comparison.delta_source}"
     yield "reference arm", study.reference or "none declared"
@@ -135,10 +141,17 @@ def _value_text(row: ChosenValue) -> str:
 
 def _mark_text(row: ChosenValue) -> str:
     return "; ".join(
-        f"{mark.side} end ({number_text(mark.bound)})" + (", widen it" if mark.raises_flag else "")
+        f"{mark.side} end ({number_text(mark.bound)})" + _widen_text(mark)
         for mark in row.arm.boundaries
         if mark.parameter == row.name
     )
+
+
+def _widen_text(mark: BoundaryMark) -> str:
+    if not mark.raises_flag:
+        return ""
+    to = "" if mark.wider_bound is None else f" to {number_text(mark.wider_bound)}"
+    return f", widen it{to}"
 
 
 def trials_table(study: StudyRecord) -> Table:

@@ -18,6 +18,7 @@ from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params, owned_params
 from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
+from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
@@ -35,6 +36,13 @@ EVALUATED = 1024
 STATISTICS_BATCHES = 50
 """Batches on which batch normalisation is measured again for an optimizer that averages weights, as
 in `bakeoff.training.evaluation`."""
+OWN_MODULES = """\
+import os
+import sys
+
+sys.path.append(os.getcwd())  # for modules of your own, as the study found them
+
+"""
 STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
 """Comments on when to step a schedule, which the loop shows."""
 LATER = "if scaler.get_scale() >= scale:  # the step was not skipped"
@@ -91,9 +99,14 @@ class _Script:
         names = printable(trained).replace("\\", "/").replace('"', "'")
         return (
             f'"""Trains a configuration of {names}."""\n\n'
-            f"{self._import_lines()}\n\n\ndef train():\n{body}\n\n\n"
+            f"{self._own_modules()}{self._import_lines()}\n\n\ndef train():\n{body}\n\n\n"
             'if __name__ == "__main__":\n    model = train()\n'
         )
+
+    def _own_modules(self) -> str:
+        """Lets a program that is run from its file import what lies next to the study."""
+        named = (self.config.model, self.optimizer.name, self.config.data.dataset)
+        return OWN_MODULES if any(map(is_reference, named)) else ""
 
     def _import_lines(self) -> str:
         """Standard library, torch, then the rest, each in alphabetical order."""

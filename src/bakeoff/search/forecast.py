@@ -23,6 +23,8 @@ class Forecast:
     epochs: int
     most_paused: int
     """The largest number of trials that wait with their checkpoints at the same time."""
+    resumed: int = 0
+    """How often a paused trial continues."""
 
 
 def forecast(config: StudyConfig, seconds_per_epoch: float = 1.0) -> Forecast:
@@ -50,6 +52,7 @@ def forecast(config: StudyConfig, seconds_per_epoch: float = 1.0) -> Forecast:
         trials=round(len(rehearsal.epochs) * share),
         epochs=round(sum(rehearsal.epochs.values()) * share),
         most_paused=round(rehearsal.most_paused * share),
+        resumed=round(rehearsal.resumed * share),
     )
 
 
@@ -89,6 +92,7 @@ class _Rehearsal:
         self._paused: set[int] = set()
         self.epochs: dict[int, int] = {}
         self.most_paused = 0
+        self.resumed = 0
 
     def run(self) -> None:
         """Run the whole search."""
@@ -100,6 +104,7 @@ class _Rehearsal:
         promotion = self._search.promote()
         if promotion is not None:
             self._paused.remove(promotion.number)
+            self.resumed += 1
             return promotion.number
         plan = self._search.next()
         if plan is None:

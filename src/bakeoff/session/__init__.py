@@ -4,7 +4,11 @@ run_settings   where a study runs and which resources it uses
 checks         checks of data, packages and settings before anything is created
 measuring      trains the model for a few steps in a worker
 descriptions   protocol and environment of a study as text for its report
-study          starts or continues a study: search, then confirmation
+timing         measures how long the parts of a study take
+rehearsal      trains a few short runs as a study would
+looks          decides at a declared look whether more seeds are needed
+repeats        drives the repeats of a study: search, then confirmation
+study          starts or continues a study
 """
 
 from bakeoff.session.checks import (
@@ -18,3 +22,4 @@ from bakeoff.session.run_settings import (
     choose_threads as choose_threads,
 )
 from bakeoff.session.study import run_study as run_study
+from bakeoff.session.timing import StudyTimes as StudyTimes, measure_times as measure_times

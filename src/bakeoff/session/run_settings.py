@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakeoff.engines.open import EngineSettings, default_layout
+from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
@@ -33,6 +34,7 @@ class RunSettings(EngineSettings):
         device: str,
         threads: int | None = None,
         timeout: float | None = None,
+        hang_seconds: float = HANG_SECONDS,
         extends: bool = False,
         source: str | None = None,
     ) -> "RunSettings":
@@ -54,6 +56,7 @@ class RunSettings(EngineSettings):
             threads=threads or default_threads,
             device=device,
             timeout=timeout,
+            hang_seconds=hang_seconds,
             extends=extends,
             source=source,
         )

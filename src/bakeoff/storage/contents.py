@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
@@ -42,7 +43,12 @@ def new_content(
     config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None
 ) -> dict[str, Any]:
     """The content of a new study. Warm starts are kept for later continuations."""
-    content = {"format": FORMAT, "config": format_study(config), "facts": as_plain(facts)}
+    content = {
+        "format": FORMAT,
+        "id": uuid4().hex,
+        "config": format_study(config),
+        "facts": as_plain(facts),
+    }
     return content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {})
 
 

@@ -39,6 +39,7 @@ from bakeoff.storage.contents import (
 from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
 from bakeoff.storage.reading import read_runs, without_collection
 from bakeoff.storage.trials import (
+    LOSSES_KEY,
     PAUSE_KEY,
     PLAN_KEY,
     RESULT_KEY,
@@ -243,6 +244,10 @@ class Storage:
         self._contents.pop(name, None)
         self.note(name, f"extended: {'; '.join(changes)}")
 
+    def random_id(self, name: str) -> str:
+        """A text that no other study has, whatever its name; empty if an old release stored it."""
+        return str(self._content(name).get("id", ""))
+
     def num_settled(self, name: str, repeat: int = 0) -> int:
         """Search trials of a repeat when the study was last extended; 0 if it never was."""
         settled = int(self._content(name).get("settled", 0))
@@ -294,8 +299,12 @@ class Storage:
         """Store that the run is exempt from pruning that would have ended it after `epoch`."""
         self._set_run_attr(trial_id, "spared_at", epoch)
 
-    def count_attempt(self, trial_id: int, attempt: int) -> None:
-        """Store the number of times a run was started. It is restarted if its worker dies."""
+    def count_attempt(self, trial_id: int, attempt: int, losses: tuple[int, int]) -> None:
+        """Store the number of times a run was started. It is restarted if its worker dies.
+
+        `losses` are the workers lost since its last new epoch, and that epoch.
+        """
+        self._set_run_content(trial_id, LOSSES_KEY, list(losses))
         self._set_run_attr(trial_id, "attempts", attempt)
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:

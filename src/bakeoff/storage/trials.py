@@ -29,6 +29,7 @@ from bakeoff.storage.reading import StoredRun
 PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
+LOSSES_KEY = "bakeoff:losses"
 MAY_BE_NAN = ("train_loss", "learning_rate", "grad_norm")
 """Fields of an epoch, besides its metrics, that may be NaN."""
 STATES: Mapping[Outcome, TrialState] = {
@@ -140,6 +141,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         test_metrics=_numbers(result.get("test_metrics", {})),
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
+        losses=_losses(trial.system_attrs.get(LOSSES_KEY)) if is_running else (0, -1),
         is_paused=bool(paused),
         audited=trial.user_attrs.get("audited", False),
         spared_at=trial.user_attrs.get("spared_at"),
@@ -176,3 +178,7 @@ def _numbers(stored: Mapping[str, float | str | None]) -> dict[str, float]:
 
 def _number(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def _losses(stored: Sequence[int] | None) -> tuple[int, int]:
+    return (0, -1) if stored is None else (stored[0], stored[1])

@@ -6,13 +6,9 @@ from itertools import pairwise
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import ConfirmConfig, StudyConfig
-from bakeoff.records.significance import min_confirmation_seeds
+from bakeoff.records.significance import MIN_SEARCH_SEEDS, MIN_SEARCH_TRIALS, auto_seeds
 from bakeoff.studyfile.schema import ConfirmSection
 
-MIN_REPEAT_TRIALS = 20
-"""Trials of each arm that a repeat needs before it says something about tuning the arm."""
-MIN_REPEAT_SEEDS = 2
-"""Confirmation seeds that a repeat needs, so that its mean is not a single run."""
 REPEAT_SEEDS = 3
 """Confirmation seeds of every repeat after the first, if the study file names no number.
 
@@ -35,7 +31,7 @@ def resolve_confirm(section: ConfirmSection, num_arms: int) -> ConfirmConfig:
         raise StudyFileError(f"confirm.looks = {list(looks)}: must rise from look to look")
     seeds = section.seeds
     if seeds == "auto":
-        seeds = looks[-1] if looks else min_confirmation_seeds(num_arms)
+        seeds = looks[-1] if looks else auto_seeds(num_arms)
     if looks and looks[-1] != seeds:
         raise StudyFileError(
             f"confirm.looks = {list(looks)}: the last look is at {looks[-1]} seeds, but"
@@ -64,16 +60,16 @@ def check_repeats(config: StudyConfig) -> None:
     if repeats == 1:
         return
     most = _most_trials(config)
-    if most < MIN_REPEAT_TRIALS:
+    if most < MIN_SEARCH_TRIALS:
         raise StudyFileError(
-            f"search.repeats = {repeats}: each repeat needs {MIN_REPEAT_TRIALS} or more trials per"
+            f"search.repeats = {repeats}: each repeat needs {MIN_SEARCH_TRIALS} or more trials per"
             f" arm, but the budget allows {most:g}"
         )
     for key in ("seeds", "repeat_seeds"):
         seeds = getattr(config.confirm, key)
-        if seeds < MIN_REPEAT_SEEDS:
+        if seeds < MIN_SEARCH_SEEDS:
             raise StudyFileError(
-                f"search.repeats = {repeats}: each repeat needs {MIN_REPEAT_SEEDS} or more"
+                f"search.repeats = {repeats}: each repeat needs {MIN_SEARCH_SEEDS} or more"
                 f" confirmation seeds, but confirm.{key} = {seeds}"
             )
 

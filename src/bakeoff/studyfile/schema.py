@@ -268,8 +268,8 @@ class ConfirmSection(_Section):
     """How the configurations found are confirmed."""
 
     seeds: Annotated[int, Field(ge=0, le=1000)] | Literal["auto"] = "auto"
-    """Training seeds of each arm's confirmation runs; auto: the fewest that can support a verdict;
-    0: no confirmation."""
+    """Training seeds of each arm's confirmation runs; auto: the last of `looks`, or the fewest that
+    usually show a difference of 2 standard deviations (10 for four arms); 0: no confirmation."""
     repeat_seeds: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Training seeds of the confirmation runs in every repeat after the first. Default: 3 seeds, or
     as many as the first repeat has if that is fewer."""

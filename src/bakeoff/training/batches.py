@@ -8,6 +8,7 @@ place in its split.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -79,6 +80,7 @@ class Split:
         draws: Tensor | None = None,
         *,
         seed: int = 0,
+        skip: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised inputs and labels, batch by batch.
 
@@ -89,6 +91,7 @@ class Split:
             draws: For each position in `order`, the index of its random numbers for augmentation;
                 None means the position itself.
             seed: Seed of the random numbers that a user's own data set draws for its samples.
+            skip: Number of batches at the beginning that are left out.
         """
         positions = torch.arange(len(self.rows)) if order is None else order
         num_chunk = batch_size
@@ -97,20 +100,28 @@ class Split:
         chunks = torch.split(positions, num_chunk)
         chunk_draws = chunks if draws is None else torch.split(draws, num_chunk)
         chunk_rows = [self.rows[chunk] for chunk in chunks]
+        # Whole chunks are skipped, so that the others are the same as without skipping.
+        first, skip = divmod(skip, num_chunk // batch_size)
         if isinstance(self.inputs, Tensor):
-            fetched: Iterator[Tensor] = map(partial(self.inputs.index_select, 0), chunk_rows)
+            fetched: Iterator[Tensor] = map(
+                partial(self.inputs.index_select, 0), chunk_rows[first:]
+            )
         else:
-            fetched = self.inputs.fetch(chunk_rows, seed, tune=order is not None)
-        for rows, numbers, raw in zip(chunk_rows, chunk_draws, fetched, strict=True):
+            fetched = self.inputs.fetch(chunk_rows, seed, tune=order is not None, skip=first)
+        for rows, numbers, raw in zip(
+            chunk_rows[first:], chunk_draws[first:], fetched, strict=True
+        ):
             inputs = self.normalisation(raw if augment is None else augment(raw, numbers))
             if self.memory_format is not torch.contiguous_format:
                 inputs = inputs.contiguous(memory_format=self.memory_format)
             labels = self.labels.index_select(0, rows)
             if not labels.is_floating_point():
                 labels = labels.long()
-            yield from zip(
+            pairs = zip(
                 torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True
             )
+            yield from islice(pairs, skip, None)
+            skip = 0
 
     @property
     def sample_bytes(self) -> int:

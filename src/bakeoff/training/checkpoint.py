@@ -24,12 +24,15 @@ from bakeoff.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
+"""Format 1 had no checkpoints within an epoch."""
 NUM_KEPT = 2
 """The newest checkpoint, and the one before in case the newest is damaged."""
 
 MAX_SAVE_SHARE = 0.01
 """By default, a save may cost this share of the training time since the last one."""
+SECONDS_WITHIN_EPOCH = 300.0
+"""Within an epoch, a step is saved when a crash would cost this much training time."""
 FIRST_SAVE_SECONDS = 0.05
 """Assumed cost of a save before the first one is measured."""
 
@@ -46,50 +49,76 @@ class Checkpoints:
 
     Args:
         directory: The folder, which the first save creates.
-        identity: Identifies the run (configuration and trial). Checkpoints with another identity
-            are refused.
+        identity: What the checkpoints belong to (study, run, configuration, data). Checkpoints
+            with another identity are removed with a warning: they are leftovers.
+        attempt: Rises with every start of the run. Checkpoints of a later attempt are refused, and
+            no checkpoint is written once there are some, because another worker has the run then.
         max_share: A save may cost this share of the training time since the last one.
     """
 
     def __init__(
-        self, directory: Path, identity: str, *, max_share: float = MAX_SAVE_SHARE
+        self,
+        directory: Path,
+        identity: str,
+        *,
+        attempt: int = 1,
+        max_share: float = MAX_SAVE_SHARE,
     ) -> None:
         self._directory = directory
         self._identity = identity
+        self._attempt = attempt
         self._max_share = max_share
         self._seconds_per_save = FIRST_SAVE_SECONDS
         self._overspent = 0.0
         """Seconds by which earlier saves exceeded what they may cost."""
-        self._newest_epoch: int | None = None
+        self._newest: str | None = None
+        """Name of the newest checkpoint."""
+        self.is_suspended = False
+        """Whether the run was asked to stop after the step in progress."""
+
+    def suspend(self) -> None:
+        """Ask the run to save the step in progress and to stop. Any thread may call it."""
+        self.is_suspended = True
+
+    def is_due_within_epoch(self, state: TrainingState) -> bool:
+        """Whether the step that the run has just made is saved."""
+        if self.is_suspended:
+            return True
+        seconds = state.seconds_since_save + (state.totals.seconds if state.totals else 0.0)
+        return seconds >= SECONDS_WITHIN_EPOCH and self.is_due(seconds)
 
     def is_due(self, train_seconds: float) -> bool:
         """Whether a save may cost what the last one did, after so much training time."""
         return self._seconds_per_save <= self._max_share * train_seconds - self._overspent
 
     def save(self, state: TrainingState) -> None:
-        """Write the state after its last epoch, unless it is already saved.
+        """Write the state after its last epoch or step, unless it is already saved.
 
         Raises:
+            CheckpointError: A later attempt of this run has saved checkpoints.
             CheckpointWriteError: The folder cannot be written (a full disk); earlier checkpoints
                 are intact.
         """
-        if state.epoch == self._newest_epoch:
+        name = _name_of(state)
+        if name == self._newest:
             return
         started = time.perf_counter()
+        self._check_attempt()
         buffer = io.BytesIO()
         torch.save(snapshot(state), buffer)
         try:
-            self._write(state.epoch, buffer.getbuffer())
-            self._newest_epoch = state.epoch
+            self._write(name, state, buffer.getbuffer())
+            self._newest = name
             self._remove_old()
         except OSError as error:
             raise CheckpointWriteError(
                 f"{self._directory}: a checkpoint cannot be written ({error.strerror})"
             ) from error
         self._seconds_per_save = time.perf_counter() - started
-        allowed = self._max_share * state.seconds_since_save - self._overspent
+        trained = state.seconds_since_save + (state.totals.seconds if state.totals else 0.0)
+        allowed = self._max_share * trained - self._overspent
         self._overspent = max(0.0, self._seconds_per_save - allowed)
-        state.seconds_since_save = 0.0
+        state.note_save()
 
     def load(self) -> dict[str, Any] | None:
         """The payload of the newest valid checkpoint, or None.
@@ -97,55 +126,91 @@ class Checkpoints:
         A damaged checkpoint is skipped with a warning.
 
         Raises:
-            CheckpointError: A checkpoint belongs to another run or to a newer release.
+            CheckpointError: A checkpoint was written by a later attempt or by a newer release.
+            CheckpointWriteError: Checkpoints of another run cannot be removed.
         """
-        for manifest_path in sorted(self._directory.glob("epoch-*.json"), reverse=True):
+        for manifest_path in self._manifests():
             try:
                 manifest = _read_manifest(manifest_path)
-                self._check_identity(manifest, manifest_path)
+                if not self._is_own(manifest, manifest_path):
+                    continue
                 data = _read_payload(manifest_path.with_suffix(".pt"), manifest)
             except (OSError, ValueError) as error:
                 logger.warning("%s: skipped a damaged checkpoint (%s)", manifest_path, error)
                 continue
             payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            self._newest_epoch = int(manifest["epoch"])
+            self._newest = manifest_path.stem
             return dict(payload)
         return None
 
-    def _write(self, epoch: int, data: memoryview) -> None:
+    def _manifests(self) -> list[Path]:
+        """The manifests, newest first."""
+        found = self._directory.glob("epoch-*.json")
+        return sorted(found, key=lambda path: path.stem, reverse=True)
+
+    def _write(self, name: str, state: TrainingState, data: memoryview) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         manifest = {
             "format": CHECKPOINT_FORMAT,
             "identity": self._identity,
-            "epoch": epoch,
+            "attempt": self._attempt,
+            "epoch": state.epoch,
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-        path = self._directory / f"epoch-{epoch:07d}.pt"
+        path = self._directory / f"{name}.pt"
         # The manifest comes last: without it the payload does not count.
         write_durably(path, data)
         manifest["check"] = _hash_manifest(manifest)
         write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
 
-    def _check_identity(self, manifest: Mapping[str, Any], path: Path) -> None:
+    def _is_own(self, manifest: Mapping[str, Any], path: Path) -> bool:
+        """Whether a checkpoint belongs to this run; one of another run is removed."""
         if manifest["format"] > CHECKPOINT_FORMAT:
             raise CheckpointError(
                 f"{path}: written by a newer release (format {manifest['format']}, "
                 f"this one reads up to {CHECKPOINT_FORMAT})"
             )
         if manifest["identity"] != self._identity:
+            logger.warning("%s: removed, it belongs to another run", path)
+            try:
+                path.unlink()
+                path.with_suffix(".pt").unlink(missing_ok=True)
+            except OSError as error:
+                raise CheckpointWriteError(
+                    f"{path}: a checkpoint of another run cannot be removed ({error.strerror})"
+                ) from error
+            return False
+        if manifest.get("attempt", 1) > self._attempt:
             raise CheckpointError(
-                f"{path}: belongs to run {manifest['identity']!r}, not to {self._identity!r}"
+                f"{path}: attempt {manifest['attempt']} of this run has written it, and this is"
+                f" attempt {self._attempt}; another worker has taken over the run"
             )
+        return True
+
+    def _check_attempt(self) -> None:
+        """Refuse to write beside the newest checkpoint if a later attempt has written it."""
+        for path in self._manifests()[:1]:
+            try:
+                manifest = _read_manifest(path)
+            except (OSError, ValueError):
+                return
+            if manifest["identity"] == self._identity:
+                self._is_own(manifest, path)
 
     def _remove_old(self) -> None:
         """Delete all but the newest checkpoints, manifests before the payloads they describe."""
-        manifests = sorted(self._directory.glob("epoch-*.json"), reverse=True)
-        kept = {path.stem for path in manifests[:NUM_KEPT]}
+        kept = {path.stem for path in self._manifests()[:NUM_KEPT]}
         for suffix in (".json", ".pt", ".partial"):
             for path in self._directory.glob(f"epoch-*{suffix}"):
                 if path.stem not in kept or suffix == ".partial":
                     path.unlink(missing_ok=True)
+
+
+def _name_of(state: TrainingState) -> str:
+    """A name by which checkpoints sort in the order in which they were made."""
+    within = "" if state.totals is None else f"-sample-{state.totals.drawn:012d}"
+    return f"epoch-{state.epoch:07d}{within}"
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -6,11 +6,13 @@ needs nothing saved about them.
 Shapes: inputs [N, ...], labels [N], class probabilities [N, C].
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -26,8 +28,13 @@ Box = tuple[slice, slice]
 """Rows and columns of a rectangle."""
 
 
-def plain_batches(state: TrainingState, max_batches: int | None = None) -> Iterator[Batch]:
-    """Augmented batches of the epoch in training, or only the first `max_batches` of them."""
+def plain_batches(
+    state: TrainingState, max_batches: int | None = None, skip: int = 0
+) -> Iterator[Batch]:
+    """Augmented batches of the epoch in training, or only the first `max_batches` of them.
+
+    The first `skip` batches are left out.
+    """
     config, split, epoch = state.config, state.splits.train, state.epoch + 1
     batch_size = config.training.batch_size
     order = epoch_order(len(split), batch_size, config.seed, epoch)
@@ -50,16 +57,22 @@ def plain_batches(state: TrainingState, max_batches: int | None = None) -> Itera
         augment,
         draws=draws[:num_used].to(state.device),
         seed=fetch_seed(config.seed, epoch),
+        skip=skip,
     )
 
 
-def training_batches(state: TrainingState) -> Iterator[Batch]:
-    """The batches of the epoch in training, mixed if the run uses mixup or cutmix."""
-    training, batches = state.config.training, plain_batches(state)
+def training_batches(state: TrainingState, skip: int = 0) -> Iterator[Batch]:
+    """The batches of the epoch in training, mixed if the run uses mixup or cutmix.
+
+    The first `skip` batches are left out; the others are the same as without skipping.
+    """
+    training, batches = state.config.training, plain_batches(state, skip=skip)
     if not training.mixup_alpha and not training.cutmix_alpha:
         return batches
-    num_classes, seed = state.splits.num_outputs, state.config.seed
-    return mix_batches(batches, training, num_classes=num_classes, seed=seed, epoch=state.epoch + 1)
+    draws = MixDraws(training, state.config.seed, state.epoch + 1)
+    for _ in range(skip):
+        draws.next(training.batch_size, state.splits.input_shape)
+    return mix_batches(batches, draws, num_classes=state.splits.num_outputs)
 
 
 def weighted_order(split: Split, num_drawn: int, seed: int, epoch: int) -> Tensor:
@@ -75,32 +88,57 @@ def weighted_order(split: Split, num_drawn: int, seed: int, epoch: int) -> Tenso
     return torch.searchsorted(edges, draws, right=True).clamp_(max=len(labels) - 1)
 
 
-def mix_batches(
-    batches: Iterable[Batch], training: TrainingConfig, *, num_classes: int, seed: int, epoch: int
-) -> Iterator[Batch]:
-    """Batches whose samples are mixed with others of the batch by mixup or cutmix.
+class Mix(NamedTuple):
+    """How the samples of one batch are mixed with others of the batch."""
 
-    Labels become class probabilities, whose rows sum to 1. The shares come from Beta(alpha, alpha):
-    of whole inputs for mixup, of the image's area for cutmix. An alpha of 0 switches its method
-    off; with both above 0, a fair coin decides for each batch. All draws depend only on the run's
-    seed, the epoch and the batch.
+    partners: NDArray[np.int64]
+    """[N], the place of each sample's partner."""
+    share: float
+    """What each sample keeps of itself."""
+    box: Box | None
+    """The rectangle that comes from the partner; None mixes whole inputs."""
+
+
+class MixDraws:
+    """Draws how the batches of one epoch are mixed, batch after batch.
+
+    The shares come from Beta(alpha, alpha): of whole inputs for mixup, of the image's area for
+    cutmix. An alpha of 0 switches its method off; with both above 0, a fair coin decides for each
+    batch. All draws depend only on the run's seed, the epoch and the batch.
 
     Source: mixup, Zhang et al. 2018, https://arxiv.org/abs/1710.09412; cutmix, Yun et al. 2019,
     https://arxiv.org/abs/1905.04899; the choice per batch as in timm
     """
-    kinds = ((training.mixup_alpha, False), (training.cutmix_alpha, True))
-    used = [(alpha, cuts) for alpha, cuts in kinds if alpha > 0]
-    draws = np.random.default_rng(derive_seed(seed, "mix", epoch))
+
+    def __init__(self, training: TrainingConfig, seed: int, epoch: int) -> None:
+        kinds = ((training.mixup_alpha, False), (training.cutmix_alpha, True))
+        self._used = [(alpha, cuts) for alpha, cuts in kinds if alpha > 0]
+        self._draws = np.random.default_rng(derive_seed(seed, "mix", epoch))
+
+    def next(self, num_samples: int, shape: Sequence[int]) -> Mix:
+        """How the next batch, of `num_samples` samples of this shape, is mixed."""
+        partners = self._draws.permutation(num_samples)
+        alpha, cuts = self._used[int(self._draws.integers(len(self._used)))]
+        share = float(self._draws.beta(alpha, alpha))
+        if not cuts:
+            return Mix(partners, share, None)
+        box, share = _draw_box(self._draws, share, shape[-2], shape[-1])
+        return Mix(partners, share, box)
+
+
+def mix_batches(batches: Iterable[Batch], draws: MixDraws, *, num_classes: int) -> Iterator[Batch]:
+    """Batches whose samples are mixed with others of the batch by mixup or cutmix.
+
+    Labels become class probabilities, whose rows sum to 1.
+    """
     for inputs, labels in batches:
-        partners = torch.from_numpy(draws.permutation(len(labels))).to(inputs.device)
-        alpha, cuts = used[int(draws.integers(len(used)))]
-        share = float(draws.beta(alpha, alpha))
-        if cuts:
-            box, share = _draw_box(draws, share, inputs.shape[-2], inputs.shape[-1])
-            mixed = cut_and_paste(inputs, partners, box)
+        mix = draws.next(len(labels), inputs.shape[1:])
+        partners = torch.from_numpy(mix.partners).to(inputs.device)
+        if mix.box is None:
+            mixed = inputs.lerp(inputs[partners], 1 - mix.share)
         else:
-            mixed = inputs.lerp(inputs[partners], 1 - share)
-        yield mixed, mix_labels(labels, partners, share, num_classes)
+            mixed = cut_and_paste(inputs, partners, mix.box)
+        yield mixed, mix_labels(labels, partners, mix.share, num_classes)
 
 
 def _draw_box(

@@ -94,6 +94,7 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     with torch.no_grad(), state.autocast():
         for inputs, labels in split.batches(batch_size):
             found.add(state.model(inputs), labels)
+            state.num_evaluated += 1
     return found
 
 

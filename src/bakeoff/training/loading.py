@@ -225,7 +225,9 @@ class LoadedInputs:
         """The type of the inputs, as the data set returns them."""
         return torch.uint8 if self._inputs.dtype == np.uint8 else torch.float32
 
-    def fetch(self, chunks: Sequence[Tensor], seed: int, *, tune: bool) -> Iterator[Tensor]:
+    def fetch(
+        self, chunks: Sequence[Tensor], seed: int, *, tune: bool, skip: int = 0
+    ) -> Iterator[Tensor]:
         """Inputs [n, ...] of each chunk of rows, as the data set returns them.
 
         Args:
@@ -233,6 +235,7 @@ class LoadedInputs:
             seed: Each sample's random numbers depend on this seed, the sample, and how many times
                 it came earlier in these chunks.
             tune: As in `BatchLoader.fetch`.
+            skip: Number of chunks at the beginning that are not fetched.
 
         Raises:
             DataError: As there; or a batch differs in shape from the first sample.
@@ -246,9 +249,9 @@ class LoadedInputs:
                 repeats=tuple(earlier.tolist()),
             )
             for index, earlier in zip(indices, count_repeats(indices), strict=True)
-        ]
+        ][skip:]
         batches = self.loader.fetch(requests, tune=tune)
-        for request, index, fetched in zip(requests, indices, batches, strict=True):
+        for request, index, fetched in zip(requests, indices[skip:], batches, strict=True):
             self._check(request, self._inputs.labels[index], fetched)
             yield torch.from_numpy(fetched.inputs).to(self._device)
 

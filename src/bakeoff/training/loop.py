@@ -34,8 +34,10 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
 
     If `checkpoints` holds a checkpoint, its epochs are yielded again as they were recorded, and
     training continues bit by bit as if it had not been interrupted. An epoch is saved before it is
-    yielded, unless saving would cost more than 1 % of the training time since the last save.
-    The caller may call `checkpoints.save(state)` at any yield.
+    yielded, unless saving would cost more than 1 % of the training time since the last save. Within
+    a long epoch, a step is saved every five minutes. The caller may call `checkpoints.save(state)`
+    at any yield. After `checkpoints.suspend()`, which another thread may call, training ends after
+    the step in progress, which is saved; `state.is_over` is False then.
 
     Raises:
         CheckpointError: The checkpoint belongs to another run, other data or another model.
@@ -46,16 +48,28 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
         restore(state, payload)
     yield from tuple(state.history)
     while not state.is_over:
-        result = state.record(run_epoch(state))
+        measured = run_epoch(state, checkpoints)
+        if measured is None:
+            return
+        result = state.record(measured)
         if checkpoints is not None and checkpoints.is_due(state.seconds_since_save):
             checkpoints.save(state)
         yield result
 
 
-def run_epoch(state: TrainingState) -> EpochResult:
-    """Train one epoch and evaluate it; a diverged epoch is not evaluated, its metrics are NaN."""
-    started = perf_counter()
-    totals = train_epoch(state)
+def run_epoch(state: TrainingState, checkpoints: Checkpoints | None = None) -> EpochResult | None:
+    """Train one epoch and evaluate it; a diverged epoch is not evaluated, its metrics are NaN.
+
+    None if `checkpoints` was asked to suspend the run within the epoch.
+    """
+    totals = state.totals = state.totals or EpochTotals()
+    started = perf_counter() - totals.seconds
+    for _ in epoch_steps(state, totals):
+        totals.seconds = perf_counter() - started
+        if checkpoints is not None and checkpoints.is_due_within_epoch(state):
+            checkpoints.save(state)
+            if checkpoints.is_suspended:
+                return None
     train_loss, grad_norm = totals.means()
     trained = perf_counter()
     if isfinite(train_loss):
@@ -88,14 +102,15 @@ def train_epoch(state: TrainingState) -> EpochTotals:
 
 
 def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
-    """Make one pass over the training samples, yielding after each step, which `totals` counts."""
+    """Make the steps of one epoch that `totals` has not counted, yielding after each of them."""
     training = state.config.training
     state.model.train()
     switch_to_training(state.optimizer)
     if state.average is not None:
         state.average.swap_out()
-    batches = totals.timed(training_batches(state))
-    left = num_drawn(len(state.splits.train), training.batch_size)
+    skip = -(-totals.drawn // training.batch_size)
+    batches = totals.timed(training_batches(state, skip))
+    left = num_drawn(len(state.splits.train), training.batch_size) - totals.drawn
     while left:
         num_samples = min(left, training.batch_size * training.accumulation_steps)
         learning_rate = state.schedule.learning_rate

@@ -2,18 +2,42 @@
 
 import ctypes
 import sys
+from collections.abc import Sequence
 
 import torch
 
-CPU_MESSAGE = "DefaultCPUAllocator"
-"""torch's CPU allocator raises a plain RuntimeError that contains the allocator's name."""
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator", "out of memory", "out_of_memory", "outofmemory", "ALLOC_FAILED",
+    "can't allocate memory", "cannot allocate memory",
+)  # fmt: skip
+"""Parts of the messages of plain errors by which torch, cuBLAS, cuDNN, HIP, MPS and the operating
+system say that memory ran out."""
+BROKEN_ACCELERATOR = (
+    "CUDA error", "HIP error", "device-side assert", "illegal memory access", "CUBLAS_STATUS_",
+    "CUDNN_STATUS_", "cuDNN error", "unspecified launch failure", "misaligned address",
+)  # fmt: skip
+"""Parts of the messages after which a process may not use its accelerator again."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this error means that memory ran out, on the CPU or on a GPU."""
+    """Whether this error means that memory ran out, on the CPU or on an accelerator."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and CPU_MESSAGE in str(error)
+    return isinstance(error, (RuntimeError, OSError)) and _has_part(error, OUT_OF_MEMORY)
+
+
+def breaks_process(error: BaseException) -> bool:
+    """Whether the process that raised this error must not train again.
+
+    An error in a kernel leaves the context of an accelerator unusable: every later call fails with
+    the same message, whatever it does.
+    """
+    return isinstance(error, RuntimeError) and _has_part(error, BROKEN_ACCELERATOR)
+
+
+def _has_part(error: BaseException, parts: Sequence[str]) -> bool:
+    message = str(error).lower()
+    return any(part.lower() in message for part in parts)
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

@@ -2,7 +2,6 @@
 
 import logging
 import platform
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,9 @@ import torch
 
 from bakeoff.errors import CheckpointError
 from bakeoff.records import EpochResult, as_plain
+from bakeoff.training.randomness import capture_generators, restore_generators
 from bakeoff.training.state import TrainingState
+from bakeoff.training.totals import EpochTotals
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +28,12 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "scaler": state.scaler.state_dict(),
         "average": None if state.average is None else state.average.state_dict(),
         "history": [as_plain(result) for result in state.history],
+        "totals": None if state.totals is None else state.totals.state_dict(),
         "best_weights": state.best_weights,
         "epochs_without_improvement": state.epochs_without_improvement,
         "data": state.splits.fingerprint,
         "environment": describe_environment(state.device),
-        "generators": capture_generators(),
+        "generators": capture_generators(state.device),
     }
 
 
@@ -55,7 +57,11 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.history = [EpochResult(**result) for result in payload["history"]]
     state.best_weights = payload["best_weights"]
     state.epochs_without_improvement = payload["epochs_without_improvement"]
-    state.seconds_since_save = 0.0
+    state.totals = None
+    if payload.get("totals") is not None:  # it was taken within an epoch
+        state.totals = EpochTotals()
+        state.totals.load_state_dict(payload["totals"])
+    state.note_save()
     before, now = payload["environment"], describe_environment(state.device)
     state.resume_differences = tuple(
         f"{name} was {before.get(name)}, is {now.get(name)}"
@@ -65,7 +71,7 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     if state.resume_differences:
         logger.warning("resumed, not bit-identical: %s", "; ".join(state.resume_differences))
     # Last, because anything above may draw random numbers.
-    restore_generators(payload["generators"])
+    restore_generators(payload["generators"], state.device)
 
 
 def describe_environment(device: torch.device) -> dict[str, str]:
@@ -80,29 +86,6 @@ def describe_environment(device: torch.device) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
     }
-
-
-def capture_generators() -> dict[str, Any]:
-    """The state of all global random generators, as plain values and tensors."""
-    legacy = np.random.get_state(legacy=False)
-    state = {**legacy["state"], "key": torch.from_numpy(legacy["state"]["key"].astype(np.int64))}
-    return {
-        "python": random.getstate(),
-        "numpy": {**legacy, "state": state},
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def restore_generators(captured: Mapping[str, Any]) -> None:
-    """Set all global random generators to a state from `capture_generators`."""
-    random.setstate(captured["python"])
-    numpy_state = captured["numpy"]
-    key = numpy_state["state"]["key"].numpy().astype(np.uint32)
-    np.random.set_state({**numpy_state, "state": {**numpy_state["state"], "key": key}})
-    torch.set_rng_state(captured["torch"])
-    if captured["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(captured["cuda"])
 
 
 def _load_model(state: TrainingState, payload: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, che
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.schedule import Schedule
+from bakeoff.training.totals import EpochTotals
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The types of autocast; fp32 runs without it."""
@@ -72,10 +73,14 @@ class TrainingState:
     best_weights: Weights | None = None
     """Weights of the epoch with the best validation objective; None before the first such epoch."""
     epochs_without_improvement: int = 0
+    num_evaluated: int = 0
+    """Batches that were evaluated so far, as a sign of life."""
     seconds_since_save: float = 0.0
     """Training time that a crash would cost now."""
     resume_differences: tuple[str, ...] = ()
     """Differences from the machine that wrote the checkpoint; with none, the bits are the same."""
+    totals: EpochTotals | None = None
+    """Totals of the epoch in training; None between epochs."""
     lap: Callable[[str], None] = no_lap
     """Called with the name of each part of a step when it ends, so that a profile can time it."""
 
@@ -106,6 +111,11 @@ class TrainingState:
         """
         return copy_weights(self.model)
 
+    def note_save(self) -> None:
+        """A checkpoint holds the run as it is now."""
+        # An epoch's training time is added when it ends, its part before this save included.
+        self.seconds_since_save = 0.0 if self.totals is None else -self.totals.seconds
+
     def record(self, result: EpochResult) -> EpochResult:
         """Add an epoch to the history, keep the best weights, and return it with its status."""
         before = scored_epoch(self.history, self.objective, "best_epoch")
@@ -121,6 +131,7 @@ class TrainingState:
         )
         self.history = list(keep_last_confusion([*self.history, result]))
         self.seconds_since_save += result.train_seconds
+        self.totals = None
         return result
 
     def _status(self, result: EpochResult) -> EpochStatus:

@@ -1,10 +1,10 @@
 """Running totals of one epoch's steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import nan
 from operator import mul
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,11 +34,16 @@ class EpochTotals:
         self._samples = 0
         self.steps = 0
         self.skipped_steps = 0
+        self.drawn = 0
+        """Samples of all steps, those of skipped ones included."""
         self.learning_rate = nan
         self.data_seconds = 0.0
+        self.seconds = 0.0
+        """Training time of the epoch so far, as the caller measured it."""
 
     def add(self, step: Step, num_samples: int, learning_rate: float) -> None:
         """Count a step; of a skipped one, which had no finite gradient, nothing else is used."""
+        self.drawn += num_samples
         if not step.stepped:
             self.skipped_steps += 1
             return
@@ -65,6 +70,30 @@ class EpochTotals:
         if self._waiting:
             self._collect()
         return self._loss_sum / self._samples, self._grad_norm_sum / self.steps
+
+    def state_dict(self) -> dict[str, Any]:
+        """The totals within an epoch, as plain values and tensors."""
+        steps, num_samples = zip(*self._waiting, strict=True) if self._waiting else ((), ())
+        return {
+            # Waiting steps are kept apart: adding them up now would round the sums differently.
+            "losses": torch.stack([step.loss for step in steps]) if steps else None,
+            "grad_norms": torch.stack([step.grad_norm for step in steps]) if steps else None,
+            "num_samples": list(num_samples),
+            "sums": [self._loss_sum, self._grad_norm_sum, self._samples],
+            "counts": [self.steps, self.skipped_steps, self.drawn],
+            "learning_rate": self.learning_rate,
+            "seconds": [self.seconds, self.data_seconds],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        if state["num_samples"]:
+            steps = zip(state["losses"], state["grad_norms"], state["num_samples"], strict=True)
+            self._waiting = [(Step(loss, norm, True), num) for loss, norm, num in steps]
+        self._loss_sum, self._grad_norm_sum, self._samples = state["sums"]
+        self.steps, self.skipped_steps, self.drawn = state["counts"]
+        self.learning_rate = state["learning_rate"]
+        self.seconds, self.data_seconds = state["seconds"]
 
     def _collect(self) -> None:
         steps, num_samples = zip(*self._waiting, strict=True)

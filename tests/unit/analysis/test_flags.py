@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.flags import FLAGS
+from bakeoff.analysis.flags import FLAGS, flags_on
 from bakeoff.ranges import FloatRange
-from bakeoff.records import ArmRecord
+from bakeoff.records import ArmRecord, Flag
 from record_examples import as_error_rate, example_record, shuffled, unconfirmed
 
 CLEAN = example_record(num_arms=2, pruner="none", arm_effects=(0.0, -0.02))
@@ -283,3 +283,46 @@ def test_pruning_that_would_have_ended_the_best_is_flagged():
     )
     harmless = with_trials(record, lambda t: replace(t, audited=True))
     assert flags_of(harmless, "W03") == []
+
+
+GREW = {"sgd": [0.9] * 3 + [0.95] * 9, "adam": [0.9] * 3 + [0.91] * 9}
+"""Nothing is shown on the first six seeds, and a winner on all twelve."""
+
+
+def test_a_claim_that_is_new_since_seeds_were_added_undeclared_is_provisional():
+    record = replace(example_record(num_arms=2, test_scores=GREW), delta=0.001)
+    assert compare(record).verdict.headline.startswith("The configuration found for sgd beats")
+    extended = compare(replace(record, read_at_seeds=(6,)))
+    (flag,) = [flag for flag in extended.flags if flag.id == "W15"]
+    assert (flag.severity, flag.pairs) == ("provisional", (("sgd", "adam"),))
+    assert extended.verdict.headline.startswith("Provisionally, the configuration found for sgd")
+    assert any("had been read at 6 seeds" in text for text in extended.verdict.weakened_by)
+
+
+def test_a_claim_that_was_made_before_seeds_were_added_stays_as_it_is():
+    scores = {"sgd": [0.95, 0.951] * 6, "adam": [0.9, 0.902] * 6}
+    record = replace(example_record(num_arms=2, test_scores=scores), delta=0.001)
+    extended = compare(replace(record, read_at_seeds=(6,)))
+    assert flag_of(replace(record, read_at_seeds=(6,)), "W15").severity == "note"
+    assert extended.verdict.headline.startswith("The configuration found for sgd beats")
+
+
+def test_a_flag_on_a_pair_leaves_other_pairs_of_its_arms_alone():
+    flag = Flag(
+        id="W15", title="", detail="", advice="", severity="provisional", arms=("a", "b"),
+        pairs=(("a", "b"),),
+    )  # fmt: skip
+    assert flags_on([flag], "provisional", ("a", "b")) == [flag]
+    assert flags_on([flag], "provisional", ("a", "c")) == []
+    assert flags_on([flag], "provisional", ("a", "b", "c")) == [flag]
+
+
+def test_a_run_that_collapsed_is_flagged_and_its_arm_is_not_called_equal():
+    scores = {"sgd": [0.95, 0.951] * 6, "adam": [*[0.95, 0.951] * 5, 0.95, 0.6]}
+    record = replace(example_record(num_arms=2, test_scores=scores), delta=0.1)
+    flag = flag_of(record, "W16")
+    assert (flag.arms, flag.severity) == (("adam",), "note")
+    assert "adam 1 of 12" in flag.detail
+    comparison = compare(record)
+    assert comparison.pairs[0].status == "no_difference_shown"
+    assert "adam collapsed in 1 of 12 (far below its other runs)" in comparison.pairs[0].sentence

@@ -11,7 +11,8 @@ from bakeoff.analysis.outlook import outlook_sentences, step_to_verdict
 from bakeoff.analysis.power import seeds_to_decide
 from bakeoff.records import StudyRecord
 from bakeoff.records.durations import format_estimate
-from record_examples import all_outcomes, example_record
+from bakeoff.records.significance import repeats_needed
+from record_examples import all_outcomes, example_record, repeated
 
 SD = 0.002
 
@@ -61,7 +62,9 @@ def test_no_sentence_where_it_is_decided_or_there_is_no_difference(gap: float) -
 
 def test_a_hopeless_difference_is_called_so() -> None:
     (sentence,) = sentences(record_of(gap=1e-7))
-    assert sentence.startswith("No affordable number of seeds would separate sgd and adam")
+    assert sentence.startswith(
+        "No affordable number of seeds would separate the configurations found for sgd and adam"
+    )
 
 
 def test_no_sentence_without_confirmation_or_with_a_shared_sampler() -> None:
@@ -122,3 +125,50 @@ def test_no_step_is_given_where_more_runs_would_not_help(record: StudyRecord) ->
 )
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_estimate(seconds) == text
+
+
+def test_after_one_search_the_step_to_the_arms_gives_searches_and_time() -> None:
+    """Nine more searches of four arms: each takes what the first one took, with 3 seeds of 10."""
+    record = example_record(trials_per_arm=20, num_seeds=10, shortlist_seeds=3)
+    runs = (*record.trials, *record.confirmations)
+    total = sum(run.train_seconds + run.evaluate_seconds for run in runs)
+    seeds = sum(
+        run.train_seconds + run.evaluate_seconds for run in runs if run.purpose == "confirm"
+    )
+    wanted = repeats_needed(4)
+    step = compare(record).verdict.next_step
+    assert f"set repeats = {wanted} in [search]" in step
+    expected = format_estimate((wanted - 1) * (total - 0.7 * seeds))
+    assert f"({wanted - 1} more, about {expected} one after the other)" in step
+
+
+def test_a_search_of_too_few_trials_cannot_be_repeated() -> None:
+    step = compare(example_record(trials_per_arm=12)).verdict.next_step
+    assert "begin a study with trials_per_arm = 20 and repeats = 10" in step
+
+
+def test_enough_searches_need_no_further_step() -> None:
+    parts = [
+        example_record(
+            num_arms=2, trials_per_arm=20, num_seeds=2, seed=seed, arm_effects=(0.0, -0.02)
+        )
+        for seed in range(6)
+    ]
+    assert compare(repeated(parts)).verdict.next_step == ""
+
+
+@pytest.mark.parametrize(
+    ("finished", "repeats", "step"),
+    [
+        (False, 7, "To get a verdict, continue with `study run FILE`."),
+        (True, 3, "To get a verdict, set repeats = 7 in [search] of the study file and continue"),
+    ],
+)
+def test_a_study_with_too_few_searches_says_how_to_get_more(
+    *, finished: bool, repeats: int, step: str
+) -> None:
+    parts = [
+        example_record(num_arms=2, trials_per_arm=20, num_seeds=2, seed=seed) for seed in range(3)
+    ]
+    record = replace(repeated(parts), finished=finished, repeats=repeats)
+    assert compare(record).verdict.next_step.startswith(step)

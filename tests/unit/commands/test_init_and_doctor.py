@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,11 @@ import pytest
 from bakeoff.commands.verbs.doctor import doctor
 from bakeoff.commands.verbs.init import init
 from bakeoff.errors import UsageError
-from bakeoff.studyfile import load_study_file, study_schema
+from bakeoff.ranges import FloatRange
+from bakeoff.storage import Storage
+from bakeoff.studyfile import load_study_file, resolve_study, study_schema
+from driven_study import drive
+from study_examples import SimulatedEngine, study_document, study_facts
 
 
 def test_the_starter_is_a_valid_study_and_never_replaces_a_file(tmp_path: Path) -> None:
@@ -58,3 +63,98 @@ def test_the_doctor_reports_a_storage_that_it_cannot_read(
     facts = json.loads(capsys.readouterr().out)
     assert facts["storage"].endswith("studies.db is not a SQLite database; choose another file")
     assert facts["data: digits"] == "1,438 training, 359 test samples"
+
+
+# ---------------------------------------------------------------- from a stored study
+
+
+def stored_study(folder: Path, **ranges: dict) -> Path:
+    """A results folder with a finished grid search, whose points include the bounds.
+
+    The best learning rate is 0.01, beyond both ranges.
+    """
+    space = {
+        "sgd": {
+            "learning_rate": {"low": 1e-4, "high": 1e-3, "log": True},
+            "momentum": 0.0,
+            "weight_decay": 1e-4,
+        },
+        "adam": {
+            "learning_rate": {"low": 0.05, "high": 0.1, "log": True},
+            "beta1": 0.9,
+            "weight_decay": 1e-4,
+        },
+        "constant": {"warmup_fraction": 0.0},
+    }
+    document = study_document(
+        study={"name": "edge", "seed": 7, "question": "Is <this> \"odd\"?"},
+        space=space | ranges,
+        search={
+            "sampler": "grid", "grid_points": 2, "schedulers": ["constant"], "pruner": "none",
+            "trials_per_arm": None, "startup_trials": None,
+        },
+    )  # fmt: skip
+    document["search"] = {k: v for k, v in document["search"].items() if v is not None}
+    config = resolve_study(document)
+    drive(config, SimulatedEngine(), f"sqlite:///{folder / 'studies.db'}", folder)
+    return folder
+
+
+def test_the_file_of_a_stored_study_describes_the_same_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = stored_study(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    init(source="edge", output=results)
+    stored = Storage(f"sqlite:///{results / 'studies.db'}").load_config("edge")
+    assert load_study_file(tmp_path / "edge.toml") == stored
+    assert (tmp_path / "study.schema.json").exists()
+    with pytest.raises(UsageError, match=r"edge\.toml exists"):
+        init(source="edge", output=results)
+
+
+def test_a_widened_study_searches_every_arm_in_the_wider_ranges_on_the_same_data_and_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = stored_study(tmp_path)
+    file = tmp_path / "next.toml"
+    init(file, source="edge", widen=True, output=results)
+    before = Storage(f"sqlite:///{results / 'studies.db'}").load_config("edge")
+    after = load_study_file(file)
+    space = {
+        **before.space,
+        "sgd.learning_rate": FloatRange(low=1e-4, high=1e-2, log=True),
+        "adam.learning_rate": FloatRange(low=5e-3, high=0.1, log=True),
+    }
+    assert after == replace(before, name="edge-wide", space=space)
+    why = "sgd.learning_rate: 0.0001 to 0.001, log -> 0.0001 to 0.01, log (sgd chose 0.001, near the highest)"  # fmt: skip
+    assert f"changed {why}" in capsys.readouterr().out
+    lines = file.read_text().splitlines()
+    assert f"#   {why}" in lines
+    place = lines.index("[space.sgd.learning_rate]")
+    assert lines[place + 1] == f"# {why.partition(': ')[2]}"
+
+
+def test_a_second_widening_of_a_study_gets_another_name(tmp_path: Path) -> None:
+    results = stored_study(tmp_path)
+    init(tmp_path / "a.toml", source="edge", widen=True, output=results)
+    config = load_study_file(tmp_path / "a.toml")
+    Storage(f"sqlite:///{results / 'studies.db'}").create(config, study_facts())
+    init(tmp_path / "b.toml", source="edge", widen=True, output=results)
+    assert load_study_file(tmp_path / "b.toml").name == "edge-wide-2"
+
+
+def test_without_a_value_at_an_edge_there_is_nothing_to_widen(tmp_path: Path) -> None:
+    fixed = {"learning_rate": 0.01, "weight_decay": 1e-4}
+    results = stored_study(tmp_path, sgd={**fixed, "momentum": 0.0}, adam={**fixed, "beta1": 0.9})
+    with pytest.raises(UsageError, match="there is nothing to widen"):
+        init(tmp_path / "a.toml", source="edge", widen=True, output=results)
+    assert not (tmp_path / "a.toml").exists()
+
+
+def test_ranges_can_only_be_widened_of_a_stored_study(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="say which study's ranges to widen"):
+        init(tmp_path / "a.toml", widen=True)
+    results = stored_study(tmp_path)
+    with pytest.raises(UsageError, match="unknown study 'egde'; did you mean 'edge'"):
+        init(tmp_path / "a.toml", source="egde", output=results)

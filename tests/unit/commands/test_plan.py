@@ -1,7 +1,10 @@
 import pytest
 
-from bakeoff.commands.verbs.plan import Plan, print_plan
+from bakeoff.commands.verbs.plan import Plan, count_runs, print_plan
 from bakeoff.records import Budget
+from bakeoff.session import StudyTimes
+from bakeoff.studyfile import resolve_study
+from study_examples import study_document
 
 
 @pytest.mark.parametrize(
@@ -16,9 +19,35 @@ def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
 ) -> None:
     plan = Plan(
         study="toy", arms=("sgd", "adam"), objectives=("accuracy",), budget=Budget(trials=4), search_trials=8, default_trials=2, shortlist_runs=0,
+        repeats=1, repeats_needed=7, hours_for_optimizers=2.0, seeds=seeds, seconds_per_epoch=0.5, seconds_per_run=0.2,
         confirmation_runs=2 * seeds, num_runs=10, max_epochs=30, expected_epochs=30,
         most_paused=0, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
         max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
     )  # fmt: skip
     print_plan(plan)
-    assert answer in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert answer in printed
+    assert "which arm is better usually takes repeats = 7 in [search], about 2.0 h" in printed
+
+
+def test_a_plan_counts_the_runs_of_every_repeat() -> None:
+    config = resolve_study(
+        study_document(
+            search={"repeats": 3, "trials_per_arm": 20},
+            confirm={"seeds": 10, "repeat_seeds": 3, "shortlist": 3, "shortlist_seeds": 2},
+        )
+    )
+    runs = count_runs(config, 2, 40, 3)
+    assert (runs.trials, runs.defaults) == (120, 2 * (1 + 16))
+    assert (runs.shortlist, runs.confirmation) == (3 * 2 * 6, 2 * 16)
+    assert runs.total == 120 + 34 + 36 + 32
+    assert count_runs(config, 2, 40, 1).total == 40 + 2 * 11 + 12 + 20
+
+
+def test_the_time_of_a_study_is_shared_by_its_workers_except_for_start_and_report() -> None:
+    times = StudyTimes(start=10.0, worker=4.0, epoch=1.0, run=0.5)
+    alone = times.seconds(epochs=100, runs=20, resumed=10, workers=1)
+    assert alone == pytest.approx(10 * 1.3 + 100 + 15)
+    assert times.seconds(epochs=100, runs=20, resumed=10, workers=2) == pytest.approx(
+        13 + (115 + 4) / 2
+    )

@@ -82,7 +82,7 @@ def test_a_pause_is_a_line_and_one_of_an_earlier_session_is_counted(plain):
     plain.began("search-1", PLAN, 3)
     plain.paused("search-1", PLAN, 2)
     assert plain.stream.getvalue().splitlines() == [
-        "1 runs of an earlier session are kept",
+        "kept from an earlier session: 1 run",
         "search-1     sgd        paused after epoch 2",
     ]
 
@@ -108,7 +108,7 @@ def test_without_a_terminal_every_run_is_a_line(plain, clock):
         plain.epoch("search-1", PLAN, EpochResult(epoch=1, metrics={"accuracy": 0.5}))
         plain.ended("search-1", PLAN, record_of(), restored=False)
     restored, ended = plain.stream.getvalue().splitlines()
-    assert restored == "1 runs of an earlier session are kept"
+    assert restored == "kept from an earlier session: 1 run"
     assert ended == (
         "search-1     sgd        complete, accuracy 0.7500 after 4 epochs, cosine; 9 to go,"
         " about 9 s left in this stage"

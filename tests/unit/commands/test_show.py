@@ -54,7 +54,7 @@ def test_a_trial_is_shown_with_each_class_of_its_scored_epoch(
 
 
 def test_an_unknown_trial_is_refused_with_the_known_numbers(output: Path) -> None:
-    with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trials, numbered from 0"):
+    with pytest.raises(UsageError, match="no trial or run '1'; it has 1 trial, numbered from 0"):
         show("toy", "1", output=output)
 
 

@@ -10,7 +10,7 @@ from bakeoff.commands.verbs.status import status
 from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
 from bakeoff.engines.follow import MAX_ATTEMPTS
 from bakeoff.engines.protocol import Died, Halted
-from bakeoff.errors import SpaceChangedError, StorageError
+from bakeoff.errors import SpaceChangedError, StorageError, WorkersLostError
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
 from bakeoff.search.deadline import Deadline
@@ -136,7 +136,9 @@ def test_a_run_that_keeps_killing_workers_is_given_up_and_charged(session):
     one.search()
     failed = one.trials()[3]
     assert (failed.outcome, failed.attempts) == ("failed", MAX_ATTEMPTS)
-    assert failed.stop_reason == "worker ended by SIGKILL (attempt 3 of 3)"
+    assert failed.stop_reason == (
+        "worker ended by SIGKILL (3 workers lost without a new epoch, 3 in all)"
+    )
     assert one.source.ledger.charges[failed.arm].trials == 6
 
 
@@ -165,7 +167,50 @@ def test_attempts_are_counted_over_sessions(session):
     again.search()
     failed = again.trials()[3]
     assert (failed.outcome, failed.attempts, deaths["search-3"]) == ("failed", MAX_ATTEMPTS, 98)
-    assert failed.stop_reason == "worker ended by SIGKILL (attempt 3 of 3)"
+    assert failed.stop_reason == (
+        "worker ended by SIGKILL (3 workers lost without a new epoch, 3 in all)"
+    )
+
+
+def test_a_run_that_makes_progress_may_lose_any_number_of_workers(session):
+    class AdvancingEngine(SimulatedEngine):
+        """Each worker of search-3 dies one epoch later than the one before."""
+
+        deaths = 0
+
+        def events(self, timeout):
+            run = self._turns[0]
+            if (
+                run == "search-3"
+                and self.deaths < MAX_ATTEMPTS
+                and self._epochs[run] == 1 + self.deaths
+            ):
+                self.deaths += 1
+                self._turns.popleft()
+                self._turns.append(run)
+                return [self._end(run, Died(run=run, reason="worker ended by SIGKILL"))]
+            return super().events(timeout)
+
+    one = session(engine=AdvancingEngine())
+    one.search()
+    survived = one.trials()[3]
+    assert (survived.outcome, survived.attempts) == ("complete", 1 + MAX_ATTEMPTS)
+
+
+def test_workers_that_end_before_any_run_began_end_the_study_and_charge_no_trial(session):
+    class BrokenEngine(SimulatedEngine):
+        def events(self, timeout):
+            run = self._turns[0]
+            reason = "worker ended by SIGKILL; out of memory?"
+            return [self._end(run, Died(run=run, reason=reason, was_training=False))]
+
+    one = session(engine=BrokenEngine())
+    with pytest.raises(WorkersLostError, match=r"3 workers in a row .* SIGKILL; out of memory"):
+        one.search()
+    assert [trial.outcome for trial in one.trials()] == ["running"]
+    again = session(engine=SimulatedEngine())
+    again.search()
+    assert all(trial.outcome != "failed" for trial in again.trials())
 
 
 class EndedTogetherEngine(SimulatedEngine):

@@ -175,9 +175,26 @@ def test_damaged_checkpoint_is_replaced(state: TrainingState, saved: Path) -> No
 # ---------------------------------------------------------------- another run's
 
 
-def test_checkpoint_of_another_run_is_refused_naming_both(saved: Path) -> None:
-    with pytest.raises(CheckpointError, match="belongs to run 'run', not to 'other'"):
-        Checkpoints(saved, "other").load()
+def test_checkpoints_of_another_run_are_removed_with_a_warning(
+    saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Checkpoints(saved, "other").load() is None
+    assert "removed, it belongs to another run" in caplog.text
+    assert not list(saved.glob("epoch-*"))
+
+
+def test_checkpoint_of_a_later_attempt_is_refused_and_not_written_beside(
+    state: TrainingState, saved: Path, make_config: Callable[..., TrialConfig]
+) -> None:
+    later = Checkpoints(saved, "run", attempt=2, max_share=math.inf)
+    list(loop.train(state, later))  # a later attempt may take up an earlier one's checkpoint
+    zombie = Checkpoints(saved, "run", attempt=1)
+    with pytest.raises(CheckpointError, match="attempt 2 of this run has written it"):
+        zombie.load()
+    before = sorted(saved.iterdir())
+    with pytest.raises(CheckpointError, match="another worker has taken over the run"):
+        zombie.save(loop.prepare(make_config(), "cpu"))
+    assert sorted(saved.iterdir()) == before
 
 
 def test_checkpoint_of_a_newer_release_is_refused(

@@ -1,5 +1,6 @@
 """A run that is killed at a random step within an epoch ends with the same bits."""
 
+import math
 import random
 import subprocess
 import sys
@@ -112,6 +113,86 @@ def test_run_killed_in_a_batch_ends_with_the_same_bits(
     seed_everything("something else entirely")
     resumed = train_saving(config, tmp_path / "killed")
     assert comparable(snapshot(resumed)) == finished[cell]
+
+
+class Suspending(Fatal):
+    """A loss that asks for the run to be suspended in its `number`-th batch."""
+
+    def __init__(self, criterion: nn.Module, number: int, checkpoints: Checkpoints) -> None:
+        super().__init__(criterion, number)
+        self.checkpoints = checkpoints
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left == 0:
+            self.checkpoints.suspend()
+        loss: Tensor = self.criterion(outputs, labels)
+        return loss
+
+
+@pytest.mark.parametrize(("cell", "number"), KILLS[::4])
+def test_run_suspended_within_an_epoch_ends_with_the_same_bits(
+    make_config: MakeConfig, tmp_path: Path, finished: dict[str, Any], cell: str, number: int
+) -> None:
+    config = make_config(batch_size=16, **CELLS[cell])
+    if cell not in finished:
+        finished[cell] = comparable(snapshot(train_saving(config, tmp_path / "whole")))
+    state = loop.prepare(config, "cpu")
+    checkpoints = Checkpoints(tmp_path / "suspended", "run")
+    state.criterion = Suspending(state.criterion, number, checkpoints)
+    epochs = list(loop.train(state, checkpoints))
+    assert len(epochs) == (number - 1) // (NUM_BATCHES // 3)
+    assert not state.is_over
+    seed_everything("something else entirely")
+    resumed = loop.prepare(config, "cpu")
+    again = list(loop.train(resumed, Checkpoints(tmp_path / "suspended", "run")))
+    assert [one.metrics for one in again[: len(epochs)]] == [one.metrics for one in epochs]
+    assert comparable(snapshot(resumed)) == finished[cell]
+
+
+def test_run_saved_at_every_step_continues_from_each_with_the_same_bits(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(batch_size=16, **CELLS["everything"])
+    whole = comparable(snapshot(train_saving(config, tmp_path / "whole")))
+    monkeypatch.setattr("bakeoff.training.checkpoint.SECONDS_WITHIN_EPOCH", 0.0)
+    state, saved = loop.prepare(config, "cpu"), []
+    folder = tmp_path / "saved"
+    checkpoints = Checkpoints(folder, "run", max_share=math.inf)
+    state.criterion = Watching(state.criterion, lambda: saved.append(newest(folder)))
+    list(loop.train(state, checkpoints))
+    assert len(set(saved)) == 1 + 3 * 2 + 2  # nothing, two steps of each epoch, two ends
+    for number, _ in enumerate(state.history):
+        killed = tmp_path / f"killed-{number}"
+        with pytest.raises(KilledError):
+            train_until(config, killed, kill_at=10 * number + 9)
+        assert "sample" in newest(killed)
+        resumed = loop.prepare(config, "cpu")
+        list(loop.train(resumed, Checkpoints(killed, "run")))
+        assert comparable(snapshot(resumed)) == whole
+
+
+def newest(folder: Path) -> str:
+    return max((path.stem for path in folder.glob("*.json")), default="")
+
+
+def train_until(config: TrialConfig, folder: Path, kill_at: int) -> None:
+    state = loop.prepare(config, "cpu")
+    state.criterion = Fatal(state.criterion, kill_at)
+    list(loop.train(state, Checkpoints(folder, "run", max_share=math.inf)))
+
+
+class Watching(nn.Module):
+    """A loss that calls `watch` for every batch."""
+
+    def __init__(self, criterion: nn.Module, watch: Callable[[], None]) -> None:
+        super().__init__()
+        self.criterion, self.watch = criterion, watch
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        self.watch()
+        loss: Tensor = self.criterion(outputs, labels)
+        return loss
 
 
 def test_over_a_hundred_random_kills_are_tried() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from bakeoff.errors import UsageError
 from bakeoff.records import TrainingConfig, TrialConfig
 from bakeoff.training import loop
-from bakeoff.training.epoch_batches import cut_and_paste, mix_batches, mix_labels
+from bakeoff.training.epoch_batches import MixDraws, cut_and_paste, mix_batches, mix_labels
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -28,7 +28,8 @@ def mixed(
     mixup_alpha: float, cutmix_alpha: float, *, seed: int = 0, epoch: int = 1
 ) -> list[tuple[Tensor, Tensor]]:
     training = TrainingConfig(epochs=1, mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha)
-    return list(mix_batches(batches(), training, num_classes=NUM_CLASSES, seed=seed, epoch=epoch))
+    draws = MixDraws(training, seed, epoch)
+    return list(mix_batches(batches(), draws, num_classes=NUM_CLASSES))
 
 
 @pytest.mark.parametrize(("mixup_alpha", "cutmix_alpha"), KINDS)

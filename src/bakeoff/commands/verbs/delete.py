@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError, describe_unknown
@@ -26,7 +27,9 @@ def delete(
         raise UsageError(describe_unknown("study", name, stored.names()))
     num_trials = len(stored.load_runs(name, "search"))
     if not yes:
-        typer.confirm(f"delete study {name!r} with {num_trials} trials and its report?", abort=True)
+        typer.confirm(
+            f"delete study {name!r} with {plural(num_trials, 'trial')} and its report?", abort=True
+        )
     with study_lock(stored, name):
         open_storage(storage, output, create=True).delete(name)
         kept = _remove_results(output / name)

@@ -73,7 +73,8 @@ def _storage(url: str | None, output: Path) -> str:
     from bakeoff.commands.stored_studies import open_storage
 
     storage = open_storage(url, output)
-    return f"{storage}: {len(storage.names())} studies"
+    count = len(storage.names())
+    return f"{storage}: {count} {'study' if count == 1 else 'studies'}"
 
 
 def _dataset(name: str) -> str:

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, run_name
 from bakeoff.commands.stored_studies import open_storage
@@ -97,7 +98,7 @@ def _weights_of_study(study: StudyRecord, arm: str | None, folder: Path) -> tupl
             " configuration of its report makes new ones"
         )
     source = (
-        f"{chosen}, {run_name(best)} (seed {best.seed}), the best of {len(runs)} runs by"
+        f"{chosen}, {run_name(best)} (seed {best.seed}), the best of {plural(len(runs), 'run')} by"
         f" validation {study.objective.name}, {best.score:.6g}\n{comparison.verdict.headline}"
     )
     return weights, source

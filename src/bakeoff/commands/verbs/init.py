@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from bakeoff.commands import options
 from bakeoff.errors import UsageError
 
 SCHEMA_FILE = "study.schema.json"
@@ -40,6 +41,7 @@ clip_grad_norm = 1.0
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
 trials_per_arm = 20               # the same for every arm; or epochs_per_arm, seconds_per_arm
+# repeats = 7                     # independent searches: which optimizer, not which configuration
 sampler = "tpe"                   # or random, sobol, gp, cmaes, grid
 pruner = "halving"                # or none, median, percentile, hyperband, patient, threshold
 
@@ -47,7 +49,9 @@ pruner = "halving"                # or none, median, percentile, hyperband, pati
 learning_rate = {{ low = 1e-3, high = 1.0, log = true }}
 
 [confirm]
-seeds = "auto"                    # the fewest that can support a verdict for this many arms
+seeds = "auto"                    # the fewest that usually show a difference of 2 deviations
+# looks = [10, 20]                # end after 10 seeds if they decide every pair, else after 20
+# resplit = true                  # draw training and validation samples anew for every seed
 
 # [tracking]                      # show every trial in another tool as well
 # tensorboard = true              # pip install 'bakeoff[tensorboard]'
@@ -56,14 +60,50 @@ seeds = "auto"                    # the fewest that can support a verdict for th
 
 
 def init(
-    path: Annotated[Path, typer.Argument(help="The study file to write.", metavar="FILE")] = Path(
-        "study.toml"
-    ),
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The study file to write; default study.toml, or the name of the study.",
+            metavar="FILE",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Write the file of a stored study.", metavar="NAME"),
+    ] = None,
+    widen: Annotated[
+        bool,
+        typer.Option(
+            "--widen",
+            help="With --from: a new study, whose ranges are wider where the best values lay at a"
+            " bound (flag W10).",
+        ),
+    ] = False,
+    output: options.Output = options.RESULTS,
+    storage: options.StorageUrl = None,
 ) -> None:
     """Write a commented study file to start from, and its schema for editors next to it.
 
     Example: study init my-study.toml
+
+    Example: study init --from digits --widen
     """
+    name, text, changes = "study", STARTER, list[str]()
+    if source is not None:
+        from bakeoff.commands.stored_file import stored_study_file
+
+        name, text, changes = stored_study_file(source, widen=widen, output=output, storage=storage)
+    elif widen:
+        raise UsageError("--widen: say which study's ranges to widen, as in --from NAME --widen")
+    path = Path(f"{name}.toml") if path is None else path
+    schema = _write(path, text)
+    for change in changes:
+        typer.echo(f"changed {change}")
+    typer.echo(f"wrote {path} and {schema.name} (for editors); run it with `study run {path}`")
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write the study file and the schema beside it; return the schema's path."""
     from bakeoff.studyfile.schema import SCHEMA_ID, study_schema
 
     if path.exists():
@@ -73,8 +113,8 @@ def init(
         if schema.exists() and SCHEMA_ID.encode() not in schema.read_bytes():
             raise UsageError(f"{schema} exists and is not a schema of bakeoff; move it away")
         with path.open("x", encoding="utf-8") as file:
-            file.write(STARTER)
+            file.write(text)
         schema.write_text(f"{study_schema()}\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror})") from None
-    typer.echo(f"wrote {path} and {schema.name} (for editors); run it with `study run {path}`")
+    return schema

@@ -1,20 +1,21 @@
 import math
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.filesize import decimal
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
-from bakeoff.records import Budget, StudyConfig
+from bakeoff.records import Budget, Precision, StudyConfig
 from bakeoff.records.durations import format_estimate
-from bakeoff.records.significance import min_confirmation_seeds
+from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 
 if TYPE_CHECKING:
     from bakeoff.data.datasets import DatasetSummary
     from bakeoff.engines.protocol import Probed
-    from bakeoff.session import RunSettings
+    from bakeoff.session import RunSettings, StudyTimes
 
 
 def plan(
@@ -45,12 +46,18 @@ class Plan:
     objectives: tuple[str, ...]
     """With several, nothing is pruned, and the first decides which configurations are confirmed."""
     budget: Budget
-    """The budget of each arm."""
+    """The budget of each arm in one search."""
+    repeats: int
+    repeats_needed: int
+    """Repeats that a statement about the optimizers themselves usually takes."""
     search_trials: int
-    """Trials of all arms together; an estimate unless the budget is in trials."""
+    """Trials of all arms and repeats; an estimate unless the budget is in trials."""
     default_trials: int
+    """Runs of the library defaults, in the search and on the seeds of the confirmation."""
     shortlist_runs: int
     confirmation_runs: int
+    seeds: int
+    """Confirmation seeds of each arm in the first repeat."""
     num_runs: int
     max_epochs: int
     """Epochs of all runs if nothing is pruned."""
@@ -65,10 +72,16 @@ class Plan:
     train_samples: int
     steps_per_epoch: int
     seconds_per_step: float
+    seconds_per_epoch: float
+    """Of one worker, with evaluation; the mean over arms."""
+    seconds_per_run: float
+    """Of one worker, besides the epochs of a run."""
     max_hours: float
-    """Hours of training on this machine with these workers if nothing is pruned."""
+    """Hours from start to report on this machine with these workers if nothing is pruned."""
     expected_hours: float
-    """Hours of training for the expected epochs."""
+    """Hours from start to report for the expected epochs."""
+    hours_for_optimizers: float
+    """Expected hours with `repeats_needed` repeats instead."""
     workers: int
     detectable_seed_sds: float | None
     """Smallest difference between two arms that the confirmation finds with probability 0.8, in
@@ -85,6 +98,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     from bakeoff.session import RunSettings, largest_checkpoint, smallest_batch
     from bakeoff.space import build_arms
 
+    started = time.time()
     settings = RunSettings.choose(
         output=Path(),
         storage_url=None,
@@ -92,55 +106,115 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         device=device,
         threads=config.training.threads,
     )
-    summary, probed = _measure(config, settings)
+    summary, probed, times = _measure(config, settings, started)
     arms = tuple(arm.name for arm in build_arms(config))
-    confirm, epochs, budget = config.confirm, config.training.epochs, config.search.budget
-    defaults = len(arms) if config.search.defaults else 0
-    shortlist = len(arms) * confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
-    others = len(arms) * confirm.seeds + defaults + shortlist
-    steps = math.ceil(summary.num_train / smallest_batch(config))
-    seconds_per_step = probed.seconds_per_step[probed.precision]
-    expected = forecast(config, steps * seconds_per_step)
-    expected_epochs = expected.epochs + others * epochs
-    most = most_epochs_of(budget, steps * seconds_per_step)
+    epochs, budget = config.training.epochs, config.search.budget
+    expected = forecast(config, times.epoch)
+    most = most_epochs_of(budget, times.epoch)
     most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
-    max_epochs = len(arms) * min(one for one in most_per_arm if one is not None) + others * epochs
-    hours_per_epoch = steps * seconds_per_step / 3600 / settings.workers
+    most_epochs = len(arms) * min(one for one in most_per_arm if one is not None)
+
+    def cost_of(repeats: int, search_epochs: int, resumed: int) -> tuple[Runs, int, float]:
+        """Runs, epochs and hours of a study with so many repeats."""
+        runs = count_runs(config, len(arms), expected.trials, repeats)
+        num_epochs = repeats * search_epochs + runs.others * epochs
+        seconds = times.seconds(
+            epochs=num_epochs,
+            runs=runs.total,
+            resumed=repeats * resumed,
+            workers=settings.workers,
+        )
+        return runs, num_epochs, seconds / 3600
+
+    needed = repeats_needed(len(arms))
+    runs, expected_epochs, expected_hours = cost_of(
+        config.search.repeats, expected.epochs, expected.resumed
+    )
+    _, max_epochs, max_hours = cost_of(config.search.repeats, most_epochs, 0)
     return Plan(
         study=config.name,
         arms=arms,
         objectives=(config.objective, *config.further_objectives),
         budget=budget,
-        search_trials=expected.trials,
-        default_trials=defaults,
-        shortlist_runs=shortlist,
-        confirmation_runs=len(arms) * confirm.seeds,
-        num_runs=expected.trials + others,
+        repeats=config.search.repeats,
+        repeats_needed=needed,
+        search_trials=runs.trials,
+        default_trials=runs.defaults,
+        shortlist_runs=runs.shortlist,
+        confirmation_runs=runs.confirmation,
+        seeds=config.confirm.seeds,
+        num_runs=runs.total,
         max_epochs=max_epochs,
         expected_epochs=expected_epochs,
         most_paused=expected.most_paused,
         checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
-        steps_per_epoch=steps,
-        seconds_per_step=seconds_per_step,
-        max_hours=max_epochs * hours_per_epoch,
-        expected_hours=expected_epochs * hours_per_epoch,
+        steps_per_epoch=math.ceil(summary.num_train / smallest_batch(config)),
+        seconds_per_step=probed.seconds_per_step[probed.precision],
+        seconds_per_epoch=times.epoch,
+        seconds_per_run=times.run,
+        max_hours=max(max_hours, expected_hours),
+        expected_hours=expected_hours,
+        hours_for_optimizers=cost_of(needed, expected.epochs, expected.resumed)[2],
         workers=settings.workers,
-        detectable_seed_sds=_detectable_seed_sds(len(arms), confirm.seeds),
+        detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
 
 
-def _measure(config: StudyConfig, settings: "RunSettings") -> "tuple[DatasetSummary, Probed]":
-    """Check the data, and let a worker measure a few training steps on it."""
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """The runs of a study."""
+
+    trials: int
+    defaults: int
+    shortlist: int
+    confirmation: int
+
+    @property
+    def others(self) -> int:
+        """Runs besides the trials of the search; all of them train to their end."""
+        return self.defaults + self.shortlist + self.confirmation
+
+    @property
+    def total(self) -> int:
+        """All runs."""
+        return self.trials + self.others
+
+
+def count_runs(config: StudyConfig, num_arms: int, trials: int, repeats: int) -> Runs:
+    """The runs of a study with so many repeats, each with so many trials of all arms.
+
+    Every look that the study declared is taken.
+    """
+    confirm = config.confirm
+    seeds = sum(map(confirm.seeds_of, range(repeats)))
+    shortlist = confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
+    return Runs(
+        trials=repeats * trials,
+        defaults=num_arms * (1 + seeds) if config.search.defaults else 0,
+        shortlist=repeats * num_arms * shortlist,
+        confirmation=num_arms * seeds,
+    )
+
+
+def _measure(
+    config: StudyConfig, settings: "RunSettings", started: float
+) -> "tuple[DatasetSummary, Probed, StudyTimes]":
+    """Check the data, and let workers measure training steps and epochs on it."""
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
-    from bakeoff.session import check_data, check_packages, probe
+    from bakeoff.session import check_data, check_packages, measure_times, probe
 
     check_packages(config)
     summary = check_data(config)
-    with StopRequest().listening() as stop, open_engine(replace(settings, workers=1)) as engine:
-        return summary, probe(config, engine, stop)
+    workers = settings.workers
+    with StopRequest().listening() as stop, open_engine(settings) as engine:
+        probed = probe(config, engine, stop)
+        precision = cast("Precision", probed.precision)
+        trained = replace(config, training=replace(config.training, precision=precision))
+        times = measure_times(trained, engine, stop, workers=workers, started=started)
+        return summary, probed, times
 
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
@@ -168,9 +242,11 @@ def print_plan(plan: Plan) -> None:
         ["epochs", f"about {plan.expected_epochs:,}, {plan.max_epochs:,} if nothing is pruned"],
         ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
         ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
-        ["training time", f"about {expected} with {plan.workers} workers, at most {most}"],
+        ["one run", _one_run(plan)],
+        ["time", f"about {expected} with {plan.workers} workers, at most {most}"],
         ["disk", _disk(plan)],
         ["can detect", _detectable(plan)],
+        ["can say", _can_say(plan)],
     ]
     print_table(["study", plan.study], rows)
 
@@ -183,10 +259,18 @@ def _objectives(plan: Plan) -> str:
     )
 
 
+def _one_run(plan: Plan) -> str:
+    return (
+        f"{1000 * plan.seconds_per_epoch:.0f} ms an epoch, and {1000 * plan.seconds_per_run:.0f} ms"
+        " around them, measured here"
+    )
+
+
 def _runs(plan: Plan) -> str:
     is_exact = plan.budget == Budget(trials=plan.budget.trials)
+    repeats = f" in {plan.repeats} repeats" if plan.repeats > 1 else ""
     return (
-        f"{plan.num_runs}: {'' if is_exact else 'about '}{plan.search_trials} trials,"
+        f"{plan.num_runs}: {'' if is_exact else 'about '}{plan.search_trials} trials{repeats},"
         f" {plan.default_trials} defaults, {plan.shortlist_runs} shortlist,"
         f" {plan.confirmation_runs} confirmation"
     )
@@ -204,10 +288,21 @@ def _disk(plan: Plan) -> str:
 def _detectable(plan: Plan) -> str:
     if plan.detectable_seed_sds is None:
         return "nothing: no pair of arms is confirmed"
-    have, needed = plan.confirmation_runs // len(plan.arms), min_confirmation_seeds(len(plan.arms))
+    have, needed = plan.seeds, min_confirmation_seeds(len(plan.arms))
     if have < needed:
         return f"nothing: a verdict needs {needed} seeds per arm, [confirm] gives {have}"
     return (
         f"differences of about {plan.detectable_seed_sds:.2f} standard deviations over seeds,"
         f" with {have} seeds per arm"
+    )
+
+
+def _can_say(plan: Plan) -> str:
+    """What kind of statement the repeats allow, and what a statement about optimizers takes."""
+    if plan.repeats >= plan.repeats_needed:
+        return "which arm is better, from independent searches of every arm"
+    hours = format_estimate(3600 * plan.hours_for_optimizers)
+    return (
+        f"which of the configurations found is better; which arm is better usually takes repeats ="
+        f" {plan.repeats_needed} in [search], about {hours}"
     )

@@ -42,6 +42,7 @@ def run(
     threads: Threads = None,
     device: options.DeviceOption = "cpu",
     timeout: Timeout = None,
+    hang_timeout: options.HangTimeout = None,
     extend: Extend = False,
     source: Source = None,
 ) -> None:
@@ -65,6 +66,7 @@ def run(
         threads=choose_threads(config, threads),
         device=device,
         timeout=None if timeout is None else options.parse_duration(timeout),
+        hang_seconds=options.parse_hang_timeout(hang_timeout),
         extends=extend,
         source=source,
     )

@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_table, run_name
 from bakeoff.commands.stored_studies import open_storage
@@ -38,7 +39,7 @@ def show(
             typer.echo()
             _show_confirmations(record)
     elif (chosen := runs.get(f"search-{run}" if run.isdecimal() else run)) is None:
-        known = f"it has {len(record.trials)} trials, numbered from 0"
+        known = f"it has {plural(len(record.trials), 'trial')}, numbered from 0"
         if record.confirmations:
             known += f", and runs such as {run_name(record.confirmations[-1])}"
         raise UsageError(f"study {name!r} has no trial or run {run!r}; {known}")

@@ -5,6 +5,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import NothingCompletedError, UsageError
@@ -186,7 +187,7 @@ class EpochProgress:
         if not is_new:
             self._num_restored += 1
         elif self._num_restored:
-            self.note(f"{self._num_restored} epochs of an earlier session are kept")
+            self.note(f"kept from an earlier session: {plural(self._num_restored, 'epoch')}")
             self._num_restored = 0
         text = f"train loss {result.train_loss:.4g}, validation {self._objective} "
         text += f"{result.metrics.get(self._objective, float('nan')):.4g}"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 from bakeoff.errors import BakeoffError, UsageError
@@ -74,7 +75,7 @@ def verify_resume(
 def _describe(found: "Verification") -> list[str]:
     """The verdict, and what it is based on."""
     tried = (
-        f"{found.epochs} epochs, killed {len(found.kills)} times (after epoch"
+        f"{plural(found.epochs, 'epoch')}, killed {plural(len(found.kills), 'time')} (after epoch"
         f" {', '.join(f'{moment:.2f}' for moment in found.kills)})"
     )
     difference = found.difference

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bakeoff.analysis.draws import SUPPORTED_SHARE, approximation, random_draws
 from bakeoff.analysis.tuning import probability_best
+from bakeoff.analysis.wording import plural
 from bakeoff.records import Comparison
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
@@ -86,7 +87,7 @@ def draw_best_arm(rows: Sequence[BestArm], comparison: Comparison) -> style.Figu
 
 
 def _hover(row: BestArm) -> str:
-    return f"{style.label(row.arm)}: {row.estimate:.3f} with {row.k} trials each"
+    return f"{style.label(row.arm)}: {row.estimate:.3f} with {plural(row.k, 'trial')} each"
 
 
 def _caption(comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from bakeoff.analysis.bands import median_best_band
 from bakeoff.analysis.draws import Draws, approximation, random_draws
 from bakeoff.analysis.tuning import median_best_of_k
+from bakeoff.analysis.wording import plural
 from bakeoff.records import Comparison, MetricInfo, StudyRecord
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
@@ -112,7 +113,9 @@ def _hover(row: BestOfK) -> str:
     support = "" if row.supported else "; beyond n/5, nothing can be concluded"
     sides = ("unbounded" if side is None else f"{side:.4g}" for side in (row.ci_low, row.ci_high))
     band = row.note or f"{CONFIDENCE_TEXT} band {' to '.join(sides)}"
-    return f"{style.label(row.arm)}: {row.estimate:.6g} with {row.k} trials, {band}{support}"
+    return (
+        f"{style.label(row.arm)}: {row.estimate:.6g} with {plural(row.k, 'trial')}, {band}{support}"
+    )
 
 
 def _score_range(rows: Sequence[BestOfK]) -> list[float]:

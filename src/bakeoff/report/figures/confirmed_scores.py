@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from bakeoff.analysis.confirmation import confirmation_runs
+from bakeoff.analysis.wording import plural
 from bakeoff.records import ArmSummary, Comparison, StudyRecord
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report.figures import style
@@ -32,10 +33,16 @@ def compute_confirmed_scores(comparison: Comparison) -> tuple[ConfirmedScore, ..
     """Return the test score of each confirmation run of an arm, then the arm's mean."""
     rows = [row for summary in comparison.arms for row in _arm_rows(comparison.study, summary)]
     error = comparison.test_standard_error
-    if rows and error is not None:
+    if rows and error is not None and not _covers_samples(comparison):
         samples = comparison.study.num_test
         rows.append(ConfirmedScore("", "test standard error", None, error, None, None, samples, ""))
     return tuple(rows)
+
+
+def _covers_samples(comparison: Comparison) -> bool:
+    """Whether the arms' intervals are over test samples too."""
+    confirmed = [arm.confirmed for arm in comparison.arms if arm.confirmed]
+    return bool(confirmed) and all(math.isfinite(one.example_error) for one in confirmed)
 
 
 def _arm_rows(study: StudyRecord, summary: ArmSummary) -> list[ConfirmedScore]:
@@ -113,7 +120,9 @@ def _seed_dots(rows: Sequence[ConfirmedScore], place: int, study: StudyRecord) -
 def _mean_bar(row: ConfirmedScore, place: int, study: StudyRecord) -> style.Trace:
     color = style.arm_color(study, row.arm)
     interval = f"{CONFIDENCE_TEXT} CI [{row.ci_low:.6g}, {row.ci_high:.6g}]"
-    text = f"{style.label(row.arm)}: mean {row.estimate:.6g}, {interval}, {row.n} seeds"
+    text = (
+        f"{style.label(row.arm)}: mean {row.estimate:.6g}, {interval}, {plural(row.n or 0, 'seed')}"
+    )
     return style.scatter(
         [row], "markers", x=[place + MEAN_SHIFT], y="estimate", hover=lambda _: text, color=color,
         error_y=style.error_bar(row, color=color, thickness=2.5, width=6),
@@ -134,14 +143,15 @@ def _caption(comparison: Comparison) -> str:
     caption = (
         f"Each dot is a confirmation seed ({seeds_text(comparison)}); a faint line joins runs that"
         " share a seed. The bar next to the dots is the mean with its"
-        f" {CONFIDENCE_TEXT} interval over seeds."
+        f" {CONFIDENCE_TEXT} interval over seeds"
+        f"{' and test samples' if _covers_samples(comparison) else ''}."
     )
     if any(summary.confirmed and summary.confirmed.num_diverged for summary in comparison.arms):
         caption += (
             " A cross at the edge is a run that diverged; the mean of its arm has no interval and"
             " may lie outside the axis."
         )
-    if comparison.test_standard_error is not None:
+    if comparison.test_standard_error is not None and not _covers_samples(comparison):
         caption += (
             " Seeds say nothing about the choice of test samples: the grey band around the mean of"
             " all runs is ± one standard error of the test set"

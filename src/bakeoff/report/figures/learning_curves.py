@@ -10,6 +10,7 @@ import numpy as np
 from bakeoff.analysis.arrivals import arrival_curve
 from bakeoff.analysis.confirmation import confirmation_runs
 from bakeoff.analysis.curves import LOSS
+from bakeoff.analysis.wording import plural
 from bakeoff.records import ArmSummary, Comparison, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec, seeds_text
@@ -163,8 +164,8 @@ def _caption(comparison: Comparison) -> str:
         " T5. Middle: share of these runs that have reached the target, which diverged runs never"
         " do. Bottom: losses of each arm's best search trial; a solid line that rises while the"
         " dashed one falls is overfitting. All runs were planned for"
-        f" H = {comparison.study.epochs} epochs, so a curve that is cut earlier is not the result"
-        " of a shorter run."
+        f" H = {plural(comparison.study.epochs, 'epoch')}, so a curve that is cut earlier is not"
+        " the result of a shorter run."
     )
 
 

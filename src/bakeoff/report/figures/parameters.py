@@ -19,6 +19,9 @@ COLUMN_PITCH = (1 + COLUMN_GAP) / MAX_PANELS
 TICKS: dict[str, Any] = {"nticks": 5, "tickfont": {"size": 9.5}}
 NEAR_ONE = tuple(1 - 10.0**-place for place in range(10))
 """Labelled values of an axis that is logarithmic in 1 - value: 0, 0.9, 0.99, ..."""
+MAX_LEVEL_CHARACTERS = 18
+"""Characters of all names of levels that fit next to each other under a panel of 120 pixels."""
+LABEL_ANGLE = -30
 MAX_LEVEL_LABELS = 4
 """Choices whose names fit side by side below a panel; with more, the names are turned."""
 
@@ -112,7 +115,7 @@ def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]
         choices = map(str, searched.choices) if isinstance(searched, Choice) else ()
         names = [style.printable(one) for one in choices]
         order = {"type": "category", "categoryorder": "array", "categoryarray": names}
-        return order | ({"tickangle": 0} if len(names) <= MAX_LEVEL_LABELS else {})
+        return order | _label_angle(names)
     if isinstance(searched, FloatRange) and searched.log_from_one:
         ends = (searched.low, searched.high)
         shown = sorted({*ends, *(one for one in NEAR_ONE if ends[0] < one < ends[1])})
@@ -124,6 +127,13 @@ def _x_scale(rows: Sequence[ParameterDot], study: StudyRecord) -> dict[str, Any]
     if isinstance(searched, FloatRange | IntRange) and searched.log:
         return {"type": "log", "exponentformat": "power", "tickangle": 0}
     return {"tickangle": 0}
+
+
+def _label_angle(names: Sequence[str]) -> dict[str, Any]:
+    """Return an angle at which the names of levels do not overlap, also in a narrow panel."""
+    if len(names) > MAX_LEVEL_LABELS:
+        return {}  # plotly leaves out some, and turns the others
+    return {"tickangle": 0 if sum(map(len, names)) <= MAX_LEVEL_CHARACTERS else LABEL_ANGLE}
 
 
 def _range_of(row: ParameterDot, study: StudyRecord) -> Range | ParamValue | None:

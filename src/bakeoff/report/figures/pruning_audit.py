@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bakeoff.analysis.pruning import ALL_ARMS, MIN_TRIALS, RungAudit, pruning_regrets, rung_audits
+from bakeoff.analysis.wording import plural
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import FigureSpec
@@ -35,7 +36,7 @@ def _line(rows: Sequence[RungAudit], study: StudyRecord) -> style.Trace:
         line={"width": 3 if is_all else 1.5, "dash": "dot" if is_all else None},
         marker={"size": 9, "symbol": "x" if is_all else style.arm_symbol(study, arm)},
         hover=lambda row: (
-            f"{style.label(arm)}, rung {row.rung}: {row.estimate:.2f} over {row.n} trials"
+            f"{style.label(arm)}, rung {row.rung}: {row.estimate:.2f} over {plural(row.n, 'trial')}"
         ),
     )  # fmt: skip
 

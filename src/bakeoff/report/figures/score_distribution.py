@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import approximation, random_draws
+from bakeoff.analysis.wording import plural
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, Outcome, Phase, StudyRecord, TrialRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec, counts_text
@@ -98,7 +99,7 @@ def _steps(rows: Sequence[ScoredTrial], study: StudyRecord) -> style.Trace:
         marker={"size": 6, "symbol": [style.OUTCOME_SYMBOLS[row.outcome] for row in scored]},
         hover=lambda row: (
             f"{style.label(arm)}, trial {row.trial}: {row.estimate:.6g}, {row.outcome};"
-            f" {row.share:.0%} of {row.n} trials are at least as good"
+            f" {row.share:.0%} of {plural(row.n, 'trial')} at least as good"
         ),
     )  # fmt: skip
 

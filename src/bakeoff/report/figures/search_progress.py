@@ -10,7 +10,7 @@ import numpy as np
 from bakeoff.analysis.arm_summary import charged_trials
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_by_cost
-from bakeoff.analysis.wording import trials_per_arm
+from bakeoff.analysis.wording import plural, trials_per_arm
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report.figures import style
 from bakeoff.report.figures.spec import MIN_DRAWS, FigureSpec
@@ -42,6 +42,9 @@ class SearchProgress(NamedTuple):
 def compute_search_progress(comparison: Comparison) -> tuple[SearchProgress, ...]:
     """Return an observed row per trial, and the expected curve of arms searched at random.
 
+    Of repeated searches the first one is observed, because a line over several searches would be
+    the progress of none.
+
     An observed estimate is None until a trial of the arm is complete. The expected best within a
     cost is the mean over random orders of the trials. It is given where all trials are independent
     random draws, at least five, with known final scores.
@@ -59,7 +62,8 @@ def _observed_rows(study: StudyRecord, arm: str) -> list[SearchProgress]:
     best: float | None = None
     epochs, seconds = 0, 0.0
     rows = []
-    for k, trial in enumerate(charged_trials(study, arm), start=1):
+    first = [trial for trial in charged_trials(study, arm) if trial.repeat == 0]
+    for k, trial in enumerate(first, start=1):
         epochs += trial.epochs_run
         seconds += trial.train_seconds
         score = trial.score if trial.outcome == "complete" else None
@@ -112,7 +116,7 @@ def draw_search_progress(rows: Sequence[SearchProgress], comparison: Comparison)
         traces,
         height=400,
         showlegend=True,
-        xaxis=style.log_count_axis(f"{cost} of search spent by the arm"),
+        xaxis=style.log_count_axis(f"{cost} of search, per arm"),
         yaxis=style.axis(f"Best {score}", range=_score_range(rows, study)),
     )
 
@@ -161,8 +165,8 @@ def _hover(row: SearchProgress) -> str:
     best = f"{style.label(row.arm)}: {math.nan if row.estimate is None else row.estimate:.6g}"
     if row.quantity == "expected":
         return f"{best} expected within {row.epochs:.0f} epochs"
-    epochs = "" if row.epochs is None else f", {row.epochs} epochs"
-    return f"{best} observed after {row.k} trials{epochs}"
+    epochs = "" if row.epochs is None else f", {plural(round(row.epochs), 'epoch')}"
+    return f"{best} observed after {plural(row.k or 0, 'trial')}{epochs}"
 
 
 def _caption(comparison: Comparison) -> str:
@@ -178,6 +182,8 @@ def _caption(comparison: Comparison) -> str:
         " is observed, not estimated. Every dot is a trial; of more than"
         f" {style.MAX_DRAWN}, only those that were better than all before are drawn"
     )
+    if study.repeats > 1:
+        what += f". Of {study.repeats} searches per arm, the first one is shown"
     counted = (
         "The epochs of pruned and diverged trials count; the CSV file has seconds."
         if study.has_epochs

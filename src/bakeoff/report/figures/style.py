@@ -164,8 +164,14 @@ def arm_color(study: StudyRecord, arm: str) -> str:
 
 
 def arm_symbol(study: StudyRecord, arm: str) -> str:
-    """Return the arm's marker symbol, which tells arms apart that share a colour."""
-    return SYMBOLS[arm_position(study, arm) % len(SYMBOLS)]
+    """Return the arm's marker symbol, which goes with its colour; arms of one colour differ in it.
+
+    With the colour it is distinct for the first 140 arms.
+    """
+    number = color_number(study, arm)
+    alike = [one.name for one in study.arms if color_number(study, one.name) == number]
+    place = alike.index(arm) if arm in alike else 0
+    return SYMBOLS[(number + place) % len(SYMBOLS)]
 
 
 def metric_label(metric: MetricInfo) -> str:

@@ -108,17 +108,18 @@
     addCopyButton(heading.previousElementSibling, "Copy", "the code", read);
   }
   // what is copied most needs one click, without unfolding it
-  const ONE_CLICK = { code: ["Copy PyTorch code", "the PyTorch code"], command: ["Copy command", "the command"] };
+  const ONE_CLICK = { code: "PyTorch code", command: "command" };
   for (const card of document.querySelectorAll(".use:has(pre)")) {
     const bar = document.createElement("p");
     bar.className = "take";
     card.querySelector("details").before(bar);
-    for (const [kind, [label, what]] of Object.entries(ONE_CLICK)) {
+    for (const [kind, usual] of Object.entries(ONE_CLICK)) {
       const heading = card.querySelector(`h4[data-copy="${kind}"]`);
       if (!heading) continue;
       const arm = card.querySelector("h3, h4").textContent;
       const read = () => heading.nextElementSibling.textContent;
-      addCopyButton(bar, label, `${what} of ${arm}`, read);
+      const what = heading.dataset.label ?? usual;
+      addCopyButton(bar, `Copy ${what}`, `the ${what} of ${arm}`, read);
     }
   }
 })();

@@ -1,0 +1,118 @@
+"""Measures how long the parts of a study take on this machine, for `study plan`.
+
+Every arm's library defaults are trained for a moment, on as many workers at once as the study will
+have, so that workers that share cores are slow here as well. Then a few short runs are driven as in
+a study, with a temporary SQLite file.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from bakeoff.engines.follow import follow
+from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
+from bakeoff.engines.stopping import StopRequest
+from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.records import StudyConfig, TrialConfig
+from bakeoff.seeding import derive_seed
+from bakeoff.session.rehearsal import seconds_around_epochs
+from bakeoff.space import build_arms, build_trial_config, default_params
+
+WARMUP_SECONDS = 0.05
+MEASURED_SECONDS = 1.0
+"""Seconds for which each arm is trained."""
+UNMEASURED_STEPS = 3
+"""Steps that a profile makes before those that it measures."""
+REPORT_SHARE = 0.3
+"""Seconds for the report and the dashboard's figures, as a share of the seconds from the start of
+the program to the end of the probe. Both are spent on importing libraries, and slow down together
+on a busy machine. Measured: 0.29 (44 runs of digits, two busy cores)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTimes:
+    """Seconds that the parts of a study take."""
+
+    start: float
+    """From the start of the program until the first run trains."""
+    epoch: float
+    """Of one worker, for training and evaluation; the mean over arms."""
+    worker: float
+    """To start another worker, which idles meanwhile."""
+    run: float
+    """Of one worker, for a run besides its epochs; the mean over arms."""
+
+    def seconds(self, *, epochs: float, runs: float, resumed: float, workers: int) -> float:
+        """Seconds for a whole study.
+
+        Args:
+            epochs: Epochs of all runs.
+            runs: Number of runs.
+            resumed: How often a paused run is set up again.
+            workers: Runs that train at the same time.
+        """
+        training = epochs * self.epoch + (runs + resumed) * self.run
+        idle = (workers - 1) * min(self.worker, training)
+        return self.start * (1 + REPORT_SHARE) + (training + idle) / workers
+
+
+def measure_times(
+    config: StudyConfig, engine: Engine, stop: StopRequest, *, workers: int, started: float
+) -> StudyTimes:
+    """Measure the parts of a study whose probe has just ended on `engine`.
+
+    Args:
+        config: The study, with the precision that it will use.
+        engine: An engine with `workers` free workers.
+        stop: Checked while runs train.
+        workers: Runs that train at the same time.
+        started: When the program started, on the clock of `time.time`.
+
+    Raises:
+        UsageError: An arm cannot be trained.
+        BakeoffError: A worker died.
+    """
+    start = time.time() - started
+    trials = [
+        build_trial_config(config, default_params(arm, config.model), derive_seed(config.seed))
+        for arm in build_arms(config)
+    ]
+    # Every worker imports its libraries before anything is measured.
+    first = list(_profile(engine, stop, [trials[0]] * workers, WARMUP_SECONDS))
+    found: list[tuple[Profiled, float]] = []
+    rounds = [trials[first : first + workers] for first in range(0, len(trials), workers)]
+    for some in rounds:
+        busy = [*some, *(trials[:1] * workers)][:workers]  # all workers train, as in the study
+        found += _profile(engine, stop, busy, MEASURED_SECONDS)
+    epoch = fmean(one.epoch_seconds for one, _ in found)
+    around = seconds_around_epochs(config, engine, stop, workers=workers, epoch_seconds=epoch)
+    if around is None:
+        around = fmean(max(0.0, wall - _measured_seconds(one)) for one, wall in found)
+    worker = max(wall for _, wall in first)
+    return StudyTimes(start=start, worker=worker, epoch=epoch, run=around)
+
+
+def _profile(
+    engine: Engine, stop: StopRequest, trials: Sequence[TrialConfig], seconds: float
+) -> Iterator[tuple[Profiled, float]]:
+    """Profiles of runs that train at the same time, each with the seconds that it took in all."""
+    jobs = [
+        Profile(run=f"plan-{index}", config=trial, seconds=seconds)
+        for index, trial in enumerate(trials)
+    ]
+    began = time.monotonic()
+    for event in follow(engine, stop, *jobs):
+        match event:
+            case Profiled():
+                yield event, time.monotonic() - began
+            case Failed():
+                raise UsageError(f"the study cannot be measured: {event.reason}")
+            case Died():
+                raise BakeoffError(f"the study cannot be measured: {event.reason}")
+
+
+def _measured_seconds(profiled: Profiled) -> float:
+    """Seconds of a profile's steps and of its evaluation."""
+    steps = profiled.num_steps + UNMEASURED_STEPS
+    return steps * profiled.step_seconds + profiled.evaluate_seconds
