@@ -42,14 +42,14 @@ def share_found(num_arms, num_seeds, shift, studies):
 
 @pytest.mark.parametrize(("num_arms", "studies"), [(2, 2_000), (4, 1_000), (6, 400), (8, 200)])
 def test_two_deviations_are_found_in_four_of_five_studies_at_auto(num_arms, studies):
-    """0.84, 0.81, 0.80, 0.88; before, with the fewest seeds that can decide, 0.59 to 0.46."""
+    """0.83, 0.78, 0.81, 0.82; before, with the fewest seeds that can decide, 0.59 to 0.46."""
     found = share_found(num_arms, auto_seeds(num_arms), 2.0, studies)
     assert found >= 0.8 - 2 * math.sqrt(0.16 / studies)
 
 
 @pytest.mark.parametrize(("num_arms", "studies"), [(2, 2_000), (4, 1_000), (6, 400), (8, 200)])
 def test_what_would_usually_have_been_detected_is_detected_in_four_of_five(num_arms, studies):
-    """0.79, 0.80, 0.80, 0.83; before, by the power of a t test, 0.61 to 0.65."""
+    """0.80, 0.78, 0.80, 0.78; before, by the power of a t test, 0.61 to 0.65."""
     seeds = auto_seeds(num_arms)
     shift = math.sqrt(2) * detectable_deviations(seeds, num_arms)
     found = share_found(num_arms, seeds, shift, studies)
@@ -92,7 +92,7 @@ SHAPES = {
 def test_arms_of_equal_mean_are_told_apart_too_often_only_where_one_is_steady(
     shapes, num_seeds, most
 ):
-    """0.02, 0.03, 0.03, 0.08, 0.11, 0.10, 0.10 of studies claim a winner; a limit, not a goal."""
+    """0.02, 0.02, 0.03, 0.09, 0.12, 0.10, 0.10 of studies claim a winner; a limit, not a goal."""
     rng = np.random.default_rng(0)
     claims = [
         any(
@@ -165,7 +165,7 @@ def claims_while_extending(num_arms, seed_counts, studies):
 def test_seeds_that_are_added_until_something_is_claimed_make_the_claim_provisional(
     num_arms, seed_counts, studies
 ):
-    """Any claim 0.16, 0.16, 0.11; a claim that is not provisional 0.03, 0.03, 0.02."""
+    """Any claim 0.14, 0.18, 0.13; a claim that is not provisional 0.01, 0.03, 0.03."""
     claimed, firm = claims_while_extending(num_arms, list(seed_counts), studies)
     assert claimed > 0.08
     assert firm <= 0.05
@@ -178,7 +178,7 @@ def test_seeds_that_are_added_until_something_is_claimed_make_the_claim_provisio
 def test_declared_looks_at_equal_arms_claim_something_in_at_most_five_percent(
     num_arms, looks, studies
 ):
-    """0.042, 0.039, 0.03."""
+    """0.042, 0.040, 0.034."""
     rng = np.random.default_rng(num_arms + 7)
     claimed = 0
     for _ in range(studies):
@@ -234,7 +234,7 @@ def without_groups(correct):
 def test_intervals_over_seeds_and_samples_cover_the_difference_on_new_data(
     num_seeds, num_samples, arm_effect, run_effect
 ):
-    """0.94 to 0.96; over seeds alone 0.83, 0.74, 0.72, 0.42, 0.95, 0.80."""
+    """0.94 to 0.97; over seeds alone 0.84, 0.74, 0.72, 0.54, 0.96, 0.79."""
     rng = np.random.default_rng(num_samples)
     covered = []
     for _ in range(600):
@@ -264,7 +264,7 @@ BOUNDED = {
 @pytest.mark.parametrize("name", BOUNDED)
 @pytest.mark.parametrize("num", [4, 6, 10])
 def test_bounded_intervals_stay_in_range_and_cover_at_least_as_often_as_students(name, num):
-    """Four runs: 0.94 to 0.96 against 0.90 to 0.93, of which up to 0.79 left the range."""
+    """Four runs: 0.93 to 0.96 against 0.90 to 0.93, of which up to 0.78 left the range."""
     draw, mean = BOUNDED[name]
     rng = np.random.default_rng(num)
     covered = []

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError, describe_unknown
@@ -20,6 +19,7 @@ def delete(
 
     Example: study delete digits --yes
     """
+    from bakeoff.analysis.wording import plural
     from bakeoff.storage.lock import study_lock
 
     stored = open_storage(storage, output)

@@ -2,7 +2,6 @@ from typing import Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_table, run_name
 from bakeoff.commands.stored_studies import open_storage
@@ -29,6 +28,8 @@ def show(
 
     Example: study show digits confirm-3
     """
+    from bakeoff.analysis.wording import plural
+
     record = open_storage(storage, output).load_record(name)
     runs = {run_name(one): one for one in (*record.trials, *record.confirmations)}
     if run is None and as_json:
