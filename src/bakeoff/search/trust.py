@@ -26,13 +26,13 @@ from scipy.stats import rankdata
 Array = NDArray[np.float64]
 
 SAFETY = 0.72
+"""Chosen on the choosing half of the replay tables; see the decision `cautious-halving`."""
 BEST_SHARE = 0.1
 PRIOR = 0.8
 """The rank correlation from one rung to the next that is believed without evidence."""
 PRIOR_TRIALS = 4.0
-LEAST_SHARE, MOST_SHARE = 0.25, 0.8
-"""A rung never promotes a smaller or a larger share. A trial of the best tenth passes four fifths
-of a rung that says nothing with a probability of 0.8."""
+LEAST_SHARE = 0.25
+"""A rung never promotes a smaller share. The largest is `SAFETY`, at a rung that says nothing."""
 FEWEST_PAIRS = 3
 LARGEST = 0.95
 """Estimates are held below 1, where Fisher's z is infinite."""
@@ -95,8 +95,7 @@ def believed(evidence: Sequence[Evidence]) -> float:
 def share_to_promote(correlation: float) -> float:
     """The share of a rung's trials to promote, given its correlation with the end, from 0 to 1."""
     correlations, shares = _shares()
-    share = float(np.interp(correlation, correlations, shares))
-    return min(max(share, LEAST_SHARE), MOST_SHARE)
+    return max(float(np.interp(correlation, correlations, shares)), LEAST_SHARE)
 
 
 @cache
