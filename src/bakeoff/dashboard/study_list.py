@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bakeoff.report.answer import without_scope
 from bakeoff.storage.studies import CONFIRM_SUFFIX
 
 App = Callable[..., Iterable[bytes]]
@@ -41,7 +42,8 @@ def _titled(study: Mapping[str, Any]) -> str:
     """The name, followed by the verdict where there is one."""
     attributes = {one["key"]: one["value"] for one in study["user_attrs"]}
     verdict = attributes.get(VERDICT)
-    return f"{study['study_name']}: {verdict}" if verdict else str(study["study_name"])
+    name = str(study["study_name"])
+    return f"{name}: {without_scope(verdict)}" if verdict else name
 
 
 def with_study_list(dashboard: App) -> App:
