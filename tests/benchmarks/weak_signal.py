@@ -58,7 +58,8 @@ def noisy_curves(points: Array, rng: Rng) -> Array:
     epochs = np.arange(1, NUM_EPOCHS + 1)
     size = rng.uniform(5, 10) * last.std() * np.exp(-epochs / 6)
     noise = np.abs(rng.standard_normal((len(last), NUM_EPOCHS)))
-    return last[:, None] + size * noise + 2 * np.exp(-epochs / 4)
+    curves: Array = last[:, None] + size * noise + 2 * np.exp(-epochs / 4)
+    return curves
 
 
 FAMILIES: dict[str, Callable[[Array, Rng], Array]] = {

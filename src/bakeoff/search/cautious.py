@@ -14,7 +14,7 @@ It differs from plain halving in four points.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bakeoff.components.pruners import PrunerSettings
 from bakeoff.records import Decision, EpochResult, Standing, Standings, TrialConfig, TrialRecord
@@ -65,7 +65,7 @@ class CautiousCohorts(HalvedCohorts):
             self._patient.add(number)
 
     def report(
-        self, key: CohortKey, number: int, rungs: tuple[int, ...], result: EpochResult
+        self, key: CohortKey, number: int, rungs: Sequence[int], result: EpochResult
     ) -> None:
         """See `Cohorts`."""
         super().report(key, number, rungs, result)
@@ -80,7 +80,7 @@ class CautiousCohorts(HalvedCohorts):
             return "exempt"
         return decision
 
-    def finish(self, key: CohortKey, record: TrialRecord, rungs: tuple[int, ...]) -> None:
+    def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
         """See `Cohorts`."""
         super().finish(key, record, rungs)
         if record.outcome == "complete" and record.score is not None:
