@@ -3,16 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
-from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.errors import UsageError
 from bakeoff.files import write_atomically, write_durably
+from bakeoff.production.description import FILE_NAME, read_description
 from bakeoff.production.loading_module import module_name, render_example, render_module
 
-DESCRIPTION_KEY = "bakeoff"
-"""Key of the metadata of a weights file; see `bakeoff.training.weights`."""
 SUFFIX = ".safetensors"
 
 
@@ -29,34 +25,23 @@ class ExportPaths:
     """Python script of ten lines that uses the module."""
 
 
-def read_description(weights: Path) -> dict[str, Any]:
-    """The description that is stored in a weights file.
-
-    Raises:
-        BakeoffError: The file is damaged, or was not written by bakeoff.
-    """
-    try:
-        with safe_open(str(weights), framework="np") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise BakeoffError(f"{weights} cannot be read ({error})") from None
-    if DESCRIPTION_KEY not in metadata:
-        raise BakeoffError(f"{weights} was not written by bakeoff: it contains no description")
-    description: dict[str, Any] = json.loads(metadata[DESCRIPTION_KEY])
-    return description
-
-
 def write_export(weights: Path, target: Path) -> ExportPaths:
     """Copy `weights` to `target` and write its description, a module and an example next to it.
 
     These files need torch and safetensors, but not bakeoff.
 
     Raises:
-        UsageError: `target` has another suffix than .safetensors, or cannot be written.
+        UsageError: `target` has another suffix than .safetensors or a name that cannot stand in
+            Python code, or cannot be written.
         BakeoffError: `weights` cannot be read, or this release does not have their network.
     """
     if target.suffix != SUFFIX:
         raise UsageError(f"-o {target}: give a file name that ends with {SUFFIX}")
+    if not FILE_NAME.fullmatch(target.name):
+        raise UsageError(
+            f"-o {target}: the name is written into Python code; use letters, digits, spaces and"
+            " . + = @ -"
+        )
     about = read_description(weights)
     paths = ExportPaths(
         weights=target,

@@ -10,6 +10,8 @@ from bakeoff.errors import BakeoffError
 
 OURS = "bakeoff."
 """Prefix of the modules of this package."""
+NETWORKS = f"{OURS}networks."
+"""Prefix of the modules that contain networks. No other is looked for, as that would import it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ def network_source(reference: str) -> NetworkSource:
         return NetworkSource(
             function=function, imports=f"from {module} import {function}", definitions=""
         )
-    found = find_spec(module)
+    found = find_spec(module) if module.startswith(NETWORKS) else None
     text = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
     tree = ast.parse(text)
     defined = {name: node for node in tree.body for name in _defines(node)}

@@ -58,6 +58,7 @@ def _file_lock(path: Path, name: str) -> Iterator[None]:
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    path = path.resolve()  # one lock, whichever link leads to the file
     path = path.with_name(f".{path.name}.{name}.lock")
     try:
         with hold_lock(path, json.dumps(holder)):

@@ -22,6 +22,11 @@ from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
 
 MAX_FILE_BYTES = 1_000_000
+MAX_KEY_PARTS = 100
+LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MAX_KEY_PARTS}}}""")
+"""The time that tomllib takes for a dotted key grows with the square of its length."""
+MAX_DEPTH = 8
+MAX_INTEGER = 1 << 63
 MAX_QUOTED = 80
 """Characters of a wrong line that a message shows."""
 
@@ -108,10 +113,34 @@ def _read_toml(path: Path) -> dict[str, Any]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StudyFileError(f"is not UTF-8 text (byte {error.start})") from None
+    if LONG_KEY.search(text):
+        raise StudyFileError(f"has a key of {MAX_KEY_PARTS} or more parts with dots between them")
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number may have too many digits
         raise StudyFileError(f"is not valid TOML: {error}{_quote_line(text, error)}") from None
+    _check_extent(document)
+    return document
+
+
+def _check_extent(document: dict[str, Any]) -> None:
+    """Refuse what no study needs and what later code could not print or walk through.
+
+    Raises:
+        StudyFileError: A table is nested too deeply, or an integer has more than 64 bits.
+    """
+    left: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while left:
+        place, value = left.pop()
+        key = ".".join(place)[:MAX_QUOTED]
+        if len(place) > MAX_DEPTH:
+            raise StudyFileError(f"{key}: tables are nested more than {MAX_DEPTH} deep")
+        if isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+            raise StudyFileError(f"{key}: an integer of {value.bit_length()} bits; allowed are 64")
+        if isinstance(value, dict):
+            left += [((*place, str(name)), one) for name, one in value.items()]
+        elif isinstance(value, list):
+            left += [((*place, str(number)), one) for number, one in enumerate(value)]
 
 
 def _quote_line(text: str, error: Exception) -> str:

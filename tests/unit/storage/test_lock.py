@@ -56,3 +56,16 @@ def test_a_lock_can_be_taken_again_after_its_release(storage_url):
     for _ in range(2):
         with study_lock(storage, "toy"):
             pass
+
+
+def test_the_lock_is_that_of_the_file_whichever_link_leads_to_it(tmp_path):
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    real.mkdir()
+    linked.mkdir()
+    storage = Storage(f"sqlite:///{real / 'studies.db'}", create=True)
+    (linked / "studies.db").symlink_to(real / "studies.db")
+    (tmp_path / "folder").symlink_to(real)
+    with study_lock(storage, "toy"):
+        for path in (linked / "studies.db", tmp_path / "folder" / "studies.db"):
+            with pytest.raises(StudyLockedError), study_lock(Storage(f"sqlite:///{path}"), "toy"):
+                pass

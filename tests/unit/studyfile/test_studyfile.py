@@ -143,6 +143,24 @@ def test_a_missing_file_and_a_folder_have_different_messages(tmp_path, make, mes
         load_study_file(tmp_path / "study.toml")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 0", "seed = " + "9" * 5000, "is not valid TOML: Exceeds the limit"),
+        ("seed = 0", "seed = 0x" + "f" * 20_000, "study.seed: an integer of 80000 bits"),
+        ("width = 64", "width" + ".a" * 50_000 + " = 1", "has a key of 100 or more parts"),
+        ("width = 64", "width" + ".a" * 50 + " = 1", "tables are nested more than 8 deep"),
+        ("width = 64", "width = " + "[" * 5000 + "]" * 5000, "is not valid TOML"),
+    ],
+)
+def test_numbers_and_keys_of_absurd_length_are_refused_at_once(tmp_path, old, new, message):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD.read_text().replace(old, new, 1))
+    with pytest.raises(StudyFileError, match=re.escape(message)) as caught:
+        load_study_file(path)
+    assert len(str(caught.value)) < 400
+
+
 def test_a_byte_order_mark_is_accepted(tmp_path):
     file = tmp_path / "study.toml"
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.read_bytes())

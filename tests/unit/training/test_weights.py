@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from bakeoff.errors import BakeoffError, CheckpointWriteError
-from bakeoff.production.export import read_description, write_export
+from bakeoff.production.description import read_description
+from bakeoff.production.export import write_export
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.state import TrainingState
