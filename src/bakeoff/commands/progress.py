@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bakeoff.analysis.wording import plural
+from bakeoff.records.durations import plural
 from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate
 

@@ -19,7 +19,7 @@ def delete(
 
     Example: study delete digits --yes
     """
-    from bakeoff.analysis.wording import plural
+    from bakeoff.records.durations import plural
     from bakeoff.storage.lock import study_lock
 
     stored = open_storage(storage, output)

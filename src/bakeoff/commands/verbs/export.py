@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
+from bakeoff.records.durations import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, run_name
 from bakeoff.commands.stored_studies import open_storage

@@ -28,7 +28,7 @@ def show(
 
     Example: study show digits confirm-3
     """
-    from bakeoff.analysis.wording import plural
+    from bakeoff.records.durations import plural
 
     record = open_storage(storage, output).load_record(name)
     runs = {run_name(one): one for one in (*record.trials, *record.confirmations)}
