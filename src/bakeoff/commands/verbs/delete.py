@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.records.durations import plural
 
 
 def delete(

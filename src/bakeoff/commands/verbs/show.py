@@ -2,7 +2,6 @@ from typing import Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_table, run_name
 from bakeoff.commands.stored_studies import open_storage
@@ -39,6 +38,8 @@ def show(
             typer.echo()
             _show_confirmations(record)
     elif (chosen := runs.get(f"search-{run}" if run.isdecimal() else run)) is None:
+        from bakeoff.records.durations import plural
+
         known = f"it has {plural(len(record.trials), 'trial')}, numbered from 0"
         if record.confirmations:
             known += f", and runs such as {run_name(record.confirmations[-1])}"
