@@ -40,6 +40,8 @@ def show(
             typer.echo()
             _show_confirmations(record)
     elif (chosen := runs.get(f"search-{run}" if run.isdecimal() else run)) is None:
+        from bakeoff.records.durations import plural
+
         known = f"it has {plural(len(record.trials), 'trial')}, numbered from 0"
         if record.confirmations:
             known += f", and runs such as {run_name(record.confirmations[-1])}"
