@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bakeoff.analysis.arm_summary import charged_trials, searched_trials
+from bakeoff.analysis.arm_trials import charged_trials, searched_trials
 from bakeoff.records import Budget, MetricInfo, StudyRecord
 from bakeoff.records.durations import plural as plural  # noqa: PLC0414 - offered here, too
 
