@@ -293,7 +293,9 @@ class _Script:
             ]
             yield f"mixing = TrainingConfig(epochs=epochs, {', '.join(alphas)})"
             yield "draws = MixDraws(mixing, seed=0, epoch=epoch)"
-            yield call("batches = mix_batches", ["batches", "draws", "num_classes=data.num_outputs"])
+            yield call(
+                "batches = mix_batches", ["batches", "draws", "num_classes=data.num_outputs"]
+            )
 
     def _backward(self, share: str) -> Iterator[str]:
         """The gradient of one batch, times its share of the step."""
