@@ -131,7 +131,9 @@ def test_loss_falls_on_a_quadratic(spec: OptimizerSpec) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     inputs = torch.randn(64, 8)
     targets = inputs @ torch.randn(8, 8)
-    learning_rate = spec.parameters["learning_rate"].range.high / 10  # type: ignore[union-attr]
+    high = spec.parameters["learning_rate"].range.high  # type: ignore[union-attr]
+    # the widest ranges reach rates that only normalised networks survive
+    learning_rate = high / (50 if spec.name in ("sgd", "nesterov") else 10)
     optimizer = build_optimizer(spec.name, model, {"learning_rate": learning_rate}, CPU)
     losses = []
     for _ in range(200):

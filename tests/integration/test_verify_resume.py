@@ -86,7 +86,7 @@ def test_a_model_that_keeps_its_state_in_buffers_is_identical(tmp_path, monkeypa
 def test_state_in_a_python_attribute_is_found_and_named(tmp_path, monkeypatch, capsys):
     code, out = verify(tmp_path, monkeypatch, capsys, "--kills", "1", model="forgetful")
     assert code == 1
-    assert out.startswith("different: 2 epochs, killed 1 times")
+    assert out.startswith("different: 2 epochs, killed 1 time ")
     assert "first in epoch 2: " in out  # the one after the kill
     assert "model.linear.weight, model.linear.bias" in out
     assert "registered buffer, not in a Python attribute" in out

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bakeoff.analysis.arm_trials import best_first, searched_trials
 from bakeoff.analysis.boundaries import boundary_marks
 from bakeoff.analysis.confirmation import default_runs, estimate_score, summarize_confirmation
 from bakeoff.analysis.searches import ArmSearch, Runs, Searches
 from bakeoff.analysis.statistics import standard_deviation
 from bakeoff.records import (
-    CHARGED_OUTCOMES,
     ArmRecord,
     ArmSummary,
     ConfirmedScores,
@@ -148,30 +148,6 @@ def _over_searches(record: StudyRecord, units: Runs, arm: str) -> SearchedScores
 def stored_seconds(record: StudyRecord, seconds: float) -> float:
     """`seconds`; NaN where they are 0 because another program stored no times."""
     return float("nan") if record.foreign and seconds == 0 else seconds
-
-
-def searched_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Search trials of `arm` except its default configuration, which is outside the budget."""
-    return tuple(
-        trial
-        for trial in record.trials
-        if trial.arm == arm and trial.purpose == "search" and trial.phase != "default"
-    )
-
-
-def charged_trials(record: StudyRecord, arm: str) -> tuple[TrialRecord, ...]:
-    """Search trials of `arm` that count towards its budget; failed and running trials do not."""
-    return tuple(t for t in searched_trials(record, arm) if t.outcome in CHARGED_OUTCOMES)
-
-
-def best_first(trials: Sequence[TrialRecord], sign: int) -> list[TrialRecord]:
-    """Complete trials with a finite score, best first, and of equal trials the earlier first."""
-    complete = [
-        (sign * trial.score, trial)
-        for trial in trials
-        if trial.outcome == "complete" and trial.score is not None and np.isfinite(trial.score)
-    ]
-    return [trial for _, trial in sorted(complete, key=lambda pair: (-pair[0], pair[1].number))]
 
 
 def _without_rounding(value: float) -> float:

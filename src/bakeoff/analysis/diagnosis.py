@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.curves import Curve, curve_of
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.learning_rate import learning_rate_of

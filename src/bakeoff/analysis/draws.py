@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bakeoff.analysis.arm_summary import best_first, charged_trials, searched_trials
+from bakeoff.analysis.arm_trials import best_first, charged_trials, searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan, finite_values, worst_known_score
 from bakeoff.analysis.statistics import Scores
 from bakeoff.analysis.wording import join, metric_name, number

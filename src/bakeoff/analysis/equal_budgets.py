@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from bakeoff.analysis.arm_summary import charged_trials
+from bakeoff.analysis.arm_trials import charged_trials
 from bakeoff.analysis.findings import Findings
 from bakeoff.analysis.problems import Problem, list_values
 from bakeoff.analysis.wording import promised

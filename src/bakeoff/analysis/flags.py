@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.equal_budgets import unequal_budgets
 from bakeoff.analysis.failed_units import failed_units, undefined_test_score
 from bakeoff.analysis.findings import Findings, peeked_at_test

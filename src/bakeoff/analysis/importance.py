@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan
 from bakeoff.analysis.statistics import Scores
 from bakeoff.ranges import Choice, ParamValue, Range, is_searched

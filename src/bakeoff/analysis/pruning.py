@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.confirmation import finite_or_nan, finite_values
 from bakeoff.analysis.statistics import Scores, wilson_interval
 from bakeoff.records import PruningRegret, StudyRecord, TrialRecord

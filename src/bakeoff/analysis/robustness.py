@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.confirmation import finite_values
 from bakeoff.analysis.draws import Draws, is_draw, random_draws
 from bakeoff.analysis.learning_rate import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import searched_trials
+from bakeoff.analysis.arm_trials import searched_trials
 from bakeoff.analysis.arrivals import arrival_test
 from bakeoff.analysis.confirmation import ConfirmedRuns, finite_values
 from bakeoff.analysis.pairs import Pair

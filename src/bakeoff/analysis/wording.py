@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bakeoff.analysis.arm_summary import charged_trials, searched_trials
+from bakeoff.analysis.arm_trials import charged_trials, searched_trials
 from bakeoff.records import Budget, MetricInfo, StudyRecord
+from bakeoff.records.durations import plural as plural  # noqa: PLC0414 - offered here, too
 
 SAMPLER_TITLES = {
     "sobol": "Sobol",
@@ -73,12 +74,6 @@ def count_range(counts: Sequence[int]) -> str:
     """`12` where all counts agree, otherwise `9 to 12`."""
     low, high = min(counts, default=0), max(counts, default=0)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 trial`, `2 trials`, `2 searches`."""
-    ending = "" if count == 1 else "es" if noun.endswith("search") else "s"
-    return f"{count:,} {noun}{ending}"
 
 
 def trials_per_arm(record: StudyRecord) -> str:

@@ -13,9 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bakeoff.analysis.wording import plural
 from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
-from bakeoff.records.durations import format_estimate
+from bakeoff.records.durations import format_estimate, plural
 
 REFRESH_PER_SECOND = 4
 

@@ -23,6 +23,8 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
 
+EVALUATION_PATIENCE = 4
+"""A batch of evaluation may take this many times as long as a step before it counts as hung."""
 CLOSE_SECONDS = 5.0
 """How long to wait for a killed process to end."""
 
@@ -77,12 +79,17 @@ class LocalEngine:
             raise ValueError(f"no worker is free for {job.run}")
         worker = next((one for one in self._workers if one.run is None), None) or self._start()
         worker.run, worker.seen, worker.alive_at = job.run, -1, time.monotonic()
-        worker.signals.pulse.value, worker.signals.suspend.value = -1, 0
+        worker.signals.pulse.value = -1
+        worker.signals.evaluating.value = worker.signals.suspend.value = 0
         _send(worker, job)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        signals = Signals(pulse=self._context.Value("q", -1), suspend=self._context.Value("q", 0))
+        signals = Signals(
+            pulse=self._context.Value("q", -1),
+            evaluating=self._context.Value("q", 0),
+            suspend=self._context.Value("q", 0),
+        )
         process = self._context.Process(
             target=work, args=(theirs, signals, self._settings), daemon=True, name="bakeoff-worker"
         )
@@ -131,7 +138,8 @@ class LocalEngine:
         progress = worker.signals.pulse.value
         if progress != worker.seen:
             worker.seen, worker.alive_at = progress, time.monotonic()
-        return time.monotonic() - worker.alive_at > self._hang_seconds
+        patience = EVALUATION_PATIENCE if worker.signals.evaluating.value else 1
+        return time.monotonic() - worker.alive_at > patience * self._hang_seconds
 
     def _end(self, worker: _Worker, reason: str) -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 from bakeoff.records import EpochResult, Outcome, TrialConfig
 
 HANG_SECONDS = 1800.0
-"""By default, a run without a step or an evaluated batch for this long counts as hung, and its
-worker is killed."""
+"""By default, a run without a step for this long, or without an evaluated batch for four times as
+long, counts as hung, and its worker is killed."""
 Reply = Literal["continue", "stop", "pause", "suspend"]
 """`pause` saves a checkpoint after the epoch in progress, and `suspend` after the step in progress.
 Both end with `Paused`."""

@@ -63,6 +63,8 @@ class Signals:
 
     pulse: "Synchronized[int]"
     """Shows the progress of the run, so that the driver can tell a hung run from a slow one."""
+    evaluating: "Synchronized[int]"
+    """1 while a batch is being evaluated."""
     suspend: "Synchronized[int]"
     """1 asks the run to be suspended after the step in progress."""
 
@@ -209,6 +211,7 @@ def _pulsing(
     def beat() -> None:
         while not ended.wait(PULSE_SECONDS):
             signals.pulse.value = int(PULSE_UNIT * state.schedule.progress) + state.num_evaluated
+            signals.evaluating.value = state.is_evaluating
             if signals.suspend.value:
                 checkpoints.suspend()
 

@@ -1,4 +1,4 @@
-"""Durations as text."""
+"""Durations and counts as text."""
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -20,3 +20,9 @@ def format_estimate(seconds: float) -> str:
     if seconds < 100 * MINUTE:
         return f"{seconds / MINUTE:.0f} min"
     return f"{seconds / HOUR:.1f} h"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`, `2 searches`."""
+    ending = "" if count == 1 else "es" if noun.endswith("search") else "s"
+    return f"{count:,} {noun}{ending}"

@@ -285,14 +285,17 @@ class _Script:
             arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
         yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:
+            self._use("bakeoff.training.epoch_batches", "MixDraws")
             self._use("bakeoff.training.epoch_batches", "mix_batches")
             self._use("bakeoff.records", "TrainingConfig")
             alphas = [
                 f"{name}={getattr(training, name)!r}" for name in ("mixup_alpha", "cutmix_alpha")
             ]
             yield f"mixing = TrainingConfig(epochs=epochs, {', '.join(alphas)})"
-            given = ["batches", "mixing", "num_classes=data.num_outputs", "seed=0", "epoch=epoch"]
-            yield call("batches = mix_batches", given)
+            yield "draws = MixDraws(mixing, seed=0, epoch=epoch)"
+            yield call(
+                "batches = mix_batches", ["batches", "draws", "num_classes=data.num_outputs"]
+            )
 
     def _backward(self, share: str) -> Iterator[str]:
         """The gradient of one batch, times its share of the step."""

@@ -91,10 +91,12 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
     batch_size = max(state.config.training.batch_size, most)
     state.model.eval()
+    state.is_evaluating = True
     with torch.no_grad(), state.autocast():
         for inputs, labels in split.batches(batch_size):
             found.add(state.model(inputs), labels)
             state.num_evaluated += 1
+    state.is_evaluating = False
     return found
 
 

@@ -75,6 +75,8 @@ class TrainingState:
     epochs_without_improvement: int = 0
     num_evaluated: int = 0
     """Batches that were evaluated so far, as a sign of life."""
+    is_evaluating: bool = False
+    """Whether a batch is being evaluated, which may be many times as large as one of training."""
     seconds_since_save: float = 0.0
     """Training time that a crash would cost now."""
     resume_differences: tuple[str, ...] = ()

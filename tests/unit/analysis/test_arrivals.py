@@ -124,7 +124,10 @@ def test_the_figure_climbs_to_the_share_of_runs_that_arrived(freireich: Comparis
 
 def test_a_tie_breaker_says_whether_arrivals_differ(freireich: Comparison):
     (cost, *_) = freireich.verdict.tie_breakers
-    shown = "A difference in epochs was shown between sgd and adam (log-rank, Holm p < 0.001)."
+    shown = (
+        "A difference in epochs was shown between the configurations found for sgd and adam"
+        " (log-rank, Holm p < 0.001)."
+    )
     assert cost.endswith(shown)
     (cost, *_) = compare(
         arriving({arm: [4, 5, 6, 7, 8, 9] for arm in FREIREICH})

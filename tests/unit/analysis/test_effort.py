@@ -54,7 +54,8 @@ def test_equal_arms_are_rarely_separated():
 
 def test_sentences_name_the_scope_and_every_pair_once():
     sentences = compare(example_record(**RANDOM)).effort
-    assert len(sentences) == 6
+    of_curves = [text for text in sentences if text.startswith("With up to 10 random trials")]
+    assert (len(of_curves), len(sentences)) == (6, 2 * 6)  # and one on searches of 10 trials
     assert {True} == {sentence.endswith(f"{SCOPE}.") for sentence in sentences}
 
 

@@ -7,6 +7,7 @@ import typer
 from bakeoff.commands import options
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.records.durations import plural
 
 
 def delete(
@@ -19,7 +20,6 @@ def delete(
 
     Example: study delete digits --yes
     """
-    from bakeoff.analysis.wording import plural
     from bakeoff.storage.lock import study_lock
 
     stored = open_storage(storage, output)

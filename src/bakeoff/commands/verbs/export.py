@@ -3,12 +3,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, run_name
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import BakeoffError, StorageError, UsageError, describe_unknown
 from bakeoff.records import StudyRecord, as_plain
+from bakeoff.records.durations import plural
 
 if TYPE_CHECKING:
     from bakeoff.production.folder import RunFolder

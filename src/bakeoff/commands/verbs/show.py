@@ -28,7 +28,7 @@ def show(
 
     Example: study show digits confirm-3
     """
-    from bakeoff.analysis.wording import plural
+    from bakeoff.records.durations import plural
 
     record = open_storage(storage, output).load_record(name)
     runs = {run_name(one): one for one in (*record.trials, *record.confirmations)}
@@ -40,6 +40,8 @@ def show(
             typer.echo()
             _show_confirmations(record)
     elif (chosen := runs.get(f"search-{run}" if run.isdecimal() else run)) is None:
+        from bakeoff.records.durations import plural
+
         known = f"it has {plural(len(record.trials), 'trial')}, numbered from 0"
         if record.confirmations:
             known += f", and runs such as {run_name(record.confirmations[-1])}"

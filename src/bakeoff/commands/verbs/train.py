@@ -5,11 +5,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import NothingCompletedError, UsageError
 from bakeoff.records import EpochResult, as_plain
+from bakeoff.records.durations import plural
 from bakeoff.seeding import MAX_SEED
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bakeoff.analysis.wording import plural
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import as_plain
+from bakeoff.records.durations import plural
 
 if TYPE_CHECKING:
     from bakeoff.production.verify import Verification

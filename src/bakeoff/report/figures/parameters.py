@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bakeoff.analysis.arm_summary import charged_trials
+from bakeoff.analysis.arm_trials import charged_trials
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord, Comparison, Importance, Outcome, StudyRecord, TrialRecord
 from bakeoff.report.figures import style

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bakeoff.analysis.arm_summary import charged_trials
+from bakeoff.analysis.arm_trials import charged_trials
 from bakeoff.analysis.draws import approximation, random_draws
 from bakeoff.analysis.wording import plural
 from bakeoff.records import CHARGED_OUTCOMES, Comparison, Outcome, Phase, StudyRecord, TrialRecord

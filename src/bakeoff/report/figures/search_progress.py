@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bakeoff.analysis.arm_summary import charged_trials
+from bakeoff.analysis.arm_trials import charged_trials
 from bakeoff.analysis.draws import SUPPORTED_SHARE, is_random_search, random_draws
 from bakeoff.analysis.tuning import expected_best_by_cost
 from bakeoff.analysis.wording import plural, trials_per_arm
