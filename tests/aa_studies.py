@@ -129,11 +129,10 @@ def run_repeat(
     config: StudyConfig, arms: Sequence[ArmRecord], repeat: int, num_seeds: int
 ) -> Searched:
     """Search all arms once, compare the shortlists and confirm the chosen configurations."""
-    base = config.seed if repeat == 0 else derive_seed(config.seed, "repeat", repeat)
-    own = replace(config, seed=base, confirm=replace(config.confirm, seeds=num_seeds))
-    search = Search(own, arms, "maximize")
+    own = replace(config, confirm=replace(config.confirm, seeds=num_seeds, repeat_seeds=num_seeds))
+    search = Search(own, arms, "maximize", repeat=repeat)
     trials = _drive(search, "search", repeat)
-    confirmation = Confirmation(own, arms, trials, METRIC)
+    confirmation = Confirmation(own, arms, trials, METRIC, repeat=repeat)
     return Searched(tuple(trials), tuple(_drive(confirmation, "confirm", repeat)))
 
 
