@@ -98,7 +98,7 @@ PRUNER = PrunerSpec(
 PAUSING = PrunerSpec(
     name="own_halving",
     description="a second name of halving",
-    build="bakeoff.search.halving:HalvedCohorts",
+    build="bakeoff.search.halved_cohorts:HalvedCohorts",
     pauses=True,
 )
 

@@ -119,7 +119,7 @@ PRUNERS: Registry[PrunerSpec] = Registry(
             name="halving",
             description="pause a trial at 1/27, 1/9 and 1/3 of its schedule, until it is in its"
             " cohort's best quarter",
-            build="bakeoff.search.halving:HalvedCohorts",
+            build="bakeoff.search.halved_cohorts:HalvedCohorts",
             pauses=True,
         ),
         PrunerSpec(

@@ -277,7 +277,8 @@ class Driver:
             self._on_pause(run)
             return
         self._check_machine(event)
-        run.note_loss()
+        if event.was_training:
+            run.note_loss()
         if run.losses >= MAX_ATTEMPTS or run.attempt >= MAX_STARTS:
             lost = f"{run.losses} workers lost without a new epoch, {run.attempt} in all"
             reason = f"{event.reason} ({lost})"

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bakeoff.components.pruners import PrunerSettings
 from bakeoff.records import Decision, EpochResult, Standing, Standings, TrialConfig, TrialRecord
 from bakeoff.search.cohorts import CohortKey
-from bakeoff.search.halving import NUM_RUNGS, RUNG_PARTS, HalvedCohorts, Halving, rung_epochs
+from bakeoff.search.halved_cohorts import HalvedCohorts
+from bakeoff.search.halving import NUM_RUNGS, RUNG_PARTS, Halving, rung_epochs
 from bakeoff.search.trust import Evidence, believed, evidence_of, share_to_promote
 
 FEWEST_RUNS = 64

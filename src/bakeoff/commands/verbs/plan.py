@@ -1,15 +1,16 @@
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rich.filesize import decimal
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.records import Budget, Precision, StudyConfig
-from bakeoff.records.durations import format_estimate
+from bakeoff.records.durations import HOUR, format_estimate
 from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Plan:
     workers: int
     detectable_seed_sds: float | None
     """Smallest difference between two arms that the confirmation finds with probability 0.8, in
-    standard deviations over seeds of their paired difference."""
+    standard deviations of one arm's scores over seeds; None with too few seeds."""
 
 
 def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
@@ -113,24 +114,11 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
     most = most_epochs_of(budget, times.epoch)
     most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
     most_epochs = len(arms) * min(one for one in most_per_arm if one is not None)
-
-    def cost_of(repeats: int, search_epochs: int, resumed: int) -> tuple[Runs, int, float]:
-        """Runs, epochs and hours of a study with so many repeats."""
-        runs = count_runs(config, len(arms), expected.trials, repeats)
-        num_epochs = repeats * search_epochs + runs.others * epochs
-        seconds = times.seconds(
-            epochs=num_epochs,
-            runs=runs.total,
-            resumed=repeats * resumed,
-            workers=settings.workers,
-        )
-        return runs, num_epochs, seconds / 3600
-
+    cost = partial(_cost_of, config, times, settings.workers, len(arms), expected.trials)
     needed = repeats_needed(len(arms))
-    runs, expected_epochs, expected_hours = cost_of(
-        config.search.repeats, expected.epochs, expected.resumed
-    )
-    _, max_epochs, max_hours = cost_of(config.search.repeats, most_epochs, 0)
+    likely = cost(config.search.repeats, expected.epochs, expected.resumed)
+    highest = cost(config.search.repeats, most_epochs, 0)
+    runs = likely.runs
     return Plan(
         study=config.name,
         arms=arms,
@@ -144,8 +132,8 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         confirmation_runs=runs.confirmation,
         seeds=config.confirm.seeds,
         num_runs=runs.total,
-        max_epochs=max_epochs,
-        expected_epochs=expected_epochs,
+        max_epochs=highest.epochs,
+        expected_epochs=likely.epochs,
         most_paused=expected.most_paused,
         checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
@@ -154,9 +142,9 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         seconds_per_step=probed.seconds_per_step[probed.precision],
         seconds_per_epoch=times.epoch,
         seconds_per_run=times.run,
-        max_hours=max(max_hours, expected_hours),
-        expected_hours=expected_hours,
-        hours_for_optimizers=cost_of(needed, expected.epochs, expected.resumed)[2],
+        max_hours=max(highest.hours, likely.hours),
+        expected_hours=likely.hours,
+        hours_for_optimizers=cost(needed, expected.epochs, expected.resumed).hours,
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
@@ -180,6 +168,44 @@ class Runs:
     def total(self) -> int:
         """All runs."""
         return self.trials + self.others
+
+
+class Cost(NamedTuple):
+    """What a study of some number of repeats costs."""
+
+    runs: Runs
+    epochs: int
+    hours: float
+
+
+def _cost_of(
+    config: StudyConfig,
+    times: "StudyTimes",
+    workers: int,
+    num_arms: int,
+    trials: int,
+    repeats: int,
+    search_epochs: int,
+    resumed: int,
+) -> Cost:
+    """The cost of `repeats` searches of all arms with their confirmations.
+
+    Args:
+        config: The study.
+        times: Seconds of its parts.
+        workers: Runs that train at the same time.
+        num_arms: Arms of the study.
+        trials: Trials of all arms in one search.
+        repeats: Searches of every arm.
+        search_epochs: Epochs of all trials in one search.
+        resumed: How often a paused trial of one search is set up again.
+    """
+    runs = count_runs(config, num_arms, trials, repeats)
+    epochs = repeats * search_epochs + runs.others * config.training.epochs
+    seconds = times.seconds(
+        epochs=epochs, runs=runs.total, resumed=repeats * resumed, workers=workers
+    )
+    return Cost(runs, epochs, seconds / HOUR)
 
 
 def count_runs(config: StudyConfig, num_arms: int, trials: int, repeats: int) -> Runs:

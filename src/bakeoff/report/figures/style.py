@@ -137,7 +137,7 @@ def color_number(study: StudyRecord, arm: str) -> int:
 
 @lru_cache(maxsize=64)
 def _color_numbers(arms: tuple[str, ...]) -> Mapping[str, int]:
-    """Give each arm its usual colour, or where another arm has that colour the next free one.
+    """Give each arm its usual colour, or the next free colour if another arm has that one.
 
     Registered optimizers always have their usual colour. With more arms than colours, some share
     one; their symbols differ then.
