@@ -14,11 +14,10 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.records import StudyRecord
 from bakeoff.storage import Storage
 from bakeoff.version import __version__
 
@@ -74,7 +73,7 @@ def read_row(seed: int, storage: str) -> Row:
     """What the report of a finished study says, and what its first search alone would say."""
     record = Storage(storage).load_record(f"{NAME}-{seed}")
     comparison = compare(record)
-    first = compare(first_search(record))
+    first = compare(record.first_search)
     (pair,) = comparison.pairs
     return Row(
         seed=seed,
@@ -87,16 +86,6 @@ def read_row(seed: int, storage: str) -> Row:
         p_holm=pair.p_holm,
         first_search_status=first.pairs[0].status,
         headline=comparison.verdict.headline,
-    )
-
-
-def first_search(record: StudyRecord) -> StudyRecord:
-    """The study as it would be without repeats."""
-    return replace(
-        record,
-        repeats=1,
-        trials=tuple(run for run in record.trials if run.repeat == 0),
-        confirmations=tuple(run for run in record.confirmations if run.repeat == 0),
     )
 
 

@@ -23,7 +23,7 @@ from bakeoff.analysis.wording import (
     plural,
     two_digits,
 )
-from bakeoff.records import SHOWN, DefaultResult, Flag
+from bakeoff.records import DefaultResult, Flag
 from bakeoff.records.significance import MIN_SEARCH_SEEDS, MIN_SEARCH_TRIALS
 
 WITHOUT_VERDICT = {
@@ -118,9 +118,7 @@ def weaknesses(
             "This speaks of the configurations that one search of each arm found; another search"
             " may find others. Only repeated searches show which arm is better."
         )
-    yield from (
-        one.sentence for one in defaults if one.sentence and _questions_the_search(one, findings)
-    )
+    yield from (one.sentence for one in defaults if one.hold_their_own(findings.leading))
     missing = [arm.arm for arm in findings.arms if arm.arm not in _compared(findings)]
     if missing:
         noun = "repeated searches" if findings.over_searches else "confirmation runs"
@@ -129,12 +127,6 @@ def weaknesses(
         f"{flag.title} ({flag.id}): {flag.detail} {flag.advice}"
         for flag in weakening_flags(findings, flags)
     )
-
-
-def _questions_the_search(one: DefaultResult, findings: Findings) -> bool:
-    """Whether defaults beat what was found for their arm, or were not shown worse than a leader."""
-    shown_worse = one.status in SHOWN and one.mean > 0
-    return one.defaults_win or (one.found_by in findings.leading and not shown_worse)
 
 
 def _compared(findings: Findings) -> list[str]:

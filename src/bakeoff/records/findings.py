@@ -1,7 +1,7 @@
 """The results of analysis: `Comparison`, everything that a report may say, and its parts."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,8 +54,6 @@ class ConfirmedScores:
     validation_mean: float
     selection_gap: float
     """Search score minus `validation_mean`; positive if the search was too optimistic."""
-    num_collapsed: int = 0
-    """Runs that ended, with a test score far below the others of the arm."""
     example_error: float = math.nan
     """Standard error of `test_mean` over test samples, without the part that the spread over seeds
     holds already; NaN if it is not known."""
@@ -121,6 +119,12 @@ class DefaultResult:
     def defaults_win(self) -> bool:
         """Whether the defaults were shown to be better than the configuration found."""
         return self.status in SHOWN and self.mean < 0
+
+    def hold_their_own(self, leading: Sequence[str]) -> bool:
+        """Whether the defaults win, or were not shown to be worse than what a leading arm found."""
+        if self.status == "not_enough_data":
+            return False
+        return self.defaults_win or (self.found_by in leading and self.status not in SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

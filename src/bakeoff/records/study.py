@@ -1,7 +1,7 @@
 """A stored study: everything that analysis and report may read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Range
@@ -105,6 +105,16 @@ class StudyRecord:
     def has_epochs(self) -> bool:
         """Whether epochs of runs are known; another program need not have reported any."""
         return not self.foreign or self.epochs > 0
+
+    @property
+    def first_search(self) -> "StudyRecord":
+        """The study as it would be without repeats."""
+        return replace(
+            self,
+            repeats=1,
+            trials=tuple(run for run in self.trials if run.repeat == 0),
+            confirmations=tuple(run for run in self.confirmations if run.repeat == 0),
+        )
 
     @property
     def objectives(self) -> tuple[MetricInfo, ...]:

@@ -14,7 +14,6 @@ from bakeoff.records import (
     ArmSummary,
     Comparison,
     ConfirmedScores,
-    DefaultResult,
     MetricInfo,
     TrialRecord,
 )
@@ -59,8 +58,8 @@ class Recommendation:
     """For library defaults, how they compare with what was found; for an arm whose search was
     repeated, what its searches reach on average."""
     is_good: bool = False
-    """For library defaults, whether they were not shown to be worse than the leading arm's
-    configuration, or than what the search found for their own arm."""
+    """For library defaults, whether they win, or were not shown to be worse than what a leading arm
+    found."""
     configuration: PastableConfiguration | None = None
 
     @property
@@ -225,7 +224,8 @@ def _recommend_defaults(
     study = comparison.study
     runs = [r for r in study.confirmations if (r.arm, r.purpose) == (arm.arm, "default")]
     results = [one for one in comparison.defaults if one.defaults_of == arm.arm]
-    good = next((one for one in results if _is_good(one, comparison)), None)
+    leading = comparison.verdict.leading
+    good = next((one for one in results if one.hold_their_own(leading)), None)
     remark = good or next((one for one in results if one.found_by == arm.arm), None)
     return Recommendation(
         arm=arm.arm,
@@ -240,16 +240,6 @@ def _recommend_defaults(
         is_good=good is not None,
         configuration=configuration,
     )
-
-
-def _is_good(result: DefaultResult, comparison: Comparison) -> bool:
-    """Whether the defaults win, or hold their own against a leading arm's configuration."""
-    if result.defaults_win:
-        return True
-    was_compared = result.num_pairs > 0 and result.status != "not_enough_data"
-    is_worse = result.status in {"better", "clearly_better"}
-    leads = result.found_by in comparison.verdict.leading[:1]
-    return leads and was_compared and not is_worse
 
 
 def _over_searches(arm: ArmSummary, metric: MetricInfo) -> str:
@@ -272,8 +262,8 @@ def _score(confirmed: ConfirmedScores | None, observed: float | None, metric: Me
         return "" if observed is None else f"{number(observed)}{unit}"
     low, high = confirmed.test_ci
     seeds = plural(len(confirmed.seeds), "seed")
-    failed = confirmed.num_diverged + confirmed.num_collapsed
-    seeds += f", {failed} of them failed" if failed else ""
+    diverged = confirmed.num_diverged
+    seeds += f", {diverged} of them diverged" if diverged else ""
     if not math.isfinite(high - low):
         return f"{number(confirmed.test_mean)}{unit} ({seeds}; interval not known)"
     half = (high - low) / 2
