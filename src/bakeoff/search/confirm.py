@@ -24,7 +24,7 @@ from bakeoff.records import (
     TrialPlan,
     TrialRecord,
 )
-from bakeoff.search.repeats import config_of_repeat
+from bakeoff.search.repeats import config_of_repeat, confirmation_seeds
 from bakeoff.seeding import derive_seed
 from bakeoff.space import default_params
 
@@ -120,7 +120,8 @@ class Confirmation:
         self._metric = metric
         self._repeat = repeat
         self._settings: ConfirmConfig = config.confirm
-        self._num_seeds = config.confirm.seeds_of(repeat) if num_seeds is None else num_seeds
+        self._confirm_seeds = confirmation_seeds(config, repeat)[:num_seeds]
+        """Training seeds of the confirmation; all arms have the same."""
         objectives = (metric, *further_objectives(config))
         own = [trial for trial in trials if trial.repeat == repeat]
         self._candidates = shortlist(own, arms, objectives, config.confirm.shortlist)
@@ -148,7 +149,7 @@ class Confirmation:
             shortlisted = self._shortlist_plans(arm)
             confirmations = self._confirm_plans(arm, shortlisted)
             known += [*shortlisted, *confirmations]
-            waiting += 0 if confirmations else self._num_seeds
+            waiting += 0 if confirmations else len(self._confirm_seeds)
         return sum(_run_of(plan) not in self._begun for plan in known) + waiting
 
     def started(self, number: int, plan: TrialPlan) -> None:
@@ -201,9 +202,10 @@ class Confirmation:
     def _shortlist_plans(self, arm: str) -> list[TrialPlan]:
         """The shortlist runs of an arm; empty if there are fewer than two candidates."""
         candidates = self._candidates[arm]
-        if len(candidates) < 2 or self._num_seeds == 0:  # noqa: PLR2004
+        if len(candidates) < 2 or not self._confirm_seeds:  # noqa: PLR2004
             return []
-        seeds = [self.seed("shortlist", index) for index in range(self._settings.shortlist_seeds)]
+        numbers = range(self._settings.shortlist_seeds)
+        seeds = [derive_seed(self._config.seed, "shortlist", number) for number in numbers]
         return [
             self._plan(candidate, seed, "shortlist") for seed in seeds for candidate in candidates
         ]
@@ -223,10 +225,6 @@ class Confirmation:
         plan = replace(self._defaults[arm], repeat=self._repeat)
         return [replace(plan, seed=seed) for seed in self._confirm_seeds]
 
-    @property
-    def _confirm_seeds(self) -> list[int]:
-        return [self.seed("confirm", index) for index in range(self._num_seeds)]
-
     def has_begun_beyond(self) -> bool:
         """Whether a stored run has a confirmation seed beyond those of this confirmation."""
         known = set(self._confirm_seeds)
@@ -244,10 +242,6 @@ class Confirmation:
             configuration=source.number,
             repeat=self._repeat,
         )
-
-    def seed(self, purpose: Purpose, index: int) -> int:
-        """Training seed `index` of the shortlist or of the confirmation; all arms have the same."""
-        return derive_seed(self._config.seed, purpose, index)
 
 
 def _defaults(
