@@ -400,13 +400,14 @@ class Storage:
         Raises:
             DamagedError: A part of it does not match its checksum.
         """
-        state = self._state(name)  # first, because runs are only added
+        content = self._content(name)
+        state = self._state(name)  # before the runs, because runs are only added
         search, others = (self._checked_runs(name, purpose) for purpose in ALL_RUNS)
         for purpose, runs in zip(ALL_RUNS, (search, others), strict=True):
             if state.finished and len(runs) < state.runs.get(purpose, 0):
                 raise DamagedError(f"study {name!r}: runs are missing: {ADVICE}")
         return build_record(
-            self._content(name),
+            content,
             trials=(one.record for one in search),
             confirmations=(one.record for one in others),
             state=state,
