@@ -142,7 +142,7 @@ def _is_sqlite(path: Path) -> bool:
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     """The type of the file system that holds `folder`; empty if it is unknown."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return ""
     real = folder.resolve()
