@@ -8,6 +8,7 @@ is changed once, when it ends.
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -25,36 +26,48 @@ from bakeoff.records import (
     TrialRecord,
     WarmStarts,
 )
+from bakeoff.storage.checksums import ADVICE, ENDED_KEY, DamagedError, opened
 from bakeoff.storage.connection import Connection
 from bakeoff.storage.contents import (
     FORMAT,
     StudyFacts,
+    StudyState,
     as_begun,
     build_record,
     config_of,
     extended_content,
+    has_checksums,
     new_content,
+    state_of,
+    stored_state,
     study_facts_of,
 )
 from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
-from bakeoff.storage.reading import read_runs, without_collection
+from bakeoff.storage.reading import read_run, read_runs, without_collection
 from bakeoff.storage.trials import (
+    EXEMPT_KEY,
     LOSSES_KEY,
     PAUSE_KEY,
-    PLAN_KEY,
     RESULT_KEY,
+    CheckedRun,
+    check_of_end,
+    check_runs,
     end_of,
+    exemption_of,
     facts_of,
+    losses_of,
     pause_of,
     result_of,
     template_of,
-    to_record,
 )
 
 STUDY_KEY = "bakeoff:study"
+STATE_KEY = "bakeoff:state"
 DRIVER_KEY = "bakeoff:driver"
 """The token of the driver that holds, or last held, the study's lock."""
 CONFIRM_SUFFIX = ":confirm"
+ALL_RUNS: tuple[Purpose, ...] = ("search", "confirm")
+"""The purposes by which all runs of a study are loaded."""
 MAX_LISTED = 10
 """Number of studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
@@ -152,6 +165,7 @@ class Storage:
         for name in (config.name + CONFIRM_SUFFIX, config.name):
             study_id = call(rdb.create_new_study, directions, name)
             call(rdb.set_study_system_attr, study_id, "study:metric_names", names)
+            call(rdb.set_study_system_attr, study_id, STATE_KEY, stored_state(StudyState()))
             call(rdb.set_study_system_attr, study_id, STUDY_KEY, content)
 
     def claim(self, name: str) -> None:
@@ -183,47 +197,65 @@ class Storage:
                 f"study {name!r} has format {content['format']}, but this bakeoff reads formats up"
                 f" to {FORMAT}; install a newer bakeoff"
             )
-        return content
+        return opened(content, f"study {name!r}: its content")
 
     def _set_content(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
         self.connection.retry(self._rdb.set_study_system_attr, study_id, key, value)
 
-    def _attr(self, name: str, key: str, default: Any) -> Any:
-        """A fact of the study that the dashboard shows."""
-        study_id = self.connection.study_id(name)
-        return self.connection.call(self._rdb.get_study_user_attrs, study_id).get(key, default)
-
     def _set_attr(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
         self.connection.retry(self._rdb.set_study_user_attr, study_id, key, value)
 
+    def _state(self, name: str) -> StudyState:
+        study_id = self.connection.study_id(name)
+        attrs = self.connection.call(self._rdb.get_study_system_attrs, study_id)
+        if STATE_KEY in attrs:
+            return state_of(attrs[STATE_KEY], name)
+        if has_checksums(self._content(name)):
+            raise DamagedError(f"study {name!r}: its state is missing: {ADVICE}")
+        stored = self.connection.call(self._rdb.get_study_user_attrs, study_id)
+        return StudyState(
+            finished=bool(stored.get("finished")),
+            search_ended=bool(stored.get("search_ended")),
+            notes=tuple(stored.get("notes", ())),
+        )
+
+    def _set_state(self, name: str, state: StudyState) -> None:
+        """Store the state, and a copy of what the dashboard shows of it."""
+        before = self._state(name)
+        self._set_content(name, STATE_KEY, stored_state(state))
+        for key in ("finished", "search_ended", "notes"):
+            if getattr(state, key) != getattr(before, key):
+                self._set_attr(name, key, value=getattr(state, key))
+
     def is_finished(self, name: str) -> bool:
         """Whether search and confirmation were complete when the study was last run."""
-        return bool(self._attr(name, "finished", default=False))
+        return self._state(name).finished
 
     def mark_finished(self, name: str) -> None:
         """Store that search and confirmation are complete."""
-        self._set_attr(name, "finished", value=True)
+        runs = {str(one): len(self.load_runs(name, one)) for one in ALL_RUNS}
+        self._set_state(name, replace(self._state(name), finished=True, runs=runs))
 
     def has_search_ended(self, name: str) -> bool:
         """Whether the search was ended before its budget was used."""
-        return bool(self._attr(name, "search_ended", default=False))
+        return self._state(name).search_ended
 
     def end_search(self, name: str) -> None:
         """Store that the search ended before its budget was used, so that it is not resumed."""
-        self._set_attr(name, "search_ended", value=True)
+        self._set_state(name, replace(self._state(name), search_ended=True))
 
     def notes(self, name: str) -> tuple[str, ...]:
         """The notes about the study, oldest first."""
-        return tuple(self._attr(name, "notes", ()))
+        return self._state(name).notes
 
     def note(self, name: str, text: str) -> bool:
         """Store a note for readers of the study, and return whether it is new."""
-        known = self.notes(name)
-        if text not in known:
-            self._set_attr(name, "notes", [*known, text])
-        return text not in known
+        state = self._state(name)
+        if text not in state.notes:
+            self._set_state(name, replace(state, notes=(*state.notes, text)))
+        return text not in state.notes
 
     def extend(self, config: StudyConfig, changes: Sequence[str]) -> None:
         """Give a stored study more trials or arms. Its first optimizers and schedules are kept.
@@ -238,8 +270,7 @@ class Storage:
         extended = extended_content(
             content, config, num_trials, changes if read else (), num_read=len(seeds)
         )
-        for key in ("finished", "search_ended"):
-            self._set_attr(name, key, value=False)
+        self._set_state(name, replace(self._state(name), finished=False, search_ended=False))
         self._set_content(name, STUDY_KEY, extended)
         self._contents.pop(name, None)
         self.note(name, f"extended: {'; '.join(changes)}")
@@ -259,9 +290,14 @@ class Storage:
         found: dict[str, list[Params]] = self._content(name).get("warm_starts", {})
         return found
 
+    def count_trials(self, name: str) -> int:
+        """Number of trials of the search, whatever their state, even in a damaged study."""
+        return self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
+
     def delete(self, name: str) -> None:
-        """Remove a study and its confirmation runs."""
-        self._content(name)
+        """Remove a study and its confirmation runs, even if it is damaged."""
+        if not self.has(name):
+            self._content(name)  # which raises
         for stored in (name, name + CONFIRM_SUFFIX):
             self.connection.delete_study(stored)
 
@@ -297,6 +333,7 @@ class Storage:
 
     def exempt(self, trial_id: int, epoch: int) -> None:
         """Store that the run is exempt from pruning that would have ended it after `epoch`."""
+        self._set_run_content(trial_id, EXEMPT_KEY, exemption_of(epoch))
         self._set_run_attr(trial_id, "spared_at", epoch)
 
     def count_attempt(self, trial_id: int, attempt: int, losses: tuple[int, int]) -> None:
@@ -304,7 +341,7 @@ class Storage:
 
         `losses` are the workers lost since its last new epoch, and that epoch.
         """
-        self._set_run_content(trial_id, LOSSES_KEY, list(losses))
+        self._set_run_content(trial_id, LOSSES_KEY, losses_of(attempt, losses))
         self._set_run_attr(trial_id, "attempts", attempt)
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
@@ -317,7 +354,11 @@ class Storage:
         self._set_run_content(trial_id, RESULT_KEY, result_of(record))
         for key, value in facts.items():
             self._set_run_attr(trial_id, key, value)
-        self.connection.end_trial(trial_id, *end_of(record))
+        state, values = end_of(record)
+        run = self.connection.retry(read_run, self._rdb.engine, trial_id)
+        if run is not None:
+            self._set_run_content(trial_id, ENDED_KEY, check_of_end(run, state, values))
+        self.connection.end_trial(trial_id, state, values)
 
     def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
         self.connection.retry(self._rdb.set_trial_system_attr, trial_id, key, value)
@@ -336,22 +377,38 @@ class Storage:
             purpose: `search`, or any other.
             repeat: The repeat whose runs are loaded; None loads those of all repeats.
         """
-        objective = self.load_facts(name).metric.name
+        runs = self._checked_runs(name, purpose)
+        return tuple(
+            (one.trial_id, one.record) for one in runs if repeat in (None, one.record.repeat)
+        )
+
+    def _checked_runs(self, name: str, purpose: Purpose) -> list[CheckedRun]:
+        content = self._content(name)
+        objective = study_facts_of(content).metric.name
         study_id = self._group_id(name, purpose)
         with without_collection():
-            records = [
-                (run.trial_id, to_record(run, objective))
-                for run in self.connection.call(read_runs, self._rdb.engine, study_id)
-                if PLAN_KEY in run.system_attrs  # other programs may add trials without a plan
-            ]
-        return tuple(one for one in records if repeat in (None, one[1].repeat))
+            runs = self.connection.call(read_runs, self._rdb.engine, study_id)
+            try:
+                return check_runs(runs, objective, must_be_checked=has_checksums(content))
+            except DamagedError as error:
+                group = "search" if purpose == "search" else "confirmation"
+                raise DamagedError(f"study {name!r}, {group} {error}: {ADVICE}") from None
 
     def load_record(self, name: str) -> StudyRecord:
-        """The whole study, for analysis and report."""
+        """The whole study, for analysis and report.
+
+        Raises:
+            DamagedError: A part of it does not match its checksum.
+        """
+        state = self._state(name)  # first, because runs are only added
+        search, others = (self._checked_runs(name, purpose) for purpose in ALL_RUNS)
+        for purpose, runs in zip(ALL_RUNS, (search, others), strict=True):
+            if state.finished and len(runs) < state.runs.get(purpose, 0):
+                raise DamagedError(f"study {name!r}: runs are missing: {ADVICE}")
         return build_record(
             self._content(name),
-            trials=(record for _, record in self.load_runs(name, "search")),
-            confirmations=(record for _, record in self.load_runs(name, "confirm")),
-            is_finished=self.is_finished(name),
-            notes=self.notes(name),
+            trials=(one.record for one in search),
+            confirmations=(one.record for one in others),
+            state=state,
+            num_unchecked=sum(not one.is_checked for one in (*search, *others)),
         )
