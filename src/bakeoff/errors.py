@@ -66,6 +66,10 @@ class StorageError(BakeoffError):
     exit_code = 5
 
 
+class StorageUnreachableError(StorageError):
+    """The storage does not answer for now."""
+
+
 class EmptyStorageError(StorageError):
     """The storage is empty."""
 

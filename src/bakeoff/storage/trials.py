@@ -36,6 +36,7 @@ from bakeoff.storage.checksums import (
     sealed,
 )
 from bakeoff.storage.reading import StoredRun
+from bakeoff.storage.shapes import check_shapes
 
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
@@ -185,6 +186,8 @@ def check_runs(
             if not (run.rows.is_own or PLAN_KEY in run.system_attrs):
                 continue
             is_checked = is_run_checked(run.rows, number, run.state, must_be=must_be_checked)
+            if run.is_running or not is_checked:
+                check_shapes(run)
             record = to_record(run, objective)
         except DamagedError as error:
             raise DamagedError(f"run {number}: {error}") from None
