@@ -305,9 +305,13 @@ class Storage:
         name, content = config.name, self._content(config.name)
         num_trials = self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
         read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
-        seeds = {run.seed for run in read if run.purpose == "confirm" and run.repeat == 0}
         extended = extended_content(
-            content, config, num_trials, changes if read else (), num_read=len(seeds)
+            content,
+            config,
+            num_trials,
+            changes if read else (),
+            num_read=len({r.seed for r in read if r.purpose == "confirm" and r.repeat == 0}),
+            num_read_repeats=len({r.repeat for r in read if r.purpose == "confirm"}),
         )
         self._set_state(name, replace(self._state(name), finished=False, search_ended=False))
         self._set_content(name, STUDY_KEY, extended)
@@ -439,13 +443,14 @@ class Storage:
         Raises:
             DamagedError: A part of it does not match its checksum.
         """
-        state = self._state(name)  # first, because runs are only added
+        content = self._content(name)
+        state = self._state(name)  # before the runs, because runs are only added
         search, others = (self._checked_runs(name, purpose) for purpose in ALL_RUNS)
         for purpose, runs in zip(ALL_RUNS, (search, others), strict=True):
             if state.finished and len(runs) < state.runs.get(purpose, 0):
                 raise DamagedError(f"study {name!r}: runs are missing: {ADVICE}")
         return build_record(
-            self._content(name),
+            content,
             trials=(one.record for one in search),
             confirmations=(one.record for one in others),
             state=state,

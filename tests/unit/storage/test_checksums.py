@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bakeoff.commands.verbs.delete import delete
+from bakeoff.commands.verbs.list_ import list_
 from bakeoff.errors import StorageError
 from bakeoff.records import EpochResult, TrialPlan
 from bakeoff.storage import Storage
@@ -30,7 +32,9 @@ HISTORY = (
 )
 FOURTH = "(SELECT trial_id FROM trials WHERE study_id = 2 AND number = 3)"
 """The storage's id of the fourth trial of the search; study 1 holds the confirmation."""
+LAST_CONFIRMATION = "study_id = 1 AND number = (SELECT max(number) FROM trials WHERE study_id = 1)"
 USER, SYSTEM = "trial_user_attributes", "trial_system_attributes"
+STUDY = "study_system_attributes"
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +54,11 @@ def file(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(finished, tmp_path / "studies.db"))
 
 
-def change(file: Path, *statements: str) -> None:
+def change(file: Path, table: str, assignment: str, where: str) -> None:
+    """Change rows of a table as a person or a bit of a disk could."""
     with closing(sqlite3.connect(file)) as connection:
-        for statement in statements:
-            assert connection.execute(statement).rowcount > 0
+        done = connection.execute(f"UPDATE {table} SET {assignment} WHERE {where}")  # noqa: S608
+        assert done.rowcount > 0
         connection.commit()
 
 
@@ -66,69 +71,64 @@ def test_a_study_that_nothing_changed_says_that_every_run_matches(finished):
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("table", "assignment", "key"),
     [
-        f"UPDATE trial_values SET value = value + 1e-9 WHERE trial_id = {FOURTH}",
-        f"UPDATE trial_values SET value_type = 'INF_POS', value = NULL WHERE trial_id = {FOURTH}",
-        f"UPDATE trial_params SET param_value = param_value * 2 WHERE trial_id = {FOURTH}",
-        f"UPDATE trial_params SET distribution_json = replace(distribution_json, '1', '2')"
-        f" WHERE trial_id = {FOURTH}",
-        f"UPDATE trial_params SET param_name = param_name || 'x' WHERE trial_id = {FOURTH}",
-        f"UPDATE {USER} SET value_json = '\"adamw\"' WHERE key = 'arm' AND trial_id = {FOURTH}",
-        f"UPDATE {USER} SET value_json = '\"1\"' WHERE key = 'seed' AND trial_id = {FOURTH}",
-        f"UPDATE {USER} SET key = 'fools' WHERE key = 'epochs' AND trial_id = {FOURTH}",
-        f"UPDATE {SYSTEM} SET value_json = replace(value_json, '0.', '1.')"
-        f" WHERE key = 'bakeoff:result' AND trial_id = {FOURTH}",
-        f"UPDATE {SYSTEM} SET key = 'bakeoff:plam'"
-        f" WHERE key = 'bakeoff:plan' AND trial_id = {FOURTH}",
-        f"UPDATE {SYSTEM} SET key = 'bakeoff:check'"
-        f" WHERE key = 'bakeoff:check-ended' AND trial_id = {FOURTH}",
-        f"UPDATE {SYSTEM} SET key = 'bakeoff:check'"
-        f" WHERE key = 'bakeoff:check-begun' AND trial_id = {FOURTH}",
-        f"UPDATE trials SET state = 'PRUNED' WHERE trial_id = {FOURTH}",
-        f"UPDATE trials SET number = 99 WHERE trial_id = {FOURTH}",
-        f"UPDATE trials SET study_id = 1, number = 99 WHERE trial_id = {FOURTH}",
+        ("trial_values", "value = value + 1e-9", None),
+        ("trial_values", "value_type = 'INF_POS', value = NULL", None),
+        ("trial_params", "param_value = param_value * 2", None),
+        ("trial_params", "distribution_json = replace(distribution_json, '1', '2')", None),
+        ("trial_params", "param_name = param_name || 'x'", None),
+        (USER, "value_json = '\"adamw\"'", "arm"),
+        (USER, "value_json = '\"1\"'", "seed"),
+        (USER, "key = 'fools'", "epochs"),
+        (SYSTEM, "value_json = replace(value_json, '0.', '1.')", "bakeoff:result"),
+        (SYSTEM, "key = 'bakeoff:plam'", "bakeoff:plan"),
+        (SYSTEM, "key = 'bakeoff:check'", "bakeoff:check-ended"),
+        (SYSTEM, "key = 'bakeoff:check'", "bakeoff:check-begun"),
+        ("trials", "state = 'PRUNED'", None),
+        ("trials", "number = 99", None),
+        ("trials", "study_id = 1, number = 99", None),
     ],
 )
-def test_a_changed_row_of_a_run_is_refused_by_the_name_of_the_run(file, statement):
-    change(file, statement)
+def test_a_changed_row_of_a_run_is_refused_by_the_name_of_the_run(file, table, assignment, key):
+    change(file, table, assignment, f"trial_id = {FOURTH}" + (f" AND key = '{key}'" if key else ""))
     with pytest.raises(StorageError, match=r"study 'toy', search run 3: .*restore the storage"):
         load(file)
 
 
 @pytest.mark.parametrize(
-    ("statement", "message"),
+    ("table", "assignment", "where", "message"),
     [
-        ("UPDATE study_system_attributes SET value_json = replace(value_json, '0.1', '0.2')"
-         " WHERE key = 'bakeoff:study' AND study_id = 2", "its content does not match"),
-        ("UPDATE study_system_attributes SET value_json = replace(value_json, 'true', 'false')"
-         " WHERE key = 'bakeoff:state' AND study_id = 2", "its state does not match"),
-        ("UPDATE study_system_attributes SET key = 'bakeoff:stage'"
-         " WHERE key = 'bakeoff:state' AND study_id = 2", "its state is missing"),
-        ("UPDATE trials SET study_id = 99 WHERE study_id = 1 AND number ="
-         " (SELECT max(number) FROM trials WHERE study_id = 1)", "runs are missing"),
+        (STUDY, "value_json = replace(value_json, '0.1', '0.2')", "key = 'bakeoff:study'",
+         "its content does not match"),
+        (STUDY, "value_json = replace(value_json, 'true', 'false')",
+         "key = 'bakeoff:state' AND study_id = 2", "its state does not match"),
+        (STUDY, "key = 'bakeoff:stage'", "key = 'bakeoff:state'", "its state is missing"),
+        ("trials", "study_id = 99", LAST_CONFIRMATION, "runs are missing"),
     ],
 )  # fmt: skip
-def test_a_changed_row_of_a_study_is_refused(file, statement, message):
-    change(file, statement)
+def test_a_changed_row_of_a_study_is_refused(file, table, assignment, where, message):
+    change(file, table, assignment, where)
     with pytest.raises(StorageError, match=f"study 'toy': {message}"):
         load(file)
 
 
-def test_a_damaged_study_is_not_continued(file, tmp_path):
-    change(
-        file, f"UPDATE {USER} SET value_json = '\"1\"' WHERE key = 'seed' AND trial_id = {FOURTH}"
-    )
+def test_a_damaged_study_is_listed_as_damaged_not_continued_and_can_be_deleted(file, capsys):
+    change(file, USER, "value_json = '\"1\"'", f"key = 'seed' AND trial_id = {FOURTH}")
     before = file.read_bytes()
     with pytest.raises(StorageError, match="search run 3"):
-        drive(CONFIG, SimulatedEngine(), f"sqlite:///{file}", tmp_path)
+        drive(CONFIG, SimulatedEngine(), f"sqlite:///{file}", file.parent)
     assert file.read_bytes() == before
+    list_(output=file.parent, as_json=True)
+    assert [study["state"] for study in json.loads(capsys.readouterr().out)] == ["damaged"]
+    delete("toy", output=file.parent, yes=True)
+    assert Storage(f"sqlite:///{file}").names() == ()
 
 
 def without_checksums(file: Path) -> None:
     """Make the file that a release without checksums would have written."""
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute(f"DELETE FROM {SYSTEM} WHERE key LIKE 'bakeoff:check%'")
+        connection.execute("DELETE FROM trial_system_attributes WHERE key LIKE 'bakeoff:check%'")
         connection.execute("DELETE FROM study_system_attributes WHERE key = 'bakeoff:state'")
         stored = connection.execute(
             "SELECT study_system_attribute_id, value_json FROM study_system_attributes"
@@ -169,19 +169,18 @@ def storage(storage_url):
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("table", "assignment", "where"),
     [
-        f"UPDATE {USER} SET value_json = '\"2\"' WHERE key = 'seed'",
-        "UPDATE trial_params SET param_value = 0.02",
-        f"UPDATE {SYSTEM} SET value_json = replace(value_json, '0.5', '0.6')"
-        " WHERE key = 'bakeoff:paused'",
-        f"UPDATE {SYSTEM} SET value_json = replace(value_json, ': 2', ': 1')"
-        " WHERE key = 'bakeoff:losses'",
-        f"UPDATE {SYSTEM} SET value_json = replace(value_json, ': 1', ': 2')"
-        " WHERE key = 'bakeoff:exempt'",
+        (USER, "value_json = '\"2\"'", "key = 'seed'"),
+        ("trial_params", "param_value = 0.02", "true"),
+        (SYSTEM, "value_json = replace(value_json, '0.5', '0.6')", "key = 'bakeoff:paused'"),
+        (SYSTEM, "value_json = replace(value_json, ': 2', ': 1')", "key = 'bakeoff:losses'"),
+        (SYSTEM, "value_json = replace(value_json, ': 1', ': 2')", "key = 'bakeoff:exempt'"),
     ],
 )
-def test_a_changed_row_of_a_run_that_has_not_ended_is_refused(storage, tmp_path, statement):
+def test_a_changed_row_of_a_run_that_has_not_ended_is_refused(
+    storage, tmp_path, table, assignment, where
+):
     _, trial_id = storage.begin(CONFIG, PLAN)
     storage.report(trial_id, 1, 0.5)
     storage.count_attempt(trial_id, 2, (1, 1))
@@ -189,7 +188,7 @@ def test_a_changed_row_of_a_run_that_has_not_ended_is_refused(storage, tmp_path,
     storage.pause(trial_id, HISTORY)
     ((_, run),) = storage.load_runs("toy", "search")
     assert (run.attempts, run.losses, run.spared_at, run.history) == (2, (1, 1), 1, HISTORY)
-    change(tmp_path / "studies.db", statement)
+    change(tmp_path / "studies.db", table, assignment, where)
     with pytest.raises(StorageError, match="study 'toy', search run 0: "):
         storage.load_runs("toy", "search")
 
@@ -203,7 +202,7 @@ def begin(storage: Storage):
 
 def test_a_run_whose_begin_was_changed_is_not_given_a_valid_end(storage, tmp_path):
     trial_id, run = begin(storage)
-    change(tmp_path / "studies.db", "UPDATE trial_params SET param_value = 0.02")
+    change(tmp_path / "studies.db", "trial_params", "param_value = 0.02", "true")
     with pytest.raises(StorageError, match="what it began with"):
         storage.finish(trial_id, run)
 
