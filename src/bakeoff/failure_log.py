@@ -20,7 +20,7 @@ LONGEST = 1_000_000
 """Characters of a file."""
 IN_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"<>]*@")
 """User and password of an address. A password may itself hold `@` and `/`."""
-WITHOUT_SCHEME = re.compile(r"(?<![\w/])[\w.+-]+:[^\s:@'\"]+@(?=[\w.\[-])")
+WITHOUT_SCHEME = re.compile(r"(?<![\w/])[\w.+-]+:(?!//)[^\s:@'\"]+@(?=[\w.\[-])")
 """`user:password@host` alone."""
 NAMED = re.compile(
     r"(?P<name>\b\w*(?:password|passwd|passfile|secret|token|api_?key)\w*['\"]?\s*[=:]\s*)"

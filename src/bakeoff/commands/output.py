@@ -70,6 +70,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
         table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(_show(cell)) for cell in row))
+    if sys.stdout is None:  # closed by the parent process
+        return
     if not sys.stdout.isatty():
         text = Console(width=PIPE_WIDTH, file=StringIO())
         text.print(table)

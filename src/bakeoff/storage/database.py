@@ -180,7 +180,22 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
     if path is not None:
         _check_sqlite_file(path, create=create)
     with _schema_lock(path, create=create):
+        if path is not None and create:
+            _make_private(path)
         return _open(url, writes=create)
+
+
+def _make_private(path: Path) -> None:
+    """Create a missing file for its owner alone: addresses in a study may hold secrets.
+
+    SQLite gives the files next to it the same mode. The mode of an existing file is kept.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
 
 
 def _open(url: URL, *, writes: bool) -> RDBStorage:

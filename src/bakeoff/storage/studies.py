@@ -248,12 +248,10 @@ class Storage:
                 return state_of(parse(attrs[STATE_KEY], STATE_KEY))
         if has_checksums(self._content(name)):
             raise DamagedError(f"study {name!r}: its state is missing: {ADVICE}")
-        stored = {
-            key: parse(text, key)
-            for key, text in self.connection.call(read, engine, study_id, "user").items()
-            if key in ("finished", "search_ended", "notes")
-        }
+        texts = self.connection.call(read, engine, study_id, "user")
         with _naming(name, "notes"):
+            kept = ("finished", "search_ended", "notes")
+            stored = {key: parse(texts[key], key) for key in kept if key in texts}
             return StudyState(
                 finished=bool(stored.get("finished")),
                 search_ended=bool(stored.get("search_ended")),

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -109,6 +111,8 @@ def _write(path: Path, text: str) -> Path:
 
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists; choose another name")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written ({os.strerror(errno.ENOENT)})")
     schema = path.with_name(SCHEMA_FILE)
     try:
         if schema.exists() and SCHEMA_ID.encode() not in schema.read_bytes():
