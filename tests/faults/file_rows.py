@@ -197,5 +197,3 @@ def _try_bytes(path: Path, data: bytes, place: str, tally: Tally) -> None:
         tally.fail("silent", f"{place}: loaded")
     elif found != 1:
         tally.fail("lost", f"{place}: epoch {found}")
-
-

@@ -23,9 +23,7 @@ def load(url: str, name: str) -> StudyRecord:
     return Storage(url).load_record(name)
 
 
-def differences(
-    record: StudyRecord, calm: StudyRecord, *, same_values: bool = True
-) -> list[str]:
+def differences(record: StudyRecord, calm: StudyRecord, *, same_values: bool = True) -> list[str]:
     """How a study that faults have hit differs from an undisturbed one.
 
     Args:
@@ -103,7 +101,9 @@ def told_twice(database: Path) -> list[str]:
     found = []
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for table, key in (("trial_values", "objective"), ("trial_intermediate_values", "step")):
-            query = f"SELECT trial_id, {key}, count(*) FROM {table} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608 - names of tables
+            query = (
+                f"SELECT trial_id, {key}, count(*) FROM {table} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608 - names of tables
+            )
             found += [f"{table} of {row[0]}: {row[1]} twice" for row in connection.execute(query)]
         steps: dict[int, list[int]] = {}
         query = "SELECT trial_id, step FROM trial_intermediate_values ORDER BY 1, 2"

@@ -129,9 +129,7 @@ def crash_workers(rng: random.Random, count: int, folder: Path, tally: Tally) ->
 )  # fmt: skip
 def hang_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Stop workers, so that they make no progress and ignore SIGTERM."""
-    hit_workers(
-        rng, count, folder, tally, lambda pid: os.kill(pid, signal.SIGSTOP), HANG_SECONDS
-    )
+    hit_workers(rng, count, folder, tally, lambda pid: os.kill(pid, signal.SIGSTOP), HANG_SECONDS)
 
 
 @row(
@@ -159,9 +157,7 @@ def end_drivers(
     """
     for number, draws in studies(count, PER_STUDY, rng):
         place, drivers = f"study {tally.injected}", []
-        setup = Setup(
-            output=folder / place / "out", saves_everything=draws.random() < 0.5
-        )
+        setup = Setup(output=folder / place / "out", saves_everything=draws.random() < 0.5)
         for _ in range(number):
             with running(setup) as driver:
                 drivers.append(driver)
@@ -331,5 +327,3 @@ def jump(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
             tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
             continue
         check_end(setup, [driver], tally, place, folder)
-
-

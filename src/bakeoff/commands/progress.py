@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff import terminal
 from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate, plural
 
@@ -222,7 +223,7 @@ def build_progress(
 ) -> PlainProgress | LiveProgress:
     """The display that suits stderr."""
     trials, epochs = config.search.trials_per_arm, config.training.epochs
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     if not console.is_terminal:
         return PlainProgress(
             arms=arms,

@@ -156,7 +156,7 @@ def opened(content: Mapping[str, Any], what: str) -> dict[str, Any]:
     """
     plain = {key: value for key, value in content.items() if key != CHECK}
     if CHECK in content and content[CHECK] != _hash_content(plain):
-        raise DamagedError(f"{what} does not match its checksum: {ADVICE}")
+        raise DamagedError(f"{what} does not match its checksum")
     return plain
 
 

@@ -56,13 +56,13 @@ class StudyState:
     """Number of search and confirmation runs when the study was last finished."""
 
 
-def state_of(stored: Mapping[str, Any], name: str) -> StudyState:
-    """The state of study `name` as it is stored.
+def state_of(stored: Mapping[str, Any]) -> StudyState:
+    """The state of a study as it is stored.
 
     Raises:
         DamagedError: It does not match its checksum.
     """
-    state = opened(stored, f"study {name!r}: its state")
+    state = opened(stored, "its state")
     return StudyState(**{**state, "notes": tuple(state["notes"])})
 
 

@@ -10,12 +10,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy
 
-from bakeoff.storage.checksums import RowHashes
+from bakeoff.storage.checksums import DamagedError, RowHashes
 
+STUDIES = """
+SELECT s.study_name, a.value_json FROM studies s
+LEFT JOIN study_system_attributes a ON a.study_id = s.study_id AND a.key = :key ORDER BY s.study_id
+"""
+STUDY_ATTRIBUTES = "SELECT key, value_json FROM study_{kind}_attributes WHERE study_id = :id"
 TRIALS = "SELECT t.trial_id, t.number, t.state FROM trials t WHERE {which} ORDER BY t.number"
 ATTRIBUTES = """
 SELECT a.trial_id, a.key, a.value_json FROM {table} a JOIN trials t ON t.trial_id = a.trial_id
@@ -79,6 +84,45 @@ def read_run(engine: sqlalchemy.Engine, trial_id: int) -> StoredRun | None:
     return next(iter(_read(engine, "t.trial_id = :id", trial_id)), None)
 
 
+def read_state(engine: sqlalchemy.Engine, trial_id: int) -> str | None:
+    """Optuna's name of a trial's state; None if it does not exist."""
+    with engine.begin() as connection:
+        query = sqlalchemy.text("SELECT state FROM trials WHERE trial_id = :id")
+        state: str | None = connection.execute(query, {"id": trial_id}).scalar()
+        return state
+
+
+def read_studies(engine: sqlalchemy.Engine, key: str) -> dict[str, str | None]:
+    """The text of one system attribute of every study, by the study's name, oldest study first.
+
+    A study without the attribute has None. Attributes of other programs are not read.
+    """
+    with engine.begin() as connection:
+        found = connection.execute(sqlalchemy.text(STUDIES), {"key": key})
+        return {row[0]: row[1] for row in found}
+
+
+def read_study_attributes(
+    engine: sqlalchemy.Engine, study_id: int, kind: Literal["user", "system"]
+) -> dict[str, str]:
+    """The texts of the attributes of a study."""
+    query = sqlalchemy.text(STUDY_ATTRIBUTES.format(kind=kind))
+    with engine.begin() as connection:
+        return {row[0]: row[1] for row in connection.execute(query, {"id": study_id})}
+
+
+def parse(text: object, key: str) -> Any:
+    """The value of an attribute.
+
+    Raises:
+        DamagedError: It is not JSON.
+    """
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError):
+        raise DamagedError(f"{key!r} is not JSON") from None
+
+
 def _read(engine: sqlalchemy.Engine, which: str, identity: int) -> tuple[StoredRun, ...]:
     def query(sql: str, **names: str) -> Iterator[tuple[StoredRun, list[Any]]]:
         text = sqlalchemy.text(sql.format(which=which, **names))
@@ -92,16 +136,20 @@ def _read(engine: sqlalchemy.Engine, which: str, identity: int) -> tuple[StoredR
             trial_id: StoredRun(trial_id=trial_id, number=number, state=state)
             for trial_id, number, state in found
         }
-        for run, (key, content) in query(ATTRIBUTES, table="trial_user_attributes"):
-            run.user_attrs[key] = json.loads(content)
-            run.rows.add_user(key, content)
-        for run, (key, content) in query(ATTRIBUTES, table="trial_system_attributes"):
-            run.system_attrs[key] = json.loads(content)
-            run.rows.add_system(key, content)
-        for run, (name, value, distribution) in query(PARAMETERS):
-            run.rows.add_parameter(name, value, distribution)
-        for run, (objective, kind, value) in query(OBJECTIVES):
-            run.rows.add_value(objective, kind, value)
-        for run, (epoch, value) in query(REPORTED):
-            run.intermediate_values[epoch] = value
+        key: Any = ""
+        try:
+            for run, (key, content) in query(ATTRIBUTES, table="trial_user_attributes"):
+                run.user_attrs[key] = json.loads(content)
+                run.rows.add_user(key, content)
+            for run, (key, content) in query(ATTRIBUTES, table="trial_system_attributes"):
+                run.system_attrs[key] = json.loads(content)
+                run.rows.add_system(key, content)
+            for run, (key, value, distribution) in query(PARAMETERS):
+                run.rows.add_parameter(key, value, distribution)
+            for run, (key, kind, value) in query(OBJECTIVES):
+                run.rows.add_value(key, kind, value)
+            for run, (key, value) in query(REPORTED):
+                run.intermediate_values[int(key)] = float(value)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise DamagedError(f"run {run.number}: {key!r} is not what bakeoff stores") from None
     return tuple(runs.values())

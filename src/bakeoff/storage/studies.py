@@ -7,14 +7,16 @@ is changed once, when it ends.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from optuna.study import StudyDirection
 
 from bakeoff.components.objectives import further_objectives
-from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.errors import StorageError, StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Params
 from bakeoff.records import (
     Direction,
@@ -27,7 +29,7 @@ from bakeoff.records import (
     WarmStarts,
 )
 from bakeoff.storage.checksums import ADVICE, ENDED_KEY, DamagedError, opened
-from bakeoff.storage.connection import Connection
+from bakeoff.storage.connection import Connection, OnWait, persist
 from bakeoff.storage.contents import (
     FORMAT,
     StudyFacts,
@@ -43,7 +45,14 @@ from bakeoff.storage.contents import (
     study_facts_of,
 )
 from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
-from bakeoff.storage.reading import read_run, read_runs, without_collection
+from bakeoff.storage.reading import (
+    parse,
+    read_run,
+    read_runs,
+    read_studies,
+    read_study_attributes,
+    without_collection,
+)
 from bakeoff.storage.trials import (
     EXEMPT_KEY,
     LOSSES_KEY,
@@ -68,6 +77,8 @@ DRIVER_KEY = "bakeoff:driver"
 CONFIRM_SUFFIX = ":confirm"
 ALL_RUNS: tuple[Purpose, ...] = ("search", "confirm")
 """The purposes by which all runs of a study are loaded."""
+MISREAD = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading raises where the content of a study is not of the form that bakeoff stores."""
 MAX_LISTED = 10
 """Number of studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
@@ -76,16 +87,32 @@ DIRECTIONS: Mapping[Direction, StudyDirection] = {
 }
 
 
+@contextmanager
+def _naming(name: str, key: str) -> Iterator[None]:
+    """Name the study and the attribute if it does not hold what bakeoff stores there."""
+    try:
+        yield
+    except DamagedError as error:
+        raise DamagedError(f"study {name!r}: {error}: {ADVICE}") from None
+    except (*MISREAD, StudyFileError) as error:
+        raise DamagedError(
+            f"study {name!r}: {key!r} is not what bakeoff stores"
+            f" ({type(error).__name__}: {error}): {ADVICE}"
+        ) from None
+
+
 class Storage:
     """All studies of one Optuna storage."""
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
+    def __init__(self, url: str, *, create: bool = False, on_wait: OnWait | None = None) -> None:
         """Open the storage.
 
         Args:
             url: `sqlite:///results/studies.db` or `postgresql://...`.
             create: Create a missing SQLite file, and open transactions for writing (the driver)
                 instead of reading.
+            on_wait: Called while the storage does not answer. If it is given, opening waits for
+                the storage as every later access does; otherwise opening fails at once.
 
         Raises:
             UsageError: The URL cannot be understood.
@@ -94,9 +121,10 @@ class Storage:
         """
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
-        self.optuna_storage = self._rdb = open_database(self.url, create=create)
+        opening = partial(open_database, self.url, create=create)
+        self.optuna_storage = self._rdb = persist(opening, on_wait) if on_wait else opening()
         """The Optuna storage itself, for optuna-dashboard."""
-        self.connection = Connection(self._rdb)
+        self.connection = Connection(self._rdb, *([on_wait] if on_wait else []))
         self._contents: dict[str, dict[str, Any]] = {}
         """The contents of the studies whose runs are being stored."""
         self.driver_token = ""
@@ -106,13 +134,13 @@ class Storage:
         """Names of the bakeoff studies stored here, oldest first."""
         return tuple(
             name
-            for name, attrs in self._stored().items()
-            if STUDY_KEY in attrs and not name.endswith(CONFIRM_SUFFIX)
+            for name, content in self._stored().items()
+            if content is not None and not name.endswith(CONFIRM_SUFFIX)
         )
 
     def foreign_names(self) -> tuple[str, ...]:
         """Names of the studies that other programs stored here, oldest first."""
-        return tuple(name for name, attrs in self._stored().items() if STUDY_KEY not in attrs)
+        return tuple(name for name, content in self._stored().items() if content is None)
 
     def has(self, name: str) -> bool:
         """Whether a bakeoff study of this name is stored here.
@@ -136,17 +164,16 @@ class Storage:
     def __str__(self) -> str:
         return shown(self.url)
 
-    def _stored(self) -> dict[str, dict[str, Any]]:
-        """The system attributes of every Optuna study by its name, oldest study first."""
-        studies = self.connection.call(self._rdb.get_all_studies)
-        return {study.study_name: study.system_attrs for study in studies}
+    def _stored(self) -> dict[str, str | None]:
+        """The content of every Optuna study by its name, oldest first; None if it is not ours."""
+        return self.connection.call(read_studies, self._rdb.engine, STUDY_KEY)
 
     # ------------------------------------------------------------ studies
 
     def remove_half_made(self, name: str) -> None:
         """Remove what a killed `create` or `delete` left behind. The caller must hold the lock."""
         stored = self._stored()
-        is_whole = STUDY_KEY in stored.get(name, {})
+        is_whole = stored.get(name) is not None
         if is_whole or name + CONFIRM_SUFFIX not in stored:
             return  # whole, absent, or another program's: only bakeoff makes the second study
         for one in (name, name + CONFIRM_SUFFIX):
@@ -163,7 +190,7 @@ class Storage:
         content = new_content(config, facts, warm_starts)
         call, rdb = self.connection.call, self._rdb
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = call(rdb.create_new_study, directions, name)
+            study_id = self.connection.create_study(directions, name)
             call(rdb.set_study_system_attr, study_id, "study:metric_names", names)
             call(rdb.set_study_system_attr, study_id, STATE_KEY, stored_state(StudyState()))
             call(rdb.set_study_system_attr, study_id, STUDY_KEY, content)
@@ -179,11 +206,15 @@ class Storage:
         Raises:
             UsageError: No such study is stored. The message lists the known ones.
         """
-        return config_of(self._content(name))
+        content = self._content(name)
+        with _naming(name, STUDY_KEY):
+            return config_of(content)
 
     def load_facts(self, name: str) -> StudyFacts:
         """What was measured when the study began."""
-        return study_facts_of(self._content(name))
+        content = self._content(name)
+        with _naming(name, STUDY_KEY):
+            return study_facts_of(content)
 
     def _content(self, name: str) -> dict[str, Any]:
         stored = self._stored()
@@ -191,35 +222,41 @@ class Storage:
             foreign = ", ".join(self.foreign_names()[:MAX_LISTED])
             hint = f"; studies of other programs here: {foreign}" if foreign else ""
             raise UsageError(describe_unknown("study", name, self.names()) + hint)
-        content: dict[str, Any] = stored[name][STUDY_KEY]
-        if content["format"] > FORMAT:
-            raise StorageError(
-                f"study {name!r} has format {content['format']}, but this bakeoff reads formats up"
-                f" to {FORMAT}; install a newer bakeoff"
-            )
-        return opened(content, f"study {name!r}: its content")
+        with _naming(name, STUDY_KEY):
+            content: dict[str, Any] = parse(stored[name], STUDY_KEY)
+            if content["format"] > FORMAT:
+                raise StorageError(
+                    f"study {name!r} has format {content['format']}, but this bakeoff reads formats"
+                    f" up to {FORMAT}; install a newer bakeoff"
+                )
+            return opened(content, "its content")
 
     def _set_content(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.retry(self._rdb.set_study_system_attr, study_id, key, value)
+        self.connection.call(self._rdb.set_study_system_attr, study_id, key, value)
 
     def _set_attr(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.retry(self._rdb.set_study_user_attr, study_id, key, value)
+        self.connection.call(self._rdb.set_study_user_attr, study_id, key, value)
 
     def _state(self, name: str) -> StudyState:
         study_id = self.connection.study_id(name)
-        attrs = self.connection.call(self._rdb.get_study_system_attrs, study_id)
+        read, engine = read_study_attributes, self._rdb.engine
+        attrs = self.connection.call(read, engine, study_id, "system")
         if STATE_KEY in attrs:
-            return state_of(attrs[STATE_KEY], name)
+            with _naming(name, STATE_KEY):
+                return state_of(parse(attrs[STATE_KEY], STATE_KEY))
         if has_checksums(self._content(name)):
             raise DamagedError(f"study {name!r}: its state is missing: {ADVICE}")
-        stored = self.connection.call(self._rdb.get_study_user_attrs, study_id)
-        return StudyState(
-            finished=bool(stored.get("finished")),
-            search_ended=bool(stored.get("search_ended")),
-            notes=tuple(stored.get("notes", ())),
-        )
+        texts = self.connection.call(read, engine, study_id, "user")
+        with _naming(name, "notes"):
+            kept = ("finished", "search_ended", "notes")
+            stored = {key: parse(texts[key], key) for key in kept if key in texts}
+            return StudyState(
+                finished=bool(stored.get("finished")),
+                search_ended=bool(stored.get("search_ended")),
+                notes=tuple(map(str, stored.get("notes", ()))),
+            )
 
     def _set_state(self, name: str, state: StudyState) -> None:
         """Store the state, and a copy of what the dashboard shows of it."""
@@ -264,7 +301,7 @@ class Storage:
         Trials of new arms are recognized by their attribute `arm`.
         """
         name, content = config.name, self._content(config.name)
-        num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
+        num_trials = self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
         read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
         extended = extended_content(
             content,
@@ -323,7 +360,7 @@ class Storage:
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""
-        self.connection.retry(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
+        self.connection.call(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
@@ -351,7 +388,7 @@ class Storage:
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended. The state is stored last, so that a crash repeats the run."""
         facts = facts_of(record)
-        if record.outcome == "pruned" and self.connection.retry(
+        if record.outcome == "pruned" and self.connection.call(
             self._rdb.get_trial_user_attrs, trial_id
         ).get("paused"):
             facts["paused"] = ""
@@ -359,17 +396,17 @@ class Storage:
         for key, value in facts.items():
             self._set_run_attr(trial_id, key, value)
         state, values = end_of(record)
-        run = self.connection.retry(read_run, self._rdb.engine, trial_id)
+        run = self.connection.call(read_run, self._rdb.engine, trial_id)
         if run is not None:
             self._set_run_content(trial_id, ENDED_KEY, check_of_end(run, state, values))
         self.connection.end_trial(trial_id, state, values)
 
     def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
-        self.connection.retry(self._rdb.set_trial_system_attr, trial_id, key, value)
+        self.connection.call(self._rdb.set_trial_system_attr, trial_id, key, value)
 
     def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
         """Store a small fact that the dashboard shows."""
-        self.connection.retry(self._rdb.set_trial_user_attr, trial_id, key, value)
+        self.connection.call(self._rdb.set_trial_user_attr, trial_id, key, value)
 
     def load_runs(
         self, name: str, purpose: Purpose, repeat: int | None = None
@@ -391,8 +428,8 @@ class Storage:
         objective = study_facts_of(content).metric.name
         study_id = self._group_id(name, purpose)
         with without_collection():
-            runs = self.connection.call(read_runs, self._rdb.engine, study_id)
             try:
+                runs = self.connection.call(read_runs, self._rdb.engine, study_id)
                 return check_runs(runs, objective, must_be_checked=has_checksums(content))
             except DamagedError as error:
                 group = "search" if purpose == "search" else "confirmation"

@@ -53,6 +53,7 @@ def run(
     from bakeoff.commands.progress import build_progress
     from bakeoff.commands.refresh import RefreshingObserver
     from bakeoff.commands.reporting import report_study
+    from bakeoff.commands.stored_studies import say_wait
     from bakeoff.components.metrics import find_metric
     from bakeoff.dashboard import publish
     from bakeoff.session import RunSettings, choose_threads, run_study
@@ -80,8 +81,8 @@ def run(
             f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
             f" confirmation runs of {config.name!r} are done"
         )
-    comparison = report_study(config.name, output=output, storage=storage)
-    publish(settings.storage_url, comparison, output)
+    comparison = report_study(config.name, output=output, storage=storage, is_known=True)
+    publish(settings.storage_url, comparison, output, on_wait=say_wait)
     if not any(trial.outcome == "complete" for trial in comparison.study.trials):
         raise NothingCompletedError(
             f"study {config.name!r} finished, but no trial completed; the report says why"
