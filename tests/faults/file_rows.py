@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakeoff.errors import CheckpointError
+from bakeoff.ranges import Params
 from bakeoff.records import TrialConfig
 from bakeoff.space import build_trial_config
 from bakeoff.training import loop
@@ -34,7 +35,7 @@ ATTACH_SECONDS = 30.0
 
 def run_config() -> TrialConfig:
     """A run whose checkpoint has a few kilobytes."""
-    params = {"optimizer": "sgd", "scheduler": "constant", "sgd.learning_rate": 0.01}
+    params: Params = {"optimizer": "sgd", "scheduler": "constant", "sgd.learning_rate": 0.01}
     config = build_trial_config(CONFIG, params, 0)
     return replace(config, model_params={"width": 2, "depth": 1})
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -48,9 +49,8 @@ def check_end(setup: Setup, drivers: list[Driver], tally: Tally, place: str, fol
     same = setup.workers == 1
     for text in oracle.differences(record, calm_study(folder), same_values=same):
         tally.fail("lost", f"{place}: {text}")
-    if not setup.url:
-        for text in oracle.told_twice(setup.output / "studies.db"):
-            tally.fail("lost", f"{place}: {text}")
+    for text in oracle.told_twice(setup.storage_url):
+        tally.fail("lost", f"{place}: {text}")
     for text in oracle.left_behind(home):
         tally.fail("silent", f"{place}: left behind {text}")
     for driver in drivers:
@@ -296,12 +296,12 @@ def jump_clocks() -> None:
     """Let the wall clock of this process, and of its forks, jump by up to a day at every look."""
     draws, real = random.Random(0), time.time
     time.time = lambda: real() + draws.uniform(-86_400, 86_400)
-    module = optuna.storages._rdb.storage  # noqa: SLF001 - it stores the time of every trial
+    module: Any = optuna.storages._rdb.storage  # noqa: SLF001 - it stores the time of trials
     now = module.datetime
 
     class Jumping(now):  # type: ignore[misc, valid-type]
         @classmethod
-        def now(cls, tz: object = None) -> object:
+        def now(cls, tz: Any = None) -> Any:
             return now.fromtimestamp(time.time(), tz)
 
     module.datetime = Jumping

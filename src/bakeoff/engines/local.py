@@ -22,6 +22,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
+from bakeoff.errors import WorkersLostError
 
 EVALUATION_PATIENCE = 4
 """A batch of evaluation may take this many times as long as a step before it counts as hung."""
@@ -84,6 +85,15 @@ class LocalEngine:
         _send(worker, job)
 
     def _start(self) -> _Worker:
+        try:
+            return self._start_process()
+        except OSError as error:
+            raise WorkersLostError(
+                f"a worker cannot be started ({error.strerror}); is there room in /dev/shm, and in"
+                " the limits of processes and open files?"
+            ) from error
+
+    def _start_process(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         signals = Signals(
             pulse=self._context.Value("q", -1),
