@@ -44,6 +44,7 @@ def load_rows() -> None:
         file_rows,
         input_rows,
         postgres_rows,
+        sequence_rows,
         storage_rows,
         study_rows,
     )

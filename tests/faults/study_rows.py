@@ -263,22 +263,21 @@ def start_two(rng: random.Random, count: int, folder: Path, tally: Tally) -> Non
 
 
 @row(
-    name="memory-limit", count=24, quick=1, fault="a worker may map no more memory (RLIMIT_AS)",
+    name="memory-limit", count=8, quick=1, fault="a worker may map no more memory (RLIMIT_AS)",
     promise="every planned trial ends once; the study goes on",
 )  # fmt: skip
 def limit_memory(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Take all further memory from a worker."""
     calm = calm_study(folder)
-    for number, draws in studies(count, 8, rng):
+    for _, draws in studies(count, 1, rng):
         place = f"study {tally.injected}"
         setup = Setup(output=folder / place / "out")
         with running(setup) as driver:
-            for _ in range(number):
-                driver.wait_for(draws.randint(2, 12))
-                for pid in driver.find_workers():
-                    with suppress(ProcessLookupError):
-                        resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
-                        tally.injected += 1
+            driver.wait_for(draws.randint(2, 60))
+            for pid in driver.find_workers():
+                with suppress(ProcessLookupError):
+                    resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+                    tally.injected += 1
             driver.wait_for(10**6)
             code = driver.finish()
         if code:
