@@ -34,6 +34,7 @@ BEST_SHARE = 0.1
 PRIOR = 0.85
 """The rank correlation from one rung to the next that is believed without evidence."""
 PRIOR_TRIALS = 1.5
+"""What that belief weighs."""
 LEAST_SHARE = 0.25
 """A rung never promotes a smaller share. The largest is `SAFETY`, at a rung that says nothing."""
 FEWEST_PAIRS = 3
