@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands.refresh import RefreshingObserver
 from bakeoff.dashboard import build_server, publish, publish_progress, server as dashboard_server
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
@@ -24,6 +23,7 @@ from bakeoff.dashboard.study_list import with_verdicts
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, MetricInfo, TrialPlan, TrialRecord
 from bakeoff.report.figures.style import ARM_COLORS
+from bakeoff.session.refresh import RefreshingObserver
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from contrast import contrast
