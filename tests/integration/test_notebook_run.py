@@ -43,4 +43,4 @@ def test_a_notebook_shows_progress_and_the_answer(tmp_path):
     assert "<h3>" in result.data["text/html"]
     assert answer.text.startswith("No verdict")
     assert "F1  " in figures.data["text/plain"]
-    assert (tmp_path / "results" / "cells" / "report.html").exists()
+    assert (tmp_path / "results" / "cells" / "index.html").exists()

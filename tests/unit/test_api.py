@@ -119,7 +119,9 @@ def test_settings_of_the_command_replace_those_of_the_file(tmp_path):
     assert config.training.epochs == 3
     assert config.question == "Which one?"
     assert config.search.optimizers == ("adam",)
-    for wrong in ("epochs=3", "training.epochs", "a.b=1\nc=2"):
+    with pytest.raises(StudyFileError, match=r"training\.epochs = \"3\\nseed"):
+        load_study_file(file, ["training.epochs=3\nseed = 1"])
+    for wrong in ("epochs=3", "training.epochs"):
         with pytest.raises(UsageError, match="--set"):
             load_study_file(file, [wrong])
 
@@ -162,7 +164,7 @@ def test_a_script_without_a_main_guard_runs_studies(tmp_path):
     assert answer[0].startswith("No verdict")
     assert any(line.startswith("adam: ") for line in answer)
     assert trained == "complete True"
-    assert (tmp_path / "out" / "tiny" / "report.html").exists()
+    assert (tmp_path / "out" / "tiny" / "index.html").exists()
     assert done.stderr == ""
 
 

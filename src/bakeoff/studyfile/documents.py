@@ -91,7 +91,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise _wrong_setting(text)
         value: object = written.strip()
         with suppress(ValueError, RecursionError):
-            value = tomllib.loads(f"value = {written}")["value"]
+            parsed = tomllib.loads(f"value = {written}")
+            value = parsed["value"] if len(parsed) == 1 else value
         document = merged(document, nested(key, value))
     return document
 
