@@ -24,6 +24,7 @@ from bakeoff.records import EpochResult, StudyConfig
 from bakeoff.session import RunSettings, choose_threads, run_study
 from bakeoff.session.study import SessionResult
 from bakeoff.studyfile import arm_names, format_study, load_study
+from bakeoff.terminal import plain
 
 Device = Literal["cpu", "cuda"]
 
@@ -60,7 +61,7 @@ class _Epochs:
 
     def note(self, text: str) -> None:
         """See `bakeoff.production.run.RunObserver`."""
-        print(text, file=sys.stderr, flush=True)
+        print(plain(text), file=sys.stderr, flush=True)
 
 
 class Study:

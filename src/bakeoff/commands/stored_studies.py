@@ -1,16 +1,34 @@
 """Opens the storage that a verb's options name."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from bakeoff.records import StudyConfig
     from bakeoff.storage import Storage
 
 
-def open_storage(url: str | None, output: Path, *, create: bool = False) -> "Storage":
+@cache
+def say_wait(reason: str) -> None:
+    """Say on stderr why a command waits, once for each reason."""
+    typer.echo(reason, err=True)
+
+
+def open_storage(
+    url: str | None, output: Path, *, create: bool = False, is_known: bool = False
+) -> "Storage":
     """The storage at `url`; without one, the SQLite file in the output folder.
+
+    Args:
+        url: Its address.
+        output: The folder of results.
+        create: See `Storage`.
+        is_known: Whether this command has used the storage before, so that it waits for one that
+            does not answer instead of taking its address for wrong.
 
     Raises:
         UsageError: The URL is wrong.
@@ -19,7 +37,11 @@ def open_storage(url: str | None, output: Path, *, create: bool = False) -> "Sto
     from bakeoff.storage import Storage
     from bakeoff.storage.database import choose_storage_url
 
-    return Storage(choose_storage_url(url, output), create=create)
+    storage = Storage(
+        choose_storage_url(url, output), create=create, on_wait=say_wait if is_known else None
+    )
+    storage.connection.on_wait = say_wait
+    return storage
 
 
 def load_named_study(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
+from bakeoff import terminal
 from bakeoff.records import MetricInfo, StudyConfig
 from bakeoff.session.notebook_progress import NotebookProgress, in_notebook
 from bakeoff.session.progress import LiveProgress, PlainProgress
@@ -15,7 +14,7 @@ def build_progress(
 ) -> PlainProgress | LiveProgress:
     """The display that suits stderr, or the notebook."""
     trials, repeats = config.search.trials_per_arm, config.search.repeats
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     common: dict[str, Any] = {
         "arms": arms,
         "metric": metric,

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff import terminal
 from bakeoff.records import EpochResult, MetricInfo, Purpose, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate, plural
 
@@ -147,7 +148,7 @@ class PlainProgress(Progress):
 
     def note(self, text: str) -> None:
         """See `bakeoff.driver.Observer`."""
-        print(text, file=self.stream, flush=True)
+        print(terminal.plain(text), file=self.stream, flush=True)
 
 
 @dataclass(kw_only=True)

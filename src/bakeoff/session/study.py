@@ -14,6 +14,7 @@ from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.files import write_atomically
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
@@ -158,10 +159,9 @@ def _drive(
 ) -> SessionResult:
     folder = settings.output / config.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "study.toml").write_text(format_study(config), encoding="utf-8")
+        write_atomically(folder / "study.toml", format_study(config))
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error.strerror})") from None
+        raise StorageError(str(error)) from None
     facts = storage.load_facts(config.name)
     driver = Driver(
         config=config,

@@ -12,12 +12,19 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from bakeoff.errors import (
     EmptyStorageError,
     MissingDependencyError,
     StorageError,
+    StorageUnreachableError,
     UsageError,
     describe_unknown,
 )
@@ -30,6 +37,12 @@ SECRETS = ("password", "sslpassword", "passfile")
 SERVER_OPTIONS = {"connect_timeout": 10, "application_name": "bakeoff"}
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds after which the client drops a connection to a server that stopped answering."""
+UNREACHABLE_SQLITE = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN",
+    "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT",
+)  # fmt: skip
+"""Beginnings of the names of errors of SQLite that may go away."""
+LASTING = (ProgrammingError, DataError, NotSupportedError, UnicodeDecodeError)
 OPTUNA_TABLE = "version_info"
 SMALLEST_DATABASE = 512
 """Size of the smallest SQLite page in bytes. SQLite would overwrite a shorter file."""
@@ -142,7 +155,7 @@ def _is_sqlite(path: Path) -> bool:
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     """The type of the file system that holds `folder`; empty if it is unknown."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return ""
     real = folder.resolve()
@@ -167,7 +180,22 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
     if path is not None:
         _check_sqlite_file(path, create=create)
     with _schema_lock(path, create=create):
+        if path is not None and create:
+            _make_private(path)
         return _open(url, writes=create)
+
+
+def _make_private(path: Path) -> None:
+    """Create a missing file for its owner alone: addresses in a study may hold secrets.
+
+    SQLite gives the files next to it the same mode. The mode of an existing file is kept.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
 
 
 def _open(url: URL, *, writes: bool) -> RDBStorage:
@@ -194,7 +222,8 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
                 skip_table_creation=True,
             )
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
+        kind = StorageUnreachableError if is_unreachable(error) else StorageError
+        raise kind(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
     if is_sqlite:
         _prepare_sqlite(rdb, writes=writes)
     return rdb
@@ -244,6 +273,32 @@ def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     rdb.engine.dispose()
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error means that a database does not answer for now.
+
+    Otherwise it comes from the caller, or from what the database holds, and waiting does not help.
+    """
+    if isinstance(error, StorageUnreachableError):
+        return True
+    if not isinstance(error, (SQLAlchemyError, optuna.exceptions.StorageInternalError)):
+        # an error of the lock, which uses the server's own library
+        return any(one.__module__.startswith("psycopg") for one in type(error).__mro__)
+    original = _original(error)
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorname", "").startswith(UNREACHABLE_SQLITE)
+    return not isinstance(_dbapi_error(error), LASTING)
+
+
+def _dbapi_error(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+
+
+def _original(error: BaseException) -> BaseException:
+    """The error of the database's own library."""
+    cause = _dbapi_error(error)
+    return getattr(cause, "orig", None) or cause
 
 
 def first_line(error: BaseException) -> str:

@@ -51,7 +51,7 @@ def run(
     """
     from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.reporting import report_study
-    from bakeoff.commands.stored_studies import load_named_study
+    from bakeoff.commands.stored_studies import load_named_study, say_wait
     from bakeoff.dashboard import publish
     from bakeoff.notebook import LoadedStudy
     from bakeoff.session import RunSettings, choose_threads
@@ -74,6 +74,6 @@ def run(
             f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
             f" confirmation runs of {config.name!r} are done"
         )
-    comparison = report_study(config.name, output=output, storage=storage)
-    publish(settings.storage_url, comparison, output)
+    comparison = report_study(config.name, output=output, storage=storage, is_known=True)
+    publish(settings.storage_url, comparison, output, on_wait=say_wait)
     check_any_completed(LoadedStudy(comparison.study))

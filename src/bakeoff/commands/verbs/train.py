@@ -2,9 +2,9 @@ import time
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bakeoff import terminal
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import NothingCompletedError, UsageError
@@ -126,7 +126,7 @@ class EpochProgress:
     def __init__(self, epochs: int, objective: str) -> None:
         self._objective = objective
         self._epochs = epochs
-        self._console = Console(stderr=True)
+        self._console = terminal.console(stderr=True)
         self._written_at = -LINE_SECONDS
         self._num_restored = 0
         self._bar = Progress(
