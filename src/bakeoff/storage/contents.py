@@ -8,12 +8,14 @@ from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
+from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
 from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = 1
 CHANGED_KEY = "changed_after_results"
 READ_KEY = "read_at_seeds"
+READ_REPEATS_KEY = "read_at_repeats"
 
 Content = Mapping[str, Any]
 
@@ -69,6 +71,7 @@ def extended_content(
     num_trials: int,
     changes_after_results: Sequence[str],
     num_read: int = 0,
+    num_read_repeats: int = 0,
 ) -> dict[str, Any]:
     """The content of a study that gets more trials or arms.
 
@@ -78,6 +81,7 @@ def extended_content(
         num_trials: Number of search trials that are stored.
         changes_after_results: The changed settings, if test metrics were already known.
         num_read: Confirmation seeds of the first repeat whose test metrics were already known.
+        num_read_repeats: Repeats of which test metrics were already known.
     """
     before = config_of(content)
     search = before.search
@@ -92,6 +96,9 @@ def extended_content(
     declared = (before.confirm.seeds, before.confirm.looks)
     if num_read and declared != (config.confirm.seeds, config.confirm.looks):
         extended[READ_KEY] = [*content.get(READ_KEY, ()), num_read]
+    could_decide = num_read_repeats >= min_confirmation_seeds(len(build_arms(before)))
+    if could_decide and config.search.repeats > search.repeats:
+        extended[READ_REPEATS_KEY] = [*content.get(READ_REPEATS_KEY, ()), num_read_repeats]
     return {key: as_plain(value) for key, value in extended.items()}
 
 
@@ -144,4 +151,5 @@ def build_record(
         notes=tuple(notes),
         changed_after_results=tuple(content.get(CHANGED_KEY, ())),
         read_at_seeds=tuple(content.get(READ_KEY, ())),
+        read_at_repeats=tuple(content.get(READ_REPEATS_KEY, ())),
     )

@@ -234,9 +234,13 @@ class Storage:
         name, content = config.name, self._content(config.name)
         num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
         read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
-        seeds = {run.seed for run in read if run.purpose == "confirm" and run.repeat == 0}
         extended = extended_content(
-            content, config, num_trials, changes if read else (), num_read=len(seeds)
+            content,
+            config,
+            num_trials,
+            changes if read else (),
+            num_read=len({r.seed for r in read if r.purpose == "confirm" and r.repeat == 0}),
+            num_read_repeats=len({r.repeat for r in read if r.purpose == "confirm"}),
         )
         for key in ("finished", "search_ended"):
             self._set_attr(name, key, value=False)
