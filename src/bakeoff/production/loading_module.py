@@ -87,6 +87,7 @@ def encode_cell(row, column, value, offset=0.0):
     if value is None:
         number = {"true": "1", "false": "0"}.get(cell.strip().lower(), cell).replace(",", ".")
         return float(number) - offset
+    cell = cell.strip()
     known = [one["value"] for one in ABOUT["inputs"]["features"] if one["column"] == column]
     if cell not in known:
         raise ValueError(f"column {column!r} contains {cell!r}; known values: {known}")
