@@ -18,8 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first import
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from faults.studies import warm_up  # noqa: E402
 from faults.rows import ROWS, SkippedRowError, Tally, run_row  # noqa: E402
+from faults.studies import warm_up  # noqa: E402
 
 COMMAND = "python tests/faults/full.py"
 STATE = ROOT / "results" / "published" / "reliability.json"

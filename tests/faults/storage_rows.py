@@ -13,8 +13,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.storage import Storage
 from faults import oracle
 from faults.rows import Tally, row
-from faults.study_rows import check_end
 from faults.studies import Setup, running
+from faults.study_rows import check_end
 from golden.stored_studies import SQL_FILE
 
 TABLES = (

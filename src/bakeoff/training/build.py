@@ -25,11 +25,10 @@ from bakeoff.training.batches import Augment
 from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
 from bakeoff.training.own_state import check_state
+from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 
 IMAGE_NDIM = 3
 """(C, H, W)"""
-MATRIX_NDIM = 2
-"""Weights of fewer dimensions are norms and biases."""
 
 
 def build_model(
@@ -117,11 +116,9 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
 
-    Weights of two or more dimensions decay, norms and biases never do, whatever the optimizer.
-    It is fused where torch offers that, which it does not for complex weights, and ready to train.
-
-    Source: the split by dimension is timm's and nanoGPT's, after Goyal et al. 2017, section 5.3,
-    https://arxiv.org/abs/1706.02677
+    What decays follows from the weights' place in the model, whatever the optimizer: see
+    `parameter_groups`. It is fused where torch offers that, which it does not for complex weights,
+    and ready to train.
 
     Raises:
         UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
@@ -153,18 +150,6 @@ def build_optimizer(
     return optimizer
 
 
-def parameter_groups(model: nn.Module, weight_decay: object) -> list[dict[str, Any]]:
-    """Every trainable weight in exactly one group: those that decay, then those that do not."""
-    trainable = [weights for weights in model.parameters() if weights.requires_grad]
-    decaying = [weights for weights in trainable if weights.ndim >= MATRIX_NDIM]
-    others = [weights for weights in trainable if weights.ndim < MATRIX_NDIM]
-    groups = [
-        {"params": decaying, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
-
-
 def _split_hidden(
     name: str, model: nn.Module, groups: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -185,28 +170,6 @@ def _split_hidden(
         for is_hidden in (True, False)
     ]
     return [group for group in split if group["params"]]
-
-
-def hidden_weights(model: nn.Module) -> set[int]:
-    """Ids of the trainable weights of two or more dimensions between embeddings and output layer.
-
-    The output layer is taken to be the last such weight that the model registered. Complex weights
-    are left out, because the methods for hidden matrices are published for real ones.
-    """
-    embeddings = {
-        id(module.weight)
-        for module in model.modules()
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-    }
-    matrices = [
-        id(weights)
-        for weights in model.parameters()
-        if weights.requires_grad
-        and weights.ndim >= MATRIX_NDIM
-        and not weights.is_complex()
-        and id(weights) not in embeddings
-    ]
-    return set(matrices[:-1])
 
 
 def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:

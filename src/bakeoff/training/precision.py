@@ -53,7 +53,8 @@ def measure_precision(
 ) -> PrecisionChoice:
     """The precision that trains fastest on this device; fp32 unless another saves 10 % of the time.
 
-    Whole steps of this configuration are timed. The precisions take turns, so that other load on
+    If the configuration names a precision that works here, it alone is timed and chosen. Whole
+    steps of this configuration are timed. The precisions take turns, so that other load on
     the machine slows all of them. Then each of `others` makes one step, so that an optimizer that
     cannot train this model is found. The global random generators are reseeded.
 
@@ -61,6 +62,7 @@ def measure_precision(
         DataError: As `bakeoff.training.loop.prepare`.
         UsageError: As there; or one of `others` fails.
     """
+    named = config.training.precision
     configs = {
         precision: replace(config, training=replace(config.training, precision=precision))
         for precision in CANDIDATES
@@ -74,11 +76,13 @@ def measure_precision(
     order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
     batches = train.batches(batch_size, order.to(state.device))
     whole = [one for one in batches if len(one[1]) == batch_size]
-    seconds = _time_steps(candidates, whole)
+    seconds = {} if named == "auto" else _time_steps({named: candidates[named]}, whole)
+    if not seconds:  # a named precision that does not work is refused with what works
+        seconds = _time_steps(candidates, whole)
     del candidates
     for other in others:
         _try_optimizer(state, other, *whole[0])
-    chosen = choose_precision(seconds)
+    chosen = choose_precision(seconds) if "fp32" in seconds else named
     return PrecisionChoice(
         precision=chosen,
         seconds_per_step=seconds,
@@ -116,7 +120,7 @@ def _time_steps(
             else:
                 seconds[precision].append(elapsed)
         if number >= NUM_WARMUP_ROUNDS:
-            limit = MAX_SLOWDOWN * seconds["fp32"][-1]
+            limit = MAX_SLOWDOWN * seconds.get("fp32", [inf])[-1]
             racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
             if time.perf_counter() > deadline:
                 break
@@ -168,6 +172,8 @@ def _try_optimizer(
 
 def _reason(chosen: Precision, seconds: Mapping[Precision, float]) -> str:
     times = ", ".join(f"{name} {value * 1e3:.3g} ms" for name, value in seconds.items())
+    if len(seconds) == 1:
+        return f"{chosen} alone was timed (per step: {times})"
     if chosen == "fp32":
         return f"nothing was clearly faster than fp32 (per step: {times})"
     gain = 1 - seconds[chosen] / seconds["fp32"]
