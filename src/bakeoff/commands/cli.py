@@ -7,7 +7,9 @@ stdout, progress and errors to stderr.
 import ast
 import errno
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -134,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is in a file, which the line names.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with plain_streams() as (stdout, _), ending_on_signals():
+    with plain_streams() as (stdout, _), ending_on_signals(), _complaining_of_threads(given):
         code = _run(given)
         stdout.flush()
         failure = stdout.failure
@@ -162,6 +164,21 @@ def _run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last place that can say what happened
         _complain(_describe_unforeseen(error, arguments))
     return 1
+
+
+@contextmanager
+def _complaining_of_threads(arguments: Sequence[str]) -> Iterator[None]:
+    """Say also in one line what a thread raises, which does not end the command."""
+
+    def complain(raised: threading.ExceptHookArgs) -> None:
+        if isinstance(raised.exc_value, Exception):
+            _complain(_describe_unforeseen(raised.exc_value, arguments))
+
+    before, threading.excepthook = threading.excepthook, complain
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _complain(text: str) -> None:

@@ -49,7 +49,8 @@ class StopRequest:
         does not end in time, because a worker or the storage hangs, a thread ends the process. This
         loses nothing: a study continues after it as after a kill.
         """
-        before = {signum: signal.signal(signum, self.ask) for signum in SIGNALS}
+        handled = [one for one in SIGNALS if not _is_ignored_hangup(one)]
+        before = {signum: signal.signal(signum, self.ask) for signum in handled}
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         # Python writes the number of each signal to this pipe, even while a call into a library
@@ -66,6 +67,11 @@ class StopRequest:
             os.close(reading)
             for signum, handler in before.items():
                 signal.signal(signum, signal.SIG_IGN if self.count else handler)
+
+
+def _is_ignored_hangup(signum: int) -> bool:
+    """Whether the program was started with `nohup`, to go on when its terminal closes."""
+    return signum == signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN
 
 
 def _exit_code(signum: int, before: int) -> int:
