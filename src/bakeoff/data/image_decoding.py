@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bakeoff.child_process import ignore_interrupts, num_cores
+from bakeoff.child_process import ignore_interrupts, num_cores, without_main_module
 from bakeoff.data.array_cache import About, cannot_write, load_filled, write_array
 from bakeoff.data.arrays import Arrays
 from bakeoff.data.image_folder import list_images
@@ -289,7 +289,9 @@ def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[tu
     )
     try:
         with executor:
-            yield from executor.map(_decode_chunk, *arguments)
+            with without_main_module():  # `map` starts the processes
+                decoded = executor.map(_decode_chunk, *arguments)
+            yield from decoded
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was ended from outside (out of memory?); "

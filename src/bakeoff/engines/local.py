@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
     Died,
@@ -99,7 +100,8 @@ class LocalEngine:
                 daemon=True,
                 name="bakeoff-worker",
             )
-            process.start()
+            with without_main_module():
+                process.start()
         except OSError as error:
             reason = error.strerror or error
             hint = " (shared memory, /dev/shm, is full)" if error.errno == errno.ENOSPC else ""
