@@ -24,7 +24,7 @@ from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
-from bakeoff.storage.database import parse_storage_url
+from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
 from bakeoff.tracking import build_tracking
@@ -184,12 +184,13 @@ def _drive(
 
 
 def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """The facts of a stored study. Does not create a storage."""
+    """The facts of a stored study. Writes nothing, and raises if the study cannot be stored."""
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
     try:
         storage = Storage(settings.storage_url)
     except EmptyStorageError:
+        check_may_create(url)
         return None
-    return storage.load_facts(name) if name in storage.names() else None
+    return storage.load_facts(name) if storage.has(name) else None
