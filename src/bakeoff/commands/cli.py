@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bakeoff.child_process import EndedBySignal, ending_on_signals
 from bakeoff.commands import verbs
-from bakeoff.errors import BakeoffError, describe_error, one_line, visible
+from bakeoff.errors import BakeoffError, UsageError, describe_error, one_line, visible
 from bakeoff.failure_log import keep_traceback, redacted
 from bakeoff.terminal import plain_streams
 from bakeoff.version import __version__
@@ -162,6 +162,9 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last place that can say what happened
+        if isinstance(error, UnicodeError) and sys.getfilesystemencoding() == "ascii":
+            _complain("names that are not ASCII need another locale; set PYTHONUTF8=1")
+            return UsageError.exit_code
         _complain(_describe_unforeseen(error, arguments))
     return 1
 
@@ -187,10 +190,6 @@ def _complain(text: str) -> None:
 
 def _describe_unforeseen(error: Exception, arguments: Sequence[str]) -> str:
     """Say what was raised, and where the traceback is."""
-    if isinstance(error, UnicodeError) and sys.getfilesystemencoding() == "ascii":
-        return (
-            "names and texts that are not ASCII need another locale than this one; set PYTHONUTF8=1"
-        )
     described = redacted(describe_error(error, names_own=True))
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         place = f": {visible(error.filename)}" if error.filename else ""
