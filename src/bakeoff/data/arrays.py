@@ -30,6 +30,11 @@ COARSEST_ROUNDING = 1e-4
 """Greatest rounding error of a column, in standard deviations."""
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+VALIDATION_KEYS = ("x_val", "y_val")
+OTHER_NAMES = {"x": "x_train", "y": "y_train"} | {
+    f"{kind}_{name}": f"{kind}_val" for kind in "xy" for name in ("valid", "validation", "dev")
+}
+"""Names in small letters that mean the same as one of those."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +45,9 @@ class Arrays:
     train_labels: Inputs
     test_inputs: Inputs
     test_labels: Inputs
+    validation_inputs: Inputs | None = None
+    """Samples to validate on; None if they are drawn from the training samples."""
+    validation_labels: Inputs | None = None
     class_names: tuple[str, ...] = ()
     """Names of classes or tokens, if the source names them."""
     features: tuple[Feature, ...] = ()
@@ -56,15 +64,17 @@ def check_arrays(
     task: Task = "classification",
     class_names: tuple[str, ...] = (),
 ) -> Arrays:
-    """Return the data set made of `x_train`, `y_train` and, if given, `x_test`, `y_test`.
+    """Return the data set made of `x_train`, `y_train` and, if given, the other arrays.
 
-    `x` and `y` mean `x_train` and `y_train`. Without a test set, a fifth is reserved for testing,
-    always the same one: stratified by class; of text, the last part. Numbers other than uint8
+    `x_test` and `y_test` are the test set, `x_val` and `y_val` the samples to validate on. `x` and
+    `y` mean `x_train` and `y_train`, and names may have capitals. Without a test set, a fifth is
+    reserved for testing, always the same one: stratified by class; of text, the last part. Numbers
+    other than uint8
     become float32. Bytes [N, H, W] are grey images and become [N, 1, H, W]; any other numbers
     [N, T, F] are rows in order.
 
     Args:
-        raw: The arrays by name; other names are ignored.
+        raw: The arrays by name; a note says which others are left out.
         where: The source of the arrays, for messages.
         task: Decides what the labels must be.
         class_names: Names of the classes, if they are known, for the data set and for messages.
@@ -72,19 +82,19 @@ def check_arrays(
     Raises:
         DataError: Something is missing, or cannot be used for the task.
     """
-    named = {{"x": "x_train", "y": "y_train"}.get(key, key): value for key, value in raw.items()}
-    holds = f"it holds {', '.join(raw) or 'nothing'}"
-    missing = [key for key in ("x_train", "y_train") if key not in named]
-    if missing:
-        raise DataError(f"{where}: {' and '.join(missing)} missing ({holds})")
-    if ("x_test" in named) != ("y_test" in named):
-        raise DataError(f"{where}: x_test and y_test must come together ({holds})")
+    named, others = _by_name(raw, where)
     inputs, labels = _check_part(named, "train", where, task)
     if task == "classification":
         check_classes(labels, f"{where}: y_train")
+    validation: tuple[Inputs, Inputs] | tuple[None, None] = None, None
+    notes = [f"arrays of other names are left out: {', '.join(others)}"] if others else []
+    if "x_val" in named:
+        validation = _check_part(named, "val", where, task)
+        _check_agreement((inputs, labels), validation, "val", where, task)
+        notes.append(f"validation samples are x_val ({len(validation[0]):,})")
     if "x_test" in named:
         test_inputs, test_labels = _check_part(named, "test", where, task)
-        _check_agreement((inputs, labels), (test_inputs, test_labels), where, task)
+        _check_agreement((inputs, labels), (test_inputs, test_labels), "test", where, task)
     else:
         kept, held = hold_out_test(labels, task, where, class_names)
         inputs, test_inputs = inputs[kept], inputs[held]
@@ -94,9 +104,43 @@ def check_arrays(
         train_labels=labels,
         test_inputs=test_inputs,
         test_labels=test_labels,
+        validation_inputs=validation[0],
+        validation_labels=validation[1],
         class_names=class_names,
         test_is_reserved="x_test" not in named,
+        notes=tuple(notes),
     )
+
+
+def array_name(key: str) -> str:
+    """The name in `KEYS` or `VALIDATION_KEYS` that a name means; another one as it is."""
+    name = key.strip().lower()
+    found = OTHER_NAMES.get(name, name)
+    return found if found in (*KEYS, *VALIDATION_KEYS) else key
+
+
+def _by_name(
+    raw: Mapping[str, NDArray[Any]], where: str
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the arrays by the names in `KEYS` and `VALIDATION_KEYS`, and all other names."""
+    named: dict[str, NDArray[Any]] = {}
+    others = []
+    holds = f"it holds {', '.join(raw) or 'nothing'}"
+    for key, value in raw.items():
+        name = array_name(key)
+        if name not in (*KEYS, *VALIDATION_KEYS):
+            others.append(key)
+        elif name in named:
+            raise DataError(f"{where}: several arrays could be {name} ({holds})")
+        else:
+            named[name] = value
+    missing = [key for key in ("x_train", "y_train") if key not in named]
+    if missing:
+        raise DataError(f"{where}: {' and '.join(missing)} missing ({holds})")
+    for part in ("test", "val"):
+        if (f"x_{part}" in named) != (f"y_{part}" in named):
+            raise DataError(f"{where}: x_{part} and y_{part} must come together ({holds})")
+    return named, others
 
 
 def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str) -> None:
@@ -181,7 +225,7 @@ def token_type(highest: int) -> "np.dtype[Any]":
 def _check_part(
     named: Mapping[str, NDArray[Any]], part: str, where: str, task: Task
 ) -> tuple[Inputs, Inputs]:
-    """Check the inputs and labels of the training or test samples."""
+    """Check the inputs and labels of the training, validation or test samples."""
     x, y = f"{where}: x_{part}", f"{where}: y_{part}"
     raw_inputs, raw_labels = named[f"x_{part}"], named[f"y_{part}"]
     if task == "language":
@@ -256,19 +300,19 @@ def _check_tokens(values: NDArray[Any], where: str) -> Inputs:
 
 
 def _check_agreement(
-    train: tuple[Inputs, Inputs], test: tuple[Inputs, Inputs], where: str, task: Task
+    train: tuple[Inputs, Inputs], other: tuple[Inputs, Inputs], part: str, where: str, task: Task
 ) -> None:
-    """Make sure that the test samples have the shape, the type and the classes of the others."""
-    (inputs, labels), (test_inputs, test_labels) = train, test
-    if inputs.shape[1:] != test_inputs.shape[1:]:
+    """Make sure that another part has the shape, the type and the classes of the training one."""
+    (inputs, labels), (other_inputs, other_labels) = train, other
+    if inputs.shape[1:] != other_inputs.shape[1:]:
         raise DataError(
             f"{where}: samples of x_train have shape {list(inputs.shape[1:])}, "
-            f"of x_test {list(test_inputs.shape[1:])}"
+            f"of x_{part} {list(other_inputs.shape[1:])}"
         )
-    if inputs.dtype != test_inputs.dtype and task != "language":
-        raise DataError(f"{where}: x_train is {inputs.dtype}, x_test is {test_inputs.dtype}")
-    if task == "classification" and test_labels.max() > labels.max():
+    if inputs.dtype != other_inputs.dtype and task != "language":
+        raise DataError(f"{where}: x_train is {inputs.dtype}, x_{part} is {other_inputs.dtype}")
+    if task == "classification" and other_labels.max() > labels.max():
         raise DataError(
-            f"{where}: y_test has the label {int(test_labels.max())}, "
+            f"{where}: y_{part} has the label {int(other_labels.max())}, "
             f"y_train only 0..{int(labels.max())}"
         )

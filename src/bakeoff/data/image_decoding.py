@@ -92,6 +92,9 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
     def fill(folder: Path) -> About:
         folder.mkdir(exist_ok=True)
         parts = {"train_inputs": images.train.files, "test_inputs": images.test.files}
+        if images.validation is not None:
+            parts["validation_inputs"] = images.validation.files
+            write_array(folder, "validation_labels", images.validation.labels)
         with showing_progress(f"decoding {root.name}") as advance:
             num_turned = decode_images(parts, folder, image_size, advance)
         write_array(folder, "train_labels", images.train.labels)

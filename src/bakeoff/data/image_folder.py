@@ -34,13 +34,13 @@ VALIDATION_NAMES = ("val", "valid", "validation", "dev")
 are classes, since a class may be called `valid`."""
 MAX_LISTED = 5
 """Endings that a note about left-out files lists."""
-FOLDER_FORMAT = 2
+FOLDER_FORMAT = 3
 """Increase this when the same images would be decoded to something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePart:
-    """The images of the training or the test set, class by class."""
+    """The images of the training, the validation or the test set, class by class."""
 
     files: list[str]
     """Paths of the images, [N]."""
@@ -56,6 +56,8 @@ class ImageFolder:
     """Names of the class folders, sorted."""
     train: ImagePart
     test: ImagePart
+    validation: ImagePart | None
+    """None if validation samples are drawn from the training images."""
     state: str
     """Changes with the path, size and modification time of every file."""
     test_is_reserved: bool
@@ -67,8 +69,8 @@ class ImageFolder:
 def list_images(root: Path) -> ImageFolder:
     """List the images below `root`.
 
-    If `root` has a folder `train`, the folders in it are the classes, and those of `test` are the
-    test set, or else those of `val`. Otherwise the folders of `root` are the classes. Without a
+    If `root` has a folder `train`, the folders in it are the classes, those of `val` the validation
+    set and those of `test` the test set. Otherwise the folders of `root` are the classes. Without a
     test set, a stratified fifth is reserved for testing, always the same one. Links to folders are
     followed. Names that begin with a dot, and files without the suffix of an image, are left out.
 
@@ -90,11 +92,15 @@ def list_images(root: Path) -> ImageFolder:
     digest = hashlib.sha256(json.dumps([FOLDER_FORMAT, str(root), class_names]).encode())
     left_out = Counter[str]()
     train = _list_part(train_root, class_names, digest, left_out, needs_all=True)
+    validation = None
+    if parts.validation is not None:
+        digest.update(b"validation")
+        validation = _list_known_part(parts.validation, class_names, digest, left_out)
+        name, count = parts.validation.name, len(validation.files)
+        notes.append(f"validation samples are those of the folder {name} ({count:,})")
     if parts.test is not None:
-        for name in _class_names(parts.test):
-            if name not in class_names:
-                raise DataError(f"{parts.test / name}: the training data has no class {name!r}")
-        test = _list_part(parts.test, class_names, digest, left_out, needs_all=False)
+        digest.update(b"test")
+        test = _list_known_part(parts.test, class_names, digest, left_out)
     else:
         train, test = (
             ImagePart(files=[train.files[row] for row in rows], labels=train.labels[rows])
@@ -107,6 +113,7 @@ def list_images(root: Path) -> ImageFolder:
         class_names=class_names,
         train=train,
         test=test,
+        validation=validation,
         state=digest.hexdigest()[:16],
         test_is_reserved=parts.test is None,
         notes=tuple(notes),
@@ -115,9 +122,10 @@ def list_images(root: Path) -> ImageFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """The folders that hold the classes of the training and of the test set."""
+    """The folders that hold the classes of the training, the validation and the test set."""
 
     train: Path
+    validation: Path | None
     test: Path | None
     notes: tuple[str, ...]
 
@@ -142,35 +150,24 @@ def _find_parts(root: Path) -> _Parts:
                 f"{root}: holds {' and '.join(parts)}, but no folder train; rename the folder of"
                 " the training images to train"
             )
-        return _Parts(train=root, test=None, notes=())
-    test, notes = _choose_test(root, found["test"], found["validation"])
+        return _Parts(train=root, validation=None, test=None, notes=())
+    notes = []
+    labelled: dict[str, Path] = {}
+    for kind in ("validation", "test"):
+        for name in found[kind]:
+            if _class_names(root / name):
+                labelled[kind] = root / name
+            else:
+                notes.append(f"{name} is left out: it holds no folders of classes, so no labels")
     others = [name for name in folders if name not in parts]
     if others:
         notes.append(f"folders beside {found['training'][0]} are left out: {', '.join(others)}")
-    return _Parts(train=root / found["training"][0], test=test, notes=tuple(notes))
-
-
-def _choose_test(
-    root: Path, test: list[str], validation: list[str]
-) -> tuple[Path | None, list[str]]:
-    """The folder of the test set, if one has classes, and what is to be said about it."""
-    notes = []
-    for name in (*test, *validation):
-        if not _class_names(root / name):
-            notes.append(f"{name} is left out: it holds no folders of classes, so no labels")
-        elif name in validation and test and not notes:
-            notes.append(
-                f"{name} is left out: validation samples are drawn from the training images"
-            )
-        else:
-            if name in validation:
-                notes.append(f"{name} is the test set, because there is no other")
-            return root / name, notes + [
-                f"{other} is left out: validation samples are drawn from the training images"
-                for other in validation
-                if other != name
-            ]
-    return None, notes
+    return _Parts(
+        train=root / found["training"][0],
+        validation=labelled.get("validation"),
+        test=labelled.get("test"),
+        notes=tuple(notes),
+    )
 
 
 def _class_names(part: Path) -> tuple[str, ...]:
@@ -180,6 +177,16 @@ def _class_names(part: Path) -> tuple[str, ...]:
     except OSError as error:
         raise DataError(f"{part}: {error.strerror or error}") from None
     return tuple(sorted(names))
+
+
+def _list_known_part(
+    part: Path, class_names: tuple[str, ...], digest: "hashlib._Hash", left_out: Counter[str]
+) -> ImagePart:
+    """List all images of the validation or test set, whose classes must be those of training."""
+    for name in _class_names(part):
+        if name not in class_names:
+            raise DataError(f"{part / name}: the training data has no class {name!r}")
+    return _list_part(part, class_names, digest, left_out, needs_all=False)
 
 
 def _list_part(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.data.arrays import KEYS
+from bakeoff.data.arrays import KEYS, VALIDATION_KEYS, array_name
 from bakeoff.errors import DataError
 
 UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
@@ -95,7 +95,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays called x, y, x_train, y_train, x_test, y_test in an .npz file.
+    """Return the arrays in an .npz file whose names `check_arrays` knows.
 
     Other arrays are not read; empty ones are returned for them. Nothing is ever unpickled.
 
@@ -115,8 +115,11 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
                 "memory of this machine"
             )
         with np.load(path, allow_pickle=False) as arrays:
-            known = {"x", "y", *KEYS}
-            return {key: arrays[key] if key in known else np.empty(0) for key in arrays.files}
+            known = {*KEYS, *VALIDATION_KEYS}
+            return {
+                key: arrays[key] if array_name(key) in known else np.empty(0)
+                for key in arrays.files
+            }
     except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
 

@@ -191,7 +191,7 @@ def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.precision import measure_precision
 
-    choice = measure_precision(job.config, device)
+    choice = measure_precision(job.config, device, job.others)
     return Probed(run=job.run, num_checkpoints=NUM_KEPT, **vars(choice))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
+from bakeoff import terminal
 from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.session.progress import LiveProgress
 
@@ -48,7 +49,7 @@ class NotebookProgress(LiveProgress):
         """The table, what is running and the notes; every text is escaped."""
         self.console.print(self.render())
         for text in self.notes:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(terminal.plain(text), markup=False, highlight=False)
         return self.console.export_html(inline_styles=True, code_format=CODE_FORMAT)
 
     def began(self, run: str, plan: TrialPlan, num_left: int) -> None:

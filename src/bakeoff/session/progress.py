@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff import terminal
 from bakeoff.records import EpochResult, MetricInfo, Purpose, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate, plural
-from bakeoff.terminal import plain
 
 REFRESH_PER_SECOND = 4
 
@@ -148,7 +148,7 @@ class PlainProgress(Progress):
 
     def note(self, text: str) -> None:
         """See `bakeoff.driver.Observer`."""
-        print(plain(text), file=self.stream, flush=True)
+        print(terminal.plain(text), file=self.stream, flush=True)
 
 
 @dataclass(kw_only=True)

@@ -191,19 +191,6 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
         return _open(url, writes=create)
 
 
-def _make_private(path: Path) -> None:
-    """Create a missing file for its owner alone: addresses in a study may hold secrets.
-
-    SQLite gives the files next to it the same mode. The mode of an existing file is kept.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
-
-
 def check_may_create(url: URL) -> None:
     """Raise an error if studies must not be stored in a database; nothing is written.
 
@@ -236,6 +223,19 @@ def _opening(url: URL) -> Iterator[None]:
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
         kind = StorageUnreachableError if is_unreachable(error) else StorageError
         raise kind(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
+
+
+def _make_private(path: Path) -> None:
+    """Create a missing file for its owner alone: addresses in a study may hold secrets.
+
+    SQLite gives the files next to it the same mode. The mode of an existing file is kept.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
 
 
 def _open(url: URL, *, writes: bool) -> RDBStorage:

@@ -188,11 +188,23 @@ def check_runs(
             is_checked = is_run_checked(run.rows, number, run.state, must_be=must_be_checked)
             if run.is_running or not is_checked:
                 check_shapes(run)
+            if run.rows.begun:
+                _check_copies(run)
             record = to_record(run, objective)
         except DamagedError as error:
             raise DamagedError(f"run {number}: {error}") from None
         found.append(CheckedRun(trial_id=run.trial_id, record=record, is_checked=is_checked))
     return found
+
+
+def _check_copies(run: StoredRun) -> None:
+    """Raise an error if an attribute is missing whose copy for the dashboard is there.
+
+    The copy is always stored later.
+    """
+    for copy, key in (("paused", PAUSE_KEY), ("attempts", LOSSES_KEY), ("spared_at", EXEMPT_KEY)):
+        if copy in run.user_attrs and key not in run.system_attrs:
+            raise DamagedError(f"{key!r} is missing")
 
 
 def to_record(trial: StoredRun, objective: str) -> TrialRecord:

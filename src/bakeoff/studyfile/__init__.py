@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.ranges import Choice, FloatRange, IntRange
-from bakeoff.records import StudyConfig, as_plain
+from bakeoff.records import DataConfig, StudyConfig, as_plain
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
 from bakeoff.studyfile.documents import (
     locate as locate,
@@ -122,7 +122,7 @@ def format_study(config: StudyConfig) -> str:
             "delta": config.delta,
             "reference": config.reference,
         },
-        "data": as_plain(config.data),
+        "data": _data_section(config.data),
         "model": {"model": config.model, **config.model_params},
         "training": as_plain(config.training),
         "search": search,
@@ -136,6 +136,14 @@ def format_study(config: StudyConfig) -> str:
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)
     return tomli_w.dumps(_without_none(document))
+
+
+def _data_section(data: DataConfig) -> dict[str, Any]:
+    """The keys of `[data]`; a share to validate on does not go with a set of its own."""
+    section: dict[str, Any] = as_plain(data)
+    if data.validation is not None:
+        del section["validation_fraction"]
+    return section
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

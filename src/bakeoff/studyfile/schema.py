@@ -135,6 +135,9 @@ class DataSection(_Section):
     """What the labels are. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
     """Share of the training samples held out for validation, between 0 and 1."""
+    validation: Annotated[str, Field(min_length=1)] | None = None
+    """A table or text to validate on, as csv:PATH or text:PATH. Default: the validation set in the
+    data (x_val, the folder val), or else a share of the training samples."""
     train_samples: PositiveInt | None = None
     """Number of training samples to use. Default: all samples."""
     imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None

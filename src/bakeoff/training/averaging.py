@@ -78,10 +78,10 @@ class WeightAverage:
 
 
 def _averaged(model: nn.Module) -> list[Tensor]:
-    """Floating-point weights and buffers, in the model's order."""
+    """Floating-point and complex weights and buffers, in the model's order."""
     # They are looked up each time, because a model may replace a buffer by a new tensor.
     tensors = (*model.parameters(), *model.buffers())
-    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+    return [one.detach() for one in tensors if one.is_floating_point() or one.is_complex()]
 
 
 def averages_weights(optimizer: torch.optim.Optimizer) -> bool:

@@ -1,6 +1,7 @@
 """Building what a run trains with: model, optimizer, augmentation."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -21,7 +22,9 @@ from bakeoff.registry import resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
+from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.own_state import check_state
 
 IMAGE_NDIM = 3
 """(C, H, W)"""
@@ -41,7 +44,8 @@ def build_model(
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
-            trainable weights, or does not return [N, num_outputs] (for text [N, L, num_outputs]).
+            trainable weights, does not return [N, num_outputs] (for text [N, L, num_outputs]), or
+            has state that cannot be saved.
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
@@ -60,6 +64,10 @@ def build_model(
     samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
     expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
     _try_model(name, model, samples, expected)
+    try:
+        check_state(model)
+    except UsageError as error:
+        raise UsageError(f"model {name!r}: {error}") from error
     return model
 
 
@@ -110,14 +118,14 @@ def build_optimizer(
     """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
 
     Weights of two or more dimensions decay, norms and biases never do, whatever the optimizer.
-    It is fused where torch offers that, and ready to train.
+    It is fused where torch offers that, which it does not for complex weights, and ready to train.
 
     Source: the split by dimension is timm's and nanoGPT's, after Goyal et al. 2017, section 5.3,
     https://arxiv.org/abs/1706.02677
 
     Raises:
         UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
-            no weights that the optimizer is made for.
+            no weights that the optimizer is made for, or complex ones that it steps wrongly.
         MissingDependencyError: The optimizer's package is not installed.
     """
     spec = find_optimizer(name)
@@ -125,7 +133,8 @@ def build_optimizer(
     complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
     arguments = {**torch_arguments(complete), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
-    if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
+    is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
+    if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
     groups = parameter_groups(model, weight_decay)
     if spec.needs_hidden_weights:
@@ -133,6 +142,9 @@ def build_optimizer(
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
     try:
         optimizer = build(groups, **arguments)
+        if is_complex:
+            again = partial(build, **arguments)
+            check_complex_steps(again, weight_decay, spec.needs_hidden_weights)
     except (ValueError, TypeError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
     if weight_decay and "weight_decay" not in optimizer.defaults:
@@ -178,7 +190,8 @@ def _split_hidden(
 def hidden_weights(model: nn.Module) -> set[int]:
     """Ids of the trainable weights of two or more dimensions between embeddings and output layer.
 
-    The output layer is taken to be the last such weight that the model registered.
+    The output layer is taken to be the last such weight that the model registered. Complex weights
+    are left out, because the methods for hidden matrices are published for real ones.
     """
     embeddings = {
         id(module.weight)
@@ -188,7 +201,10 @@ def hidden_weights(model: nn.Module) -> set[int]:
     matrices = [
         id(weights)
         for weights in model.parameters()
-        if weights.requires_grad and weights.ndim >= MATRIX_NDIM and id(weights) not in embeddings
+        if weights.requires_grad
+        and weights.ndim >= MATRIX_NDIM
+        and not weights.is_complex()
+        and id(weights) not in embeddings
     ]
     return set(matrices[:-1])
 

@@ -591,5 +591,6 @@ def test_what_reading_changed_is_said_again_from_the_cache(tmp_path: Path) -> No
     (tmp_path / "d.csv").write_text(f"t,y\n{rows}")
     config = DataConfig(dataset=f"csv:{tmp_path / 'd.csv'}", task="classification")
     for _ in range(2):
-        (note,) = describe_dataset(config, 0).notes
+        note, counts = describe_dataset(config, 0).notes
+        assert counts == "column 't' counts the rows and is used as a feature"
         assert note.startswith("1700000030 is subtracted from column 't'")

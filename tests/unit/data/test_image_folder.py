@@ -371,22 +371,24 @@ def test_folders_of_the_parts_may_be_called_otherwise(
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
-def test_a_validation_folder_is_the_test_set_where_there_is_no_other(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_validation_folder_is_the_validation_set(tmp_path: Path, name: str) -> None:
     write_images(tmp_path / "set" / "train")
     write_images(tmp_path / "set" / name, each=2)
     arrays, _ = load_image_folder(tmp_path / "set", None)
-    assert len(arrays.test_labels) == 6
-    assert arrays.notes == (f"{name} is the test set, because there is no other",)
+    assert arrays.validation_labels is not None
+    assert arrays.validation_labels.tolist() == [0, 0, 1, 1, 2, 2]
+    expected = [pixels(seed=100 * label + number) for label in range(3) for number in range(2)]
+    assert np.array_equal(np.asarray(arrays.validation_inputs), np.array(expected)[:, None])
+    assert (arrays.test_is_reserved, len(arrays.test_labels)) == (True, 6)
+    assert arrays.notes == (f"validation samples are those of the folder {name} (6)",)
 
 
 def test_folders_that_are_left_out_are_named(tmp_path: Path) -> None:
     for name in ("train", "test", "val", "unlabelled"):
         write_images(tmp_path / "set" / name, each=4)
     assert list_images(tmp_path / "set").notes == (
-        "val is left out: validation samples are drawn from the training images",
         "folders beside train are left out: unlabelled",
+        "validation samples are those of the folder val (12)",
     )
 
 

@@ -174,6 +174,7 @@ def storage(storage_url):
         (USER, "value_json = '\"2\"'", "key = 'seed'"),
         ("trial_params", "param_value = 0.02", "true"),
         (SYSTEM, "value_json = replace(value_json, '0.5', '0.6')", "key = 'bakeoff:paused'"),
+        (SYSTEM, "key = 'bakeoff:pause'", "key = 'bakeoff:paused'"),
         (SYSTEM, "value_json = replace(value_json, ': 2', ': 1')", "key = 'bakeoff:losses'"),
         (SYSTEM, "value_json = replace(value_json, ': 1', ': 2')", "key = 'bakeoff:exempt'"),
     ],

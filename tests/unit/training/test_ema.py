@@ -11,7 +11,7 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.evaluation import measure
-from bakeoff.training.state import copy_weights
+from bakeoff.training.own_state import copy_state
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -122,7 +122,7 @@ def test_exported_weights_do_not_change_with_further_training(make_config: MakeC
     before = {name: one.clone() for name, one in given.items()}
     next(run)
     assert all(torch.equal(given[name], one) for name, one in before.items())
-    assert any(not torch.equal(given[name], one) for name, one in copy_weights(state.model).items())
+    assert any(not torch.equal(given[name], one) for name, one in copy_state(state.model).items())
 
 
 def test_optimizer_that_averages_itself_is_refused(make_config: MakeConfig) -> None:

@@ -15,7 +15,8 @@ from bakeoff.errors import DataError, UsageError
 from bakeoff.records import EpochResult, TrialConfig, as_plain
 from bakeoff.training import loop
 from bakeoff.training.evaluation import measure
-from bakeoff.training.state import TrainingState, copy_weights
+from bakeoff.training.own_state import copy_state
+from bakeoff.training.state import TrainingState
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -26,7 +27,7 @@ def run(config: TrialConfig) -> tuple[TrainingState, list[EpochResult]]:
 
 
 def bits(state: TrainingState) -> dict[str, bytes]:
-    return {name: tensor.numpy().tobytes() for name, tensor in copy_weights(state.model).items()}
+    return {name: tensor.numpy().tobytes() for name, tensor in copy_state(state.model).items()}
 
 
 def measured(results: list[EpochResult]) -> list[EpochResult]:
@@ -312,7 +313,7 @@ def test_test_uses_the_weights_of_the_scored_epoch(
     values, weights = [], []
     for result in loop.train(state):
         values.append(state.objective.sign * result.metrics[objective])
-        weights.append(copy_weights(state.model))
+        weights.append(copy_state(state.model))
         if result.epoch == 4:
             lose_everything(state)
     scored = values.index(max(values)) if rule == "best_epoch" else len(values) - 1
