@@ -285,7 +285,7 @@ def report_study(name: str, settings: RunSettings) -> LoadedStudy:
     from bakeoff.dashboard import publish
     from bakeoff.storage import Storage
 
-    study = LoadedStudy(Storage(settings.storage_url).load_record(name))
+    study = LoadedStudy(Storage(settings.storage_url, is_known=True).load_record(name))
     study.write_report(settings.output / name)
     publish(settings.storage_url, study.comparison, settings.output)
     check_any_completed(study)

@@ -27,8 +27,7 @@ def open_storage(
         url: Its address.
         output: The folder of results.
         create: See `Storage`.
-        is_known: Whether this command has used the storage before, so that it waits for one that
-            does not answer instead of taking its address for wrong.
+        is_known: See `Storage`.
 
     Raises:
         UsageError: The URL is wrong.
@@ -37,11 +36,8 @@ def open_storage(
     from bakeoff.storage import Storage
     from bakeoff.storage.database import choose_storage_url
 
-    storage = Storage(
-        choose_storage_url(url, output), create=create, on_wait=say_wait if is_known else None
-    )
-    storage.connection.on_wait = say_wait
-    return storage
+    known = choose_storage_url(url, output)
+    return Storage(known, create=create, on_wait=say_wait, is_known=is_known)
 
 
 def load_named_study(

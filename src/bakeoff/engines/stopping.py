@@ -58,7 +58,8 @@ class StopRequest:
             with self._hearing():
                 yield self
             return
-        before = {signum: signal.signal(signum, self.ask) for signum in SIGNALS}
+        handled = [one for one in SIGNALS if not _is_ignored_hangup(one)]
+        before = {signum: signal.signal(signum, self.ask) for signum in handled}
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         # Python writes the number of each signal to this pipe, even while a call into a library
@@ -86,6 +87,11 @@ class StopRequest:
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+
+
+def _is_ignored_hangup(signum: int) -> bool:
+    """Whether the program was started with `nohup`, to go on when its terminal closes."""
+    return signum == signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN
 
 
 def _exit_code(signum: int, before: int) -> int:
