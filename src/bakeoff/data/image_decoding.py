@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bakeoff.child_process import ignore_interrupts, num_cores
+from bakeoff.child_process import ignore_interrupts, num_cores, without_main_module
 from bakeoff.data.array_cache import About, cannot_write, load_filled, write_array
 from bakeoff.data.array_notes import part_notes
 from bakeoff.data.arrays import Arrays
@@ -327,7 +327,9 @@ def _run(
     )
     try:
         with executor:
-            yield from executor.map(_decode_chunk, *arguments)
+            with without_main_module():  # `map` starts the processes
+                decoded = executor.map(_decode_chunk, *arguments)
+            yield from decoded
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was ended from outside (out of memory?); "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
     Died,
@@ -93,7 +94,8 @@ class LocalEngine:
         process = self._context.Process(
             target=work, args=(theirs, signals, self._settings), daemon=True, name="bakeoff-worker"
         )
-        process.start()
+        with without_main_module():
+            process.start()
         theirs.close()
         worker = _Worker(process=process, connection=ours, signals=signals)
         self._workers.append(worker)

@@ -35,6 +35,8 @@ class StopRequest:
 
     count: int = 0
     exit_code: int = 130
+    ends_process: bool = True
+    """Whether the program ends after a stop. A function that others call must return instead."""
 
     def ask(self, signum: int, _frame: FrameType | None) -> None:
         """Signal handler. The first signal asks for checkpoints, and the second to stop at once."""
@@ -48,7 +50,14 @@ class StopRequest:
         If a stop was requested the program is about to end, so later signals are ignored. Where it
         does not end in time, because a worker or the storage hangs, a thread ends the process. This
         loses nothing: a study continues after it as after a kill.
+
+        If the program goes on, nothing ends it, and signals are handled as before. Outside the main
+        thread, which alone can handle signals, nothing is listened to.
         """
+        if not self.ends_process:
+            with self._hearing():
+                yield self
+            return
         before = {signum: signal.signal(signum, self.ask) for signum in SIGNALS}
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
@@ -66,6 +75,17 @@ class StopRequest:
             os.close(reading)
             for signum, handler in before.items():
                 signal.signal(signum, signal.SIG_IGN if self.count else handler)
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        is_main = threading.current_thread() is threading.main_thread()
+        heard = SIGNALS if is_main else ()
+        before = {signum: signal.signal(signum, self.ask) for signum in heard}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
 
 
 def _exit_code(signum: int, before: int) -> int:

@@ -35,6 +35,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.records import EpochResult, Outcome
+from bakeoff.terminal import plain_streams
 
 if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
@@ -78,7 +79,7 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         settings: Threads, device and import path.
     """
     _set_up(settings)
-    with suppress(_DriverGoneError):
+    with plain_streams(), suppress(_DriverGoneError):
         while True:
             with _talking_to_driver():
                 job = connection.recv()

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import subprocess
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.files import temporary_folder
 from bakeoff.storage.database import (
     OPTUNA_TABLE,
     SERVER_OPTIONS,
@@ -73,11 +73,11 @@ def read_study(location: str, name: str | None) -> StoredStudy:
         MissingDependencyError: The database's driver is not installed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder, warnings.catch_warnings():
+    with temporary_folder("read") as folder, warnings.catch_warnings():
         # old databases hold distributions of Optuna 2, which it reads with a warning for each
         warnings.simplefilter("ignore", FutureWarning)
         try:
-            storage, place = open_storage(location, Path(folder))
+            storage, place = open_storage(location, folder)
             try:
                 return _read(storage, place, name)
             finally:

@@ -122,8 +122,7 @@ class CautiousCohorts(HalvedCohorts):
         places = _first_places(cohorts)
         for level in range(2, NUM_RUNGS + 1):
             for cohort in cohorts:
-                values = cohort.values_at(level)
-                _sort_anew(places, sorted(values, key=lambda one: (-values[one], one)))
+                _sort_anew(places, cohort.best_at(level))
         complete = {number: one[0] for number, one in ended.items() if one[0].tier == 0}
         places |= {number: len(places) for number in complete if number not in places}
         _sort_anew(places, sorted(complete, key=lambda one: (complete[one], one)))
@@ -137,8 +136,7 @@ def _first_places(cohorts: Iterable[Halving]) -> dict[int, float]:
     shares = dict[int, float]()
     for cohort in cohorts:
         for level in range(NUM_RUNGS, 0, -1):
-            values = cohort.values_at(level)
-            order = sorted(values, key=lambda one: (-values[one], one))
+            order = cohort.best_at(level)
             shares |= {number: place / len(order) for place, number in enumerate(order)}
     order = sorted(shares, key=lambda one: (shares[one], one))
     return {number: float(place) for place, number in enumerate(order)}

@@ -21,7 +21,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
@@ -54,14 +53,14 @@ def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evid
         values: By trial, all values at the rung; higher is better.
         later: By trial, the values at the next rung or at the end, as far as they are known.
     """
-    both = sorted(values.keys() & later.keys())
+    both = [number for number in later if number in values]
     if len(both) < FEWEST_PAIRS:
         return Evidence()
     here = np.array([values[number] for number in both])
     correlation = rank_correlation(here, np.array([later[number] for number in both]))
     if correlation is None:
         return Evidence()
-    scores = normal_scores(np.array(sorted(values.values())), here)
+    scores = normal_scores(np.sort(np.fromiter(values.values(), float)), here)
     stretch = max(1.0, 1 / max(float(scores.std()), SMALLEST_SPREAD))
     restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
     return Evidence(z=math.atanh(_held(restored)), weight=(len(both) - 2) / stretch**2)
@@ -69,10 +68,16 @@ def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evid
 
 def rank_correlation(first: Array, second: Array) -> float | None:
     """Spearman's correlation, a little inside its bounds; None if all values of one are equal."""
-    ranks = rankdata(first), rankdata(second)
-    if any(np.ptp(one) == 0 for one in ranks):
-        return None
-    return _held(float(np.corrcoef(*ranks)[0, 1]))
+    one, other = (_ranks(values) for values in (first, second))
+    spread = math.sqrt(float(one @ one) * float(other @ other))
+    return None if spread == 0 else _held(float(one @ other) / spread)
+
+
+def _ranks(values: Array) -> Array:
+    """Twice the ranks of the values less their mean; ties share their mean rank."""
+    ordered = np.sort(values)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray(below + up_to - len(values), dtype=np.float64)
 
 
 def normal_scores(all_values: Array, values: Array) -> Array:

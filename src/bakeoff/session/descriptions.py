@@ -129,7 +129,7 @@ def component_packages(config: StudyConfig) -> dict[str, str]:
 def _processor() -> str:
     """The processor's model name, or its architecture if the system does not say."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -10,9 +10,10 @@ from bakeoff.components.objectives import further_objectives
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
 from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
+from bakeoff.storage.checksums import opened, sealed
 from bakeoff.studyfile import format_study, resolve_study
 
-FORMAT = 1
+FORMAT = FIRST_FORMAT_WITH_CHECKSUMS = 2
 CHANGED_KEY = "changed_after_results"
 READ_KEY = "read_at_seeds"
 READ_REPEATS_KEY = "read_at_repeats"
@@ -41,6 +42,35 @@ class StudyFacts:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyState:
+    """What changes while a study runs."""
+
+    finished: bool = False
+    """Whether search and confirmation were complete when the study was last run."""
+    search_ended: bool = False
+    """Whether the search ended before its budget was used."""
+    notes: tuple[str, ...] = ()
+    """For readers of the study, oldest first."""
+    runs: Mapping[str, int] = field(default_factory=dict)
+    """Number of search and confirmation runs when the study was last finished."""
+
+
+def state_of(stored: Mapping[str, Any]) -> StudyState:
+    """The state of a study as it is stored.
+
+    Raises:
+        DamagedError: It does not match its checksum.
+    """
+    state = opened(stored, "its state")
+    return StudyState(**{**state, "notes": tuple(state["notes"])})
+
+
+def stored_state(state: StudyState) -> dict[str, Any]:
+    """The state of a study with its checksum, as it is stored."""
+    return sealed(as_plain(state))
+
+
 def new_content(
     config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None
 ) -> dict[str, Any]:
@@ -51,7 +81,12 @@ def new_content(
         "config": format_study(config),
         "facts": as_plain(facts),
     }
-    return content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {})
+    return sealed(content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {}))
+
+
+def has_checksums(content: Content) -> bool:
+    """Whether the release that began the study stores checksums."""
+    return bool(content["format"] >= FIRST_FORMAT_WITH_CHECKSUMS)
 
 
 def config_of(content: Content) -> StudyConfig:
@@ -99,7 +134,7 @@ def extended_content(
     could_decide = num_read_repeats >= min_confirmation_seeds(len(build_arms(before)))
     if could_decide and config.search.repeats > search.repeats:
         extended[READ_REPEATS_KEY] = [*content.get(READ_REPEATS_KEY, ()), num_read_repeats]
-    return {key: as_plain(value) for key, value in extended.items()}
+    return sealed({key: as_plain(value) for key, value in extended.items()})
 
 
 def as_begun(config: StudyConfig, content: Content) -> StudyConfig:
@@ -114,10 +149,19 @@ def build_record(
     *,
     trials: Iterable[TrialRecord],
     confirmations: Iterable[TrialRecord],
-    is_finished: bool,
-    notes: Iterable[str],
+    state: StudyState,
+    num_unchecked: int,
 ) -> StudyRecord:
-    """The study as analysis and report read it; `confirmations` include the shortlist runs."""
+    """The study as analysis and report read it.
+
+    Args:
+        content: Its content.
+        trials: The runs of the search.
+        confirmations: All other runs.
+        state: What changes while it runs.
+        num_unchecked: Number of runs without a checksum.
+    """
+    trials, confirmations = tuple(trials), tuple(confirmations)
     config, facts = config_of(content), study_facts_of(content)
     return StudyRecord(
         name=config.name,
@@ -127,8 +171,8 @@ def build_record(
         score_rule=config.score_rule,
         epochs=config.training.epochs,
         arms=build_arms(config),
-        trials=tuple(trials),
-        confirmations=tuple(confirmations),
+        trials=trials,
+        confirmations=confirmations,
         trials_per_arm=config.search.trials_per_arm,
         epochs_per_arm=config.search.epochs_per_arm,
         seconds_per_arm=config.search.seconds_per_arm,
@@ -143,13 +187,23 @@ def build_record(
         num_validation=facts.num_validation,
         num_test=facts.num_test,
         test_is_reserved=facts.test_is_reserved,
-        protocol=facts.protocol,
+        protocol={
+            **facts.protocol,
+            "checksums": _checksums(len(trials) + len(confirmations), num_unchecked),
+        },
         environment=facts.environment,
         config_hash=fingerprint(config),
         study_file=format_study(config),
-        finished=is_finished,
-        notes=tuple(notes),
+        finished=state.finished,
+        notes=state.notes,
         changed_after_results=tuple(content.get(CHANGED_KEY, ())),
         read_at_seeds=tuple(content.get(READ_KEY, ())),
         read_at_repeats=tuple(content.get(READ_REPEATS_KEY, ())),
     )
+
+
+def _checksums(num_runs: int, num_unchecked: int) -> str:
+    """What is known about damage to the stored runs, for the protocol."""
+    if not num_unchecked:
+        return "every stored run matches its checksum"
+    return f"unchecked: {num_unchecked} of {num_runs} runs, stored by an earlier release"

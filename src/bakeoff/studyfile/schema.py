@@ -95,6 +95,9 @@ class StudySection(_Section):
 
     name: str
     """Name of the study and of its folder of results: 1 to 100 letters, digits and . _ -"""
+    base: str | None = None
+    """Study file whose settings this one takes over and changes, relative to this file. Default:
+    none."""
     question: str = ""
     """The question as the report shows it. Default: made of what is compared, model and data."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0

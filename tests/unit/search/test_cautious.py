@@ -3,17 +3,20 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal, norm, spearmanr
 
 from bakeoff.components.pruners import PrunerSettings
 from bakeoff.records import EpochResult, Standing, TrialRecord
 from bakeoff.search.cautious import FEWEST_RUNS, PATIENT_AFTER, SMALL_SHARE, CautiousCohorts
 from bakeoff.search.trust import (
     BEST_SHARE,
+    FEWEST_PAIRS,
+    LARGEST,
     LEAST_SHARE,
     PRIOR,
     PRIOR_TRIALS,
     SAFETY,
+    SMALLEST_SPREAD,
     Evidence,
     believed,
     evidence_of,
@@ -63,6 +66,33 @@ def test_the_correlation_of_all_trials_is_found_from_the_promoted_third():
 def test_two_trials_or_equal_values_are_no_evidence():
     assert evidence_of({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).weight == 0
     assert evidence_of(dict.fromkeys(range(9), 0.5), {n: float(n) for n in range(9)}).weight == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pairs=st.lists(
+        st.tuples(st.integers(0, 9) | st.just(-math.inf), st.integers(0, 9)), min_size=2
+    ),
+    num_alone=st.integers(0, 9),
+)
+def test_evidence_is_that_of_scipys_rank_correlation(pairs, num_alone):
+    """With ties and diverged trials, in any order of arrival."""
+    values = dict(enumerate(float(one) for one, _ in pairs)) | {
+        len(pairs) + index: index + 0.5 for index in range(num_alone)
+    }
+    later = {index: float(two) for index, (_, two) in enumerate(pairs)}
+    firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
+    found = evidence_of(values, dict(reversed(later.items())))
+    if len(pairs) < FEWEST_PAIRS or len(set(firsts)) == 1 or len(set(seconds)) == 1:
+        assert found == Evidence()
+        return
+    correlation = float(np.clip(spearmanr(firsts, seconds).statistic, -LARGEST, LARGEST))
+    places = [sum(other < one for other in values.values()) for one in firsts]
+    spread = np.std(norm.ppf((np.array(places) + 0.5) / len(values)))
+    stretch = max(1.0, 1 / max(spread, SMALLEST_SPREAD))
+    restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
+    assert found.z == pytest.approx(math.atanh(np.clip(restored, -LARGEST, LARGEST)))
+    assert found.weight == pytest.approx((len(pairs) - 2) / stretch**2)
 
 
 # ---------------------------------------------------------------- one search
