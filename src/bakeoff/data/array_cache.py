@@ -208,9 +208,14 @@ def _digest_of(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Names of the arrays that a folder holds."""
+    return [*NAMES, *(name for name in MORE_NAMES if (folder / f"{name}.npy").is_file())]
+
+
 def _states(entry: Path) -> tuple[tuple[int, int, int], ...]:
     """Inode, size and time of change of each file with an array."""
-    found = [(entry / f"{name}.npy").stat() for name in NAMES]
+    found = [(entry / f"{name}.npy").stat() for name in _names_in(entry)]
     return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
 
@@ -225,16 +230,16 @@ def fingerprint_on_disk(
     Every process computes it before it uses an entry for the first time, because a disk may return
     other bytes than were written, and leaves no trace of it in the file's state.
     """
-    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in NAMES}
+    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in _names_in(entry)}
     return fingerprint(Arrays(**mapped, class_names=class_names))
 
 
 def _write_manifest(folder: Path, about: About) -> None:
-    more = [name for name in MORE_NAMES if (folder / f"{name}.npy").is_file()]
-    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*NAMES, *more)}
+    names = _names_in(folder)
+    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     manifest = {
         "format": CACHE_FORMAT,
-        "more_arrays": more,
+        "more_arrays": [name for name in names if name in MORE_NAMES],
         "fingerprint": fingerprint(Arrays(**mapped, class_names=about.class_names)),
         **asdict(about),
     }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.data.array_notes import CHANNELS, part_notes, train_notes
 from bakeoff.data.inputs import Feature
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
@@ -23,11 +24,14 @@ Inputs = NDArray[Any]
 MAX_VOCABULARY = 1 << 16
 """Token ids must be below this."""
 
-CHANNELS = (1, 3, 4)
-"""Numbers of channels of pictures: grey, colour, and colour with transparency."""
-
 COARSEST_ROUNDING = 1e-4
 """Greatest rounding error of a column, in standard deviations."""
+
+NUMBER_CLASSES = "numpy.unique(y, return_inverse=True)[1] numbers them"
+"""Advice for labels that are no class numbers."""
+
+MAX_LISTED = 5
+"""Classes that a note lists."""
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 VALIDATION_KEYS = ("x_val", "y_val")
@@ -63,6 +67,8 @@ def check_arrays(
     where: str,
     task: Task = "classification",
     class_names: tuple[str, ...] = (),
+    *,
+    looks_closely: bool = True,
 ) -> Arrays:
     """Return the data set made of `x_train`, `y_train` and, if given, the other arrays.
 
@@ -78,6 +84,8 @@ def check_arrays(
         where: The source of the arrays, for messages.
         task: Decides what the labels must be.
         class_names: Names of the classes, if they are known, for the data set and for messages.
+        looks_closely: Whether to compare all samples with each other for notes, which takes about
+            10 us a sample.
 
     Raises:
         DataError: Something is missing, or cannot be used for the task.
@@ -88,13 +96,23 @@ def check_arrays(
         check_classes(labels, f"{where}: y_train")
     validation: tuple[Inputs, Inputs] | tuple[None, None] = None, None
     notes = [f"arrays of other names are left out: {', '.join(others)}"] if others else []
+    looks_closely &= task != "language"
+    if looks_closely:
+        notes += train_notes(inputs, splits_test="x_test" not in named)
+    if task == "regression" and (labels == labels[0]).all():
+        notes.append("all targets have one value, so there is nothing to predict")
+    whole, given = inputs, dict[str, Inputs]()
     if "x_val" in named:
         validation = _check_part(named, "val", where, task)
         _check_agreement((inputs, labels), validation, "val", where, task)
+        given["x_val"] = validation[0]
+        notes += _absent_classes(labels, validation[1], "y_val", task)
         notes.append(f"validation samples are x_val ({len(validation[0]):,})")
     if "x_test" in named:
         test_inputs, test_labels = _check_part(named, "test", where, task)
         _check_agreement((inputs, labels), (test_inputs, test_labels), "test", where, task)
+        given["x_test"] = test_inputs
+        notes += _absent_classes(labels, test_labels, "y_test", task)
     else:
         kept, held = hold_out_test(labels, task, where, class_names)
         inputs, test_inputs = inputs[kept], inputs[held]
@@ -108,8 +126,15 @@ def check_arrays(
         validation_labels=validation[1],
         class_names=class_names,
         test_is_reserved="x_test" not in named,
-        notes=tuple(notes),
+        notes=(*notes, *(part_notes(whole, given) if looks_closely else ())),
     )
+
+
+def _absent_classes(labels: Inputs, others: Inputs, name: str, task: Task) -> list[str]:
+    """Says which classes another part has no sample of."""
+    absent = np.setdiff1d(labels, others) if task == "classification" else np.empty(0)
+    shown = ", ".join(map(str, absent[:MAX_LISTED]))
+    return [f"{name} has no sample of {len(absent)} classes: {shown}"] if len(absent) else []
 
 
 def array_name(key: str) -> str:
@@ -146,12 +171,12 @@ def _by_name(
 def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str) -> None:
     """Make sure that a sample of this shape is not an image with its channels last.
 
-    Only bytes are checked, because other numbers [C, H, W] need not be pictures.
+    Other numbers than bytes [C, H, W] need not be pictures, so they must look like square ones.
 
     Raises:
         DataError: The sample looks like such an image.
     """
-    if dtype != np.uint8 or len(shape) != 3:  # noqa: PLR2004 - (C, H, W)
+    if len(shape) != 3 or (dtype != np.uint8 and shape[0] != shape[1]):  # noqa: PLR2004 - (C, H, W)
         return
     if shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS):
         raise DataError(
@@ -166,23 +191,28 @@ def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     Raises:
         DataError: The values cannot be labels for the task.
     """
-    if task == "regression" and values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
+    if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
     if values.ndim != 1:
-        raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]")
+        is_one_hot = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
+        hint = "; y.argmax(1) are the numbers of one-hot labels" if is_one_hot else ""
+        raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]{hint}")
     if task == "regression":
         targets = _as_uint8_or_float32(values, where).astype(np.float32)
         # they are standardised before they become float32, so no digits are lost
         exact = loses_digits(values.astype(np.float64), targets).any()
         return np.ascontiguousarray(values.astype(np.float64) if exact else targets)
     if not np.issubdtype(values.dtype, np.integer):
+        hint = "" if values.dtype.kind == "f" else f"; {NUMBER_CLASSES}"
         raise DataError(
-            f"{where} has dtype {values.dtype}; labels must be integers 0..C-1"
+            f"{where} has dtype {values.dtype}; labels must be integers 0..C-1{hint}"
             ' (or numbers, with [data] task = "regression")'
         )
     labels = np.ascontiguousarray(values.astype(np.int64))
     if labels.size and labels.min() < 0:
-        raise DataError(f"{where} has the label {int(labels.min())}; labels must be 0..C-1")
+        raise DataError(
+            f"{where} has the label {int(labels.min())}; labels must be 0..C-1; {NUMBER_CLASSES}"
+        )
     return labels
 
 
@@ -209,7 +239,7 @@ def check_classes(labels: Labels, where: str) -> None:
         absent = int(np.argmax(classes != np.arange(len(classes))))
         raise DataError(
             f"{where} has labels up to {int(classes[-1])} but no sample of class {absent}; "
-            "labels must be 0..C-1 without a gap"
+            f"labels must be 0..C-1 without a gap; {NUMBER_CLASSES}"
         )
 
 
@@ -250,19 +280,29 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
     if values.size == 0:
         raise DataError(f"{where} is empty (shape {shape})")
     wide, values = values, _as_uint8_or_float32(values, where)
-    if values.ndim == 2 and wide.dtype.itemsize >= 4 and wide.dtype != np.float32:  # noqa: PLR2004
-        lost = loses_digits(wide.astype(np.float64), values)
-        if lost.any():
-            column = int(np.argmax(lost))
-            raise DataError(
-                f"{where}: float32 keeps too few digits of column {column} (for example"
-                f" {wide[0, column]}); subtract its mean first"
-            )
+    if wide.dtype.itemsize >= 4 and wide.dtype != np.float32:  # noqa: PLR2004
+        _check_digits(wide, values, where)
     check_channels_first(values.shape[1:], values.dtype, where)
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004 - grey images
         values = values[:, None]
     # Writable, because torch warns about memory that is not.
     return np.require(values, requirements=("C", "W"))
+
+
+def _check_digits(wide: NDArray[Any], narrow: Inputs, where: str) -> None:
+    """Make sure that float32 keeps the digits of each feature, or of each channel of images."""
+    axis = 1 if wide.ndim == 4 else -1  # noqa: PLR2004 - [N, C, H, W]
+    numbers, rounded = (
+        np.moveaxis(one, axis, -1).reshape(-1, one.shape[axis]) for one in (wide, narrow)
+    )
+    lost = loses_digits(numbers.astype(np.float64), rounded)
+    if lost.any():
+        place = int(np.argmax(lost))
+        kind = "channel" if axis == 1 else "column"
+        raise DataError(
+            f"{where}: float32 keeps too few digits of {kind} {place} (for example"
+            f" {numbers[0, place]}); subtract its mean first, and divide by its deviation"
+        )
 
 
 def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:

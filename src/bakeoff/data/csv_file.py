@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
+from bakeoff.data.array_notes import part_notes
 from bakeoff.data.arrays import Arrays, check_arrays
 from bakeoff.data.inputs import Feature
 from bakeoff.data.readers import decode_text, read_bounded
@@ -91,10 +92,14 @@ def load_csv(
         tables = read_tables(sources, target, task)
         raw = dict(zip(("x", "y"), (tables[0].features, tables[0].labels), strict=True))
         notes = tables[0].notes
-        for table in tables[1:]:
+        if validation is not None:
+            table = tables[1]
             raw |= {"x_val": table.features, "y_val": table.labels}
             notes += (f"validation samples are the rows of {validation} ({len(table.labels):,})",)
-            notes += table.notes
+            notes += (
+                *table.notes,
+                *part_notes(tables[0].features, {validation.name: table.features}),
+            )
         arrays = check_arrays(raw, str(path), task, tables[0].class_names)
         return replace(arrays, features=tables[0].columns, notes=notes)
 
@@ -270,10 +275,7 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
         DataError: It is neither.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            content = content.decode("utf-16").encode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: is not UTF-16 text (byte {error.start})") from None
+        content = decode_text(content, path).encode()
     elif b"\0" in content[:HEAD_BYTES]:
         raise DataError(
             f"{path}: holds zero bytes, as binary files and UTF-16 text without a mark do; save it"

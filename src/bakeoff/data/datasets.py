@@ -104,8 +104,13 @@ class DatasetSummary:
     """What reading the data left out, changed or guessed."""
 
 
-def load_dataset(config: DataConfig) -> Dataset:
+def load_dataset(config: DataConfig, *, looks_closely: bool = False) -> Dataset:
     """Load the data set that `config` names; its arrays are decoded once and then mapped.
+
+    Args:
+        config: The data.
+        looks_closely: Whether to compare the samples of a function's arrays for notes. Those of
+            files are compared when they are decoded.
 
     Raises:
         DataError: The data is missing or unusable; the message says how to get or repair it.
@@ -113,7 +118,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     """
     source = find_source(config.dataset)
     if source.load is None:
-        return _load_function(config)
+        return _load_function(config, looks_closely)
     arrays, digest = source.load(config)
     return _name_arrays(
         replace(arrays, class_names=source.class_names or arrays.class_names),
@@ -242,7 +247,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         DataError: As `load_dataset` and `split_indices`.
         UsageError: As `load_dataset`.
     """
-    dataset = load_dataset(config)
+    dataset = load_dataset(config, looks_closely=True)
     train, validation = split_indices(dataset, config, split_seed)
     summary = DatasetSummary(
         num_train=len(train),
@@ -317,7 +322,7 @@ def _numbered(highest: int) -> tuple[str, ...]:
     return tuple(map(str, range(highest + 1)))
 
 
-def _load_function(config: DataConfig) -> Dataset:
+def _load_function(config: DataConfig, looks_closely: bool) -> Dataset:
     """Load what the user's function returns: arrays by name, or torch data sets."""
     name, raw = config.dataset, call_function(config.dataset)
     is_pair = isinstance(raw, (tuple, list)) and len(raw) == 2  # noqa: PLR2004 - a pair
@@ -327,7 +332,7 @@ def _load_function(config: DataConfig) -> Dataset:
         raw = {"x": raw[0], "y": raw[1]}
     if isinstance(raw, Mapping) and not (raw and set(raw) <= PART_NAMES.keys()):
         named = {str(key): np.asarray(value) for key, value in raw.items()}
-        arrays = check_arrays(named, name, config.task)
+        arrays = check_arrays(named, name, config.task, looks_closely=looks_closely)
         return _name_arrays(
             arrays, name=name, task=config.task, fingerprint=fingerprint(arrays), source=name
         )

@@ -215,3 +215,17 @@ def test_data_sets_of_torch_may_have_one_to_validate_on() -> None:
     mean, scale = splits.train.normalisation.mean, splits.train.normalisation.scale  # type: ignore[union-attr]
     assert torch.allclose(inputs[:, 0] / scale[0] + mean[0], torch.arange(100.0, 112.0))
     assert labels.tolist() == [0, 1] * 6
+
+
+@pytest.mark.parametrize("name", ["validation_inputs", "validation_labels"])
+def test_damage_to_the_set_on_disk_is_found(name: str) -> None:
+    config = save_arrays("x_val y_val")
+    before = np.array(load_dataset(config).validation_inputs)
+    (path,) = Path("cache/arrays").glob(f"*/{name}.npy")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 64
+    path.write_bytes(content)
+    dataset = load_dataset(config)
+    assert np.array_equal(np.asarray(dataset.validation_inputs), before)
+    assert dataset.validation_labels is not None
+    assert dataset.validation_labels.tolist() == [0, 1] * 6
