@@ -3,6 +3,7 @@
 import sysconfig
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -66,8 +67,16 @@ class StorageError(BakeoffError):
     exit_code = 5
 
 
+class StorageUnreachableError(StorageError):
+    """The storage does not answer for now."""
+
+
 class EmptyStorageError(StorageError):
     """The storage is empty."""
+
+
+class OutputError(BakeoffError, OSError):
+    """A file of the results cannot be written: the disk is full, or the folder is read-only."""
 
 
 class CheckpointError(BakeoffError):
@@ -80,8 +89,7 @@ class CheckpointWriteError(CheckpointError, OSError):
 
 def one_line(text: object) -> str:
     """Return `text` on one line, with control characters escaped."""
-    words = " ".join(str(text).split())
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in words)
+    return escaped(" ".join(str(text).split()))
 
 
 def visible(text: object) -> str:
@@ -90,7 +98,24 @@ def visible(text: object) -> str:
     Control characters could split a table or steer a terminal, and marks of the writing direction
     could show a name as another one.
     """
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
+    return escaped(str(text))
+
+
+def escaped(text: str, *, kept: str = "") -> str:
+    """Return `text` with every character escaped that cannot be seen and is not in `kept`.
+
+    Names of files that Python could not decode are taken as UTF-8 where they are.
+    """
+    seen = text
+    for char in kept:
+        seen = seen.replace(char, "")
+    if seen.isprintable():
+        return text
+    with suppress(UnicodeError):
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8")
+    return "".join(
+        char if char.isprintable() or char in kept else repr(char)[1:-1] for char in text
+    )
 
 
 def describe_error(error: BaseException, *, names_own: bool = False) -> str:

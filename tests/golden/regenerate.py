@@ -1,6 +1,7 @@
 """Run this file to rewrite the golden files and the generated parts of the README.
 
-With `--loss-curves` it also trains the runs of `loss_curves.json` again.
+With `--loss-curves` it also trains the runs of `loss_curves.json` again. With `--storage` it
+stores the studies of `stored_studies.py` again, which a change of the format alone calls for.
 
 The tests import `command_options` and `generated_parts` and compare; they never write.
 """
@@ -84,5 +85,10 @@ def write_loss_curves() -> None:
 if __name__ == "__main__":
     if "--loss-curves" in sys.argv:
         write_loss_curves()
+    if "--storage" in sys.argv:
+        sys.path.insert(0, str(ROOT / "tests"))
+        from golden import stored_studies
+
+        stored_studies.write()
     OPTIONS_FILE.write_text(command_options())
     README.write_text(with_parts(README.read_text()))

@@ -1,33 +1,50 @@
 import contextlib
 import json
+import os
 import re
 import shutil
+import socket
+import sqlite3
+import stat
 import threading
 import time
 from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from optuna.artifacts.exceptions import ArtifactNotFound
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands.refresh import RefreshingObserver
-from bakeoff.dashboard import build_server, publish, publish_progress, server as dashboard_server
-from bakeoff.dashboard.access import Access
+from bakeoff.dashboard import (
+    build_server,
+    connections,
+    publish,
+    publish_progress,
+    server as dashboard_server,
+)
+from bakeoff.dashboard.access import Access, read_token
 from bakeoff.dashboard.artifacts import StudyArtifacts, confusion_svg, curve_svg
 from bakeoff.dashboard.either_scheme import EITHER
 from bakeoff.dashboard.publishing import CARD_HEIGHT
 from bakeoff.dashboard.reports import index_page
+from bakeoff.dashboard.server import build_app
 from bakeoff.dashboard.study_list import with_verdicts
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, MetricInfo, TrialPlan, TrialRecord
 from bakeoff.report.figures.style import ARM_COLORS
+from bakeoff.session.refresh import RefreshingObserver
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from contrast import contrast
 from study_examples import study_document, study_facts
+
+LARGE = b"0123456789abcdef" * 65536
+"""1 MiB: more than a connection buffers."""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +60,20 @@ def folder(tmp_path_factory):
     (report / "checkpoints" / "weights.pt").write_bytes(b"weights")
     (folder / "secret.txt").write_text("secret")
     (report / "link.txt").symlink_to(folder / "secret.txt")
+    run = report / "train" / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "x.pt").write_text("secret")
+    (run / "weights.safetensors").write_text("secret")
+    (run / "index.html").write_text("the curves")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "index.html").write_text("secret")
+    (run.parent / "linked").symlink_to(elsewhere)
+    (folder / "linked").symlink_to(elsewhere)
+    (report / "tables" / "folder.csv").mkdir(parents=True)
+    os.mkfifo(report / "tables" / "pipe.csv")
+    (report / "tables" / "T1.csv").write_bytes(LARGE)
+    (report / "tables" / "T2.csv").touch()
+    os.truncate(report / "tables" / "T2.csv", 64 * len(LARGE))
     return folder
 
 
@@ -59,10 +90,12 @@ def served(folder, access):
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def answer(server, path, method="GET", host=None, headers=None):
@@ -137,12 +170,114 @@ def test_nothing_can_be_changed(server, method):
         "/reports/./studies.db",
         "/reports/toy/%00",
         "/reports/toy/" + "x" * 300,
+        "/reports/toy/train/run/checkpoints/x.pt",
+        "/reports/toy/train/run/weights.safetensors",
+        "/reports/toy/train/linked/index.html",
+        "/reports/toy/tables/pipe.csv",
+        "/reports/toy/tables/folder.csv",
+        "/reports/toy/tables/.hidden/x.csv",
+        "/reports/linked/index.html",
+        "/reports/linked",
     ],
 )
 def test_files_outside_reports_are_not_served(server, path):
     status, body, _ = answer(server, path)
     assert status == 404
     assert "secret" not in body
+
+
+def test_pages_of_study_folders_have_an_origin_of_their_own_and_other_files_no_scripts(server):
+    for page in ("index.html", "train/run/index.html"):
+        policy = answer(server, f"/reports/toy/{page}")[2]["Content-Security-Policy"]
+        granted = set(policy.partition(";")[0].split())
+        assert granted == {"sandbox", "allow-scripts", "allow-downloads", "allow-popups"}
+    policy = answer(server, "/reports/toy/tables/T1.csv")[2]["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+
+
+def test_a_file_is_sent_in_chunks_and_as_a_whole(server, folder):
+    status, body, headers = answer(server, "/reports/toy/tables/T1.csv")
+    assert (status, body.encode()) == (200, LARGE)
+    assert headers["Content-Length"] == str(len(LARGE))
+    app = build_app(None, folder, Access())
+    environment = {
+        "PATH_INFO": "/reports/toy/tables/T1.csv",
+        "HTTP_HOST": "localhost",
+        "REQUEST_METHOD": "GET",
+    }
+    chunks: Any = app(environment, lambda *_: None)
+    assert max(map(len, chunks)) <= connections.CHUNK
+    chunks.close()
+
+
+@pytest.fixture
+def impatient(folder, monkeypatch):
+    """A server that answers two connections at a time and waits half a second."""
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "CHUNK_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    with served(folder, Access()) as server:
+        yield server
+
+
+def connected(server):
+    return socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+
+
+def test_a_request_that_arrives_slowly_is_ended_and_a_connection_too_many_is_closed(
+    impatient, capfd
+):
+    with connected(impatient) as slow, connected(impatient) as silent:
+        slow.sendall(b"G")
+        time.sleep(0.1)
+        with connected(impatient) as third:
+            assert third.recv(1) == b""
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 5:
+                slow.sendall(b"E")  # a byte now and then, and never the end of a line
+                time.sleep(0.1)
+        assert time.monotonic() - began < 3
+        assert silent.recv(1) == b""
+    assert answer(impatient, "/api/studies")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_a_client_that_takes_no_answer_is_left(impatient, capfd):
+    before = threading.active_count()
+    with connected(impatient) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        request = "GET /reports/toy/tables/T2.csv HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        client.sendall(request.encode())
+        assert wait_until(lambda: threading.active_count() > before)
+        assert wait_until(lambda: threading.active_count() == before)
+    assert capfd.readouterr().err == ""
+
+
+def wait_until(condition):
+    """Whether the condition came true within five seconds."""
+    end = time.monotonic() + 5
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_a_page_that_fails_is_said_once_and_its_traceback_is_kept(
+    folder, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for file in folder.glob("studies.db*"):
+        shutil.copy(file, tmp_path)
+    with sqlite3.connect(tmp_path / "studies.db") as database:
+        database.execute("UPDATE study_system_attributes SET value_json = 'odd'")
+    with served(tmp_path, Access()) as server:
+        for _ in range(2):
+            assert answer(server, "/api/studies")[0] == 500
+    [line] = capfd.readouterr().err.splitlines()
+    log = Path(line.rpartition("the traceback is in ")[2])
+    assert line.startswith("dashboard: Exception: Expecting value")
+    assert "raw_decode" in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
 def test_a_report_without_a_file_name_is_redirected_to_its_page(server):
@@ -234,7 +369,7 @@ def test_with_a_token_only_requests_that_carry_it_are_answered(folder):
         assert answer(guarded, "/reports/toy/index.html")[0] == 403
         status, _, headers = answer(guarded, f"/dashboard/?a=1&token={TOKEN}")
         assert (status, headers["Location"]) == (302, "/dashboard/?a=1")
-        assert {"HttpOnly", "SameSite=Strict"} <= set(headers["Set-Cookie"].split("; "))
+        assert {"HttpOnly", "SameSite=Lax"} <= set(headers["Set-Cookie"].split("; "))
         cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
         assert answer(guarded, "/api/studies", headers=cookie)[0] == 200
         assert answer(guarded, "/api/studies", headers={"Cookie": "bakeoff-token=x"})[0] == 403
@@ -244,14 +379,28 @@ def test_with_a_token_only_requests_that_carry_it_are_answered(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"host": "0.0.0.0"}, "--host 0.0.0.0: other machines are answered only with --token"),  # noqa: S104
-        ({"token": "short"}, "--token: give at least 16"),
-        ({"token": "with spaces and; more"}, "--token: give at least 16"),
+        ({"host": "0.0.0.0"}, "--host 0.0.0.0: other machines need --token-file"),  # noqa: S104
+        ({"token": "short"}, "a token has at least 16"),
+        ({"token": "with spaces and; more"}, "a token has at least 16"),
     ],
 )
 def test_access_from_other_machines_needs_a_long_token(settings, message):
     with pytest.raises(UsageError, match=message):
         Access(**settings)
+
+
+def test_a_token_is_read_from_a_file_of_its_owner_or_from_the_environment(tmp_path, monkeypatch):
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o640)
+    with pytest.raises(UsageError, match="other users can open it"):
+        read_token(file)
+    file.chmod(0o600)
+    monkeypatch.setenv("BAKEOFF_TOKEN", "another-token-of-some-length")
+    assert read_token(file) == TOKEN
+    assert read_token(None) == "another-token-of-some-length"
+    with pytest.raises(UsageError, match="No such file"):
+        read_token(tmp_path / "none")
 
 
 def test_an_address_of_another_machine_cannot_be_served(folder):
@@ -287,12 +436,12 @@ def test_a_browser_is_opened_if_there_is_a_display_and_it_is_wanted(tmp_path, mo
     for display in ("", ":0"):
         monkeypatch.setenv("DISPLAY", display)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-        for wanted in (True, False):
+        for wanted, token in ((True, None), (False, None), (True, TOKEN)):
             dashboard_server.serve_dashboard(
-                output=tmp_path, storage_url=None, port=0, access=Access(token=TOKEN),
+                output=tmp_path, storage_url=None, port=0, access=Access(token=token),
                 open_browser=wanted,
             )  # fmt: skip
-    assert opened == [f"http://127.0.0.1:1/?token={TOKEN}"]
+    assert opened == ["http://127.0.0.1:1"]  # never with a token, which `ps` would show
 
 
 # ---------------------------------------------------------------- notes, figures and artifacts
@@ -400,6 +549,18 @@ def test_only_artifacts_can_be_read(name, tmp_path):
     (tmp_path / "secret.txt").write_text("secret")
     with pytest.raises(Exception, match="no artifact"):
         StudyArtifacts(tmp_path).open_reader(name)
+
+
+@pytest.mark.parametrize("linked", ["toy", "toy/artifacts", "toy/artifacts/0123456789abcdef"])
+def test_an_artifact_behind_a_link_is_not_served(tmp_path, linked):
+    outside = tmp_path / "outside" / "toy" / "artifacts" / "0123456789abcdef"
+    outside.parent.mkdir(parents=True)
+    outside.write_text("secret")
+    link = tmp_path / "output" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "outside" / linked)
+    with pytest.raises(ArtifactNotFound):
+        StudyArtifacts(tmp_path / "output").open_reader(outside.name)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def design_of(record: StudyRecord, *, over_searches: bool) -> Design:
         one_test_set=not draws_test,
         overlap=left_out / record.num_train if record.num_train else 0.0,
         looks=() if over_searches else record.confirm.looks,
-        read_at=() if over_searches else record.read_at_seeds,
+        read_at=record.read_at_repeats if over_searches else record.read_at_seeds,
     )
 
 

@@ -281,11 +281,13 @@ def _late_changes(findings: Findings) -> Iterator[Problem]:
             f"These settings changed after confirmation runs had been read: {'; '.join(changes)}.",
             severity="note",
         )
-    read = findings.record.read_at_seeds
+    record, over_searches = findings.record, findings.over_searches
+    read = record.read_at_repeats if over_searches else record.read_at_seeds
     if not read:
         return
     new = [pair.names for pair in findings.pairs if pair.result.new_since_reading]
-    when = f"Results had been read at {join(list(map(str, sorted(read))))} seeds before more"
+    units = "repeats" if over_searches else "seeds"
+    when = f"Results had been read at {join(list(map(str, sorted(read))))} {units} before more"
     if not new:
         yield Problem(f"{when} were added; no claim is new since then.", severity="note")
         return

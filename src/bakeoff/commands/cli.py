@@ -5,8 +5,11 @@ stdout, progress and errors to stderr.
 """
 
 import ast
+import errno
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +18,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from bakeoff.child_process import EndedBySignal, ending_on_signals
 from bakeoff.commands import verbs
-from bakeoff.errors import BakeoffError, one_line
+from bakeoff.errors import BakeoffError, UsageError, describe_error, one_line, visible
+from bakeoff.failure_log import keep_traceback, redacted
+from bakeoff.terminal import plain_streams
 from bakeoff.version import __version__
 
 ORDER = (
@@ -25,6 +31,12 @@ ORDER = (
     "export", "profile", "verify-resume",
 )  # fmt: skip
 """The order of `study --help` and of the README; any other verb follows these."""
+
+MACHINE_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM,
+}  # fmt: skip
+"""What the machine lacks is said by its own message."""
 
 
 def verb_files() -> dict[str, Path]:
@@ -118,9 +130,70 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exit with the code that `errors` gives each kind of failure."""
+    """Run the command line; exit with the code that `errors` gives each kind of failure.
+
+    Whatever goes wrong is said in one line on stderr. The traceback of an error that nobody foresaw
+    is in a file, which the line names.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    with plain_streams() as (stdout, _), ending_on_signals(), _complaining_of_threads(given):
+        code = _run(given)
+        stdout.flush()
+        failure = stdout.failure
+        if failure is not None and failure.errno != errno.EPIPE:  # not a reader that had enough
+            reason = failure.strerror or failure
+            typer.echo(f"study: stdout cannot be written ({reason}); the output is lost", err=True)
+            code = code or 1
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command line, and say in one line what went wrong; return the exit code."""
     try:
         app(args=arguments, prog_name="study")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
     except BakeoffError as error:
-        typer.echo(f"study: {one_line(error)}", err=True)
-        sys.exit(error.exit_code)
+        _complain(one_line(error))
+        return error.exit_code
+    except EndedBySignal as ended:
+        _complain(f"ended by {ended.name}")
+        return ended.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last place that can say what happened
+        if isinstance(error, UnicodeError) and sys.getfilesystemencoding() == "ascii":
+            _complain("names that are not ASCII need another locale; set PYTHONUTF8=1")
+            return UsageError.exit_code
+        _complain(_describe_unforeseen(error, arguments))
+    return 1
+
+
+@contextmanager
+def _complaining_of_threads(arguments: Sequence[str]) -> Iterator[None]:
+    """Say also in one line what a thread raises, which does not end the command."""
+
+    def complain(raised: threading.ExceptHookArgs) -> None:
+        if isinstance(raised.exc_value, Exception):
+            _complain(_describe_unforeseen(raised.exc_value, arguments))
+
+    before, threading.excepthook = threading.excepthook, complain
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"study: {text}", err=True)
+
+
+def _describe_unforeseen(error: Exception, arguments: Sequence[str]) -> str:
+    """Say what was raised, and where the traceback is."""
+    described = redacted(describe_error(error, names_own=True))
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        place = f": {visible(error.filename)}" if error.filename else ""
+        described = f"{error.strerror}{place}"
+    log = keep_traceback(error, arguments)
+    where = "" if log is None else f"; the traceback is in {log}"
+    return f"{described}{where}"

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from bakeoff import terminal
 from bakeoff.errors import visible
 from bakeoff.records import TrialRecord, json_text
 
@@ -26,7 +27,7 @@ PLAIN_FROM, PLAIN_BELOW = 1e4, 1e9
 
 def print_json(value: Any) -> None:
     """Print one JSON document; dataclasses become dictionaries."""
-    print(json_text(value), end="")
+    print(json_text(value).replace("\x7f", "\\u007f"), end="")  # the only one that JSON keeps
 
 
 def print_text(text: str, indent: str = "") -> None:
@@ -77,7 +78,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
         for line in cast("StringIO", text.file).getvalue().splitlines():
             print(line.rstrip())
         return
-    console = Console()
+    console = terminal.console()
     needed = Measurement.get(console, console.options.update(width=MAX_WIDTH), table).minimum
     console.print(table, width=max(console.width, needed), crop=False)
 

@@ -25,15 +25,22 @@ MOST_LIMITS = 4
 
 
 def report_study(
-    name: str, *, output: Path, storage: str | None, image_formats: Sequence[str] = ()
+    name: str,
+    *,
+    output: Path,
+    storage: str | None,
+    image_formats: Sequence[str] = (),
+    is_known: bool = False,
 ) -> Comparison:
     """Write a stored study's report; print the answer and where the report is.
+
+    `is_known` is that of `open_storage`.
 
     Raises:
         BakeoffError: The storage cannot be read or has no such study, or images are requested and
             cannot be drawn.
     """
-    comparison = compare(open_storage(storage, output).load_record(name))
+    comparison = compare(open_storage(storage, output, is_known=is_known).load_record(name))
     paths = write_report(comparison, output / name, image_formats=image_formats)
     print_comparison(comparison)
     for sentence in objective_sentences(comparison.study):

@@ -6,10 +6,12 @@ changes something must also be allowed and come from the dashboard's own pages.
 """
 
 import hmac
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +22,31 @@ OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 READING = ("GET", "HEAD")
 COOKIE = "bakeoff-token"
 SHORTEST_TOKEN = 16
+LONGEST_TOKEN = 1000
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
+FROM_ENVIRONMENT = "BAKEOFF_TOKEN"
+OF_OTHERS = 0o077
+"""The bits of a file's mode that let its group and others use it."""
+
+
+def read_token(file: Path | None) -> str | None:
+    """Return the token in a file, or else that of the environment; None if there is neither.
+
+    Raises:
+        UsageError: The file cannot be read, or other users can read it.
+    """
+    if file is None:
+        return os.environ.get(FROM_ENVIRONMENT) or None
+    try:
+        with file.open(encoding="utf-8") as opened:
+            if os.fstat(opened.fileno()).st_mode & OF_OTHERS:
+                raise UsageError(
+                    f"--token-file {file}: other users can open it; `chmod 600 {file}` keeps it"
+                )
+            return opened.read(LONGEST_TOKEN).strip()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UsageError(f"--token-file {file}: {reason}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +64,10 @@ class Access:
             len(self.token) >= SHORTEST_TOKEN and TOKEN.fullmatch(self.token)
         ):
             raise UsageError(
-                f"--token: give at least {SHORTEST_TOKEN} letters, digits or any of . _ ~ -"
+                f"a token has at least {SHORTEST_TOKEN} letters, digits or any of . _ ~ -"
             )
         if self.host not in LOOPBACK and self.token is None:
-            raise UsageError(f"--host {self.host}: other machines are answered only with --token")
+            raise UsageError(f"--host {self.host}: other machines need --token-file")
 
     def refusal(self, request: Mapping[str, Any]) -> str | None:
         """Return why a request is refused; None if it is answered.
@@ -70,7 +96,7 @@ class Access:
         """
         if self.token is None or not self._sends_token(request):
             return None
-        return f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+        return f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
 
     def _sends_token(self, request: Mapping[str, Any]) -> bool:
         shown = parse_qs(request.get("QUERY_STRING", "")).get("token", [""])[0]

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ import numpy as np
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 
-from bakeoff.files import write_atomically
+from bakeoff.files import open_below, replace_files
 from bakeoff.records import EpochResult, MetricInfo, TrialRecord
 from bakeoff.report.table import csv_text
 
@@ -45,8 +46,8 @@ class StudyArtifacts:
         """
         if ARTIFACT_ID.fullmatch(artifact_id):
             for found in self._output.glob(f"*/{FOLDER}/{artifact_id}"):
-                if found.is_file():
-                    return found.open("rb")
+                with suppress(OSError):  # a link leads out of the folder
+                    return open_below(self._output, found.parts[-3], FOLDER, artifact_id)
         raise ArtifactNotFound(f"no artifact {artifact_id!r}")
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
@@ -84,9 +85,12 @@ def attach_curves(
     if counts:
         files["confusion-matrix.csv"] = confusion_csv(counts)
         files["confusion-matrix.svg"] = confusion_svg(counts)
-    for name, content in files.items():
-        identity = str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
-        write_atomically(folder / identity, content)
+    identities = {
+        name: str(uuid5(NAMESPACE_URL, f"bakeoff/{folder.parent.name}/{run.number}/{name}"))
+        for name in files
+    }
+    replace_files({folder / identities[name]: content for name, content in files.items()})
+    for name, identity in identities.items():
         kind = "text/csv" if name.endswith(".csv") else "image/svg+xml"
         listed = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
         key = f"dashboard:artifacts:{trial_id}:{identity}"

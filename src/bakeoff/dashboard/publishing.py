@@ -20,6 +20,7 @@ from bakeoff.report.markdown import escape, markdown_table
 from bakeoff.report.page import build_figure, glance_table
 from bakeoff.report.verdict_tables import LEVELS
 from bakeoff.storage import Storage
+from bakeoff.storage.connection import OnWait
 from bakeoff.storage.studies import CONFIRM_SUFFIX
 
 MAX_CHARACTERS = 400_000
@@ -30,40 +31,56 @@ MAX_SQUEEZE = 2.5
 """A figure that would have to be shrunk by more than this factor in height is left out."""
 
 
-def publish(storage_url: str, comparison: Comparison, output: Path) -> None:
+def publish(
+    storage_url: str, comparison: Comparison, output: Path, on_wait: OnWait = lambda _: None
+) -> None:
     """Store verdict, figures and the chosen trials' learning curves in the study.
+
+    `on_wait` is that of `Storage`.
 
     Raises:
         BakeoffError: The storage cannot be written.
     """
     name = comparison.study.name
-    publish_progress(storage_url, comparison, has_report=True)
-    storage = Storage(storage_url, create=True)
+    publish_progress(storage_url, comparison, has_report=True, on_wait=on_wait)
+    storage = Storage(storage_url, create=True, on_wait=on_wait, is_known=True)
     chosen = {arm.chosen_trial for arm in comparison.arms}
     stored = {run.number: trial_id for trial_id, run in storage.load_runs(name, "search")}
     metric, folder = comparison.study.objective, output / name / FOLDER
-    with _writing(storage):
+
+    def attach() -> None:
         study_id = storage.optuna_storage.get_study_id_from_name(name)
         for run in comparison.study.trials:
             if run.number in chosen and run.number in stored and run.history:
                 trial_id = stored[run.number]
                 attach_curves(storage.optuna_storage, study_id, trial_id, run, metric, folder)
 
+    with _writing(storage):
+        storage.connection.call(attach)  # which may be repeated, because it replaces what is there
 
-def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bool) -> None:
+
+def publish_progress(
+    storage_url: str,
+    comparison: Comparison,
+    *,
+    has_report: bool,
+    on_wait: OnWait = lambda _: None,
+) -> None:
     """Store the verdict so far as the study's note, and the figures so far.
 
     Args:
         storage_url: The storage of the study.
         comparison: The comparison of the runs so far.
         has_report: Whether there is a report to which the note may link.
+        on_wait: See `Storage`.
 
     Raises:
         BakeoffError: The storage cannot be written.
     """
-    storage = Storage(storage_url, create=True)
+    storage = Storage(storage_url, create=True, on_wait=on_wait, is_known=True)
     name = comparison.study.name
-    with _writing(storage):
+
+    def store() -> None:
         load = partial(optuna.load_study, storage=storage.optuna_storage)
         study = load(study_name=name)
         study.set_user_attr("verdict", comparison.verdict.headline)
@@ -79,6 +96,9 @@ def publish_progress(storage_url: str, comparison: Comparison, *, has_report: bo
             if spec.on_dashboard and (figure := _figure(spec, comparison)) is not None:
                 identity = f"{spec.id}-{spec.slug}"
                 optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
+
+    with _writing(storage):
+        storage.connection.call(store)
 
 
 def note_text(comparison: Comparison, *, has_report: bool, confirmations: int) -> str:

@@ -3,12 +3,34 @@
 import html
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from bakeoff.files import open_below
 from bakeoff.studyfile import STUDY_NAME
 
 PLACE = re.compile(r"/reports/(?P<name>[^/]+)(?:/(?P<file>.*))?")
 """The paths of a report's files."""
+FILES = re.compile(
+    r"index\.html|report\.md|(summary|environment)\.json|tables/[^/]+\.csv"
+    r"|figures/[^/]+\.(csv|png|svg)|configurations/[^/]+\.(py|toml)"
+    r"|train/[^/]+/(index\.html|config\.toml)"
+)
+"""The files that a report, or the page on a run of `study train`, consists of."""
+KINDS = {
+    ".html": "text/html",
+    ".md": "text/plain",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".py": "text/plain",
+    ".toml": "text/plain",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+LONGEST_SUMMARY = 4_000_000
+"""Bytes of `summary.json` that are read; of a longer one, only the name is shown."""
+LONGEST_TEXT = 1000
+"""Characters of each text of the index."""
 INDEX_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 STYLE = """
 :root{color-scheme:light dark;--soft:light-dark(#5d646d,#a3a9b1);--line:light-dark(#dedcd4,#33383f)}
@@ -21,11 +43,13 @@ p{margin:.25rem 0}.soft{color:var(--soft);font-size:.9em}
 
 
 def report_names(output: Path) -> list[str]:
-    """List the names of the studies that have a report in this folder."""
+    """List the names of the studies that have a report in this folder; links are not followed."""
     return sorted(
         page.parent.name
         for page in output.glob("*/index.html")
         if STUDY_NAME.fullmatch(page.parent.name)
+        and page.is_file()
+        and not (page.is_symlink() or page.parent.is_symlink())
     )
 
 
@@ -45,13 +69,14 @@ def index_page(output: Path) -> str:
 def _item(output: Path, name: str) -> str:
     """List one report, by its name only if `summary.json` is missing or damaged."""
     try:
-        found = json.loads((output / name / "summary.json").read_text(encoding="utf-8"))
+        with open_below(output, name, "summary.json") as file:
+            found = json.loads(file.read(LONGEST_SUMMARY))
         question = found.get("study", {}).get("question", "")
         headline, level = found.get("verdict", found).get("headline", ""), found.get("level", "")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         question = headline = level = ""
     name, question, headline, level = (
-        html.escape(str(text)) for text in (name, question, headline, level)
+        html.escape(str(text)[:LONGEST_TEXT]) for text in (name, question, headline, level)
     )
     facts = " · ".join(filter(None, [question and name, level]))
     answer = f"<p>{headline}</p>" if headline else ""
@@ -59,14 +84,24 @@ def _item(output: Path, name: str) -> str:
     return f'<li><a href="/reports/{name}/index.html">{question or name}</a>{answer}{soft}</li>'
 
 
-def read_file(output: Path, name: str, file: str) -> bytes | None:
-    """Read a report's file; None for a path that is not inside a report's folder."""
-    if name not in report_names(output):
+def open_report_file(output: Path, name: str, file: str) -> tuple[BinaryIO, str] | None:
+    """Open a file that a report consists of.
+
+    Everything else in a study's folder stays private: checkpoints, weights, logs. Links are not
+    followed.
+
+    Args:
+        output: The folder of results.
+        name: Name of a study.
+        file: Path below the study's folder.
+
+    Returns:
+        The open file and its kind; None if there is no such file.
+    """
+    kind = KINDS.get(PurePosixPath(file).suffix)
+    if kind is None or not (STUDY_NAME.fullmatch(name) and FILES.fullmatch(file)):
         return None
     try:
-        folder = (output / name).resolve()
-        path = (folder / file).resolve()
-        is_ours = path.is_relative_to(folder) and path.relative_to(folder).parts[0] != "checkpoints"
-        return path.read_bytes() if is_ours and path.is_file() else None
-    except (OSError, ValueError, RuntimeError, IndexError):
-        return None  # no file can have such a name
+        return open_below(output, name, *file.split("/")), kind
+    except OSError:
+        return None

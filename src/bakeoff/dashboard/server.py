@@ -1,41 +1,41 @@
 """Serves optuna-dashboard for a storage, and the reports under `/reports/`."""
 
-import mimetypes
 import os
-import socketserver
 import sys
 import webbrowser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlencode
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIServer, make_server
 
 import optuna_dashboard
 import typer
 
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
-from bakeoff.dashboard.reports import INDEX_POLICY, PLACE, index_page, read_file, report_names
+from bakeoff.dashboard.connections import CHUNK, RequestHandler, Server
+from bakeoff.dashboard.reports import (
+    INDEX_POLICY,
+    PLACE,
+    index_page,
+    open_report_file,
+    report_names,
+)
 from bakeoff.dashboard.study_list import with_study_list
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
 from bakeoff.storage.database import choose_storage_url
 
-REPORT_POLICY = "frame-ancestors 'none'"
+REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups; frame-ancestors 'none'"
+"""A page in a study's folder gets an origin of its own. Whoever wrote it, its scripts can neither
+read the dashboard nor change it."""
+FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""The same for other files, without scripts: an image may be an SVG that has some."""
 ARTIFACTS = "/artifacts/"
 
 StartResponse = Callable[..., Any]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
-
-
-class _Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        """Log nothing: a line per request would hide the address."""
 
 
 def serve_dashboard(
@@ -48,8 +48,8 @@ def serve_dashboard(
     typer.echo(
         f"dashboard: {address}/{token}\nreports:   {address}/reports/{token}\nCtrl-C stops it"
     )
-    if open_browser and _has_display():
-        webbrowser.open(f"{address}/{token}")
+    if open_browser and access.token is None and _has_display():
+        webbrowser.open(address)  # an address with the token would be shown in `ps`
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -83,7 +83,7 @@ def build_server(
     app = build_app(dashboard, output, access)
     try:
         return make_server(
-            access.host, port, app, server_class=_Server, handler_class=_QuietHandler
+            access.host, port, app, server_class=Server, handler_class=RequestHandler
         )
     except OSError as error:
         raise UsageError(
@@ -113,7 +113,8 @@ def build_app(dashboard: App, output: Path, access: Access) -> App:
             return []
         if found:
             file = found["file"] or "index.html"
-            return _serve_report(output, found["name"], file, start_response)
+            is_head = environ["REQUEST_METHOD"] == "HEAD"
+            return _serve_report(output, found["name"], file, start_response, is_head=is_head)
         return with_study_list(dashboard)(environ, _with_guards(start_response, path))
 
     return app
@@ -140,24 +141,47 @@ def _with_guards(start_response: StartResponse, path: str) -> StartResponse:
 
 
 def _serve_report(
-    output: Path, name: str, file: str, start_response: StartResponse
+    output: Path, name: str, file: str, start_response: StartResponse, *, is_head: bool
 ) -> Iterable[bytes]:
-    """Answer with a file of a report, but with none outside the report's folder."""
-    content = read_file(output, name, file)
-    if content is None:
+    """Answer with a file of a report, but with nothing else in the study's folder or outside."""
+    found = open_report_file(output, name, file)
+    if found is None:
         return _answer(start_response, "404 Not Found", b"no such report")
-    kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
-    return _answer(start_response, "200 OK", content, kind, REPORT_POLICY)
+    content, kind = found
+    size = os.fstat(content.fileno()).st_size
+    policy = REPORT_POLICY if kind == "text/html" else FILE_POLICY
+    start_response("200 OK", _headers(size, kind, policy))
+    if is_head:
+        content.close()
+        return []
+    return _Chunks(content, size)
+
+
+class _Chunks:
+    """The first `size` bytes of a file, in chunks. The server closes it."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.close = file.close
+        self._file, self._left = file, size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left > 0 and (chunk := self._file.read(min(CHUNK, self._left))):
+            self._left -= len(chunk)
+            yield chunk
 
 
 def _answer(
     start_response: StartResponse, status: str, content: bytes, kind: str = "text/plain",
     policy: str = "",
 ) -> list[bytes]:  # fmt: skip
+    start_response(status, _headers(len(content), kind, policy))
+    return [content]
+
+
+def _headers(size: int, kind: str, policy: str) -> list[tuple[str, str]]:
     headers = [
         ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
-        ("Content-Length", str(len(content))),
+        ("Content-Length", str(size)),
         ("X-Content-Type-Options", "nosniff"),
     ]
-    start_response(status, headers + ([("Content-Security-Policy", policy)] if policy else []))
-    return [content]
+    return headers + ([("Content-Security-Policy", policy)] if policy else [])

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bakeoff.terminal import console
 
 DELAY_SECONDS = 2.0
 """A bar is shown after this time."""
@@ -18,7 +19,7 @@ Advance = Callable[[int, int], None]
 def showing_progress(title: str) -> Iterator[Advance]:
     """Give a function that updates the bar; if stderr is not a terminal, only its end is shown."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    progress = Progress(*columns, TimeRemainingColumn(), console=console(stderr=True))
     bar = progress.add_task(title, total=None)
     began = monotonic()
 

@@ -220,6 +220,7 @@ class Driver:
 
     def _on_epoch(self, event: Epoch, run: ActiveRun, source: Source) -> None:
         result = event.result
+        self._lost_at_start = 0
         run.history.append(result)
         value = result.metrics.get(self._config.objective, math.nan)
         if result.epoch in run.stored:

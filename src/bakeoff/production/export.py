@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakeoff.errors import UsageError
-from bakeoff.files import write_atomically, write_durably
+from bakeoff.files import replace_files, write_durably
 from bakeoff.production.description import FILE_NAME, read_description
 from bakeoff.production.loading_module import module_name, render_example, render_module
 
@@ -55,10 +55,9 @@ def write_export(weights: Path, target: Path) -> ExportPaths:
     example = render_example(about, module=paths.module.stem, weights=paths.weights.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(paths.module, module)
-        write_atomically(paths.example, example)
-        write_atomically(paths.about, json.dumps(about, indent=2) + "\n")
-        write_durably(paths.weights, weights.read_bytes())
+        write_durably(paths.weights, weights.read_bytes())  # the largest first
+        texts = {paths.module: module, paths.example: example}
+        replace_files({**texts, paths.about: json.dumps(about, indent=2) + "\n"})
     except OSError as error:
-        raise UsageError(f"-o {target}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"-o {target}: cannot be written ({error.strerror or error})") from None
     return paths

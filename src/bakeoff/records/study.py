@@ -98,6 +98,9 @@ class StudyRecord:
     read_at_seeds: tuple[int, ...] = ()
     """Numbers of confirmation seeds at which results had been read before seeds were added. Looks
     that were declared (`confirm.looks`) are not among them."""
+    read_at_repeats: tuple[int, ...] = ()
+    """Numbers of confirmed repeats at which results had been read before repeats were added, where
+    that many repeats could already show a difference between arms."""
     caveats: tuple[str, ...] = ()
     """Sentences about its origin that are shown next to the verdict."""
 

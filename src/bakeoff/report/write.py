@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.analysis.workloads import AcrossWorkloads
-from bakeoff.files import remove_others, write_atomically
+from bakeoff.files import remove_others, replace_files
 from bakeoff.records import Comparison, json_text
 from bakeoff.report.answer import answer_table
 from bakeoff.report.configurations import FOLDER
@@ -56,8 +56,8 @@ def write_report(
 ) -> ReportPaths:
     """Write the whole report into `directory`, and remove tables and figures of an earlier one.
 
-    Each file is replaced at once. Equal comparisons give equal bytes, except for `generated_at` in
-    the HTML and the Markdown.
+    All files but images are replaced together. Equal comparisons give equal bytes, except for
+    `generated_at` in the HTML and the Markdown.
 
     Args:
         comparison: What the report says.
@@ -66,6 +66,7 @@ def write_report(
         image_formats: `png` and `svg` also write every figure as an image file.
 
     Raises:
+        OutputError: A file cannot be written; nothing was changed.
         MissingDependencyError: Images are wanted, and kaleido or a browser is missing; nothing was
             written.
         ImageError: The browser failed; everything but the images was written.
@@ -79,17 +80,16 @@ def write_report(
         **{name: getattr(comparison, name) for name in COMPARISON_PARTS},
     }
     environment = {name: getattr(study, name) for name in ENVIRONMENT_PARTS}
+    pasted = {
+        directory / name: text for one in page.configurations for name, text in one.files.items()
+    }
     tables, figures = _write_page(
         page,
         directory,
         extra_tables=(answer_table(page.answer), page.fairness, trials_table(study)),
         data={"summary.json": summary, "environment.json": environment},
+        more=pasted,
     )
-    pasted = {
-        directory / name: text for one in page.configurations for name, text in one.files.items()
-    }
-    for path, text in pasted.items():
-        write_atomically(path, text)
     for kind in ("py", "toml"):
         remove_others(directory / FOLDER, pasted, f"*.{kind}")
     folder = directory / "figures"
@@ -142,6 +142,7 @@ def _write_page(
     *,
     extra_tables: Sequence[Table] = (),
     data: Mapping[str, object],
+    more: Mapping[Path, str] | None = None,
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Write all files but images; paths of the CSV files of its tables and of its figures."""
     tables = {
@@ -157,8 +158,7 @@ def _write_page(
         directory / "report.md": render_markdown(page),
         directory / "index.html": render_html(page),
     }
-    for path, text in (tables | figures | others).items():
-        write_atomically(path, text)
+    replace_files({**tables, **figures, **others, **(more or {})})
     remove_others(directory / "tables", tables, "*.csv")
     remove_others(directory / "figures", figures, "*.csv")
     return tuple(tables), tuple(figures)

@@ -1,14 +1,13 @@
 """Trains a few short runs as a study would, to see what a run costs besides its epochs."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from bakeoff.driver import Driver
 from bakeoff.engines.protocol import Engine
 from bakeoff.engines.stopping import StopRequest
+from bakeoff.files import temporary_folder
 from bakeoff.records import (
     Decision,
     EpochResult,
@@ -107,8 +106,8 @@ def seconds_around_epochs(
     training = replace(config.training, epochs=epochs)
     short = replace(config, training=training, further_objectives=())
     source = _FewRuns(short, RUNS_PER_WORKER * workers)
-    with tempfile.TemporaryDirectory() as folder:
-        storage = Storage(f"sqlite:///{Path(folder) / 'studies.db'}", create=True)
+    with temporary_folder("forecast") as folder:
+        storage = Storage(f"sqlite:///{folder / 'studies.db'}", create=True)
         facts = _facts(short)
         storage.create(short, facts)
         driver = Driver(
@@ -118,7 +117,7 @@ def seconds_around_epochs(
             engine=engine,
             observer=_Silent(),
             stop=stop,
-            checkpoints=Path(folder) / "checkpoints",
+            checkpoints=folder / "checkpoints",
         )
         began = time.monotonic()
         driver.drive(source, "confirm")

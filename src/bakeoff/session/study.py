@@ -14,6 +14,7 @@ from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.files import write_atomically
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
@@ -23,7 +24,7 @@ from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
-from bakeoff.storage.database import parse_storage_url
+from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
 from bakeoff.tracking import build_tracking
@@ -40,8 +41,19 @@ class SessionResult:
     num_confirmations: int
 
 
-def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) -> SessionResult:
+def run_study(
+    config: StudyConfig,
+    settings: RunSettings,
+    observer: Observer,
+    stop: StopRequest | None = None,
+) -> SessionResult:
     """Start or continue a study and run it until it is complete.
+
+    Args:
+        config: The study.
+        settings: Where it runs.
+        observer: Is shown what happens.
+        stop: Listens for requests to stop; by default the program ends after one.
 
     Raises:
         SpaceChangedError: The stored study has other settings.
@@ -50,13 +62,14 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         BakeoffError: Data, model, storage or settings are unusable. Nothing was created.
     """
     deadline = _deadline(config, settings)  # its clock starts here
+    stop = stop or StopRequest()
     check_output(settings.output / config.name)
     check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
     threads = known.threads if known else settings.threads
     with (
-        StopRequest().listening() as stop,
+        stop.listening(),
         open_engine(replace(settings, threads=threads)) as engine,
     ):
         facts = known or measure(config, settings, summary, engine, stop)
@@ -146,10 +159,9 @@ def _drive(
 ) -> SessionResult:
     folder = settings.output / config.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "study.toml").write_text(format_study(config), encoding="utf-8")
+        write_atomically(folder / "study.toml", format_study(config))
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error.strerror})") from None
+        raise StorageError(str(error)) from None
     facts = storage.load_facts(config.name)
     driver = Driver(
         config=config,
@@ -172,12 +184,13 @@ def _drive(
 
 
 def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """The facts of a stored study. Does not create a storage."""
+    """The facts of a stored study. Writes nothing, and raises if the study cannot be stored."""
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
     try:
         storage = Storage(settings.storage_url)
     except EmptyStorageError:
+        check_may_create(url)
         return None
-    return storage.load_facts(name) if name in storage.names() else None
+    return storage.load_facts(name) if storage.has(name) else None

@@ -8,12 +8,15 @@ from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
+from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
+from bakeoff.storage.checksums import opened, sealed
 from bakeoff.studyfile import format_study, resolve_study
 
-FORMAT = 1
+FORMAT = FIRST_FORMAT_WITH_CHECKSUMS = 2
 CHANGED_KEY = "changed_after_results"
 READ_KEY = "read_at_seeds"
+READ_REPEATS_KEY = "read_at_repeats"
 
 Content = Mapping[str, Any]
 
@@ -39,6 +42,35 @@ class StudyFacts:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyState:
+    """What changes while a study runs."""
+
+    finished: bool = False
+    """Whether search and confirmation were complete when the study was last run."""
+    search_ended: bool = False
+    """Whether the search ended before its budget was used."""
+    notes: tuple[str, ...] = ()
+    """For readers of the study, oldest first."""
+    runs: Mapping[str, int] = field(default_factory=dict)
+    """Number of search and confirmation runs when the study was last finished."""
+
+
+def state_of(stored: Mapping[str, Any]) -> StudyState:
+    """The state of a study as it is stored.
+
+    Raises:
+        DamagedError: It does not match its checksum.
+    """
+    state = opened(stored, "its state")
+    return StudyState(**{**state, "notes": tuple(state["notes"])})
+
+
+def stored_state(state: StudyState) -> dict[str, Any]:
+    """The state of a study with its checksum, as it is stored."""
+    return sealed(as_plain(state))
+
+
 def new_content(
     config: StudyConfig, facts: StudyFacts, warm_starts: WarmStarts | None
 ) -> dict[str, Any]:
@@ -49,7 +81,12 @@ def new_content(
         "config": format_study(config),
         "facts": as_plain(facts),
     }
-    return content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {})
+    return sealed(content | ({"warm_starts": as_plain(warm_starts)} if warm_starts else {}))
+
+
+def has_checksums(content: Content) -> bool:
+    """Whether the release that began the study stores checksums."""
+    return bool(content["format"] >= FIRST_FORMAT_WITH_CHECKSUMS)
 
 
 def config_of(content: Content) -> StudyConfig:
@@ -69,6 +106,7 @@ def extended_content(
     num_trials: int,
     changes_after_results: Sequence[str],
     num_read: int = 0,
+    num_read_repeats: int = 0,
 ) -> dict[str, Any]:
     """The content of a study that gets more trials or arms.
 
@@ -78,6 +116,7 @@ def extended_content(
         num_trials: Number of search trials that are stored.
         changes_after_results: The changed settings, if test metrics were already known.
         num_read: Confirmation seeds of the first repeat whose test metrics were already known.
+        num_read_repeats: Repeats of which test metrics were already known.
     """
     before = config_of(content)
     search = before.search
@@ -92,7 +131,10 @@ def extended_content(
     declared = (before.confirm.seeds, before.confirm.looks)
     if num_read and declared != (config.confirm.seeds, config.confirm.looks):
         extended[READ_KEY] = [*content.get(READ_KEY, ()), num_read]
-    return {key: as_plain(value) for key, value in extended.items()}
+    could_decide = num_read_repeats >= min_confirmation_seeds(len(build_arms(before)))
+    if could_decide and config.search.repeats > search.repeats:
+        extended[READ_REPEATS_KEY] = [*content.get(READ_REPEATS_KEY, ()), num_read_repeats]
+    return sealed({key: as_plain(value) for key, value in extended.items()})
 
 
 def as_begun(config: StudyConfig, content: Content) -> StudyConfig:
@@ -107,10 +149,19 @@ def build_record(
     *,
     trials: Iterable[TrialRecord],
     confirmations: Iterable[TrialRecord],
-    is_finished: bool,
-    notes: Iterable[str],
+    state: StudyState,
+    num_unchecked: int,
 ) -> StudyRecord:
-    """The study as analysis and report read it; `confirmations` include the shortlist runs."""
+    """The study as analysis and report read it.
+
+    Args:
+        content: Its content.
+        trials: The runs of the search.
+        confirmations: All other runs.
+        state: What changes while it runs.
+        num_unchecked: Number of runs without a checksum.
+    """
+    trials, confirmations = tuple(trials), tuple(confirmations)
     config, facts = config_of(content), study_facts_of(content)
     return StudyRecord(
         name=config.name,
@@ -120,8 +171,8 @@ def build_record(
         score_rule=config.score_rule,
         epochs=config.training.epochs,
         arms=build_arms(config),
-        trials=tuple(trials),
-        confirmations=tuple(confirmations),
+        trials=trials,
+        confirmations=confirmations,
         trials_per_arm=config.search.trials_per_arm,
         epochs_per_arm=config.search.epochs_per_arm,
         seconds_per_arm=config.search.seconds_per_arm,
@@ -136,12 +187,23 @@ def build_record(
         num_validation=facts.num_validation,
         num_test=facts.num_test,
         test_is_reserved=facts.test_is_reserved,
-        protocol=facts.protocol,
+        protocol={
+            **facts.protocol,
+            "checksums": _checksums(len(trials) + len(confirmations), num_unchecked),
+        },
         environment=facts.environment,
         config_hash=fingerprint(config),
         study_file=format_study(config),
-        finished=is_finished,
-        notes=tuple(notes),
+        finished=state.finished,
+        notes=state.notes,
         changed_after_results=tuple(content.get(CHANGED_KEY, ())),
         read_at_seeds=tuple(content.get(READ_KEY, ())),
+        read_at_repeats=tuple(content.get(READ_REPEATS_KEY, ())),
     )
+
+
+def _checksums(num_runs: int, num_unchecked: int) -> str:
+    """What is known about damage to the stored runs, for the protocol."""
+    if not num_unchecked:
+        return "every stored run matches its checksum"
+    return f"unchecked: {num_unchecked} of {num_runs} runs, stored by an earlier release"

@@ -18,6 +18,7 @@ from bakeoff.errors import (
     EmptyStorageError,
     MissingDependencyError,
     StorageError,
+    StorageUnreachableError,
     UsageError,
     describe_unknown,
 )
@@ -30,7 +31,23 @@ SECRETS = ("password", "sslpassword", "passfile")
 SERVER_OPTIONS = {"connect_timeout": 10, "application_name": "bakeoff"}
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds after which the client drops a connection to a server that stopped answering."""
+UNREACHABLE_SQLITE = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN",
+    "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT",
+)  # fmt: skip
+"""Beginnings of the names of errors of SQLite that may go away."""
+BUSY_WORDS = ("the database system is ", "database is locked", "too many clients")
+"""Parts of the messages of a PostgreSQL server that starts or ends, and of SQLite."""
+LASTING = ("ProgrammingError", "DataError", "NotSupportedError")
+"""Errors of PostgreSQL's driver that come from the caller."""
 OPTUNA_TABLE = "version_info"
+VERSION_TABLES = {OPTUNA_TABLE, "alembic_version"}
+"""They exist when Optuna has made its tables."""
+OPTUNA_TABLES = VERSION_TABLES | {
+    "studies", "study_directions", "study_user_attributes", "study_system_attributes", "trials",
+    "trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values",
+    "trial_intermediate_values", "trial_heartbeats",
+}  # fmt: skip
 SMALLEST_DATABASE = 512
 """Size of the smallest SQLite page in bytes. SQLite would overwrite a shorter file."""
 
@@ -142,7 +159,7 @@ def _is_sqlite(path: Path) -> bool:
 def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     """The type of the file system that holds `folder`; empty if it is unknown."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text("utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return ""
     real = folder.resolve()
@@ -166,23 +183,69 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
     path = sqlite_path(url)
     if path is not None:
         _check_sqlite_file(path, create=create)
+    if create:
+        check_may_create(url)  # before the lock, whose file would be a trace
     with _schema_lock(path, create=create):
+        if path is not None and create:
+            _make_private(path)
         return _open(url, writes=create)
+
+
+def check_may_create(url: URL) -> None:
+    """Raise an error if studies must not be stored in a database; nothing is written.
+
+    Raises:
+        StorageError: The database belongs to another program, or to another release of Optuna.
+        MissingDependencyError: The database's driver is not installed.
+    """
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return
+    arguments = _engine_arguments(url)
+    with _opening(url), require_psycopg():
+        if _check_schema(url, arguments, writes=True):
+            rdb = RDBStorage(optuna_url(url), engine_kwargs=arguments, skip_table_creation=True)
+            rdb.engine.dispose()
+
+
+def _engine_arguments(url: URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"hide_parameters": True}
+    if url.get_backend_name() == "sqlite":
+        return arguments | {"connect_args": {"timeout": BUSY_SECONDS}}
+    arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
+    return arguments | {"connect_args": SERVER_OPTIONS | KEEPALIVES}
+
+
+@contextmanager
+def _opening(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
+        kind = StorageUnreachableError if is_unreachable(error) else StorageError
+        raise kind(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
+
+
+def _make_private(path: Path) -> None:
+    """Create a missing file for its owner alone: addresses in a study may hold secrets.
+
+    SQLite gives the files next to it the same mode. The mode of an existing file is kept.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(f"storage {path} cannot be created ({error.strerror})") from None
 
 
 def _open(url: URL, *, writes: bool) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     is_sqlite = url.get_backend_name() == "sqlite"
-    arguments: dict[str, Any] = {"hide_parameters": True}
-    if is_sqlite:
-        arguments["connect_args"] = {"timeout": BUSY_SECONDS}
-    else:
-        arguments |= {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
-        arguments["connect_args"] = SERVER_OPTIONS | KEEPALIVES
-    try:
+    arguments = _engine_arguments(url)
+    with _opening(url):
         with require_psycopg():
-            _check_schema(url, arguments, writes=writes)
-            rdb = RDBStorage(optuna_url(url), engine_kwargs=arguments)
+            is_made = _check_schema(url, arguments, writes=writes)
+            rdb = RDBStorage(optuna_url(url), engine_kwargs=arguments, skip_table_creation=is_made)
         if writes and not is_sqlite:
             # A driver writes only in the session that holds its lock. Optuna needs a second
             # session for nothing but the check of the schema, which has been done.
@@ -193,24 +256,29 @@ def _open(url: URL, *, writes: bool) -> RDBStorage:
                 skip_compatibility_check=True,
                 skip_table_creation=True,
             )
-    except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(f"storage {shown(url)} cannot be opened: {first_line(error)}") from None
     if is_sqlite:
         _prepare_sqlite(rdb, writes=writes)
     return rdb
 
 
-def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> None:
-    """Raise an error where Optuna must not create its tables, which it does in any database."""
-    tables = read_table_names(url, **arguments)
-    if OPTUNA_TABLE in tables:
-        return
+def _check_schema(url: URL, arguments: dict[str, Any], *, writes: bool) -> bool:
+    """Whether Optuna's tables exist.
+
+    Raises:
+        EmptyStorageError: They do not, and nothing may be written.
+        StorageError: Other tables are there, and Optuna must not create its own next to them.
+    """
+    tables = set(read_table_names(url, **arguments))
+    if tables >= VERSION_TABLES:
+        return True
     if not writes:
         raise EmptyStorageError(
             f"storage {shown(url)} holds no studies; `study run FILE` creates them"
         )
-    if tables and url.get_backend_name() == "sqlite":
-        raise StorageError(f"storage {shown(url)} belongs to another program; choose another file")
+    # A creation that was killed leaves some of the tables.
+    if tables - OPTUNA_TABLES and (url.get_backend_name() == "sqlite" or tables & OPTUNA_TABLES):
+        raise StorageError(f"storage {shown(url)} belongs to another program; choose another one")
+    return False
 
 
 @contextmanager
@@ -244,6 +312,35 @@ def _prepare_sqlite(rdb: RDBStorage, *, writes: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     rdb.engine.dispose()
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error means that a database does not answer for now.
+
+    Otherwise it comes from the caller, or from what the database holds, and waiting does not help.
+    """
+    if isinstance(error, StorageUnreachableError):
+        return True
+    original = _original(error)
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorname", "").startswith(UNREACHABLE_SQLITE)
+    kinds = type(original).__mro__
+    if any(one.__module__.startswith("psycopg") for one in kinds):  # also from the lock's session
+        return not any(one.__name__ in LASTING for one in kinds)
+    return isinstance(error, (SQLAlchemyError, optuna.exceptions.StorageInternalError))
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether a storage that cannot be opened shows that its address is right."""
+    return isinstance(error, StorageUnreachableError) and any(
+        word in str(error) for word in BUSY_WORDS
+    )
+
+
+def _original(error: BaseException) -> BaseException:
+    """The error of the database's own library."""
+    cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+    return getattr(cause, "orig", None) or cause
 
 
 def first_line(error: BaseException) -> str:

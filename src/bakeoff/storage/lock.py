@@ -74,14 +74,19 @@ def _advisory_lock(storage: Storage, name: str) -> Iterator[None]:
     engine.dispose()  # closes sessions without the lock
     sqlalchemy.event.listen(engine, "connect", lock.on_connect)
     try:
-        with engine.connect():
-            pass
+        storage.connection.call(_open_session, engine)
         storage.driver_token = lock.token
         yield
     finally:
         storage.driver_token = ""
         sqlalchemy.event.remove(engine, "connect", lock.on_connect)
         engine.dispose()  # the lock ends with its session
+
+
+def _open_session(engine: sqlalchemy.Engine) -> None:
+    """Let the engine open the session that holds the lock."""
+    with engine.connect():
+        pass
 
 
 class _SessionLock:
@@ -142,7 +147,7 @@ class _SessionLock:
     def _check_token(self, cursor: Any) -> None:
         cursor.execute(STORED_DRIVER, (self._name, DRIVER_KEY))
         stored = cursor.fetchone()
-        if stored is not None and json.loads(stored[0]) != self.token:
+        if stored is not None and stored[0] != json.dumps(self.token):
             raise StudyTakenOverError(TAKEN_OVER.format(name=self._name, holder=""))
 
 

@@ -1,4 +1,4 @@
-"""Reads all runs of a study in four queries.
+"""Reads all runs of a study in six queries.
 
 Optuna would build an object for each attribute of each trial, which takes most of the time of
 reading ten thousand trials. Only this module and the lock read Optuna's tables directly. Optuna
@@ -10,21 +10,37 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy
 
-TRIALS = "SELECT trial_id, number, state FROM trials WHERE study_id = :study ORDER BY number"
+from bakeoff.storage.checksums import DamagedError, RowHashes
+
+STUDIES = """
+SELECT s.study_name, a.value_json FROM studies s
+LEFT JOIN study_system_attributes a ON a.study_id = s.study_id AND a.key = :key ORDER BY s.study_id
+"""
+STUDY_ATTRIBUTES = "SELECT key, value_json FROM study_{kind}_attributes WHERE study_id = :id"
+TRIALS = "SELECT t.trial_id, t.number, t.state FROM trials t WHERE {which} ORDER BY t.number"
 ATTRIBUTES = """
 SELECT a.trial_id, a.key, a.value_json FROM {table} a JOIN trials t ON t.trial_id = a.trial_id
-WHERE t.study_id = :study
+WHERE {which}
 """
-VALUES = """
+REPORTED = """
 SELECT v.trial_id, v.step, v.intermediate_value
 FROM trial_intermediate_values v JOIN trials t ON t.trial_id = v.trial_id
-WHERE t.study_id = :study AND t.state = 'RUNNING' AND v.intermediate_value_type = 'FINITE'
+WHERE {which} AND t.state = 'RUNNING' AND v.intermediate_value_type = 'FINITE'
 """
 """Only running trials need these values. Other trials have their epochs in an attribute."""
+PARAMETERS = """
+SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json
+FROM trial_params p JOIN trials t ON t.trial_id = p.trial_id WHERE {which}
+"""
+OBJECTIVES = """
+SELECT v.trial_id, v.objective, v.value_type, v.value
+FROM trial_values v JOIN trials t ON t.trial_id = v.trial_id WHERE {which}
+"""
+"""Parameters and final values are read for their checksums. bakeoff reads them in attributes."""
 
 
 @contextmanager
@@ -45,37 +61,95 @@ class StoredRun:
 
     trial_id: int
     number: int
-    is_running: bool
+    state: str
     user_attrs: dict[str, Any] = field(default_factory=dict)
     system_attrs: dict[str, Any] = field(default_factory=dict)
     intermediate_values: dict[int, float] = field(default_factory=dict)
     """The objective by epoch, for running trials only."""
+    rows: RowHashes = field(default_factory=RowHashes)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ("RUNNING", "WAITING")
 
 
 def read_runs(engine: sqlalchemy.Engine, study_id: int) -> tuple[StoredRun, ...]:
     """The trials of a study, by number, read in one transaction."""
+    return _read(engine, "t.study_id = :id", study_id)
+
+
+def read_run(engine: sqlalchemy.Engine, trial_id: int) -> StoredRun | None:
+    """One trial; None if it does not exist."""
+    return next(iter(_read(engine, "t.trial_id = :id", trial_id)), None)
+
+
+def read_state(engine: sqlalchemy.Engine, trial_id: int) -> str | None:
+    """Optuna's name of a trial's state; None if it does not exist."""
     with engine.begin() as connection:
+        query = sqlalchemy.text("SELECT state FROM trials WHERE trial_id = :id")
+        state: str | None = connection.execute(query, {"id": trial_id}).scalar()
+        return state
+
+
+def read_studies(engine: sqlalchemy.Engine, key: str) -> dict[str, str | None]:
+    """The text of one system attribute of every study, by the study's name, oldest study first.
+
+    A study without the attribute has None. Attributes of other programs are not read.
+    """
+    with engine.begin() as connection:
+        found = connection.execute(sqlalchemy.text(STUDIES), {"key": key})
+        return {row[0]: row[1] for row in found}
+
+
+def read_study_attributes(
+    engine: sqlalchemy.Engine, study_id: int, kind: Literal["user", "system"]
+) -> dict[str, str]:
+    """The texts of the attributes of a study."""
+    query = sqlalchemy.text(STUDY_ATTRIBUTES.format(kind=kind))
+    with engine.begin() as connection:
+        return {row[0]: row[1] for row in connection.execute(query, {"id": study_id})}
+
+
+def parse(text: object, key: str) -> Any:
+    """The value of an attribute.
+
+    Raises:
+        DamagedError: It is not JSON.
+    """
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError):
+        raise DamagedError(f"{key!r} is not JSON") from None
+
+
+def _read(engine: sqlalchemy.Engine, which: str, identity: int) -> tuple[StoredRun, ...]:
+    def query(sql: str, **names: str) -> Iterator[tuple[StoredRun, list[Any]]]:
+        text = sqlalchemy.text(sql.format(which=which, **names))
+        for trial_id, *columns in connection.execute(text, {"id": identity}):
+            if run := runs.get(trial_id):  # on PostgreSQL, it may have begun since the first query
+                yield run, columns
+
+    with engine.begin() as connection:
+        found = connection.execute(sqlalchemy.text(TRIALS.format(which=which)), {"id": identity})
         runs = {
-            trial_id: StoredRun(
-                trial_id=trial_id, number=number, is_running=state in ("RUNNING", "WAITING")
-            )
-            for trial_id, number, state in _rows(connection, TRIALS, study_id)
+            trial_id: StoredRun(trial_id=trial_id, number=number, state=state)
+            for trial_id, number, state in found
         }
-        # on PostgreSQL, a trial may have begun since the first query
-        for kind in ("user", "system"):
-            query = ATTRIBUTES.format(table=f"trial_{kind}_attributes")
-            for trial_id, key, content in _rows(connection, query, study_id):
-                if run := runs.get(trial_id):
-                    attrs = run.user_attrs if kind == "user" else run.system_attrs
-                    attrs[key] = json.loads(content)
-        for trial_id, epoch, value in _rows(connection, VALUES, study_id):
-            if run := runs.get(trial_id):
-                run.intermediate_values[epoch] = value
+        key: Any = ""
+        try:
+            for run, (key, content) in query(ATTRIBUTES, table="trial_user_attributes"):
+                run.user_attrs[key] = json.loads(content)
+                run.rows.add_user(key, content)
+            for run, (key, content) in query(ATTRIBUTES, table="trial_system_attributes"):
+                run.system_attrs[key] = json.loads(content)
+                run.rows.add_system(key, content)
+            for run, (key, value, distribution) in query(PARAMETERS):
+                run.rows.add_parameter(key, value, distribution)
+            for run, (key, kind, value) in query(OBJECTIVES):
+                run.rows.add_value(key, kind, value)
+            for run, (key, value) in query(REPORTED):
+                run.intermediate_values[int(key)] = float(value)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise DamagedError(f"run {run.number}: {key!r} is not what bakeoff stores") from None
     return tuple(runs.values())
-
-
-def _rows(
-    connection: sqlalchemy.Connection, query: str, study_id: int
-) -> list[tuple[Any, Any, Any]]:
-    found = connection.execute(sqlalchemy.text(query), {"study": study_id})
-    return [(row[0], row[1], row[2]) for row in found]

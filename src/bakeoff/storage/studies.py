@@ -7,13 +7,16 @@ is changed once, when it ends.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from optuna.study import StudyDirection
 
 from bakeoff.components.objectives import further_objectives
-from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.errors import StorageError, StudyFileError, UsageError, describe_unknown
 from bakeoff.ranges import Params
 from bakeoff.records import (
     Direction,
@@ -25,36 +28,64 @@ from bakeoff.records import (
     TrialRecord,
     WarmStarts,
 )
-from bakeoff.storage.connection import Connection
+from bakeoff.storage.checksums import ADVICE, ENDED_KEY, DamagedError, opened
+from bakeoff.storage.connection import Connection, OnWait, persist
 from bakeoff.storage.contents import (
     FORMAT,
     StudyFacts,
+    StudyState,
     as_begun,
     build_record,
     config_of,
     extended_content,
+    has_checksums,
     new_content,
+    state_of,
+    stored_state,
     study_facts_of,
 )
-from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
-from bakeoff.storage.reading import read_runs, without_collection
+from bakeoff.storage.database import (
+    is_busy,
+    is_unreachable,
+    open_database,
+    parse_storage_url,
+    shown,
+    sqlite_path,
+)
+from bakeoff.storage.reading import (
+    parse,
+    read_run,
+    read_runs,
+    read_studies,
+    read_study_attributes,
+    without_collection,
+)
 from bakeoff.storage.trials import (
+    EXEMPT_KEY,
     LOSSES_KEY,
     PAUSE_KEY,
-    PLAN_KEY,
     RESULT_KEY,
+    CheckedRun,
+    check_of_end,
+    check_runs,
     end_of,
+    exemption_of,
     facts_of,
+    losses_of,
     pause_of,
     result_of,
     template_of,
-    to_record,
 )
 
 STUDY_KEY = "bakeoff:study"
+STATE_KEY = "bakeoff:state"
 DRIVER_KEY = "bakeoff:driver"
 """The token of the driver that holds, or last held, the study's lock."""
 CONFIRM_SUFFIX = ":confirm"
+ALL_RUNS: tuple[Purpose, ...] = ("search", "confirm")
+"""The purposes by which all runs of a study are loaded."""
+MISREAD = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading raises where the content of a study is not of the form that bakeoff stores."""
 MAX_LISTED = 10
 """Number of studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
@@ -63,16 +94,41 @@ DIRECTIONS: Mapping[Direction, StudyDirection] = {
 }
 
 
+@contextmanager
+def _naming(name: str, key: str) -> Iterator[None]:
+    """Name the study and the attribute if it does not hold what bakeoff stores there."""
+    try:
+        yield
+    except DamagedError as error:
+        raise DamagedError(f"study {name!r}: {error}: {ADVICE}") from None
+    except (*MISREAD, StudyFileError) as error:
+        raise DamagedError(
+            f"study {name!r}: {key!r} is not what bakeoff stores"
+            f" ({type(error).__name__}: {error}): {ADVICE}"
+        ) from None
+
+
 class Storage:
     """All studies of one Optuna storage."""
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = False,
+        on_wait: OnWait = lambda _: None,
+        is_known: bool = False,
+    ) -> None:
         """Open the storage.
 
         Args:
             url: `sqlite:///results/studies.db` or `postgresql://...`.
             create: Create a missing SQLite file, and open transactions for writing (the driver)
                 instead of reading.
+            on_wait: Called while the storage does not answer.
+            is_known: Whether the storage has been used before. If so, opening waits for it as every
+                later access does. If not, its address may be wrong, and opening waits only for a
+                storage that says that it is busy.
 
         Raises:
             UsageError: The URL cannot be understood.
@@ -81,9 +137,11 @@ class Storage:
         """
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
-        self.optuna_storage = self._rdb = open_database(self.url, create=create)
+        opening = partial(open_database, self.url, create=create)
+        waited_for = is_unreachable if is_known else is_busy
+        self.optuna_storage = self._rdb = persist(opening, on_wait, waited_for)
         """The Optuna storage itself, for optuna-dashboard."""
-        self.connection = Connection(self._rdb)
+        self.connection = Connection(self._rdb, on_wait)
         self._contents: dict[str, dict[str, Any]] = {}
         """The contents of the studies whose runs are being stored."""
         self.driver_token = ""
@@ -93,13 +151,13 @@ class Storage:
         """Names of the bakeoff studies stored here, oldest first."""
         return tuple(
             name
-            for name, attrs in self._stored().items()
-            if STUDY_KEY in attrs and not name.endswith(CONFIRM_SUFFIX)
+            for name, content in self._stored().items()
+            if content is not None and not name.endswith(CONFIRM_SUFFIX)
         )
 
     def foreign_names(self) -> tuple[str, ...]:
         """Names of the studies that other programs stored here, oldest first."""
-        return tuple(name for name, attrs in self._stored().items() if STUDY_KEY not in attrs)
+        return tuple(name for name, content in self._stored().items() if content is None)
 
     def has(self, name: str) -> bool:
         """Whether a bakeoff study of this name is stored here.
@@ -123,17 +181,16 @@ class Storage:
     def __str__(self) -> str:
         return shown(self.url)
 
-    def _stored(self) -> dict[str, dict[str, Any]]:
-        """The system attributes of every Optuna study by its name, oldest study first."""
-        studies = self.connection.call(self._rdb.get_all_studies)
-        return {study.study_name: study.system_attrs for study in studies}
+    def _stored(self) -> dict[str, str | None]:
+        """The content of every Optuna study by its name, oldest first; None if it is not ours."""
+        return self.connection.call(read_studies, self._rdb.engine, STUDY_KEY)
 
     # ------------------------------------------------------------ studies
 
     def remove_half_made(self, name: str) -> None:
         """Remove what a killed `create` or `delete` left behind. The caller must hold the lock."""
         stored = self._stored()
-        is_whole = STUDY_KEY in stored.get(name, {})
+        is_whole = stored.get(name) is not None
         if is_whole or name + CONFIRM_SUFFIX not in stored:
             return  # whole, absent, or another program's: only bakeoff makes the second study
         for one in (name, name + CONFIRM_SUFFIX):
@@ -150,8 +207,9 @@ class Storage:
         content = new_content(config, facts, warm_starts)
         call, rdb = self.connection.call, self._rdb
         for name in (config.name + CONFIRM_SUFFIX, config.name):
-            study_id = call(rdb.create_new_study, directions, name)
+            study_id = self.connection.create_study(directions, name)
             call(rdb.set_study_system_attr, study_id, "study:metric_names", names)
+            call(rdb.set_study_system_attr, study_id, STATE_KEY, stored_state(StudyState()))
             call(rdb.set_study_system_attr, study_id, STUDY_KEY, content)
 
     def claim(self, name: str) -> None:
@@ -165,11 +223,15 @@ class Storage:
         Raises:
             UsageError: No such study is stored. The message lists the known ones.
         """
-        return config_of(self._content(name))
+        content = self._content(name)
+        with _naming(name, STUDY_KEY):
+            return config_of(content)
 
     def load_facts(self, name: str) -> StudyFacts:
         """What was measured when the study began."""
-        return study_facts_of(self._content(name))
+        content = self._content(name)
+        with _naming(name, STUDY_KEY):
+            return study_facts_of(content)
 
     def _content(self, name: str) -> dict[str, Any]:
         stored = self._stored()
@@ -177,53 +239,77 @@ class Storage:
             foreign = ", ".join(self.foreign_names()[:MAX_LISTED])
             hint = f"; studies of other programs here: {foreign}" if foreign else ""
             raise UsageError(describe_unknown("study", name, self.names()) + hint)
-        content: dict[str, Any] = stored[name][STUDY_KEY]
-        if content["format"] > FORMAT:
-            raise StorageError(
-                f"study {name!r} has format {content['format']}, but this bakeoff reads formats up"
-                f" to {FORMAT}; install a newer bakeoff"
-            )
-        return content
+        with _naming(name, STUDY_KEY):
+            content: dict[str, Any] = parse(stored[name], STUDY_KEY)
+            if content["format"] > FORMAT:
+                raise StorageError(
+                    f"study {name!r} has format {content['format']}, but this bakeoff reads formats"
+                    f" up to {FORMAT}; install a newer bakeoff"
+                )
+            return opened(content, "its content")
 
     def _set_content(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.retry(self._rdb.set_study_system_attr, study_id, key, value)
-
-    def _attr(self, name: str, key: str, default: Any) -> Any:
-        """A fact of the study that the dashboard shows."""
-        study_id = self.connection.study_id(name)
-        return self.connection.call(self._rdb.get_study_user_attrs, study_id).get(key, default)
+        self.connection.call(self._rdb.set_study_system_attr, study_id, key, value)
 
     def _set_attr(self, name: str, key: str, value: Any) -> None:
         study_id = self.connection.study_id(name)
-        self.connection.retry(self._rdb.set_study_user_attr, study_id, key, value)
+        self.connection.call(self._rdb.set_study_user_attr, study_id, key, value)
+
+    def _state(self, name: str) -> StudyState:
+        study_id = self.connection.study_id(name)
+        read, engine = read_study_attributes, self._rdb.engine
+        attrs = self.connection.call(read, engine, study_id, "system")
+        if STATE_KEY in attrs:
+            with _naming(name, STATE_KEY):
+                return state_of(parse(attrs[STATE_KEY], STATE_KEY))
+        if has_checksums(self._content(name)):
+            raise DamagedError(f"study {name!r}: its state is missing: {ADVICE}")
+        texts = self.connection.call(read, engine, study_id, "user")
+        with _naming(name, "notes"):
+            kept = ("finished", "search_ended", "notes")
+            stored = {key: parse(texts[key], key) for key in kept if key in texts}
+            return StudyState(
+                finished=bool(stored.get("finished")),
+                search_ended=bool(stored.get("search_ended")),
+                notes=tuple(map(str, stored.get("notes", ()))),
+            )
+
+    def _set_state(self, name: str, state: StudyState) -> None:
+        """Store the state, and a copy of what the dashboard shows of it."""
+        before = self._state(name)
+        self._set_content(name, STATE_KEY, stored_state(state))
+        for key in ("finished", "search_ended", "notes"):
+            if getattr(state, key) != getattr(before, key):
+                self._set_attr(name, key, value=getattr(state, key))
 
     def is_finished(self, name: str) -> bool:
         """Whether search and confirmation were complete when the study was last run."""
-        return bool(self._attr(name, "finished", default=False))
+        return self._state(name).finished
 
     def mark_finished(self, name: str) -> None:
         """Store that search and confirmation are complete."""
-        self._set_attr(name, "finished", value=True)
+        runs = {str(one): len(self.load_runs(name, one)) for one in ALL_RUNS}
+        self._set_state(name, replace(self._state(name), finished=True, runs=runs))
 
     def has_search_ended(self, name: str) -> bool:
         """Whether the search was ended before its budget was used."""
-        return bool(self._attr(name, "search_ended", default=False))
+        return self._state(name).search_ended
 
     def end_search(self, name: str) -> None:
         """Store that the search ended before its budget was used, so that it is not resumed."""
-        self._set_attr(name, "search_ended", value=True)
+        self._set_state(name, replace(self._state(name), search_ended=True))
 
     def notes(self, name: str) -> tuple[str, ...]:
         """The notes about the study, oldest first."""
-        return tuple(self._attr(name, "notes", ()))
+        return self._state(name).notes
 
     def note(self, name: str, text: str) -> bool:
         """Store a note for readers of the study, and return whether it is new."""
-        known = self.notes(name)
-        if text not in known:
-            self._set_attr(name, "notes", [*known, text])
-        return text not in known
+        state = self._state(name)
+        if text not in state.notes:
+            self._set_state(name, replace(state, notes=(*state.notes, text)))
+        return text not in state.notes
 
     def extend(self, config: StudyConfig, changes: Sequence[str]) -> None:
         """Give a stored study more trials or arms. Its first optimizers and schedules are kept.
@@ -232,14 +318,17 @@ class Storage:
         Trials of new arms are recognized by their attribute `arm`.
         """
         name, content = config.name, self._content(config.name)
-        num_trials = self.connection.retry(self._rdb.get_n_trials, self.connection.study_id(name))
+        num_trials = self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
         read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
-        seeds = {run.seed for run in read if run.purpose == "confirm" and run.repeat == 0}
         extended = extended_content(
-            content, config, num_trials, changes if read else (), num_read=len(seeds)
+            content,
+            config,
+            num_trials,
+            changes if read else (),
+            num_read=len({r.seed for r in read if r.purpose == "confirm" and r.repeat == 0}),
+            num_read_repeats=len({r.repeat for r in read if r.purpose == "confirm"}),
         )
-        for key in ("finished", "search_ended"):
-            self._set_attr(name, key, value=False)
+        self._set_state(name, replace(self._state(name), finished=False, search_ended=False))
         self._set_content(name, STUDY_KEY, extended)
         self._contents.pop(name, None)
         self.note(name, f"extended: {'; '.join(changes)}")
@@ -259,9 +348,14 @@ class Storage:
         found: dict[str, list[Params]] = self._content(name).get("warm_starts", {})
         return found
 
+    def count_trials(self, name: str) -> int:
+        """Number of trials of the search, whatever their state, even in a damaged study."""
+        return self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
+
     def delete(self, name: str) -> None:
-        """Remove a study and its confirmation runs."""
-        self._content(name)
+        """Remove a study and its confirmation runs, even if it is damaged."""
+        if not self.has(name):
+            self._content(name)  # which raises
         for stored in (name, name + CONFIRM_SUFFIX):
             self.connection.delete_study(stored)
 
@@ -283,7 +377,7 @@ class Storage:
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the objective after an epoch."""
-        self.connection.retry(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
+        self.connection.call(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
@@ -297,6 +391,7 @@ class Storage:
 
     def exempt(self, trial_id: int, epoch: int) -> None:
         """Store that the run is exempt from pruning that would have ended it after `epoch`."""
+        self._set_run_content(trial_id, EXEMPT_KEY, exemption_of(epoch))
         self._set_run_attr(trial_id, "spared_at", epoch)
 
     def count_attempt(self, trial_id: int, attempt: int, losses: tuple[int, int]) -> None:
@@ -304,27 +399,31 @@ class Storage:
 
         `losses` are the workers lost since its last new epoch, and that epoch.
         """
-        self._set_run_content(trial_id, LOSSES_KEY, list(losses))
+        self._set_run_content(trial_id, LOSSES_KEY, losses_of(attempt, losses))
         self._set_run_attr(trial_id, "attempts", attempt)
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended. The state is stored last, so that a crash repeats the run."""
         facts = facts_of(record)
-        if record.outcome == "pruned" and self.connection.retry(
+        if record.outcome == "pruned" and self.connection.call(
             self._rdb.get_trial_user_attrs, trial_id
         ).get("paused"):
             facts["paused"] = ""
         self._set_run_content(trial_id, RESULT_KEY, result_of(record))
         for key, value in facts.items():
             self._set_run_attr(trial_id, key, value)
-        self.connection.end_trial(trial_id, *end_of(record))
+        state, values = end_of(record)
+        run = self.connection.call(read_run, self._rdb.engine, trial_id)
+        if run is not None:
+            self._set_run_content(trial_id, ENDED_KEY, check_of_end(run, state, values))
+        self.connection.end_trial(trial_id, state, values)
 
     def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
-        self.connection.retry(self._rdb.set_trial_system_attr, trial_id, key, value)
+        self.connection.call(self._rdb.set_trial_system_attr, trial_id, key, value)
 
     def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
         """Store a small fact that the dashboard shows."""
-        self.connection.retry(self._rdb.set_trial_user_attr, trial_id, key, value)
+        self.connection.call(self._rdb.set_trial_user_attr, trial_id, key, value)
 
     def load_runs(
         self, name: str, purpose: Purpose, repeat: int | None = None
@@ -336,22 +435,39 @@ class Storage:
             purpose: `search`, or any other.
             repeat: The repeat whose runs are loaded; None loads those of all repeats.
         """
-        objective = self.load_facts(name).metric.name
+        runs = self._checked_runs(name, purpose)
+        return tuple(
+            (one.trial_id, one.record) for one in runs if repeat in (None, one.record.repeat)
+        )
+
+    def _checked_runs(self, name: str, purpose: Purpose) -> list[CheckedRun]:
+        content = self._content(name)
+        objective = study_facts_of(content).metric.name
         study_id = self._group_id(name, purpose)
         with without_collection():
-            records = [
-                (run.trial_id, to_record(run, objective))
-                for run in self.connection.call(read_runs, self._rdb.engine, study_id)
-                if PLAN_KEY in run.system_attrs  # other programs may add trials without a plan
-            ]
-        return tuple(one for one in records if repeat in (None, one[1].repeat))
+            try:
+                runs = self.connection.call(read_runs, self._rdb.engine, study_id)
+                return check_runs(runs, objective, must_be_checked=has_checksums(content))
+            except DamagedError as error:
+                group = "search" if purpose == "search" else "confirmation"
+                raise DamagedError(f"study {name!r}, {group} {error}: {ADVICE}") from None
 
     def load_record(self, name: str) -> StudyRecord:
-        """The whole study, for analysis and report."""
+        """The whole study, for analysis and report.
+
+        Raises:
+            DamagedError: A part of it does not match its checksum.
+        """
+        content = self._content(name)
+        state = self._state(name)  # before the runs, because runs are only added
+        search, others = (self._checked_runs(name, purpose) for purpose in ALL_RUNS)
+        for purpose, runs in zip(ALL_RUNS, (search, others), strict=True):
+            if state.finished and len(runs) < state.runs.get(purpose, 0):
+                raise DamagedError(f"study {name!r}: runs are missing: {ADVICE}")
         return build_record(
-            self._content(name),
-            trials=(record for _, record in self.load_runs(name, "search")),
-            confirmations=(record for _, record in self.load_runs(name, "confirm")),
-            is_finished=self.is_finished(name),
-            notes=self.notes(name),
+            content,
+            trials=(one.record for one in search),
+            confirmations=(one.record for one in others),
+            state=state,
+            num_unchecked=sum(not one.is_checked for one in (*search, *others)),
         )

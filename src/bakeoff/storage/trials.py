@@ -8,6 +8,7 @@ import math
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zlib import compress, decompress
 
@@ -24,12 +25,23 @@ from bakeoff.records import (
     keep_last_confusion,
 )
 from bakeoff.space import distributions
+from bakeoff.storage.checksums import (
+    BEGUN_KEY,
+    PLAN_KEY,
+    DamagedError,
+    add_end,
+    hashes_of_template,
+    is_run_checked,
+    opened,
+    sealed,
+)
 from bakeoff.storage.reading import StoredRun
+from bakeoff.storage.shapes import check_shapes
 
-PLAN_KEY = "bakeoff:plan"
 RESULT_KEY = "bakeoff:result"
 PAUSE_KEY = "bakeoff:paused"
 LOSSES_KEY = "bakeoff:losses"
+EXEMPT_KEY = "bakeoff:exempt"
 MAY_BE_NAN = ("train_loss", "learning_rate", "grad_norm")
 """Fields of an epoch, besides its metrics, that may be NaN."""
 STATES: Mapping[Outcome, TrialState] = {
@@ -46,7 +58,7 @@ it fails instead: it would win by some, such as time, because it ended early."""
 def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
     """The Optuna trial of a run that begins: RUNNING, with its parameters."""
     known = distributions(config, plan.params)
-    return create_trial(
+    template = create_trial(
         state=TrialState.RUNNING,
         params={key: value for key, value in plan.params.items() if key in known},
         distributions=known,
@@ -64,11 +76,24 @@ def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
             }
         },
     )
+    check = hashes_of_template(template).check_of_begin()
+    template.system_attrs = {**template.system_attrs, BEGUN_KEY: check}
+    return template
 
 
 def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
     """The measurements of a paused run."""
-    return {"history": as_strict(as_plain(keep_last_confusion(history)))}
+    return sealed({"history": as_strict(as_plain(keep_last_confusion(history)))})
+
+
+def losses_of(attempt: int, losses: tuple[int, int]) -> dict[str, Any]:
+    """The starts of a run, its lost workers since its last new epoch, and that epoch."""
+    return sealed({"attempt": attempt, "losses": losses[0], "epoch": losses[1]})
+
+
+def exemption_of(epoch: int) -> dict[str, Any]:
+    """The epoch after which a run is exempt from pruning."""
+    return sealed({"epoch": epoch})
 
 
 def result_of(record: TrialRecord) -> dict[str, Any]:
@@ -119,11 +144,79 @@ def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
     return state, [record.score, *further]
 
 
+def check_of_end(run: StoredRun, state: TrialState, values: list[float] | None) -> str:
+    """The checksum of a run that is about to end in `state` with `values`.
+
+    Raises:
+        DamagedError: What it began with does not match its checksum.
+    """
+    is_run_checked(run.rows, run.number, run.state, must_be=False)
+    add_end(run.rows, values)
+    return run.rows.check_of_end(run.number, state.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRun:
+    """A run that was read."""
+
+    trial_id: int
+    record: TrialRecord
+    is_checked: bool
+    """Whether it has checksums. They match."""
+
+
+def check_runs(
+    runs: Sequence[StoredRun], objective: str, *, must_be_checked: bool
+) -> list[CheckedRun]:
+    """The runs of bakeoff among all trials of a study. Other programs may add trials.
+
+    Args:
+        runs: All trials, by number.
+        objective: Name of the objective.
+        must_be_checked: Whether a run without checksums is damaged.
+
+    Raises:
+        DamagedError: A run does not match its checksum, or is missing. The message names it.
+    """
+    found = []
+    for number, run in enumerate(runs):
+        try:
+            if run.number != number:
+                raise DamagedError(f"it is missing, and there is a run {run.number}")
+            if not (run.rows.is_own or PLAN_KEY in run.system_attrs):
+                continue
+            is_checked = is_run_checked(run.rows, number, run.state, must_be=must_be_checked)
+            if run.is_running or not is_checked:
+                check_shapes(run)
+            if run.rows.begun:
+                _check_copies(run)
+            record = to_record(run, objective)
+        except DamagedError as error:
+            raise DamagedError(f"run {number}: {error}") from None
+        found.append(CheckedRun(trial_id=run.trial_id, record=record, is_checked=is_checked))
+    return found
+
+
+def _check_copies(run: StoredRun) -> None:
+    """Raise an error if an attribute is missing whose copy for the dashboard is there.
+
+    The copy is always stored later.
+    """
+    for copy, key in (("paused", PAUSE_KEY), ("attempts", LOSSES_KEY), ("spared_at", EXEMPT_KEY)):
+        if copy in run.user_attrs and key not in run.system_attrs:
+            raise DamagedError(f"{key!r} is missing")
+
+
 def to_record(trial: StoredRun, objective: str) -> TrialRecord:
-    """The record of a stored run."""
+    """The record of a stored run.
+
+    Raises:
+        DamagedError: A part of it does not match its checksum.
+    """
     plan: dict[str, Any] = trial.system_attrs[PLAN_KEY]
     is_running = trial.is_running
-    paused: dict[str, Any] = trial.system_attrs.get(PAUSE_KEY, {}) if is_running else {}
+    paused = opened(trial.system_attrs.get(PAUSE_KEY, {}), "its pause") if is_running else {}
+    starts = _starts(trial) if is_running else {}
     result: dict[str, Any] = paused if is_running else trial.system_attrs.get(RESULT_KEY, {})
     return TrialRecord(
         number=trial.number,
@@ -140,11 +233,11 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         epochs_planned=plan["epochs"],
         test_metrics=_numbers(result.get("test_metrics", {})),
         stop_reason=result.get("stop_reason", ""),
-        attempts=result.get("attempts", trial.user_attrs.get("attempts", 1)),
-        losses=_losses(trial.system_attrs.get(LOSSES_KEY)) if is_running else (0, -1),
+        attempts=result.get("attempts", starts.get("attempt", 1)),
+        losses=(starts.get("losses", 0), starts.get("epoch", -1)),
         is_paused=bool(paused),
         audited=trial.user_attrs.get("audited", False),
-        spared_at=trial.user_attrs.get("spared_at"),
+        spared_at=_exempt_at(trial),
         decision_epochs=tuple(plan.get("decisions", ())),
         repeat=trial.user_attrs.get("repeat", 0),
         test_without=unpacked(result.get("test_without", "")),
@@ -180,5 +273,18 @@ def _number(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _losses(stored: Sequence[int] | None) -> tuple[int, int]:
-    return (0, -1) if stored is None else (stored[0], stored[1])
+def _starts(trial: StoredRun) -> dict[str, Any]:
+    """The starts and losses of a run that has not ended."""
+    stored: Any = trial.system_attrs.get(LOSSES_KEY, ())
+    if isinstance(stored, dict):
+        return opened(stored, "its number of attempts")
+    starts = {"attempt": trial.user_attrs.get("attempts", 1)}  # of an earlier release
+    return starts | dict(zip(("losses", "epoch"), stored, strict=False))
+
+
+def _exempt_at(trial: StoredRun) -> int | None:
+    """The epoch after which the run was exempt from pruning."""
+    stored: dict[str, Any] = trial.system_attrs.get(EXEMPT_KEY, {})
+    if not stored:
+        return trial.user_attrs.get("spared_at")  # of an earlier release
+    return int(opened(stored, "its exemption")["epoch"])

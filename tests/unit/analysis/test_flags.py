@@ -7,7 +7,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.flags import FLAGS, flags_on
 from bakeoff.ranges import FloatRange
 from bakeoff.records import ArmRecord, Flag
-from record_examples import as_error_rate, example_record, shuffled, unconfirmed
+from record_examples import as_error_rate, example_record, repeated, shuffled, unconfirmed
 
 CLEAN = example_record(num_arms=2, pruner="none", arm_effects=(0.0, -0.02))
 
@@ -305,6 +305,25 @@ def test_a_claim_that_was_made_before_seeds_were_added_stays_as_it_is():
     extended = compare(replace(record, read_at_seeds=(6,)))
     assert flag_of(replace(record, read_at_seeds=(6,)), "W15").severity == "note"
     assert extended.verdict.headline.startswith("The configuration found for sgd beats")
+
+
+def test_a_claim_that_is_new_since_repeats_were_added_undeclared_is_provisional():
+    def repeat(sgd, adam):
+        scores = {"sgd": [sgd, sgd + 0.001], "adam": [adam, adam + 0.001]}
+        return replace(
+            example_record(num_arms=2, trials_per_arm=20, test_scores=scores), delta=0.001
+        )
+
+    parts = [repeat(0.9 + place * 0.001, 0.9 + (9 - place) * 0.001) for place in range(10)]
+    record = repeated([*parts, *(repeat(0.99, 0.9) for _ in range(6))])
+    declared = compare(record)
+    assert declared.level == "L2"
+    assert [pair.winner for pair in declared.pairs] == ["sgd"]
+    assert not [flag for flag in declared.flags if flag.id == "W15"]
+    flag = flag_of(replace(record, read_at_repeats=(10,)), "W15")
+    assert (flag.severity, flag.pairs) == ("provisional", (("sgd", "adam"),))
+    assert flag.detail.startswith("Results had been read at 10 repeats before more were added")
+    assert flag_of(replace(record, read_at_repeats=(15,)), "W15").severity == "note"
 
 
 def test_a_flag_on_a_pair_leaves_other_pairs_of_its_arms_alone():

@@ -13,7 +13,8 @@ from bakeoff.search.samplers import propose_randomly
 from bakeoff.session import repeats
 from bakeoff.space import build_arms, check_extension
 from bakeoff.storage import Storage
-from bakeoff.studyfile import resolve_study
+from bakeoff.storage.contents import extended_content
+from bakeoff.studyfile import format_study, resolve_study
 from driven_study import drive
 from study_examples import SilentObserver, SimulatedEngine, study_document
 
@@ -170,6 +171,16 @@ def test_seeds_that_were_added_after_results_were_read_are_told_apart(storage_ur
     assert Counter(one.purpose for one in record.confirmations)["default"] == 2 * 6
     _, record = extended_to(third, {"looks": [6, 8], "seeds": 8})
     assert record.read_at_seeds == (4, 6)
+
+
+@pytest.mark.parametrize(("num_read", "expected"), [(5, None), (6, [6])])
+def test_repeats_that_were_added_count_as_read_once_the_results_could_decide(num_read, expected):
+    before, after = study(num_read), study(num_read + 1)
+    content = {"config": format_study(before)}
+    extended = extended_content(content, after, 20, ["more"], num_read_repeats=num_read)
+    assert extended.get("read_at_repeats") == expected
+    same = extended_content(content, before, 20, ["more"], num_read_repeats=num_read)
+    assert "read_at_repeats" not in same
 
 
 class Clock:

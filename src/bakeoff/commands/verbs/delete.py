@@ -25,7 +25,7 @@ def delete(
     stored = open_storage(storage, output)
     if not stored.has(name):
         raise UsageError(describe_unknown("study", name, stored.names()))
-    num_trials = len(stored.load_runs(name, "search"))
+    num_trials = stored.count_trials(name)
     if not yes:
         typer.confirm(
             f"delete study {name!r} with {plural(num_trials, 'trial')} and its report?", abort=True

@@ -1,10 +1,13 @@
+import errno
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bakeoff.commands import options
-from bakeoff.errors import UsageError
+from bakeoff.errors import OutputError, UsageError
+from bakeoff.files import replace_files
 
 SCHEMA_FILE = "study.schema.json"
 STARTER = f"""\
@@ -106,15 +109,17 @@ def _write(path: Path, text: str) -> Path:
     """Write the study file and the schema beside it; return the schema's path."""
     from bakeoff.studyfile.schema import SCHEMA_ID, study_schema
 
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists; choose another name")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written ({os.strerror(errno.ENOENT)})")
     schema = path.with_name(SCHEMA_FILE)
     try:
         if schema.exists() and SCHEMA_ID.encode() not in schema.read_bytes():
             raise UsageError(f"{schema} exists and is not a schema of bakeoff; move it away")
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-        schema.write_text(f"{study_schema()}\n", encoding="utf-8")
+        replace_files({path: text, schema: f"{study_schema()}\n"})
+    except OutputError as error:
+        raise UsageError(str(error)) from None
     except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written ({error.strerror})") from None
+        raise UsageError(f"{error.filename} cannot be read ({error.strerror})") from None
     return schema

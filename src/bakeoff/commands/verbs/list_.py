@@ -1,10 +1,16 @@
+from typing import TYPE_CHECKING
+
 import typer
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import one_line
-from bakeoff.records import StudyRecord
+
+if TYPE_CHECKING:
+    from bakeoff.storage import Storage
+
+KEYS = ("study", "state", "trials", "confirmation runs", "objective", "arms", "question")
 
 
 def list_(
@@ -17,14 +23,13 @@ def list_(
     Example: study list
     """
     stored = open_storage(storage, output)
-    studies = [_describe(stored.load_record(name)) for name in stored.names()]
+    studies = [_describe(stored, name) for name in stored.names()]
     if as_json:
         print_json(studies)
         return
     if studies:
-        keys = ("study", "state", "trials", "confirmation runs", "objective", "arms", "question")
-        headings = [key.replace("confirmation runs", "confirmed") for key in keys]
-        print_table(headings, [[study[key] for key in keys] for study in studies])
+        headings = [key.replace("confirmation runs", "confirmed") for key in KEYS]
+        print_table(headings, [[study[key] for key in KEYS] for study in studies])
     else:
         typer.echo(f"no studies of bakeoff in {stored}")
     if foreign := stored.foreign_names():
@@ -32,7 +37,13 @@ def list_(
         typer.echo(one_line(f"to report on one of them: {stored.report_command(foreign[0])}"))
 
 
-def _describe(record: StudyRecord) -> dict[str, object]:
+def _describe(stored: "Storage", name: str) -> dict[str, object]:
+    from bakeoff.storage.checksums import DamagedError
+
+    try:
+        record = stored.load_record(name)
+    except DamagedError:
+        return {**dict.fromkeys(KEYS, ""), "study": name, "state": "damaged"}
     return {
         "study": record.name,
         "state": "finished" if record.finished else "unfinished",

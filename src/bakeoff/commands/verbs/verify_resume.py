@@ -1,5 +1,3 @@
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +5,7 @@ import typer
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.files import temporary_folder
 from bakeoff.records import as_plain
 from bakeoff.records.durations import plural
 
@@ -62,8 +61,8 @@ def verify_resume(
         raise UsageError(f"--epochs = {config.training.epochs}: needs at least 2, one to resume")
     worker = one_worker(device, choose_threads(config, threads))
     moments = verify.draw_kills(kills, config.training.epochs, config.seed)
-    with tempfile.TemporaryDirectory(prefix="bakeoff-verify-") as folder:
-        found = verify.verify_resume(config, moments, worker, Path(folder), default_seed(config))
+    with temporary_folder("verify") as folder:
+        found = verify.verify_resume(config, moments, worker, folder, default_seed(config))
     if as_json:
         print_json({"identical": found.difference.is_identical, **as_plain(found)})
     else:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from bakeoff.driver import Observer
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, StorageUnreachableError
 from bakeoff.records import TrialPlan, TrialRecord
 
 FIRST_SECONDS = 20.0
@@ -17,7 +17,7 @@ class RefreshingObserver:
     """Passes every event on, and calls `refresh` from time to time after a trial has ended.
 
     A refresh that fails is reported once and not tried again, because a study is worth more than
-    its figures.
+    its figures. If the storage does not answer for now, the next one may succeed.
     """
 
     def __init__(
@@ -41,6 +41,8 @@ class RefreshingObserver:
             return
         try:
             self._refresh()
+        except StorageUnreachableError:
+            pass
         except BakeoffError as error:
             self._refresh = None
             self.note(f"the dashboard's figures are no longer refreshed: {error}")
