@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord
@@ -218,7 +218,8 @@ class Mixture:
                 else self._log_number(at, centres)
             )
             kernels += np.where(np.isnan(at), 0.0, terms)
-        return np.asarray(logsumexp(kernels, axis=1))
+        highest = kernels.max(axis=1, keepdims=True)
+        return np.asarray(np.log(np.exp(kernels - highest).sum(axis=1)) + highest[:, 0])
 
     def _log_choice(self, at: Array, centres: Array, num_values: int) -> Array:
         total = 1 + num_values * self._leak
@@ -231,7 +232,7 @@ class Mixture:
         inside = ndtr((1 - centres) / self._width) - ndtr((0 - centres) / self._width)
         scale = np.log(self._width * math.sqrt(2 * math.pi) * inside)
         log_kernel = -0.5 * ((at - centres) / self._width) ** 2 - scale
-        return np.asarray(np.nan_to_num(log_kernel, nan=0.0))
+        return np.where(np.isnan(centres), 0.0, log_kernel)
 
 
 def age_weights(num_points: int) -> Array:

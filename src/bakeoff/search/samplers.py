@@ -73,8 +73,9 @@ def propose_randomly(arm: ArmRecord, seed: int, known: Sequence[KnownTrial] = ()
 
 def propose_tpe(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Params:
     """Draw from our own Parzen estimator, or from Optuna's if there are several objectives."""
-    if all(len(one.trial.values) == 1 for one in known):
-        order = sorted(range(len(known)), key=lambda index: known[index].trial.values[0])
+    if not known or len(known[0].trial.values) == 1:
+        values = [one.trial.values[0] for one in known]
+        order = sorted(range(len(known)), key=values.__getitem__)
         points = np.array([one.point for one in known])
         return ParzenSampler(arm).propose(points, order, np.random.default_rng(seed))
     study = _study(_tpe(seed), known, KnownTrials([one.trial for one in known]))
