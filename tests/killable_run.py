@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.state import TrainingState, copy_weights
+from bakeoff.training.own_state import copy_state
+from bakeoff.training.state import TrainingState
 
 RUN = TrialConfig(
     optimizer="adamw",
@@ -64,7 +65,7 @@ def train_to_the_end(folder: Path) -> TrainingState:
 def digest(state: TrainingState) -> str:
     """Of weights, best weights and measurements."""
     found = hashlib.sha256()
-    for weights in (copy_weights(state.model), state.best_weights or {}):
+    for weights in (copy_state(state.model), state.best_weights or {}):
         for tensor in weights.values():
             found.update(tensor.numpy().tobytes())
     found.update(repr([(one.train_loss, one.metrics) for one in state.history]).encode())

@@ -4,11 +4,30 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, ModuleType
 
 PR_SET_PDEATHSIG = 1
+_MAIN = threading.Lock()
+
+
+@contextmanager
+def without_main_module() -> Iterator[None]:
+    """Processes spawned inside the `with` block do not import the program's main module.
+
+    `multiprocessing` imports it in every spawned process, so that objects defined there can be
+    unpickled. No process of ours gets such an object, and a script without the line
+    `if __name__ == "__main__":` would start its study again in every process.
+    """
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 class EndedBySignal(BaseException):

@@ -3,6 +3,7 @@
 import sysconfig
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -101,12 +102,17 @@ def visible(text: object) -> str:
 
 
 def escaped(text: str, *, kept: str = "") -> str:
-    """Return `text` with every character escaped that cannot be seen and is not in `kept`."""
+    """Return `text` with every character escaped that cannot be seen and is not in `kept`.
+
+    Names of files that Python could not decode are taken as UTF-8 where they are.
+    """
     seen = text
     for char in kept:
         seen = seen.replace(char, "")
     if seen.isprintable():
         return text
+    with suppress(UnicodeError):
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8")
     return "".join(
         char if char.isprintable() or char in kept else repr(char)[1:-1] for char in text
     )

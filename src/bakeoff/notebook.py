@@ -19,6 +19,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.errors import describe_unknown
 from bakeoff.records import Comparison, StudyRecord
 from bakeoff.report import ReportPaths, write_report
+from bakeoff.report.answer import Answer, build_answer
 from bakeoff.report.figures import figures_of
 from bakeoff.report.figures.style import Figure, printable
 from bakeoff.report.page import build_tables, glance_table
@@ -82,6 +83,11 @@ class LoadedStudy:
     def comparison(self) -> Comparison:
         """Return the computed results: verdict, arms, pairs, flags, estimates."""
         return compare(self.record)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Return what to use, how sure that is and at what cost; it prints itself as text."""
+        return build_answer(self.comparison)
 
     @cached_property
     def figures(self) -> Figures:

@@ -5,7 +5,7 @@ validation loss of each after 0 (untrained) to E evaluations. A curve ends where
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,17 @@ class LookupTable:
             values=values,
             losses=losses[:, 1:],
             untrained=valid[:, 0],
+            target=float(final[RANK_OF_SUCCESS - 1]),
+        )
+
+    def cut(self, num_evaluations: int) -> "LookupTable":
+        """The same configurations, each trained for fewer evaluations."""
+        losses = self.losses[:, :num_evaluations]
+        final = np.sort(np.nan_to_num(losses[:, -1], nan=np.inf))
+        return replace(
+            self,
+            name=f"{self.name}, {num_evaluations} evaluations",
+            losses=losses,
             target=float(final[RANK_OF_SUCCESS - 1]),
         )
 

@@ -18,22 +18,41 @@ def build_pruner(name: str, num_evaluations: int) -> BasePruner:
 
 def replay(table: LookupTable, seed: int, pruner: str) -> tuple[int, bool]:
     """Search until success; see `bakeoff_replay.replay`."""
-    study = optuna.create_study(
-        direction="minimize",
-        sampler=optuna.samplers.TPESampler(seed=seed),
-        pruner=build_pruner(pruner, table.num_evaluations),
-    )
-    unused, cost = UnusedRows(table), 0
+    study, unused, cost = _study(table, seed, pruner), UnusedRows(table), 0
     while len(unused):
-        row = unused.take_nearest(_propose(study, table))
-        study.enqueue_trial(dict(zip(table.parameters, table.values[row].tolist(), strict=True)))
-        trial = study.ask()
-        _suggest(trial, table)
-        spent, has_succeeded = _run(study, trial, table, row)
+        spent, has_succeeded = _run(study, table, _next_row(study, unused, table), table.target)
         cost += spent
         if has_succeeded:
             return cost, True
     return cost, False
+
+
+def choose(table: LookupTable, seed: int, pruner: str, num_trials: int) -> tuple[float, int]:
+    """Run so many trials and choose the best complete one; see `bakeoff_replay.choose`."""
+    study, unused, cost = _study(table, seed, pruner), UnusedRows(table), 0
+    complete: dict[int, float] = {}
+    for _ in range(num_trials):
+        row = _next_row(study, unused, table)
+        cost += _run(study, table, row)[0]
+        trial = study.trials[-1]
+        if trial.state == TrialState.COMPLETE and not np.isnan(table.losses[row]).any():
+            complete[row] = float(table.losses[row].min())
+    return table.share_better(complete), cost
+
+
+def _study(table: LookupTable, seed: int, pruner: str) -> optuna.Study:
+    return optuna.create_study(
+        direction="minimize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=build_pruner(pruner, table.num_evaluations),
+    )
+
+
+def _next_row(study: optuna.Study, unused: UnusedRows, table: LookupTable) -> int:
+    """The row nearest to a proposal; it is the next trial of the study."""
+    row = unused.take_nearest(_propose(study, table))
+    study.enqueue_trial(dict(zip(table.parameters, table.values[row].tolist(), strict=True)))
+    return row
 
 
 def _propose(study: optuna.Study, table: LookupTable) -> np.ndarray:
@@ -54,11 +73,13 @@ def _suggest(trial: optuna.Trial, table: LookupTable) -> np.ndarray:
 
 
 def _run(
-    study: optuna.Study, trial: optuna.Trial, table: LookupTable, row: int
+    study: optuna.Study, table: LookupTable, row: int, target: float = -np.inf
 ) -> tuple[int, bool]:
-    """Train until the end, the pruner's stop, divergence or success."""
+    """Train a row until the end, the pruner's stop, divergence or success."""
+    trial = study.ask()
+    _suggest(trial, table)
     for epoch, loss in enumerate(table.losses[row].tolist(), start=1):
-        if loss <= table.target:
+        if loss <= target:
             return epoch, True
         if np.isnan(loss):
             study.tell(trial, float(table.untrained[row]))

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/replay_tables.py DIR --half show --seeds 30 --in-flight 1 8 16
     python tests/benchmarks/replay_tables.py --families --seeds 10
+    python tests/benchmarks/replay_tables.py DIR --half show --short 16 4
 
 Every `.npz` in DIR is a table of configurations with their validation losses (see
 `lookup_table.py`). The sampler proposes, the nearest unused configuration answers, and each loss
@@ -12,7 +13,8 @@ name, from the first) and shown on the other.
 
 With `--families`, made-up tables of weak early signal (see `weak_signal.py`) are searched with a
 budget: how many of the configurations end better than the one that is chosen. The first four tables
-of a family are for choosing, the next four for showing.
+of a family are for choosing, the next four for showing. With `--short TRIALS EPOCHS` the tables in
+DIR are cut after so many epochs and searched with so many trials, and compared in the same way.
 
 Prints one JSON line per search. The 95 % intervals are bootstrap percentiles over tables and, within
 each, over seeds.
@@ -40,6 +42,9 @@ NUM_RESAMPLES = 4000
 HALVES = {"choose": slice(0, None, 2), "show": slice(1, None, 2), "all": slice(None)}
 FAMILY_TABLES = {"choose": slice(0, 4), "show": slice(4, 8), "all": slice(0, 8)}
 NUM_RUNS = 20
+EQUAL_RUNS = 15
+"""Whole runs whose epochs the default search spends on about `NUM_RUNS` trials: a budget in epochs
+at which it and the median pruner are compared at equal cost."""
 Replay = Callable[[LookupTable, int], tuple[float, Any]]
 
 SEARCHES: dict[str, dict[str, str]] = {
@@ -64,14 +69,24 @@ def main() -> None:
             for row in measure_families(arguments.half, seeds, pool):
                 print(json.dumps(row), flush=True)
             return
-        paths = sorted(arguments.folder.glob("*.npz"))[HALVES[arguments.half]]
-        tables = [LookupTable.load(path) for path in paths]
-        if not tables:
-            raise SystemExit(f"{arguments.folder}: holds no .npz file")
+        tables = load_tables(arguments.folder, arguments.half)
+        if arguments.short:
+            num_trials, epochs = arguments.short
+            for row in measure_short(tables, num_trials, epochs, seeds, pool):
+                print(json.dumps(row), flush=True)
+            return
         for name in arguments.searches:
             for in_flight in arguments.in_flight:
                 row = measure(name, in_flight, tables, seeds, pool)
                 print(json.dumps(row), flush=True)
+
+
+def load_tables(folder: Path, half: str) -> list[LookupTable]:
+    """The tables of a folder that belong to this half, by name."""
+    paths = sorted(folder.glob("*.npz"))[HALVES[half]]
+    if not paths:
+        raise SystemExit(f"{folder}: holds too few .npz files")
+    return [LookupTable.load(path) for path in paths]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -85,6 +100,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--searches", nargs="+", choices=names, default=["default"], metavar="NAME")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1], help="trials at a time")
     parser.add_argument("--families", action="store_true", help="made-up tables instead of DIR")
+    parser.add_argument("--short", type=int, nargs=2, metavar=("TRIALS", "EPOCHS"))
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     if (arguments.folder is None) != arguments.families:
@@ -144,8 +160,32 @@ def measure_families(half: str, seeds: range, pool: Any) -> list[dict[str, Any]]
         for versus, budget in (
             ("random whole runs", {"epochs_per_arm": NUM_RUNS * tables[0].num_evaluations}),
             ("own tpe + median", {"trials_per_arm": NUM_RUNS}),
+            ("own tpe + median", {"epochs_per_arm": EQUAL_RUNS * tables[0].num_evaluations}),
         )
     ]
+
+
+def measure_short(
+    tables: list[LookupTable], num_trials: int, epochs: int, seeds: range, pool: Any
+) -> list[dict[str, Any]]:
+    """Ranks of what is chosen in short studies of short runs, against two with median pruners."""
+    short, equal = [table.cut(epochs) for table in tables], EQUAL_RUNS * num_trials // NUM_RUNS
+    return [
+        compare_choices(f"{epochs} epochs", short, seeds, pool, versus=versus, budget=budget)
+        for versus, budget in (
+            ("optuna tpe + median", {"trials_per_arm": num_trials}),
+            ("own tpe + median", {"trials_per_arm": num_trials}),
+            ("own tpe + median", {"epochs_per_arm": equal * epochs}),
+        )
+    ]
+
+
+def choice_of(name: str, budget: dict[str, int]) -> Replay:
+    """A search that ends with its budget, and what it chooses."""
+    if name in SEARCHES:
+        return partial(bakeoff_replay.choose, search={**SEARCHES[name], **budget})
+    pruner = name.removeprefix("optuna tpe + ")
+    return partial(optuna_replay.choose, pruner=pruner, num_trials=budget["trials_per_arm"])
 
 
 def compare_choices(
@@ -162,8 +202,7 @@ def compare_choices(
     jobs = [(table, seed) for table in tables for seed in seeds]
     shares, costs = [], []
     for name in ("default", versus):
-        choose = partial(bakeoff_replay.choose, search={**SEARCHES[name], **budget})
-        found = np.array(pool.starmap(choose, jobs, chunksize=1))
+        found = np.array(pool.starmap(choice_of(name, budget), jobs, chunksize=1))
         shares.append(100 * found[:, 0].reshape(len(tables), len(seeds)))
         costs.append(found[:, 1].mean())
     difference = shares[0] - shares[1]

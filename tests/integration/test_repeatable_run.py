@@ -18,7 +18,7 @@ from study_examples import study_document
 DOCUMENT = study_document(
     training={"epochs": 9, "batch_size": 64},
     model={"width": 32, "dropout": {"low": 0.0, "high": 0.5}},
-    search={"pruner": "halving", "trials_per_arm": 6, "repeatable": True, "lag": 4},
+    search={"pruner": "cautious", "trials_per_arm": 6, "repeatable": True, "lag": 4},
     confirm={"seeds": 2, "shortlist": 2, "shortlist_seeds": 1},
 )
 PATIENCE_SECONDS = 150

@@ -20,7 +20,6 @@ import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands.refresh import RefreshingObserver
 from bakeoff.dashboard import (
     build_server,
     connections,
@@ -38,6 +37,7 @@ from bakeoff.dashboard.study_list import with_verdicts
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.records import EpochResult, MetricInfo, TrialPlan, TrialRecord
 from bakeoff.report.figures.style import ARM_COLORS
+from bakeoff.session.refresh import RefreshingObserver
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from contrast import contrast

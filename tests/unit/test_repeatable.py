@@ -21,7 +21,7 @@ from study_examples import SilentObserver, SimulatedEngine, study_document, stud
 
 EPOCHS = 18
 EVERY_PRUNER = [
-    "none", "halving", "median", {"name": "percentile", "percentile": 40}, "hyperband",
+    "none", "cautious", "halving", "median", {"name": "percentile", "percentile": 40}, "hyperband",
     {"name": "patient", "patience": 2}, {"name": "threshold", "lower": 0.12},
 ]  # fmt: skip
 
@@ -88,6 +88,23 @@ def test_a_budget_in_epochs_is_spent_on_the_same_trials(pruner, num_workers, tur
     simulation = OrderedSimulation(config, curve)
     assert simulation.run(num_workers, turns, kills) == expected
     assert all(c.epochs <= 120 for c in simulation.search.ledger.charges.values())
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    num_workers=st.integers(2, 10),
+    turns=st.lists(st.integers(0, 9), max_size=400),
+    kills=st.sets(st.integers(1, 2000), max_size=2),
+)
+def test_what_cautious_halving_learns_does_not_depend_on_the_order_of_events(
+    num_workers, turns, kills
+):
+    """With enough trials for several rungs, learned shares and audited trials that train on."""
+    config = study("cautious", trials_per_arm=70, schedulers=["constant"], audit=0.2)
+    expected = reference("cautious, many", config)
+    assert OrderedSimulation(config, curve).run(num_workers, turns, kills) == expected
+    pauses = {len(row[9]) for row in expected if row[4] == "pruned"}
+    assert len(pauses) > 2
 
 
 def test_a_run_that_a_restart_finds_beyond_its_goal_waits_at_the_next_rung():
@@ -189,7 +206,7 @@ def driven(config, folder, num_workers, kills=()):
     raise AssertionError("the last session is never killed")
 
 
-@pytest.mark.parametrize("pruner", ["halving", "median"])
+@pytest.mark.parametrize("pruner", ["cautious", "median"])
 def test_the_driver_stores_the_same_study_with_any_workers_and_kills(pruner, tmp_path):
     config = study(pruner, trials_per_arm=5, epochs=9, schedulers=["constant"], lag=2)
     alone = values_of(driven(config, tmp_path / "1", 1))

@@ -34,6 +34,8 @@ def study(arguments, capfd):
 
 def test_text_keeps_its_lines_and_loses_what_cannot_be_seen():
     assert plain("one\ttwo\nthree é 漢 😀\n") == "one\ttwo\nthree é 漢 😀\n"
+    assert plain("gr\udcc3\udcb6\udcc3\udc9fe \udcff") == "gr\\udcc3\\udcb6\\udcc3\\udc9fe \\udcff"
+    assert plain("gr\udcc3\udcb6\udcc3\udc9fe") == "größe"
     assert plain("50 %\rdone\r\n") == "50 %\ndone\n"
     assert plain("\x1b[31m") == "\\x1b[31m"
 
@@ -110,10 +112,14 @@ def test_a_stream_that_cannot_be_written_is_one_line_and_an_exit_code(shell, cod
 
 def test_an_ascii_locale_gets_utf8():
     ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    found = run("study validate größe.toml", **ascii_locale)
-    assert found.returncode == 2
-    assert found.stderr.count("\n") == 1
-    assert "no such file" in found.stderr
+    for command, said in (
+        ("study validate größe.toml", "study: größe.toml: no such file"),
+        ("study list --output größe", "study: names that are not ASCII need another locale"),
+    ):
+        found = run(command, **ascii_locale)
+        assert found.returncode == 2
+        assert found.stderr.count("\n") == 1
+        assert found.stderr.startswith(said)
 
 
 def test_descriptors_that_the_parent_closed_are_not_given_to_files():

@@ -7,7 +7,9 @@ stdout, progress and errors to stderr.
 import ast
 import errno
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bakeoff.child_process import EndedBySignal, ending_on_signals
 from bakeoff.commands import verbs
-from bakeoff.errors import BakeoffError, describe_error, one_line, visible
+from bakeoff.errors import BakeoffError, UsageError, describe_error, one_line, visible
 from bakeoff.failure_log import keep_traceback, redacted
 from bakeoff.terminal import plain_streams
 from bakeoff.version import __version__
@@ -134,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is in a file, which the line names.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with plain_streams() as (stdout, _), ending_on_signals():
+    with plain_streams() as (stdout, _), ending_on_signals(), _complaining_of_threads(given):
         code = _run(given)
         stdout.flush()
         failure = stdout.failure
@@ -160,8 +162,26 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last place that can say what happened
+        if isinstance(error, UnicodeError) and sys.getfilesystemencoding() == "ascii":
+            _complain("names that are not ASCII need another locale; set PYTHONUTF8=1")
+            return UsageError.exit_code
         _complain(_describe_unforeseen(error, arguments))
     return 1
+
+
+@contextmanager
+def _complaining_of_threads(arguments: Sequence[str]) -> Iterator[None]:
+    """Say also in one line what a thread raises, which does not end the command."""
+
+    def complain(raised: threading.ExceptHookArgs) -> None:
+        if isinstance(raised.exc_value, Exception):
+            _complain(_describe_unforeseen(raised.exc_value, arguments))
+
+    before, threading.excepthook = threading.excepthook, complain
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _complain(text: str) -> None:
@@ -170,10 +190,6 @@ def _complain(text: str) -> None:
 
 def _describe_unforeseen(error: Exception, arguments: Sequence[str]) -> str:
     """Say what was raised, and where the traceback is."""
-    if isinstance(error, UnicodeError) and sys.getfilesystemencoding() == "ascii":
-        return (
-            "names and texts that are not ASCII need another locale than this one; set PYTHONUTF8=1"
-        )
     described = redacted(describe_error(error, names_own=True))
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         place = f": {visible(error.filename)}" if error.filename else ""

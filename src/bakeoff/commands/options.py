@@ -74,6 +74,14 @@ OtherSettings = Annotated[
         metavar="OWNER.PARAMETER=VALUE",
     ),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace a setting of the file, as in search.trials_per_arm=5; may be repeated.",
+        metavar="SECTION.KEY=VALUE",
+    ),
+]
 HangTimeout = Annotated[
     str | None,
     typer.Option(

@@ -1,5 +1,6 @@
 """Opens the storage that a verb's options name."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from bakeoff.records import StudyConfig
     from bakeoff.storage import Storage
 
 
@@ -25,8 +27,7 @@ def open_storage(
         url: Its address.
         output: The folder of results.
         create: See `Storage`.
-        is_known: Whether this command has used the storage before, so that it waits for one that
-            does not answer instead of taking its address for wrong.
+        is_known: See `Storage`.
 
     Raises:
         UsageError: The URL is wrong.
@@ -35,8 +36,35 @@ def open_storage(
     from bakeoff.storage import Storage
     from bakeoff.storage.database import choose_storage_url
 
-    storage = Storage(
-        choose_storage_url(url, output), create=create, on_wait=say_wait if is_known else None
-    )
-    storage.connection.on_wait = say_wait
-    return storage
+    known = choose_storage_url(url, output)
+    return Storage(known, create=create, on_wait=say_wait, is_known=is_known)
+
+
+def load_named_study(
+    file: Path, changes: Sequence[str], url: str | None, output: Path
+) -> "StudyConfig":
+    """The study of a file; for a name without a file, the stored study of that name.
+
+    Args:
+        file: The study file, or the name of a study.
+        changes: What replaces settings, as in `search.trials_per_arm=5`.
+        url: URL of the storage; without one, the SQLite file in the output folder.
+        output: The folder of results.
+
+    Raises:
+        StudyFileError: There is no such file or study, or it is wrong.
+        UsageError: An entry of `changes` cannot be parsed.
+    """
+    import tomllib
+
+    from bakeoff.errors import BakeoffError
+    from bakeoff.studyfile import format_study, load_study, load_study_file, locate, parse_settings
+
+    is_name = len(file.parts) == 1 and not file.suffix and not locate(file).exists()
+    if is_name:
+        try:
+            stored = open_storage(url, output).load_config(file.name)
+        except BakeoffError:  # the message about the missing file is the better one
+            return load_study_file(file, changes)
+        return load_study(tomllib.loads(format_study(stored)), settings=parse_settings(changes))
+    return load_study_file(file, changes)

@@ -32,7 +32,7 @@ MAX_SQUEEZE = 2.5
 
 
 def publish(
-    storage_url: str, comparison: Comparison, output: Path, on_wait: OnWait | None = None
+    storage_url: str, comparison: Comparison, output: Path, on_wait: OnWait = lambda _: None
 ) -> None:
     """Store verdict, figures and the chosen trials' learning curves in the study.
 
@@ -43,7 +43,7 @@ def publish(
     """
     name = comparison.study.name
     publish_progress(storage_url, comparison, has_report=True, on_wait=on_wait)
-    storage = Storage(storage_url, create=True, on_wait=on_wait)
+    storage = Storage(storage_url, create=True, on_wait=on_wait, is_known=True)
     chosen = {arm.chosen_trial for arm in comparison.arms}
     stored = {run.number: trial_id for trial_id, run in storage.load_runs(name, "search")}
     metric, folder = comparison.study.objective, output / name / FOLDER
@@ -60,7 +60,11 @@ def publish(
 
 
 def publish_progress(
-    storage_url: str, comparison: Comparison, *, has_report: bool, on_wait: OnWait | None = None
+    storage_url: str,
+    comparison: Comparison,
+    *,
+    has_report: bool,
+    on_wait: OnWait = lambda _: None,
 ) -> None:
     """Store the verdict so far as the study's note, and the figures so far.
 
@@ -73,7 +77,7 @@ def publish_progress(
     Raises:
         BakeoffError: The storage cannot be written.
     """
-    storage = Storage(storage_url, create=True, on_wait=on_wait)
+    storage = Storage(storage_url, create=True, on_wait=on_wait, is_known=True)
     name = comparison.study.name
 
     def store() -> None:

@@ -22,7 +22,7 @@ from bakeoff.data.readers import check_file
 from bakeoff.errors import DataError
 from bakeoff.files import wait_for_lock, write_durably
 
-CACHE_FORMAT = 4
+CACHE_FORMAT = 5
 """Increase this when the same source files would be decoded to something else."""
 FINGERPRINT_DIGITS = 32
 DIGEST_BYTES = 32
@@ -32,7 +32,9 @@ DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError)
 """What opening a missing or damaged entry raises."""
 
 NAMES = tuple(part.name for part in fields(Arrays) if part.default is MISSING)
-"""Names of the arrays of an entry."""
+"""Names of the arrays of every entry."""
+MORE_NAMES = ("validation_inputs", "validation_labels")
+"""Names of the arrays that an entry may have as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,16 @@ def data_folder() -> Path:
 def fingerprint(arrays: Arrays) -> str:
     """32 hexadecimal digits that depend on every value, shape, type and class of the data set."""
     digest = hashlib.sha256(json.dumps(arrays.class_names).encode() if arrays.class_names else b"")
-    for name in NAMES:
-        array = getattr(arrays, name)
+    for name, array in named_arrays(arrays).items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:FINGERPRINT_DIGITS]
+
+
+def named_arrays(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays of a data set by name, those to validate on only if it has them."""
+    found = {name: getattr(arrays, name) for name in (*NAMES, *MORE_NAMES)}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def load_cached(
@@ -77,8 +84,8 @@ def load_cached(
     def fill(folder: Path) -> About:
         arrays = decode()
         folder.mkdir(exist_ok=True)
-        for part in NAMES:
-            write_array(folder, part, getattr(arrays, part))
+        for part, array in named_arrays(arrays).items():
+            write_array(folder, part, array)
         return About(**{part.name: getattr(arrays, part.name) for part in fields(About)})
 
     stats = [(str(path.resolve()), path.stat()) for path in sources]
@@ -169,7 +176,8 @@ def _writing(entry: Path) -> Iterator[None]:
 def _open_entry(entry: Path) -> tuple[Arrays, str]:
     manifest = _read_manifest(entry)
     # Copy-on-write, because torch wants writable memory. Nobody writes, so the pages stay shared.
-    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in NAMES}
+    names = [*NAMES, *map(str, manifest.get("more_arrays", ()))]
+    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in names}
     # an entry without one of these was written by an earlier version and is made again
     arrays = Arrays(
         **mapped,
@@ -200,9 +208,14 @@ def _digest_of(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Names of the arrays that a folder holds."""
+    return [*NAMES, *(name for name in MORE_NAMES if (folder / f"{name}.npy").is_file())]
+
+
 def _states(entry: Path) -> tuple[tuple[int, int, int], ...]:
     """Inode, size and time of change of each file with an array."""
-    found = [(entry / f"{name}.npy").stat() for name in NAMES]
+    found = [(entry / f"{name}.npy").stat() for name in _names_in(entry)]
     return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
 
@@ -217,14 +230,16 @@ def fingerprint_on_disk(
     Every process computes it before it uses an entry for the first time, because a disk may return
     other bytes than were written, and leaves no trace of it in the file's state.
     """
-    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in NAMES}
+    mapped = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in _names_in(entry)}
     return fingerprint(Arrays(**mapped, class_names=class_names))
 
 
 def _write_manifest(folder: Path, about: About) -> None:
-    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES}
+    names = _names_in(folder)
+    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     manifest = {
         "format": CACHE_FORMAT,
+        "more_arrays": [name for name in names if name in MORE_NAMES],
         "fingerprint": fingerprint(Arrays(**mapped, class_names=about.class_names)),
         **asdict(about),
     }

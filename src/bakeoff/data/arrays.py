@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.data.array_notes import CHANNELS, part_notes, train_notes
 from bakeoff.data.inputs import Feature
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
@@ -23,13 +24,21 @@ Inputs = NDArray[Any]
 MAX_VOCABULARY = 1 << 16
 """Token ids must be below this."""
 
-CHANNELS = (1, 3, 4)
-"""Numbers of channels of pictures: grey, colour, and colour with transparency."""
-
 COARSEST_ROUNDING = 1e-4
 """Greatest rounding error of a column, in standard deviations."""
 
+NUMBER_CLASSES = "numpy.unique(y, return_inverse=True)[1] numbers them"
+"""Advice for labels that are no class numbers."""
+
+MAX_LISTED = 5
+"""Classes that a note lists."""
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+VALIDATION_KEYS = ("x_val", "y_val")
+OTHER_NAMES = {"x": "x_train", "y": "y_train"} | {
+    f"{kind}_{name}": f"{kind}_val" for kind in "xy" for name in ("valid", "validation", "dev")
+}
+"""Names in small letters that mean the same as one of those."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +49,9 @@ class Arrays:
     train_labels: Inputs
     test_inputs: Inputs
     test_labels: Inputs
+    validation_inputs: Inputs | None = None
+    """Samples to validate on; None if they are drawn from the training samples."""
+    validation_labels: Inputs | None = None
     class_names: tuple[str, ...] = ()
     """Names of classes or tokens, if the source names them."""
     features: tuple[Feature, ...] = ()
@@ -55,36 +67,52 @@ def check_arrays(
     where: str,
     task: Task = "classification",
     class_names: tuple[str, ...] = (),
+    *,
+    looks_closely: bool = True,
 ) -> Arrays:
-    """Return the data set made of `x_train`, `y_train` and, if given, `x_test`, `y_test`.
+    """Return the data set made of `x_train`, `y_train` and, if given, the other arrays.
 
-    `x` and `y` mean `x_train` and `y_train`. Without a test set, a fifth is reserved for testing,
-    always the same one: stratified by class; of text, the last part. Numbers other than uint8
+    `x_test` and `y_test` are the test set, `x_val` and `y_val` the samples to validate on. `x` and
+    `y` mean `x_train` and `y_train`, and names may have capitals. Without a test set, a fifth is
+    reserved for testing, always the same one: stratified by class; of text, the last part. Numbers
+    other than uint8
     become float32. Bytes [N, H, W] are grey images and become [N, 1, H, W]; any other numbers
     [N, T, F] are rows in order.
 
     Args:
-        raw: The arrays by name; other names are ignored.
+        raw: The arrays by name; a note says which others are left out.
         where: The source of the arrays, for messages.
         task: Decides what the labels must be.
         class_names: Names of the classes, if they are known, for the data set and for messages.
+        looks_closely: Whether to compare all samples with each other for notes, which takes about
+            10 us a sample.
 
     Raises:
         DataError: Something is missing, or cannot be used for the task.
     """
-    named = {{"x": "x_train", "y": "y_train"}.get(key, key): value for key, value in raw.items()}
-    holds = f"it holds {', '.join(raw) or 'nothing'}"
-    missing = [key for key in ("x_train", "y_train") if key not in named]
-    if missing:
-        raise DataError(f"{where}: {' and '.join(missing)} missing ({holds})")
-    if ("x_test" in named) != ("y_test" in named):
-        raise DataError(f"{where}: x_test and y_test must come together ({holds})")
+    named, others = _by_name(raw, where)
     inputs, labels = _check_part(named, "train", where, task)
     if task == "classification":
         check_classes(labels, f"{where}: y_train")
+    validation: tuple[Inputs, Inputs] | tuple[None, None] = None, None
+    notes = [f"arrays of other names are left out: {', '.join(others)}"] if others else []
+    looks_closely &= task != "language"
+    if looks_closely:
+        notes += train_notes(inputs, splits_test="x_test" not in named)
+    if task == "regression" and (labels == labels[0]).all():
+        notes.append("all targets have one value, so there is nothing to predict")
+    whole, given = inputs, dict[str, Inputs]()
+    if "x_val" in named:
+        validation = _check_part(named, "val", where, task)
+        _check_agreement((inputs, labels), validation, "val", where, task)
+        given["x_val"] = validation[0]
+        notes += _absent_classes(labels, validation[1], "y_val", task)
+        notes.append(f"validation samples are x_val ({len(validation[0]):,})")
     if "x_test" in named:
         test_inputs, test_labels = _check_part(named, "test", where, task)
-        _check_agreement((inputs, labels), (test_inputs, test_labels), where, task)
+        _check_agreement((inputs, labels), (test_inputs, test_labels), "test", where, task)
+        given["x_test"] = test_inputs
+        notes += _absent_classes(labels, test_labels, "y_test", task)
     else:
         kept, held = hold_out_test(labels, task, where, class_names)
         inputs, test_inputs = inputs[kept], inputs[held]
@@ -94,20 +122,61 @@ def check_arrays(
         train_labels=labels,
         test_inputs=test_inputs,
         test_labels=test_labels,
+        validation_inputs=validation[0],
+        validation_labels=validation[1],
         class_names=class_names,
         test_is_reserved="x_test" not in named,
+        notes=(*notes, *(part_notes(whole, given) if looks_closely else ())),
     )
+
+
+def _absent_classes(labels: Inputs, others: Inputs, name: str, task: Task) -> list[str]:
+    """Says which classes another part has no sample of."""
+    absent = np.setdiff1d(labels, others) if task == "classification" else np.empty(0)
+    shown = ", ".join(map(str, absent[:MAX_LISTED]))
+    return [f"{name} has no sample of {len(absent)} classes: {shown}"] if len(absent) else []
+
+
+def array_name(key: str) -> str:
+    """The name in `KEYS` or `VALIDATION_KEYS` that a name means; another one as it is."""
+    name = key.strip().lower()
+    found = OTHER_NAMES.get(name, name)
+    return found if found in (*KEYS, *VALIDATION_KEYS) else key
+
+
+def _by_name(
+    raw: Mapping[str, NDArray[Any]], where: str
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the arrays by the names in `KEYS` and `VALIDATION_KEYS`, and all other names."""
+    named: dict[str, NDArray[Any]] = {}
+    others = []
+    holds = f"it holds {', '.join(raw) or 'nothing'}"
+    for key, value in raw.items():
+        name = array_name(key)
+        if name not in (*KEYS, *VALIDATION_KEYS):
+            others.append(key)
+        elif name in named:
+            raise DataError(f"{where}: several arrays could be {name} ({holds})")
+        else:
+            named[name] = value
+    missing = [key for key in ("x_train", "y_train") if key not in named]
+    if missing:
+        raise DataError(f"{where}: {' and '.join(missing)} missing ({holds})")
+    for part in ("test", "val"):
+        if (f"x_{part}" in named) != (f"y_{part}" in named):
+            raise DataError(f"{where}: x_{part} and y_{part} must come together ({holds})")
+    return named, others
 
 
 def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: str) -> None:
     """Make sure that a sample of this shape is not an image with its channels last.
 
-    Only bytes are checked, because other numbers [C, H, W] need not be pictures.
+    Other numbers than bytes [C, H, W] need not be pictures, so they must look like square ones.
 
     Raises:
         DataError: The sample looks like such an image.
     """
-    if dtype != np.uint8 or len(shape) != 3:  # noqa: PLR2004 - (C, H, W)
+    if len(shape) != 3 or (dtype != np.uint8 and shape[0] != shape[1]):  # noqa: PLR2004 - (C, H, W)
         return
     if shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS):
         raise DataError(
@@ -122,23 +191,28 @@ def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     Raises:
         DataError: The values cannot be labels for the task.
     """
-    if task == "regression" and values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
+    if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
     if values.ndim != 1:
-        raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]")
+        is_one_hot = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
+        hint = "; y.argmax(1) are the numbers of one-hot labels" if is_one_hot else ""
+        raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]{hint}")
     if task == "regression":
         targets = _as_uint8_or_float32(values, where).astype(np.float32)
         # they are standardised before they become float32, so no digits are lost
         exact = loses_digits(values.astype(np.float64), targets).any()
         return np.ascontiguousarray(values.astype(np.float64) if exact else targets)
     if not np.issubdtype(values.dtype, np.integer):
+        hint = "" if values.dtype.kind == "f" else f"; {NUMBER_CLASSES}"
         raise DataError(
-            f"{where} has dtype {values.dtype}; labels must be integers 0..C-1"
+            f"{where} has dtype {values.dtype}; labels must be integers 0..C-1{hint}"
             ' (or numbers, with [data] task = "regression")'
         )
     labels = np.ascontiguousarray(values.astype(np.int64))
     if labels.size and labels.min() < 0:
-        raise DataError(f"{where} has the label {int(labels.min())}; labels must be 0..C-1")
+        raise DataError(
+            f"{where} has the label {int(labels.min())}; labels must be 0..C-1; {NUMBER_CLASSES}"
+        )
     return labels
 
 
@@ -165,7 +239,7 @@ def check_classes(labels: Labels, where: str) -> None:
         absent = int(np.argmax(classes != np.arange(len(classes))))
         raise DataError(
             f"{where} has labels up to {int(classes[-1])} but no sample of class {absent}; "
-            "labels must be 0..C-1 without a gap"
+            f"labels must be 0..C-1 without a gap; {NUMBER_CLASSES}"
         )
 
 
@@ -181,7 +255,7 @@ def token_type(highest: int) -> "np.dtype[Any]":
 def _check_part(
     named: Mapping[str, NDArray[Any]], part: str, where: str, task: Task
 ) -> tuple[Inputs, Inputs]:
-    """Check the inputs and labels of the training or test samples."""
+    """Check the inputs and labels of the training, validation or test samples."""
     x, y = f"{where}: x_{part}", f"{where}: y_{part}"
     raw_inputs, raw_labels = named[f"x_{part}"], named[f"y_{part}"]
     if task == "language":
@@ -206,19 +280,29 @@ def _check_inputs(values: NDArray[Any], where: str) -> Inputs:
     if values.size == 0:
         raise DataError(f"{where} is empty (shape {shape})")
     wide, values = values, _as_uint8_or_float32(values, where)
-    if values.ndim == 2 and wide.dtype.itemsize >= 4 and wide.dtype != np.float32:  # noqa: PLR2004
-        lost = loses_digits(wide.astype(np.float64), values)
-        if lost.any():
-            column = int(np.argmax(lost))
-            raise DataError(
-                f"{where}: float32 keeps too few digits of column {column} (for example"
-                f" {wide[0, column]}); subtract its mean first"
-            )
+    if wide.dtype.itemsize >= 4 and wide.dtype != np.float32:  # noqa: PLR2004
+        _check_digits(wide, values, where)
     check_channels_first(values.shape[1:], values.dtype, where)
     if values.ndim == 3 and values.dtype == np.uint8:  # noqa: PLR2004 - grey images
         values = values[:, None]
     # Writable, because torch warns about memory that is not.
     return np.require(values, requirements=("C", "W"))
+
+
+def _check_digits(wide: NDArray[Any], narrow: Inputs, where: str) -> None:
+    """Make sure that float32 keeps the digits of each feature, or of each channel of images."""
+    axis = 1 if wide.ndim == 4 else -1  # noqa: PLR2004 - [N, C, H, W]
+    numbers, rounded = (
+        np.moveaxis(one, axis, -1).reshape(-1, one.shape[axis]) for one in (wide, narrow)
+    )
+    lost = loses_digits(numbers.astype(np.float64), rounded)
+    if lost.any():
+        place = int(np.argmax(lost))
+        kind = "channel" if axis == 1 else "column"
+        raise DataError(
+            f"{where}: float32 keeps too few digits of {kind} {place} (for example"
+            f" {numbers[0, place]}); subtract its mean first, and divide by its deviation"
+        )
 
 
 def _as_uint8_or_float32(values: NDArray[Any], where: str) -> Inputs:
@@ -256,19 +340,19 @@ def _check_tokens(values: NDArray[Any], where: str) -> Inputs:
 
 
 def _check_agreement(
-    train: tuple[Inputs, Inputs], test: tuple[Inputs, Inputs], where: str, task: Task
+    train: tuple[Inputs, Inputs], other: tuple[Inputs, Inputs], part: str, where: str, task: Task
 ) -> None:
-    """Make sure that the test samples have the shape, the type and the classes of the others."""
-    (inputs, labels), (test_inputs, test_labels) = train, test
-    if inputs.shape[1:] != test_inputs.shape[1:]:
+    """Make sure that another part has the shape, the type and the classes of the training one."""
+    (inputs, labels), (other_inputs, other_labels) = train, other
+    if inputs.shape[1:] != other_inputs.shape[1:]:
         raise DataError(
             f"{where}: samples of x_train have shape {list(inputs.shape[1:])}, "
-            f"of x_test {list(test_inputs.shape[1:])}"
+            f"of x_{part} {list(other_inputs.shape[1:])}"
         )
-    if inputs.dtype != test_inputs.dtype and task != "language":
-        raise DataError(f"{where}: x_train is {inputs.dtype}, x_test is {test_inputs.dtype}")
-    if task == "classification" and test_labels.max() > labels.max():
+    if inputs.dtype != other_inputs.dtype and task != "language":
+        raise DataError(f"{where}: x_train is {inputs.dtype}, x_{part} is {other_inputs.dtype}")
+    if task == "classification" and other_labels.max() > labels.max():
         raise DataError(
-            f"{where}: y_test has the label {int(test_labels.max())}, "
+            f"{where}: y_{part} has the label {int(other_labels.max())}, "
             f"y_train only 0..{int(labels.max())}"
         )

@@ -4,11 +4,13 @@ pandas parses the file and infers the types of its columns. The checks here find
 without complaint but a user did not mean.
 """
 
+import codecs
 import csv
 import hashlib
 import io
 import re
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
-from bakeoff.data.arrays import Arrays, check_arrays, loses_digits
+from bakeoff.data.array_notes import part_notes
+from bakeoff.data.arrays import Arrays, check_arrays
 from bakeoff.data.inputs import Feature
 from bakeoff.data.readers import decode_text, read_bounded
+from bakeoff.data.table_columns import (
+    DECIMAL_COMMA,
+    MIN_ROWS,
+    MOST,
+    class_notes,
+    column_notes,
+    encode_classes,
+    encode_features,
+    fit_classes,
+    fit_features,
+    is_row_number,
+    wide_numbers,
+)
 from bakeoff.errors import DataError, describe_unknown, one_line
 from bakeoff.records import Task
 
@@ -30,22 +46,6 @@ SEPARATORS = (",", ";", "\t", "|")
 MISSING = ("", "nan", "NaN")
 """Cells without a value: empty, or as NumPy and pandas write them. "NA" and "None" are words in
 many tables."""
-MISSING_WORDS = frozenset(
-    {"na", "n/a", "#n/a", "null", "none", "nil", "?", "-", "missing", "unknown"}
-)
-"""Words, in small letters, that often stand for a missing value."""
-MAX_LEVELS = 20
-"""Greatest number of different texts in a column; each becomes a feature of its own."""
-MAX_CLASSES = 1000
-"""Greatest number of different values in a target of classes."""
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
-GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:[, ']\d{3})+(?:\.\d+)?|(?:[. ']\d{3})+,\d+)")
-"""Digits in groups of three, as in 1,234.5 and 1.234,5."""
-WITH_UNIT = re.compile(
-    r"(?:[$\u20ac\u00a3\u00a5]\s*[+-]?\d[\d.,'\s]*|[+-]?\d[\d.,'\s]*[%$\u20ac\u00a3\u00a5]"
-    r"|[+-]?\d{1,3}(?:\s\d{3})+(?:[.,]\d+)?)"
-)
-"""Amounts and percentages, as in $1.50 and 45 %, and digits grouped by any kind of space."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 EXCEL_SEPARATOR = re.compile(rb'"?sep=(.)"?', re.IGNORECASE)
@@ -53,8 +53,10 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 HEAD_BYTES = 1 << 20
 """The header ends within so many bytes."""
 YEARS = range(1900, 2101)
-MOST = 0.5
-"""A column is meant to hold numbers if more than this share of its cells look like numbers."""
+FIRST_ROWS = 200
+"""Rows whose text is looked at for what numbers lose."""
+MANY_REPEATED = 0.01
+"""Share of rows that repeat another one from which on it is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +75,36 @@ class Table:
     """What was changed or guessed."""
 
 
-def load_csv(path: Path, target: str | None, task: Task) -> tuple[Arrays, str]:
+def load_csv(
+    path: Path, target: str | None, task: Task, validation: Path | None = None
+) -> tuple[Arrays, str]:
     """Return the table at `path` as a data set, mapped into memory, and its fingerprint.
 
-    A fifth of the rows is reserved for testing.
+    A fifth of the rows is reserved for testing. The rows of the table `validation`, if there is
+    one, are for validation; nothing is fitted on them.
 
     Raises:
         DataError: As `read_csv`, or the table is too small.
     """
+    sources = (path,) if validation is None else (path, validation)
 
     def decode() -> Arrays:
-        table = read_csv(path, target, task)
-        raw = {"x": table.features, "y": table.labels}
-        arrays = check_arrays(raw, str(path), task, table.class_names)
-        return replace(arrays, features=table.columns, notes=table.notes)
+        tables = read_tables(sources, target, task)
+        raw = dict(zip(("x", "y"), (tables[0].features, tables[0].labels), strict=True))
+        notes = tables[0].notes
+        if validation is not None:
+            table = tables[1]
+            raw |= {"x_val": table.features, "y_val": table.labels}
+            notes += (f"validation samples are the rows of {validation} ({len(table.labels):,})",)
+            notes += (
+                *table.notes,
+                *part_notes(tables[0].features, {validation.name: table.features}),
+            )
+        arrays = check_arrays(raw, str(path), task, tables[0].class_names)
+        return replace(arrays, features=tables[0].columns, notes=notes)
 
     column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
-    return load_cached(f"csv-{task}-{column}", (path,), decode)
+    return load_cached(f"csv-{task}-{column}", sources, decode)
 
 
 def read_csv(path: Path, target: str | None, task: Task) -> Table:
@@ -99,7 +114,8 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
     separator is the comma, semicolon, tab or bar that is most frequent in that line. Columns of
     numbers are features as they are, less their mean where float32 would lose their digits. They
     may have decimal commas if the separator is not a comma. A column of text with at most 20
-    different values gives a feature 0 or 1 for each of them. No value may be missing.
+    different values gives a feature 0 or 1 for each of them. No value may be missing. A column that
+    only numbers the rows is left out.
 
     Args:
         path: The file.
@@ -110,42 +126,162 @@ def read_csv(path: Path, target: str | None, task: Task) -> Table:
         DataError: The file is missing or damaged, or a column cannot be used; the message names
             column and row, where the first row after the header is row 1.
     """
-    content, given = _skip_to_header(read_bounded(path), path)
-    names, separator = _read_header(content, path, given)
+    return read_tables((path,), target, task)[0]
+
+
+def read_tables(paths: Sequence[Path], target: str | None, task: Task) -> list[Table]:
+    """Read the table at the first path as `read_csv` does, and the others by what it tells.
+
+    The others may have their columns in another order, and more columns.
+
+    Raises:
+        DataError: As `read_csv`; or another table lacks a column or has other classes.
+    """
+    path, *others = paths
+    frame, read_notes = _read_frame(path)
+    names = [str(name) for name in frame]
     if target is not None and target not in names:
         problem = describe_unknown("column", target, names)
         raise DataError(f"{path}: data.target: {problem}")
-    frame = _read_rows(content, path, names, separator)
     target = names[-1] if target is None else target
-    features: list[tuple[Feature, NDArray[np.float32]]] = []
-    for name in names:
-        if name != target:
-            features += _features(frame[name], f"{path}: column {name!r}", name)
-    where = f"{path}: target {target!r}"
-    notes = [_offset_note(feature) for feature, _ in features if feature.offset]
-    notes += [
-        f"{feature.value!r} in column {feature.column!r} is taken as a value like any other"
-        for feature, _ in features
-        if (feature.value or "").strip().lower() in MISSING_WORDS
-    ]
-    labels: NDArray[Any]
+    _check_first_line(frame, path)
+    used, notes = _used_columns(frame, target, path)
+    notes += read_notes
+    fitted = {name: fit_features(frame[name], f"{path}: column {name!r}", name) for name in used}
     class_names: tuple[str, ...] = ()
-    if task == "regression":
-        labels = _wide_numbers(frame[target], where)
-    else:
-        labels, class_names = _classes(frame[target], where)
-        notes += [
-            f"{name!r} in the target {target!r} is taken as a class like any other"
-            for name in class_names
-            if name.strip().lower() in MISSING_WORDS
-        ]
+    notes += column_notes([(frame[name], features) for name, features in fitted.items()])
+    if task != "regression":
+        class_names = fit_classes(frame[target], f"{path}: target {target!r}")
+        notes += class_notes(class_names, target)
+    notes += _row_notes(frame)
+    tables = [_encode(frame, fitted, target, class_names, str(path))]
+    for other in others:
+        held, own = _read_frame(other)
+        absent = next((name for name in (*used, target) if name not in held), None)
+        if absent is not None:
+            raise DataError(f"{other}: has no column {absent!r}, which {path} has")
+        more = [str(name) for name in held if name not in names]
+        if more:
+            own.append(f"columns that {path.name} lacks are left out: {', '.join(more)}")
+        own += _unknown_texts(held, fitted, other)
+        table = _encode(held, fitted, target, class_names, str(other))
+        tables.append(replace(table, notes=tuple(own)))
+    return [replace(tables[0], notes=tuple(notes)), *tables[1:]]
+
+
+def _check_first_line(frame: "pd.DataFrame", path: Path) -> None:
+    """Refuse a first line of texts that are also values of their columns."""
+    found = [str(name) for name in frame if name and (frame[name].astype(str) == name).any()]
+    if len(found) > MOST * len(frame.columns):
+        raise DataError(
+            f"{path}: the first line holds {found[0]!r}, as rows below it do, so it seems to be a"
+            " row and no header; add a first line that names the columns"
+        )
+
+
+def _used_columns(frame: "pd.DataFrame", target: str, path: Path) -> tuple[list[str], list[str]]:
+    """The columns that become features, and what is to be said about the others."""
+    names = [str(name) for name in frame if name != target]
+    numbering = [name for name in names if is_row_number(name, frame[name])]
+    if len(numbering) == len(names):
+        numbering = []
+    used = [name for name in names if name not in numbering]
+    if "" in used:
+        raise DataError(f"{path}: column {names.index('') + 1} of the header has no name")
+    copies = [name for name in used if len(frame) >= MIN_ROWS and frame[name].equals(frame[target])]
+    if copies:
+        raise DataError(
+            f"{path}: column {copies[0]!r} is a copy of the target {target!r}; drop it, or every"
+            " network predicts the target"
+        )
+    if len(frame) >= MIN_ROWS and all(frame[name].nunique() == 1 for name in used):
+        raise DataError(f"{path}: every column has one value only, so there is nothing to learn")
+    named = ", ".join(repr(name) if name else "the first one, without a name" for name in numbering)
+    return used, [f"columns that only number the rows are left out: {named}"] if numbering else []
+
+
+def _row_notes(frame: "pd.DataFrame") -> list[str]:
+    """Says how many rows there are twice, which may be in training and in test set."""
+    num = int(frame.duplicated().sum())
+    if len(frame) < MIN_ROWS or num < MANY_REPEATED * len(frame):
+        return []
+    return [
+        f"{num:,} of {len(frame):,} rows repeat another row, so training and test set share some"
+    ]
+
+
+def _unknown_texts(
+    frame: "pd.DataFrame", fitted: Mapping[str, Sequence[Feature]], path: Path
+) -> Iterator[str]:
+    for name, features in fitted.items():
+        if features[0].value is None:
+            continue
+        known = [feature.value for feature in features]
+        unknown = ~frame[name].astype(str).str.strip().isin(known)
+        if unknown.any():
+            yield (
+                f"{int(unknown.sum())} rows of {path.name} have a text in column {name!r} that no"
+                " training row has; all its features are 0 there"
+            )
+
+
+def _encode(
+    frame: "pd.DataFrame",
+    fitted: Mapping[str, Sequence[Feature]],
+    target: str,
+    class_names: tuple[str, ...],
+    where: str,
+) -> Table:
+    encoded = [
+        values
+        for name, features in fitted.items()
+        for values in encode_features(frame[name], features, f"{where}: column {name!r}")
+    ]
+    in_target = f"{where}: target {target!r}"
+    labels: NDArray[Any] = (
+        encode_classes(frame[target], class_names, in_target)
+        if class_names
+        else wide_numbers(frame[target], in_target)
+    )
     return Table(
-        notes=tuple(notes),
-        features=np.column_stack([values for _, values in features]),
+        features=np.column_stack(encoded),
         labels=labels,
-        columns=tuple(feature for feature, _ in features),
+        columns=tuple(feature for features in fitted.values() for feature in features),
         class_names=class_names,
     )
+
+
+def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
+    """The table as pandas reads it, with its columns by name, and what pandas guesses."""
+    content, given = _skip_to_header(_as_utf8(read_bounded(path), path), path)
+    names, separator = _read_header(content, path, given)
+    frame = _read_rows(content, path, names, separator)
+    texts = _parse(content, path, names, separator, decimal=".", dtype=str, nrows=FIRST_ROWS)
+    codes = [
+        name
+        for name in names
+        if frame[name].dtype.kind in "iu" and texts[name].str.fullmatch(r"\s*0\d+\s*").any()
+    ]
+    if not codes:
+        return frame, []
+    zeros = "are taken as numbers without their leading zeros"
+    return frame, [f"codes such as those in column {name!r} {zeros}" for name in codes]
+
+
+def _as_utf8(content: bytes, path: Path) -> bytes:
+    """The content in UTF-8 with line feeds, if it says by a mark that it is UTF-16.
+
+    Raises:
+        DataError: It is neither.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = decode_text(content, path).encode()
+    elif b"\0" in content[:HEAD_BYTES]:
+        raise DataError(
+            f"{path}: holds zero bytes, as binary files and UTF-16 text without a mark do; save it"
+            " as UTF-8"
+        )
+    return content if b"\n" in content else content.replace(b"\r", b"\n")
 
 
 def _skip_to_header(content: bytes, path: Path) -> tuple[bytes, str | None]:
@@ -182,8 +318,8 @@ def _read_header(content: bytes, path: Path, separator: str | None) -> tuple[lis
             " a comma, semicolon, tab or bar (|) in the first line, which names them"
         )
     _check_is_header(names, path)
-    if not all(names):
-        raise DataError(f"{path}: column {names.index('') + 1} of the header has no name")
+    if not all(names[1:]):  # the first one may number the rows, as pandas writes it
+        raise DataError(f"{path}: column {names.index('', 1) + 1} of the header has no name")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: the header names {twice!r} twice")
@@ -205,13 +341,6 @@ def _check_is_header(names: list[str], path: Path) -> None:
         )
 
 
-def _offset_note(feature: Feature) -> str:
-    return (
-        f"{feature.offset:.12g} is subtracted from column {feature.column!r}, of which float32"
-        " would keep too few digits"
-    )
-
-
 def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> "pd.DataFrame":
     frame = _parse(content, path, names, separator, decimal=".")
     if separator != "," and any(_has_decimal_commas(frame[name]) for name in names):
@@ -229,14 +358,14 @@ def _read_rows(content: bytes, path: Path, names: list[str], separator: str) -> 
 
 
 def _parse(
-    content: bytes, path: Path, names: list[str], separator: str, decimal: str
+    content: bytes, path: Path, names: list[str], separator: str, decimal: str, **options: Any
 ) -> "pd.DataFrame":
     import pandas as pd
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
+            frame: pd.DataFrame = pd.read_csv(
                 io.BytesIO(content),
                 sep=separator,
                 decimal=decimal,
@@ -247,7 +376,9 @@ def _parse(
                 na_values=MISSING,
                 low_memory=False,
                 encoding="utf-8-sig",
+                **options,
             )
+            return frame
     except pd.errors.ParserWarning:
         raise DataError(f"{path}: rows have more cells than the header ({len(names)})") from None
     except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
@@ -261,101 +392,3 @@ def _has_decimal_commas(column: "pd.Series[Any]") -> bool:
     texts = column.astype(str).str.strip()
     with_comma = texts.str.fullmatch(DECIMAL_COMMA)
     return bool(with_comma.any() and (with_comma | texts.str.fullmatch(r"[+-]?\d+")).mean() > MOST)
-
-
-def _features(
-    column: "pd.Series[Any]", where: str, name: str
-) -> list[tuple[Feature, NDArray[np.float32]]]:
-    """Return the column itself if it holds numbers, else a feature for each of its values."""
-    if _is_numeric(column, where):
-        values = _wide_numbers(column, where)
-        narrow = values.astype(np.float32)
-        if not loses_digits(values, narrow):
-            return [(Feature(column=name), narrow)]
-        offset = float(np.round(values.mean()))
-        return [(Feature(column=name, offset=offset), (values - offset).astype(np.float32))]
-    texts = column.astype(str)
-    stripped = texts.str.strip()
-    is_number = (
-        stripped.str.fullmatch(DECIMAL_COMMA)
-        | stripped.str.fullmatch(GROUPED)
-        | stripped.str.fullmatch(WITH_UNIT)
-    )
-    if is_number.mean() > MOST:  # such numbers are not categories
-        raise DataError(
-            f"{where} holds {_first_cell(texts, is_number)}, which looks like a number;"
-            " write numbers as 1234.5"
-        )
-    levels = sorted(texts.unique())
-    if len(levels) > MAX_LEVELS:
-        raise DataError(
-            f"{where} holds text with {len(levels)} different values, for example {levels[0]!r}; "
-            f"allowed are numbers, or at most {MAX_LEVELS} different values; drop it or encode it"
-        )
-    return [
-        (Feature(column=name, value=level), (texts == level).to_numpy(np.float32))
-        for level in levels
-    ]
-
-
-def _is_numeric(column: "pd.Series[Any]", where: str) -> bool:
-    """Whether the column is meant to hold numbers: if most of its cells do, all must."""
-    import pandas as pd
-
-    if column.dtype.kind in "biuf":
-        return True
-    is_number = pd.to_numeric(column, errors="coerce").notna()
-    if is_number.mean() <= MOST:
-        return False
-    if is_number.all():
-        raise DataError(
-            f"{where} holds {_first_cell(column, is_number)}, which cannot be kept as a number: it"
-            " has too many digits, or a decimal point where other columns have commas"
-        )
-    raise DataError(f"{where} holds {_first_cell(column, ~is_number)}, else numbers")
-
-
-def _are_numbers(column: "pd.Series[Any]") -> bool:
-    import pandas as pd
-
-    return len(column) > 0 and bool(pd.to_numeric(column, errors="coerce").notna().all())
-
-
-def _first_cell(column: "pd.Series[Any]", mask: "pd.Series[bool]") -> str:
-    """Quote the first cell of the mask: `'2.5 cm' in row 2`."""
-    row = int(np.argmax(mask.to_numpy()))
-    return f"{str(column.iloc[row])!r} in row {row + 1}"
-
-
-def _wide_numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
-    """The numbers of a column, each of which has a place in float32, with all their digits."""
-    if not _is_numeric(column, where):
-        raise DataError(f"{where} holds {str(column.iloc[0])!r} in row 1; it must hold numbers")
-    values = column.to_numpy(np.float64)
-    with np.errstate(over="ignore"):
-        narrow = values.astype(np.float32)
-    if not np.isfinite(narrow).all():
-        row = int(np.argmin(np.isfinite(narrow)))
-        raise DataError(f"{where} holds {values[row]:g} in row {row + 1}, too large for a float32")
-    return values
-
-
-def _classes(column: "pd.Series[Any]", where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return class numbers and names; numbers are sorted by size, texts by letter."""
-    if column.dtype.kind == "f":
-        if (column % 1 != 0).any():
-            raise DataError(f'{where} holds fractions; [data] task = "regression" predicts numbers')
-        column = column.astype(np.int64)
-    words = column.astype(str).str.strip().str.lower().isin(MISSING_WORDS)
-    if column.dtype.kind not in "biuf" and words.any() and _are_numbers(column[~words]):
-        raise DataError(
-            f"{where} holds {_first_cell(column, words)}, which seems to be a missing value among"
-            f" numbers ({int(words.sum())} cells in all); drop these rows"
-        )
-    names, numbers = np.unique(column.to_numpy(), return_inverse=True)
-    if len(names) > MAX_CLASSES:
-        raise DataError(
-            f"{where} has {len(names)} different values; allowed are {MAX_CLASSES} classes"
-            ' (or numbers, with [data] task = "regression")'
-        )
-    return numbers.astype(np.int64), tuple(map(str, names))

@@ -130,6 +130,23 @@ def own_path(config: DataConfig) -> Path:
     return Path(config.dataset.partition(":")[2]).expanduser()
 
 
+def own_validation_path(config: DataConfig) -> Path | None:
+    """Return the path of `validation = "csv:PATH"`; None if the study names none."""
+    if config.validation is None:
+        return None
+    return Path(config.validation.partition(":")[2]).expanduser()
+
+
+def _load_table(config: DataConfig) -> tuple[Arrays, str]:
+    path, validation = own_path(config), own_validation_path(config)
+    return load_csv(path, config.target, config.task, validation)
+
+
+def _load_own_text(config: DataConfig) -> tuple[Arrays, str]:
+    length = config.sequence_length or SEQUENCE_LENGTH
+    return load_text(own_path(config), length, own_validation_path(config))
+
+
 def _load_npz(config: DataConfig) -> tuple[Arrays, str]:
     path = own_path(config)
     entry = "npz" if config.task == "classification" else f"npz-{config.task}"
@@ -192,7 +209,8 @@ FORMS: Registry[DataSource] = Registry(
     (
         DataSource(
             name="npz",
-            description="arrays x, y or x_train, y_train, x_test, y_test in an .npz file: features"
+            description="arrays x, y or x_train, y_train in an .npz file, with x_val, y_val and"
+            " x_test, y_test if there are such sets: features"
             " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
             " or tokens and next tokens [N, L]",
             tasks=("classification", "regression", "language"),
@@ -201,7 +219,8 @@ FORMS: Registry[DataSource] = Registry(
         ),
         DataSource(
             name="folder",
-            description="images in train/<class>/ and test/<class>/, or <class>/ alone; "
+            description="images in train/<class>/, val/<class>/ and test/<class>/, or <class>/"
+            " alone; "
             "image_size = 32 scales all images to one size",
             tasks=("classification",),
             load=_load_folder,
@@ -211,22 +230,22 @@ FORMS: Registry[DataSource] = Registry(
         DataSource(
             name="csv",
             description="a table with a header, may be gzipped; target names the column to "
-            "predict, by default the last; text columns with few values become one-hot",
+            "predict, by default the last; text columns with few values become one-hot;"
+            ' validation = "csv:PATH" names a table to validate on',
             tasks=("classification", "regression"),
-            load=lambda config: load_csv(own_path(config), config.target, config.task),
+            load=_load_table,
             inputs="features",
-            keys=("target",),
+            keys=("target", "validation"),
             suffixes=(".csv", ".tsv"),
         ),
         DataSource(
             name="text",
-            description="UTF-8 text for a character model, may be gzipped; sequence_length = 64",
+            description="UTF-8 text for a character model, may be gzipped; sequence_length = 64;"
+            ' validation = "text:PATH" names a text to validate on',
             tasks=("language",),
-            load=lambda config: load_text(
-                own_path(config), config.sequence_length or SEQUENCE_LENGTH
-            ),
+            load=_load_own_text,
             inputs="tokens",
-            keys=("sequence_length",),
+            keys=("sequence_length", "validation"),
             suffixes=(".txt",),
         ),
     ),
@@ -235,7 +254,7 @@ FORMS: Registry[DataSource] = Registry(
 FUNCTION = DataSource(
     name="package.module:function",
     description="a function of yours that returns arrays by the names of npz:PATH, or a torch"
-    " Dataset, a pair of them or a mapping with the keys train and test",
+    " Dataset, a pair of them or a mapping with the keys train, val and test",
     tasks=("classification", "regression", "language"),
 )
 

@@ -19,6 +19,7 @@ from bakeoff.data.dataset_table import YOUR_OWN, find_source, own_path
 from bakeoff.data.inputs import Feature
 from bakeoff.data.reading_progress import showing_progress
 from bakeoff.data.sample_source import (
+    PART_NAMES,
     Part,
     SampleInputs,
     Samples,
@@ -55,6 +56,9 @@ class Dataset:
     train_labels: Inputs
     test_inputs: Inputs | SampleInputs
     test_labels: Inputs
+    validation_inputs: Inputs | SampleInputs | None = None
+    """Samples to validate on; None if they are drawn from the training samples."""
+    validation_labels: Inputs | None = None
     class_names: tuple[str, ...]
     """The tokens if this is text; empty in regression."""
     source: str
@@ -94,12 +98,19 @@ class DatasetSummary:
     """Losses on validation of predicting the training mean, in regression."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
+    validation_is_given: bool = False
+    """Whether the validation samples are a set of their own."""
     notes: tuple[str, ...] = ()
     """What reading the data left out, changed or guessed."""
 
 
-def load_dataset(config: DataConfig) -> Dataset:
+def load_dataset(config: DataConfig, *, looks_closely: bool = False) -> Dataset:
     """Load the data set that `config` names; its arrays are decoded once and then mapped.
+
+    Args:
+        config: The data.
+        looks_closely: Whether to compare the samples of a function's arrays for notes. Those of
+            files are compared when they are decoded.
 
     Raises:
         DataError: The data is missing or unusable; the message says how to get or repair it.
@@ -107,7 +118,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     """
     source = find_source(config.dataset)
     if source.load is None:
-        return _load_function(config)
+        return _load_function(config, looks_closely)
     arrays, digest = source.load(config)
     return _name_arrays(
         replace(arrays, class_names=source.class_names or arrays.class_names),
@@ -160,11 +171,13 @@ def _select_of_both(
 
 
 def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tuple[Indices, Indices]:
-    """Return the rows of the training arrays to train on and to validate on, each sorted.
+    """Return the rows of the training arrays to train on, and rows to validate on, each sorted.
 
-    Both parts are stratified by class; of text, the last part is for validation. `imbalance` makes
-    the rows to train on long-tailed, and `train_samples` keeps that many of them, where a larger
-    set contains every smaller one. The validation rows depend on neither.
+    The latter are rows of the training arrays too, unless the data has a validation set: then they
+    are all rows of that. Both parts are stratified by class; of text, the last part is for
+    validation. `imbalance` makes the rows to train on long-tailed, and `train_samples` keeps that
+    many of them, where a larger set contains every smaller one. The validation rows depend on
+    neither.
 
     Raises:
         DataError: There are too few samples for such a split.
@@ -175,13 +188,7 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
             "must lie between 0 and 1"
         )
     labels = np.asarray(dataset.train_labels)
-    seed = derive_seed(split_seed, "validation")
-    try:
-        train, validation = hold_out(
-            labels, dataset.task, config.validation_fraction, seed, dataset.class_names
-        )
-    except ValueError as error:
-        raise DataError(f"{dataset.name}: {error} for validation") from None
+    train, validation = _hold_out_validation(dataset, config, split_seed)
     if config.imbalance is not None:
         seed = derive_seed(split_seed, "imbalance")
         try:
@@ -193,14 +200,40 @@ def split_indices(dataset: Dataset, config: DataConfig, split_seed: int) -> tupl
     return train, validation
 
 
+def _hold_out_validation(
+    dataset: Dataset, config: DataConfig, split_seed: int
+) -> tuple[Indices, Indices]:
+    """The rows of the training arrays that are left, and the rows to validate on."""
+    if dataset.validation_labels is not None:
+        if config.validation_fraction != DataConfig.validation_fraction:
+            raise DataError(
+                f"{dataset.name}: has a validation set of its own, so validation_fraction ="
+                f" {config.validation_fraction:g} would have no effect; leave it out"
+            )
+        return np.arange(len(dataset.train_labels)), np.arange(len(dataset.validation_labels))
+    labels = np.asarray(dataset.train_labels)
+    seed = derive_seed(split_seed, "validation")
+    fraction = config.validation_fraction
+    try:
+        return hold_out(labels, dataset.task, fraction, seed, dataset.class_names)
+    except ValueError as error:
+        raise DataError(f"{dataset.name}: {error} for validation") from None
+
+
 def check_splits(config: DataConfig, seeds: Iterable[tuple[int, int | None]]) -> None:
     """Make sure that the data can be split with each pair of a split seed and a test seed.
 
     Raises:
-        DataError: A split leaves too few samples of some class.
+        DataError: A split leaves too few samples of some class, or the data has a validation set of
+            its own, so that it is not split.
         UsageError: As `load_dataset`.
     """
     dataset = load_dataset(config)
+    if dataset.validation_labels is not None:
+        raise DataError(
+            f"{dataset.name}: has a validation set of its own, so confirm.resplit = true has"
+            " nothing to split; leave it out"
+        )
     for test_seed, pairs in groupby(seeds, key=lambda pair: pair[1]):
         drawn = redraw_test(dataset, test_seed)
         for split_seed, _ in pairs:
@@ -214,7 +247,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         DataError: As `load_dataset` and `split_indices`.
         UsageError: As `load_dataset`.
     """
-    dataset = load_dataset(config)
+    dataset = load_dataset(config, looks_closely=True)
     train, validation = split_indices(dataset, config, split_seed)
     summary = DatasetSummary(
         num_train=len(train),
@@ -226,12 +259,15 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
         test_is_reserved=dataset.test_is_reserved,
+        validation_is_given=dataset.validation_labels is not None,
         notes=dataset.notes,
     )
     if dataset.task != "regression":
         return summary
     targets = np.asarray(dataset.train_labels)
     scale = measure_targets(targets[train])
+    if dataset.validation_labels is not None:
+        targets = np.asarray(dataset.validation_labels)
     return replace(
         summary,
         target_deviation=scale.deviation,
@@ -273,10 +309,11 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
 def _name_arrays(arrays: Arrays, *, task: Task, **named: Any) -> Dataset:
     """Make a data set of arrays; classes and tokens without names are called by their number."""
     if not arrays.class_names and task != "regression":
-        labelled = [arrays.train_labels]
+        labelled: list[Inputs | None] = [arrays.train_labels]
         if task == "language":
             labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
-        highest = max(int(part.max()) for part in labelled)
+            labelled += [arrays.validation_inputs, arrays.validation_labels]
+        highest = max(int(part.max()) for part in labelled if part is not None)
         arrays = replace(arrays, class_names=_numbered(highest))
     return Dataset(task=task, **vars(arrays), **named)
 
@@ -285,7 +322,7 @@ def _numbered(highest: int) -> tuple[str, ...]:
     return tuple(map(str, range(highest + 1)))
 
 
-def _load_function(config: DataConfig) -> Dataset:
+def _load_function(config: DataConfig, looks_closely: bool) -> Dataset:
     """Load what the user's function returns: arrays by name, or torch data sets."""
     name, raw = config.dataset, call_function(config.dataset)
     is_pair = isinstance(raw, (tuple, list)) and len(raw) == 2  # noqa: PLR2004 - a pair
@@ -293,9 +330,9 @@ def _load_function(config: DataConfig) -> Dataset:
         # Inputs and labels, as scikit-learn returns them with `return_X_y`. Tensors and the frames
         # of pandas are arrays too.
         raw = {"x": raw[0], "y": raw[1]}
-    if isinstance(raw, Mapping) and not (raw and set(raw) <= {"train", "test"}):
+    if isinstance(raw, Mapping) and not (raw and set(raw) <= PART_NAMES.keys()):
         named = {str(key): np.asarray(value) for key, value in raw.items()}
-        arrays = check_arrays(named, name, config.task)
+        arrays = check_arrays(named, name, config.task, looks_closely=looks_closely)
         return _name_arrays(
             arrays, name=name, task=config.task, fingerprint=fingerprint(arrays), source=name
         )
@@ -303,7 +340,7 @@ def _load_function(config: DataConfig) -> Dataset:
         return _load_samples(as_parts(raw, name), config)
     raise DataError(
         f"{name} returned {type(raw).__name__}; allowed are a mapping of arrays, or a torch "
-        "Dataset, a pair of them, or a mapping with the keys train and test"
+        "Dataset, a pair of them, or a mapping with the keys train, val and test"
     )
 
 
@@ -316,6 +353,7 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
     digest = fingerprint_samples(source)
     labels = {part: _read_labels(source, part, digest, task) for part in parts}
     train = labels["train"]
+    validation = labels.get("validation")
     class_names: tuple[str, ...] = ()
     if task == "classification":
         check_classes(train, f"{name}: train")
@@ -323,11 +361,12 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
         own_names = getattr(parts["train"], "classes", None)  # as data sets of torchvision have it
         if isinstance(own_names, (list, tuple)) and len(own_names) == len(class_names):
             class_names = tuple(map(str, own_names))
-    if "test" in parts:
-        if task == "classification" and labels["test"].max() > train.max():
+    for part, found in labels.items():
+        if task == "classification" and found.max() > train.max():
             raise DataError(
-                f"{name}: test has the label {labels['test'].max()}, train only 0..{train.max()}"
+                f"{name}: {part} has the label {found.max()}, train only 0..{train.max()}"
             )
+    if "test" in parts:
         kept, held = np.arange(len(train)), np.arange(len(labels["test"]))
     else:
         kept, held = hold_out_test(train, task, name)
@@ -342,10 +381,21 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
         train_labels=train[kept],
         test_inputs=SampleInputs.of(source, test, held, labels[test][held]),
         test_labels=labels[test][held],
+        validation_inputs=(
+            None
+            if validation is None
+            else SampleInputs.of(source, "validation", np.arange(len(validation)), validation)
+        ),
+        validation_labels=validation,
         class_names=class_names,
         source=name,
         fingerprint=whole.hexdigest()[: len(digest)],
         test_is_reserved="test" not in parts,
+        notes=(
+            ()
+            if validation is None
+            else (f"validation samples are those of the data set's own ({len(validation):,})",)
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -24,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bakeoff.child_process import ignore_interrupts, num_cores
+from bakeoff.child_process import ignore_interrupts, num_cores, without_main_module
 from bakeoff.data.array_cache import About, cannot_write, load_filled, write_array
+from bakeoff.data.array_notes import part_notes
 from bakeoff.data.arrays import Arrays
 from bakeoff.data.image_folder import list_images
 from bakeoff.data.reading_progress import Advance, showing_progress
@@ -39,6 +41,16 @@ PROGRESS_FILE = "progress.jsonl"
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's names for pixels of more than 8 bits, which it cuts off instead of scaling them."""
 GREY_MODES = ("1", "L")
+COLOUR_MODES = ("RGB", "RGBA", "RGBX", "P", "PA")
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+CHANGES = {
+    "turned": "{} images are turned as their EXIF orientation says",
+    "frames": "{} images have several frames or pages, of which the first is used",
+    "alpha": "{} images have transparency, which is dropped",
+    "grey": "{} grey images become colour, because others are",
+    "converted": "{} images of other colour spaces (CMYK, for example) become RGB",
+}
+"""What decoding changes, as a note with the number of images."""
 ORIENTATION_TAG, UPRIGHT = 0x0112, 1
 TURNED, LYING = range(2, 9), range(5, 9)
 """EXIF orientations that are not upright, and those whose width and height change places.
@@ -92,16 +104,24 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
     def fill(folder: Path) -> About:
         folder.mkdir(exist_ok=True)
         parts = {"train_inputs": images.train.files, "test_inputs": images.test.files}
+        if images.validation is not None:
+            parts["validation_inputs"] = images.validation.files
+            write_array(folder, "validation_labels", images.validation.labels)
         with showing_progress(f"decoding {root.name}") as advance:
-            num_turned = decode_images(parts, folder, image_size, advance)
+            changes = decode_images(parts, folder, image_size, advance)
         write_array(folder, "train_labels", images.train.labels)
         write_array(folder, "test_labels", images.test.labels)
         (folder / PROGRESS_FILE).unlink()
-        turned = f"{num_turned} images are turned as their EXIF orientation says"
+        changed = (note.format(changes[kind]) for kind, note in CHANGES.items() if changes[kind])
+        named = {
+            f"the {name.partition('_')[0]} set": np.load(folder / f"{name}.npy", mmap_mode="r")
+            for name in parts
+        }
+        train = named.pop("the train set")
         return About(
             class_names=images.class_names,
             test_is_reserved=images.test_is_reserved,
-            notes=(*images.notes, *([turned] if num_turned else [])),
+            notes=(*images.notes, *changed, *part_notes(train, named)),
         )
 
     size = "" if image_size is None else f"-{image_size}"
@@ -110,7 +130,7 @@ def load_image_folder(root: Path, image_size: int | None) -> tuple[Arrays, str]:
 
 def decode_images(
     parts: Mapping[str, Sequence[str]], folder: Path, image_size: int | None, advance: Advance
-) -> int:
+) -> Counter[str]:
     """Write `<part>.npy` to `folder` for each of `parts`: uint8 [N, C, H, W] of its image files.
 
     Images are grey if all of them are, otherwise in colour; transparency is dropped. They are
@@ -125,7 +145,7 @@ def decode_images(
         advance: Called with the progress.
 
     Returns:
-        The number of images that were turned.
+        The number of images that were changed in each way of `CHANGES`.
 
     Raises:
         DataError: An image is damaged, of another size, or has pixels of more than 8 bits; or the
@@ -161,8 +181,8 @@ def _orientation(image: Image.Image) -> int:
     return int(image.getexif().get(ORIENTATION_TAG, UPRIGHT) or UPRIGHT)
 
 
-def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], bool]:
-    """Decode one image file to [C, H, W], and say whether it was turned upright.
+def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], list[str]]:
+    """Decode one image file to [C, H, W], and say in which ways of `CHANGES` it was changed.
 
     Raises:
         DataError: The image is damaged, or not of this form.
@@ -175,10 +195,10 @@ def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], bool]:
         if form.channels == 1 and image.mode not in GREY_MODES:
             raise _ColourFoundError
         mode = "L" if form.channels == 1 else "RGB"
+        changes = _changes(image, form)
         if form.resized:
             image.draft(mode, (2 * form.width, 2 * form.height))  # quicker for large JPEGs
-        is_turned = _orientation(image) in TURNED
-        upright = ImageOps.exif_transpose(image) if is_turned else image
+        upright = ImageOps.exif_transpose(image) if "turned" in changes else image
         if form.resized:
             fitted = ImageOps.fit(upright.convert(mode), size, Image.Resampling.BILINEAR)
             pixels = np.asarray(fitted)
@@ -190,7 +210,19 @@ def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], bool]:
                 f"{path}: is {found}, others are {form.width}x{form.height}; "
                 "[data] image_size = 32 (for example) scales all images to one size"
             )
-    return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1), is_turned
+    return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1), changes
+
+
+def _changes(image: Image.Image, form: ImageForm) -> list[str]:
+    """In which ways decoding an opened image changes it."""
+    found = {
+        "turned": _orientation(image) in TURNED,
+        "frames": getattr(image, "is_animated", False),
+        "alpha": image.mode in ALPHA_MODES or "transparency" in image.info,
+        "grey": form.channels > 1 and image.mode in GREY_MODES,
+        "converted": image.mode not in (*GREY_MODES, *COLOUR_MODES, *ALPHA_MODES),
+    }
+    return [kind for kind, is_so in found.items() if is_so]
 
 
 @contextlib.contextmanager
@@ -212,7 +244,7 @@ def _naming(path: str) -> Iterator[None]:
 
 def _decode_as(
     form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Path, advance: Advance
-) -> int:
+) -> Counter[str]:
     total = sum(map(len, parts.values()))
     done = _done_before(form, folder)
     if done is None or not all((folder / f"{name}.npy").is_file() for name in parts):
@@ -224,20 +256,21 @@ def _decode_as(
         for start in range(0, len(files), CHUNK_IMAGES)
     ]
     chunks = [chunk for chunk in chunks if chunk.name not in done]
-    num_done, num_turned = total - sum(len(chunk.files) for chunk in chunks), sum(done.values())
+    num_done = total - sum(len(chunk.files) for chunk in chunks)
+    changes = sum(done.values(), Counter[str]())
     with (folder / PROGRESS_FILE).open("a", encoding="utf-8") as progress:
-        for chunk, turned in _run(form, chunks, folder):
-            progress.write(json.dumps([chunk.name, turned]) + "\n")
+        for chunk, changed in _run(form, chunks, folder):
+            progress.write(json.dumps([chunk.name, changed]) + "\n")
             progress.flush()
             os.fsync(progress.fileno())
             num_done += len(chunk.files)
-            num_turned += turned
+            changes += changed
             advance(num_done, total)
-    return num_turned
+    return changes
 
 
-def _done_before(form: ImageForm, folder: Path) -> dict[str, int] | None:
-    """Return the chunks that are noted as decoded to this form, with the images turned in each.
+def _done_before(form: ImageForm, folder: Path) -> dict[str, Counter[str]] | None:
+    """Return the chunks that are noted as decoded to this form, with the changes in each.
 
     None if that was not begun.
     """
@@ -246,8 +279,11 @@ def _done_before(form: ImageForm, folder: Path) -> dict[str, int] | None:
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
         if not whole or json.dumps(whole[0]) != _header(form):
             return None
-        return {str(name): int(turned) for name, turned in whole[1:]}
-    except (OSError, ValueError, TypeError):
+        return {
+            str(name): Counter({str(kind): int(count) for kind, count in changed.items()})
+            for name, changed in whole[1:]
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
@@ -273,8 +309,10 @@ def _make_arrays(form: ImageForm, parts: Mapping[str, Sequence[str]], folder: Pa
     (folder / PROGRESS_FILE).write_text(_header(form) + "\n", encoding="utf-8")
 
 
-def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[tuple[_Chunk, int]]:
-    """Decode the chunks; yield each when it is on disk, with the number of images turned."""
+def _run(
+    form: ImageForm, chunks: Sequence[_Chunk], folder: Path
+) -> Iterator[tuple[_Chunk, Counter[str]]]:
+    """Decode the chunks; yield each when it is on disk, with the changes of its images."""
     num_full = sum(len(chunk.files) for chunk in chunks) // CHUNK_IMAGES
     num_processes = min(MAX_PROCESSES, num_cores(), num_full)
     arguments = (repeat(form), chunks, repeat(folder))
@@ -289,7 +327,9 @@ def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[tu
     )
     try:
         with executor:
-            yield from executor.map(_decode_chunk, *arguments)
+            with without_main_module():  # `map` starts the processes
+                decoded = executor.map(_decode_chunk, *arguments)
+            yield from decoded
     except BrokenProcessPool:
         raise DataError(
             "a process that decodes images was ended from outside (out of memory?); "
@@ -297,13 +337,13 @@ def _run(form: ImageForm, chunks: Sequence[_Chunk], folder: Path) -> Iterator[tu
         ) from None
 
 
-def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> tuple[_Chunk, int]:
-    """Decode some files to their place on disk, and count the images that were turned."""
+def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> tuple[_Chunk, Counter[str]]:
+    """Decode some files to their place on disk, and count the changes of their images."""
     images = np.empty((len(chunk.files), *form.shape), dtype=np.uint8)
-    num_turned = 0
+    changes = Counter[str]()
     for index, file in enumerate(chunk.files):
-        images[index], is_turned = decode_image(file, form)
-        num_turned += is_turned
+        images[index], changed = decode_image(file, form)
+        changes.update(changed)
     path = folder / f"{chunk.array}.npy"
     offset = np.load(path, mmap_mode="r").offset + chunk.start * prod(form.shape)
     try:
@@ -315,4 +355,4 @@ def _decode_chunk(form: ImageForm, chunk: _Chunk, folder: Path) -> tuple[_Chunk,
             os.fsync(file_.fileno())
     except OSError as error:
         raise cannot_write("decoded images", path, error) from None
-    return chunk, num_turned
+    return chunk, changes

@@ -19,6 +19,12 @@ from typing import NoReturn
 
 import numpy as np
 
+from bakeoff.data.folder_parts import (
+    check_class_names,
+    class_names_in,
+    find_parts,
+    twin_notes,
+)
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
 
@@ -27,20 +33,17 @@ IMAGE_SUFFIXES = (
     ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 """Source: those of torchvision.datasets.ImageFolder, and others of the same formats."""
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing")
-VALIDATION_NAMES = ("val", "valid", "validation", "dev")
-"""Names of the folders of the parts, in any case. Without a folder of the first kind all folders
-are classes, since a class may be called `valid`."""
 MAX_LISTED = 5
-"""Endings that a note about left-out files lists."""
-FOLDER_FORMAT = 2
+"""Endings or classes that a note lists."""
+LOOSE = "/"
+"""Counts images outside of the folders of classes, among endings of files that are left out."""
+FOLDER_FORMAT = 3
 """Increase this when the same images would be decoded to something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePart:
-    """The images of the training or the test set, class by class."""
+    """The images of the training, the validation or the test set, class by class."""
 
     files: list[str]
     """Paths of the images, [N]."""
@@ -56,6 +59,8 @@ class ImageFolder:
     """Names of the class folders, sorted."""
     train: ImagePart
     test: ImagePart
+    validation: ImagePart | None
+    """None if validation samples are drawn from the training images."""
     state: str
     """Changes with the path, size and modification time of every file."""
     test_is_reserved: bool
@@ -67,8 +72,8 @@ class ImageFolder:
 def list_images(root: Path) -> ImageFolder:
     """List the images below `root`.
 
-    If `root` has a folder `train`, the folders in it are the classes, and those of `test` are the
-    test set, or else those of `val`. Otherwise the folders of `root` are the classes. Without a
+    If `root` has a folder `train`, the folders in it are the classes, those of `val` the validation
+    set and those of `test` the test set. Otherwise the folders of `root` are the classes. Without a
     test set, a stratified fifth is reserved for testing, always the same one. Links to folders are
     followed. Names that begin with a dot, and files without the suffix of an image, are left out.
 
@@ -79,27 +84,33 @@ def list_images(root: Path) -> ImageFolder:
     root = root.resolve()
     if not root.is_dir():
         raise DataError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
-    parts = _find_parts(root)
+    parts = find_parts(root)
     train_root, notes = parts.train, [*parts.notes]
-    class_names = _class_names(train_root)
-    if len(class_names) < 2:  # noqa: PLR2004 - said in the message
-        raise DataError(
-            f"{train_root}: has {len(class_names)} class folders; allowed: two or more folders of "
-            "images, one for each class"
-        )
+    class_names = class_names_in(train_root)
+    check_class_names(class_names, train_root)
+    notes += twin_notes(class_names)
     digest = hashlib.sha256(json.dumps([FOLDER_FORMAT, str(root), class_names]).encode())
     left_out = Counter[str]()
     train = _list_part(train_root, class_names, digest, left_out, needs_all=True)
+    validation = None
+    if parts.validation is not None:
+        digest.update(b"validation")
+        validation = _list_known_part(parts.validation, class_names, digest, left_out)
+        notes += _absent_notes(validation, parts.validation, class_names)
+        name, count = parts.validation.name, len(validation.files)
+        notes.append(f"validation samples are those of the folder {name} ({count:,})")
     if parts.test is not None:
-        for name in _class_names(parts.test):
-            if name not in class_names:
-                raise DataError(f"{parts.test / name}: the training data has no class {name!r}")
-        test = _list_part(parts.test, class_names, digest, left_out, needs_all=False)
+        digest.update(b"test")
+        test = _list_known_part(parts.test, class_names, digest, left_out)
+        notes += _absent_notes(test, parts.test, class_names)
     else:
         train, test = (
             ImagePart(files=[train.files[row] for row in rows], labels=train.labels[rows])
             for rows in hold_out_test(train.labels, "classification", str(root), class_names)
         )
+    loose = left_out.pop(LOOSE, 0)
+    if loose:
+        notes.append(f"{loose} images outside of the folders of classes are left out")
     if left_out:
         endings = ", ".join(f"{end} ({num})" for end, num in left_out.most_common(MAX_LISTED))
         notes.append(f"{sum(left_out.values())} files that are no images are left out: {endings}")
@@ -107,79 +118,27 @@ def list_images(root: Path) -> ImageFolder:
         class_names=class_names,
         train=train,
         test=test,
+        validation=validation,
         state=digest.hexdigest()[:16],
         test_is_reserved=parts.test is None,
         notes=tuple(notes),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """The folders that hold the classes of the training and of the test set."""
-
-    train: Path
-    test: Path | None
-    notes: tuple[str, ...]
+def _absent_notes(part: ImagePart, folder: Path, names: tuple[str, ...]) -> list[str]:
+    absent = [name for label, name in enumerate(names) if label not in part.labels]
+    shown = ", ".join(absent[:MAX_LISTED])
+    return [f"{folder.name} has no images of {len(absent)} classes: {shown}"] if absent else []
 
 
-def _find_parts(root: Path) -> _Parts:
-    folders = _class_names(root)
-    found = {
-        kind: [name for name in folders if name.lower() in names]
-        for kind, names in (
-            ("training", TRAIN_NAMES),
-            ("test", TEST_NAMES),
-            ("validation", VALIDATION_NAMES),
-        )
-    }
-    for kind, several in found.items():
-        if found["training"] and len(several) > 1:
-            raise DataError(f"{root}: {' and '.join(several)} could both be the {kind} set")
-    parts = [name for names in found.values() for name in names]
-    if not found["training"]:
-        if len(parts) > 1 and len(parts) == len(folders):
-            raise DataError(
-                f"{root}: holds {' and '.join(parts)}, but no folder train; rename the folder of"
-                " the training images to train"
-            )
-        return _Parts(train=root, test=None, notes=())
-    test, notes = _choose_test(root, found["test"], found["validation"])
-    others = [name for name in folders if name not in parts]
-    if others:
-        notes.append(f"folders beside {found['training'][0]} are left out: {', '.join(others)}")
-    return _Parts(train=root / found["training"][0], test=test, notes=tuple(notes))
-
-
-def _choose_test(
-    root: Path, test: list[str], validation: list[str]
-) -> tuple[Path | None, list[str]]:
-    """The folder of the test set, if one has classes, and what is to be said about it."""
-    notes = []
-    for name in (*test, *validation):
-        if not _class_names(root / name):
-            notes.append(f"{name} is left out: it holds no folders of classes, so no labels")
-        elif name in validation and test and not notes:
-            notes.append(
-                f"{name} is left out: validation samples are drawn from the training images"
-            )
-        else:
-            if name in validation:
-                notes.append(f"{name} is the test set, because there is no other")
-            return root / name, notes + [
-                f"{other} is left out: validation samples are drawn from the training images"
-                for other in validation
-                if other != name
-            ]
-    return None, notes
-
-
-def _class_names(part: Path) -> tuple[str, ...]:
-    try:
-        with os.scandir(part) as entries:
-            names = [one.name for one in entries if one.is_dir() and not one.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{part}: {error.strerror or error}") from None
-    return tuple(sorted(names))
+def _list_known_part(
+    part: Path, class_names: tuple[str, ...], digest: "hashlib._Hash", left_out: Counter[str]
+) -> ImagePart:
+    """List all images of the validation or test set, whose classes must be those of training."""
+    for name in class_names_in(part):
+        if name not in class_names:
+            raise DataError(f"{part / name}: the training data has no class {name!r}")
+    return _list_part(part, class_names, digest, left_out, needs_all=False)
 
 
 def _list_part(
@@ -196,7 +155,9 @@ def _list_part(
     """
     files: list[str] = []
     counts = []
-    left_out.update(_endings(one.name for one in part.iterdir() if one.is_file()))
+    beside = [one.name for one in part.iterdir() if one.is_file()]
+    left_out.update(_endings(beside))
+    left_out[LOOSE] += sum(map(_is_image, beside))
     for name in class_names:
         found = _list_class(part / name, digest, left_out) if (part / name).is_dir() else []
         if needs_all and not found:
@@ -210,10 +171,12 @@ def _list_part(
 
 def _endings(names: Iterable[str]) -> list[str]:
     """The endings of the files that are no images, of those that are not hidden."""
-    others = (
-        name for name in names if name[0] != "." and not name.lower().endswith(IMAGE_SUFFIXES)
-    )
+    others = (name for name in names if name[0] != "." and not _is_image(name))
     return [Path(name).suffix.lower() or "no ending" for name in others]
+
+
+def _is_image(name: str) -> bool:
+    return name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _list_class(folder: Path, digest: "hashlib._Hash", left_out: Counter[str]) -> list[str]:
@@ -233,9 +196,7 @@ def _list_class(folder: Path, digest: "hashlib._Hash", left_out: Counter[str]) -
                 continue
             entered.add((here.st_dev, here.st_ino))
             folders[:] = sorted(name for name in folders if name[0] != ".")
-            images = sorted(
-                name for name in names if name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
-            )
+            images = sorted(filter(_is_image, names))
             left_out.update(_endings(names))
             stats = [os.stat(name, dir_fd=descriptor) for name in images]
             state = [number for one in stats for number in (one.st_size, one.st_mtime_ns)]

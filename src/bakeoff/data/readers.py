@@ -1,5 +1,6 @@
 """Reads data files: gzipped IDX, .npz, scikit-learn's digits, and text."""
 
+import codecs
 import gzip
 import os
 import struct
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.data.arrays import KEYS
+from bakeoff.data.arrays import KEYS, VALIDATION_KEYS, array_name
 from bakeoff.errors import DataError
 
 UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
@@ -67,15 +68,18 @@ def read_bounded(path: Path) -> bytes:
 
 
 def decode_text(content: bytes, path: Path) -> str:
-    """Decode UTF-8 text, with or without a byte order mark.
+    """Decode UTF-8 text, with or without a byte order mark, or UTF-16 text with one.
 
     Raises:
-        DataError: It is not UTF-8; the message names the byte.
+        DataError: It is neither; the message names the byte.
     """
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+        raise DataError(
+            f"{path}: is not UTF-{16 if is_wide else 8} text (byte {error.start}); save it as UTF-8"
+        ) from None
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -95,7 +99,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays called x, y, x_train, y_train, x_test, y_test in an .npz file.
+    """Return the arrays in an .npz file whose names `check_arrays` knows.
 
     Other arrays are not read; empty ones are returned for them. Nothing is ever unpickled.
 
@@ -115,9 +119,17 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
                 "memory of this machine"
             )
         with np.load(path, allow_pickle=False) as arrays:
-            known = {"x", "y", *KEYS}
-            return {key: arrays[key] if key in known else np.empty(0) for key in arrays.files}
+            known = {*KEYS, *VALIDATION_KEYS}
+            return {
+                key: arrays[key] if array_name(key) in known else np.empty(0)
+                for key in arrays.files
+            }
     except UNREADABLE as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path}: holds an array of Python objects, which is never unpickled; convert it"
+                " with astype(float) or astype(str) and save it again"
+            ) from None
         raise DataError(f"{path}: cannot be read ({error})") from None
 
 

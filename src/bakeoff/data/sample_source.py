@@ -26,7 +26,12 @@ from bakeoff.errors import DataError, UsageError, describe_error
 from bakeoff.registry import resolve, users_code
 from bakeoff.seeding import derive_seed
 
-Part = Literal["train", "test"]
+Part = Literal["train", "validation", "test"]
+PART_NAMES: Mapping[str, Part] = {
+    "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test",
+}  # fmt: skip
+"""Keys of a mapping of data sets."""
 NUM_FINGERPRINTED = 64
 """Number of samples of each part, evenly spaced, that the fingerprint depends on."""
 FINGERPRINT_SEED = 0
@@ -155,10 +160,11 @@ def open_source(reference: str) -> SampleSource:
 
 
 def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
-    """Return the data set to train on and, if there is one, the data set to test on.
+    """Return the data set to train on and, if there are any, those to validate and to test on.
 
     Args:
-        value: One data set, a pair of them, or a mapping with the keys `train` and `test`.
+        value: One data set, a pair of them to train and to test on, or a mapping with the keys
+            `train`, `val` and `test`.
         reference: The function that returned it, for messages.
 
     Raises:
@@ -166,9 +172,15 @@ def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
     """
     if isinstance(value, (tuple, list)):
         if len(value) > 2:  # noqa: PLR2004 - said in the message
-            raise DataError(f"{reference} returned {len(value)} data sets; allowed are one or two")
+            raise DataError(
+                f"{reference} returned {len(value)} data sets; allowed are one, a pair to train and"
+                " to test on, or a mapping with the keys train, val and test"
+            )
         value = dict(zip(("train", "test"), value, strict=False))
-    parts: dict[Part, Any] = dict(value) if isinstance(value, Mapping) else {"train": value}
+    named = value if isinstance(value, Mapping) else {"train": value}
+    parts: dict[Part, Any] = {PART_NAMES[name]: samples for name, samples in named.items()}
+    if len(parts) < len(named):
+        raise DataError(f"{reference} returned several validation sets: {', '.join(named)}")
     if "train" not in parts:
         raise DataError(f"{reference} returned no data set to train on")
     for part, samples in parts.items():

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +23,47 @@ MIN_WINDOWS = 10
 """Fewer are too few to split into training, validation and test samples."""
 
 
-def load_text(path: Path, sequence_length: int) -> tuple[Arrays, str]:
+def load_text(
+    path: Path, sequence_length: int, validation: Path | None = None
+) -> tuple[Arrays, str]:
     """Return the text at `path` as windows, mapped into memory, and its fingerprint.
+
+    The windows of the text `validation`, if there is one, are for validation.
 
     Raises:
         DataError: As `read_text` and `make_windows`.
     """
-    return load_cached(
-        f"text-{sequence_length}",
-        (path,),
-        lambda: make_windows(read_text(path), sequence_length, str(path)),
+
+    def decode() -> Arrays:
+        arrays = make_windows(read_text(path), sequence_length, str(path))
+        return arrays if validation is None else _add_validation(arrays, validation)
+
+    sources = (path,) if validation is None else (path, validation)
+    return load_cached(f"text-{sequence_length}", sources, decode)
+
+
+def _add_validation(arrays: Arrays, path: Path) -> Arrays:
+    """The arrays with the windows of the text at `path`, in the vocabulary of the training text."""
+    tokens = encode(read_text(path), arrays.class_names).astype(arrays.train_inputs.dtype)
+    windows = _cut(tokens, arrays.train_inputs.shape[1])
+    if not len(windows):
+        raise DataError(f"{path}: has {len(tokens)} characters, fewer than a sample")
+    notes = [f"validation samples are those of {path} ({len(windows):,})"]
+    share = float((tokens == 0).mean())
+    if share > 0:
+        notes.append(f"{share:.1%} of its characters are unknown to the training text")
+    return replace(
+        arrays,
+        validation_inputs=np.ascontiguousarray(windows[:, :-1]),
+        validation_labels=np.ascontiguousarray(windows[:, 1:]),
+        notes=(*arrays.notes, *notes),
     )
+
+
+def _cut(tokens: NDArray[Any], sequence_length: int) -> NDArray[Any]:
+    """Windows [N, L + 1] that do not overlap; a remainder is left out."""
+    length = sequence_length + 1
+    return tokens[: len(tokens) // length * length].reshape(-1, length)
 
 
 def read_text(path: Path) -> str:
@@ -69,10 +101,7 @@ def make_windows(text: str, sequence_length: int, where: str) -> Arrays:
         )
     vocabulary = build_vocabulary(text[:start])
     tokens = encode(text, vocabulary).astype(token_type(len(vocabulary) - 1))
-    train, test = (
-        part[: len(part) // length * length].reshape(-1, length)
-        for part in (tokens[:start], tokens[start:])
-    )
+    train, test = (_cut(part, sequence_length) for part in (tokens[:start], tokens[start:]))
     return Arrays(
         train_inputs=np.ascontiguousarray(train[:, :-1]),
         train_labels=np.ascontiguousarray(train[:, 1:]),

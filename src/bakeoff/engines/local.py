@@ -1,5 +1,6 @@
 """The local engine: worker processes on this machine that serve one run after another."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
     Died,
@@ -22,7 +24,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
-from bakeoff.errors import WorkersLostError
+from bakeoff.errors import BakeoffError
 
 EVALUATION_PATIENCE = 4
 """A batch of evaluation may take this many times as long as a step before it counts as hung."""
@@ -86,24 +88,24 @@ class LocalEngine:
 
     def _start(self) -> _Worker:
         try:
-            return self._start_process()
+            ours, theirs = self._context.Pipe()
+            signals = Signals(
+                pulse=self._context.Value("q", -1),
+                evaluating=self._context.Value("q", 0),
+                suspend=self._context.Value("q", 0),
+            )
+            process = self._context.Process(
+                target=work,
+                args=(theirs, signals, self._settings),
+                daemon=True,
+                name="bakeoff-worker",
+            )
+            with without_main_module():
+                process.start()
         except OSError as error:
-            raise WorkersLostError(
-                f"a worker cannot be started ({error.strerror}); is there room in /dev/shm, and in"
-                " the limits of processes and open files?"
-            ) from error
-
-    def _start_process(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        signals = Signals(
-            pulse=self._context.Value("q", -1),
-            evaluating=self._context.Value("q", 0),
-            suspend=self._context.Value("q", 0),
-        )
-        process = self._context.Process(
-            target=work, args=(theirs, signals, self._settings), daemon=True, name="bakeoff-worker"
-        )
-        process.start()
+            reason = error.strerror or error
+            hint = " (shared memory, /dev/shm, is full)" if error.errno == errno.ENOSPC else ""
+            raise BakeoffError(f"a worker process cannot be started: {reason}{hint}") from error
         theirs.close()
         worker = _Worker(process=process, connection=ours, signals=signals)
         self._workers.append(worker)

@@ -48,6 +48,8 @@ class Probe(_Message):
     """Train a configuration for a few steps and measure which precision is fastest."""
 
     config: TrialConfig
+    others: tuple[TrialConfig, ...] = ()
+    """Configurations with other optimizers, each of which is tried for one step."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,8 @@ class StopRequest:
 
     count: int = 0
     exit_code: int = 130
+    ends_process: bool = True
+    """Whether the program ends after a stop. A function that others call must return instead."""
 
     def ask(self, signum: int, _frame: FrameType | None) -> None:
         """Signal handler. The first signal asks for checkpoints, and the second to stop at once."""
@@ -48,8 +50,16 @@ class StopRequest:
         If a stop was requested the program is about to end, so later signals are ignored. Where it
         does not end in time, because a worker or the storage hangs, a thread ends the process. This
         loses nothing: a study continues after it as after a kill.
+
+        If the program goes on, nothing ends it, and signals are handled as before. Outside the main
+        thread, which alone can handle signals, nothing is listened to.
         """
-        before = {signum: signal.signal(signum, self.ask) for signum in SIGNALS}
+        if not self.ends_process:
+            with self._hearing():
+                yield self
+            return
+        handled = [one for one in SIGNALS if not _is_ignored_hangup(one)]
+        before = {signum: signal.signal(signum, self.ask) for signum in handled}
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         # Python writes the number of each signal to this pipe, even while a call into a library
@@ -66,6 +76,22 @@ class StopRequest:
             os.close(reading)
             for signum, handler in before.items():
                 signal.signal(signum, signal.SIG_IGN if self.count else handler)
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        is_main = threading.current_thread() is threading.main_thread()
+        heard = SIGNALS if is_main else ()
+        before = {signum: signal.signal(signum, self.ask) for signum in heard}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+def _is_ignored_hangup(signum: int) -> bool:
+    """Whether the program was started with `nohup`, to go on when its terminal closes."""
+    return signum == signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN
 
 
 def _exit_code(signum: int, before: int) -> int:

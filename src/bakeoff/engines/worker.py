@@ -189,15 +189,19 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
 
 def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
+    from bakeoff.training.device import check_device
     from bakeoff.training.precision import measure_precision
 
-    choice = measure_precision(job.config, device)
+    check_device(device)
+    choice = measure_precision(job.config, device, job.others)
     return Probed(run=job.run, num_checkpoints=NUM_KEPT, **vars(choice))
 
 
 def _profile(job: Profile, device: str) -> Event:
+    from bakeoff.training.device import check_device
     from bakeoff.training.step_profile import profile
 
+    check_device(device)
     return Profiled(run=job.run, **vars(profile(job.config, device, job.seconds)))
 
 

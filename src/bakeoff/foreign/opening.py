@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.errors import BakeoffError, StorageError, UsageError, describe_unknown
 from bakeoff.files import temporary_folder
 from bakeoff.storage.database import (
     OPTUNA_TABLE,
@@ -42,6 +42,13 @@ JOURNAL_SCHEME = "journal:///"
 SQLITE_HEADER = b"SQLite format 3\x00"
 SQLITE_COMPANIONS = ("-wal", "-journal")
 """Suffixes of the files next to a SQLite file that hold its log."""
+MISREAD = (
+    SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError, ValueError, TypeError,
+    LookupError, AttributeError, ArithmeticError, AssertionError,
+)  # fmt: skip
+"""What Optuna raises if a database does not answer, or if a row is no JSON or of another shape."""
+MOST_SHOWN = 40
+"""Characters of a damaged value that a message shows."""
 COPY_ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
 
@@ -82,8 +89,11 @@ def read_study(location: str, name: str | None) -> StoredStudy:
                 return _read(storage, place, name)
             finally:
                 close_storage(storage)
-        except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-            raise StorageError(f"storage cannot be read by Optuna: {first_line(error)}") from None
+        except BakeoffError:
+            raise
+        except MISREAD as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise StorageError(f"storage cannot be read by Optuna ({reason})") from None
 
 
 def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
@@ -96,6 +106,8 @@ def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
         raise UsageError(f"--study: {describe_unknown('study', name, studies)}")
     study = studies[name]
     trials = storage.get_all_trials(study._study_id)  # noqa: SLF001 - no public name
+    for trial in trials:
+        _check_numbers(trial, name)
     return StoredStudy(
         location=place,
         name=name,
@@ -104,6 +116,18 @@ def _read(storage: BaseStorage, place: str, name: str | None) -> StoredStudy:
         system_attrs=study.system_attrs,
         trials=tuple(sorted(trials, key=lambda trial: trial.number)),
     )
+
+
+def _check_numbers(trial: FrozenTrial, study: str) -> None:
+    """Raise an error if a number of a trial is none. SQLite stores any type in any column."""
+    reported = trial.intermediate_values
+    numbers = [trial.number, *reported, *reported.values(), *(trial.values or ())]
+    odd = next((one for one in numbers if not isinstance(one, (int, float))), None)
+    if odd is not None:
+        raise StorageError(
+            f"study {study!r}, trial {trial.number!r}: {str(odd)[:MOST_SHOWN]!r} is stored where a"
+            " number belongs"
+        )
 
 
 # ---------------------------------------------------------------- storages

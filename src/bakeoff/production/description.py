@@ -79,6 +79,7 @@ class _Description(_Part):
     build: Annotated[str, AfterValidator(_check_reference)]
     arguments: _Arguments
     class_names: list[str]
+    own_state: dict[str, Any] = {}
     inputs: _Inputs
     configuration: _Configuration
 

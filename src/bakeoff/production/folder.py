@@ -12,7 +12,8 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ class RunFolder:
 
     def load_config(self) -> StudyConfig:
         """The configuration with which the run began."""
-        return resolve_study(tomllib.loads((self.path / "config.toml").read_text("utf-8")))
+        path = self.path / "config.toml"
+        with _reading(path):
+            return resolve_study(tomllib.loads(path.read_text("utf-8")))
 
     def load_facts(self) -> RunFacts:
         """The facts that were fixed when the run began.
@@ -85,12 +88,14 @@ class RunFolder:
         Raises:
             BakeoffError: The run was begun by a newer release.
         """
-        content = json.loads((self.path / "run.json").read_text("utf-8"))
-        if content.pop("format") > FORMAT:
-            raise BakeoffError(
-                f"{self.path}: begun by a newer release of bakeoff; install that release"
-            )
-        return RunFacts(**content)
+        path = self.path / "run.json"
+        with _reading(path):
+            content = json.loads(path.read_text("utf-8"))
+            if content.pop("format") > FORMAT:
+                raise BakeoffError(
+                    f"{self.path}: begun by a newer release of bakeoff; install that release"
+                )
+            return RunFacts(**content)
 
     def finish(self, result: RunResult) -> None:
         """Store how the run ended."""
@@ -101,11 +106,24 @@ class RunFolder:
         path = self.path / "result.json"
         if not path.exists():
             return None
-        content = json.loads(path.read_text("utf-8"))
-        for key in ("validation_metrics", "test_metrics"):
-            content[key] = _numbers(content[key])
-        content["confusion"] = tuple(map(tuple, content.get("confusion", ())))
-        return RunResult(**content)
+        with _reading(path):
+            content = json.loads(path.read_text("utf-8"))
+            for key in ("validation_metrics", "test_metrics"):
+                content[key] = _numbers(content[key])
+            content["confusion"] = tuple(map(tuple, content.get("confusion", ())))
+            return RunResult(**content)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name a file that does not hold what a run writes into it."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise BakeoffError(
+            f"{path} was damaged ({type(error).__name__}: {error}); restore it, or remove the"
+            " run's folder and train again"
+        ) from None
 
 
 class EpochLog:
@@ -123,9 +141,10 @@ class EpochLog:
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
             os.truncate(path, len(whole))
-        for line in whole.decode("utf-8").splitlines():
-            result = _read_epoch(json.loads(line))
-            self.history[result.epoch] = result
+        with _reading(path):
+            for line in whole.decode("utf-8").splitlines():
+                result = _read_epoch(json.loads(line))
+                self.history[result.epoch] = result
 
     def add(self, result: EpochResult) -> bool:
         """Append an epoch unless the file has it. Return whether it is new."""

@@ -31,10 +31,10 @@ ABOUT = json.loads((FOLDER / "$about").read_text(encoding="utf-8"))
 def load_model():
     """The trained network: inputs [N, $inputs] as `prepare` gives them -> outputs [$outputs]."""
     model = $function(**ABOUT["arguments"])
-    model.load_state_dict(load_file(FOLDER / "$weights"))
+$load
     return model.eval()
 
-
+$restore
 ${encode}def prepare(samples):
     """Convert samples [N, $inputs] of the data set ($dtype) to inputs of the network."""
 $prepare
@@ -45,6 +45,31 @@ def interpret(outputs):
 $interpret
 $definitions''')
 
+LOAD_WEIGHTS = """\
+    model.load_state_dict(load_file(FOLDER / "$weights"))"""
+LOAD_STATE = """\
+    state = load_file(FOLDER / "$weights")
+    for name, value in ABOUT["own_state"].items():
+        state[name] = restore(value, state)
+    model.load_state_dict(state)"""
+RESTORE = '''\
+
+def restore(value, tensors):
+    """What a module of the network keeps besides weights, from its form in JSON."""
+    if isinstance(value, list):
+        return [restore(one, tensors) for one in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    if kind == "tensor":
+        return tensors.pop(held)
+    if kind == "float":
+        return float(held)
+    if kind == "tuple":
+        return tuple(restore(one, tensors) for one in held)
+    return {key: restore(one, tensors) for key, one in held}
+
+'''
 ENCODE_ROWS = '''\
 def encode(rows):
     """Convert rows, mappings from column to cell as of csv.DictReader, to samples [N, $inputs]."""
@@ -62,6 +87,7 @@ def encode_cell(row, column, value, offset=0.0):
     if value is None:
         number = {"true": "1", "false": "0"}.get(cell.strip().lower(), cell).replace(",", ".")
         return float(number) - offset
+    cell = cell.strip()
     known = [one["value"] for one in ABOUT["inputs"]["features"] if one["column"] == column]
     if cell not in known:
         raise ValueError(f"column {column!r} contains {cell!r}; known values: {known}")
@@ -160,6 +186,10 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
         about=about_name,
         weights=weights,
         example=example,
+        load=Template(LOAD_STATE if about.get("own_state") else LOAD_WEIGHTS).substitute(
+            weights=weights
+        ),
+        restore=RESTORE if about.get("own_state") else "",
         inputs="L" if about["task"] == "language" else shape,
         dtype=about["inputs"]["dtype"],
         encode=_render_encoding(about, shape),

@@ -51,6 +51,12 @@ class RunReport:
     was_finished: bool
     """Whether it was already finished, so that nothing was trained."""
 
+    def __repr__(self) -> str:
+        scores = {**self.result.test_metrics} or {**self.result.validation_metrics}
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        where = "test" if self.result.test_metrics else "validation"
+        return f"<run {self.folder.path}: {self.result.outcome}; {where} {shown}>"
+
     @cached_property
     def history(self) -> tuple[EpochResult, ...]:
         """The epochs in the folder, in their order."""
@@ -92,6 +98,7 @@ def train_run(
     seed: int,
     settings: EngineSettings,
     observer: RunObserver,
+    stop: StopRequest | None = None,
 ) -> RunReport:
     """Train one configuration to its end. Continue the run if its folder exists.
 
@@ -101,6 +108,7 @@ def train_run(
         seed: Seed of weights, batch order and augmentation.
         settings: Device and threads. A run that has begun keeps its own number of threads.
         observer: Receives every epoch.
+        stop: Listens for requests to stop; by default the program ends after one.
 
     Raises:
         UsageError: The folder contains a run with other settings, seed, data or device.
@@ -119,7 +127,8 @@ def train_run(
     summary = check_data(config)
     if folder.has_begun:
         settings = replace(settings, threads=folder.load_facts().threads)
-    with StopRequest().listening() as stop, open_engine(settings) as engine:
+    stop = stop or StopRequest()
+    with stop.listening(), open_engine(settings) as engine:
         measured = None
         if not folder.has_begun:
             probed = probe(config, engine, stop)

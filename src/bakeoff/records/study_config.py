@@ -25,6 +25,8 @@ class DataConfig:
     validation_fraction: float = 0.2
     """Share of the training samples held out for validation. It is stratified by class; for text it
     is the last part."""
+    validation: str | None = None
+    """Data of their own to validate on, such as `csv:PATH`; None if the data itself tells."""
     train_samples: int | None = None
     """Use only this many training samples (stratified by class); None uses all."""
     imbalance: float | None = None

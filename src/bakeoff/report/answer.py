@@ -104,6 +104,16 @@ class Answer:
         """Library defaults that nobody should overlook."""
         return tuple(one for one in self.defaults if one.is_good)
 
+    def __str__(self) -> str:
+        """The headline, what limits it, and the settings to use, one per line."""
+        limits = [*self.weakened_by, self.next_step]
+        used = [
+            f"{one.name}: {one.own_settings}; {one.score}; {one.cost}"
+            for one in (*self.leading, *self.good_defaults)
+        ]
+        lines = [self.headline, *(f"- {one}" for one in limits if one), *used]
+        return "\n".join(map(printable, lines))
+
 
 def build_answer(
     comparison: Comparison, configurations: Sequence[PastableConfiguration] | None = None

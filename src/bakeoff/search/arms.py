@@ -151,12 +151,11 @@ class Search:
         given = self._warm_starts.get(arm, ())
         if index < len(given):
             return given[index], "user"
-        ranks = self._cohorts.ranks(arm, self._final[arm])
+        ranks = self._cohorts.ranks(arm, self._final[arm], audited=self._is_audited(index))
         return self._samplers[arm].propose(index, ranks)
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)
-        search = self._config.search
         return TrialPlan(
             arm=arm,
             params=params,
@@ -165,9 +164,13 @@ class Search:
             decision_epochs=self._cohorts.decision_epochs(
                 build_trial_config(self._config, params, seed)
             ),
-            audited=is_audited(index, search.budget.trials, search.audit),
+            audited=self._is_audited(index),
             repeat=self._repeat,
         )
+
+    def _is_audited(self, index: int) -> bool:
+        search = self._config.search
+        return is_audited(index, search.budget.trials, search.audit)
 
     def _reserve_to_next_stop(self, number: int) -> None:
         self.ledger.reserve(number, self._next_stop(number))

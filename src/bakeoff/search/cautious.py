@@ -8,6 +8,8 @@ It differs from plain halving in four points.
   rung is learned; see `bakeoff.search.trust`.
 - From the `PATIENT_AFTER`th trial of an arm on, its audited trials train to their end at once. The
   search pays for them only where it has not ended soon, which is where early epochs may mislead.
+  They are proposed from ended trials alone: a search of their own that early epochs cannot mislead.
+  So are the more of the other trials, the less the first rung is trusted.
 - The sampler is given the trials in one order. Trials that got further are sorted anew among the
   places that they hold together, so that a whole run is not ahead of others for being whole.
 """
@@ -29,6 +31,13 @@ passes each of three, fewer trials would leave none."""
 SMALL_PARTS = (1 / 2,)
 SMALL_SHARE = 1 / 3
 PATIENT_AFTER = 50
+TRUSTED = 0.6
+"""The rank correlation between the first rung and the end below which a part of the trials is
+proposed from ended trials alone: a little less than what is believed without evidence."""
+FEWEST_WHOLE = 3
+"""Ended trials that suffice to propose a trial from them alone."""
+GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
+"""The parts of its multiples after the point are evenly spread."""
 
 
 class CautiousCohorts(HalvedCohorts):
@@ -50,6 +59,8 @@ class CautiousCohorts(HalvedCohorts):
         """By level, the share that is promoted at present."""
         self._evidence: dict[tuple[CohortKey, int], tuple[tuple[int, int], Evidence]] = {}
         """The evidence of a cohort's level, behind the numbers of trials it was computed from."""
+        self._trust = 0.0
+        """The rank correlation that is believed between the first rung and the end."""
         self._begun = Counter[str]()
         self._patient: set[int] = set()
         """Trials that no rung holds."""
@@ -101,6 +112,7 @@ class CautiousCohorts(HalvedCohorts):
         for level in range(NUM_RUNGS, 0, -1):
             correlation *= believed([self._evidence_at(key, level) for key in self._cohorts])
             shares[level] = share_to_promote(correlation)
+        self._trust = correlation
         if shares != self._shares:
             self._shares = shares
             for cohort in self._cohorts.values():
@@ -116,14 +128,17 @@ class CautiousCohorts(HalvedCohorts):
             self._evidence[key, level] = sizes, evidence
         return evidence
 
-    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:
+    def ranks(
+        self, arm: str, ended: Mapping[int, Standings], *, audited: bool = False
+    ) -> dict[int, Standings]:
         """See `Cohorts`; diverged trials come last."""
+        if len(ended) >= FEWEST_WHOLE and self._learns_from_ended(arm, audited=audited):
+            return dict(ended)
         cohorts = [cohort for key, cohort in self._cohorts.items() if key[0] == arm]
         places = _first_places(cohorts)
         for level in range(2, NUM_RUNGS + 1):
             for cohort in cohorts:
-                values = cohort.values_at(level)
-                _sort_anew(places, sorted(values, key=lambda one: (-values[one], one)))
+                _sort_anew(places, cohort.best_at(level))
         complete = {number: one[0] for number, one in ended.items() if one[0].tier == 0}
         places |= {number: len(places) for number in complete if number not in places}
         _sort_anew(places, sorted(complete, key=lambda one: (complete[one], one)))
@@ -131,14 +146,20 @@ class CautiousCohorts(HalvedCohorts):
         ranked = {number: (Standing(tier=1, loss=place),) for number, place in places.items()}
         return ranked | others
 
+    def _learns_from_ended(self, arm: str, *, audited: bool) -> bool:
+        """Whether the arm's next trial is proposed from ended trials alone."""
+        begun = self._begun[arm]
+        if self._is_small or begun < PATIENT_AFTER:
+            return False
+        return audited or begun * GOLDEN_RATIO % 1 < 1 - self._trust / TRUSTED
+
 
 def _first_places(cohorts: Iterable[Halving]) -> dict[int, float]:
     """Places by trial, from the share of trials that are better at its lowest rung."""
     shares = dict[int, float]()
     for cohort in cohorts:
         for level in range(NUM_RUNGS, 0, -1):
-            values = cohort.values_at(level)
-            order = sorted(values, key=lambda one: (-values[one], one))
+            order = cohort.best_at(level)
             shares |= {number: place / len(order) for place, number in enumerate(order)}
     order = sorted(shares, key=lambda one: (shares[one], one))
     return {number: float(place) for place, number in enumerate(order)}

@@ -64,10 +64,13 @@ class Cohorts(Protocol):
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> None:
         """Note how a trial ended."""
 
-    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:
+    def ranks(
+        self, arm: str, ended: Mapping[int, Standings], *, audited: bool = False
+    ) -> dict[int, Standings]:
         """The ranks of an arm's trials for the sampler, by number.
 
         Args:
             arm: The arm.
             ended: The ranks of the trials that have a final one.
+            audited: Whether the trial that is proposed from them is exempt from pruning.
         """

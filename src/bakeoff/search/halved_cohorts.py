@@ -139,7 +139,13 @@ class HalvedCohorts:
         else:
             self._cohorts[key].end(record.number)
 
-    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:
+    def ranks(
+        self,
+        arm: str,
+        ended: Mapping[int, Standings],
+        *,
+        audited: bool = False,  # noqa: ARG002
+    ) -> dict[int, Standings]:
         """See `Cohorts`; complete trials come first, then the highest rung, then the best in it."""
         in_rungs = {
             number: (Standing(tier=1, progress=-float(level), loss=share),)

@@ -117,6 +117,10 @@ class Halving:
         """The values at the next level, or at the end, by trial number."""
         return self.values_at(level + 1) if level < NUM_RUNGS else self.finals
 
+    def best_at(self, level: int) -> list[int]:
+        """The trials of a level, best first; the earlier trial wins a tie."""
+        return self._rungs[level].best() if level in self._rungs else []
+
     def reconsider(self) -> None:
         """The shares that are promoted have changed."""
         self._promotable.clear()

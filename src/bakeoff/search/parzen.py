@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord
@@ -52,25 +52,25 @@ class ParzenSampler:
             name: make_axis(setting) for name, setting in arm.space.items() if is_searched(setting)
         }
 
-    def propose(self, trials: Sequence[Params], order: Sequence[int], rng: Rng) -> Params:
+    def propose(self, points: Array, order: Sequence[int], rng: Rng) -> Params:
         """The most promising of `NUM_CANDIDATES` candidates.
 
         Args:
-            trials: The parameters of the known trials, the oldest first.
+            points: The known trials as `encode` returns them, the oldest first.
             order: The indices of the trials, the best first.
             rng: The generator that draws the candidates.
         """
         num_best = min(math.ceil(BEST_SHARE * len(order)), MOST_BEST)
-        points = self._encode(trials)
+        points = points.reshape(len(order), len(self._axes))
         best, rest = (
             Mixture(points[sorted(part)], list(self._axes.values()))
             for part in (order[:num_best], order[num_best:])
         )
-        candidates = [self._draw(best, rng) for _ in range(NUM_CANDIDATES)]
-        found = self._encode(candidates)
+        candidates = [self._decode(point) for point in best.draw(NUM_CANDIDATES, rng)]
+        found = self.encode(candidates)
         return candidates[int(np.argmax(best.log_density(found) - rest.log_density(found)))]
 
-    def _encode(self, trials: Sequence[Params]) -> Array:
+    def encode(self, trials: Sequence[Params]) -> Array:
         """The coordinates of every trial, [number of trials, number of axes]."""
         rows = [
             [
@@ -81,9 +81,9 @@ class ParzenSampler:
         ]
         return np.array(rows, dtype=np.float64).reshape(len(trials), len(self._axes))
 
-    def _draw(self, mixture: "Mixture", rng: Rng) -> Params:
-        """A configuration near one of the mixture's points."""
-        drawn = dict(zip(self._axes, mixture.draw(rng), strict=True))
+    def _decode(self, point: Array) -> Params:
+        """The configuration at a point; coordinates of inactive parameters are dropped."""
+        drawn = dict(zip(self._axes, point.tolist(), strict=True))
         params: dict[str, ParamValue] = {}
         for name, setting in self._arm.space.items():
             if is_active(name, params):
@@ -182,28 +182,30 @@ class Mixture:
         self._leak = 1 / (num_points + 1)
         """The weight of every choice in a kernel; the trial's own choice has 1 more."""
 
-    def draw(self, rng: Rng) -> list[float]:
-        """Draw a point with a coordinate on every axis."""
-        centre = self._centres[rng.choice(len(self._weights), p=self._weights)]
-        return [
-            self._draw_choice(at, axis.num_values, rng)
+    def draw(self, count: int, rng: Rng) -> Array:
+        """Draw points with a coordinate on every axis, [count, number of axes]."""
+        uniform = rng.random((count, 1 + len(self._axes)))
+        shares = np.cumsum(self._weights)
+        kernels = np.searchsorted(shares / shares[-1], uniform[:, 0], side="right")
+        columns = [
+            self._draw_choice(centres, axis.num_values, numbers)
             if axis.num_values
-            else self._draw_number(at, rng)
-            for at, axis in zip(centre, self._axes, strict=True)
+            else self._draw_number(centres, numbers)
+            for centres, axis, numbers in zip(
+                self._centres[kernels].T, self._axes, uniform.T[1:], strict=True
+            )
         ]
+        return np.array(columns).reshape(len(self._axes), count).T
 
-    def _draw_choice(self, centre: float, num_values: int, rng: Rng) -> float:
-        weights = np.full(num_values, self._leak)
-        if not math.isnan(centre):
-            weights[int(centre)] += 1
-        return float(rng.choice(num_values, p=weights / weights.sum()))
+    def _draw_choice(self, centres: Array, num_values: int, uniform: Array) -> Array:
+        weights = self._leak + (np.arange(num_values) == centres[:, None])
+        shares = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+        return np.asarray((shares / shares[:, -1:] <= uniform[:, None]).sum(axis=1), dtype=float)
 
-    def _draw_number(self, centre: float, rng: Rng) -> float:
-        if math.isnan(centre):
-            return float(rng.random())
-        low, high = ndtr((0 - centre) / self._width), ndtr((1 - centre) / self._width)
-        at = centre + self._width * ndtri(low + rng.random() * (high - low))
-        return float(min(max(at, 0.0), 1.0))
+    def _draw_number(self, centres: Array, uniform: Array) -> Array:
+        low, high = ndtr((0 - centres) / self._width), ndtr((1 - centres) / self._width)
+        at = centres + self._width * ndtri(low + uniform * (high - low))
+        return np.where(np.isnan(centres), uniform, np.clip(at, 0.0, 1.0))
 
     def log_density(self, points: Array) -> Array:
         """The log density at points [m, number of axes]; a missing coordinate is NaN."""
@@ -216,7 +218,8 @@ class Mixture:
                 else self._log_number(at, centres)
             )
             kernels += np.where(np.isnan(at), 0.0, terms)
-        return np.asarray(logsumexp(kernels, axis=1))
+        highest = kernels.max(axis=1, keepdims=True)
+        return np.asarray(np.log(np.exp(kernels - highest).sum(axis=1)) + highest[:, 0])
 
     def _log_choice(self, at: Array, centres: Array, num_values: int) -> Array:
         total = 1 + num_values * self._leak
@@ -229,7 +232,7 @@ class Mixture:
         inside = ndtr((1 - centres) / self._width) - ndtr((0 - centres) / self._width)
         scale = np.log(self._width * math.sqrt(2 * math.pi) * inside)
         log_kernel = -0.5 * ((at - centres) / self._width) ** 2 - scale
-        return np.asarray(np.nan_to_num(log_kernel, nan=0.0))
+        return np.where(np.isnan(centres), 0.0, log_kernel)
 
 
 def age_weights(num_points: int) -> Array:

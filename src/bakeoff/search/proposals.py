@@ -6,7 +6,7 @@ trials at different rungs and with different schedules fit into one list. A prop
 study's seed, the arm, the index and this list, so it is the same again after a restart.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cached_property
 from statistics import NormalDist
 from typing import cast
@@ -18,6 +18,7 @@ from bakeoff.ranges import Params
 from bakeoff.records import ArmRecord, Phase, Standings, StudyConfig
 from bakeoff.registry import resolve
 from bakeoff.search.designs import Design
+from bakeoff.search.parzen import ParzenSampler
 from bakeoff.search.samplers import KnownTrial, propose_randomly
 from bakeoff.seeding import derive_seed
 from bakeoff.space import as_sampled, complete, suggest, suggest_jointly
@@ -39,6 +40,7 @@ class ArmSampler:
         self._seed = config.seed
         self._search = config.search
         self._spec = SAMPLERS[config.search.sampler]
+        self._parzen = ParzenSampler(arm)
         self._started: dict[int, KnownTrial] = {}
         """Trials by number. A trial's value is the rank at which the sampler last saw it."""
 
@@ -79,7 +81,7 @@ class ArmSampler:
         ]
         best = {number for order in orders for number in order[: MOST_BEST // num_objectives]}
         chosen = best.union(sorted(standings)[-MOST_LATEST:])
-        scores = [_normal_scores(order) for order in orders]
+        scores = [_normal_scores(order, chosen) for order in orders]
         for number in chosen:
             self._started[number].trial.values = [score[number] for score in scores]
         return [known for number, known in self._started.items() if number in chosen]
@@ -93,12 +95,15 @@ class ArmSampler:
         known = create_trial(params=trial.params, distributions=trial.distributions, value=0.0)
         # TPE weighs trials by their age, and the trial that it proposes has the number 0
         known.number = 1 + len(self._started)
-        self._started[number] = KnownTrial(trial=known, params=params, phase=phase)
+        [point] = self._parzen.encode([params])
+        self._started[number] = KnownTrial(trial=known, params=params, point=point, phase=phase)
 
 
-def _normal_scores(order: Sequence[int]) -> dict[int, float]:
-    """The normal quantile of each number's place in `order`; the first place is the lowest."""
+def _normal_scores(order: Sequence[int], chosen: Container[int]) -> dict[int, float]:
+    """The normal quantile of each chosen number's place in `order`; the first is the lowest."""
     normal = NormalDist()
     return {
-        number: normal.inv_cdf((place + 0.5) / len(order)) for place, number in enumerate(order)
+        number: normal.inv_cdf((place + 0.5) / len(order))
+        for place, number in enumerate(order)
+        if number in chosen
     }

@@ -216,6 +216,12 @@ class PrunedCohorts:
         value = record.score if record.outcome == "complete" else None
         self._cohorts[key].finish(record.number, value, pruned=record.outcome == "pruned")
 
-    def ranks(self, arm: str, ended: Mapping[int, Standings]) -> dict[int, Standings]:  # noqa: ARG002
+    def ranks(
+        self,
+        arm: str,  # noqa: ARG002
+        ended: Mapping[int, Standings],
+        *,
+        audited: bool = False,  # noqa: ARG002
+    ) -> dict[int, Standings]:
         """See `Cohorts`; ranks are known only when trials have ended."""
         return dict(ended)

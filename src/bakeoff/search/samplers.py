@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -32,6 +33,8 @@ class KnownTrial:
     scaled, where the range is even in log(1 - value)."""
     params: Params
     """The parameters themselves."""
+    point: NDArray[np.float64]
+    """The parameters as a point of our own Parzen estimator, [number of axes]."""
     phase: Phase
 
     def with_state(self, state: dict[str, object]) -> FrozenTrial:
@@ -70,10 +73,11 @@ def propose_randomly(arm: ArmRecord, seed: int, known: Sequence[KnownTrial] = ()
 
 def propose_tpe(arm: ArmRecord, seed: int, known: Sequence[KnownTrial]) -> Params:
     """Draw from our own Parzen estimator, or from Optuna's if there are several objectives."""
-    if all(len(one.trial.values) == 1 for one in known):
-        order = sorted(range(len(known)), key=lambda index: known[index].trial.values[0])
-        trials = [one.params for one in known]
-        return ParzenSampler(arm).propose(trials, order, np.random.default_rng(seed))
+    if not known or len(known[0].trial.values) == 1:
+        values = [one.trial.values[0] for one in known]
+        order = sorted(range(len(known)), key=values.__getitem__)
+        points = np.array([one.point for one in known])
+        return ParzenSampler(arm).propose(points, order, np.random.default_rng(seed))
     study = _study(_tpe(seed), known, KnownTrials([one.trial for one in known]))
     return suggest(study.ask(), arm)
 

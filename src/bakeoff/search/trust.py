@@ -6,6 +6,10 @@ the end. That correlation is the product of the correlations from rung to rung, 
 estimated from the trials that got further, in all cohorts of a study, and from a prior belief that
 counts as much as `PRIOR_TRIALS` trials.
 
+Only the better half of a rung is evidence, because the order among the best decides. A sampler that
+has found a good region crowds its trials there, and a rung that tells them from bad ones may still
+say nothing about which of them is best.
+
 Trials were selected by their value at a rung, which makes a correlation among them smaller than
 among all trials of the rung. It is corrected for their smaller spread, and weighs less for it.
 
@@ -21,16 +25,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
 SAFETY = 0.72
 """Chosen on the choosing half of the replay tables; see the decision `cautious-halving`."""
 BEST_SHARE = 0.1
-PRIOR = 0.8
+PRIOR = 0.85
 """The rank correlation from one rung to the next that is believed without evidence."""
-PRIOR_TRIALS = 4.0
+PRIOR_TRIALS = 1.5
+"""What that belief weighs."""
 LEAST_SHARE = 0.25
 """A rung never promotes a smaller share. The largest is `SAFETY`, at a rung that says nothing."""
 FEWEST_PAIRS = 3
@@ -54,14 +58,16 @@ def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evid
         values: By trial, all values at the rung; higher is better.
         later: By trial, the values at the next rung or at the end, as far as they are known.
     """
-    both = sorted(values.keys() & later.keys())
+    ordered = np.sort(np.fromiter(values.values(), float))
+    middle = ordered[(len(ordered) - 1) // 2] if len(ordered) else 0.0
+    both = [number for number in later if number in values and values[number] >= middle]
     if len(both) < FEWEST_PAIRS:
         return Evidence()
     here = np.array([values[number] for number in both])
     correlation = rank_correlation(here, np.array([later[number] for number in both]))
     if correlation is None:
         return Evidence()
-    scores = normal_scores(np.array(sorted(values.values())), here)
+    scores = normal_scores(ordered, here)
     stretch = max(1.0, 1 / max(float(scores.std()), SMALLEST_SPREAD))
     restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
     return Evidence(z=math.atanh(_held(restored)), weight=(len(both) - 2) / stretch**2)
@@ -69,10 +75,16 @@ def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evid
 
 def rank_correlation(first: Array, second: Array) -> float | None:
     """Spearman's correlation, a little inside its bounds; None if all values of one are equal."""
-    ranks = rankdata(first), rankdata(second)
-    if any(np.ptp(one) == 0 for one in ranks):
-        return None
-    return _held(float(np.corrcoef(*ranks)[0, 1]))
+    one, other = (_ranks(values) for values in (first, second))
+    spread = math.sqrt(float(one @ one) * float(other @ other))
+    return None if spread == 0 else _held(float(one @ other) / spread)
+
+
+def _ranks(values: Array) -> Array:
+    """Twice the ranks of the values less their mean; ties share their mean rank."""
+    ordered = np.sort(values)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray(below + up_to - len(values), dtype=np.float64)
 
 
 def normal_scores(all_values: Array, values: Array) -> Array:

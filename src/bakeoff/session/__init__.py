@@ -8,6 +8,9 @@ timing         measures how long the parts of a study take
 rehearsal      trains a few short runs as a study would
 looks          decides at a declared look whether more seeds are needed
 repeats        drives the repeats of a study: search, then confirmation
+display        chooses how progress is shown: `progress` on a terminal and in logs,
+               `notebook_progress` in a notebook
+refresh        keeps the dashboard's figures up to date
 study          starts or continues a study
 """
 

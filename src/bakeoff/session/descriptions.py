@@ -57,8 +57,9 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
     return {
         "data": f"{config.data.dataset}, {outputs}, samples of {shape}",
         "split": f"{summary.num_train} training{_imbalance(config)},"
-        f" {summary.num_validation} validation ({HOW_SPLIT[summary.task]}),"
-        f" {summary.num_test} test samples",
+        f" {summary.num_validation} validation ({_how_split(summary)}),"
+        f" {summary.num_test} test samples"
+        f"{' (split off the training samples)' if summary.test_is_reserved else ''}",
         **({"data as read": "; ".join(summary.notes)} if summary.notes else {}),
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": f"{config.model} ({params})" if params else config.model,
@@ -71,6 +72,10 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         **({} if search.lag is None else {"repeatable": REPEATABLE.format(search.lag)}),
         "study seed": str(config.seed),
     }
+
+
+def _how_split(summary: DatasetSummary) -> str:
+    return "a set of their own" if summary.validation_is_given else HOW_SPLIT[summary.task]
 
 
 def _imbalance(config: StudyConfig) -> str:

@@ -1,5 +1,6 @@
 """Trains the model for a few steps in a worker and records the facts that a study keeps."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
@@ -9,12 +10,14 @@ from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.ranges import Params
 from bakeoff.records import Precision, StudyConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
+from bakeoff.studyfile.arm_parameters import names_of
 
 BYTES_PER_WEIGHT = 4
 UNKNOWN_STATE_BYTES = 8.0
@@ -54,17 +57,20 @@ def measure(
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
-    The precision in the result is the fastest one, unless the study file names one.
+    Every other optimizer of the study is tried for one step. The precision in the result is the
+    fastest one, unless the study file names one.
 
     Raises:
-        UsageError: The model cannot be built or trained, or the precision that the study file names
-            does not work on this machine.
+        UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
+            precision that the study file names does not work on this machine.
         BakeoffError: The worker died.
         InterruptedStudyError: A stop was requested.
     """
-    params = default_params(build_arms(config)[0], config.model)
-    trial = build_trial_config(config, params, derive_seed(config.seed))
-    for event in follow(engine, stop, Probe(run="probe", config=trial)):
+    first, *others = (
+        build_trial_config(config, params, derive_seed(config.seed))
+        for params in _optimizers_once(config)
+    )
+    for event in follow(engine, stop, Probe(run="probe", config=first, others=tuple(others))):
         match event:
             case Probed():
                 return _with_named_precision(event, config.training.precision)
@@ -73,6 +79,17 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
             case Died():
                 raise BakeoffError(_blame_model(config.model, event.reason))
     raise AssertionError("the last event of a probe is one of these")
+
+
+def _optimizers_once(config: StudyConfig) -> Iterator[Params]:
+    """The library defaults of every optimizer of the study, in the first arm that has it."""
+    tried: set[str] = set()
+    for arm in build_arms(config):
+        for name in names_of(arm.space["optimizer"]):
+            if name not in tried:
+                tried.add(name)
+                one = replace(arm, space={**arm.space, "optimizer": name})
+                yield default_params(one, config.model)
 
 
 def _with_named_precision(probed: Probed, named: Precision) -> Probed:
@@ -85,7 +102,11 @@ def _with_named_precision(probed: Probed, named: Precision) -> Probed:
 
 
 def _blame_model(model: str, reason: str) -> str:
-    """The study-file key and the reason, which may begin with the model's name."""
+    """The study-file key and the reason, which may begin with the name of what is to blame."""
+    if reason.startswith("device "):
+        return f"--device: {reason}"
+    if reason.startswith("optimizer "):
+        return f"search.optimizers: {reason}"
     named = f"model {model!r}"
     rest = reason.removeprefix(named) if reason.startswith(named) else f": {reason}"
     return f"model.model = {model!r}{rest}"

@@ -41,8 +41,19 @@ class SessionResult:
     num_confirmations: int
 
 
-def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) -> SessionResult:
+def run_study(
+    config: StudyConfig,
+    settings: RunSettings,
+    observer: Observer,
+    stop: StopRequest | None = None,
+) -> SessionResult:
     """Start or continue a study and run it until it is complete.
+
+    Args:
+        config: The study.
+        settings: Where it runs.
+        observer: Is shown what happens.
+        stop: Listens for requests to stop; by default the program ends after one.
 
     Raises:
         SpaceChangedError: The stored study has other settings.
@@ -51,13 +62,14 @@ def run_study(config: StudyConfig, settings: RunSettings, observer: Observer) ->
         BakeoffError: Data, model, storage or settings are unusable. Nothing was created.
     """
     deadline = _deadline(config, settings)  # its clock starts here
+    stop = stop or StopRequest()
     check_output(settings.output / config.name)
     check_packages(config)
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
     threads = known.threads if known else settings.threads
     with (
-        StopRequest().listening() as stop,
+        stop.listening(),
         open_engine(replace(settings, threads=threads)) as engine,
     ):
         facts = known or measure(config, settings, summary, engine, stop)

@@ -3,6 +3,7 @@
 Every access is repeated until it succeeds, and no study or trial is stored or ended twice.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,10 +32,19 @@ OnWait = Callable[[str], None]
 """Called with the reason each time an access has to wait. It may raise."""
 
 
-def persist(method: Callable[[], Answer], on_wait: OnWait) -> Answer:
+def persist(
+    method: Callable[[], Answer],
+    on_wait: OnWait,
+    is_waited_for: Callable[[BaseException], bool] = is_unreachable,
+) -> Answer:
     """Call `method` until it succeeds, with growing pauses while the storage is unreachable.
 
-    Every access to a storage passes here: reads, writes, and opening it again.
+    Every access to a storage passes here: reads, writes, and opening it.
+
+    Args:
+        method: What to do.
+        on_wait: Called before each pause.
+        is_waited_for: Tells which errors may go away.
 
     Raises:
         StorageError: The storage stayed unreachable for `RETRY_SECONDS`.
@@ -44,7 +54,7 @@ def persist(method: Callable[[], Answer], on_wait: OnWait) -> Answer:
         try:
             return method()
         except Exception as error:
-            if not is_unreachable(error):
+            if not is_waited_for(error):
                 raise
             reason = first_line(error)
             if time.monotonic() > deadline:
@@ -75,7 +85,7 @@ class Connection:
             return persist(partial(method, *args, **kwargs), self.on_wait)
         except GONE_ERRORS:
             raise StorageError(GONE) from None
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
             raise StorageError(f"the storage cannot be used: {first_line(error)}") from None
         except JSONDecodeError as error:
             raise StorageError(f"the storage holds a value that is not JSON: {error}") from None

@@ -12,13 +12,7 @@ import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    NotSupportedError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bakeoff.errors import (
     EmptyStorageError,
@@ -42,7 +36,10 @@ UNREACHABLE_SQLITE = (
     "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT",
 )  # fmt: skip
 """Beginnings of the names of errors of SQLite that may go away."""
-LASTING = (ProgrammingError, DataError, NotSupportedError, UnicodeDecodeError)
+BUSY_WORDS = ("the database system is ", "database is locked", "too many clients")
+"""Parts of the messages of a PostgreSQL server that starts or ends, and of SQLite."""
+LASTING = ("ProgrammingError", "DataError", "NotSupportedError")
+"""Errors of PostgreSQL's driver that come from the caller."""
 OPTUNA_TABLE = "version_info"
 VERSION_TABLES = {OPTUNA_TABLE, "alembic_version"}
 """They exist when Optuna has made its tables."""
@@ -324,22 +321,25 @@ def is_unreachable(error: BaseException) -> bool:
     """
     if isinstance(error, StorageUnreachableError):
         return True
-    if not isinstance(error, (SQLAlchemyError, optuna.exceptions.StorageInternalError)):
-        # an error of the lock, which uses the server's own library
-        return any(one.__module__.startswith("psycopg") for one in type(error).__mro__)
     original = _original(error)
     if isinstance(original, sqlite3.Error):
         return getattr(original, "sqlite_errorname", "").startswith(UNREACHABLE_SQLITE)
-    return not isinstance(_dbapi_error(error), LASTING)
+    kinds = type(original).__mro__
+    if any(one.__module__.startswith("psycopg") for one in kinds):  # also from the lock's session
+        return not any(one.__name__ in LASTING for one in kinds)
+    return isinstance(error, (SQLAlchemyError, optuna.exceptions.StorageInternalError))
 
 
-def _dbapi_error(error: BaseException) -> BaseException:
-    return error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+def is_busy(error: BaseException) -> bool:
+    """Whether a storage that cannot be opened shows that its address is right."""
+    return isinstance(error, StorageUnreachableError) and any(
+        word in str(error) for word in BUSY_WORDS
+    )
 
 
 def _original(error: BaseException) -> BaseException:
     """The error of the database's own library."""
-    cause = _dbapi_error(error)
+    cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
     return getattr(cause, "orig", None) or cause
 
 

@@ -44,7 +44,14 @@ from bakeoff.storage.contents import (
     stored_state,
     study_facts_of,
 )
-from bakeoff.storage.database import open_database, parse_storage_url, shown, sqlite_path
+from bakeoff.storage.database import (
+    is_busy,
+    is_unreachable,
+    open_database,
+    parse_storage_url,
+    shown,
+    sqlite_path,
+)
 from bakeoff.storage.reading import (
     parse,
     read_run,
@@ -104,15 +111,24 @@ def _naming(name: str, key: str) -> Iterator[None]:
 class Storage:
     """All studies of one Optuna storage."""
 
-    def __init__(self, url: str, *, create: bool = False, on_wait: OnWait | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = False,
+        on_wait: OnWait = lambda _: None,
+        is_known: bool = False,
+    ) -> None:
         """Open the storage.
 
         Args:
             url: `sqlite:///results/studies.db` or `postgresql://...`.
             create: Create a missing SQLite file, and open transactions for writing (the driver)
                 instead of reading.
-            on_wait: Called while the storage does not answer. If it is given, opening waits for
-                the storage as every later access does; otherwise opening fails at once.
+            on_wait: Called while the storage does not answer.
+            is_known: Whether the storage has been used before. If so, opening waits for it as every
+                later access does. If not, its address may be wrong, and opening waits only for a
+                storage that says that it is busy.
 
         Raises:
             UsageError: The URL cannot be understood.
@@ -122,9 +138,10 @@ class Storage:
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
         opening = partial(open_database, self.url, create=create)
-        self.optuna_storage = self._rdb = persist(opening, on_wait) if on_wait else opening()
+        waited_for = is_unreachable if is_known else is_busy
+        self.optuna_storage = self._rdb = persist(opening, on_wait, waited_for)
         """The Optuna storage itself, for optuna-dashboard."""
-        self.connection = Connection(self._rdb, *([on_wait] if on_wait else []))
+        self.connection = Connection(self._rdb, on_wait)
         self._contents: dict[str, dict[str, Any]] = {}
         """The contents of the studies whose runs are being stored."""
         self.driver_token = ""

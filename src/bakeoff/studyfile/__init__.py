@@ -7,7 +7,7 @@ the package sees only the frozen `StudyConfig`, in which every default is writte
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,15 @@ from pydantic import ValidationError
 
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.ranges import Choice, FloatRange, IntRange
-from bakeoff.records import StudyConfig, as_plain
+from bakeoff.records import DataConfig, StudyConfig, as_plain
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
+from bakeoff.studyfile.documents import (
+    locate as locate,
+    merged,
+    nested,
+    parse_settings as parse_settings,
+    with_base,
+)
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
 
@@ -31,17 +38,50 @@ MAX_QUOTED = 80
 """Characters of a wrong line that a message shows."""
 
 
-def load_study_file(path: Path) -> StudyConfig:
+def load_study_file(path: Path, settings: Sequence[str] = ()) -> StudyConfig:
     """The study that the TOML file at `path` describes, checked, with every default written out.
 
     Nothing that the file refers to is imported, and no data is read.
 
+    Args:
+        path: The file; a name without folder and ending is also looked for in `studies`.
+        settings: What replaces the settings of the file, as in `search.trials_per_arm=5`.
+
     Raises:
         StudyFileError: The file cannot be read or is wrong; the message is one line with file, key,
             value and what is allowed.
+        UsageError: An entry of `settings` cannot be parsed.
     """
+    return load_study(path, settings=parse_settings(settings))
+
+
+def load_study(
+    source: str | Path | Mapping[str, Any] | None,
+    *,
+    settings: Mapping[str, Any],
+    sections: Mapping[str, Any] | None = None,
+) -> StudyConfig:
+    """The study of a file or of a parsed document, with sections and settings on top of it.
+
+    Args:
+        source: A study file, a parsed one, or None for a study of `sections` alone.
+        settings: Values by dotted key, or nested like a study file.
+        sections: Sections of a study file.
+
+    Raises:
+        StudyFileError: The file cannot be read or the study is wrong; the message is one line.
+        UsageError: A key of `settings` is no key of a section.
+    """
+    above = merged({}, sections or {})
+    for key, value in settings.items():
+        is_section = isinstance(value, Mapping) and "." not in key
+        above = merged(above, {key: value} if is_section else nested(key, value))
+    if source is None or isinstance(source, Mapping):
+        return resolve_study(merged(source or {}, above))
+    path = locate(Path(source))
     try:
-        return resolve_study(_read_toml(path))
+        document = with_base(_read_toml(path), path.parent, _read_toml)
+        return resolve_study(merged(document, above))
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from None
 
@@ -49,9 +89,12 @@ def load_study_file(path: Path) -> StudyConfig:
 def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
     """The study that a parsed document describes; see `load_study_file`.
 
+    A base that it names is looked for from the current folder.
+
     Raises:
         StudyFileError: The document is wrong; the message does not name a file.
     """
+    document = with_base(document, Path(), _read_toml)
     try:
         return resolve(StudyFile.model_validate(document))
     except ValidationError as error:
@@ -79,7 +122,7 @@ def format_study(config: StudyConfig) -> str:
             "delta": config.delta,
             "reference": config.reference,
         },
-        "data": as_plain(config.data),
+        "data": _data_section(config.data),
         "model": {"model": config.model, **config.model_params},
         "training": as_plain(config.training),
         "search": search,
@@ -93,6 +136,14 @@ def format_study(config: StudyConfig) -> str:
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)
     return tomli_w.dumps(_without_none(document))
+
+
+def _data_section(data: DataConfig) -> dict[str, Any]:
+    """The keys of `[data]`; a share to validate on does not go with a set of its own."""
+    section: dict[str, Any] = as_plain(data)
+    if data.validation is not None:
+        del section["validation_fraction"]
+    return section
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

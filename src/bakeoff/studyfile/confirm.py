@@ -75,7 +75,7 @@ def check_repeats(config: StudyConfig) -> None:
 
 
 def check_resplit(config: StudyConfig) -> None:
-    """Refuse to split text anew, because its validation and test samples are its last parts.
+    """Refuse to split anew what is not split at random: text, and data with a validation set.
 
     Raises:
         StudyFileError: The study does.
@@ -84,6 +84,11 @@ def check_resplit(config: StudyConfig) -> None:
         raise StudyFileError(
             "confirm.resplit = true: text is split by position and not at random, so every split is"
             " the same; remove the key"
+        )
+    if config.confirm.resplit and config.data.validation is not None:
+        raise StudyFileError(
+            "confirm.resplit = true: data.validation names the samples to validate on, so there is"
+            " no split to draw anew; remove one of them"
         )
 
 

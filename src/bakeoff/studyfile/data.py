@@ -12,6 +12,7 @@ from bakeoff.studyfile.schema import DataSection
 SOME_KEYS = {
     "image_size": "folder:PATH",
     "target": "csv:PATH",
+    "validation": "csv:PATH and text:PATH",
     "sequence_length": "text:PATH and jargon",
 }
 """Keys that only some data sets have, and those data sets."""
@@ -34,6 +35,7 @@ def resolve_data(section: DataSection) -> DataConfig:
             raise StudyFileError(
                 f"data.{key} = {json.dumps(value)}: goes only with {owners}, not with {name!r}"
             )
+    _check_validation(section)
     if section.imbalance is not None and task != "classification":
         raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
     for augmentation in section.augment:
@@ -43,3 +45,24 @@ def resolve_data(section: DataSection) -> DataConfig:
     if "sequence_length" in keys and section.sequence_length is None:
         values["sequence_length"] = SEQUENCE_LENGTH
     return DataConfig(**values)
+
+
+def _check_validation(section: DataSection) -> None:
+    """A validation set has the form of the data, is not the data, and leaves nothing to split.
+
+    Raises:
+        StudyFileError: It is not so.
+    """
+    if section.validation is None:
+        return
+    key = f"data.validation = {json.dumps(section.validation)}"
+    form = section.dataset.partition(":")[0]
+    prefix, _, path = section.validation.partition(":")
+    if prefix != form or not path:
+        raise StudyFileError(f"{key}: must be {form}:PATH, as data.dataset is")
+    if section.validation == section.dataset:
+        raise StudyFileError(f"{key}: is the data to train on")
+    if "validation_fraction" in section.model_fields_set:
+        raise StudyFileError(
+            f"{key}: leaves nothing for data.validation_fraction to split off; remove one of them"
+        )

@@ -95,6 +95,9 @@ class StudySection(_Section):
 
     name: str
     """Name of the study and of its folder of results: 1 to 100 letters, digits and . _ -"""
+    base: str | None = None
+    """Study file whose settings this one takes over and changes, relative to this file. Default:
+    none."""
     question: str = ""
     """The question as the report shows it. Default: made of what is compared, model and data."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
@@ -132,6 +135,9 @@ class DataSection(_Section):
     """What the labels are. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
     """Share of the training samples held out for validation, between 0 and 1."""
+    validation: Annotated[str, Field(min_length=1)] | None = None
+    """A table or text to validate on, as csv:PATH or text:PATH. Default: the validation set in the
+    data (x_val, the folder val), or else a share of the training samples."""
     train_samples: PositiveInt | None = None
     """Number of training samples to use. Default: all samples."""
     imbalance: Annotated[float, Field(ge=1, le=1_000_000)] | None = None

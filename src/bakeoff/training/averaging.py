@@ -21,7 +21,8 @@ class WeightAverage:
     After n updates with weights w_1 .. w_n the average is sum(d^(n-i) w_i) / sum(d^(n-i)). It does
     not depend on the initial weights: dividing by the sum corrects the bias of the first steps as
     Adam does, and after few steps the average is close to a plain mean. Floating-point buffers
-    (batch normalisation's statistics) are averaged in the same way; integer buffers are not.
+    (batch normalisation's statistics) are averaged in the same way; integer buffers are not. Where
+    a buffer is infinite, as in a mask of attention, there is no average, and its value is kept.
 
     Source: Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780; the correction: Kingma
     and Ba 2015, https://arxiv.org/abs/1412.6980, section 3
@@ -50,6 +51,7 @@ class WeightAverage:
     def swap_in(self) -> None:
         """Put the average into the model, to be evaluated and saved, if it is not there yet."""
         if not self._in_place and self._num_updates:
+            self._mend_buffers()
             self._exchange()
 
     def swap_out(self) -> None:
@@ -68,6 +70,14 @@ class WeightAverage:
         self._num_updates = state["num_updates"]
         self._in_place = state["in_place"]
 
+    def _mend_buffers(self) -> None:
+        """Take over a buffer's values where their average is not finite (inf - inf is NaN)."""
+        first = sum(map(_is_averaged, self._model.parameters()))
+        buffers = _averaged(self._model)[first:]
+        for average, buffer in zip(self._other[first:], buffers, strict=True):
+            if not average.isfinite().all():
+                average.copy_(torch.where(average.isfinite(), average, buffer))
+
     def _exchange(self) -> None:
         with torch.no_grad():
             for tensor, other in zip(_averaged(self._model), self._other, strict=True):
@@ -78,10 +88,14 @@ class WeightAverage:
 
 
 def _averaged(model: nn.Module) -> list[Tensor]:
-    """Floating-point weights and buffers, in the model's order."""
+    """Floating-point and complex weights and buffers, in the model's order."""
     # They are looked up each time, because a model may replace a buffer by a new tensor.
     tensors = (*model.parameters(), *model.buffers())
-    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+    return [one.detach() for one in tensors if _is_averaged(one)]
+
+
+def _is_averaged(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def averages_weights(optimizer: torch.optim.Optimizer) -> bool:

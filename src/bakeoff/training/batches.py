@@ -177,10 +177,13 @@ def load_splits(
     if dataset.task != "language":
         normalisation = measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
+    validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
     if dataset.task == "regression":
         target_scale = measure_targets(np.asarray(train_labels)[train_rows])
         train_labels = standardise(train_labels, target_scale)
         test_labels = standardise(test_labels, target_scale)
+        if validation_labels is not None:
+            validation_labels = standardise(validation_labels, target_scale)
     is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
@@ -201,9 +204,13 @@ def load_splits(
         )
 
     train = split(dataset.train_inputs, train_labels, train_rows)
+    if validation_inputs is None or validation_labels is None:
+        validation = replace(train, rows=torch.from_numpy(validation_rows).to(device))
+    else:
+        validation = split(validation_inputs, validation_labels, validation_rows)
     return Splits(
         train=train,
-        validation=replace(train, rows=torch.from_numpy(validation_rows).to(device)),
+        validation=validation,
         test=split(dataset.test_inputs, test_labels, np.arange(len(test_labels))),
         task=dataset.task,
         num_outputs=dataset.num_outputs,

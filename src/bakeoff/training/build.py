@@ -1,6 +1,7 @@
 """Building what a run trains with: model, optimizer, augmentation."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -21,12 +22,13 @@ from bakeoff.registry import resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
+from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.own_state import check_state
+from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 
 IMAGE_NDIM = 3
 """(C, H, W)"""
-MATRIX_NDIM = 2
-"""Weights of fewer dimensions are norms and biases."""
 
 
 def build_model(
@@ -41,7 +43,8 @@ def build_model(
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
-            trainable weights, or does not return [N, num_outputs] (for text [N, L, num_outputs]).
+            trainable weights, does not return [N, num_outputs] (for text [N, L, num_outputs]), or
+            has state that cannot be saved.
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
@@ -60,6 +63,10 @@ def build_model(
     samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
     expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
     _try_model(name, model, samples, expected)
+    try:
+        check_state(model)
+    except UsageError as error:
+        raise UsageError(f"model {name!r}: {error}") from error
     return model
 
 
@@ -109,15 +116,13 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
 
-    Weights of two or more dimensions decay, norms and biases never do, whatever the optimizer.
-    It is fused where torch offers that, and ready to train.
-
-    Source: the split by dimension is timm's and nanoGPT's, after Goyal et al. 2017, section 5.3,
-    https://arxiv.org/abs/1706.02677
+    What decays follows from the weights' place in the model, whatever the optimizer: see
+    `parameter_groups`. It is fused where torch offers that, which it does not for complex weights,
+    and ready to train.
 
     Raises:
         UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
-            no weights that the optimizer is made for.
+            no weights that the optimizer is made for, or complex ones that it steps wrongly.
         MissingDependencyError: The optimizer's package is not installed.
     """
     spec = find_optimizer(name)
@@ -125,7 +130,8 @@ def build_optimizer(
     complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
     arguments = {**torch_arguments(complete), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
-    if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
+    is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
+    if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
     groups = parameter_groups(model, weight_decay)
     if spec.needs_hidden_weights:
@@ -133,24 +139,15 @@ def build_optimizer(
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
     try:
         optimizer = build(groups, **arguments)
+        if is_complex:
+            again = partial(build, **arguments)
+            check_complex_steps(again, weight_decay, spec.needs_hidden_weights)
     except (ValueError, TypeError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
     if weight_decay and "weight_decay" not in optimizer.defaults:
         raise UsageError(f"optimizer {name!r} has no weight decay; set weight_decay = 0")
     switch_to_training(optimizer)
     return optimizer
-
-
-def parameter_groups(model: nn.Module, weight_decay: object) -> list[dict[str, Any]]:
-    """Every trainable weight in exactly one group: those that decay, then those that do not."""
-    trainable = [weights for weights in model.parameters() if weights.requires_grad]
-    decaying = [weights for weights in trainable if weights.ndim >= MATRIX_NDIM]
-    others = [weights for weights in trainable if weights.ndim < MATRIX_NDIM]
-    groups = [
-        {"params": decaying, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
 
 
 def _split_hidden(
@@ -173,24 +170,6 @@ def _split_hidden(
         for is_hidden in (True, False)
     ]
     return [group for group in split if group["params"]]
-
-
-def hidden_weights(model: nn.Module) -> set[int]:
-    """Ids of the trainable weights of two or more dimensions between embeddings and output layer.
-
-    The output layer is taken to be the last such weight that the model registered.
-    """
-    embeddings = {
-        id(module.weight)
-        for module in model.modules()
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-    }
-    matrices = [
-        id(weights)
-        for weights in model.parameters()
-        if weights.requires_grad and weights.ndim >= MATRIX_NDIM and id(weights) not in embeddings
-    ]
-    return set(matrices[:-1])
 
 
 def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:

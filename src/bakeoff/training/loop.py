@@ -13,7 +13,7 @@ from math import isfinite, nan
 from time import perf_counter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from bakeoff.records import EpochResult
@@ -150,11 +150,23 @@ def accumulate_gradients(
             loss = loss * (len(labels) / num_samples)
         state.lap("forward")
         state.scaler.scale(loss).backward()
+        make_dense(state.trainable)
         state.lap("backward")
         total = loss.detach() if total is None else total + loss.detach()
     if total is None:
         raise ValueError("a step needs at least one batch")
     return total
+
+
+def make_dense(trainable: Sequence[nn.Parameter]) -> None:
+    """Make sparse gradients dense, which embeddings with `sparse=True` have.
+
+    So clipping, weight decay, fused steps and every optimizer treat them as any others. The values
+    are those that the same embedding with `sparse=False` has.
+    """
+    for weights in trainable:
+        if weights.grad is not None and weights.grad.layout is not torch.strided:
+            weights.grad = weights.grad.to_dense()
 
 
 def clip_gradients(state: TrainingState) -> Tensor:
@@ -164,8 +176,23 @@ def clip_gradients(state: TrainingState) -> Tensor:
     if training.clip_grad_norm is not None:
         clip_grads_with_norm_(state.trainable, training.clip_grad_norm, norm)
     if training.clip_grad_value is not None:
-        clip_grad_value_(state.trainable, training.clip_grad_value)
+        clip_values(state.trainable, training.clip_grad_value)
     return norm
+
+
+def clip_values(trainable: Sequence[nn.Parameter], limit: float) -> None:
+    """Clip every number of the gradients to [-limit, limit]; a complex one is a pair of numbers."""
+    if not any(weights.is_complex() for weights in trainable):
+        clip_grad_value_(trainable, limit)
+        return
+    for weights in trainable:
+        if weights.grad is None:
+            continue
+        if weights.is_complex():
+            parts = torch.view_as_real(weights.grad.resolve_conj())
+            weights.grad = torch.view_as_complex(parts.clamp(-limit, limit))
+        else:
+            weights.grad.clamp_(-limit, limit)
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
 """Choosing the precision by measuring a few steps."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from math import inf
@@ -10,11 +10,14 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from bakeoff.errors import UsageError, describe_error
 from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.batches import epoch_order
+from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.loop import train_step
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
 
 CANDIDATES: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
@@ -45,16 +48,21 @@ class PrecisionChoice:
     """Size of its weights."""
 
 
-def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
+def measure_precision(
+    config: TrialConfig, device: str, others: Sequence[TrialConfig] = ()
+) -> PrecisionChoice:
     """The precision that trains fastest on this device; fp32 unless another saves 10 % of the time.
 
-    Whole steps of this configuration are timed. The precisions take turns, so that other load on
-    the machine slows all of them. The global random generators are reseeded.
+    If the configuration names a precision that works here, it alone is timed and chosen. Whole
+    steps of this configuration are timed. The precisions take turns, so that other load on
+    the machine slows all of them. Then each of `others` makes one step, so that an optimizer that
+    cannot train this model is found. The global random generators are reseeded.
 
     Raises:
         DataError: As `bakeoff.training.loop.prepare`.
-        UsageError: As there.
+        UsageError: As there; or one of `others` fails.
     """
+    named = config.training.precision
     configs = {
         precision: replace(config, training=replace(config.training, precision=precision))
         for precision in CANDIDATES
@@ -67,8 +75,14 @@ def measure_precision(config: TrialConfig, device: str) -> PrecisionChoice:
     batch_size, train = config.training.batch_size, state.splits.train
     order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
     batches = train.batches(batch_size, order.to(state.device))
-    seconds = _time_steps(candidates, [one for one in batches if len(one[1]) == batch_size])
-    chosen = choose_precision(seconds)
+    whole = [one for one in batches if len(one[1]) == batch_size]
+    seconds = {} if named == "auto" else _time_steps({named: candidates[named]}, whole)
+    if not seconds:  # a named precision that does not work is refused with what works
+        seconds = _time_steps(candidates, whole)
+    del candidates
+    for other in others:
+        _try_optimizer(state, other, *whole[0])
+    chosen = choose_precision(seconds) if "fp32" in seconds else named
     return PrecisionChoice(
         precision=chosen,
         seconds_per_step=seconds,
@@ -106,7 +120,7 @@ def _time_steps(
             else:
                 seconds[precision].append(elapsed)
         if number >= NUM_WARMUP_ROUNDS:
-            limit = MAX_SLOWDOWN * seconds["fp32"][-1]
+            limit = MAX_SLOWDOWN * seconds.get("fp32", [inf])[-1]
             racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
             if time.perf_counter() > deadline:
                 break
@@ -129,8 +143,37 @@ def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | 
     return time.perf_counter() - started
 
 
+def _try_optimizer(
+    state: TrainingState, config: TrialConfig, inputs: Tensor, labels: Tensor
+) -> None:
+    """Make a step on the model of `state` with the optimizer of another configuration."""
+    optimizer = build_optimizer(
+        config.optimizer, state.model, config.optimizer_params, state.device
+    )
+    direction = state.objective.direction
+    name, params = config.scheduler, config.scheduler_params
+    schedule = Schedule(optimizer, name, params, total_steps=1, epochs=1, direction=direction)
+    one = replace(
+        state,
+        config=replace(config, training=replace(config.training, precision="fp32")),
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=build_scaler("fp32", state.device),
+        average=None,
+    )
+    state.model.train()
+    try:
+        train_step(one, [(inputs, labels)], len(labels))
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise UsageError(f"optimizer {config.optimizer!r}: {describe_error(error)}") from error
+
+
 def _reason(chosen: Precision, seconds: Mapping[Precision, float]) -> str:
     times = ", ".join(f"{name} {value * 1e3:.3g} ms" for name, value in seconds.items())
+    if len(seconds) == 1:
+        return f"{chosen} alone was timed (per step: {times})"
     if chosen == "fp32":
         return f"nothing was clearly faster than fp32 (per step: {times})"
     gain = 1 - seconds[chosen] / seconds["fp32"]

@@ -10,6 +10,7 @@ import torch
 
 from bakeoff.errors import CheckpointError
 from bakeoff.records import EpochResult, as_plain
+from bakeoff.training.own_state import plain_state
 from bakeoff.training.randomness import capture_generators, restore_generators
 from bakeoff.training.state import TrainingState
 from bakeoff.training.totals import EpochTotals
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 def snapshot(state: TrainingState) -> dict[str, Any]:
     """Everything that changes during training; `torch.load(weights_only=True)` can read it."""
     return {
-        "model": dict(state.model.state_dict()),
+        "model": plain_state(state.model),
         # Buffers that are not persistent are missing from the state dictionary.
         "buffers": dict(state.model.named_buffers()),
         "optimizer": state.optimizer.state_dict(),

@@ -31,6 +31,7 @@ from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
+from bakeoff.training.own_state import copy_state
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
 
@@ -41,7 +42,8 @@ MIN_SCALE = 1.0
 """A gradient scale below this is the sign of repeated gradients above 65,504, the largest number of
 fp16: the scale starts at 65,536 and halves with each. Source: torch.amp.GradScaler"""
 
-Weights = dict[str, Tensor]
+Weights = dict[str, Any]
+"""A state dictionary: tensors, and the state of modules that keep one of their own."""
 MetricFunction = Callable[[Any], Tensor]
 """The task's predictions on one split -> scalar; see `bakeoff.training.metric_functions`."""
 
@@ -111,7 +113,7 @@ class TrainingState:
 
         Averaged weights are in the model then.
         """
-        return copy_weights(self.model)
+        return copy_state(self.model)
 
     def note_save(self) -> None:
         """A checkpoint holds the run as it is now."""
@@ -248,8 +250,3 @@ def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
 def build_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
     """A gradient scaler that has an effect under fp16 only."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-
-
-def copy_weights(model: nn.Module) -> Weights:
-    """A copy of the weights and buffers of `model`."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

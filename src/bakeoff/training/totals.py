@@ -32,6 +32,7 @@ class EpochTotals:
         self._loss_sum = 0.0
         self._grad_norm_sum = 0.0
         self._samples = 0
+        self._skipped_loss_sum = 0.0
         self.steps = 0
         self.skipped_steps = 0
         self.drawn = 0
@@ -42,10 +43,12 @@ class EpochTotals:
         """Training time of the epoch so far, as the caller measured it."""
 
     def add(self, step: Step, num_samples: int, learning_rate: float) -> None:
-        """Count a step; of a skipped one, which had no finite gradient, nothing else is used."""
+        """Count a step; of a skipped one, which had no finite gradient, only the loss is used."""
         self.drawn += num_samples
         if not step.stepped:
             self.skipped_steps += 1
+            self._skipped_loss_sum += float(step.loss) * num_samples
+            self.learning_rate = learning_rate
             return
         self._waiting.append((step, num_samples))
         self.steps += 1
@@ -64,9 +67,13 @@ class EpochTotals:
             yield batch
 
     def means(self) -> tuple[float, float]:
-        """Mean loss over samples and mean gradient norm over steps; NaN if no step was made."""
+        """Mean loss over samples and mean gradient norm over steps.
+
+        If every step was skipped, the loss is that of the skipped ones and the norm is NaN: fp16's
+        scaler begins too high and lowers its scale until the gradients fit.
+        """
         if self.steps == 0:
-            return nan, nan
+            return (self._skipped_loss_sum / self.drawn if self.drawn else nan), nan
         if self._waiting:
             self._collect()
         return self._loss_sum / self._samples, self._grad_norm_sum / self.steps
@@ -81,6 +88,7 @@ class EpochTotals:
             "num_samples": list(num_samples),
             "sums": [self._loss_sum, self._grad_norm_sum, self._samples],
             "counts": [self.steps, self.skipped_steps, self.drawn],
+            "skipped_loss_sum": self._skipped_loss_sum,
             "learning_rate": self.learning_rate,
             "seconds": [self.seconds, self.data_seconds],
         }
@@ -92,6 +100,7 @@ class EpochTotals:
             self._waiting = [(Step(loss, norm, True), num) for loss, norm, num in steps]
         self._loss_sum, self._grad_norm_sum, self._samples = state["sums"]
         self.steps, self.skipped_steps, self.drawn = state["counts"]
+        self._skipped_loss_sum = state.get("skipped_loss_sum", 0.0)
         self.learning_rate = state["learning_rate"]
         self.seconds, self.data_seconds = state["seconds"]
 

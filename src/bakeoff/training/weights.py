@@ -17,6 +17,7 @@ from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
 from bakeoff.records import as_plain
 from bakeoff.training.batches import Normalisation
+from bakeoff.training.own_state import encode
 from bakeoff.training.state import TrainingState, Weights
 from bakeoff.version import __version__
 
@@ -33,8 +34,10 @@ def write_weights(state: TrainingState, path: Path) -> None:
         CheckpointWriteError: The file cannot be written.
     """
     # safetensors accepts neither shared memory nor strides.
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in scored_weights(state).items()}
-    metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(describe_weights(state))}
+    held, own = encode(scored_weights(state))
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in held.items()}
+    about = describe_weights(state) | ({"own_state": own} if own else {})
+    metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(about)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, _with_sorted_header(save(tensors, metadata)))

@@ -245,9 +245,11 @@ def test_words_that_often_mean_missing_are_said_where_they_count(tmp_path: Path)
     assert table.class_names == ("Mild", "None", "Severe")
     assert table.notes == (
         "'NA' in column 'region' is taken as a value like any other",
+        "each value of a text column is a feature of its own: region (2)",
         "'None' in the target 'y' is taken as a class like any other",
     )
-    assert read(tmp_path, FLOWERS).notes == ()
+    plain = "each value of a text column is a feature of its own: colour (2)"
+    assert read(tmp_path, FLOWERS).notes == (plain,)
 
 
 def test_seconds_since_1970_keep_their_digits(tmp_path: Path) -> None:
@@ -259,6 +261,8 @@ def test_seconds_since_1970_keep_their_digits(tmp_path: Path) -> None:
     assert [feature.offset for feature in table.columns] == [1_700_000_050.0, 0.0]
     assert table.notes == (
         "1700000050 is subtracted from column 't', of which float32 would keep too few digits",
+        "column 't' counts the rows and is used as a feature",
+        "columns with one value only tell nothing: x",
     )
 
 
@@ -266,3 +270,88 @@ def test_targets_of_a_large_mean_keep_their_digits(tmp_path: Path) -> None:
     rows = "".join(f"{n},{1.7e9 + n / 8}\n" for n in range(100))
     table = read(tmp_path, f"x,y\n{rows}", task="regression")
     assert table.labels.tolist() == [1.7e9 + n / 8 for n in range(100)]
+
+
+# ---------------------------------------------------------------- what people really have
+
+
+def rows(header: str, *cells: str, count: int = 40) -> str:
+    """A table whose rows hold the cells, `{n}` being the number of the row and `{n2}` its parity."""
+    lines = (
+        ",".join(cell.format(n=n, n2=n % 2, n7=n * 7 % 41, ab="ab"[n % 2]) for cell in cells)
+        for n in range(count)
+    )
+    return "\n".join([header, *lines]) + "\n"
+
+
+ODD = "{n7}.5"
+"""Another number in each row, in no order."""
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "id", "ID", "index", "row_id", "sample id"])
+def test_column_that_only_numbers_the_rows_is_left_out(tmp_path: Path, name: str) -> None:
+    table = read(tmp_path, rows(f"{name},x,y", "{n}", ODD, "{ab}"))
+    assert feature_names(table) == ("x",)
+    shown = repr(name) if name else "the first one, without a name"
+    assert table.notes == (f"columns that only number the rows are left out: {shown}",)
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (rows("day,x,y", "{n}", ODD, "{ab}"), "column 'day' counts the rows and is used as a feat"),
+        (rows("id,x,y", "{n7}", ODD, "{ab}"), "column 'id' has another value in each row"),
+        (rows("c,x,y", "3", ODD, "{ab}"), "columns with one value only tell nothing: c"),
+        (rows("c,x,y", "k", ODD, "{ab}"), "columns with one value only tell nothing: c"),
+        (rows("c,x,y", "p{n2}", ODD, "{ab}"), "a text column is a feature of its own: c (2)"),
+        (rows("c,x,y", "{n2}", "5{n2}", "{ab}"), "38 of 40 rows repeat another row"),
+        (rows("zip,x,y", "0{n7}", ODD, "{ab}"), "codes such as those in column 'zip' are taken as"),
+        (rows("t,x,y", "2024012{n2}", ODD, "{ab}"), "dates such as 20240120 in column 't' are tak"),
+        (rows("c,x,y", "{n}", ODD, "{ab}").replace("\n7,", "\n-999,").replace("\n9,", "\n-999,"),
+         "-999 in column 'c' is taken as a number, not as a missing value"),
+        (rows("x,y", ODD, "{ab}").replace(",a", ",B", 1), "'B' and 'b' in the target 'y' are two cl"),
+        (rows("c,x,y", "yes", ODD, "{ab}").replace("yes", "Yes", 3), "'Yes' and 'yes' in column 'c'"),
+        (rows("c,x,y", "yes", ODD, "{ab}").replace("yes", "n.a.", 3), "'n.a.' in column 'c' is taken"),
+    ],
+)  # fmt: skip
+def test_what_is_guessed_about_a_column_is_said(tmp_path: Path, content: str, note: str) -> None:
+    table = read(tmp_path, content)
+    assert [one for one in table.notes if note in one], table.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (rows("x,c,y", ODD, "{ab}", "{ab}"), "column 'c' is a copy of the target 'y'; drop it"),
+        (rows("a,b,y", "1", "k", "{ab}"), "every column has one value only, so there is nothing"),
+        (rows("x,y", ODD, "{n}"), r'40 different values \(numbers\).* task = "regression"'),
+        (rows("x,y", ODD, "t{n}"), r"40 different values \(text\) in 40 rows, so they are no cl"),
+        (rows("t,y", "2024-01-{n}", "{ab}"), "write dates as numbers, such as days"),
+        (rows("t,y", "{n}.3.2024", "{ab}"), "write dates as numbers, such as days"),
+        (rows("c,y", "({n})", "{ab}"), r"holds '\(0\)' in row 1, which looks like a number"),
+        ("p,x,q\np,y,q\ne,x,s\ne,y,q\n", "holds 'p', as rows below it do, so it seems to be a row"),
+        (rows("x,y", ODD, "{ab}").encode("utf-16-le"), "holds zero bytes, as binary files and UTF"),
+    ],
+)
+def test_what_would_make_numbers_wrong_is_refused(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cr"])
+def test_encodings_and_line_ends_that_say_what_they_are_are_read(
+    tmp_path: Path, encoding: str
+) -> None:
+    content = FLOWERS.replace("red", "r\u00f6d")
+    bare = content.replace("\n", "\r").encode() if encoding == "cr" else content.encode(encoding)
+    table = read(tmp_path, bare)
+    assert feature_names(table) == ("length", "colour=blue", "colour=r\u00f6d", "width")
+    assert table.labels.tolist() == [1, 0, 1]
+
+
+def test_spaces_around_texts_make_no_other_class_or_feature(tmp_path: Path) -> None:
+    table = read(tmp_path, "colour,kind\nred,tulip\n blue, rose\nred , tulip \n")
+    assert feature_names(table) == ("colour=blue", "colour=red")
+    assert (table.class_names, table.labels.tolist()) == (("rose", "tulip"), [1, 0, 1])

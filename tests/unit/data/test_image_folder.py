@@ -1,7 +1,9 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ def pixels(size: tuple[int, ...] = (6, 5), seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
 
 
-def write_images(folder: Path, *, each: int = 10, size: tuple[int, ...] = (6, 5)) -> Path:
-    """Write `each` images of each class, all different."""
+def write_images(
+    folder: Path, *, each: int = 10, size: tuple[int, ...] = (6, 5), first: int = 0
+) -> Path:
+    """Write `each` images of each class, all different, and from other seeds for another `first`."""
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
         for number in range(each):
-            image = Image.fromarray(pixels(size, 100 * label + number))
+            image = Image.fromarray(pixels(size, first + 100 * label + number))
             image.save(folder / name / f"{number:03}.png")
     return folder
 
@@ -357,13 +361,21 @@ def test_decoding_that_does_not_fit_the_disk_is_refused_before_it_begins(
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("Training", "Testing"), ("Train", "Test"), ("TRAIN", "test"), ("training", "test")],
+    [
+        ("Training", "Testing"),
+        ("TRAIN", "test"),
+        ("training_set", "test_set"),
+        ("train_images", "test_images"),
+        ("trainset", "testset"),
+        ("x_train", "x_test"),
+        ("train", "test1"),
+    ],
 )
 def test_folders_of_the_parts_may_be_called_otherwise(
     tmp_path: Path, train: str, test: str
 ) -> None:
     write_images(tmp_path / "set" / train)
-    write_images(tmp_path / "set" / test, each=2)
+    write_images(tmp_path / "set" / test, each=2, first=50)
     arrays, _ = load_image_folder(tmp_path / "set", None)
     assert arrays.class_names == CLASSES
     assert (len(arrays.train_labels), len(arrays.test_labels)) == (30, 6)
@@ -371,22 +383,24 @@ def test_folders_of_the_parts_may_be_called_otherwise(
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
-def test_a_validation_folder_is_the_test_set_where_there_is_no_other(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_validation_folder_is_the_validation_set(tmp_path: Path, name: str) -> None:
     write_images(tmp_path / "set" / "train")
-    write_images(tmp_path / "set" / name, each=2)
+    write_images(tmp_path / "set" / name, each=2, first=50)
     arrays, _ = load_image_folder(tmp_path / "set", None)
-    assert len(arrays.test_labels) == 6
-    assert arrays.notes == (f"{name} is the test set, because there is no other",)
+    assert arrays.validation_labels is not None
+    assert arrays.validation_labels.tolist() == [0, 0, 1, 1, 2, 2]
+    expected = [pixels(seed=100 * label + 50 + number) for label in range(3) for number in range(2)]
+    assert np.array_equal(np.asarray(arrays.validation_inputs), np.array(expected)[:, None])
+    assert (arrays.test_is_reserved, len(arrays.test_labels)) == (True, 6)
+    assert arrays.notes == (f"validation samples are those of the folder {name} (6)",)
 
 
 def test_folders_that_are_left_out_are_named(tmp_path: Path) -> None:
     for name in ("train", "test", "val", "unlabelled"):
         write_images(tmp_path / "set" / name, each=4)
     assert list_images(tmp_path / "set").notes == (
-        "val is left out: validation samples are drawn from the training images",
         "folders beside train are left out: unlabelled",
+        "validation samples are those of the folder val (12)",
     )
 
 
@@ -467,3 +481,104 @@ def test_photographs_are_turned_as_viewers_show_them(tmp_path: Path, orientation
     assert any(np.array_equal(image[0], upright) for image in everything)
     turned = ("1 images are turned as their EXIF orientation says",)
     assert arrays.notes == (() if orientation == 1 else turned)
+
+
+# ---------------------------------------------------------------- what people really have
+
+
+@pytest.mark.parametrize("names", ["images masks", "img Labels"])
+def test_pictures_and_their_masks_are_no_classes(tmp_path: Path, names: str) -> None:
+    for name in names.split():
+        shutil.copytree(write_images(tmp_path / name) / "boot", tmp_path / "set" / name)
+    with pytest.raises(DataError, match="look like pictures and their masks, not like classes"):
+        list_images(tmp_path / "set")
+
+
+def test_a_test_folder_beside_the_folders_of_its_classes_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    write_images(tmp_path / "set" / "test")
+    with pytest.raises(DataError, match="test holds folders of the same names as those beside it"):
+        list_images(tmp_path / "set")
+
+
+def test_a_folder_around_the_folder_of_images_is_pointed_out(tmp_path: Path) -> None:
+    write_images(tmp_path / "set" / "download")
+    with pytest.raises(
+        DataError, match=r"1 class folders; .*did you mean folder:.*/set/download\?"
+    ):
+        list_images(tmp_path / "set")
+
+
+def test_a_class_may_be_a_train(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    (tmp_path / "set" / "boot").rename(tmp_path / "set" / "train")
+    found = list_images(tmp_path / "set")
+    assert found.class_names == ("coat", "shirt", "train")
+    assert found.notes == ("train is taken as a class, as the folders beside it",)
+
+
+def test_folders_of_systems_are_no_classes(tmp_path: Path) -> None:
+    write_images(tmp_path / "set")
+    for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
+        (tmp_path / "set" / name).mkdir()
+    (tmp_path / "set" / "__MACOSX" / "._000.png").write_bytes(b"x")
+    found = list_images(tmp_path / "set")
+    assert (found.class_names, found.notes) == (CLASSES, ())
+
+
+def test_what_may_be_missed_in_a_folder_is_said(tmp_path: Path) -> None:
+    write_images(tmp_path / "set" / "train")
+    write_images(tmp_path / "set" / "test", each=2, first=50)
+    (tmp_path / "set" / "train" / "Coat").mkdir()
+    shutil.copy(tmp_path / "set/train/coat/000.png", tmp_path / "set/train/Coat/a.png")
+    shutil.copy(tmp_path / "set/train/coat/000.png", tmp_path / "set/train/b.png")
+    shutil.copy(tmp_path / "set/train/boot/001.png", tmp_path / "set/test/boot/001.png")
+    arrays, _ = load_image_folder(tmp_path / "set", None)
+    assert arrays.notes == (
+        "'Coat' and 'coat' are two classes",
+        "test has no images of 1 classes: Coat",
+        "1 images outside of the folders of classes are left out",
+        "1 of 6 samples of the test set are training samples too",
+    )
+
+
+def save_pages(path: Path, mode: str) -> None:
+    first, second = (Image.fromarray(pixels(seed=900 + n)).convert(mode) for n in range(2))
+    first.save(path, save_all=True, append_images=[second])
+
+
+def save_mode(path: Path, mode: str) -> None:
+    Image.fromarray(pixels((6, 5, 4), 900), "RGBA").convert(mode).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "save", "mode", "notes"),
+    [
+        (
+            "z.tif",
+            save_pages,
+            "L",
+            ("1 images have several frames or pages, of which the first is",),
+        ),
+        ("z.png", save_mode, "RGB", ("30 grey images become colour, because others are",)),
+        ("z.png", save_mode, "LA", ("1 images have transparency, which", "30 grey images become")),
+        (
+            "z.png",
+            save_mode,
+            "RGBA",
+            ("1 images have transparency, which", "30 grey images become"),
+        ),
+        ("z.jpg", save_mode, "CMYK", ("30 grey images become", "1 images of other colour spaces")),
+        ("z.png", save_mode, "L", ()),
+        ("z.png", save_mode, "1", ()),
+    ],
+)
+def test_what_decoding_changes_is_said(
+    tmp_path: Path, name: str, save: Callable[[Path, str], None], mode: str, notes: tuple[str, ...]
+) -> None:
+    write_images(tmp_path / "set")
+    save(tmp_path / "set" / "coat" / name, mode)
+    for _ in range(2):  # the second time from the cache
+        arrays, _ = load_image_folder(tmp_path / "set", None)
+        assert len(arrays.notes) == len(notes)
+        assert all(one.startswith(note) for one, note in zip(arrays.notes, notes, strict=True))

@@ -280,7 +280,7 @@ GOOD = (torch.zeros(3), None)
     [
         (Stream(), "train: Stream has no length; a data set must give its samples by index"),
         (Noisy(0), "train: has no samples"),
-        ((Noisy(), Noisy(), Noisy()), "returned 3 data sets; allowed are one or two"),
+        ((Noisy(), Noisy(), Noisy()), "returned 3 data sets; allowed are one, a pair to train"),
         ({"test": Noisy()}, "returned no data set to train on"),
         (7, "returned int; allowed are a mapping of arrays, or a torch Dataset"),
         (Returned(torch.zeros(3)), "train sample 0: is Tensor, not a pair of input and label"),

@@ -4,9 +4,11 @@ import csv
 import datetime as dt
 import math
 import random
+import shutil
 import sqlite3
 import warnings
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -97,6 +99,34 @@ def load(file: Path, name: str | None, **settings) -> StudyRecord:
 
 def flags_of(comparison: Comparison) -> set[str]:
     return {flag.id for flag in comparison.flags}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("trial_params SET distribution_json = 'x'", "cannot be read by Optuna"),
+        ("trial_params SET distribution_json = '[]'", "cannot be read by Optuna"),
+        ("trial_params SET param_value = 9e999", "cannot be read by Optuna"),
+        ("study_system_attributes SET value_json = '{'", "cannot be read by Optuna"),
+        ("trials SET state = 'x'", "cannot be read by Optuna"),
+        (
+            "trial_intermediate_values SET intermediate_value = 'x' WHERE intermediate_value_type = 'FINITE'",
+            "'x' is stored where a number",
+        ),
+        ("trials SET number = 'x'", "'x' is stored where a number"),
+    ],
+)
+def test_a_damaged_row_of_another_program_is_one_line(
+    database: Path, tmp_path: Path, assignment: str, message: str
+):
+    file = Path(shutil.copy(database, tmp_path / "theirs.db"))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO study_system_attributes VALUES (99, 1, 'key', '{}')")
+        connection.execute(f"UPDATE {assignment}")
+        connection.commit()
+    with pytest.raises(StorageError, match=message) as caught:
+        load(file, "shared-tpe")
+    assert "\n" not in str(caught.value)
 
 
 # ---------------------------------------------------------------- the three studies

@@ -114,3 +114,23 @@ def test_a_run_of_a_newer_release_is_refused(tmp_path: Path, config: StudyConfig
 def test_a_name_that_no_folder_should_have_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--name"):
         check_run_name(name)
+
+
+@pytest.mark.parametrize("name", ["config.toml", "run.json", "result.json", "metrics.jsonl"])
+@pytest.mark.parametrize("content", [b"\xff\n", b"5\n", b"[[[\n", b'{"format": 1, "a": 2}\n'])
+def test_a_damaged_file_of_a_run_is_named_in_one_line(
+    tmp_path: Path, config: StudyConfig, name: str, content: bytes
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(config, FACTS)
+    (tmp_path / name).write_bytes(content)
+    readers = {
+        "config.toml": folder.load_config,
+        "run.json": folder.load_facts,
+        "result.json": folder.load_result,
+        "metrics.jsonl": lambda: EpochLog(folder.log),
+    }
+    with pytest.raises(BakeoffError) as caught:
+        readers[name]()
+    assert str(caught.value).startswith(f"{tmp_path / name} was damaged (")
+    assert "\n" not in str(caught.value)

@@ -1,19 +1,29 @@
 import math
+import statistics
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal, norm, spearmanr
 
 from bakeoff.components.pruners import PrunerSettings
 from bakeoff.records import EpochResult, Standing, TrialRecord
-from bakeoff.search.cautious import FEWEST_RUNS, PATIENT_AFTER, SMALL_SHARE, CautiousCohorts
+from bakeoff.search.cautious import (
+    FEWEST_RUNS,
+    FEWEST_WHOLE,
+    PATIENT_AFTER,
+    SMALL_SHARE,
+    CautiousCohorts,
+)
 from bakeoff.search.trust import (
     BEST_SHARE,
+    FEWEST_PAIRS,
+    LARGEST,
     LEAST_SHARE,
     PRIOR,
     PRIOR_TRIALS,
     SAFETY,
+    SMALLEST_SPREAD,
     Evidence,
     believed,
     evidence_of,
@@ -60,9 +70,47 @@ def test_the_correlation_of_all_trials_is_found_from_the_promoted_third():
     assert evidence.weight < 500  # they tell less than 1,000 that nobody selected
 
 
+def test_an_order_among_the_worse_half_is_no_evidence():
+    """The worse half keeps its order, the better half does not; together they correlate at 0.87."""
+    rng = np.random.default_rng(2)
+    later = [*range(500), *(500 + rng.permutation(500))]
+    values = dict(enumerate(map(float, range(1000))))
+    assert spearmanr(range(1000), later).statistic > 0.8
+    evidence = evidence_of(values, dict(enumerate(map(float, later))))
+    assert abs(math.tanh(evidence.z)) < 3 / math.sqrt(evidence.weight)
+
+
 def test_two_trials_or_equal_values_are_no_evidence():
     assert evidence_of({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).weight == 0
     assert evidence_of(dict.fromkeys(range(9), 0.5), {n: float(n) for n in range(9)}).weight == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pairs=st.lists(
+        st.tuples(st.integers(0, 9) | st.just(-math.inf), st.integers(0, 9)), min_size=2
+    ),
+    num_alone=st.integers(0, 9),
+)
+def test_evidence_is_that_of_scipys_rank_correlation(pairs, num_alone):
+    """With ties and diverged trials, in any order of arrival; only of the better half."""
+    values = dict(enumerate(float(one) for one, _ in pairs)) | {
+        len(pairs) + index: index + 0.5 for index in range(num_alone)
+    }
+    later = {index: float(two) for index, (_, two) in enumerate(pairs)}
+    found = evidence_of(values, dict(reversed(later.items())))
+    pairs = [pair for pair in pairs if pair[0] >= statistics.median_low(values.values())]
+    firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
+    if len(pairs) < FEWEST_PAIRS or len(set(firsts)) == 1 or len(set(seconds)) == 1:
+        assert found == Evidence()
+        return
+    correlation = float(np.clip(spearmanr(firsts, seconds).statistic, -LARGEST, LARGEST))
+    places = [sum(other < one for other in values.values()) for one in firsts]
+    spread = np.std(norm.ppf((np.array(places) + 0.5) / len(values)))
+    stretch = max(1.0, 1 / max(spread, SMALLEST_SPREAD))
+    restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
+    assert found.z == pytest.approx(math.atanh(np.clip(restored, -LARGEST, LARGEST)))
+    assert found.weight == pytest.approx((len(pairs) - 2) / stretch**2)
 
 
 # ---------------------------------------------------------------- one search
@@ -114,7 +162,8 @@ def test_a_budget_in_epochs_counts_in_whole_runs():
 
 
 def test_more_trials_are_trained_to_the_end_where_early_values_mislead():
-    assert num_complete(run(misleading)) > 2 * num_complete(run(honest))
+    numbers = [num_complete(run(curve, trials_per_arm=100)) for curve in (misleading, honest)]
+    assert numbers[0] > 2 * numbers[1]
 
 
 def test_the_best_trial_is_complete_although_early_values_mislead():
@@ -210,6 +259,35 @@ def test_a_whole_run_is_sorted_only_among_those_that_got_as_far():
         ended[number] = (Standing(tier=0, loss=-score),)
     ranks = cohorts.ranks("sgd", ended)
     assert sorted(ranks, key=ranks.__getitem__) == [2, 1, 0, 3]
+
+
+def test_a_trial_that_will_train_on_at_once_is_proposed_from_ended_trials():
+    cohorts, key, rungs = cohorts_with(), ("sgd", "constant"), (2, 3, 9)
+    for number in range(PATIENT_AFTER):
+        cohorts.start(key, number)
+        report(cohorts, key, number, rungs, {2: number / 100})
+    ended = {number: (Standing(tier=0, loss=float(number)),) for number in range(FEWEST_WHOLE)}
+    assert cohorts.ranks("sgd", ended, audited=True) == ended
+    assert len(cohorts.ranks("sgd", ended)) == PATIENT_AFTER
+    few = dict(list(ended.items())[1:])
+    assert len(cohorts.ranks("sgd", few, audited=True)) == PATIENT_AFTER
+
+
+@pytest.mark.parametrize(("keeps_order", "expected"), [(True, 0), (False, 100)])
+def test_where_a_rung_says_nothing_all_trials_are_proposed_from_ended_ones(keeps_order, expected):
+    """Of 100 proposals, after 20 trials that kept their order at the next rung or turned around."""
+    cohorts, key, rungs = cohorts_with(), ("sgd", "constant"), (2, 3, 9)
+    for number in range(PATIENT_AFTER):
+        cohorts.start(key, number)
+        report(cohorts, key, number, rungs, {2: number / 100})
+    for number in range(PATIENT_AFTER - 20, PATIENT_AFTER):
+        report(cohorts, key, number, rungs, {3: number if keeps_order else -number})
+    ended = {number: (Standing(tier=0, loss=-float(number)),) for number in range(10)}
+    num_from_ended = 0
+    for number in range(PATIENT_AFTER, PATIENT_AFTER + 100):
+        num_from_ended += cohorts.ranks("sgd", ended) == ended
+        cohorts.start(key, number)
+    assert num_from_ended == expected
 
 
 def test_diverged_trials_come_last_for_the_sampler():

@@ -5,10 +5,18 @@ import math
 import numpy as np
 import pytest
 from optuna.samplers._tpe.sampler import default_weights
+from scipy.stats import norm
 
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import ArmRecord
-from bakeoff.search.parzen import Line, Mixture, Names, ParzenSampler, age_weights
+from bakeoff.search.parzen import (
+    BANDWIDTH,
+    Line,
+    Mixture,
+    Names,
+    ParzenSampler,
+    age_weights,
+)
 
 UNIT = Line(FloatRange(low=0.0, high=1.0))
 COLOURS = Names(Choice(choices=("red", "green", "blue")))
@@ -52,7 +60,7 @@ def test_a_missing_parameter_does_not_change_the_density() -> None:
 def test_draws_are_distributed_as_the_density_says() -> None:
     mixture = Mixture(POINTS, [UNIT, COLOURS])
     rng = np.random.default_rng(0)
-    drawn = np.array([mixture.draw(rng) for _ in range(4000)])
+    drawn = mixture.draw(4000, rng)
     grid = every_point()
     density = np.exp(mixture.log_density(grid))
     for colour in range(3):
@@ -113,7 +121,7 @@ def test_what_is_not_searched_keeps_its_value_and_what_has_no_owner_is_absent() 
     sampler = ParzenSampler(ArmRecord(name="sgd", space=SPACE))
     seen = set()
     for seed in range(30):
-        params = sampler.propose([], [], np.random.default_rng(seed))
+        params = sampler.propose(sampler.encode([]), [], np.random.default_rng(seed))
         seen.add(params["scheduler"])
         assert (params["model.depth"], params["model.width"]) == (2, 16)
         assert ("cosine.cycles" in params) == (params["scheduler"] == "cosine")
@@ -125,13 +133,38 @@ def test_a_schedule_is_chosen_together_with_what_is_good_under_it() -> None:
     best = {"constant": 1e-3, "cosine": 0.3}
     sampler = ParzenSampler(ArmRecord(name="sgd", space=SPACE))
     rng = np.random.default_rng(0)
-    trials = [sampler.propose([], [], rng) for _ in range(200)]
+    trials = [sampler.propose(sampler.encode([]), [], rng) for _ in range(200)]
 
     def shortfall(params: dict) -> float:
         return abs(math.log10(params["sgd.learning_rate"] / best[params["scheduler"]]))
 
     order = sorted(range(200), key=lambda index: shortfall(trials[index]))
-    proposals = [sampler.propose(trials, order, rng) for _ in range(40)]
+    points = sampler.encode(trials)
+    proposals = [sampler.propose(points, order, rng) for _ in range(40)]
     assert {params["scheduler"] for params in proposals} == {"constant", "cosine"}
     random_one, proposed = (np.median(list(map(shortfall, part))) for part in (trials, proposals))
     assert proposed < 0.25 * random_one
+
+
+# ---------------------------------------------------------------- equal to the plain computation
+
+
+def test_points_drawn_together_are_those_drawn_one_by_one() -> None:
+    """The same random numbers as a loop that draws a kernel, then a coordinate per axis."""
+    mixture = Mixture(POINTS, [UNIT, COLOURS])
+    weights = np.append(age_weights(len(POINTS)), 1.0)
+    centres = np.vstack([POINTS, [math.nan, math.nan]])
+    width, leak = BANDWIDTH * len(POINTS) ** (-1 / 6), 1 / (len(POINTS) + 1)
+    rng = np.random.default_rng(3)
+
+    def draw_one() -> list[float]:
+        number, colour = centres[rng.choice(len(weights), p=weights / weights.sum())]
+        share = rng.random()
+        if not math.isnan(number):
+            low, high = norm.cdf(0, number, width), norm.cdf(1, number, width)
+            share = norm.ppf(low + share * (high - low), number, width)
+        each = np.array([leak + (index == colour) for index in range(3)])
+        return [share, float(rng.choice(3, p=each / each.sum()))]
+
+    one_by_one = np.array([draw_one() for _ in range(500)])
+    assert mixture.draw(500, np.random.default_rng(3)) == pytest.approx(one_by_one, abs=1e-12)

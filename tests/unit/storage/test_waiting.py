@@ -96,8 +96,21 @@ def test_a_storage_that_was_used_before_is_waited_for_when_it_is_opened_again(
     with pytest.raises(StorageError, match="cannot be opened: locked"):
         Storage(url)
     reasons = []
-    assert Storage(url, on_wait=reasons.append).names() == ()
+    assert Storage(url, on_wait=reasons.append, is_known=True).names() == ()
     assert len(reasons) == 1
+
+
+def test_a_storage_that_says_that_it_is_starting_is_waited_for(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    Storage(url, create=True)
+    starting = psycopg.OperationalError("FATAL:  the database system is starting up")
+    error = sqlalchemy.exc.OperationalError("SELECT", {}, starting)
+    names = fails_twice(database.read_table_names, error)
+    monkeypatch.setattr(database, "read_table_names", names)
+    reasons = []
+    assert Storage(url, on_wait=reasons.append).names() == ()
+    assert "the database system is starting up" in reasons[0]
+    assert len(reasons) == 2
 
 
 def test_a_new_database_is_its_owners_alone_and_keeps_a_mode_that_was_given(tmp_path):

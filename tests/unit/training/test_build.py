@@ -7,9 +7,8 @@ from bakeoff.training.build import (
     build_augment,
     build_optimizer,
     check_augment,
-    hidden_weights,
-    parameter_groups,
 )
+from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 from run_examples import network, settings
 
 CPU = torch.device("cpu")
@@ -60,6 +59,95 @@ def test_hidden_weights_lie_between_embedding_and_output_layer() -> None:
     hidden = hidden_weights(model)
     names = [name for name, weights in model.named_parameters() if id(weights) in hidden]
     assert names == ["1.weight", "2.weight"]
+
+
+class HeadFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.a, self.b = nn.Linear(32, 10), nn.Linear(64, 32), nn.Linear(32, 32)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(64, 32), nn.Linear(32, 32)
+        self.aux, self.head = nn.Linear(32, 10), nn.Linear(32, 10)
+
+
+class TiedOutput(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(50, 32)
+        self.a, self.b = nn.Linear(32, 64), nn.Linear(64, 32)
+        self.out = nn.Linear(32, 50, bias=False)
+        self.out.weight = self.table.weight
+
+
+class Attention(nn.Module):
+    """Blocks with a joint layer of queries, keys and values, whose output no layer takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(32, 10)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, 32))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 9, 32))
+        self.qkv = nn.ModuleList(nn.Linear(32, 96) for _ in range(3))
+        self.proj = nn.ModuleList(nn.Linear(32, 32) for _ in range(3))
+        self.scale = nn.Parameter(torch.ones(32, 1, 1))
+        self.norm = nn.LayerNorm([4, 32])
+        self.own = OwnLayer()
+
+
+class OwnLayer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(32, 32))
+
+
+class NamesItsOwn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.table = nn.Linear(4, 4), nn.Embedding(5, 4)
+
+    def no_weight_decay(self) -> set[str]:
+        return {"table.weight", "gone"}
+
+
+def names_of(model: nn.Module, ids: set[int]) -> set[str]:
+    return {name for name, weights in model.named_parameters() if id(weights) in ids}
+
+
+@pytest.mark.parametrize(
+    ("model", "hidden"),
+    [
+        (HeadFirst(), {"a.weight", "b.weight"}),
+        (TwoHeads(), {"a.weight", "b.weight"}),
+        (TiedOutput(), {"a.weight", "b.weight"}),
+        (
+            Attention(),
+            {*(f"{part}.{i}.weight" for part in ("qkv", "proj") for i in range(3)), "own.weight"},
+        ),
+        (nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), {"0.weight"}),
+    ],
+    ids=["head first", "two heads", "tied", "attention", "equal sizes"],
+)
+def test_hidden_weights_are_found_wherever_the_output_layer_was_registered(
+    model: nn.Module, hidden: set[str]
+) -> None:
+    assert names_of(model, hidden_weights(model)) == hidden
+
+
+def test_scales_tokens_positions_and_norms_do_not_decay() -> None:
+    model = Attention()
+    spared = {id(one) for one in parameter_groups(model, 0.1)[1]["params"]}
+    biases = {name for name, _ in model.named_parameters() if name.endswith("bias")}
+    assert names_of(model, spared) - biases == {"class_token", "pos_embed", "scale", "norm.weight"}
+
+
+def test_weights_that_the_model_names_do_not_decay() -> None:
+    model = NamesItsOwn()
+    decaying = {id(one) for one in parameter_groups(model, 0.1)[0]["params"]}
+    assert names_of(model, decaying) == {"a.weight"}
 
 
 def test_model_without_hidden_weights_is_refused_where_they_are_needed() -> None:

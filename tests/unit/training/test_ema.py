@@ -11,7 +11,7 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.evaluation import measure
-from bakeoff.training.state import copy_weights
+from bakeoff.training.own_state import copy_state
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -83,6 +83,22 @@ def test_statistics_of_norms_are_averaged_and_counts_are_not() -> None:
     assert int(model.num_batches_tracked) == 3
 
 
+def test_infinite_values_of_a_buffer_are_kept_and_its_others_averaged() -> None:
+    model = nn.Linear(2, 2)
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf, 1.0]))
+    average = WeightAverage(model, 0.5)
+    average.update()
+    model.mask.copy_(torch.tensor([0.0, -torch.inf, torch.inf]))
+    average.update()
+    model.mask.copy_(torch.tensor([3.0, -torch.inf, 4.0]))
+    average.update()
+    average.swap_in()
+    expected = torch.tensor([12 / 7, -torch.inf, 4.0])  # weights 4, 2, 1 of the last three values
+    assert torch.allclose(model.mask, expected)
+    average.swap_out()
+    assert torch.equal(model.mask, torch.tensor([3.0, -torch.inf, 4.0]))
+
+
 def test_training_does_not_see_the_average(make_config: MakeConfig) -> None:
     plain, averaged = (
         loop.prepare(make_config(ema_decay=decay, model_params={"width": 8}), "cpu")
@@ -122,7 +138,7 @@ def test_exported_weights_do_not_change_with_further_training(make_config: MakeC
     before = {name: one.clone() for name, one in given.items()}
     next(run)
     assert all(torch.equal(given[name], one) for name, one in before.items())
-    assert any(not torch.equal(given[name], one) for name, one in copy_weights(state.model).items())
+    assert any(not torch.equal(given[name], one) for name, one in copy_state(state.model).items())
 
 
 def test_optimizer_that_averages_itself_is_refused(make_config: MakeConfig) -> None:

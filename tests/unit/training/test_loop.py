@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from bakeoff.components.metrics import METRICS, scored_epoch
 from bakeoff.components.optimizers import OPTIMIZERS
@@ -15,7 +16,8 @@ from bakeoff.errors import DataError, UsageError
 from bakeoff.records import EpochResult, TrialConfig, as_plain
 from bakeoff.training import loop
 from bakeoff.training.evaluation import measure
-from bakeoff.training.state import TrainingState, copy_weights
+from bakeoff.training.own_state import copy_state
+from bakeoff.training.state import TrainingState
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -26,7 +28,7 @@ def run(config: TrialConfig) -> tuple[TrainingState, list[EpochResult]]:
 
 
 def bits(state: TrainingState) -> dict[str, bytes]:
-    return {name: tensor.numpy().tobytes() for name, tensor in copy_weights(state.model).items()}
+    return {name: tensor.numpy().tobytes() for name, tensor in copy_state(state.model).items()}
 
 
 def measured(results: list[EpochResult]) -> list[EpochResult]:
@@ -238,9 +240,25 @@ def test_schedule_waits_for_steps_that_the_scaler_skipped(
     assert state.schedule.progress == pytest.approx((20 - skipped) / 20)
 
 
-def test_epoch_of_skipped_steps_only_has_diverged(make_config: MakeConfig) -> None:
-    state = loop.prepare(make_config(precision="fp16"), "cpu")
+def test_epoch_of_skipped_steps_only_goes_on_while_the_scale_settles(
+    make_config: MakeConfig,
+) -> None:
+    state = loop.prepare(make_config(epochs=2, precision="fp16"), "cpu")
+    untrained = parameters_to_vector(state.model.parameters()).clone()
     state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100)
+    first, last = loop.train(state)
+    assert (first.steps, first.skipped_steps, first.status) == (0, 5, "running")
+    assert first.train_loss == pytest.approx(math.log(10), abs=0.5)
+    assert math.isnan(first.grad_norm)
+    assert (last.skipped_steps, last.status) == (5, "finished")
+    assert torch.equal(parameters_to_vector(state.model.parameters()), untrained)
+
+
+def test_epoch_of_skipped_steps_only_has_diverged_if_the_loss_is_not_finite(
+    make_config: MakeConfig,
+) -> None:
+    state = loop.prepare(make_config(precision="fp16"), "cpu")
+    state.criterion = lambda logits, _: logits.sum() * math.inf  # type: ignore[assignment]
     [result] = loop.train(state)
     assert (result.steps, result.skipped_steps, result.status) == (0, 5, "diverged")
 
@@ -312,7 +330,7 @@ def test_test_uses_the_weights_of_the_scored_epoch(
     values, weights = [], []
     for result in loop.train(state):
         values.append(state.objective.sign * result.metrics[objective])
-        weights.append(copy_weights(state.model))
+        weights.append(copy_state(state.model))
         if result.epoch == 4:
             lose_everything(state)
     scored = values.index(max(values)) if rule == "best_epoch" else len(values) - 1

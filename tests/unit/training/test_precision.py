@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bakeoff.records import Precision, TrialConfig
+from bakeoff.training import precision
 from bakeoff.training.precision import choose_precision, measure_precision
 
 MakeConfig = Callable[..., TrialConfig]
@@ -32,6 +33,31 @@ def test_choice_follows_from_what_was_measured(make_config: MakeConfig) -> None:
     assert min(choice.seconds_per_step.values()) > 0
     assert choice.precision == choose_precision(choice.seconds_per_step)
     assert "ms" in choice.reason
+
+
+@pytest.mark.parametrize("named", ["fp32", "bf16"])
+def test_precision_that_is_named_is_the_only_one_timed(
+    make_config: MakeConfig, named: Precision
+) -> None:
+    choice = measure_precision(make_config(precision=named), "cpu")
+    assert set(choice.seconds_per_step) == {named}
+    assert choice.precision == named
+    assert choice.reason.startswith(f"{named} alone was timed")
+
+
+def test_named_precision_that_does_not_work_is_told_from_those_that_do(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_step = precision.train_step
+
+    def failing(state, *arguments):  # type: ignore[no-untyped-def]
+        if state.config.training.precision == "bf16":
+            raise RuntimeError("no kernel for this precision")
+        return train_step(state, *arguments)
+
+    monkeypatch.setattr(precision, "train_step", failing)
+    choice = measure_precision(make_config(precision="bf16"), "cpu")
+    assert set(choice.seconds_per_step) == {"fp32", "fp16"}
 
 
 @given(

@@ -11,7 +11,8 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.batches import steps_per_epoch
 from bakeoff.training.epoch_batches import plain_batches, weighted_order
-from bakeoff.training.state import TrainingState, copy_weights
+from bakeoff.training.own_state import copy_state
+from bakeoff.training.state import TrainingState
 
 MakeConfig = Callable[..., TrialConfig]
 
@@ -41,8 +42,8 @@ def test_four_batches_of_32_are_one_of_128(
     }
     parts = trained(make_config(batch_size=32, accumulation_steps=4, **common))
     whole = trained(make_config(batch_size=128, **common))
-    for name, weights in copy_weights(whole.model).items():
-        assert torch.allclose(copy_weights(parts.model)[name], weights, atol=1e-5), name
+    for name, weights in copy_state(whole.model).items():
+        assert torch.allclose(copy_state(parts.model)[name], weights, atol=1e-5), name
     for mine, theirs in zip(parts.history, whole.history, strict=True):
         assert (mine.steps, mine.learning_rate) == (theirs.steps, theirs.learning_rate)
         assert mine.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
@@ -99,11 +100,11 @@ def test_gradient_values_are_clipped_and_the_norm_before_is_reported(
         "optimizer_params": {"learning_rate": 1.0, "momentum": 0.0},
         "scheduler": "constant",
     }
-    before = copy_weights(loop.prepare(make_config(**settings), "cpu").model)
+    before = copy_state(loop.prepare(make_config(**settings), "cpu").model)
     free = trained(make_config(**settings))
     clipped = trained(make_config(clip_grad_value=1e-3, **settings))
-    moved = {name: before[name] - one for name, one in copy_weights(clipped.model).items()}
-    gradient = {name: before[name] - one for name, one in copy_weights(free.model).items()}
+    moved = {name: before[name] - one for name, one in copy_state(clipped.model).items()}
+    gradient = {name: before[name] - one for name, one in copy_state(free.model).items()}
     for name, step in moved.items():
         assert torch.allclose(step, gradient[name].clamp(-1e-3, 1e-3), atol=1e-7)
     assert clipped.history[0].grad_norm == free.history[0].grad_norm

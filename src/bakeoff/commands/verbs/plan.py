@@ -23,6 +23,7 @@ def plan(
     file: options.StudyFile,
     workers: options.Workers = None,
     device: options.DeviceOption = "cpu",
+    changes: options.Changes = None,
     as_json: options.Json = False,
 ) -> None:
     """Say what a study would cost and could find out, from a probe of a few seconds.
@@ -31,7 +32,7 @@ def plan(
     """
     from bakeoff.studyfile import load_study_file
 
-    planned = make_plan(load_study_file(file), workers=workers, device=device)
+    planned = make_plan(load_study_file(file, changes or ()), workers=workers, device=device)
     if as_json:
         print_json(planned)
     else:

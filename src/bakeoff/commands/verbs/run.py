@@ -1,10 +1,8 @@
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from bakeoff.commands import options
-from bakeoff.errors import NothingCompletedError
 
 Threads = Annotated[
     int | None,
@@ -43,6 +41,7 @@ def run(
     device: options.DeviceOption = "cpu",
     timeout: Timeout = None,
     hang_timeout: options.HangTimeout = None,
+    changes: options.Changes = None,
     extend: Extend = False,
     source: Source = None,
 ) -> None:
@@ -50,16 +49,14 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.commands.progress import build_progress
-    from bakeoff.commands.refresh import RefreshingObserver
+    from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.reporting import report_study
-    from bakeoff.commands.stored_studies import say_wait
-    from bakeoff.components.metrics import find_metric
+    from bakeoff.commands.stored_studies import load_named_study, say_wait
     from bakeoff.dashboard import publish
-    from bakeoff.session import RunSettings, choose_threads, run_study
-    from bakeoff.studyfile import arm_names, load_study_file
+    from bakeoff.notebook import LoadedStudy
+    from bakeoff.session import RunSettings, choose_threads
 
-    config = load_study_file(file)
+    config = load_named_study(file, changes or (), storage, output)
     settings = RunSettings.choose(
         output=output,
         storage_url=storage,
@@ -71,11 +68,7 @@ def run(
         extends=extend,
         source=source,
     )
-    arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
-    metric = find_metric(config.objective, config.data.task).info
-    with build_progress(config, arms, metric, settings.workers) as progress:
-        refresh = partial(_refresh, config.name, settings.storage_url)
-        result = run_study(config, settings, RefreshingObserver(progress, refresh))
+    result = drive_study(config, settings)
     if result.num_trained == 0:
         typer.echo(
             f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
@@ -83,17 +76,4 @@ def run(
         )
     comparison = report_study(config.name, output=output, storage=storage, is_known=True)
     publish(settings.storage_url, comparison, output, on_wait=say_wait)
-    if not any(trial.outcome == "complete" for trial in comparison.study.trials):
-        raise NothingCompletedError(
-            f"study {config.name!r} finished, but no trial completed; the report says why"
-        )
-
-
-def _refresh(name: str, storage_url: str) -> None:
-    """Show the verdict so far and the key figures of a running study in the dashboard."""
-    from bakeoff.analysis.comparison import compare
-    from bakeoff.dashboard import publish_progress
-    from bakeoff.storage import Storage
-
-    comparison = compare(Storage(storage_url).load_record(name))
-    publish_progress(storage_url, comparison, has_report=False)
+    check_any_completed(LoadedStudy(comparison.study))

@@ -49,6 +49,7 @@ def train(
     """
     from bakeoff.production.folder import check_run_name
     from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
+    from bakeoff.production.page import write_page
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
     from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
@@ -71,7 +72,7 @@ def train(
     typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(config, folder, seed=seed, settings=worker, observer=progress)
-    page = _write_page(report)
+    page = write_page(report)
     if as_json:
         print_json(_summary(report))
     else:
@@ -86,42 +87,6 @@ def _describe(params: "Params") -> str:
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in params.items()
     )
-
-
-def _write_page(report: "RunReport") -> "RunPage":
-    from bakeoff.components.metrics import find_metric
-    from bakeoff.files import write_atomically
-    from bakeoff.production.one_configuration import params_of
-    from bakeoff.report.run_page import RunPage, render_run_page
-
-    config, result, facts = report.config, report.result, report.folder.load_facts()
-    page = RunPage(
-        study=config.name,
-        run=report.folder.path.name,
-        objective=find_metric(config.objective, config.data.task).info,
-        outcome=result.outcome,
-        history=report.history,
-        scored_epoch=result.scored_epoch,
-        validation_metrics=result.validation_metrics,
-        test_metrics=result.test_metrics,
-        settings={
-            **params_of(config),
-            "data": config.data.dataset,
-            "model": config.model,
-            **{f"model.{key}": value for key, value in config.model_params.items()},
-            **{
-                f"training.{key}": value
-                for key, value in as_plain(config.training).items()
-                if value is not None
-            },
-            "precision": facts.precision,
-            "training seed": facts.seed,
-            "threads": facts.threads,
-        },
-        note=result.note,
-    )
-    write_atomically(report.folder.page, render_run_page(page))
-    return page
 
 
 def _summary(report: "RunReport") -> dict[str, object]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bakeoff.commands.progress import LiveProgress, PlainProgress, describe_outcome
 from bakeoff.records import EpochResult, TrialPlan, TrialRecord
+from bakeoff.session.progress import LiveProgress, PlainProgress, describe_outcome
 from study_examples import ACCURACY
 
 PLAN = TrialPlan(arm="sgd", params={"scheduler": "cosine"}, seed=1, phase="random")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bakeoff import terminal
-from bakeoff.records import EpochResult, MetricInfo, Purpose, StudyConfig, TrialPlan, TrialRecord
+from bakeoff.records import EpochResult, MetricInfo, Purpose, TrialPlan, TrialRecord
 from bakeoff.records.durations import format_estimate, plural
 
 REFRESH_PER_SECOND = 4
@@ -148,7 +148,7 @@ class PlainProgress(Progress):
 
     def note(self, text: str) -> None:
         """See `bakeoff.driver.Observer`."""
-        print(text, file=self.stream, flush=True)
+        print(terminal.plain(text), file=self.stream, flush=True)
 
 
 @dataclass(kw_only=True)
@@ -216,31 +216,6 @@ class LiveProgress(Progress):
 def _shown(run: str, plan: TrialPlan) -> str:
     """The run's name in `study show`: `search-12`, `shortlist-3`, `confirm-36`."""
     return f"{plan.purpose}-{run.rpartition('-')[2]}"
-
-
-def build_progress(
-    config: StudyConfig, arms: Sequence[str], metric: MetricInfo, num_workers: int
-) -> PlainProgress | LiveProgress:
-    """The display that suits stderr."""
-    trials, epochs = config.search.trials_per_arm, config.training.epochs
-    console = terminal.console(stderr=True)
-    if not console.is_terminal:
-        return PlainProgress(
-            arms=arms,
-            metric=metric,
-            epochs=epochs,
-            num_workers=num_workers,
-            repeats=config.search.repeats,
-        )
-    return LiveProgress(
-        arms=arms,
-        metric=metric,
-        epochs=epochs,
-        num_workers=num_workers,
-        trials_per_arm=None if trials is None else trials * config.search.repeats,
-        repeats=config.search.repeats,
-        console=console,
-    )
 
 
 def describe_outcome(record: TrialRecord, metric: MetricInfo) -> str:

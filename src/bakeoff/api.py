@@ -1,0 +1,314 @@
+"""Studies from Python: check, run and read them, and train one configuration.
+
+>>> import bakeoff
+>>> study = bakeoff.Study("studies/digits.toml", settings={"search.trials_per_arm": 5})
+>>> result = study.run(output="results")          # the same as `study run`, doctest: +SKIP
+>>> print(result.answer)                          # doctest: +SKIP
+"""
+
+import json
+import sys
+import tomllib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from bakeoff.analysis.wording import promised
+from bakeoff.driver import StopRequest
+from bakeoff.engines.protocol import HANG_SECONDS
+from bakeoff.errors import NothingCompletedError
+from bakeoff.notebook import LoadedStudy
+from bakeoff.production.run import RunReport
+from bakeoff.records import EpochResult, StudyConfig
+from bakeoff.session import RunSettings, choose_threads, run_study
+from bakeoff.session.study import SessionResult
+from bakeoff.studyfile import arm_names, format_study, load_study
+from bakeoff.terminal import plain
+
+Device = Literal["cpu", "cuda"]
+
+
+class _Silent:
+    """Shows nothing of a study or a run."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _ignore(self, *_: object, **__: object) -> None:
+        pass
+
+    began = epoch = paused = ended = note = _ignore
+
+
+class _Epochs:
+    """Prints a line for each epoch of one run."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        self._epochs, self._objective = config.training.epochs, config.objective
+
+    def epoch(self, result: EpochResult, *, is_new: bool) -> None:
+        """See `bakeoff.production.run.RunObserver`."""
+        if is_new:
+            value = result.metrics.get(self._objective, float("nan"))
+            self.note(
+                f"epoch {result.epoch} of {self._epochs}: train loss {result.train_loss:.4g},"
+                f" validation {self._objective} {value:.4g}"
+            )
+
+    def note(self, text: str) -> None:
+        """See `bakeoff.production.run.RunObserver`."""
+        print(plain(text), file=sys.stderr, flush=True)
+
+
+class Study:
+    """What a study file says, checked: from a file, a dictionary, or sections as keyword arguments.
+
+    Args:
+        source: A TOML study file; a name such as `digits`, which is looked for in `studies`; or a
+            dictionary of sections like a parsed study file; or another `Study`.
+        settings: What replaces single settings, as in `{"search.trials_per_arm": 5}`.
+        **sections: Sections of a study file, which are joined with those of `source`, as in
+            `search={"optimizers": ["sgd", "adamw"]}`.
+
+    Nothing that the study refers to is imported, and no data is read.
+
+    Raises:
+        StudyFileError: The message is one line with key, value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        source: "str | Path | Mapping[str, Any] | Study | None" = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **sections: Mapping[str, Any],
+    ) -> None:
+        if isinstance(source, Study):
+            source = tomllib.loads(source.to_toml())
+        self.config: StudyConfig = load_study(source, settings=settings or {}, sections=sections)
+
+    @property
+    def name(self) -> str:
+        """Name of the study and of its folder of results."""
+        return self.config.name
+
+    def to_toml(self) -> str:
+        """The study file with every default written out."""
+        return format_study(self.config)
+
+    def run(
+        self,
+        *,
+        output: str | Path = "results",
+        storage: str | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        device: Device = "cpu",
+        timeout: float | None = None,
+        hang_seconds: float = HANG_SECONDS,
+        extend: bool = False,
+        warm_start: str | None = None,
+        progress: bool = True,
+    ) -> LoadedStudy:
+        """Run the study, or continue it, as `study run` does: search, confirm, write the report.
+
+        Ctrl-C pauses the study, and calling again continues it. A script needs no
+        `if __name__ == "__main__":`.
+
+        Args:
+            output: Folder for reports and the default storage.
+            storage: Storage URL; None means `sqlite:///<output>/studies.db`.
+            workers: Runs that train at the same time; None means one per core.
+            threads: Threads of each worker; None means one on a CPU.
+            device: Where runs train.
+            timeout: Seconds for search and confirmation together.
+            hang_seconds: Seconds without a step after which a run counts as hung.
+            extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
+            warm_start: Stored study whose best configurations each arm of a new study begins with.
+            progress: Whether to show progress, on stderr or in the notebook.
+
+        Returns:
+            The study with its results: `.answer`, `.comparison`, `.figures`, `.tables`.
+
+        Raises:
+            InterruptedStudyError: Ctrl-C was pressed.
+            NothingCompletedError: The study ended and no trial completed.
+            BakeoffError: Data, model, storage or settings are unusable.
+        """
+        settings = RunSettings.choose(
+            output=Path(output),
+            storage_url=storage,
+            workers=workers,
+            threads=choose_threads(self.config, threads),
+            device=device,
+            timeout=timeout,
+            hang_seconds=hang_seconds,
+            extends=extend,
+            source=warm_start,
+        )
+        stop = StopRequest(ends_process=False)
+        drive_study(self.config, settings, progress=progress, stop=stop)
+        return report_study(self.config.name, settings)
+
+    def __repr__(self) -> str:
+        config = self.config
+        search = config.search
+        arms = arm_names(config.compare, search.optimizers, search.schedulers)
+        repeats = f" in each of {search.repeats} repeats" if search.repeats > 1 else ""
+        return (
+            f"<Study {config.name}: {config.model} on {config.data.dataset}; {', '.join(arms)};"
+            f" {promised(search.budget)} per arm{repeats}; {config.confirm.seeds} seeds>"
+        )
+
+
+def run(
+    source: str | Path | Mapping[str, Any] | Study | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> LoadedStudy:
+    """Run a study, or continue it, and return its results.
+
+    Args:
+        source: See `Study`.
+        settings: See `Study`.
+        **options: The arguments of `Study.run`; every other one is a section of a study file.
+
+    Raises:
+        BakeoffError: See `Study` and `Study.run`.
+    """
+    own = {name: options.pop(name) for name in RUN_OPTIONS & options.keys()}
+    return Study(source, settings=settings, **options).run(**own)
+
+
+RUN_OPTIONS = frozenset(Study.run.__kwdefaults__ or ())
+
+
+def train(
+    source: str | Path | Mapping[str, Any] | Study | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    optimizer: str | None = None,
+    scheduler: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    output: str | Path = "results",
+    device: Device = "cpu",
+    threads: int | None = None,
+    seed: int | None = None,
+    progress: bool = True,
+) -> RunReport:
+    """Train one configuration to its end, or continue it, as `study train` does.
+
+    Args:
+        source: See `Study`.
+        settings: See `Study`.
+        optimizer: None means the study's first one.
+        scheduler: None means the study's only one, or a constant learning rate.
+        params: Values by full name, as in `{"adamw.learning_rate": 1e-3, "training.epochs": 5}`;
+            what is not named has the study's value, or the library default.
+        name: Name of the run; None makes it from the settings.
+        output: Folder of the run's folder.
+        device: Where it trains.
+        threads: None means one per core.
+        seed: Of weights, batches and augmentation; None derives it from the study.
+        progress: Whether to print each epoch on stderr.
+
+    Returns:
+        The run: `.result` with its scores, `.history` [epochs], `.folder` with weights and page.
+
+    Raises:
+        NothingCompletedError: The run diverged or failed.
+        BakeoffError: Data, model or settings are unusable.
+    """
+    from bakeoff.production.folder import check_run_name
+    from bakeoff.production.one_configuration import Chosen, fix_settings
+    from bakeoff.production.page import write_page
+    from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
+
+    others = tuple(f"{key}={json.dumps(value)}" for key, value in (params or {}).items())
+    study = Study(source, settings=settings)
+    chosen = Chosen(optimizer=optimizer, scheduler=scheduler, others=others)
+    config = fix_settings(study.config, chosen)
+    seed = default_seed(config) if seed is None else seed
+    report = train_run(
+        config,
+        run_folder(Path(output), config, seed, None if name is None else check_run_name(name)),
+        seed=seed,
+        settings=one_worker(device, choose_threads(config, threads)),
+        observer=_Epochs(config) if progress else _Silent(),
+        stop=StopRequest(ends_process=False),
+    )
+    write_page(report)
+    if report.result.outcome != "complete":
+        raise NothingCompletedError(
+            f"the run {report.result.outcome}; {report.folder.page} shows how"
+        )
+    return report
+
+
+def drive_study(
+    config: StudyConfig,
+    settings: RunSettings,
+    *,
+    progress: bool = True,
+    stop: StopRequest | None = None,
+) -> SessionResult:
+    """Run a study to its end, with progress on stderr and figures in the dashboard.
+
+    Raises:
+        BakeoffError: See `bakeoff.session.run_study`.
+    """
+    from bakeoff.components.metrics import find_metric
+    from bakeoff.session.display import build_progress
+    from bakeoff.session.refresh import RefreshingObserver
+
+    arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
+    metric = find_metric(config.objective, config.data.task).info
+    shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
+    with shown as observer:
+        refresh = partial(_refresh, config.name, settings.storage_url)
+        return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
+
+
+def report_study(name: str, settings: RunSettings) -> LoadedStudy:
+    """Write the report of a stored study and show it in the dashboard.
+
+    Raises:
+        NothingCompletedError: No trial completed; the report is written all the same.
+        StorageError: The storage cannot be read.
+    """
+    from bakeoff.dashboard import publish
+    from bakeoff.storage import Storage
+
+    study = LoadedStudy(Storage(settings.storage_url, is_known=True).load_record(name))
+    study.write_report(settings.output / name)
+    publish(settings.storage_url, study.comparison, settings.output)
+    check_any_completed(study)
+    return study
+
+
+def check_any_completed(study: LoadedStudy) -> None:
+    """Refuse a study without a complete trial.
+
+    Raises:
+        NothingCompletedError: No trial completed.
+    """
+    if not any(trial.outcome == "complete" for trial in study.record.trials):
+        raise NothingCompletedError(
+            f"study {study.record.name!r} finished, but no trial completed; the report says why"
+        )
+
+
+def _refresh(name: str, storage_url: str) -> None:
+    """Show the verdict so far and the key figures of a running study in the dashboard."""
+    from bakeoff.analysis.comparison import compare
+    from bakeoff.dashboard import publish_progress
+    from bakeoff.storage import Storage
+
+    comparison = compare(Storage(storage_url).load_record(name))
+    publish_progress(storage_url, comparison, has_report=False)
