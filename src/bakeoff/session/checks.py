@@ -1,7 +1,7 @@
 """Checks of packages, data and settings before anything is created."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
@@ -15,6 +15,7 @@ from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
+from bakeoff.session.descriptions import CODE, describe_code
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
@@ -106,6 +107,23 @@ def check_unchanged_facts(
     device = facts.environment.get("device", settings.device)
     if device != settings.device:
         raise UsageError(f"--device {settings.device}: the study was begun on {device!r}")
+
+
+def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str, str]) -> None:
+    """Refuse code of the user's that changed since a study or run (`kind`) began.
+
+    Raises:
+        UsageError: A file differs, or is imported or missing now; the message names the files.
+    """
+    before, now = environment.get(CODE), describe_code(code).get(CODE, "")
+    if before is None or before == now:
+        return
+    old, new = ({*text.split(", ")} - {""} for text in (before, now))
+    changed = sorted({one.rpartition(" (")[0] for one in old ^ new})
+    raise UsageError(
+        f"{', '.join(changed)}: the code changed since the {kind} began; restore it, or give the"
+        f" {kind} a new name"
+    )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:
