@@ -12,13 +12,14 @@ from pathlib import Path
 
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
-from bakeoff.engines.protocol import Engine
+from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
 from bakeoff.session.checks import (
+    changed_code,
     check_data,
     check_packages,
     check_same_code,
@@ -92,7 +93,10 @@ def run_study(
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
                 probed = probe(config, engine, stop)  # fails if model or device no longer works
-                check_same_code("study", known.environment, probed.code)
+                if settings.accepts_code:
+                    _note_changed_code(storage, config.name, known, probed, observer)
+                else:
+                    check_same_code("study", known.environment, probed.code)
             folder = settings.output / config.name
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
@@ -202,6 +206,16 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
         check_may_create(url)
         return None
     return storage.load_facts(name) if storage.has(name) else None
+
+
+def _note_changed_code(
+    storage: Storage, name: str, facts: StudyFacts, probed: Probed, observer: Observer
+) -> None:
+    """Tell the reader of the study which files of the user's code changed since it began."""
+    changed = changed_code(facts.environment, probed.code)
+    text = f"continued with code that changed since the study began: {', '.join(changed)}"
+    if changed and storage.note(name, text):
+        observer.note(text)
 
 
 def _keep_code(folder: Path, facts: StudyFacts) -> None:
