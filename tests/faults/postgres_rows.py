@@ -83,7 +83,7 @@ class EndingEngine(SimulatedEngine):
 
 
 @row(
-    name="postgres-sessions", count=1000, quick=20, fault="the driver's session is ended",
+    name="postgres-sessions", count=1000, quick=0, fault="the driver's session is ended",
     promise="every write is stored once; same values as undisturbed",
 )  # fmt: skip
 def end_sessions(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -103,7 +103,7 @@ def end_sessions(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 
 
 @row(
-    name="network-hold", count=20, quick=1,
+    name="network-hold", count=20, quick=0,
     fault="black hole: for up to 2 s no byte passes between driver and PostgreSQL",
     promise="the study waits and goes on; same values and report",
 )  # fmt: skip
@@ -119,7 +119,7 @@ def hold(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
 
 
 @row(
-    name="network-reset", count=60, quick=2, fault="every connection to PostgreSQL is broken",
+    name="network-reset", count=60, quick=1, fault="every connection to PostgreSQL is broken",
     promise="the study goes on by itself; same values and report",
 )  # fmt: skip
 def reset(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:

@@ -179,7 +179,7 @@ class StudyMachine(RuleBasedStateMachine):
 
 
 @row(
-    name="any-order", count=60, quick=4,
+    name="any-order", count=60, quick=2,
     fault="random sequences of deaths, lost writes and answers, stops, kills and restarts",
     promise="invariants after each; same values as undisturbed (simulated training)",
 )  # fmt: skip

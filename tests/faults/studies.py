@@ -4,6 +4,7 @@ A driver is a fork of this process, and its workers are forks of it, so that not
 again and hundreds of faults take minutes. `integration/test_study_run.py` starts the command itself.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import select
@@ -183,6 +184,7 @@ def start(setup: Setup) -> Driver:
 
 def _drive(setup: Setup, writing: int, log: Path) -> int:
     os.setsid()
+    faulthandler.disable()  # pytest's, which would print the stack of a worker that crashes
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)

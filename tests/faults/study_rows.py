@@ -114,7 +114,7 @@ def kill_one_of_two(rng: random.Random, count: int, folder: Path, tally: Tally) 
 
 
 @row(
-    name="worker-crash", count=100, quick=5,
+    name="worker-crash", count=100, quick=3,
     fault="segfault, abort, illegal instruction, bus error or FPE in a worker",
     promise="its trial continues; same values and report as undisturbed",
 )  # fmt: skip
@@ -124,7 +124,7 @@ def crash_workers(rng: random.Random, count: int, folder: Path, tally: Tally) ->
 
 
 @row(
-    name="worker-hang", count=100, quick=2, fault=f"worker hangs (--hang-timeout {HANG_SECONDS:g})",
+    name="worker-hang", count=100, quick=1, fault=f"worker hangs (--hang-timeout {HANG_SECONDS:g})",
     promise="it is replaced and its trial continues; same values and report",
 )  # fmt: skip
 def hang_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -133,7 +133,7 @@ def hang_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 
 
 @row(
-    name="stop-and-continue", count=40, quick=2, fault="SIGSTOP of a worker, SIGCONT 0.3 s later",
+    name="stop-and-continue", count=40, quick=0, fault="SIGSTOP of a worker, SIGCONT 0.3 s later",
     promise="nothing happens",
 )  # fmt: skip
 def pause_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -184,7 +184,7 @@ def end_drivers(
 
 
 @row(
-    name="driver-kill", count=100, quick=3, fault="kill -9 of the driver",
+    name="driver-kill", count=100, quick=2, fault="kill -9 of the driver",
     promise="no worker outlives it; the next start ends with same values and report",
 )  # fmt: skip
 def kill_drivers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -198,7 +198,7 @@ def kill_drivers(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 
 
 @row(
-    name="group-kill", count=24, quick=1, fault="kill -9 of driver and workers at once",
+    name="group-kill", count=24, quick=0, fault="kill -9 of driver and workers at once",
     promise="the next start ends with same values and report",
 )  # fmt: skip
 def kill_groups(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -212,7 +212,7 @@ def kill_groups(rng: random.Random, count: int, folder: Path, tally: Tally) -> N
 
 
 @row(
-    name="stop-signals", count=96, quick=4,
+    name="stop-signals", count=96, quick=3,
     fault="SIGTERM, SIGHUP, SIGINT once, SIGINT twice, also while starting",
     promise="ends with its exit code; the next start ends with same values and report",
 )  # fmt: skip
@@ -263,7 +263,7 @@ def start_two(rng: random.Random, count: int, folder: Path, tally: Tally) -> Non
 
 
 @row(
-    name="memory-limit", count=8, quick=1, fault="a worker may map no more memory (RLIMIT_AS)",
+    name="memory-limit", count=8, quick=0, fault="a worker may map no more memory (RLIMIT_AS)",
     promise="every planned trial ends once; the study goes on",
 )  # fmt: skip
 def limit_memory(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -307,7 +307,7 @@ def jump_clocks() -> None:
 
 
 @row(
-    name="clock-jumps", count=20, quick=1, fault="the wall clock jumps by up to a day at every look",
+    name="clock-jumps", count=20, quick=0, fault="the wall clock jumps by up to a day at every look",
     promise="same values and report as undisturbed",
 )  # fmt: skip
 def jump(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
