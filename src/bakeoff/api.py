@@ -111,6 +111,7 @@ class Study:
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
         extend: bool = False,
+        accept_code: bool = False,
         warm_start: str | None = None,
         progress: bool = True,
     ) -> LoadedStudy:
@@ -128,6 +129,7 @@ class Study:
             timeout: Seconds for search and confirmation together.
             hang_seconds: Seconds without a step after which a run counts as hung.
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
+            accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             progress: Whether to show progress, on stderr or in the notebook.
 
@@ -148,6 +150,7 @@ class Study:
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extend,
+            accepts_code=accept_code,
             source=warm_start,
         )
         stop = StopRequest(ends_process=False)

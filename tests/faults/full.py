@@ -25,6 +25,16 @@ COMMAND = "python tests/faults/full.py"
 STATE = ROOT / "results" / "published" / "reliability.json"
 TABLE = STATE.with_suffix(".md")
 SEED = 20261128
+HEAD = """# What happens when things break
+
+Written by `{command}` on a machine of two cores; one row again: `{command} --only NAME`.
+Lost: trials, acknowledged writes or checkpoints that are gone, doubled or not ended, or that have
+other values than undisturbed. Silent: a difference that nothing says, or a file left behind.
+Traceback: a traceback or a hang instead of a message. s: wall time, next to other work.
+
+| row | fault | promise | injected | lost | silent | traceback | s |
+|---|---|---|--:|--:|--:|--:|--:|
+"""
 
 
 def load_rows() -> None:
@@ -34,6 +44,7 @@ def load_rows() -> None:
         file_rows,
         input_rows,
         postgres_rows,
+        sequence_rows,
         storage_rows,
         study_rows,
     )
@@ -91,18 +102,7 @@ def measure(name: str, count: int | None, seed: int) -> dict[str, object]:
 
 def table(known: dict[str, dict[str, object]]) -> str:
     """The published table."""
-    lines = [
-        "# What happens when things break",
-        "",
-        f"Written by `{COMMAND}` on a machine of two cores; one row again: `{COMMAND} --only NAME`.",
-        "Lost: trials, acknowledged writes or checkpoints that are gone, doubled or not ended, or"
-        " other values than undisturbed. Silent: a difference that nothing says. Traceback: a"
-        " traceback or a hang instead of a message. Seconds are wall time of the row, with other"
-        " work on the machine.",
-        "",
-        "| row | fault | promise | injected | lost | silent | traceback | s |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
-    ]
+    lines = HEAD.format(command=COMMAND).splitlines()
     lines += [_line(name, known.get(name)) for name in ROWS]
     done = [one for one in known.values() if "skipped" not in one]
     tallies = [Tally(**one) for one in done]  # type: ignore[arg-type]

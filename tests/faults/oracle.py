@@ -1,13 +1,13 @@
 """What must hold after every fault: nothing lost, nothing doubled, nothing left behind."""
 
 import json
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+
+import sqlalchemy
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.records import StudyRecord, TrialRecord, as_plain
@@ -96,19 +96,19 @@ def report_of(record: StudyRecord) -> dict[str, bytes]:
         }
 
 
-def told_twice(database: Path) -> list[str]:
-    """Runs that have a value or a checksum twice, or epochs reported with a gap or twice."""
-    found = []
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+def told_twice(url: str) -> list[str]:
+    """Runs that have a value twice, or epochs reported with a gap or twice."""
+    engine, found = Storage(url).optuna_storage.engine, []
+    steps: dict[int, list[int]] = {}
+    with engine.begin() as connection:
         for table, key in (("trial_values", "objective"), ("trial_intermediate_values", "step")):
-            query = (
-                f"SELECT trial_id, {key}, count(*) FROM {table} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608 - names of tables
-            )
-            found += [f"{table} of {row[0]}: {row[1]} twice" for row in connection.execute(query)]
-        steps: dict[int, list[int]] = {}
+            query = f"SELECT trial_id, {key}, count(*) FROM {table} GROUP BY 1, 2"  # noqa: S608
+            rows = connection.execute(sqlalchemy.text(query)).fetchall()
+            found += [f"{table} of {row[0]}: {row[1]} twice" for row in rows if row[2] > 1]
         query = "SELECT trial_id, step FROM trial_intermediate_values ORDER BY 1, 2"
-        for trial_id, step in connection.execute(query):
+        for trial_id, step in connection.execute(sqlalchemy.text(query)):
             steps.setdefault(trial_id, []).append(step)
+    engine.dispose()
     gaps = [one for one, reported in steps.items() if reported != list(range(1, len(reported) + 1))]
     return found + [f"epochs of {one}: {steps[one]}" for one in gaps]
 

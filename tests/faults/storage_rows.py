@@ -65,7 +65,7 @@ def judge(file: Path, expected: Sequence[str], place: str, tally: Tally) -> str:
 
 
 @row(
-    name="row-flipped", count=500, quick=30, fault="a bit flips in a row of a stored study",
+    name="row-flipped", count=500, quick=25, fault="a bit flips in a row of a stored study",
     promise="refused by the name of the run or study, or of no consequence",
 )  # fmt: skip
 def flip_rows(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -115,7 +115,7 @@ def _flipped(value: str | float, kind: str, rng: random.Random) -> tuple[int, in
 
 
 @row(
-    name="database-flipped", count=500, quick=20, fault="a bit flips anywhere in a SQLite file",
+    name="database-flipped", count=500, quick=15, fault="a bit flips anywhere in a SQLite file",
     promise="refused in one line, or of no consequence; the file is not written to",
 )  # fmt: skip
 def flip_files(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -147,7 +147,7 @@ def truncate_files(rng: random.Random, count: int, folder: Path, tally: Tally) -
 
 
 @row(
-    name="database-locked", count=20, quick=1,
+    name="database-locked", count=20, quick=0,
     fault="another program holds a write lock on the SQLite file for up to 3 s",
     promise="the study waits; same values and report as undisturbed",
 )  # fmt: skip

@@ -4,6 +4,7 @@ A driver is a fork of this process, and its workers are forks of it, so that not
 again and hundreds of faults take minutes. `integration/test_study_run.py` starts the command itself.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import select
@@ -21,6 +22,7 @@ from typing import Any
 
 from bakeoff.engines import local
 from bakeoff.errors import BakeoffError
+from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, StudyConfig
 from bakeoff.session import run_study
 from bakeoff.session.run_settings import RunSettings
@@ -58,6 +60,8 @@ class Setup:
     saves_everything: bool = False
     """Whether a checkpoint is saved after every epoch, however long that takes."""
     config: StudyConfig = CONFIG
+    log: Path | None = None
+    """Where driver and workers write; None for a file next to the output folder."""
     prepare: Callable[[], None] = lambda: None
     """Called in the driver's process before the study begins."""
 
@@ -162,7 +166,7 @@ class Reporter(SilentObserver):
 def start(setup: Setup) -> Driver:
     """Start a driver."""
     setup.output.parent.mkdir(parents=True, exist_ok=True)
-    log = setup.output.parent / "log.txt"
+    log = setup.log or setup.output.parent / "log.txt"
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -180,6 +184,7 @@ def start(setup: Setup) -> Driver:
 
 def _drive(setup: Setup, writing: int, log: Path) -> int:
     os.setsid()
+    faulthandler.disable()  # pytest's, which would print the stack of a worker that crashes
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -189,7 +194,7 @@ def _drive(setup: Setup, writing: int, log: Path) -> int:
     temporary = setup.output.parent / "tmp"
     temporary.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
-    local.multiprocessing = Forking  # type: ignore[attr-defined]
+    vars(local)["multiprocessing"] = Forking
     if setup.saves_everything:
         checkpoint.MAX_SAVE_SHARE = inf
     settings = RunSettings(
@@ -228,7 +233,7 @@ def warm_up() -> None:
     check_packages(CONFIG)
     check_data(CONFIG)
     for optimizer in CONFIG.search.optimizers:
-        params = {
+        params: Params = {
             "optimizer": optimizer, "scheduler": "one_cycle", f"{optimizer}.learning_rate": 0.01
         }  # fmt: skip
         state = loop.prepare(build_trial_config(CONFIG, params, 0, repeat=0), "cpu")

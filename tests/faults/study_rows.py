@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -48,9 +49,8 @@ def check_end(setup: Setup, drivers: list[Driver], tally: Tally, place: str, fol
     same = setup.workers == 1
     for text in oracle.differences(record, calm_study(folder), same_values=same):
         tally.fail("lost", f"{place}: {text}")
-    if not setup.url:
-        for text in oracle.told_twice(setup.output / "studies.db"):
-            tally.fail("lost", f"{place}: {text}")
+    for text in oracle.told_twice(setup.storage_url):
+        tally.fail("lost", f"{place}: {text}")
     for text in oracle.left_behind(home):
         tally.fail("silent", f"{place}: left behind {text}")
     for driver in drivers:
@@ -114,7 +114,7 @@ def kill_one_of_two(rng: random.Random, count: int, folder: Path, tally: Tally) 
 
 
 @row(
-    name="worker-crash", count=100, quick=5,
+    name="worker-crash", count=100, quick=3,
     fault="segfault, abort, illegal instruction, bus error or FPE in a worker",
     promise="its trial continues; same values and report as undisturbed",
 )  # fmt: skip
@@ -124,7 +124,7 @@ def crash_workers(rng: random.Random, count: int, folder: Path, tally: Tally) ->
 
 
 @row(
-    name="worker-hang", count=100, quick=2, fault=f"worker hangs (--hang-timeout {HANG_SECONDS:g})",
+    name="worker-hang", count=100, quick=1, fault=f"worker hangs (--hang-timeout {HANG_SECONDS:g})",
     promise="it is replaced and its trial continues; same values and report",
 )  # fmt: skip
 def hang_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -133,7 +133,7 @@ def hang_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 
 
 @row(
-    name="stop-and-continue", count=40, quick=2, fault="SIGSTOP of a worker, SIGCONT 0.3 s later",
+    name="stop-and-continue", count=40, quick=0, fault="SIGSTOP of a worker, SIGCONT 0.3 s later",
     promise="nothing happens",
 )  # fmt: skip
 def pause_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -184,7 +184,7 @@ def end_drivers(
 
 
 @row(
-    name="driver-kill", count=100, quick=3, fault="kill -9 of the driver",
+    name="driver-kill", count=100, quick=2, fault="kill -9 of the driver",
     promise="no worker outlives it; the next start ends with same values and report",
 )  # fmt: skip
 def kill_drivers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -198,7 +198,7 @@ def kill_drivers(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 
 
 @row(
-    name="group-kill", count=24, quick=1, fault="kill -9 of driver and workers at once",
+    name="group-kill", count=24, quick=0, fault="kill -9 of driver and workers at once",
     promise="the next start ends with same values and report",
 )  # fmt: skip
 def kill_groups(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
@@ -212,7 +212,7 @@ def kill_groups(rng: random.Random, count: int, folder: Path, tally: Tally) -> N
 
 
 @row(
-    name="stop-signals", count=96, quick=4,
+    name="stop-signals", count=96, quick=3,
     fault="SIGTERM, SIGHUP, SIGINT once, SIGINT twice, also while starting",
     promise="ends with its exit code; the next start ends with same values and report",
 )  # fmt: skip
@@ -263,22 +263,21 @@ def start_two(rng: random.Random, count: int, folder: Path, tally: Tally) -> Non
 
 
 @row(
-    name="memory-limit", count=24, quick=1, fault="a worker may map no more memory (RLIMIT_AS)",
+    name="memory-limit", count=8, quick=0, fault="a worker may map no more memory (RLIMIT_AS)",
     promise="every planned trial ends once; the study goes on",
 )  # fmt: skip
 def limit_memory(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Take all further memory from a worker."""
     calm = calm_study(folder)
-    for number, draws in studies(count, 8, rng):
+    for _, draws in studies(count, 1, rng):
         place = f"study {tally.injected}"
         setup = Setup(output=folder / place / "out")
         with running(setup) as driver:
-            for _ in range(number):
-                driver.wait_for(draws.randint(2, 12))
-                for pid in driver.find_workers():
-                    with suppress(ProcessLookupError):
-                        resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
-                        tally.injected += 1
+            driver.wait_for(draws.randint(2, 60))
+            for pid in driver.find_workers():
+                with suppress(ProcessLookupError):
+                    resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+                    tally.injected += 1
             driver.wait_for(10**6)
             code = driver.finish()
         if code:
@@ -296,19 +295,19 @@ def jump_clocks() -> None:
     """Let the wall clock of this process, and of its forks, jump by up to a day at every look."""
     draws, real = random.Random(0), time.time
     time.time = lambda: real() + draws.uniform(-86_400, 86_400)
-    module = optuna.storages._rdb.storage  # noqa: SLF001 - it stores the time of every trial
+    module: Any = optuna.storages._rdb.storage  # noqa: SLF001 - it stores the time of trials
     now = module.datetime
 
     class Jumping(now):  # type: ignore[misc, valid-type]
         @classmethod
-        def now(cls, tz: object = None) -> object:
+        def now(cls, tz: Any = None) -> Any:
             return now.fromtimestamp(time.time(), tz)
 
     module.datetime = Jumping
 
 
 @row(
-    name="clock-jumps", count=20, quick=1, fault="the wall clock jumps by up to a day at every look",
+    name="clock-jumps", count=20, quick=0, fault="the wall clock jumps by up to a day at every look",
     promise="same values and report as undisturbed",
 )  # fmt: skip
 def jump(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:

@@ -6,7 +6,7 @@ the driver has answered them with `reply`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bakeoff.records import EpochResult, Outcome, TrialConfig
@@ -125,6 +125,8 @@ class Probed(_Message):
     """Size of its trainable weights."""
     num_checkpoints: int = 0
     """Number of checkpoints that a run keeps."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the files of the user's that were imported, by path."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
+from bakeoff.own_source import users_files
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
 
@@ -194,7 +195,7 @@ def _probe(job: Probe, device: str) -> Event:
 
     check_device(device)
     choice = measure_precision(job.config, device, job.others)
-    return Probed(run=job.run, num_checkpoints=NUM_KEPT, **vars(choice))
+    return Probed(run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), **vars(choice))
 
 
 def _profile(job: Profile, device: str) -> Event:

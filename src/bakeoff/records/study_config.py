@@ -8,8 +8,9 @@ from bakeoff.ranges import Params, Range
 
 Task = Literal["classification", "regression", "language"]
 """A class per sample, a number per sample, or the next token after every token."""
-Loss = Literal["cross_entropy", "mse", "l1", "huber"]
-"""The last three are for regression, and the first is for everything else."""
+Loss = str
+"""`mse`, `l1` and `huber` for regression, `cross_entropy` for everything else, or the user's own as
+`package.module:name`."""
 ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]

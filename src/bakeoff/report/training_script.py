@@ -105,7 +105,12 @@ class _Script:
 
     def _own_modules(self) -> str:
         """Lets a program that is run from its file import what lies next to the study."""
-        named = (self.config.model, self.optimizer.name, self.config.data.dataset)
+        named = (
+            self.config.model,
+            self.optimizer.name,
+            self.config.data.dataset,
+            self.training.loss,
+        )
         return OWN_MODULES if any(map(is_reference, named)) else ""
 
     def _import_lines(self) -> str:
@@ -197,8 +202,10 @@ class _Script:
     def _loss(self) -> str:
         """The criterion; each is a mean over the batch."""
         training, task = self.training, self.config.data.task
-        self._use("torch", "nn")
         module = "bakeoff.training.losses"
+        if is_reference(training.loss):
+            return self._own_loss()
+        self._use("torch", "nn")
         if task == "regression":
             self._use(module, "TargetLoss")
             if training.loss == "huber":
@@ -220,6 +227,17 @@ class _Script:
         ]
         settings = f"TrainingConfig({', '.join(['epochs=epochs', *changed])})"
         return f"build_class_loss({settings}, data.train, data.num_outputs)"
+
+    def _own_loss(self) -> str:
+        """The user's loss, in the form in which the study called it."""
+        self._use("bakeoff.training.own_loss", "build_own_loss")
+        weights = ""
+        if self.training.class_weights == "balanced":
+            self._use("bakeoff.training.losses", "balanced_weights")
+            labels = "data.train.labels[data.train.rows].cpu()"
+            weights = f", balanced_weights({labels}, data.num_outputs)"
+        given = f"{self.training.loss!r}, {self.config.data.task!r}, data.num_outputs"
+        return f"build_own_loss({given}{weights})"
 
     def _evaluation(self) -> Iterator[str]:
         module, _, function = self.metric.compute.partition(":")

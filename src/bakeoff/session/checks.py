@@ -1,7 +1,7 @@
 """Checks of packages, data and settings before anything is created."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
@@ -15,6 +15,7 @@ from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
+from bakeoff.session.descriptions import CODE, describe_code
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
@@ -106,6 +107,34 @@ def check_unchanged_facts(
     device = facts.environment.get("device", settings.device)
     if device != settings.device:
         raise UsageError(f"--device {settings.device}: the study was begun on {device!r}")
+
+
+def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of the user's that differ since a study or run began, or came or went since.
+
+    Args:
+        environment: What was stored when it began; an old release stored no files.
+        code: The files that are imported now, with their hashes.
+    """
+    before, now = environment.get(CODE), describe_code(code).get(CODE, "")
+    if before is None:
+        return ()
+    old, new = ({*text.split(", ")} - {""} for text in (before, now))
+    return tuple(sorted({one.rpartition(" (")[0] for one in old ^ new}))
+
+
+def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str, str]) -> None:
+    """Refuse code of the user's that changed since a study or run (`kind`) began.
+
+    Raises:
+        UsageError: A file differs, or is imported or missing now; the message names the files.
+    """
+    changed = changed_code(environment, code)
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: the code changed since the {kind} began; restore it, give the"
+            f" {kind} a new name, or continue with --accept-code, which the report will say"
+        )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

@@ -42,6 +42,9 @@ TRAINING_TITLES: Mapping[str, str] = {
     "early_stopping_patience": "early stopping, epochs without a better one",
 }
 """Headings in the report for keys of `[training]`."""
+CODE = "own code"
+"""Heading of the files of the user's code."""
+HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
     " were scheduled, and at most {} trials are scheduled ahead"
@@ -108,7 +111,14 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         "threads per worker": str(settings.threads),
         "precision": f"{probed.precision}: {probed.reason}",
         "seconds per step": measured,
+        **describe_code(probed.code),
     }
+
+
+def describe_code(code: Mapping[str, str]) -> dict[str, str]:
+    """The files of the user's code and the beginnings of their hashes, as text by heading."""
+    files = ", ".join(f"{name} ({digest[:HASH_DIGITS]})" for name, digest in sorted(code.items()))
+    return {CODE: files} if code else {}
 
 
 def _installed(package: str) -> str:

@@ -105,6 +105,8 @@ def _blame_model(model: str, reason: str) -> str:
     """The study-file key and the reason, which may begin with the name of what is to blame."""
     if reason.startswith("device "):
         return f"--device: {reason}"
+    if reason.startswith("training."):
+        return reason
     if reason.startswith("optimizer "):
         return f"search.optimizers: {reason}"
     named = f"model {model!r}"

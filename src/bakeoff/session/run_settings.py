@@ -21,6 +21,8 @@ class RunSettings(EngineSettings):
     """Seconds for search and confirmation together; None means no limit."""
     extends: bool = False
     """Whether the study file may add trials or arms to the stored study."""
+    accepts_code: bool = False
+    """Whether a study continues although the user's code changed since it began."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
 
@@ -36,6 +38,7 @@ class RunSettings(EngineSettings):
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
         extends: bool = False,
+        accepts_code: bool = False,
         source: str | None = None,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
@@ -58,6 +61,7 @@ class RunSettings(EngineSettings):
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extends,
+            accepts_code=accepts_code,
             source=source,
         )
 

@@ -12,13 +12,20 @@ from pathlib import Path
 
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
-from bakeoff.engines.protocol import Engine
+from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
-from bakeoff.session.checks import check_data, check_packages, check_unchanged_facts
+from bakeoff.session.checks import (
+    changed_code,
+    check_data,
+    check_packages,
+    check_same_code,
+    check_unchanged_facts,
+)
+from bakeoff.session.descriptions import CODE
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
@@ -85,7 +92,11 @@ def run_study(
             stored = _load_or_extend(storage, config, extends=settings.extends)
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
-                probe(config, engine, stop)  # fails if the model or device no longer works
+                probed = probe(config, engine, stop)  # fails if model or device no longer works
+                if settings.accepts_code:
+                    _note_changed_code(storage, config.name, known, probed, observer)
+                else:
+                    check_same_code("study", known.environment, probed.code)
             folder = settings.output / config.name
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
@@ -160,6 +171,7 @@ def _drive(
     folder = settings.output / config.name
     try:
         write_atomically(folder / "study.toml", format_study(config))
+        _keep_code(folder / "code", storage.load_facts(config.name))
     except OSError as error:
         raise StorageError(str(error)) from None
     facts = storage.load_facts(config.name)
@@ -194,3 +206,27 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
         check_may_create(url)
         return None
     return storage.load_facts(name) if storage.has(name) else None
+
+
+def _note_changed_code(
+    storage: Storage, name: str, facts: StudyFacts, probed: Probed, observer: Observer
+) -> None:
+    """Tell the reader of the study which files of the user's code changed since it began."""
+    changed = changed_code(facts.environment, probed.code)
+    text = f"continued with code that changed since the study began: {', '.join(changed)}"
+    if changed and storage.note(name, text):
+        observer.note(text)
+
+
+def _keep_code(folder: Path, facts: StudyFacts) -> None:
+    """Copy the files of the user's code next to the results; a copy that is there stays.
+
+    Raises:
+        OSError: A copy cannot be written.
+    """
+    for entry in filter(None, facts.environment.get(CODE, "").split(", ")):
+        file = Path(entry.rpartition(" (")[0])
+        copy = folder / (file.name if file.is_absolute() else file)
+        if file.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(copy, file.read_text(encoding="utf-8", errors="replace"))

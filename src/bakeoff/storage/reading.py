@@ -26,6 +26,10 @@ ATTRIBUTES = """
 SELECT a.trial_id, a.key, a.value_json FROM {table} a JOIN trials t ON t.trial_id = a.trial_id
 WHERE {which}
 """
+ORPHANS = """
+SELECT a.trial_id FROM trial_system_attributes a WHERE a.key = :key
+AND NOT EXISTS (SELECT 1 FROM trials t WHERE t.trial_id = a.trial_id)
+"""
 REPORTED = """
 SELECT v.trial_id, v.step, v.intermediate_value
 FROM trial_intermediate_values v JOIN trials t ON t.trial_id = v.trial_id
@@ -90,6 +94,12 @@ def read_state(engine: sqlalchemy.Engine, trial_id: int) -> str | None:
         query = sqlalchemy.text("SELECT state FROM trials WHERE trial_id = :id")
         state: str | None = connection.execute(query, {"id": trial_id}).scalar()
         return state
+
+
+def has_orphans(engine: sqlalchemy.Engine, key: str) -> bool:
+    """Whether a system attribute of this key belongs to no trial of the storage."""
+    with engine.begin() as connection:
+        return connection.execute(sqlalchemy.text(ORPHANS), {"key": key}).first() is not None
 
 
 def read_studies(engine: sqlalchemy.Engine, key: str) -> dict[str, str | None]:

@@ -28,7 +28,7 @@ from bakeoff.records import (
     TrialRecord,
     WarmStarts,
 )
-from bakeoff.storage.checksums import ADVICE, ENDED_KEY, DamagedError, opened
+from bakeoff.storage.checksums import ADVICE, BEGUN_KEY, ENDED_KEY, DamagedError, opened
 from bakeoff.storage.connection import Connection, OnWait, persist
 from bakeoff.storage.contents import (
     FORMAT,
@@ -53,6 +53,7 @@ from bakeoff.storage.database import (
     sqlite_path,
 )
 from bakeoff.storage.reading import (
+    has_orphans,
     parse,
     read_run,
     read_runs,
@@ -447,10 +448,17 @@ class Storage:
         with without_collection():
             try:
                 runs = self.connection.call(read_runs, self._rdb.engine, study_id)
-                return check_runs(runs, objective, must_be_checked=has_checksums(content))
+                found = check_runs(runs, objective, must_be_checked=has_checksums(content))
+                if len(found) < len(runs):  # of another program, or separated from its attributes
+                    self._check_no_orphans()
+                return found
             except DamagedError as error:
                 group = "search" if purpose == "search" else "confirmation"
                 raise DamagedError(f"study {name!r}, {group} {error}: {ADVICE}") from None
+
+    def _check_no_orphans(self) -> None:
+        if self.connection.call(has_orphans, self._rdb.engine, BEGUN_KEY):
+            raise DamagedError("runs: the attributes of a run belong to none")
 
     def load_record(self, name: str) -> StudyRecord:
         """The whole study, for analysis and report.

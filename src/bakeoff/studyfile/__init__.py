@@ -6,6 +6,7 @@ the package sees only the frozen `StudyConfig`, in which every default is writte
 
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ import tomli_w
 from pydantic import ValidationError
 
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
+from bakeoff.own_source import check_reference
 from bakeoff.ranges import Choice, FloatRange, IntRange
 from bakeoff.records import DataConfig, StudyConfig, as_plain
+from bakeoff.registry import is_reference
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
 from bakeoff.studyfile.documents import (
     locate as locate,
@@ -77,13 +80,28 @@ def load_study(
         is_section = isinstance(value, Mapping) and "." not in key
         above = merged(above, {key: value} if is_section else nested(key, value))
     if source is None or isinstance(source, Mapping):
-        return resolve_study(merged(source or {}, above))
+        return _with_own_code(resolve_study(merged(source or {}, above)))
     path = locate(Path(source))
     try:
         document = with_base(_read_toml(path), path.parent, _read_toml)
-        return resolve_study(merged(document, above))
+        return _with_own_code(resolve_study(merged(document, above)))
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from None
+
+
+def _with_own_code(config: StudyConfig) -> StudyConfig:
+    """The study itself, whose loss exists as far as its source tells.
+
+    Raises:
+        StudyFileError: It does not.
+    """
+    folders = (*(entry for entry in sys.path if entry), str(Path.cwd()))
+    if is_reference(config.training.loss):
+        try:
+            check_reference("training.loss", config.training.loss, folders)
+        except UsageError as error:
+            raise StudyFileError(one_line(error)) from None
+    return config
 
 
 def resolve_study(document: Mapping[str, Any]) -> StudyConfig:

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
+from bakeoff.components.losses import LOSSES, check_loss, find_loss_clash
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, find_package
@@ -19,7 +20,6 @@ from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
-    Loss,
     StudyConfig,
     Task,
     TrackingConfig,
@@ -51,12 +51,6 @@ TRAINING_RANGES: Mapping[str, ParameterSpec | None] = {
     "ema_decay": _REAL,
 }
 """Keys of `[training]` that may be ranges; with a specification, whole bounds are real numbers."""
-LOSSES: Mapping[Task, tuple[Loss, ...]] = {
-    "classification": ("cross_entropy",),
-    "regression": ("mse", "l1", "huber"),
-    "language": ("cross_entropy",),
-}
-"""The losses of each task, its default first."""
 SCHEDULER = "scheduler"
 """Key under `[space.<optimizer>]`: the schedules of its arm, if they are fewer than the study's."""
 
@@ -89,7 +83,7 @@ def resolve(file: StudyFile) -> StudyConfig:
     arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
     if file.study.reference is not None:
         check_known("study.reference", "arm", file.study.reference, arms)
-    _check_remedies(file, data.task)
+    _check_remedies(file, data.task, (objective, *further))
     model_values, model_ranges = _resolve_model(file.model)
     section = fix_training(file, (objective, *further))
     training, training_ranges = _resolve_training(section, data.task)
@@ -201,13 +195,9 @@ def _resolve_training(
 ) -> tuple[TrainingConfig, dict[str, Setting]]:
     """The settings of every run, and the ranges of those that are searched."""
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
-    losses = LOSSES[task]
-    if section.loss not in (None, *losses):
-        raise StudyFileError(
-            f"training.loss = {json.dumps(section.loss)}: the task is {task}; allowed:"
-            f" {', '.join(losses)}"
-        )
-    given["loss"] = section.loss or losses[0]
+    given["loss"] = section.loss or LOSSES[task][0]
+    with named(f"training.loss = {json.dumps(given['loss'])}"):
+        check_loss(given["loss"], task)
     ranges: dict[str, Setting] = {}
     for name, spec in TRAINING_RANGES.items():
         if isinstance(given[name], RangeTable):
@@ -217,13 +207,16 @@ def _resolve_training(
     return TrainingConfig(**given), ranges
 
 
-def _check_remedies(file: StudyFile, task: Task) -> None:
-    """Every remedy in use must fit the task, the optimizers and the other remedies."""
+def _check_remedies(file: StudyFile, task: Task, objectives: Sequence[str]) -> None:
+    """Every remedy in use must fit the task, the optimizers, the loss and the other remedies."""
     used = [name for name in REMEDIES.names if is_used(name, getattr(file.training, name))]
     for name in used:
         conflict = find_task_conflict(name, task)
         if conflict is not None:
             raise StudyFileError(f"{_shown(file.training, name)} {conflict}")
+    found = find_loss_clash(file.training.loss or "", used, objectives, task)
+    if found is not None:
+        raise StudyFileError(f"{found[0]}: {found[1]}")
     clash = find_clash(used, file.search.optimizers)
     if clash is not None:
         name, reason = clash

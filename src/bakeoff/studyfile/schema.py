@@ -172,8 +172,10 @@ class TrainingSection(_Section):
     """Samples per batch."""
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
     """Number format of the computation; auto measures which is fastest on this machine."""
-    loss: Literal["cross_entropy", "mse", "l1", "huber"] | None = None
-    """The training loss. Default: mse for regression, otherwise cross_entropy."""
+    loss: Annotated[str, Field(min_length=1)] | None = None
+    """The training loss: cross_entropy, for regression mse, l1 or huber, or your own as
+    package.module:name, called with outputs and targets. Default: mse for regression, otherwise
+    cross_entropy."""
     clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
     """Largest norm of the whole gradient. Default: no clipping."""
     clip_grad_value: Annotated[float, Field(gt=0)] | RangeTable | None = None

@@ -110,6 +110,8 @@ class Checkpoints:
             self._write(name, state, buffer.getbuffer())
             self._newest = name
             self._remove_old()
+        except CheckpointWriteError:
+            raise
         except OSError as error:
             raise CheckpointWriteError(
                 f"{self._directory}: a checkpoint cannot be written ({error.strerror})"
@@ -145,7 +147,12 @@ class Checkpoints:
 
     def _manifests(self) -> list[Path]:
         """The manifests, newest first."""
-        found = self._directory.glob("epoch-*.json")
+        try:
+            found = list(self._directory.glob("epoch-*.json"))
+        except OSError as error:  # which says nothing about the run
+            raise CheckpointWriteError(
+                f"{self._directory}: the checkpoints cannot be listed ({error.strerror})"
+            ) from error
         return sorted(found, key=lambda path: path.stem, reverse=True)
 
     def _write(self, name: str, state: TrainingState, data: memoryview) -> None:

@@ -11,7 +11,9 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
+from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
+from bakeoff.training.own_loss import build_own_loss
 
 MIN_UNCERTAINTY = 1e-6
 """Lower bound of `1 - p` in the focal loss: float32 cannot resolve less near 1, and a power below 1
@@ -106,9 +108,16 @@ def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.
     Regression compares predictions [N, 1] with standardised targets [N].
 
     Raises:
-        UsageError: The task has no such loss.
+        UsageError: The task has no such loss, or one of the user's own cannot be used.
     """
     loss, smoothing = config.training.loss, config.training.label_smoothing
+    if is_reference(loss):
+        weights = None
+        if config.training.class_weights == "balanced":
+            weights = balanced_weights(
+                splits.train.labels[splits.train.rows].cpu(), splits.num_outputs
+            )
+        return build_own_loss(loss, splits.task, splits.num_outputs, weights).to(device)
     if (loss in TARGET_LOSSES) != (splits.task == "regression"):
         raise UsageError(f"training.loss = {loss!r} is not a loss for {splits.task}")
     if splits.task == "regression":

@@ -6,7 +6,13 @@ import pytest
 
 from bakeoff.data.datasets import DatasetSummary
 from bakeoff.errors import UsageError
-from bakeoff.session.checks import check_data, check_unchanged_facts
+from bakeoff.session.checks import (
+    changed_code,
+    check_data,
+    check_same_code,
+    check_unchanged_facts,
+)
+from bakeoff.session.descriptions import describe_code
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document, study_facts
@@ -78,3 +84,17 @@ def test_an_objective_that_needs_more_classes_is_refused(
         UsageError, match="'top5_accuracy' is the same for every model of 5 classes"
     ):
         check(few)
+
+
+def test_code_that_changed_since_a_study_began_is_refused_by_its_file() -> None:
+    before = describe_code({"a.py": "0" * 64, "b.py": "1" * 64})
+    check_same_code("study", before, {"b.py": "1" * 64, "a.py": "0" * 64})
+    check_same_code("study", {}, {"b.py": "2" * 64})  # begun before it was stored
+    with pytest.raises(UsageError, match=r"^b\.py, c\.py: the code changed since the study began"):
+        check_same_code("study", before, {"a.py": "0" * 64, "b.py": "2" * 64, "c.py": "3" * 64})
+
+
+def test_changed_code_is_named_in_order() -> None:
+    before = describe_code({"a.py": "0" * 64, "b.py": "1" * 64})
+    assert changed_code(before, {"a.py": "0" * 64, "b.py": "1" * 64}) == ()
+    assert changed_code(before, {"c.py": "0" * 64, "b.py": "2" * 64}) == ("a.py", "b.py", "c.py")

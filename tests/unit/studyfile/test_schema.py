@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from bakeoff.components.losses import LOSSES
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.data.dataset_table import SEQUENCE_LENGTH
 from bakeoff.studyfile import resolve_study, study_schema
 from bakeoff.studyfile.repeatable import DEFAULT_LAG
-from bakeoff.studyfile.resolve import LOSSES
 from bakeoff.studyfile.search import DEFAULT_TRIALS
 from study_examples import study_document
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.errors import CheckpointError
+from bakeoff.errors import CheckpointError, CheckpointWriteError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.checkpoint import Checkpoints
@@ -242,6 +242,19 @@ def test_save_that_fails_leaves_the_checkpoints_before_it(
     checkpoints.save(state)
     assert epochs_in(Checkpoints(saved, "run").load()) == 4
     assert not list(saved.glob("*.partial"))
+
+
+@pytest.mark.parametrize("verb", ["save", "load"])
+def test_folder_that_cannot_be_listed_halts_the_run_and_does_not_fail_it(
+    state: TrainingState, saved: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    checkpoints = Checkpoints(saved, "run")
+    monkeypatch.setattr(Path, "glob", fail)
+    with pytest.raises(CheckpointWriteError, match=r"cannot be listed \(Input/output error\)"):
+        checkpoints.save(state) if verb == "save" else checkpoints.load()
 
 
 def test_manifest_says_which_run_and_what_the_payload_must_be(saved: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from bakeoff.records import Precision, TrialConfig
 from bakeoff.training import precision
+from bakeoff.training.loop import train_step
 from bakeoff.training.precision import choose_precision, measure_precision
 
 MakeConfig = Callable[..., TrialConfig]
@@ -48,8 +49,6 @@ def test_precision_that_is_named_is_the_only_one_timed(
 def test_named_precision_that_does_not_work_is_told_from_those_that_do(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_step = precision.train_step
-
     def failing(state, *arguments):  # type: ignore[no-untyped-def]
         if state.config.training.precision == "bf16":
             raise RuntimeError("no kernel for this precision")

@@ -22,6 +22,13 @@ Timeout = Annotated[
 Extend = Annotated[
     bool, typer.Option("--extend", help="Let the file add trials or arms to the stored study.")
 ]
+AcceptCode = Annotated[
+    bool,
+    typer.Option(
+        "--accept-code",
+        help="Continue although your code changed since the study began; the report says so.",
+    ),
+]
 Source = Annotated[
     str | None,
     typer.Option(
@@ -43,6 +50,7 @@ def run(
     hang_timeout: options.HangTimeout = None,
     changes: options.Changes = None,
     extend: Extend = False,
+    accept_code: AcceptCode = False,
     source: Source = None,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
@@ -66,6 +74,7 @@ def run(
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
         extends=extend,
+        accepts_code=accept_code,
         source=source,
     )
     result = drive_study(config, settings)
