@@ -115,8 +115,18 @@ def resolve(reference: str) -> object:
         try:
             found = getattr(found, attribute)
         except AttributeError:
-            raise UsageError(f"module {module_name!r} has no attribute {path!r}") from None
+            hidden = _hidden_file(module_name)
+            raise UsageError(f"module {module_name!r} has no attribute {path!r}{hidden}") from None
     return found
+
+
+def _hidden_file(module: str) -> str:
+    """Says that the user's file of this name was not taken, where there is one."""
+    own = Path(*module.split(".")).with_suffix(".py").absolute()
+    taken = getattr(sys.modules.get(module), "__file__", None)
+    if not own.is_file() or (taken is not None and Path(taken).samefile(own)):
+        return ""
+    return f"; Python took {taken or 'its own module'} and not {own}: rename yours"
 
 
 def _import(module: str) -> ModuleType:

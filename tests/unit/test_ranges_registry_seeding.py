@@ -151,3 +151,13 @@ def test_a_module_that_changes_folder_seeds_and_prints_leaves_no_trace(
     assert Path.cwd() == tmp_path
     assert state() == before
     assert capsys.readouterr() == ("", "loading\n")
+
+
+def test_file_that_is_named_like_a_module_of_python_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "statistics.py"
+    with pytest.raises(UsageError, match=r"no attribute 'build'$"):
+        resolve("statistics:build")
+    own.write_text("build = 1\n")
+    with pytest.raises(UsageError, match=r"Python took .*lib.* and not .*statistics\.py: rename"):
+        resolve("statistics:build")
