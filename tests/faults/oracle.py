@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,21 @@ LEFTOVERS = ("*.partial", "*.tmp", ".*.tmp", "tmp*")
 SECONDS = {"train_seconds": 1.0, "evaluate_seconds": 1.0, "data_seconds": 0.0}
 
 
+@contextmanager
+def reading(url: str) -> Iterator[Storage]:
+    """A storage whose sessions are closed at the end."""
+    storage = Storage(url)
+    try:
+        yield storage
+    finally:
+        storage.optuna_storage.remove_session()
+        storage.optuna_storage.engine.dispose()
+
+
 def load(url: str, name: str) -> StudyRecord:
     """The record of a study."""
-    return Storage(url).load_record(name)
+    with reading(url) as storage:
+        return storage.load_record(name)
 
 
 def differences(record: StudyRecord, calm: StudyRecord, *, same_values: bool = True) -> list[str]:
@@ -98,9 +111,9 @@ def report_of(record: StudyRecord) -> dict[str, bytes]:
 
 def told_twice(url: str) -> list[str]:
     """Runs that have a value twice, or epochs reported with a gap or twice."""
-    engine, found = Storage(url).optuna_storage.engine, []
+    found: list[str] = []
     steps: dict[int, list[int]] = {}
-    with engine.begin() as connection:
+    with reading(url) as storage, storage.optuna_storage.engine.begin() as connection:
         for table, key in (("trial_values", "objective"), ("trial_intermediate_values", "step")):
             query = f"SELECT trial_id, {key}, count(*) FROM {table} GROUP BY 1, 2"  # noqa: S608
             rows = connection.execute(sqlalchemy.text(query)).fetchall()
@@ -108,7 +121,6 @@ def told_twice(url: str) -> list[str]:
         query = "SELECT trial_id, step FROM trial_intermediate_values ORDER BY 1, 2"
         for trial_id, step in connection.execute(sqlalchemy.text(query)):
             steps.setdefault(trial_id, []).append(step)
-    engine.dispose()
     gaps = [one for one, reported in steps.items() if reported != list(range(1, len(reported) + 1))]
     return found + [f"epochs of {one}: {steps[one]}" for one in gaps]
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from driven_study import drive
 from faults import oracle
@@ -25,13 +24,13 @@ BLACK_HOLE_SECONDS = {signal.SIGTERM: 30.0, signal.SIGINT: 8.0}
 
 
 @contextmanager
-def own_server(folder: Path) -> Iterator[Server]:
+def own_server() -> Iterator[Server]:
     """A server that is stopped at the end."""
-    server = Server(folder)
+    server = Server()
     try:
         yield server
     finally:
-        server.stop("immediate")
+        server.close()
 
 
 def finish(setup: Setup, driver: Driver, place: str, tally: Tally, folder: Path) -> None:
@@ -50,7 +49,7 @@ def finish(setup: Setup, driver: Driver, place: str, tally: Tally, folder: Path)
 )  # fmt: skip
 def restart(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Restart the server of a study that runs."""
-    with own_server(folder) as server:
+    with own_server() as server:
         while count > 0:
             place = f"study {tally.injected}"
             setup = Setup(output=folder / place / "out", url=server.url())
@@ -90,7 +89,7 @@ def end_sessions(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
     """End the driver's session at every event of simulated studies."""
     url = f"sqlite:///{folder / 'calm.db'}"
     calm = drive(SIMULATED, SimulatedEngine(num_workers=2), url, folder)
-    with own_server(folder) as server:
+    with own_server() as server:
         while tally.injected < count:
             url, place = server.url(), f"session {tally.injected}"
             engine = EndingEngine(server, count - tally.injected, tally)
@@ -99,7 +98,6 @@ def end_sessions(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
                 tally.fail("lost", f"{place}: other values")
             for text in [*oracle.differences(record, calm), *oracle.told_twice(url)]:
                 tally.fail("lost", f"{place}: {text}")
-            Storage(url).optuna_storage.engine.dispose()
 
 
 @row(
@@ -128,7 +126,7 @@ def reset(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
 
 
 def _disturb(rng: random.Random, count: int, folder: Path, tally: Tally, inject) -> None:
-    with own_server(folder) as server:
+    with own_server() as server:
         while count > 0:
             place, proxy = f"study {tally.injected}", Proxy(server.port)
             setup = Setup(output=folder / place / "out", url=server.url(proxy.port))
@@ -151,7 +149,7 @@ def _disturb(rng: random.Random, count: int, folder: Path, tally: Tally, inject)
 def stop_in_black_hole(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Stop a driver whose database never answers."""
     slowest = dict.fromkeys(BLACK_HOLE_SECONDS, 0.0)
-    with own_server(folder) as server:
+    with own_server() as server:
         proxy = Proxy(server.port)
         setup = Setup(output=folder / "study" / "out", url=server.url(proxy.port))
         for number in range(count):

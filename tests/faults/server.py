@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -31,16 +32,14 @@ max_connections = 40
 class Server:
     """A server in a folder of its own, on a free port of this machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         if not BINARIES:
             raise SkippedRowError("needs PostgreSQL (apt-get install postgresql)")
         self._bin = BINARIES[-1]
-        self._folder = folder / "postgres"
-        self._folder.mkdir(parents=True)
         self._account = _account()
+        # Another account must reach it, so it is not below a folder of this one's alone.
+        self._folder = Path(tempfile.mkdtemp(prefix="faults-postgres-"))
         if self._account:
-            for parent in (self._folder, *self._folder.parents[:2]):
-                parent.chmod(0o755)
             shutil.chown(self._folder, self._account)
         self.port = free_port()
         data = self._folder / "data"
@@ -72,6 +71,11 @@ class Server:
     def stop(self, mode: str) -> None:
         """Stop the server: fast, or immediate."""
         self._control("-m", mode, "stop")
+
+    def close(self) -> None:
+        """Stop the server and remove its folder."""
+        self.stop("immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the server's first process, and wait until its sessions have ended."""

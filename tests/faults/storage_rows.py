@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 from bakeoff.errors import BakeoffError
-from bakeoff.storage import Storage
 from faults import oracle
 from faults.rows import Tally, row
 from faults.studies import Setup, running
@@ -34,12 +33,8 @@ def make(file: Path) -> None:
 
 def read(file: Path) -> list[str]:
     """All that is read of both studies, as text."""
-    storage = Storage(f"sqlite:///{file}")
-    try:
+    with oracle.reading(f"sqlite:///{file}") as storage:
         return [oracle.described(storage.load_record(name)) for name in NAMES]
-    finally:
-        storage.optuna_storage.remove_session()
-        storage.optuna_storage.engine.dispose()
 
 
 def judge(file: Path, expected: Sequence[str], place: str, tally: Tally) -> str:
