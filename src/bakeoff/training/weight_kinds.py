@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 MATRIX_NDIM = 2
+WEIGHT = "weight"
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
 LAYERS = (nn.Linear, _ConvNd, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
@@ -85,11 +86,12 @@ def _is_vector(weight: _Weight) -> bool:
     """Whether a weight of two or more dimensions is no matrix.
 
     Norms hold vectors of any shape. A weight that a module holds itself is a vector if only one of
-    its sizes is above 1, as a scale of each channel [C, 1, 1] is.
+    its sizes is above 1, as a scale of each channel [C, 1, 1] is, unless it is called `weight` as
+    the matrices of layers are.
     """
     if isinstance(weight.owner, NORMS):
         return True
-    if isinstance(weight.owner, (*LAYERS, *EMBEDDINGS)):
+    if isinstance(weight.owner, (*LAYERS, *EMBEDDINGS)) or weight.name == WEIGHT:
         return False
     is_named = any(part in weight.name for part in EMBEDDED)
     return is_named or weight.tensor.numel() == max(weight.tensor.shape)
@@ -110,7 +112,7 @@ def hidden_weights(model: nn.Module) -> set[int]:
         and not one.tensor.is_complex()
         and not isinstance(one.owner, EMBEDDINGS)
         and not _is_vector(one)
-        and (isinstance(one.owner, LAYERS) or one.name == "weight")
+        and (isinstance(one.owner, LAYERS) or one.name == WEIGHT)
     ]
     embedded = {id(one.weight) for one in model.modules() if isinstance(one, EMBEDDINGS)}
     outputs = _output_weights(model, matrices)
