@@ -36,11 +36,11 @@ def test_a_notebook_shows_progress_and_the_answer(tmp_path):
     outputs = [
         [one for one in cell.outputs if one.get("name") != "stderr"] for cell in notebook.cells
     ]
-    assert [len(one) for one in outputs] == [1, 1, 1, 1, 1]
-    study, progress, result, answer, figures = [one[0] for one in outputs]
+    study, table, result, answer, figures = [one[-1] for one in outputs]
     assert study.data["text/plain"].startswith("<Study cells: mlp on digits; sgd, adam;")
-    assert "3 of 3" in progress.data["text/html"]
+    assert [one.output_type for one in outputs[1]] == ["display_data"]
+    assert "3 of 3" in table.data["text/html"]
     assert "<h3>" in result.data["text/html"]
     assert answer.text.startswith("No verdict")
-    assert "F1  " in figures.data["text/plain"]
+    assert "F4  " in figures.data["text/plain"]
     assert (tmp_path / "results" / "cells" / "index.html").exists()

@@ -29,7 +29,9 @@ class NotebookProgress(LiveProgress):
     """Replaces one output of the cell by the present table; notes stay below it."""
 
     console: Console = field(
-        default_factory=lambda: Console(record=True, file=io.StringIO(), width=WIDTH)
+        default_factory=lambda: Console(
+            record=True, file=io.StringIO(), width=WIDTH, force_jupyter=False
+        )
     )
     notes: list[str] = field(default_factory=list)
     _handle: Any = None
