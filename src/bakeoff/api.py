@@ -282,7 +282,7 @@ def report_study(name: str, settings: RunSettings) -> LoadedStudy:
     """Write the report of a stored study and show it in the dashboard.
 
     Raises:
-        NothingCompletedError: No trial completed; the report is written all the same.
+        NothingCompletedError: No trial completed; the report is written anyway.
         StorageError: The storage cannot be read.
     """
     from bakeoff.dashboard import publish

@@ -36,8 +36,8 @@ def plain(text: str) -> str:
 class PlainStream:
     """A text stream that escapes what cannot be seen, and that never raises.
 
-    If the stream cannot be written, the rest is dropped and `failure` says why: the command goes on
-    to its end, because what it stores matters more than what it prints.
+    If the stream cannot be written, the rest is dropped and `failure` says why: the command
+    continues to its end, because what it stores matters more than what it prints.
     """
 
     def __init__(self, stream: TextIO | None) -> None:

@@ -93,7 +93,7 @@ class Virtual:
         return own
 
     def _epoch(self, number: int) -> bool:
-        """Train an epoch; whether the trial goes on at once."""
+        """Train an epoch; whether the trial continues at once."""
         self.epochs += 1
         plan, epoch = self._plans[number], len(self._history[number]) + 1
         draws = random.Random(f"{self._seed}/{plan.params}")

@@ -69,7 +69,7 @@ def use_cache(folder: Path) -> None:
 @row(
     name="disk-full", count=20, quick=1,
     fault="the disk of results, storage, cache, /tmp or /dev/shm is full for 2 s",
-    promise="the study waits, or ends in one line and goes on when there is room; same values",
+    promise="the study waits, or ends in one line and continues when there is room; same values",
 )  # fmt: skip
 def fill_disks(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Fill one disk of a study at a random time, down to a random number of bytes."""

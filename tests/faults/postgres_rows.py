@@ -45,7 +45,7 @@ def finish(setup: Setup, driver: Driver, place: str, tally: Tally, folder: Path)
 @row(
     name="postgres-restart", count=50, quick=1,
     fault="PostgreSQL restarts (fast, immediate, kill -9), away for up to 1 s",
-    promise="the study waits and goes on by itself; same values and report",
+    promise="the study waits and continues by itself; same values and report",
 )  # fmt: skip
 def restart(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Restart the server of a study that runs."""
@@ -103,7 +103,7 @@ def end_sessions(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
 @row(
     name="network-hold", count=20, quick=0,
     fault="black hole: for up to 2 s no byte passes between driver and PostgreSQL",
-    promise="the study waits and goes on; same values and report",
+    promise="the study waits and continues; same values and report",
 )  # fmt: skip
 def hold(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Hold all bytes for a while."""
@@ -118,7 +118,7 @@ def hold(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
 
 @row(
     name="network-reset", count=60, quick=1, fault="every connection to PostgreSQL is broken",
-    promise="the study goes on by itself; same values and report",
+    promise="the study continues by itself; same values and report",
 )  # fmt: skip
 def reset(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Break connections at random times."""
@@ -144,7 +144,7 @@ def _disturb(rng: random.Random, count: int, folder: Path, tally: Tally, inject)
 @row(
     name="network-gone-stop", count=8, quick=0,
     fault="SIGTERM, or SIGINT twice, while no byte passes to PostgreSQL",
-    promise="SIGTERM ends it within 20 s, SIGINT twice within 3 s; the next start goes on",
+    promise="SIGTERM ends it within 20 s, SIGINT twice within 3 s; the next start continues",
 )  # fmt: skip
 def stop_in_black_hole(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Stop a driver whose database never answers."""

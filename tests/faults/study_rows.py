@@ -71,7 +71,7 @@ def hit_workers(
     rng: random.Random, count: int, folder: Path, tally: Tally, hit: Callable[[int], None],
     hang_seconds: float = 600.0, workers: int = 1,
 ) -> None:  # fmt: skip
-    """Hit workers of one driver until `count` were hit; the driver must go on to its end."""
+    """Hit workers of one driver until `count` were hit; the driver must continue to its end."""
     while count > 0:
         place = f"study {tally.injected}"
         setup = Setup(
@@ -264,7 +264,7 @@ def start_two(rng: random.Random, count: int, folder: Path, tally: Tally) -> Non
 
 @row(
     name="memory-limit", count=8, quick=0, fault="a worker may map no more memory (RLIMIT_AS)",
-    promise="every planned trial ends once; the study goes on",
+    promise="every planned trial ends once; the study continues",
 )  # fmt: skip
 def limit_memory(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
     """Take all further memory from a worker."""

@@ -81,7 +81,7 @@ files.write_atomically(Path(sys.argv[1]) / "a", "from the other process")
 
 @pytest.fixture
 def writer(tmp_path):
-    """Another process that has written an unfinished file, and goes on if its stdin is closed."""
+    """Another process that has written an unfinished file, and continues if its stdin is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, tmp_path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from bakeoff.errors import BakeoffError
 
@@ -51,15 +52,14 @@ class StopRequest:
         does not end in time, because a worker or the storage hangs, a thread ends the process. This
         loses nothing: a study continues after it as after a kill.
 
-        If the program goes on, nothing ends it, and signals are handled as before. Outside the main
-        thread, which alone can handle signals, nothing is listened to.
+        If the program continues, nothing ends it, and signals are handled as before. Outside the
+        main thread, which alone can handle signals, nothing is listened to.
         """
         if not self.ends_process:
             with self._hearing():
                 yield self
             return
-        handled = [one for one in SIGNALS if not _is_ignored_hangup(one)]
-        before = {signum: signal.signal(signum, self.ask) for signum in handled}
+        before = self._handle()
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         # Python writes the number of each signal to this pipe, even while a call into a library
@@ -77,11 +77,15 @@ class StopRequest:
             for signum, handler in before.items():
                 signal.signal(signum, signal.SIG_IGN if self.count else handler)
 
+    def _handle(self) -> dict[int, Any]:
+        """Let `ask` handle the signals; return their handlers so far."""
+        handled = [one for one in SIGNALS if not _is_ignored_hangup(one)]
+        return {signum: signal.signal(signum, self.ask) for signum in handled}
+
     @contextmanager
     def _hearing(self) -> Iterator[None]:
         is_main = threading.current_thread() is threading.main_thread()
-        heard = SIGNALS if is_main else ()
-        before = {signum: signal.signal(signum, self.ask) for signum in heard}
+        before = self._handle() if is_main else {}
         try:
             yield
         finally:
@@ -90,7 +94,7 @@ class StopRequest:
 
 
 def _is_ignored_hangup(signum: int) -> bool:
-    """Whether the program was started with `nohup`, to go on when its terminal closes."""
+    """Whether the program was started with `nohup`, to continue when its terminal closes."""
     return signum == signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN
 
 
