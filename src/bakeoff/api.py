@@ -1,13 +1,13 @@
 """Studies from Python: check, run and read them, and train one configuration.
 
->>> import bakeoff
->>> study = bakeoff.Study("studies/digits.toml", settings={"search.trials_per_arm": 5})
->>> result = study.run(output="results")          # the same as `study run`, doctest: +SKIP
->>> print(result.answer)                          # doctest: +SKIP
+import bakeoff
+
+study = bakeoff.Study("studies/digits.toml", settings={"search.trials_per_arm": 5})
+result = study.run(output="results")  # the same as `study run`
+print(result.answer)
 """
 
 import json
-import sys
 import tomllib
 from collections.abc import Mapping
 from functools import partial
@@ -20,11 +20,10 @@ from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
 from bakeoff.notebook import LoadedStudy
 from bakeoff.production.run import RunReport
-from bakeoff.records import EpochResult, StudyConfig
+from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.session import RunSettings, choose_threads, run_study
 from bakeoff.session.study import SessionResult
 from bakeoff.studyfile import arm_names, format_study, load_study
-from bakeoff.terminal import plain
 
 Device = Literal["cpu", "cuda"]
 
@@ -42,26 +41,6 @@ class _Silent:
         pass
 
     began = epoch = paused = ended = note = _ignore
-
-
-class _Epochs:
-    """Prints a line for each epoch of one run."""
-
-    def __init__(self, config: StudyConfig) -> None:
-        self._epochs, self._objective = config.training.epochs, config.objective
-
-    def epoch(self, result: EpochResult, *, is_new: bool) -> None:
-        """See `bakeoff.production.run.RunObserver`."""
-        if is_new:
-            value = result.metrics.get(self._objective, float("nan"))
-            self.note(
-                f"epoch {result.epoch} of {self._epochs}: train loss {result.train_loss:.4g},"
-                f" validation {self._objective} {value:.4g}"
-            )
-
-    def note(self, text: str) -> None:
-        """See `bakeoff.production.run.RunObserver`."""
-        print(plain(text), file=sys.stderr, flush=True)
 
 
 class Study:
@@ -155,7 +134,7 @@ class Study:
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
-        return report_study(self.config.name, settings)
+        return write_and_publish(self.config.name, settings)
 
     def __repr__(self) -> str:
         config = self.config
@@ -231,6 +210,7 @@ def train(
     from bakeoff.production.folder import check_run_name
     from bakeoff.production.one_configuration import Chosen, fix_settings
     from bakeoff.production.page import write_page
+    from bakeoff.production.progress import EpochProgress
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
 
     others = tuple(f"{key}={json.dumps(value)}" for key, value in (params or {}).items())
@@ -238,14 +218,17 @@ def train(
     chosen = Chosen(optimizer=optimizer, scheduler=scheduler, others=others)
     config = fix_settings(study.config, chosen)
     seed = default_seed(config) if seed is None else seed
-    report = train_run(
-        config,
-        run_folder(Path(output), config, seed, None if name is None else check_run_name(name)),
-        seed=seed,
-        settings=one_worker(device, choose_threads(config, threads)),
-        observer=_Epochs(config) if progress else _Silent(),
-        stop=StopRequest(ends_process=False),
-    )
+    folder = run_folder(Path(output), config, seed, None if name is None else check_run_name(name))
+    shown = EpochProgress(config.training.epochs, config.objective) if progress else _Silent()
+    with shown as observer:
+        report = train_run(
+            config,
+            folder,
+            seed=seed,
+            settings=one_worker(device, choose_threads(config, threads)),
+            observer=observer,
+            stop=StopRequest(ends_process=False),
+        )
     write_page(report)
     if report.result.outcome != "complete":
         raise NothingCompletedError(
@@ -278,7 +261,7 @@ def drive_study(
         return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
 
 
-def report_study(name: str, settings: RunSettings) -> LoadedStudy:
+def write_and_publish(name: str, settings: RunSettings) -> LoadedStudy:
     """Write the report of a stored study and show it in the dashboard.
 
     Raises:
@@ -291,19 +274,19 @@ def report_study(name: str, settings: RunSettings) -> LoadedStudy:
     study = LoadedStudy(Storage(settings.storage_url, is_known=True).load_record(name))
     study.write_report(settings.output / name)
     publish(settings.storage_url, study.comparison, settings.output)
-    check_any_completed(study)
+    check_any_completed(study.record)
     return study
 
 
-def check_any_completed(study: LoadedStudy) -> None:
+def check_any_completed(record: StudyRecord) -> None:
     """Refuse a study without a complete trial.
 
     Raises:
         NothingCompletedError: No trial completed.
     """
-    if not any(trial.outcome == "complete" for trial in study.record.trials):
+    if not any(trial.outcome == "complete" for trial in record.trials):
         raise NothingCompletedError(
-            f"study {study.record.name!r} finished, but no trial completed; the report says why"
+            f"study {record.name!r} finished, but no trial completed; the report says why"
         )
 
 

@@ -61,7 +61,6 @@ def run(
     from bakeoff.commands.reporting import report_study
     from bakeoff.commands.stored_studies import load_named_study, say_wait
     from bakeoff.dashboard import publish
-    from bakeoff.notebook import LoadedStudy
     from bakeoff.session import RunSettings, choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
@@ -85,4 +84,4 @@ def run(
         )
     comparison = report_study(config.name, output=output, storage=storage, is_known=True)
     publish(settings.storage_url, comparison, output, on_wait=say_wait)
-    check_any_completed(LoadedStudy(comparison.study))
+    check_any_completed(comparison.study)

@@ -1,15 +1,11 @@
-import time
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bakeoff import terminal
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import NothingCompletedError, UsageError
-from bakeoff.records import EpochResult, as_plain
-from bakeoff.records.durations import plural
+from bakeoff.records import as_plain
 from bakeoff.seeding import MAX_SEED
 
 if TYPE_CHECKING:
@@ -17,8 +13,6 @@ if TYPE_CHECKING:
     from bakeoff.ranges import Params
     from bakeoff.report.run_page import RunPage
 
-LINE_SECONDS = 1.0
-"""Shortest time between two lines of progress where stderr is not a terminal."""
 Seed = Annotated[
     int | None,
     typer.Option(help="Training seed; a trial's seed repeats that trial.", envvar="BAKEOFF_SEED"),
@@ -50,6 +44,7 @@ def train(
     from bakeoff.production.folder import check_run_name
     from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
     from bakeoff.production.page import write_page
+    from bakeoff.production.progress import EpochProgress
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
     from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
@@ -118,52 +113,3 @@ def _print_report(report: "RunReport", page: "RunPage") -> None:
     typer.echo(f"\ncurves:  {report.folder.page}")
     if report.folder.weights.exists():
         typer.echo(f"weights: {report.folder.weights}")
-
-
-class EpochProgress:
-    """Shows each epoch when it ends: a bar on a terminal, otherwise plain lines."""
-
-    def __init__(self, epochs: int, objective: str) -> None:
-        self._objective = objective
-        self._epochs = epochs
-        self._console = terminal.console(stderr=True)
-        self._written_at = -LINE_SECONDS
-        self._num_restored = 0
-        self._bar = Progress(
-            TextColumn("epoch"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=epochs)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def epoch(self, result: EpochResult, *, is_new: bool) -> None:
-        """See `bakeoff.production.run.RunObserver`."""
-        if not is_new:
-            self._num_restored += 1
-        elif self._num_restored:
-            self.note(f"kept from an earlier session: {plural(self._num_restored, 'epoch')}")
-            self._num_restored = 0
-        text = f"train loss {result.train_loss:.4g}, validation {self._objective} "
-        text += f"{result.metrics.get(self._objective, float('nan')):.4g}"
-        self._bar.update(self._task, completed=result.epoch, description=text)
-        if self._console.is_terminal or not is_new:
-            return
-        now, is_last = time.monotonic(), result.status != "running"
-        if is_last or now - self._written_at >= LINE_SECONDS:
-            self._written_at = now
-            self.note(f"epoch {result.epoch} of {self._epochs}: {text}")
-
-    def note(self, text: str) -> None:
-        """See `bakeoff.production.run.RunObserver`."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
