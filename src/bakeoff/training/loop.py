@@ -202,7 +202,7 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     one tensor after another as well, but first sorts them by device and type, which in a small
     network costs as much as the norms.
     """
-    if not gradients or any(one.device.type != "cpu" or one.is_sparse for one in gradients):
+    if not gradients or any(one.device.type != "cpu" for one in gradients):
         return get_total_norm(gradients)
     norms = torch.stack([torch.linalg.vector_norm(one) for one in gradients])
     norm: Tensor = torch.linalg.vector_norm(norms)

@@ -5,6 +5,7 @@ weights can hold plain values only, so everything else is refused before anythin
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -66,7 +67,7 @@ def check_state(model: nn.Module) -> None:
         UsageError: A tensor has a type that they cannot hold, or a module's own state is not made
             of plain values, or cannot be set again.
     """
-    state = copy_state(model)
+    state = plain_state(model)
     for name, tensor in _tensors(state, ""):
         if not _can_be_stored(tensor):
             kind = f"{tensor.dtype}".removeprefix("torch.")
@@ -132,8 +133,14 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 def _can_be_stored(tensor: Tensor) -> bool:
     if tensor.layout is not torch.strided or tensor.is_quantized:
         return False
+    return _is_known_type(tensor.dtype)
+
+
+@cache
+def _is_known_type(dtype: torch.dtype) -> bool:
+    """Whether a file of weights knows numbers of this type."""
     try:
-        save({"tensor": torch.empty(0, dtype=tensor.dtype)})
+        save({"tensor": torch.empty(0, dtype=dtype)})
     except (KeyError, ValueError, RuntimeError):
         return False
     return True
