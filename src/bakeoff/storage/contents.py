@@ -1,16 +1,18 @@
 """The content of a stored study: the JSON value of its attribute `bakeoff:study`."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
+from bakeoff.errors import StudyFileError
 from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
 from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
-from bakeoff.storage.checksums import opened, sealed
+from bakeoff.storage.checksums import ADVICE, DamagedError, opened, sealed
 from bakeoff.studyfile import format_study, resolve_study
 
 FORMAT = FIRST_FORMAT_WITH_CHECKSUMS = 2
@@ -19,6 +21,22 @@ READ_KEY = "read_at_seeds"
 READ_REPEATS_KEY = "read_at_repeats"
 
 Content = Mapping[str, Any]
+MISREAD = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading raises where the content of a study is not of the form that bakeoff stores."""
+
+
+@contextmanager
+def naming(name: str, key: str) -> Iterator[None]:
+    """Name the study and the attribute if it does not hold what bakeoff stores there."""
+    try:
+        yield
+    except DamagedError as error:
+        raise DamagedError(f"study {name!r}: {error}: {ADVICE}") from None
+    except (*MISREAD, StudyFileError) as error:
+        raise DamagedError(
+            f"study {name!r}: {key!r} is not what bakeoff stores"
+            f" ({type(error).__name__}: {error}): {ADVICE}"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ is changed once, when it ends.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,11 +15,10 @@ from typing import Any
 from optuna.study import StudyDirection
 
 from bakeoff.components.objectives import further_objectives
-from bakeoff.errors import StorageError, StudyFileError, UsageError, describe_unknown
+from bakeoff.errors import StorageError, UsageError, describe_unknown
 from bakeoff.ranges import Params
 from bakeoff.records import (
     Direction,
-    EpochResult,
     Purpose,
     StudyConfig,
     StudyRecord,
@@ -28,7 +26,7 @@ from bakeoff.records import (
     TrialRecord,
     WarmStarts,
 )
-from bakeoff.storage.checksums import ADVICE, BEGUN_KEY, ENDED_KEY, DamagedError, opened
+from bakeoff.storage.checksums import ADVICE, BEGUN_KEY, DamagedError, opened
 from bakeoff.storage.connection import Connection, OnWait, persist
 from bakeoff.storage.contents import (
     FORMAT,
@@ -39,6 +37,7 @@ from bakeoff.storage.contents import (
     config_of,
     extended_content,
     has_checksums,
+    naming,
     new_content,
     state_of,
     stored_state,
@@ -55,26 +54,15 @@ from bakeoff.storage.database import (
 from bakeoff.storage.reading import (
     has_orphans,
     parse,
-    read_run,
     read_runs,
     read_studies,
     read_study_attributes,
     without_collection,
 )
+from bakeoff.storage.run_writer import RunWriter
 from bakeoff.storage.trials import (
-    EXEMPT_KEY,
-    LOSSES_KEY,
-    PAUSE_KEY,
-    RESULT_KEY,
     CheckedRun,
-    check_of_end,
     check_runs,
-    end_of,
-    exemption_of,
-    facts_of,
-    losses_of,
-    pause_of,
-    result_of,
     template_of,
 )
 
@@ -85,8 +73,6 @@ DRIVER_KEY = "bakeoff:driver"
 CONFIRM_SUFFIX = ":confirm"
 ALL_RUNS: tuple[Purpose, ...] = ("search", "confirm")
 """The purposes by which all runs of a study are loaded."""
-MISREAD = (KeyError, TypeError, ValueError, AttributeError)
-"""What reading raises where the content of a study is not of the form that bakeoff stores."""
 MAX_LISTED = 10
 """Number of studies of other programs that a message names."""
 DIRECTIONS: Mapping[Direction, StudyDirection] = {
@@ -95,21 +81,7 @@ DIRECTIONS: Mapping[Direction, StudyDirection] = {
 }
 
 
-@contextmanager
-def _naming(name: str, key: str) -> Iterator[None]:
-    """Name the study and the attribute if it does not hold what bakeoff stores there."""
-    try:
-        yield
-    except DamagedError as error:
-        raise DamagedError(f"study {name!r}: {error}: {ADVICE}") from None
-    except (*MISREAD, StudyFileError) as error:
-        raise DamagedError(
-            f"study {name!r}: {key!r} is not what bakeoff stores"
-            f" ({type(error).__name__}: {error}): {ADVICE}"
-        ) from None
-
-
-class Storage:
+class Storage(RunWriter):
     """All studies of one Optuna storage."""
 
     def __init__(
@@ -186,8 +158,6 @@ class Storage:
         """The content of every Optuna study by its name, oldest first; None if it is not ours."""
         return self.connection.call(read_studies, self._rdb.engine, STUDY_KEY)
 
-    # ------------------------------------------------------------ studies
-
     def remove_half_made(self, name: str) -> None:
         """Remove what a killed `create` or `delete` left behind. The caller must hold the lock."""
         stored = self._stored()
@@ -225,13 +195,13 @@ class Storage:
             UsageError: No such study is stored. The message lists the known ones.
         """
         content = self._content(name)
-        with _naming(name, STUDY_KEY):
+        with naming(name, STUDY_KEY):
             return config_of(content)
 
     def load_facts(self, name: str) -> StudyFacts:
         """What was measured when the study began."""
         content = self._content(name)
-        with _naming(name, STUDY_KEY):
+        with naming(name, STUDY_KEY):
             return study_facts_of(content)
 
     def _content(self, name: str) -> dict[str, Any]:
@@ -240,7 +210,7 @@ class Storage:
             foreign = ", ".join(self.foreign_names()[:MAX_LISTED])
             hint = f"; studies of other programs here: {foreign}" if foreign else ""
             raise UsageError(describe_unknown("study", name, self.names()) + hint)
-        with _naming(name, STUDY_KEY):
+        with naming(name, STUDY_KEY):
             content: dict[str, Any] = parse(stored[name], STUDY_KEY)
             if content["format"] > FORMAT:
                 raise StorageError(
@@ -262,12 +232,12 @@ class Storage:
         read, engine = read_study_attributes, self._rdb.engine
         attrs = self.connection.call(read, engine, study_id, "system")
         if STATE_KEY in attrs:
-            with _naming(name, STATE_KEY):
+            with naming(name, STATE_KEY):
                 return state_of(parse(attrs[STATE_KEY], STATE_KEY))
         if has_checksums(self._content(name)):
             raise DamagedError(f"study {name!r}: its state is missing: {ADVICE}")
         texts = self.connection.call(read, engine, study_id, "user")
-        with _naming(name, "notes"):
+        with naming(name, "notes"):
             kept = ("finished", "search_ended", "notes")
             stored = {key: parse(texts[key], key) for key in kept if key in texts}
             return StudyState(
@@ -360,8 +330,6 @@ class Storage:
         for stored in (name, name + CONFIRM_SUFFIX):
             self.connection.delete_study(stored)
 
-    # ------------------------------------------------------------ runs
-
     def _group_id(self, name: str, purpose: Purpose) -> int:
         return self.connection.study_id(name if purpose == "search" else name + CONFIRM_SUFFIX)
 
@@ -375,56 +343,6 @@ class Storage:
             self._contents[config.name] = self._content(config.name)
         template = template_of(plan, as_begun(config, self._contents[config.name]))
         return self.connection.create_trial(self._group_id(config.name, plan.purpose), template)
-
-    def report(self, trial_id: int, epoch: int, value: float) -> None:
-        """Store the objective after an epoch."""
-        self.connection.call(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
-
-    def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
-        """Store that a run waits with its checkpoint, and its measurements so far."""
-        self._set_run_content(trial_id, PAUSE_KEY, pause_of(history))
-        self._set_run_attr(trial_id, "paused", f"after epoch {history[-1].epoch}")
-
-    def unpause(self, trial_id: int) -> None:
-        """Store that a paused run continues."""
-        self._set_run_content(trial_id, PAUSE_KEY, {})
-        self._set_run_attr(trial_id, "paused", "")
-
-    def exempt(self, trial_id: int, epoch: int) -> None:
-        """Store that the run is exempt from pruning that would have ended it after `epoch`."""
-        self._set_run_content(trial_id, EXEMPT_KEY, exemption_of(epoch))
-        self._set_run_attr(trial_id, "spared_at", epoch)
-
-    def count_attempt(self, trial_id: int, attempt: int, losses: tuple[int, int]) -> None:
-        """Store the number of times a run was started. It is restarted if its worker dies.
-
-        `losses` are the workers lost since its last new epoch, and that epoch.
-        """
-        self._set_run_content(trial_id, LOSSES_KEY, losses_of(attempt, losses))
-        self._set_run_attr(trial_id, "attempts", attempt)
-
-    def finish(self, trial_id: int, record: TrialRecord) -> None:
-        """Store how a run ended. The state is stored last, so that a crash repeats the run."""
-        facts = facts_of(record)
-        if record.outcome == "pruned" and self.connection.call(
-            self._rdb.get_trial_user_attrs, trial_id
-        ).get("paused"):
-            facts["paused"] = ""
-        self._set_run_content(trial_id, RESULT_KEY, result_of(record))
-        for key, value in facts.items():
-            self._set_run_attr(trial_id, key, value)
-        state, values = end_of(record)
-        run = self.connection.call(read_run, self._rdb.engine, trial_id)
-        if run is not None:
-            self._set_run_content(trial_id, ENDED_KEY, check_of_end(run, state, values))
-        self.connection.end_trial(trial_id, state, values)
-
-    def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
-        self.connection.call(self._rdb.set_trial_system_attr, trial_id, key, value)
-
-    def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
-        """Store a small fact that the dashboard shows."""
-        self.connection.call(self._rdb.set_trial_user_attr, trial_id, key, value)
 
     def load_runs(
         self, name: str, purpose: Purpose, repeat: int | None = None
