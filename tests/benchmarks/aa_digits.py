@@ -5,7 +5,7 @@
 Runs `studies/aa-digits.toml` with the seeds 0 to N - 1, each as `study run` would, and writes one
 row per study to `results.csv` in the folder, then `README.md` with the table and the counts. A study
 that is there already is continued, so that an interrupted run loses nothing; one that is finished
-is only read. Adam and AdamW without weight decay are the same algorithm: every winner is wrong.
+is only read, and rows of other seeds in the table stay. Adam and AdamW without weight decay are the same algorithm: every winner is wrong.
 """
 
 import argparse
@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.storage import Storage
@@ -89,6 +91,21 @@ def read_row(seed: int, storage: str) -> Row:
     )
 
 
+def read_results(folder: Path) -> dict[int, Row]:
+    """The rows of the table that is there, by seed."""
+    path = folder / "results.csv"
+    if not path.exists():
+        return {}
+    number: dict[str, Callable[[str], Any]] = {"seed": int, "repeats": int}
+    number |= dict.fromkeys(("mean_difference", "ci_low", "ci_high", "p_holm"), float)
+    with path.open(newline="") as file:
+        rows = [
+            Row(**{name: number.get(name, str)(text) for name, text in row.items()})
+            for row in csv.DictReader(file)
+        ]
+    return {row.seed: row for row in rows}
+
+
 def write_results(rows: list[Row], folder: Path) -> None:
     """The table as CSV and Markdown, with the counts that matter."""
     names = [field.name for field in fields(Row)]
@@ -145,12 +162,12 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     storage = f"sqlite:///{options.work.resolve() / 'studies.db'}"
     begun = time.monotonic()
-    rows = []
+    rows = read_results(options.output)
     for seed in range(options.first, options.first + options.studies):
         run_study(seed, options.work, storage, options.workers)
-        rows.append(read_row(seed, storage))
-        print(f"seed {seed}: {rows[-1].level} {rows[-1].status}, {time.monotonic() - begun:.0f} s")
-    write_results(rows, options.output)
+        rows[seed] = row = read_row(seed, storage)
+        print(f"seed {seed}: {row.level} {row.status}, {time.monotonic() - begun:.0f} s")
+        write_results([rows[seed] for seed in sorted(rows)], options.output)
 
 
 if __name__ == "__main__":
