@@ -15,7 +15,13 @@ from study_examples import study_document
 ALLOWED_REASON = "accelerator"
 """With CI=true a test may be skipped only because there is none."""
 
+RECORD = "BAKEOFF_TESTS_RECORD"
+"""Names a file that gets the names of all tests that passed."""
+LEAVE_OUT = "BAKEOFF_TESTS_LEAVE_OUT"
+"""Names such a file of an earlier run, whose tests are left out."""
+
 _skipped: list[str] = []
+_passed: list[str] = []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,15 +58,29 @@ def storage_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'studies.db'}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that an earlier run recorded."""
+    if not (path := os.environ.get(LEAVE_OUT)):
+        return
+    names = set(Path(path).read_text().splitlines())
+    left_out = [item for item in items if item.nodeid in names]
+    items[:] = [item for item in items if item.nodeid not in names]
+    config.hook.pytest_deselected(items=left_out)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remember tests skipped for a reason that is none on our own machines."""
+    """Remember tests that passed, and those skipped for a reason that is none on our machines."""
+    if report.when == "call" and report.passed:
+        _passed.append(report.nodeid)
     is_skip = report.skipped and not hasattr(report, "wasxfail")
     if is_skip and ALLOWED_REASON not in str(report.longrepr):
         _skipped.append(f"{report.nodeid}: {report.longrepr}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With CI=true, a skipped test is a failure."""
+    """Record what passed. With CI=true, a skipped test is a failure."""
+    if (path := os.environ.get(RECORD)) and not hasattr(session.config, "workerinput"):
+        Path(path).write_text("\n".join(_passed))
     if os.environ.get("CI") == "true" and _skipped:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
