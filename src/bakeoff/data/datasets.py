@@ -1,4 +1,4 @@
-"""Loads the data of a study, splits it and describes it.
+"""Loads the data of a study and splits it.
 
 A study names a registered data set, files of its own (`npz:PATH`, `folder:PATH`, ...), or its own
 function `package.module:function` that returns arrays or torch data sets.
@@ -6,7 +6,7 @@ function `package.module:function` that returns arrays or torch data sets.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -37,9 +37,8 @@ from bakeoff.data.splits import (
     long_tail,
     stratified_order,
 )
-from bakeoff.data.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError
-from bakeoff.records import DataConfig, Loss, Task
+from bakeoff.records import DataConfig, Task
 from bakeoff.seeding import derive_seed
 
 
@@ -76,32 +75,6 @@ class Dataset:
     def num_outputs(self) -> int:
         """Number of outputs of a model: classes, tokens of the vocabulary, or 1 in regression."""
         return len(self.class_names) or 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetSummary:
-    """What a study needs to know of its data without reading it."""
-
-    num_train: int
-    num_validation: int
-    num_test: int
-    task: Task
-    num_outputs: int
-    """Classes, tokens of the vocabulary, or 1 in regression."""
-    input_shape: tuple[int, ...]
-    """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
-    fingerprint: str
-    class_names: tuple[str, ...]
-    target_deviation: float = 1.0
-    """Standard deviation of the training targets, in regression."""
-    mean_losses: Mapping[Loss, float] = field(default_factory=dict)
-    """Losses on validation of predicting the training mean, in regression."""
-    test_is_reserved: bool = False
-    """Whether the test set was drawn from samples that came without one."""
-    validation_is_given: bool = False
-    """Whether the validation samples are a set of their own."""
-    notes: tuple[str, ...] = ()
-    """What reading the data left out, changed or guessed."""
 
 
 def load_dataset(config: DataConfig, *, looks_closely: bool = False) -> Dataset:
@@ -238,57 +211,6 @@ def check_splits(config: DataConfig, seeds: Iterable[tuple[int, int | None]]) ->
         drawn = redraw_test(dataset, test_seed)
         for split_seed, _ in pairs:
             split_indices(drawn, config, split_seed)
-
-
-def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
-    """Return the sizes, shape, classes and fingerprint of a study's data.
-
-    Raises:
-        DataError: As `load_dataset` and `split_indices`.
-        UsageError: As `load_dataset`.
-    """
-    dataset = load_dataset(config, looks_closely=True)
-    train, validation = split_indices(dataset, config, split_seed)
-    summary = DatasetSummary(
-        num_train=len(train),
-        num_validation=len(validation),
-        num_test=len(dataset.test_labels),
-        task=dataset.task,
-        num_outputs=dataset.num_outputs,
-        input_shape=tuple(dataset.train_inputs.shape[1:]),
-        fingerprint=dataset.fingerprint,
-        class_names=dataset.class_names,
-        test_is_reserved=dataset.test_is_reserved,
-        validation_is_given=dataset.validation_labels is not None,
-        notes=dataset.notes,
-    )
-    if dataset.task != "regression":
-        return summary
-    targets = np.asarray(dataset.train_labels)
-    scale = measure_targets(targets[train])
-    if dataset.validation_labels is not None:
-        targets = np.asarray(dataset.validation_labels)
-    return replace(
-        summary,
-        target_deviation=scale.deviation,
-        mean_losses=losses_of_the_mean(targets[validation], scale),
-    )
-
-
-def check_batch_size(
-    dataset: str, num_train: int, batch_size: int, accumulation_steps: int = 1
-) -> None:
-    """Make sure that there are enough samples for an optimizer step's worth of batches.
-
-    Raises:
-        DataError: There are fewer training samples than that.
-    """
-    if num_train < batch_size * accumulation_steps:
-        group = f" with accumulation_steps = {accumulation_steps}" if accumulation_steps > 1 else ""
-        raise DataError(
-            f"{dataset}: {num_train} training samples are fewer than"
-            f" batch_size = {batch_size}{group}"
-        )
 
 
 def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) -> Indices:

@@ -7,7 +7,8 @@ from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
-from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
+from bakeoff.data.datasets import check_splits
+from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
 from bakeoff.ranges import Choice, IntRange

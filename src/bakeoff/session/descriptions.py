@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import find_package
-from bakeoff.data.datasets import DatasetSummary
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bakeoff.components.metrics import Untrained, chance_score, find_metric
 from bakeoff.components.optimizers import find_optimizer
-from bakeoff.data.datasets import DatasetSummary
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest

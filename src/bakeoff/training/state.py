@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bakeoff.components.metrics import find_metric, recorded_metrics, scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.remedies import REMEDIES, find_clash, is_used
-from bakeoff.data.datasets import check_batch_size
+from bakeoff.data.summary import check_batch_size
 from bakeoff.errors import UsageError
 from bakeoff.records import (
     EpochResult,

@@ -14,14 +14,8 @@ import pytest
 from bakeoff.data import dataset_table, datasets, readers
 from bakeoff.data.array_cache import NAMES
 from bakeoff.data.dataset_table import FASHION_FILES, choose_task
-from bakeoff.data.datasets import (
-    Dataset,
-    check_batch_size,
-    check_splits,
-    describe_dataset,
-    redraw_test,
-    split_indices,
-)
+from bakeoff.data.datasets import Dataset, check_splits, redraw_test, split_indices
+from bakeoff.data.summary import check_batch_size, describe_dataset
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import DataConfig, Task
 

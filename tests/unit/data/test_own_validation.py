@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bakeoff.data.datasets import check_splits, describe_dataset, load_dataset, split_indices
+from bakeoff.data.datasets import check_splits, load_dataset, split_indices
+from bakeoff.data.summary import describe_dataset
 from bakeoff.errors import DataError, StudyFileError
 from bakeoff.records import DataConfig
 from bakeoff.session.descriptions import describe_protocol

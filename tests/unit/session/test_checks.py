@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bakeoff.data.datasets import DatasetSummary
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.errors import UsageError
 from bakeoff.session.checks import (
     changed_code,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bakeoff.components.metrics import METRICS
-from bakeoff.data.datasets import describe_dataset
+from bakeoff.data.summary import describe_dataset
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import DataConfig, EpochResult, Task, TrialConfig
 from bakeoff.training import loop

@@ -14,7 +14,7 @@ from bakeoff.records.durations import HOUR, format_estimate
 from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 
 if TYPE_CHECKING:
-    from bakeoff.data.datasets import DatasetSummary
+    from bakeoff.data.summary import DatasetSummary
     from bakeoff.engines.protocol import Probed
     from bakeoff.session import RunSettings, StudyTimes
 

@@ -1,0 +1,88 @@
+"""What a study needs to know of its data without reading it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bakeoff.data.datasets import load_dataset, split_indices
+from bakeoff.data.targets import losses_of_the_mean, measure_targets
+from bakeoff.errors import DataError
+from bakeoff.records import DataConfig, Loss, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSummary:
+    """Sizes, shape and classes of a data set, and its fingerprint."""
+
+    num_train: int
+    num_validation: int
+    num_test: int
+    task: Task
+    num_outputs: int
+    """Classes, tokens of the vocabulary, or 1 in regression."""
+    input_shape: tuple[int, ...]
+    """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
+    fingerprint: str
+    class_names: tuple[str, ...]
+    target_deviation: float = 1.0
+    """Standard deviation of the training targets, in regression."""
+    mean_losses: Mapping[Loss, float] = field(default_factory=dict)
+    """Losses on validation of predicting the training mean, in regression."""
+    test_is_reserved: bool = False
+    """Whether the test set was drawn from samples that came without one."""
+    validation_is_given: bool = False
+    """Whether the validation samples are a set of their own."""
+    notes: tuple[str, ...] = ()
+    """What reading the data left out, changed or guessed."""
+
+
+def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
+    """Return the sizes, shape, classes and fingerprint of a study's data.
+
+    Raises:
+        DataError: As `load_dataset` and `split_indices`.
+        UsageError: As `load_dataset`.
+    """
+    dataset = load_dataset(config, looks_closely=True)
+    train, validation = split_indices(dataset, config, split_seed)
+    summary = DatasetSummary(
+        num_train=len(train),
+        num_validation=len(validation),
+        num_test=len(dataset.test_labels),
+        task=dataset.task,
+        num_outputs=dataset.num_outputs,
+        input_shape=tuple(dataset.train_inputs.shape[1:]),
+        fingerprint=dataset.fingerprint,
+        class_names=dataset.class_names,
+        test_is_reserved=dataset.test_is_reserved,
+        validation_is_given=dataset.validation_labels is not None,
+        notes=dataset.notes,
+    )
+    if dataset.task != "regression":
+        return summary
+    targets = np.asarray(dataset.train_labels)
+    scale = measure_targets(targets[train])
+    if dataset.validation_labels is not None:
+        targets = np.asarray(dataset.validation_labels)
+    return replace(
+        summary,
+        target_deviation=scale.deviation,
+        mean_losses=losses_of_the_mean(targets[validation], scale),
+    )
+
+
+def check_batch_size(
+    dataset: str, num_train: int, batch_size: int, accumulation_steps: int = 1
+) -> None:
+    """Make sure that there are enough samples for an optimizer step's worth of batches.
+
+    Raises:
+        DataError: There are fewer training samples than that.
+    """
+    if num_train < batch_size * accumulation_steps:
+        group = f" with accumulation_steps = {accumulation_steps}" if accumulation_steps > 1 else ""
+        raise DataError(
+            f"{dataset}: {num_train} training samples are fewer than"
+            f" batch_size = {batch_size}{group}"
+        )
