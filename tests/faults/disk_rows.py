@@ -13,7 +13,7 @@ from pathlib import Path
 
 from faults.rows import SkippedRowError, Tally, row
 from faults.studies import Setup, running
-from faults.study_rows import calm_study, check_end
+from faults.study_rows import calm_study, check_end, ends_well
 
 SIZE = 64 << 20
 CLONE_NEWNS = 0x20000
@@ -113,8 +113,6 @@ def _fill_one(rng: random.Random, kind: str, disk: Path, tally: Tally, folder: P
             setup = replace(setup, prepare=lambda: None)
         with running(setup) as driver:
             drivers.append(driver)
-            driver.wait_for(10**6)
-            if code := driver.finish():
-                tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
+            if not ends_well(driver, tally, place):
                 return
     check_end(setup, drivers[-1:], tally, place, folder)

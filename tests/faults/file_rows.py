@@ -26,7 +26,7 @@ from bakeoff.space import build_trial_config
 from bakeoff.training import loop
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.state import TrainingState
-from faults.rows import SkippedRowError, Tally, row
+from faults.rows import SkippedRowError, Tally, flip_bit, row
 from faults.studies import CONFIG
 
 FAILING = ("openat", "write", "fsync", "rename", "unlink", "mkdir", "close")
@@ -185,10 +185,8 @@ def flip(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
         data = path.read_bytes()
         with intact_alone(folder / "run"):
             for _ in range(count // 2):
-                place, bit = rng.randrange(len(data)), rng.randrange(8)
-                flipped = bytearray(data)
-                flipped[place] ^= 1 << bit
-                _try_bytes(path, bytes(flipped), f"{path.name} byte {place} bit {bit}", tally)
+                flipped, where = flip_bit(data, rng)
+                _try_bytes(path, flipped, f"{path.name} {where}", tally)
         path.write_bytes(data)
 
 

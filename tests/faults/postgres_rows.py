@@ -14,7 +14,7 @@ from faults import oracle
 from faults.rows import Tally, row
 from faults.server import Proxy, Server
 from faults.studies import Driver, Setup, running
-from faults.study_rows import check_end
+from faults.study_rows import check_end, ends_well
 from study_examples import SimulatedEngine, study_document
 
 SIMULATED = resolve_study(study_document(search={"trials_per_arm": 24}))
@@ -35,10 +35,7 @@ def own_server() -> Iterator[Server]:
 
 def finish(setup: Setup, driver: Driver, place: str, tally: Tally, folder: Path) -> None:
     """Wait for the end of a study that was hit, and compare it."""
-    driver.wait_for(10**6)
-    if code := driver.finish():
-        tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
-    else:
+    if ends_well(driver, tally, place):
         check_end(setup, [driver], tally, place, folder)
 
 

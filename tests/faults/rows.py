@@ -85,3 +85,11 @@ def run_row(one: Row, count: int, seed: int, folder: Path) -> Tally:
         tally.fail("traceback", f"seed {seed}: {traceback.format_exc()}")
     tally.seconds = time.perf_counter() - started
     return tally
+
+
+def flip_bit(data: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """The bytes with one bit flipped, and which one."""
+    place, bit = rng.randrange(len(data)), rng.randrange(8)
+    flipped = bytearray(data)
+    flipped[place] ^= 1 << bit
+    return bytes(flipped), f"byte {place} bit {bit}"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bakeoff.errors import BakeoffError
 from faults import oracle
-from faults.rows import Tally, row
+from faults.rows import Tally, flip_bit, row
 from faults.studies import Setup, running
-from faults.study_rows import check_end
+from faults.study_rows import check_end, ends_well
 from golden.stored_studies import SQL_FILE
 
 TABLES = (
@@ -86,27 +86,26 @@ def _flip_cell(file: Path, rng: random.Random) -> str:
         if not rows:
             return f"{table}.{column} is empty"
         row_id, value, kind = rng.choice(rows)
-        place, bit, flipped = _flipped(value, kind, rng)
+        flipped, where = _flipped(value, kind, rng)
         cast = "CAST(? AS TEXT)" if kind == "text" else "?"
         connection.execute(
             f"UPDATE OR REPLACE {table} SET {column} = {cast} WHERE rowid = ?",  # noqa: S608
             (flipped, row_id),
         )
         connection.commit()
-    return f"{table}.{column} row {row_id} byte {place} bit {bit}"
+    return f"{table}.{column} row {row_id} {where}"
 
 
-def _flipped(value: str | float, kind: str, rng: random.Random) -> tuple[int, int, bytes | float]:
-    """The value with one bit flipped, as SQLite would find it."""
+def _flipped(value: str | float, kind: str, rng: random.Random) -> tuple[bytes | float, str]:
+    """The value with one bit flipped, as SQLite would find it, and which one."""
     if kind == "integer":
         bit = rng.randrange(16)
-        return bit // 8, bit % 8, int(value) ^ (1 << bit)
-    data = bytearray(struct.pack(">d", value) if kind == "real" else str(value).encode())
+        return int(value) ^ (1 << bit), f"byte {bit // 8} bit {bit % 8}"
+    data = struct.pack(">d", value) if kind == "real" else str(value).encode()
     if not data:
-        return 0, 0, bytes(data)
-    place, bit = rng.randrange(len(data)), rng.randrange(8)
-    data[place] ^= 1 << bit
-    return place, bit, struct.unpack(">d", data)[0] if kind == "real" else bytes(data)
+        return data, "empty"
+    flipped, where = flip_bit(data, rng)
+    return (struct.unpack(">d", flipped)[0] if kind == "real" else flipped), where
 
 
 @row(
@@ -119,11 +118,9 @@ def flip_files(rng: random.Random, count: int, folder: Path, tally: Tally) -> No
     expected, data = read(folder / "base.db"), (folder / "base.db").read_bytes()
     verdicts = []
     for _ in range(count):
-        place, bit = rng.randrange(len(data)), rng.randrange(8)
-        flipped = bytearray(data)
-        flipped[place] ^= 1 << bit
+        flipped, where = flip_bit(data, rng)
         (folder / "hit.db").write_bytes(flipped)
-        verdicts.append(judge(folder / "hit.db", expected, f"byte {place} bit {bit}", tally))
+        verdicts.append(judge(folder / "hit.db", expected, where, tally))
     tally.notes.append(f"{verdicts.count('refused')} refused")
 
 
@@ -161,8 +158,6 @@ def lock_files(rng: random.Random, count: int, folder: Path, tally: Tally) -> No
                 connection.close()
                 tally.injected += 1
                 count -= 1
-            driver.wait_for(10**6)
-            if code := driver.finish():
-                tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-500:]}")
+            if not ends_well(driver, tally, place):
                 continue
         check_end(setup, [driver], tally, place, folder)

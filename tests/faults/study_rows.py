@@ -42,6 +42,15 @@ def calm_study(folder: Path) -> StudyRecord:
     return _calm[NAME]
 
 
+def ends_well(driver: Driver, tally: Tally, place: str) -> bool:
+    """Wait for the end of a study that was hit; count it as lost unless it succeeded."""
+    driver.wait_for(10**6)
+    code = driver.finish()
+    if code:
+        tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
+    return not code
+
+
 def check_end(setup: Setup, drivers: list[Driver], tally: Tally, place: str, folder: Path) -> None:
     """Compare a study that was hit with the undisturbed one."""
     home = setup.output.parent
@@ -88,9 +97,7 @@ def hit_workers(
                         tally.injected += 1
                         count -= 1
                     driver.drain()
-            driver.wait_for(10**6)
-            if code := driver.finish():
-                tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-500:]}")
+            if not ends_well(driver, tally, place):
                 continue
         check_end(setup, [driver], tally, place, folder)
 
@@ -176,9 +183,7 @@ def end_drivers(
                 tally.fail("lost", f"{place}: processes {left} outlive their driver")
         with running(setup) as driver:  # the second start after each
             drivers.append(driver)
-            driver.wait_for(10**6)
-            if code := driver.finish():
-                tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-500:]}")
+            if not ends_well(driver, tally, place):
                 continue
         check_end(setup, drivers[-1:], tally, place, folder)
 
@@ -255,9 +260,7 @@ def start_two(rng: random.Random, count: int, folder: Path, tally: Tally) -> Non
                 tally.injected += 1
                 if code != 2 or f"process {driver.pid}" not in text:
                     tally.fail("silent", f"{place}: the second driver ended with {code}: {text}")
-            driver.wait_for(10**6)
-            if code := driver.finish():
-                tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-500:]}")
+            if not ends_well(driver, tally, place):
                 continue
         check_end(setup, [driver], tally, place, folder)
 
@@ -278,11 +281,8 @@ def limit_memory(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
                 with suppress(ProcessLookupError):
                     resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
                     tally.injected += 1
-            driver.wait_for(10**6)
-            code = driver.finish()
-        if code:
-            tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
-            continue
+            if not ends_well(driver, tally, place):
+                continue
         record = oracle.load(setup.storage_url, NAME)
         runs = (len(record.trials), {run.outcome for run in record.trials})
         if runs[0] != len(calm.trials) or "running" in runs[1]:
@@ -319,10 +319,7 @@ def jump(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
             saves_everything=draws.random() < 0.5,
         )  # fmt: skip
         with running(setup) as driver:
-            driver.wait_for(10**6)
-            code = driver.finish()
             tally.injected += number
-        if code:
-            tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
-            continue
+            if not ends_well(driver, tally, place):
+                continue
         check_end(setup, [driver], tally, place, folder)
