@@ -4,8 +4,9 @@ import sysconfig
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
+
+from bakeoff.nearest import find_nearest
 
 MAX_MESSAGE = 500
 """Characters that are kept of a message that the user's code raised."""
@@ -139,6 +140,6 @@ def describe_error(error: BaseException, *, names_own: bool = False) -> str:
 def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Say that `name` is not a known `kind`, suggest the nearest known name, and list all names."""
     names = list(known)
-    nearest = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    nearest = find_nearest(str(name), names)
+    hint = f"did you mean {nearest!r}? " if nearest else ""
     return f"unknown {kind} {name!r}; {hint}allowed: {', '.join(names) or 'none'}"

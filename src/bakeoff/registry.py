@@ -90,8 +90,8 @@ class Registry(Generic[Entry]):
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form `package.module:name`."""
-    return REFERENCE.fullmatch(text) is not None
+    """Whether `text` has the form `package.module:name`, which no name of a file has."""
+    return REFERENCE.fullmatch(text) is not None and ".py:" not in text
 
 
 def resolve(reference: str) -> object:

@@ -30,7 +30,7 @@ from typing import Any
 import optuna
 from idle_engine import IdleEngine, accuracy
 
-from bakeoff.commands.reporting import report_study
+from bakeoff.commands.reporting import write_study_report
 from bakeoff.commands.verbs.status import status as show_status
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.records import MetricInfo, StudyConfig
@@ -234,7 +234,7 @@ def measure_large(num_trials: int = 10_000) -> dict[str, Any]:
         with contextlib.redirect_stdout(io.StringIO()):
             where = {"output": folder, "storage": url}
             status = seconds_of(partial(show_status, "idle", as_json=False, **where))
-            report = seconds_of(partial(report_study, "idle", **where))
+            report = seconds_of(partial(write_study_report, "idle", **where))
         larger = study_config(num_trials // len(FOUR) + 10)
         search = Search(larger, build_arms(larger), "maximize")
         restore = seconds_of(partial(_restore, search, storage))

@@ -47,11 +47,18 @@ class KilledError(BaseException):
 class ScriptedEngine(SimulatedEngine):
     """Does one action per call of `events`, and then ends the session."""
 
-    def __init__(self, actions: Sequence[str], end: Callable[[], None], break_next: Any) -> None:
+    def __init__(
+        self,
+        actions: Sequence[str],
+        end: Callable[[], None],
+        break_next: Any,
+        reached: dict[str, int],
+    ) -> None:
         super().__init__()
         self._actions, self._end_session, self._break_next = list(actions), end, break_next
-        self._reached: dict[str, int] = {}
-        """Newest epoch of each run when it last lost a worker; a second loss needs a newer one."""
+        self._reached = reached
+        """Newest epoch of each run when it last lost a worker, also with an earlier driver. A run
+        rightly fails after three losses without a new epoch, so a second one needs a newer one."""
 
     def events(self, timeout: float) -> Sequence[Event]:
         """The events of the next action."""
@@ -133,6 +140,7 @@ class StudyMachine(RuleBasedStateMachine):
         self._folder = Path(tempfile.mkdtemp(prefix="faults-sequence-"))
         self._session = Session(self._folder)
         self._ended: dict[int, str] = {}
+        self._reached: dict[str, int] = {}
 
     @rule(
         actions=st.lists(st.sampled_from(ACTIONS), max_size=25),
@@ -150,7 +158,7 @@ class StudyMachine(RuleBasedStateMachine):
 
         _tally.injected += 1
         with suppress(KilledError, InterruptedStudyError):
-            engine = ScriptedEngine(actions, end_session, break_next(storage))
+            engine = ScriptedEngine(actions, end_session, break_next(storage), self._reached)
             self._session.run(engine, stop, storage)
 
     @invariant()
@@ -188,11 +196,13 @@ def run_sequences(rng: random.Random, count: int, folder: Path, tally: Tally) ->
     _tally.injected = 0
     limits = settings(
         max_examples=count, stateful_step_count=6, deadline=None, database=None,
-        phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],  # to shrink an example takes many minutes
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     try:
         machine = seed(rng.getrandbits(64))(type("Machine", (StudyMachine,), {}))
         run_state_machine_as_test(machine, settings=limits)  # type: ignore[no-untyped-call]
     except AssertionError as error:
-        tally.fail("lost", str(error))
+        notes = " ".join(getattr(error, "__notes__", ()))
+        tally.fail("lost", f"{error} {notes}")
     tally.injected = _tally.injected

@@ -300,6 +300,27 @@ def test_status_shows_each_arms_budget(calm):
     ]
 
 
+def test_a_continued_study_prints_its_answer_as_json_and_passes_it_on(calm, study_file, tmp_path):
+    kept = tmp_path / "message.json"
+    done = subprocess.run(
+        [
+            *STUDY, "run", str(study_file), "--output", str(calm[0]), "--workers", "1",
+            "--json", "--notify", f"tee {kept}",
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    facts = json.loads(done.stdout)
+    assert facts["study"] == "toy"
+    assert facts["finished"] is True
+    assert {arm["arm"] for arm in facts["arms"]} == {"sgd", "adam"}
+    assert Path(facts["report"]).is_file()
+    assert "nothing to train" in done.stderr
+    message = json.loads(kept.read_text())
+    assert message["event"] == "finished"
+    assert {**message, **facts} == message
+
+
 def test_a_model_that_cannot_be_built_is_refused_before_anything_is_stored(tmp_path):
     file = tmp_path / "toy.toml"
     file.write_text(tomli_w.dumps({**DOCUMENT, "model": {"model": "no_such_package.models:build"}}))

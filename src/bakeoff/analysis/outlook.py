@@ -94,7 +94,7 @@ def step_to_verdict(findings: Findings) -> str:
         return ""
     if record.foreign:
         return (
-            "The content of this database cannot give a verdict. A verdict needs a study that"
+            "What is stored cannot give a verdict. A verdict needs a study that"
             " searches each arm on its own and trains its chosen configuration again on"
             f" {need} fresh seeds: `study init` begins one."
         )

@@ -32,6 +32,27 @@ ORDER = (
 )  # fmt: skip
 """The order of `study --help` and of the README; any other verb follows these."""
 
+SETTINGS = {
+    "trials": "search.trials_per_arm=20",
+    "n_trials": "search.trials_per_arm=20",
+    "num_trials": "search.trials_per_arm=20",
+    "epochs": "training.epochs=10",
+    "max_epochs": "training.epochs=10",
+    "batch_size": "training.batch_size=64",
+    "seed": "study.seed=1",
+    "repeats": "search.repeats=7",
+    "optimizer": """'search.optimizers=["sgd", "adamw"]'""",
+    "optimizers": """'search.optimizers=["sgd", "adamw"]'""",
+    "scheduler": """'search.schedulers=["cosine"]'""",
+    "sampler": "search.sampler=random",
+    "pruner": "search.pruner=none",
+    "precision": "training.precision=bf16",
+    "model": "model.model=mlp",
+    "dataset": "data.dataset=digits",
+    "name": "study.name=my-study",
+}
+"""What an option that a verb does not have is as a setting of the study file."""
+
 MACHINE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
     errno.ENOMEM,
@@ -67,8 +88,23 @@ def load_verb(name: str) -> Any:
     except (ImportError, SyntaxError) as error:
         raise BakeoffError(f"verb {name!r} cannot be loaded from {file}: {error}") from error
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(getattr(module, file.stem))
+    single.command(name, cls=VerbCommand)(getattr(module, file.stem))
     return typer.main.get_command(single)
+
+
+class VerbCommand(TyperCommand):
+    """A verb that answers options of other programs with the setting that they mean."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `click.Command`."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # `NoSuchOption`: its class is click's, or typer's own copy of it.
+            option = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+            if option in SETTINGS and any("--set" in one.opts for one in self.params):
+                vars(error)["possibilities"] = [f"--set {SETTINGS[option]}"]
+            raise
 
 
 class VerbGroup(TyperGroup):

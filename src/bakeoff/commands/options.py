@@ -58,12 +58,15 @@ Scheduler = Annotated[
 LearningRate = Annotated[
     float | None,
     typer.Option(
+        "--learning-rate",
+        "--lr",
         help="Default: the study file's value, else the library's default, moved into the study"
-        " file's range."
+        " file's range.",
     ),
 ]
 WeightDecay = Annotated[
-    float | None, typer.Option(help="Default: chosen like that of the learning rate.")
+    float | None,
+    typer.Option("--weight-decay", "--wd", help="Default: chosen like that of the learning rate."),
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Default: the study file's.")]
 OtherSettings = Annotated[
@@ -89,6 +92,15 @@ HangTimeout = Annotated[
         " worker is replaced, such as 10m; default 30m.",
         envvar="BAKEOFF_HANG_TIMEOUT",
         metavar="DURATION",
+    ),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        help="A URL that gets a JSON message, or a command that gets it on stdin, when the study"
+        " finishes, pauses or fails.",
+        envvar="BAKEOFF_NOTIFY",
+        metavar="URL|COMMAND",
     ),
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads of the worker; default one per core.")]

@@ -17,6 +17,7 @@ from bakeoff.records.durations import format_estimate
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report import ReportPaths, write_report
 from bakeoff.report.answer import DEFAULTS_SUFFIX, Answer, Recommendation, build_answer
+from bakeoff.report.configurations import default_params
 
 MOST_SHOWN = 6
 """Configurations whose settings are printed; the report has all of them."""
@@ -24,15 +25,15 @@ MOST_LIMITS = 4
 """Sentences that are printed on what limits the headline; the report has all of them."""
 
 
-def report_study(
+def write_study_report(
     name: str,
     *,
     output: Path,
     storage: str | None,
     image_formats: Sequence[str] = (),
     is_known: bool = False,
-) -> Comparison:
-    """Write a stored study's report; print the answer and where the report is.
+) -> tuple[Comparison, ReportPaths]:
+    """Write a stored study's report.
 
     `is_known` is that of `open_storage`.
 
@@ -41,14 +42,58 @@ def report_study(
             cannot be drawn.
     """
     comparison = compare(open_storage(storage, output, is_known=is_known).load_record(name))
-    paths = write_report(comparison, output / name, image_formats=image_formats)
+    return comparison, write_report(comparison, output / name, image_formats=image_formats)
+
+
+def print_study_report(comparison: Comparison, paths: ReportPaths) -> None:
+    """Print the answer of a study, and where its report is."""
     print_comparison(comparison)
     for sentence in objective_sentences(comparison.study):
         typer.echo()
         print_text(sentence)
     print_diagnoses(comparison)
     print_report(paths)
-    return comparison
+
+
+def report_facts(comparison: Comparison, paths: ReportPaths) -> dict[str, object]:
+    """The answer of a study for programs: what to use, what to expect of it, where it is stored.
+
+    `summary.json` in the report has the rest.
+    """
+    answer, study = build_answer(comparison), comparison.study
+    leads = {(one.arm, one.is_default) for one in answer.leading if answer.has_leader}
+    seconds = {(one.arm, one.is_default): one.run_seconds for one in _all(answer)}
+    found = [(arm, arm.chosen_params, arm.confirmed, False) for arm in comparison.arms]
+    found += [
+        (arm, default_params(arm, study), arm.default_confirmed, True)
+        for arm in comparison.arms
+        if arm.default_confirmed
+    ]
+    return {
+        "study": study.name,
+        "finished": study.finished,
+        "objective": study.objective.name,
+        "level": comparison.level,
+        "headline": answer.headline,
+        "limits": [one for one in (*answer.weakened_by, answer.next_step) if one],
+        "arms": [
+            {
+                "arm": arm.arm,
+                "library_defaults": is_default,
+                "leads": (arm.arm, is_default) in leads,
+                "params": params,
+                "best_in_search": None if is_default else arm.search_best,
+                "test_mean": scores and scores.test_mean,
+                "test_interval": scores and scores.test_ci,
+                "seeds": len(scores.seeds) if scores else 0,
+                "run_seconds": seconds.get((arm.arm, is_default)),
+            }
+            for arm, params, scores, is_default in found
+        ],
+        "report": str(paths.html),
+        "summary": str(paths.summary),
+        "study_files": [str(one) for one in paths.configurations if one.suffix == ".toml"],
+    }
 
 
 def print_comparison(comparison: Comparison) -> None:

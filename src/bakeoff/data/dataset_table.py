@@ -11,6 +11,7 @@ from bakeoff.data.csv_file import load_csv
 from bakeoff.data.inputs import InputKind
 from bakeoff.data.readers import digits_file, read_digits, read_idx, read_npz
 from bakeoff.data.text_file import load_text
+from bakeoff.data.torchvision_sets import CIFAR10, CIFAR100, EMNIST, MNIST, SVHN, Download
 from bakeoff.errors import DataError, UsageError, describe_unknown
 from bakeoff.records import DataConfig, Task
 from bakeoff.registry import Registry, is_reference
@@ -64,6 +65,10 @@ class DataSource:
     """Endings of file names of this form."""
     source: str = YOUR_OWN
     licence: str = YOUR_OWN
+    is_downloaded: bool = False
+    """Whether torchvision downloads it where it is missing."""
+    is_here: Callable[[], bool] = lambda: True
+    """Whether its files are on this machine."""
 
 
 def _load_digits(_: DataConfig) -> tuple[Arrays, str]:
@@ -168,7 +173,35 @@ FASHION = DataSource(
     class_names=FASHION_CLASSES,
     source="https://github.com/zalandoresearch/fashion-mnist (Xiao et al. 2017)",
     licence="MIT",
+    is_here=lambda: find_fashion_files() is not None,
 )
+
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+EMNIST_CLASSES = (
+    *"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    *"abdefghnqrt",
+)  # fmt: skip
+"""Lower-case letters that look like upper-case ones share their class."""
+
+
+def _downloaded(
+    download: Download, description: str, source: str, classes: tuple[str, ...] = ()
+) -> DataSource:
+    return DataSource(
+        name=download.name,
+        description=f"{description}; torchvision downloads it",
+        tasks=("classification",),
+        load=lambda _: download.load(),
+        inputs="image",
+        class_names=classes,
+        source=source,
+        licence="not stated",
+        is_downloaded=True,
+        is_here=download.is_here,
+    )
+
 
 DATASETS: Registry[DataSource] = Registry(
     "dataset",
@@ -200,6 +233,35 @@ DATASETS: Registry[DataSource] = Registry(
             keys=("sequence_length",),
             source="http://www.catb.org/~esr/jargon (ed. Raymond 2003)",
             licence="public domain",
+        ),
+        _downloaded(
+            MNIST,
+            "70,000 handwritten digits of 28x28 pixels",
+            "https://yann.lecun.com/exdb/mnist (LeCun et al. 1998)",
+            tuple("0123456789"),
+        ),
+        _downloaded(
+            CIFAR10,
+            "60,000 colour pictures of 32x32 pixels, in ten classes",
+            "https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
+            CIFAR10_CLASSES,
+        ),
+        _downloaded(
+            CIFAR100,
+            "60,000 colour pictures of 32x32 pixels, in a hundred classes",
+            "https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)",
+        ),
+        _downloaded(
+            SVHN,
+            "99,289 house numbers of 32x32 pixels, by their middle digit",
+            "http://ufldl.stanford.edu/housenumbers (Netzer et al. 2011)",
+            tuple("0123456789"),
+        ),
+        _downloaded(
+            EMNIST,
+            "131,600 handwritten digits and letters of 28x28 pixels, in 47 balanced classes",
+            "https://www.nist.gov/itl/products-and-services/emnist-dataset (Cohen et al. 2017)",
+            EMNIST_CLASSES,
         ),
     ),
 )
@@ -276,7 +338,7 @@ def find_source(dataset: str) -> DataSource:
             raise UsageError(
                 f"unknown dataset {dataset!r}; did you mean {f'{form.name}:{path}'!r}?"
             )
-    if is_reference(dataset):
+    if is_reference(dataset) and prefix != "torchvision":
         return FUNCTION
     forms = ", ".join(f"{form.name}:PATH" for form in FORMS)
     raise UsageError(

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna.trial import TrialState
 
 from bakeoff.errors import UsageError, visible
+from bakeoff.foreign.csv_runs import read_csv_runs
 from bakeoff.foreign.draws import Sampling, find_sampling
 from bakeoff.foreign.objective import Objective, find_objective
 from bakeoff.foreign.opening import StoredStudy, read_study
 from bakeoff.foreign.spaces import arm_labels, find_arms
 from bakeoff.foreign.trials import convert_trial
-from bakeoff.records import ConfirmConfig, StudyRecord, TrialRecord
+from bakeoff.records import ConfirmConfig, Direction, StudyRecord, TrialRecord
+from bakeoff.records.durations import plural
 
 OBSERVED_ONLY = (
     "Another program made this study. Nothing was run on fresh seeds or on a test set, so this"
@@ -24,7 +27,7 @@ class ForeignStudy:
     """Names a study of another program, and holds what its user knows about it."""
 
     location: str
-    """`sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, or a path."""
+    """`sqlite:///FILE`, `postgresql://...`, `journal:///FILE`, `csv:FILE`, or a path."""
     arms: tuple[str, ...]
     """Parameters or user attributes whose values are compared."""
     name: str | None = None
@@ -37,6 +40,8 @@ class ForeignStudy:
     """The sampler, if it is known: random, tpe, gp, cmaes, nsga, grid or qmc."""
     delta: float | None = None
     """The smallest difference that matters, in units of the objective."""
+    direction: Direction | None = None
+    """Whether larger values of a CSV file's metric are better; None asks the registered metrics."""
 
 
 def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
@@ -50,7 +55,7 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
         StorageError: The storage cannot be read.
         MissingDependencyError: The database's driver is not installed.
     """
-    study = read_study(wanted.location, wanted.name)
+    study = _read(wanted)
     _refuse_own(study)
     labels = arm_labels(study.trials, wanted.arms)
     arms = find_arms(study, wanted.arms, labels)
@@ -65,7 +70,8 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
     return StudyRecord(
         name=visible(study.name),
         question=visible(
-            f"What does the Optuna study {study.name} show of {' and '.join(wanted.arms)}?"
+            f"What does the {'table' if study.is_table else 'Optuna study'} {study.name} show of"
+            f" {' and '.join(wanted.arms)}?"
         ),
         objective=objective.metric,
         score_rule=objective.score_rule,
@@ -82,8 +88,17 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
         protocol=_protocol(study, objective, trials),
         finished=all(trial.outcome != "running" for trial in trials),
         foreign=True,
-        caveats=tuple(_caveats(objective, sampling, labels.values(), trials)),
+        caveats=tuple(
+            _caveats(objective, sampling, labels.values(), trials, is_table=study.is_table)
+        ),
     )
+
+
+def _read(wanted: ForeignStudy) -> StoredStudy:
+    scheme, _, path = wanted.location.partition(":")
+    if scheme == "csv":
+        return read_csv_runs(Path(path), wanted.metric_name, wanted.direction)
+    return read_study(wanted.location, wanted.name)
 
 
 def _refuse_own(study: StoredStudy) -> None:
@@ -117,6 +132,8 @@ def _caveats(
     sampling: Sampling,
     labels: Iterable[str | None],
     trials: Sequence[TrialRecord],
+    *,
+    is_table: bool,
 ) -> list[str]:
     found = [OBSERVED_ONLY, sampling.evidence]
     if len(objective.all_names) > 1:
@@ -131,8 +148,9 @@ def _caveats(
         found.append(f"{without} trials have no arm and are excluded.")
     failed = sum(trial.outcome == "failed" for trial in trials)
     if failed:
+        reason = "such a row has no result" if is_table else "Optuna stores NaN as a failure"
         found.append(
-            f"{failed} trials failed. They may include diverged runs, because Optuna stores a"
-            " result of NaN as a failure, so the share of trials that diverged is unknown."
+            f"{plural(failed, 'trial')} failed, which may include diverged runs, because {reason},"
+            " so the share of trials that diverged is unknown."
         )
     return found

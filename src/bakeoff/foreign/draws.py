@@ -65,10 +65,13 @@ def find_sampling(study: StoredStudy, declared: str | None) -> Sampling:
     if traced:
         evidence = f"The trials have attributes that Optuna's {traced[0]} sampler leaves."
         return Sampling(sampler=traced[0], evidence=evidence)
+    silent = (
+        "A CSV file does not say what chose the configurations"
+        if study.is_table
+        else "Optuna does not store the sampler, and this one left no attributes"
+    )
     return Sampling(
         sampler="unknown",
-        evidence=(
-            "Optuna does not store the sampler, and this one left no attributes, so it may have"
-            " learned from the results of all arms. If you know it, declare it with `--sampler`."
-        ),
+        evidence=f"{silent}, so it may have learned from the results of all arms. If you know it,"
+        " declare it with `--sampler`.",
     )

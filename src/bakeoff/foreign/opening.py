@@ -66,6 +66,8 @@ class StoredStudy:
     system_attrs: Mapping[str, Any]
     trials: tuple[FrozenTrial, ...]
     """By number."""
+    is_table: bool = False
+    """Whether these are rows of a CSV file, which holds nothing of the program that made them."""
 
 
 def read_study(location: str, name: str | None) -> StoredStudy:

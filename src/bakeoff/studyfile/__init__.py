@@ -29,7 +29,12 @@ from bakeoff.studyfile.documents import (
     with_base,
 )
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
-from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
+from bakeoff.studyfile.schema import (
+    RangeTable,
+    StudyFile,
+    TrainingSection,
+    study_schema as study_schema,
+)
 
 MAX_FILE_BYTES = 1_000_000
 MAX_KEY_PARTS = 100
@@ -232,7 +237,27 @@ def _describe(error: ValidationError, document: Mapping[str, Any]) -> str:
         return f"{'.'.join(map(str, problem['loc']))}: is missing"
     shown = json.dumps(problem["input"], default=str)[:80]
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key} = {shown}: {message[:1].lower()}{message[1:]}"
+    hint = _how_to_write(problem["input"], problem["type"], has_range=_takes_range(place))
+    return f"{key} = {shown}: {message[:1].lower()}{message[1:]}{hint}"
+
+
+def _how_to_write(value: Any, problem: str, *, has_range: bool) -> str:
+    """How a list where a range belongs is written, or a single value where a list belongs."""
+    if has_range and isinstance(value, list) and len(value) > 1:
+        numbers = all(isinstance(one, (int, float)) for one in value)
+        low, high = (min(value), max(value)) if numbers else ("1e-4", "1e-1")
+        choices = json.dumps(value, default=str)[:80]
+        return f"; a range is {{ low = {low}, high = {high} }}, a choice {{ choices = {choices} }}"
+    if problem == "list_type":
+        return f"; write [{json.dumps(value, default=str)[:80]}]"
+    return ""
+
+
+def _takes_range(place: list[int | str]) -> bool:
+    """Whether the value of a key may be a range."""
+    section = str(place[0]) if place else ""
+    field = TrainingSection.model_fields.get(str(place[-1])) if section == "training" else None
+    return section in ("model", "space") or "RangeTable" in str(field and field.annotation)
 
 
 def _rank(kind: str) -> int:

@@ -381,7 +381,7 @@ def test_outcomes_are_distinguished(study: optuna.Study, tmp_path: Path):
     ]  # fmt: skip
     assert record.trials[4].score == 0.6  # the best, since it is minimised
     assert record.trials[6].phase == "user"
-    assert any("1 trials failed" in caveat for caveat in record.caveats)
+    assert any("1 trial failed" in caveat for caveat in record.caveats)
 
 
 def test_an_arm_may_be_a_user_attribute_or_several_parameters(study: optuna.Study, tmp_path: Path):

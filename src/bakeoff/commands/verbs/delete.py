@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bakeoff.commands import options
+from bakeoff.commands.output import print_json
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.records.durations import plural
@@ -15,6 +16,7 @@ def delete(
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Remove a study, its checkpoints and its report; runs of `study train` are kept.
 
@@ -28,11 +30,16 @@ def delete(
     num_trials = stored.count_trials(name)
     if not yes:
         typer.confirm(
-            f"delete study {name!r} with {plural(num_trials, 'trial')} and its report?", abort=True
+            f"delete study {name!r} with {plural(num_trials, 'trial')} and its report?",
+            abort=True,
+            err=as_json,
         )
     with study_lock(stored, name):
         open_storage(storage, output, create=True).delete(name)
         kept = _remove_results(output / name)
+    if as_json:
+        print_json({"deleted": name, "trials": num_trials, "kept": kept and str(kept)})
+        return
     typer.echo(f"deleted {name!r}" + (f"; the runs in {kept} are kept" if kept else ""))
 
 

@@ -78,11 +78,12 @@ def _storage(url: str | None, output: Path) -> str:
 
 
 def _dataset(name: str) -> str:
-    from bakeoff.data.dataset_table import find_fashion_files
+    from bakeoff.data.dataset_table import find_source
     from bakeoff.data.datasets import load_dataset
     from bakeoff.records import DataConfig
 
-    if name.startswith("fashion-") and find_fashion_files() is None:
-        return "missing: apt-get install dataset-fashion-mnist, or let a study download it"
+    if not find_source(name).is_here():
+        package = " or apt-get install dataset-fashion-mnist;" if "fashion" in name else ""
+        return f"not here;{package} a study that names it downloads it"
     dataset = load_dataset(DataConfig(dataset=name))
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"

@@ -84,6 +84,7 @@ def init(
     ] = False,
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a commented study file to start from, and its schema for editors next to it.
 
@@ -100,6 +101,11 @@ def init(
         raise UsageError("--widen: say which study's ranges to widen, as in --from NAME --widen")
     path = Path(f"{name}.toml") if path is None else path
     schema = _write(path, text)
+    if as_json:
+        from bakeoff.commands.output import print_json
+
+        print_json({"file": str(path), "schema": str(schema), "changes": changes})
+        return
     for change in changes:
         typer.echo(f"changed {change}")
     typer.echo(f"wrote {path} and {schema.name} (for editors); run it with `study run {path}`")

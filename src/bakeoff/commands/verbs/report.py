@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bakeoff.commands import options
-from bakeoff.commands.output import print_rows, print_text
+from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -42,9 +42,26 @@ def report(
     arm: Annotated[
         list[str] | None, typer.Option(help="The parameter of that study whose values to compare.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            help="A CSV file with one run per row, as Weights & Biases and MLflow export them.",
+            metavar="FILE",
+        ),
+    ] = None,
     metric_name: Annotated[
         str | None,
-        typer.Option(help="Name of its objective; if it has several, the one to compare by."),
+        typer.Option(
+            "--metric-name",
+            "--metric",
+            help="Name of its objective, or of its column; if it has several, the one to compare"
+            " by.",
+        ),
+    ] = None,
+    direction: Annotated[
+        Literal["maximize", "minimize"] | None,
+        typer.Option(help="Whether larger or smaller values of a CSV file's metric are better."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that its runs were planned for.")
@@ -57,6 +74,7 @@ def report(
         list[ImageFormat] | None,
         typer.Option(help="Formats in which figures are also written as image files."),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a study's report again: HTML, Markdown, CSV and JSON.
 
@@ -67,9 +85,11 @@ def report(
     Example: study report digits
 
     Example: study report --storage sqlite:///their.db --study tuning --arm optimizer
+
+    Example: study report --csv runs.csv --arm optimizer --metric accuracy
     """
-    if study is None and not arm:
-        _report_own(names or [], output, storage, image or ())
+    if study is None and not arm and csv is None:
+        _report_own(names or [], output, storage, image or (), as_json=as_json)
         return
     from bakeoff.foreign import ForeignStudy
 
@@ -77,10 +97,13 @@ def report(
         raise UsageError(
             f"{names[0]!r} names a study of bakeoff; --study and --arm name one of another program"
         )
-    if storage is None:
+    if csv is None and storage is None:
         raise UsageError("--storage: say where the study is stored, e.g. sqlite:///FILE")
+    if csv is not None and study is not None:
+        raise UsageError("--study: names a study in a storage; --csv names a file of runs")
     foreign = ForeignStudy(
-        location=storage,
+        location=str(storage) if csv is None else f"csv:{csv}",
+        direction=direction,
         name=study,
         arms=tuple(arm or ()),
         metric_name=metric_name,
@@ -88,13 +111,18 @@ def report(
         sampler=sampler,
         delta=delta,
     )
-    _report_foreign(foreign, output, image or ())
+    _report_foreign(foreign, output, image or (), as_json=as_json)
 
 
 def _report_own(
-    names: Sequence[str], output: Path, storage: str | None, image_formats: Sequence[str]
+    names: Sequence[str],
+    output: Path,
+    storage: str | None,
+    image_formats: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
-    from bakeoff.commands.reporting import report_study
+    from bakeoff.commands.reporting import print_study_report, report_facts, write_study_report
     from bakeoff.commands.stored_studies import open_storage
 
     if not names:
@@ -102,36 +130,53 @@ def _report_own(
     stored = open_storage(storage, output)
     for name in names:
         stored.load_config(name)  # refuses a wrong name before anything is written
-    comparisons = [
-        report_study(name, output=output, storage=storage, image_formats=image_formats)
-        for name in dict.fromkeys(names)
-    ]
-    if len(comparisons) > 1:
-        _report_across(comparisons, output)
+    found = []
+    for name in dict.fromkeys(names):
+        written = write_study_report(
+            name, output=output, storage=storage, image_formats=image_formats
+        )
+        found.append(written)
+        if not as_json:
+            print_study_report(*written)
+    facts = [report_facts(*one) for one in found] if as_json else []
+    if len(found) > 1:
+        across = _report_across([comparison for comparison, _ in found], output, as_json=as_json)
+        if as_json:
+            print_json({"studies": facts, "across": across})
+    elif as_json:
+        print_json(facts[0])
 
 
-def _report_across(comparisons: "Sequence[Comparison]", output: Path) -> None:
+def _report_across(
+    comparisons: "Sequence[Comparison]", output: Path, *, as_json: bool
+) -> dict[str, object]:
     from bakeoff.analysis.workloads import compare_workloads
     from bakeoff.report import write_workloads_report
 
     found = compare_workloads(comparisons)
     folder = folder_name("-and-".join(one.study.name for one in comparisons))
     page = write_workloads_report(found, output / folder)
-    typer.echo()
-    print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
-    typer.echo()
-    print_rows(
-        [
-            {
-                "arm": arm.arm,
-                "mean rank": _known(arm.mean_rank),
-                "best on": arm.wins,
-                "profile score": _known(arm.profile_score),
-            }
-            for arm in found.arms
-        ]
-    )
-    typer.echo(f"\nreport: {page}")
+    rows = [
+        {
+            "arm": arm.arm,
+            "mean rank": _known(arm.mean_rank),
+            "best on": arm.wins,
+            "profile score": _known(arm.profile_score),
+        }
+        for arm in found.arms
+    ]
+    if not as_json:
+        typer.echo()
+        print_text(f"across {len(comparisons)} studies, {found.level}: {found.headline}")
+        typer.echo()
+        print_rows(rows)
+        typer.echo(f"\nreport: {page}")
+    return {
+        "level": found.level,
+        "headline": found.headline,
+        "arms": rows,
+        "report": str(page),
+    }
 
 
 def _known(value: float) -> float | None:
@@ -139,16 +184,26 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _report_foreign(study: "ForeignStudy", output: Path, image_formats: Sequence[str]) -> None:
+def _report_foreign(
+    study: "ForeignStudy", output: Path, image_formats: Sequence[str], *, as_json: bool
+) -> None:
     from bakeoff.analysis.comparison import compare
     from bakeoff.analysis.draws import describe_best_pruned
-    from bakeoff.commands.reporting import print_comparison, print_diagnoses, print_report
+    from bakeoff.commands.reporting import (
+        print_comparison,
+        print_diagnoses,
+        print_report,
+        report_facts,
+    )
     from bakeoff.foreign import load_foreign_study
     from bakeoff.report import write_report
 
     record = load_foreign_study(study)
     comparison = compare(record)
     paths = write_report(comparison, output / folder_name(record.name), image_formats=image_formats)
+    if as_json:
+        print_json(report_facts(comparison, paths))
+        return
     print_comparison(comparison)
     for caveat in (*filter(None, [describe_best_pruned(record)]), *record.caveats):
         print_text(one_line(caveat))

@@ -52,13 +52,21 @@ def run(
     extend: Extend = False,
     accept_code: AcceptCode = False,
     source: Source = None,
+    notify: options.Notify = None,
+    as_json: options.Json = False,
 ) -> None:
     """Run a study, or continue it: search, confirm, report.
 
     Example: study run studies/digits.toml
     """
     from bakeoff.api import check_any_completed, drive_study
-    from bakeoff.commands.reporting import report_study
+    from bakeoff.commands.notify import notifying
+    from bakeoff.commands.output import print_json
+    from bakeoff.commands.reporting import (
+        print_study_report,
+        report_facts,
+        write_study_report,
+    )
     from bakeoff.commands.stored_studies import load_named_study, say_wait
     from bakeoff.dashboard import publish
     from bakeoff.session import RunSettings, choose_threads
@@ -76,12 +84,21 @@ def run(
         accepts_code=accept_code,
         source=source,
     )
-    result = drive_study(config, settings)
-    if result.num_trained == 0:
-        typer.echo(
-            f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
-            f" confirmation runs of {config.name!r} are done"
+    with notifying(notify, config.name) as facts:
+        result = drive_study(config, settings)
+        if result.num_trained == 0:
+            typer.echo(
+                f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
+                f" confirmation runs of {config.name!r} are done",
+                err=as_json,
+            )
+        comparison, paths = write_study_report(
+            config.name, output=output, storage=storage, is_known=True
         )
-    comparison = report_study(config.name, output=output, storage=storage, is_known=True)
-    publish(settings.storage_url, comparison, output, on_wait=say_wait)
-    check_any_completed(comparison.study)
+        facts.update(report_facts(comparison, paths))
+        if as_json:
+            print_json(facts)
+        else:
+            print_study_report(comparison, paths)
+        publish(settings.storage_url, comparison, output, on_wait=say_wait)
+        check_any_completed(comparison.study)
