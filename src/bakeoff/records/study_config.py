@@ -171,6 +171,8 @@ class TrackingConfig:
     tensorboard: bool = False
     wandb: str | None = None
     """Project of Weights & Biases; None does not use it."""
+    mlflow: str | None = None
+    """Experiment of MLflow; None does not use it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -300,6 +300,9 @@ class TrackingSection(_Section):
     """Whether to write every run for TensorBoard."""
     wandb: Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")] | None = None
     """Project of Weights & Biases that gets every run. Default: none."""
+    mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = None
+    """Experiment of MLflow that gets every run, at MLFLOW_TRACKING_URI or in mlflow.db in the
+    study's folder of results. Default: none."""
 
 
 class StudyFile(_Section):

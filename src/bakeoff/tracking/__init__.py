@@ -1,4 +1,4 @@
-"""Logs runs to TensorBoard and Weights & Biases, if the study file asks for it.
+"""Logs runs to TensorBoard, Weights & Biases and MLflow, if the study file asks for it.
 
 Trackers work in a separate thread of the driver's process, behind a queue. A tracker that raises an
 error is switched off with a note, and one that hangs keeps nobody waiting. Trials are not affected.
@@ -103,8 +103,8 @@ def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None
 
     Args:
         config: The study.
-        folder: Folder of its results. TensorBoard and W&B get their own folders in it.
-        note: Called once with the reason when a tracker fails.
+        folder: Folder of its results. Every tracker has its own folder or file in it.
+        note: Called with the place of each tracker's runs, and once with the reason when one fails.
     """
     trackers: list[Tracker] = []
     try:
@@ -116,8 +116,14 @@ def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None
             from bakeoff.tracking.wandb_client import WandbTracker
 
             trackers.append(WandbTracker(folder, config.tracking.wandb, group=config.name))
+        if config.tracking.mlflow is not None:
+            from bakeoff.tracking.mlflow_client import MlflowTracker
+
+            trackers.append(MlflowTracker(folder, config.tracking.mlflow, group=config.name))
     except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
         note(f"tracking: {one_line(f'{type(error).__name__}: {error}')[:300]}")
+    for tracker in trackers:
+        note(f"tracking: {tracker.name}: {tracker.place}")
     return Tracking(trackers, note)
 
 
@@ -127,7 +133,11 @@ def check_trackers(config: TrackingConfig) -> None:
     Raises:
         MissingDependencyError: A package is missing. The message names the extra to install.
     """
-    asked = {"tensorboard": config.tensorboard, "wandb": config.wandb is not None}
+    asked = {
+        "tensorboard": config.tensorboard,
+        "wandb": config.wandb is not None,
+        "mlflow": config.mlflow is not None,
+    }
     for package, is_asked in asked.items():
         if is_asked and find_spec(package) is None:
             raise MissingDependencyError(

@@ -29,6 +29,7 @@ class TensorBoardTracker:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.place = f"tensorboard --logdir {directory}"
         self._writers: dict[str, EventFileWriter] = {}
         self._last_epochs: dict[str, int] = {}
 

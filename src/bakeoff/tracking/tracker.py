@@ -1,10 +1,15 @@
 """What a tracker does, and which values it logs."""
 
+import hashlib
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from bakeoff.records import EpochResult, Outcome
 
+IDENTITY_FILE = ".tracking"
+"""Contains a random id of the study, so that a study with an old name gets new runs."""
 Values = Mapping[str, float | int | bool | str]
 
 
@@ -12,6 +17,8 @@ class Tracker(Protocol):
     """A service that shows runs. Every method may raise any error."""
 
     name: str
+    place: str
+    """Where people find the runs, as a few words."""
 
     def has(self, run: str) -> bool:
         """Whether an earlier session logged anything of this run."""
@@ -30,6 +37,20 @@ class Tracker(Protocol):
 
     def close(self) -> None:
         """The session ends."""
+
+
+def run_identity(directory: Path, run: str) -> str:
+    """16 hexadecimal digits: the same whenever a run resumes, and different in another study.
+
+    Args:
+        directory: Folder of the study's results.
+        run: Name of the run in it.
+    """
+    path = directory / IDENTITY_FILE
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(16))
+    return hashlib.sha256(f"{path.read_text()}/{run}".encode()).hexdigest()[:16]
 
 
 def scalars_of(result: EpochResult) -> dict[str, float]:

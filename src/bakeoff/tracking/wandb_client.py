@@ -1,8 +1,6 @@
 """Logs to Weights & Biases: one group per study; offline unless the user has logged in."""
 
-import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +9,8 @@ from typing import Literal
 import wandb
 
 from bakeoff.records import EpochResult, Outcome
-from bakeoff.tracking.tracker import Values, scalars_of
+from bakeoff.tracking.tracker import Values, run_identity, scalars_of
 
-IDENTITY_FILE = ".tracking"
-"""Contains a random id of the study, so that a study with an old name gets new runs."""
 INIT_SECONDS = 30.0
 """How long the server may take to answer. The study waits for it only at its end."""
 
@@ -35,21 +31,29 @@ class WandbTracker:
         self._project = project
         self._group = group
         self._runs: dict[str, wandb.Run] = {}
+        mode = os.environ.get("WANDB_MODE") or _mode()
+        self.place = (
+            f"is online, project {project}"
+            if mode == "online"
+            else f"is {mode}; `wandb sync {directory / 'wandb'}/offline-run-*` sends the runs"
+        )
 
     def has(self, run: str) -> bool:
         """See `Tracker`."""
-        return any((self._directory / "wandb").glob(f"*run-*-{self._id(run)}"))
+        return any((self._directory / "wandb").glob(f"*run-*-{run_identity(self._directory, run)}"))
 
     def begin(self, run: str, values: Values) -> None:
         """See `Tracker`. Replaces files that were not sent yet and resumes a run that was sent."""
         self.pause(run)
-        for path in (self._directory / "wandb").glob(f"offline-run-*-{self._id(run)}"):
+        for path in (self._directory / "wandb").glob(
+            f"offline-run-*-{run_identity(self._directory, run)}"
+        ):
             shutil.rmtree(path)
         self._runs[run] = wandb.init(
             project=self._project,
             group=self._group,
             name=run,
-            id=self._id(run),
+            id=run_identity(self._directory, run),
             dir=str(self._directory),
             config=dict(values),
             mode=_mode(),
@@ -83,14 +87,6 @@ class WandbTracker:
         """See `Tracker`."""
         for run in list(self._runs):
             self.pause(run)
-
-    def _id(self, run: str) -> str:
-        """The run's id at W&B: the same whenever it resumes, and different in another study."""
-        path = self._directory / IDENTITY_FILE
-        if not path.exists():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(secrets.token_hex(16))
-        return hashlib.sha256(f"{path.read_text()}/{run}".encode()).hexdigest()[:16]
 
 
 def _mode() -> Literal["online", "offline"] | None:

@@ -428,9 +428,7 @@ def test_damaged_fashion_mnist_names_the_file(
 
 @pytest.mark.parametrize("name", ["digit", "npx", "fashion mnist"])
 def test_message_about_an_unknown_data_set_lists_the_known_ones(name: str) -> None:
-    with pytest.raises(
-        UsageError, match="allowed: digits, .*emnist, or npz:"
-    ):
+    with pytest.raises(UsageError, match=r"allowed: digits, .*emnist, or npz:"):
         load_dataset(name)
 
 

@@ -29,6 +29,7 @@ class Recorder:
     """A tracker that remembers its calls. It can be made to fail or to hang."""
 
     name = "recorder"
+    place = "in memory"
 
     def __init__(self, fails_at: str = "", hangs: threading.Event | None = None) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -112,7 +113,8 @@ def test_without_tracking_no_folder_and_no_thread_is_made(tmp_path: Path) -> Non
         ({"tensorboard": "yes"}, 'tracking.tensorboard = "yes"'),
         ({"wandb": "a/b"}, 'tracking.wandb = "a/b"'),
         ({"wandb": ""}, 'tracking.wandb = ""'),
-        ({"mlflow": True}, "unknown key 'mlflow'"),
+        ({"mlflow": True}, "tracking.mlflow = true"),
+        ({"neptune": True}, "unknown key 'neptune'"),
     ],
 )
 def test_a_wrong_setting_is_refused(section: dict[str, object], message: str) -> None:
@@ -122,8 +124,12 @@ def test_a_wrong_setting_is_refused(section: dict[str, object], message: str) ->
 
 @pytest.mark.parametrize(
     ("config", "extra"),
-    [(TrackingConfig(tensorboard=True), "tensorboard"), (TrackingConfig(wandb="p"), "wandb")],
-    ids=["tensorboard", "wandb"],
+    [
+        (TrackingConfig(tensorboard=True), "tensorboard"),
+        (TrackingConfig(wandb="p"), "wandb"),
+        (TrackingConfig(mlflow="e"), "mlflow"),
+    ],
+    ids=["tensorboard", "wandb", "mlflow"],
 )
 def test_a_missing_package_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, config: TrackingConfig, extra: str
@@ -182,7 +188,8 @@ def test_every_epoch_of_every_trial_is_shown_once(
     if stops_after is not None:
         with pytest.raises(InterruptedStudyError):
             drive(storage_url, folder, stops_after=stops_after, **trouble)
-    assert not [note for note in drive(storage_url, folder, **trouble) if "tracking" in note]
+    (note,) = [one for one in drive(storage_url, folder, **trouble) if "tracking" in one]
+    assert note == f"tracking: TensorBoard: tensorboard --logdir {folder / 'tensorboard'}"
     trials = Storage(storage_url).load_record("toy").trials
     expected = {f"search-{one.number}": Counter(range(1, one.epochs_run + 1)) for one in trials}
     assert points_in(folder / "tensorboard") == expected

@@ -59,6 +59,7 @@ seeds = "auto"                    # the fewest that usually show a difference of
 # [tracking]                      # show every trial in another tool as well
 # tensorboard = true              # pip install 'bakeoff[tensorboard]'
 # wandb = "my-project"            # pip install 'bakeoff[wandb]'
+# mlflow = "my-experiment"        # pip install 'bakeoff[mlflow]'
 """
 
 
