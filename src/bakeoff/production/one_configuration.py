@@ -62,7 +62,7 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
         owner, _, parameter = name.partition(".")
         parent = document if owner in {"model", "training"} else own
         parent.setdefault(owner, {})[parameter] = value
-    return _without_ranges(resolve_study(document))
+    return replace(_without_ranges(resolve_study(document)), folder=config.folder)
 
 
 def params_of(config: StudyConfig) -> Params:

@@ -199,3 +199,6 @@ class StudyConfig:
     tracking: TrackingConfig = TrackingConfig()
     further_objectives: tuple[str, ...] = ()
     """The other objectives: metrics, or costs of a run."""
+    folder: str = field(default="", compare=False)
+    """The folder of the study file on this machine, where its own modules are looked for; empty for
+    a study without a file. It is no setting, and is not stored."""

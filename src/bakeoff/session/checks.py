@@ -1,15 +1,17 @@
 """Checks of packages, data and settings before anything is created."""
 
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
-from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
+from bakeoff.own_source import look_in
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
@@ -25,12 +27,13 @@ from bakeoff.tracking import check_trackers
 def check_packages(config: StudyConfig) -> None:
     """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    The packages are not imported.
+    The packages are not imported. From here on the process finds the study's own modules.
 
     Raises:
         MissingDependencyError: A package is missing. The message names the extra to install.
         UsageError: A package has no optimizer of that name.
     """
+    look_in(config.folder)
     for name in config.search.optimizers:
         check_installed(name, find_optimizer(name).package)
     check_model_installed(config.model)
@@ -47,7 +50,6 @@ def check_data(config: StudyConfig) -> DatasetSummary:
         DataError: The data is missing or unusable. The message says how to get or repair it.
         UsageError: An objective has the same value for every model of so few classes.
     """
-    sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
@@ -135,6 +137,21 @@ def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str
             f"{', '.join(changed)}: the code changed since the {kind} began; restore it, give the"
             f" {kind} a new name, or continue with --accept-code, which the report will say"
         )
+
+
+def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """The files of the user's that are named in `environment` as they are now, with their hashes.
+
+    A file that is gone is left out. This imports nothing, so it misses files that are imported for
+    the first time; those need a changed file that imports them.
+    """
+    names = [entry.rpartition(" (")[0] for entry in environment.get(CODE, "").split(", ") if entry]
+    files = {name: Path(name) for name in names}
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

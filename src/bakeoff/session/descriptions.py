@@ -11,8 +11,10 @@ from bakeoff.components.package_models import find_package
 from bakeoff.data.datasets import DatasetSummary
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
+from bakeoff.own_source import folders_of
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
+from bakeoff.studyfile.own_parts import own_parts
 
 PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 
@@ -119,6 +121,14 @@ def describe_code(code: Mapping[str, str]) -> dict[str, str]:
     """The files of the user's code and the beginnings of their hashes, as text by heading."""
     files = ", ".join(f"{name} ({digest[:HASH_DIGITS]})" for name, digest in sorted(code.items()))
     return {CODE: files} if code else {}
+
+
+def folder_of_code(config: StudyConfig, environment: Mapping[str, str]) -> str:
+    """The folder beside the current one that held the modules of a stored study; empty if none."""
+    files = [one.rpartition(" (")[0] for one in environment.get(CODE, "").split(", ")]
+    modules = [reference.partition(":")[0] for _, reference in own_parts(config)]
+    found = folders_of(modules, files)
+    return next((one for one in found if Path(one).absolute() != Path.cwd()), "")
 
 
 def _installed(package: str) -> str:
