@@ -9,7 +9,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from bakeoff.errors import UsageError, describe_unknown
 
+CODE = "own code"
+"""Heading of the files of the user's code among the facts about a study."""
 _study_folders: list[str] = []
 
 
@@ -139,6 +141,12 @@ def folders_of(modules: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
             if whole[-len(parts) :] == parts:
                 found[str(Path(*whole[: -len(parts)]))] = None
     return tuple(found)
+
+
+def code_files(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths of the user's files that were imported where a study or run began."""
+    entries = environment.get(CODE, "").split(", ")
+    return tuple(entry.rpartition(" (")[0] for entry in entries if entry)
 
 
 def users_files() -> dict[str, str]:

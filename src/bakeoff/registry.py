@@ -6,6 +6,7 @@ can be validated, planned and reported without importing torch.
 """
 
 import importlib
+import inspect
 import os
 import random
 import re
@@ -122,6 +123,22 @@ def resolve(reference: str) -> object:
             hidden = _hidden_file(module_name)
             raise UsageError(f"module {module_name!r} has no attribute {path!r}{hidden}") from None
     return found
+
+
+def describe_signature(function: object) -> str:
+    """The name of a function, class or module with its arguments: `focal(outputs, gamma=2.0)`.
+
+    Type annotations are left out; some fill several lines.
+    """
+    is_class = isinstance(function, type)
+    called: Any = function if is_class else getattr(function, "forward", function)
+    name = str(getattr(function, "__name__", type(function).__name__))
+    try:
+        found = inspect.signature(called)
+        plain = [one.replace(annotation=one.empty) for one in found.parameters.values()]
+        return f"{name}{found.replace(parameters=plain, return_annotation=found.empty)}"
+    except (TypeError, ValueError):
+        return name
 
 
 def _hidden_file(module: str) -> str:

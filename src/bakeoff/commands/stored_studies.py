@@ -58,8 +58,8 @@ def load_named_study(
     import tomllib
 
     from bakeoff.errors import BakeoffError
-    from bakeoff.session.descriptions import folder_of_code
     from bakeoff.studyfile import format_study, load_study, load_study_file, locate, parse_settings
+    from bakeoff.studyfile.own_parts import other_folders, own_modules
 
     is_name = len(file.parts) == 1 and not file.suffix and not locate(file).exists()
     if is_name:
@@ -71,6 +71,6 @@ def load_named_study(
         return load_study(
             tomllib.loads(format_study(stored)),
             settings=parse_settings(changes),
-            folder=folder_of_code(stored, facts.environment),
+            folder=next(iter(other_folders(own_modules(stored), facts.environment)), ""),
         )
     return load_study_file(file, changes)

@@ -80,7 +80,7 @@ def run_name(config: StudyConfig, seed: int) -> str:
     """Optimizer, schedule, and a hash of all settings and the seed: `adamw-cosine-1a2b3c4d`."""
     optimizer, scheduler = config.search.optimizers[0], config.search.schedulers[0]
     digest = hashlib.sha256(f"{fingerprint(config)}/{seed}".encode()).hexdigest()[:8]
-    return f"{optimizer.rpartition(':')[2]}-{scheduler}-{digest}"
+    return f"{optimizer.rpartition(':')[2]}-{scheduler.rpartition(':')[2]}-{digest}"
 
 
 def default_seed(config: StudyConfig) -> int:

@@ -4,6 +4,7 @@ The optimizer, the schedule and the loop are plain PyTorch. The data, its split,
 and whatever torch does not have (mixing, weighted sampling, the metrics) come from this package.
 """
 
+import os
 import textwrap
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,8 @@ from bakeoff.components.metrics import find_metric
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import BakeoffError
+from bakeoff.own_source import code_files, folders_of
 from bakeoff.ranges import Params, owned_params
 from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
 from bakeoff.registry import is_reference
@@ -24,6 +25,7 @@ from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import resolve_study
+from bakeoff.studyfile.own_parts import own_modules
 
 AUTOCAST = {"bf16": "torch.bfloat16", "fp16": "torch.float16"}
 TARGET_LOSSES = {
@@ -40,7 +42,7 @@ OWN_MODULES = """\
 import os
 import sys
 
-sys.path.append(os.getcwd())  # for modules of your own, as the study found them
+sys.path += [{folders}os.getcwd()]  # for modules of your own, as the study found them
 
 """
 STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
@@ -74,7 +76,6 @@ class _Script:
         self.training = config.training
         self.model = find_model(config.model)
         self.optimizer = find_optimizer(str(params["optimizer"]))
-        self.scheduler = SCHEDULERS[str(params["scheduler"])]
         self.metric = find_metric(config.objective, config.data.task)
         recorded = study.environment.get("precision", "").partition(":")[0]
         named = self.training.precision
@@ -105,13 +106,10 @@ class _Script:
 
     def _own_modules(self) -> str:
         """Lets a program that is run from its file import what lies next to the study."""
-        named = (
-            self.config.model,
-            self.optimizer.name,
-            self.config.data.dataset,
-            self.training.loss,
-        )
-        return OWN_MODULES if any(map(is_reference, named)) else ""
+        modules = own_modules(self.config)
+        found = folders_of(modules, code_files(self.study.environment))
+        folders = "".join(f"{one!r}, " for one in found if one != os.curdir)
+        return OWN_MODULES.format(folders=folders) if modules else ""
 
     def _import_lines(self) -> str:
         """Standard library, torch, then the rest, each in alphabetical order."""

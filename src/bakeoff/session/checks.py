@@ -11,16 +11,17 @@ from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
 from bakeoff.errors import UsageError, visible
-from bakeoff.own_source import look_in
+from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
-from bakeoff.session.descriptions import CODE, describe_code
+from bakeoff.session.descriptions import describe_code
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
+from bakeoff.studyfile.own_parts import own_parts
 from bakeoff.tracking import check_trackers
 
 
@@ -31,11 +32,14 @@ def check_packages(config: StudyConfig) -> None:
 
     Raises:
         MissingDependencyError: A package is missing. The message names the extra to install.
-        UsageError: A package has no optimizer of that name.
+        UsageError: A package has no optimizer of that name, or a part of the user's own is missing.
     """
     look_in(config.folder)
-    for name in config.search.optimizers:
-        check_installed(name, find_optimizer(name).package)
+    for key, reference in own_parts(config):
+        check_reference(key, reference, search_path())
+    for spec in map(find_optimizer, config.search.optimizers):
+        if spec.own is None:
+            check_installed(spec.name, spec.package)
     check_model_installed(config.model)
     check_sampler(config.search.sampler)
     check_trackers(config.tracking)
@@ -145,8 +149,7 @@ def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
     A file that is gone is left out. This imports nothing, so it misses files that are imported for
     the first time; those need a changed file that imports them.
     """
-    names = [entry.rpartition(" (")[0] for entry in environment.get(CODE, "").split(", ") if entry]
-    files = {name: Path(name) for name in names}
+    files = {name: Path(name) for name in code_files(environment)}
     return {
         name: hashlib.sha256(file.read_bytes()).hexdigest()
         for name, file in files.items()

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.own_source import check_reference, look_in, search_path
-from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.ranges import Choice, FloatRange, IntRange, split_name
 from bakeoff.records import DataConfig, StudyConfig, as_plain
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
 from bakeoff.studyfile.documents import (
@@ -27,7 +27,7 @@ from bakeoff.studyfile.documents import (
     parse_settings as parse_settings,
     with_base,
 )
-from bakeoff.studyfile.own_parts import own_parts
+from bakeoff.studyfile.own_parts import code_folder, own_parts
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
 
@@ -86,7 +86,8 @@ def load_study(
     path = locate(Path(source))
     try:
         document = with_base(_read_toml(path), path.parent, _read_toml)
-        return _with_own_code(merged(document, above), str(path.parent.absolute()))
+        whole = merged(document, above)
+        return _with_own_code(whole, code_folder(path, whole))
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from None
 
@@ -152,7 +153,7 @@ def format_study(config: StudyConfig) -> str:
         "tracking": as_plain(config.tracking),
     }
     for name, setting in config.space.items():
-        owner, _, parameter = name.partition(".")
+        owner, parameter = split_name(name)
         is_shared = owner in SHARED_OWNERS
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
 from bakeoff.components.losses import LOSSES, check_loss, find_loss_clash
 from bakeoff.components.models import find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.samplers import SAMPLERS
-from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.components.schedulers import SchedulerSpec
 from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
@@ -130,7 +131,8 @@ def _check_names(file: StudyFile) -> None:
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
     for scheduler in file.search.schedulers:
-        check_known("search.schedulers", SCHEDULERS.kind, scheduler, SCHEDULERS.names)
+        with named("search.schedulers"):
+            find_scheduler(scheduler)
     check_known("search.sampler", SAMPLERS.kind, file.search.sampler, SAMPLERS.names)
     check_once("search.schedulers", file.search.schedulers)
     check_once("search.optimizers", file.search.optimizers)
@@ -243,14 +245,14 @@ def _check_training_range(key: str, setting: Setting) -> None:
 
 def _resolve_space(file: StudyFile) -> dict[str, Setting]:
     """Range or value of every searched parameter of the optimizers and schedules."""
-    owners = {
-        **{name: find_optimizer(name).parameters for name in file.search.optimizers},
-        **{name: SCHEDULERS[name].parameters for name in file.search.schedulers},
+    owners: dict[str, OptimizerSpec | SchedulerSpec] = {
+        **{name: find_optimizer(name) for name in file.search.optimizers},
+        **{name: find_scheduler(name) for name in file.search.schedulers},
     }
     space: dict[str, Setting] = {
         f"{owner}.{name}": spec.range
-        for owner, parameters in owners.items()
-        for name, spec in parameters.items()
+        for owner, one in owners.items()
+        for name, spec in one.parameters.items()
         if spec.searched
     }
     for owner, settings in file.space.items():
@@ -258,6 +260,14 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
         for name, given in settings.items():
             key = f"{owner}.{name}"
             if name != SCHEDULER or owner not in file.search.optimizers:
-                check_known(f"space.{key}", "parameter", name, owners[owner])
-            space[key] = read_setting(f"space.{key}", given, owners[owner].get(name))
+                _check_parameter(f"space.{key}", name, owners[owner])
+            spec = owners[owner].parameters.get(name)
+            space[key] = read_setting(f"space.{key}", given, spec)
     return space
+
+
+def _check_parameter(key: str, name: str, owner: OptimizerSpec | SchedulerSpec) -> None:
+    """The user's own code may take more than its source tells; then every name is allowed."""
+    known = tuple(owner.parameters) if owner.own is None else owner.own.known
+    if known is not None:
+        check_known(key, "parameter", name, known)

@@ -13,12 +13,11 @@ from pydantic.fields import FieldInfo
 from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.objectives import COSTS
 from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.records import ClassWeights, Sampling
-from bakeoff.registry import Registry
+from bakeoff.registry import REFERENCE, Registry
 from bakeoff.seeding import MAX_SEED
 
 SCHEMA_ID = "urn:bakeoff:study-file"
@@ -41,8 +40,11 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _describe_optimizer_names(schema: dict[str, Any]) -> None:
-    pattern = f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"
-    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": pattern}]
+    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": f"^{REFERENCE.pattern}$"}]
+
+
+def _describe_scheduler_names(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"enum": [*SCHEDULERS.names]}, {"pattern": f"^{REFERENCE.pattern}$"}]
 
 
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -231,12 +233,14 @@ class SearchSection(_Section):
         list[Annotated[str, Field(json_schema_extra=_describe_optimizer_names)]],
         Field(min_length=1),
     ]
-    """The optimizers to compare (`study optimizers` lists them)."""
+    """The optimizers to compare (`study optimizers` lists them), or your own as
+    package.module:Name."""
     schedulers: Annotated[
-        list[Annotated[str, _one_of(SCHEDULERS)]],
+        list[Annotated[str, Field(json_schema_extra=_describe_scheduler_names)]],
         Field(min_length=1),
     ] = ["constant"]
-    """The learning-rate schedules to search or compare (`study schedulers` lists them)."""
+    """The learning-rate schedules to search or compare (`study schedulers` lists them), or your own
+    as package.module:function, called with progress."""
     trials_per_arm: PositiveInt | None = None
     """Budget of each arm in trials. Default: 20 trials, or no limit if epochs_per_arm or
     seconds_per_arm is given; with the grid sampler, as many as the smallest grid has."""

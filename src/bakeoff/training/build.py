@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import find_optimizer, torch_arguments
+from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
@@ -24,6 +24,7 @@ from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
 from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.own_optimizer import build_own_optimizer
 from bakeoff.training.own_state import check_state
 from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 
@@ -126,9 +127,9 @@ def build_optimizer(
         MissingDependencyError: The optimizer's package is not installed.
     """
     spec = find_optimizer(name)
-    check_installed(name, spec.package)
-    complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
-    arguments = {**torch_arguments(complete), **spec.fixed}
+    if spec.own is None:
+        check_installed(name, spec.package)
+    arguments = {**spec.arguments(spec.complete(params)), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
     is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
     if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
@@ -138,10 +139,14 @@ def build_optimizer(
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
     try:
+        if spec.own is not None:
+            build = partial(build_own_optimizer, name, build)
         optimizer = build(groups, **arguments)
         if is_complex:
             again = partial(build, **arguments)
             check_complex_steps(again, weight_decay, spec.needs_hidden_weights)
+    except UsageError:
+        raise
     except (ValueError, TypeError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
     if weight_decay and "weight_decay" not in optimizer.defaults:
