@@ -260,7 +260,7 @@ def drive_study(
     from bakeoff.session.refresh import RefreshingObserver
 
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
-    metric = find_metric(config.objective, config.data.task).info
+    metric = find_metric(config.objective, config.data.task, config.metrics).info
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
     with shown as observer:
         refresh = partial(_refresh, config.name, settings.storage_url)

@@ -227,6 +227,7 @@ def build_trial_config(
         seed=seed,
         split_seed=split_seed,
         test_seed=test_seed,
+        metrics=config.metrics,
     )
 
 

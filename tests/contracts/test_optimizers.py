@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec, torch_arguments
+from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec
+from bakeoff.components.signatures import torch_arguments
 from bakeoff.errors import UsageError
 from bakeoff.registry import resolve
 from bakeoff.training.build import build_optimizer

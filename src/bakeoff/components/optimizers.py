@@ -9,7 +9,7 @@ Source: Godbole et al., Deep Learning Tuning Playbook (2023), "How should Adam's
 be tuned?", https://github.com/google-research/tuning_playbook
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,13 +20,12 @@ from bakeoff.components.parameters import (
     complete_params,
     own_parameters,
 )
-from bakeoff.components.signatures import BETAS, TORCH_NAMES, OwnCode, read_own_code
+from bakeoff.components.signatures import BETA_NAMES, OwnCode, read_own_code, torch_arguments
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, Params, ParamValue
 from bakeoff.registry import Registry, is_reference
 
 WeightDecay = Literal["decoupled", "l2", "own"]
-BETA_NAMES = ("beta1", "beta2", "beta3")
 
 ALGOPERF = "AlgoPerf paper baselines (Dahl et al. 2023, arXiv:2306.07179)"
 CROWDED_VALLEY = "Schmidt et al. 2021, arXiv:2007.01547"
@@ -355,24 +354,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
         ),
     ),
 )
-
-
-def torch_arguments(params: Params, kept: Collection[str] = ()) -> dict[str, Any]:
-    """The parameters by torch's argument names; beta1 and beta2 together are `betas`.
-
-    Args:
-        params: Values by the names of this package.
-        kept: Arguments that have the names of this package.
-    """
-    betas = [name for name in BETA_NAMES if name in params and name not in kept]
-    arguments: dict[str, Any] = {
-        name if name in kept else TORCH_NAMES.get(name, name): value
-        for name, value in params.items()
-        if name not in betas
-    }
-    if betas:
-        arguments[BETAS] = tuple(params[name] for name in betas)
-    return arguments
 
 
 def find_optimizer(name: str) -> OptimizerSpec:

@@ -48,5 +48,20 @@ SCHEDULER = OwnCall(
     called_with="(progress from 0 to 1, and what [space] lists)",
     gives="a finite factor of at least 0",
 )
-OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER)
+METRIC_CALLS: Mapping[Task, str] = {
+    "classification": "(outputs [N, C], labels [N])",
+    "regression": "(predictions [N], targets [N])",
+}
+"""What a metric of each task is called with; in regression both are in units of the target."""
+
+METRIC = OwnCall(
+    key="study.objective, training.metrics",
+    accepts="a function, a class with update and compute as torchmetrics has, or a function that"
+    " returns either of them",
+    called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
+    + "; a function with all samples, update with each batch; a class gets num_classes=C where it"
+    " takes it",
+    gives="one number within the bounds that [metrics] names",
+)
+OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC)
 """All of them, in the order of the guide."""

@@ -5,20 +5,22 @@ imports are followed to where they are defined.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from bakeoff.own_source import find_own, find_source, read_tree, search_path
-from bakeoff.ranges import ParamValue
+from bakeoff.ranges import Params, ParamValue
 
 TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 """torch's argument names of parameters that have another name here."""
 STUDY_NAMES = {torch_name: name for name, torch_name in TORCH_NAMES.items()}
 BETAS = "betas"
 """The argument that takes `beta1` and `beta2` together."""
+BETA_NAMES = ("beta1", "beta2", "beta3")
 
 MAX_STEPS = 12
 """Imports and base classes that are followed before the signature counts as unknown."""
@@ -76,6 +78,24 @@ class OwnCode:
             else:
                 found[STUDY_NAMES.get(name, name)] = _scalar(value)
         return found
+
+
+def torch_arguments(params: Params, kept: Collection[str] = ()) -> dict[str, Any]:
+    """The parameters by torch's argument names; beta1 and beta2 together are `betas`.
+
+    Args:
+        params: Values by the names of this package.
+        kept: Arguments that have the names of this package.
+    """
+    betas = [name for name in BETA_NAMES if name in params and name not in kept]
+    arguments: dict[str, Any] = {
+        name if name in kept else TORCH_NAMES.get(name, name): value
+        for name, value in params.items()
+        if name not in betas
+    }
+    if betas:
+        arguments[BETAS] = tuple(params[name] for name in betas)
+    return arguments
 
 
 def _scalar(value: object) -> ParamValue | None:

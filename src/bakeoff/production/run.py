@@ -257,7 +257,7 @@ def _train(
 def _result(
     config: TrialConfig, event: Finished, history: list[EpochResult], differs_from: int | None
 ) -> RunResult:
-    metric = find_metric(config.objective, config.data.task).info
+    metric = find_metric(config.objective, config.data.task, config.metrics).info
     scored = scored_epoch(history, metric, config.score_rule)
     note = f"resumed, not bit-identical from epoch {differs_from}"
     return RunResult(

@@ -49,6 +49,6 @@ def _of_one_run(document: Mapping[str, Any], params: Params) -> dict[str, dict[s
         if owner in used
         and (values := {name: one for name, one in settings.items() if not isinstance(one, dict)})
     }
-    sections = {name: document.get(name, {}) for name in ("data", "model", "training")}
+    sections = {name: document.get(name, {}) for name in ("data", "model", "training", "metrics")}
     kept = {"study": study, **sections, "space": fixed}
     return {name: dict(settings) for name, settings in kept.items() if settings}

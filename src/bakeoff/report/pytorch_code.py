@@ -8,13 +8,14 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
 
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS, WARMUP_START, ChosenRun, SchedulerSpec
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params, ParamValue, owned_params
-from bakeoff.records import StudyRecord
+from bakeoff.records import DataConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 
@@ -129,6 +130,18 @@ def call(function: str, arguments: Sequence[str]) -> str:
     if len(line) <= MAX_LINE:
         return line
     return "\n    ".join([f"{function}(", *(f"{one}," for one in arguments)]) + "\n)"
+
+
+def changed_arguments(config: DataConfig) -> list[str]:
+    """The arguments that differ from their defaults."""
+    given: list[tuple[str, Any, Any]] = [
+        (one.name, getattr(config, one.name), one.default) for one in fields(config)
+    ]
+    return [
+        f"{name}={value!r}"
+        for name, value, default in given
+        if default is MISSING or value != default
+    ]
 
 
 def _schedule_lines(

@@ -20,7 +20,11 @@ from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
 
-KINDS = {"search.optimizers": "optimizer", "search.schedulers": "scheduler"}
+KINDS = {
+    "search.optimizers": "optimizer",
+    "search.schedulers": "scheduler",
+    "metrics": "metric",
+}
 """The key of a study file whose value is to blame, by how the reason of a failure begins."""
 BYTES_PER_WEIGHT = 4
 UNKNOWN_STATE_BYTES = 8.0
@@ -43,8 +47,8 @@ def measure(
     )
     probed = probe(config, engine, stop)
     return StudyFacts(
-        metric=find_metric(config.objective, summary.task).info,
-        chance_score=chance_score(config.objective, summary.task, untrained),
+        metric=find_metric(config.objective, summary.task, config.metrics).info,
+        chance_score=chance_score(config.objective, summary.task, untrained, config.metrics),
         num_train=summary.num_train,
         num_validation=summary.num_validation,
         num_test=summary.num_test,

@@ -147,11 +147,14 @@ def format_study(config: StudyConfig) -> str:
         "data": _data_section(config.data),
         "model": {"model": config.model, **config.model_params},
         "training": as_plain(config.training),
+        "metrics": {name: as_plain(said) for name, said in config.metrics.items()},
         "search": search,
         "space": {},
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
     }
+    if not config.metrics:  # so that studies stored without them keep their fingerprint
+        del document["training"]["metrics"], document["metrics"]
     for name, setting in config.space.items():
         owner, parameter = split_name(name)
         is_shared = owner in SHARED_OWNERS

@@ -30,6 +30,9 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     for scheduler in config.search.schedulers:
         if is_reference(scheduler):
             yield "search.schedulers", scheduler
+    for metric in config.metrics:
+        is_objective = metric in (config.objective, *config.further_objectives)
+        yield "study.objective" if is_objective else "training.metrics", metric
     if find_data(config.data.dataset) is FUNCTION:
         yield "data.dataset", config.data.dataset
 

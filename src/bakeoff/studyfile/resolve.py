@@ -30,7 +30,7 @@ from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
-from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
+from bakeoff.studyfile.objective_choice import check_search, resolve_metrics, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import ModelSection, RangeTable, StudyFile, TrainingSection
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
@@ -78,7 +78,8 @@ def resolve(file: StudyFile) -> StudyConfig:
     conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
-    objective, *further = resolve_objectives(file.study.objective, data.task)
+    own_metrics = resolve_metrics(file, data.task)
+    objective, *further = resolve_objectives(file.study.objective, data.task, own_metrics)
     check_search(file.search, (objective, *further))
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
@@ -107,6 +108,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=resolve_confirm(file.confirm, len(arms)),
         tracking=TrackingConfig(**file.tracking.model_dump()),
+        metrics=own_metrics,
     )
     if file.search.sampler == "grid":
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
@@ -198,6 +200,7 @@ def _resolve_training(
     """The settings of every run, and the ranges of those that are searched."""
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
     given["loss"] = section.loss or LOSSES[task][0]
+    given["metrics"] = tuple(section.metrics)
     with named(f"training.loss = {json.dumps(given['loss'])}"):
         check_loss(given["loss"], task)
     ranges: dict[str, Setting] = {}

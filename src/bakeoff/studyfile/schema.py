@@ -32,19 +32,28 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
-MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
-ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
+REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
+
+
+def _name_or_reference(*names: str) -> FieldInfo:
+    """One of `names`, or a reference to code of the user's."""
+    extra: Any = {"anyOf": [{"enum": [*names]}, REFERENCE_SCHEMA]}
+    return cast("FieldInfo", Field(json_schema_extra=extra))
+
+
+MetricName = Annotated[str, _name_or_reference(*METRIC_NAMES)]
+ObjectiveName = Annotated[str, _name_or_reference(*METRIC_NAMES, *COSTS.names)]
 MAX_OBJECTIVES = 3
 """With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _describe_optimizer_names(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": f"^{REFERENCE.pattern}$"}]
+    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, REFERENCE_SCHEMA]
 
 
 def _describe_scheduler_names(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [{"enum": [*SCHEDULERS.names]}, {"pattern": f"^{REFERENCE.pattern}$"}]
+    schema["anyOf"] = [{"enum": [*SCHEDULERS.names]}, REFERENCE_SCHEMA]
 
 
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -112,9 +121,9 @@ class StudySection(_Section):
         ]
         | None
     ) = None
-    """Metric by which runs are scored (`study metrics` lists them); or up to 3 objectives, of which
-    the first is that metric. Default: accuracy for classification, rmse for regression, loss for
-    language."""
+    """Metric by which runs are scored (`study metrics` lists them), or your own as
+    package.module:name; or up to 3 objectives, of which the first is that metric. Default: accuracy
+    for classification, rmse for regression, loss for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -205,6 +214,23 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
+    metrics: list[str] = []
+    """Metrics of your own, as package.module:name, that are recorded and reported besides those of
+    the task."""
+
+
+class MetricTable(_Section):
+    """What a metric of your own means: its direction, bounds, and value without training."""
+
+    direction: Literal["maximize", "minimize"] | None = None
+    """Whether more or less is better. Default: none; an objective needs it."""
+    low: float | None = None
+    """Smallest value, in the unit of the metric. Default: no bound."""
+    high: float | None = None
+    """Largest value, in the unit of the metric. Default: no bound."""
+    untrained: float | None = None
+    """Score of an untrained model, which diverged runs get. Default: none; the objective by which
+    runs are scored needs it."""
 
 
 def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -317,6 +343,9 @@ class StudyFile(_Section):
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
+    metrics: dict[str, MetricTable] = {}
+    """What metrics of your own mean, by their references: [metrics."my_metrics:top2"] direction =
+    "maximize". Default: none."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
 
