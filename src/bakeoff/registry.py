@@ -170,7 +170,7 @@ def _import(module: str) -> ModuleType:
     """Import the module, from a folder of the user's if one has it."""
     own = find_own(module)
     sys.path += [folder for folder in own_folders() if folder not in sys.path]
-    with users_code(), _generators_kept():
+    with users_code(), generators_kept():
         first = module.partition(".")[0]
         if own is not None and first not in sys.modules:
             _import_own(first)
@@ -212,7 +212,7 @@ def users_code() -> Iterator[None]:
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
     """Restore the global random generators of Python, NumPy and torch, as far as these are used."""
     numpy: Any = sys.modules.get("numpy")
     torch: Any = sys.modules.get("torch")

@@ -63,5 +63,12 @@ METRIC = OwnCall(
     " takes it",
     gives="one number within the bounds that [metrics] names",
 )
-OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC)
+AUGMENTATION = OwnCall(
+    key="data.augment",
+    accepts="a function, a transform of torchvision.transforms.v2, its class, or a function without"
+    " arguments that returns either of them",
+    called_with="(images [N, C, H, W], generator), or a transform with one image [C, H, W]",
+    gives="images of the same shape and type",
+)
+OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC, AUGMENTATION)
 """All of them, in the order of the guide."""

@@ -306,7 +306,9 @@ class _Script:
         if augment:
             self._use("bakeoff.training.build", "build_augment")
             given = [repr(augment), "num_samples=len(data.train)", "seed=0", "epoch=epoch"]
-            yield call("augment = build_augment", [*given, "device=device"])
+            given += ["device=device"]
+            given += ["batch_size=batch_size"] if any(map(is_reference, augment)) else []
+            yield call("augment = build_augment", given)
             arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
         yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:

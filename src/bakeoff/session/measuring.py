@@ -24,6 +24,7 @@ KINDS = {
     "search.optimizers": "optimizer",
     "search.schedulers": "scheduler",
     "metrics": "metric",
+    "data.augment": "augmentation",
 }
 """The key of a study file whose value is to blame, by how the reason of a failure begins."""
 BYTES_PER_WEIGHT = 4

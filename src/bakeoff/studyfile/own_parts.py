@@ -20,21 +20,20 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     Raises:
         UsageError: The data set or an optimizer is unknown.
     """
-    if is_reference(config.training.loss):
-        yield "training.loss", config.training.loss
-    if is_reference(config.model) and find_package(config.model) is None:
-        yield "model.model", config.model
-    for optimizer in config.search.optimizers:
-        if find_optimizer(optimizer).own is not None:
-            yield "search.optimizers", optimizer
-    for scheduler in config.search.schedulers:
-        if is_reference(scheduler):
-            yield "search.schedulers", scheduler
-    for metric in config.metrics:
-        is_objective = metric in (config.objective, *config.further_objectives)
-        yield "study.objective" if is_objective else "training.metrics", metric
-    if find_data(config.data.dataset) is FUNCTION:
-        yield "data.dataset", config.data.dataset
+    objectives = (config.objective, *config.further_objectives)
+    is_own_model = find_package(config.model) is None
+    is_own_data = find_data(config.data.dataset) is FUNCTION
+    named: dict[str, Iterable[str]] = {
+        "training.loss": [config.training.loss],
+        "model.model": [config.model] if is_own_model else [],
+        "search.optimizers": [one for one in config.search.optimizers if find_optimizer(one).own],
+        "search.schedulers": config.search.schedulers,
+        "study.objective": objectives,
+        "training.metrics": [one for one in config.metrics if one not in objectives],
+        "data.augment": config.data.augment,
+        "data.dataset": [config.data.dataset] if is_own_data else [],
+    }
+    return ((key, name) for key, names in named.items() for name in names if is_reference(name))
 
 
 def code_folder(file: Path, document: Mapping[str, Any]) -> str:

@@ -161,7 +161,8 @@ class DataSection(_Section):
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
     augment: list[str] = []
-    """Random changes of each image in every epoch: flip, crop, cutout, translate."""
+    """Random changes of each image in every epoch: flip, crop, cutout, translate, or your own as
+    package.module:name, a function of images and a generator or a transform of torchvision."""
 
 
 class ModelSection(BaseModel):

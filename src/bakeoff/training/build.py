@@ -18,16 +18,18 @@ from bakeoff.data.inputs import input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
 from bakeoff.records import Task
-from bakeoff.registry import resolve, users_code
+from bakeoff.registry import is_reference, resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
 from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.own_augment import build_own_augmentation, check_own_augmentation
 from bakeoff.training.own_optimizer import build_own_optimizer
 from bakeoff.training.own_state import check_state
 from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 
+CPU = torch.device("cpu")
 IMAGE_NDIM = 3
 """(C, H, W)"""
 
@@ -177,43 +179,76 @@ def _split_hidden(
     return [group for group in split if group["params"]]
 
 
-def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:
-    """Make sure that these augmentations exist and suit samples of this shape.
+def check_augment(
+    names: Sequence[str],
+    input_shape: Sequence[int],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
+) -> None:
+    """Make sure that these augmentations exist and suit samples of this shape and type.
 
     Raises:
-        UsageError: An augmentation is unknown, or the samples are not images.
+        UsageError: An augmentation is unknown, the samples are not images, or one of the user's own
+            cannot be called with them.
     """
     for name in names:
-        spec = AUGMENTATIONS[name]
+        is_own = is_reference(name)
+        if not is_own:
+            AUGMENTATIONS[name]
         if len(input_shape) != IMAGE_NDIM:
             raise UsageError(
-                f"augmentation {spec.name!r} needs images of shape [C, H, W], "
+                f"augmentation {name!r} needs images of shape [C, H, W], "
                 f"not samples of shape {list(input_shape)}"
             )
+        if is_own:
+            check_own_augmentation(name, input_shape, dtype, device)
 
 
 def build_augment(
-    names: Sequence[str], *, num_samples: int, seed: int, epoch: int, device: torch.device
+    names: Sequence[str],
+    *,
+    num_samples: int,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+    batch_size: int | None = None,
 ) -> Augment | None:
     """One function that applies all augmentations of an epoch in order; None without any.
 
     Every sample has its own random numbers, which depend only on seed, epoch and position, and not
     on batches or on where a run was resumed.
 
+    Args:
+        names: Registered augmentations and references to the user's own, in their order.
+        num_samples: Samples of an epoch.
+        seed: The run's.
+        epoch: Counted from 1.
+        device: Where the samples are.
+        batch_size: The user's own functions are called with each batch of this size.
+
     Raises:
         UsageError: An augmentation is unknown.
     """
-    steps: list[tuple[Augment, Tensor]] = []
-    for spec in map(AUGMENTATIONS.__getitem__, names):
+    steps: list[Augment] = []
+    for name in names:
+        if is_reference(name):
+            own = build_own_augmentation(name, seed=seed, epoch=epoch, batch_size=batch_size)
+            steps.append(own)
+            continue
+        spec = AUGMENTATIONS[name]
         generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
         draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
-        steps.append((cast("Augment", resolve(spec.apply)), draws))
+        steps.append(partial(_apply_drawn, cast("Augment", resolve(spec.apply)), draws))
     if not steps:
         return None
 
     def augment(inputs: Tensor, positions: Tensor) -> Tensor:
-        for apply, draws in steps:
-            inputs = apply(inputs, draws[positions])
+        for apply in steps:
+            inputs = apply(inputs, positions)
         return inputs
 
     return augment
+
+
+def _apply_drawn(apply: Augment, draws: Tensor, inputs: Tensor, positions: Tensor) -> Tensor:
+    return apply(inputs, draws[positions])
