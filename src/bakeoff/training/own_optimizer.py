@@ -1,6 +1,5 @@
 """An optimizer of the user's own: built by its reference, and tried before it trains anything."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from bakeoff.components.own_calls import OPTIMIZER
 from bakeoff.errors import UsageError, describe_error
 from bakeoff.registry import describe_signature, users_code
 from bakeoff.training.averaging import switch_to_training
+from bakeoff.training.own_state import copy_plain
 
 SHAPES = ((4, 3), (4,))
 """Shapes of the weights with which it is tried: a matrix that decays, and a bias that does not."""
@@ -80,13 +80,7 @@ def _try_step(name: str, optimizer: torch.optim.Optimizer) -> None:
             f"{where}: expected a step without arguments, found"
             f" {describe_signature(optimizer.step)} ({describe_error(error)})"
         ) from error
-    saved = io.BytesIO()
     try:
-        torch.save(optimizer.state_dict(), saved)
-        saved.seek(0)
-        torch.load(saved, weights_only=True)
-    except Exception as error:  # whatever pickling says
-        raise UsageError(
-            f"{where}: expected state of tensors and plain values, which a checkpoint can hold,"
-            f" found other ({describe_error(error)})"
-        ) from error
+        copy_plain(optimizer.state_dict(), "state_dict()")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
