@@ -87,6 +87,9 @@ def check_reference(key: str, reference: str, folders: Sequence[str]) -> None:
     """
     module, _, name = reference.partition(":")
     where = f"{key} = {reference!r}"
+    hidden = [find_source(module, [one]) for one in own_folders() if _is_known(module)]
+    for own in filter(None, hidden):
+        raise UsageError(f"{where}: Python takes a module of its own and not {own}: rename yours")
     try:
         file = find_own(module) or find_source(module, folders)
     except UsageError as error:

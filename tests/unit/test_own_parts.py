@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tomli_w
 
+from bakeoff import Study
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.cli import main
 from bakeoff.errors import StudyFileError, UsageError
@@ -19,6 +20,7 @@ from bakeoff.records import OwnMetric, StudyConfig
 from bakeoff.report import write_report
 from bakeoff.session import check_packages
 from bakeoff.space import build_arms, build_trial_config, default_params
+from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study
 from bakeoff.studyfile.own_parts import own_parts
 from driven_study import drive
@@ -145,6 +147,38 @@ def test_stored_study_is_reported_and_shown_after_its_modules_are_gone(
             main([*verb, "--storage", storage_url])
         assert ended.value.code == 0
         assert LION in capsys.readouterr().out
+
+
+def test_stored_study_means_the_same_after_its_code_changed(
+    folder: Path, storage_url: str, tmp_path: Path
+) -> None:
+    config = load(folder, search={"trials_per_arm": 3, "startup_trials": 1})
+    drive(config, SimulatedEngine(), storage_url, tmp_path)
+    other = FILES["unread_kit/opt.py"].replace("lr=0.003", "lr=1, momentum=0").replace("betas", "b")
+    (folder / "unread_kit" / "opt.py").write_text(other)
+    stored = Storage(storage_url).load_config("toy")
+    assert stored == config
+    assert stored.space[f"{LION}.weight_decay"] == config.space[f"{LION}.weight_decay"]
+    with pytest.raises(StudyFileError, match="unknown parameter 'beta1'"):
+        load(folder)
+
+
+def test_study_from_python_finds_modules_beside_its_file(folder: Path) -> None:
+    load(folder)
+    study = Study(folder / "toy.toml", settings={"search.trials_per_arm": 2})
+    assert study.config.folder == str(folder)
+    assert Study(study).config == study.config
+    assert Study(study).config.folder == str(folder)
+    with pytest.raises(StudyFileError, match=r"no module 'unread_parts' in .* or among the pack"):
+        Study(own_document())
+
+
+def test_file_named_like_a_module_of_python_is_refused(folder: Path) -> None:
+    (folder / "statistics.py").write_text("def loss(outputs, targets): ...\n")
+    with pytest.raises(
+        StudyFileError, match=r"Python takes a module of its own and not .*studies/"
+    ):
+        load(folder, training={"loss": "statistics:loss"})
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,13 @@ def own_parameters(own: OwnCode, ranges: Mapping[str, ParameterSpec]) -> dict[st
 
     Those of `ranges` that it takes are searched in these ranges, from its own default where it has
     one. The others keep their defaults unless the study file lists them. Where its source does not
-    tell what it takes, the first one of `ranges` counts as taken.
+    tell what it takes, only the first one of `ranges` is searched unless the file lists more.
     """
-    taken = {**own.defaults} or dict.fromkeys([*ranges][:1] if own.known is None else [])
+    if own.signature is None:
+        first = next(iter(ranges), None)
+        return {name: replace(spec, searched=name == first) for name, spec in ranges.items()}
     found: dict[str, ParameterSpec] = {}
-    for name, default in taken.items():
+    for name, default in own.defaults.items():
         if name in ranges:
             spec = ranges[name]
             is_number = isinstance(default, (int, float)) and not isinstance(default, bool)

@@ -6,7 +6,7 @@ imports are followed to where they are defined.
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ BETA_NAMES = ("beta1", "beta2", "beta3")
 
 MAX_STEPS = 12
 """Imports and base classes that are followed before the signature counts as unknown."""
+_is_hidden = False
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -102,6 +103,22 @@ def _scalar(value: object) -> ParamValue | None:
     return value if isinstance(value, (bool, int, float, str)) else None
 
 
+@contextmanager
+def without_sources() -> Iterator[None]:
+    """Read no source inside the block: a stored study means what it meant when it began."""
+    global _is_hidden  # noqa: PLW0603 - as deep as the names of optimizers are looked up
+    before, _is_hidden = _is_hidden, True
+    try:
+        yield
+    finally:
+        _is_hidden = before
+
+
+def sources_are_read() -> bool:
+    """Whether what the user's code takes may be read from its source."""
+    return not _is_hidden
+
+
 def read_own_code(reference: str) -> OwnCode:
     """What the source of `package.module:name` tells about its parameters."""
     return OwnCode(signature=read_signature(reference))
@@ -110,6 +127,8 @@ def read_own_code(reference: str) -> OwnCode:
 def read_signature(reference: str) -> Signature | None:
     """The signature of `package.module:name`; None where its source does not tell."""
     module, _, name = reference.partition(":")
+    if _is_hidden:
+        return None
     return _read(module, name.split("."), MAX_STEPS)
 
 

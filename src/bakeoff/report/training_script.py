@@ -22,7 +22,7 @@ from bakeoff.report.figures.style import printable
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, call, changed_arguments, chosen_lines
 from bakeoff.seeding import derive_seed
-from bakeoff.studyfile import resolve_study
+from bakeoff.studyfile import resolve_stored
 from bakeoff.studyfile.own_parts import own_modules
 
 AUTOCAST = {"bf16": "torch.bfloat16", "fp16": "torch.float16"}
@@ -61,7 +61,7 @@ def training_script(params: Params, study: StudyRecord) -> str:
         return ""
     try:
         document = tomllib.loads(study_file_toml(params, study.study_file))
-        return _Script(params, study, resolve_study(document)).text()
+        return _Script(params, study, resolve_stored(document)).text()
     except (BakeoffError, tomllib.TOMLDecodeError):
         return ""
 

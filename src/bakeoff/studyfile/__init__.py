@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
+from bakeoff.components.signatures import without_sources
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.own_source import check_reference, look_in, search_path
 from bakeoff.ranges import Choice, FloatRange, IntRange, split_name
@@ -123,6 +124,16 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
         raise StudyFileError(one_line(_describe(error, document))) from None
     except UsageError as error:
         raise StudyFileError(one_line(error)) from None
+
+
+def resolve_stored(document: Mapping[str, Any]) -> StudyConfig:
+    """The study that a document of `format_study` describes, whatever became of the user's code.
+
+    Raises:
+        StudyFileError: The document is wrong.
+    """
+    with without_sources():
+        return resolve_study(document)
 
 
 def format_study(config: StudyConfig) -> str:

@@ -17,6 +17,7 @@ from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SchedulerSpec
+from bakeoff.components.signatures import sources_are_read
 from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
@@ -247,7 +248,10 @@ def _check_training_range(key: str, setting: Setting) -> None:
 
 
 def _resolve_space(file: StudyFile) -> dict[str, Setting]:
-    """Range or value of every searched parameter of the optimizers and schedules."""
+    """Range or value of every searched parameter of the optimizers and schedules.
+
+    A stored study lists all parameters of the user's own code, so none are added to it.
+    """
     owners: dict[str, OptimizerSpec | SchedulerSpec] = {
         **{name: find_optimizer(name) for name in file.search.optimizers},
         **{name: find_scheduler(name) for name in file.search.schedulers},
@@ -256,7 +260,7 @@ def _resolve_space(file: StudyFile) -> dict[str, Setting]:
         f"{owner}.{name}": spec.range
         for owner, one in owners.items()
         for name, spec in one.parameters.items()
-        if spec.searched
+        if spec.searched and (one.own is None or sources_are_read())
     }
     for owner, settings in file.space.items():
         check_known(f"space.{owner}", "optimizer or scheduler of this study", owner, owners)
