@@ -46,7 +46,12 @@ def test_the_command_line_has_exactly_the_options_of_the_golden_list():
 
 
 def test_the_generated_parts_of_the_readme_are_up_to_date():
-    assert regenerate.with_parts(README) == README
+    assert regenerate.with_parts(README, regenerate.generated_parts()) == README
+
+
+def test_the_table_of_calls_in_the_guide_is_that_of_the_messages():
+    guide = regenerate.GUIDE.read_text()
+    assert regenerate.with_parts(guide, regenerate.parts_of_the_guide()) == guide
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -66,9 +66,12 @@ class Study:
         settings: Mapping[str, Any] | None = None,
         **sections: Mapping[str, Any],
     ) -> None:
+        folder = ""
         if isinstance(source, Study):
-            source = tomllib.loads(source.to_toml())
-        self.config: StudyConfig = load_study(source, settings=settings or {}, sections=sections)
+            folder, source = source.config.folder, tomllib.loads(source.to_toml())
+        self.config: StudyConfig = load_study(
+            source, settings=settings or {}, sections=sections, folder=folder
+        )
 
     @property
     def name(self) -> str:
@@ -182,6 +185,7 @@ def train(
     device: Device = "cpu",
     threads: int | None = None,
     seed: int | None = None,
+    accept_code: bool = False,
     progress: bool = True,
 ) -> RunReport:
     """Train one configuration to its end, or continue it, as `study train` does.
@@ -198,6 +202,7 @@ def train(
         device: Where it trains.
         threads: None means one per core.
         seed: Of weights, batches and augmentation; None derives it from the study.
+        accept_code: Whether to continue although your code changed since the run began.
         progress: Whether to print each epoch on stderr.
 
     Returns:
@@ -228,6 +233,7 @@ def train(
             settings=one_worker(device, choose_threads(config, threads)),
             observer=observer,
             stop=StopRequest(ends_process=False),
+            accepts_code=accept_code,
         )
     write_page(report)
     if report.result.outcome != "complete":
@@ -254,7 +260,7 @@ def drive_study(
     from bakeoff.session.refresh import RefreshingObserver
 
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
-    metric = find_metric(config.objective, config.data.task).info
+    metric = find_metric(config.objective, config.data.task, config.metrics).info
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
     with shown as observer:
         refresh = partial(_refresh, config.name, settings.storage_url)

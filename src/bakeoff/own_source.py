@@ -1,14 +1,65 @@
-"""The source of the user's code: found without importing anything, and hashed where imported."""
+"""The source of the user's code: found without importing anything, and hashed where imported.
+
+A module of the user's is looked for in the study file's folder, then in the current folder, then
+among the installed packages. What that module itself imports is looked for there in the opposite
+order, so that a file of the user's never hides a module of a library.
+"""
 
 import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from importlib import invalidate_caches
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from bakeoff.errors import UsageError, describe_unknown
+
+CODE = "own code"
+"""Heading of the files of the user's code among the facts about a study."""
+_study_folders: list[str] = []
+
+
+def look_in(folder: str) -> None:
+    """Look for the user's modules in a study file's folder from now on, then in the current one.
+
+    A process works on one study at a time, so each study replaces the folder of the one before.
+
+    Args:
+        folder: Empty for a study without a file.
+    """
+    invalidate_caches()
+    _study_folders[:] = [str(Path(folder).absolute())] if folder else []
+
+
+def own_folders() -> tuple[str, ...]:
+    """The study file's folder, if there is one, and the current folder."""
+    return tuple(dict.fromkeys((*_study_folders, str(Path.cwd()))))
+
+
+def search_path() -> tuple[str, ...]:
+    """The folders in which the user's modules are looked for, in this order."""
+    return (*own_folders(), *(entry for entry in sys.path if entry))
+
+
+def find_own(module: str) -> Path | None:
+    """The file of a module in a folder of the user's; None if there is none, or Python has its own.
+
+    Raises:
+        UsageError: Two folders have different files of this name.
+    """
+    if _is_known(module):
+        return None
+    found = [file for one in own_folders() if (file := find_source(module, [one])) is not None]
+    for other in found[1:]:
+        if other.read_bytes() != found[0].read_bytes():
+            raise UsageError(
+                f"module {module!r} is both {found[0]} and {other}, which differ: remove or rename"
+                " one of them"
+            )
+    return found[0] if found else None
 
 
 def find_source(module: str, folders: Sequence[str]) -> Path | None:
@@ -36,13 +87,19 @@ def check_reference(key: str, reference: str, folders: Sequence[str]) -> None:
     """
     module, _, name = reference.partition(":")
     where = f"{key} = {reference!r}"
-    file = find_source(module, folders)
+    hidden = [find_source(module, [one]) for one in own_folders() if _is_known(module)]
+    for own in filter(None, hidden):
+        raise UsageError(f"{where}: Python takes a module of its own and not {own}: rename yours")
+    try:
+        file = find_own(module) or find_source(module, folders)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
     if file is None:
         if _is_known(module):
             return
-        raise UsageError(f"{where}: no module {module!r} in {folders[-1]} or among the packages")
+        raise UsageError(f"{where}: {_describe_missing(module)}")
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = read_tree(file)
     except (SyntaxError, ValueError, OSError) as error:
         raise UsageError(f"{where}: {file} cannot be read as Python ({error})") from None
     defined = set(_defined(tree.body))
@@ -50,6 +107,49 @@ def check_reference(key: str, reference: str, folders: Sequence[str]) -> None:
     if first not in defined and not defined & {"*", "__getattr__"}:
         public = sorted(one for one in defined if not one.startswith("_"))
         raise UsageError(f"{where}: {describe_unknown(f'name in {file}', first, public)}")
+
+
+def read_tree(file: Path) -> ast.Module:
+    """The syntax tree of a file of Python code.
+
+    Raises:
+        SyntaxError: It is not Python.
+        ValueError: It holds what no text does.
+        OSError: It cannot be read.
+    """
+    return ast.parse(file.read_bytes())
+
+
+def _describe_missing(module: str) -> str:
+    """Where the module was looked for, and the nearest name of a file there."""
+    folders = own_folders()
+    beside = {one.stem for folder in folders for one in Path(folder).glob("*.py")}
+    nearest = get_close_matches(module, beside, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"no module {module!r} in {' or '.join(folders)} or among the packages{hint}"
+
+
+def folders_of(modules: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
+    """The folders from which files of the user's are imported as these modules.
+
+    Args:
+        modules: Names such as `package.module`.
+        files: Paths of imported files, as `users_files` names them.
+    """
+    found: dict[str, None] = {}
+    for module in modules:
+        parts = tuple(module.split("."))
+        for path in map(Path, files):
+            whole = path.parent.parts if path.name == "__init__.py" else path.with_suffix("").parts
+            if whole[-len(parts) :] == parts:
+                found[str(Path(*whole[: -len(parts)]))] = None
+    return tuple(found)
+
+
+def code_files(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths of the user's files that were imported where a study or run began."""
+    entries = environment.get(CODE, "").split(", ")
+    return tuple(entry.rpartition(" (")[0] for entry in entries if entry)
 
 
 def users_files() -> dict[str, str]:
@@ -75,6 +175,7 @@ def users_files() -> dict[str, str]:
 
 
 def _is_known(module: str) -> bool:
+    """Whether it belongs to Python itself, which takes its own whatever the folders hold."""
     return module.partition(".")[0] in (*sys.builtin_module_names, *sys.stdlib_module_names)
 
 

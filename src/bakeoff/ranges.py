@@ -131,14 +131,20 @@ def is_searched(setting: object) -> TypeGuard[Range]:
     return isinstance(setting, FloatRange | IntRange) and setting.low < setting.high
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Owner and own name of a parameter: `adamw` and `beta1` of `adamw.beta1`.
+
+    The owner is everything before the last dot, because it may be a reference such as
+    `package.module:Name`. It is empty for `optimizer` and `scheduler`.
+    """
+    owner, _, parameter = name.rpartition(".")
+    return owner, parameter
+
+
 def owned_params(params: Params, owner: str) -> dict[str, ParamValue]:
     """The parameters that belong to `owner`, by their names without `owner.` in front."""
-    prefix = f"{owner}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in params.items()
-        if name.startswith(prefix)
-    }
+    split = ((*split_name(name), value) for name, value in params.items())
+    return {parameter: value for found, parameter, value in split if found == owner}
 
 
 def allows(setting: Range | ParamValue, value: ParamValue) -> bool:

@@ -6,17 +6,21 @@ can be validated, planned and reported without importing torch.
 """
 
 import importlib
+import inspect
 import os
 import random
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from bakeoff.errors import UsageError, describe_error, describe_unknown
+from bakeoff.own_source import find_own, own_folders
 
 REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -105,6 +109,7 @@ def resolve(reference: str) -> object:
         UsageError: The module cannot be imported, or has no such attribute.
     """
     module_name, _, path = reference.partition(":")
+    _check_imported(module_name)
     try:
         found: object = sys.modules.get(module_name) or _import(module_name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything at all
@@ -120,6 +125,22 @@ def resolve(reference: str) -> object:
     return found
 
 
+def describe_signature(function: object) -> str:
+    """The name of a function, class or module with its arguments: `focal(outputs, gamma=2.0)`.
+
+    Type annotations are left out; some fill several lines.
+    """
+    is_class = isinstance(function, type)
+    called: Any = function if is_class else getattr(function, "forward", function)
+    name = str(getattr(function, "__name__", type(function).__name__))
+    try:
+        found = inspect.signature(called)
+        plain = [one.replace(annotation=one.empty) for one in found.parameters.values()]
+        return f"{name}{found.replace(parameters=plain, return_annotation=found.empty)}"
+    except (TypeError, ValueError):
+        return name
+
+
 def _hidden_file(module: str) -> str:
     """Says that the user's file of this name was not taken, where there is one."""
     own = Path(*module.split(".")).with_suffix(".py").absolute()
@@ -129,9 +150,47 @@ def _hidden_file(module: str) -> str:
     return f"; Python took {taken or 'its own module'} and not {own}: rename yours"
 
 
+def _check_imported(module: str) -> None:
+    """Refuse a module that was imported from the folder of another study.
+
+    Raises:
+        UsageError: This process cannot import another module of the same name.
+    """
+    own, taken = find_own(module), getattr(sys.modules.get(module), "__file__", None)
+    if own is None or taken is None or not Path(taken).is_file() or own.samefile(taken):
+        return
+    if own.read_bytes() != Path(taken).read_bytes():
+        raise UsageError(
+            f"module {module!r} was imported from {taken}, and the study has {own}: use a new"
+            " Python process, or rename one of them"
+        )
+
+
 def _import(module: str) -> ModuleType:
-    with users_code(), _generators_kept():
+    """Import the module, from a folder of the user's if one has it."""
+    own = find_own(module)
+    sys.path += [folder for folder in own_folders() if folder not in sys.path]
+    with users_code(), generators_kept():
+        first = module.partition(".")[0]
+        if own is not None and first not in sys.modules:
+            _import_own(first)
         return importlib.import_module(module)
+
+
+def _import_own(name: str) -> None:
+    """Import a module or package from the user's folders, although an installed one has its name.
+
+    A folder without `__init__.py` is left to Python, which joins all folders of the name.
+    """
+    spec = PathFinder.find_spec(name, own_folders())
+    if spec is None or spec.loader is None or spec.origin is None:
+        return
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
 
 
 @contextmanager
@@ -153,7 +212,7 @@ def users_code() -> Iterator[None]:
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
     """Restore the global random generators of Python, NumPy and torch, as far as these are used."""
     numpy: Any = sys.modules.get("numpy")
     torch: Any = sys.modules.get("torch")

@@ -20,9 +20,10 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from bakeoff.components.models import find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.parameters import ParameterSpec
-from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.components.schedulers import SchedulerSpec
 from bakeoff.errors import SpaceChangedError
 from bakeoff.ranges import (
     Choice,
@@ -147,8 +148,10 @@ def default_params(arm: ArmRecord, model: str) -> Params:
 
 
 def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]:
-    """The parameters of the arm's optimizers, of all schedules and of the model, by full name."""
-    owners = [*map(find_optimizer, names_of(arm.space["optimizer"])), *SCHEDULERS]
+    """The parameters of the arm's optimizers and schedules and of the model, by full name."""
+    schedulers = map(find_scheduler, names_of(arm.space["scheduler"]))
+    optimizers = map(find_optimizer, names_of(arm.space["optimizer"]))
+    owners: list[OptimizerSpec | SchedulerSpec] = [*optimizers, *schedulers]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
         **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},
@@ -224,6 +227,7 @@ def build_trial_config(
         seed=seed,
         split_seed=split_seed,
         test_seed=test_seed,
+        metrics=config.metrics,
     )
 
 

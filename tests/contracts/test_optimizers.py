@@ -1,4 +1,4 @@
-"""What every registered optimizer must do."""
+"""What every registered optimizer must do, and one that a study names by reference."""
 
 from copy import deepcopy
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec, torch_arguments
+from bakeoff.components.optimizers import OPTIMIZERS, OptimizerSpec, find_optimizer
+from bakeoff.components.signatures import torch_arguments
 from bakeoff.errors import UsageError
 from bakeoff.registry import resolve
 from bakeoff.training.build import build_optimizer
@@ -16,6 +17,11 @@ CPU = torch.device("cpu")
 
 
 EVERY_OPTIMIZER = pytest.mark.parametrize("spec", OPTIMIZERS, ids=lambda spec: spec.name)
+WITH_REFERENCES = pytest.mark.parametrize(
+    "spec",
+    [*OPTIMIZERS, *map(find_optimizer, ("torch.optim:AdamW", "torch.optim:ASGD"))],
+    ids=lambda spec: spec.name,
+)
 
 
 DECLARED = [
@@ -72,7 +78,7 @@ def test_undeclared_parameter_is_refused(spec: OptimizerSpec) -> None:
         build_optimizer(spec.name, network(), {"nesterov": True}, CPU)
 
 
-@EVERY_OPTIMIZER
+@WITH_REFERENCES
 def test_every_trainable_weight_is_in_exactly_one_group(spec: OptimizerSpec) -> None:
     model = network()
     model[1].weight.requires_grad_(False)
@@ -82,7 +88,7 @@ def test_every_trainable_weight_is_in_exactly_one_group(spec: OptimizerSpec) -> 
     assert sorted(grouped) == sorted(trainable)
 
 
-@EVERY_OPTIMIZER
+@WITH_REFERENCES
 def test_norms_and_biases_never_decay(spec: OptimizerSpec) -> None:
     optimizer = build_optimizer(spec.name, network(), {"weight_decay": 0.1}, CPU)
     decays = {
@@ -105,7 +111,7 @@ def test_optimizer_keeps_as_much_state_as_its_entry_says(spec: OptimizerSpec) ->
     assert measured / STATE_SIZE**2 == pytest.approx(spec.state_bytes, abs=0.05)
 
 
-@EVERY_OPTIMIZER
+@WITH_REFERENCES
 def test_state_survives_its_dictionary(spec: OptimizerSpec) -> None:
     torch.manual_seed(0)
     model, inputs = network(), torch.randn(8, 1, 8, 8)
@@ -125,7 +131,7 @@ def test_optimizer_is_fused_where_torch_offers_it(spec: OptimizerSpec) -> None:
     assert bool(settings(optimizer).get("fused")) == spec.fused
 
 
-@EVERY_OPTIMIZER
+@WITH_REFERENCES
 def test_loss_falls_on_a_quadratic(spec: OptimizerSpec) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))

@@ -45,7 +45,7 @@ def settings_by_weight(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, 
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.03])
-@pytest.mark.parametrize("name", [*OPTIMIZERS.names, "pytorch_optimizer:Lion"])
+@pytest.mark.parametrize("name", [*OPTIMIZERS.names, "pytorch_optimizer:Lion", "torch.optim:AdamW"])
 def test_pasted_optimizer_is_the_one_that_trained(name: str, decay: float) -> None:
     spec = find_optimizer(name)
     params = {**complete_params(name, spec.parameters, {}), "learning_rate": 0.0123}
@@ -72,6 +72,24 @@ def test_pasted_schedule_is_the_one_that_trained(name: str, warmup: float) -> No
     expected = [learning_rate_factor(spec, step / TOTAL_STEPS, params) for step in steps]
     assert [factor(step) for step in steps] == pytest.approx(expected)
     assert pasted["optimizer"].param_groups[0]["lr"] == pytest.approx(0.5 * expected[0])
+
+
+def test_pasted_schedule_of_the_users_is_the_one_that_trained() -> None:
+    name = "bakeoff.components.schedulers:polynomial_factor"
+    params: Params = {
+        "optimizer": "sgd", "sgd.learning_rate": 0.5, "scheduler": name, f"{name}.power": 2.0
+    }  # fmt: skip
+    pasted = run_pasted(params, network())
+    ours = Schedule(
+        build_optimizer("sgd", network(), {"learning_rate": 0.5}, torch.device("cpu")),
+        name, {"power": 2.0}, total_steps=TOTAL_STEPS, epochs=1, direction="maximize",
+    )  # fmt: skip
+    for _ in range(TOTAL_STEPS):
+        assert pasted["scheduler"].get_last_lr()[0] == pytest.approx(ours.learning_rate)
+        pasted["optimizer"].step()
+        pasted["scheduler"].step()
+        ours.advance()
+    assert ours.learning_rate == 0.0
 
 
 @pytest.mark.parametrize(

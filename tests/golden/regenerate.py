@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakeoff.commands.cli import load_verb, verb_files
 from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.own_calls import OWN_CALLS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.ranges import describe_range
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 OPTIONS_FILE = ROOT / "tests" / "golden" / "cli_options.txt"
 LOSS_CURVES_FILE = ROOT / "tests" / "golden" / "loss_curves.json"
 README = ROOT / "README.md"
+GUIDE = ROOT / "src" / "bakeoff" / "docs" / "guides" / "your-own-parts.md"
 
 
 def command_options() -> str:
@@ -63,12 +65,21 @@ def _schedulers() -> str:
     return "\n".join(["| name | what | searched |", "|---|---|---|", *rows])
 
 
-def with_parts(text: str) -> str:
-    """The README with up-to-date generated parts."""
-    for name, part in generated_parts().items():
+def parts_of_the_guide() -> dict[str, str]:
+    """Each generated text by the name of its marker in the guide to the user's own parts."""
+    rows = [
+        f"| `{one.key}` | {one.accepts} | {one.called_with} | {one.gives} |" for one in OWN_CALLS
+    ]
+    head = "| key | may be | is called with | must give |"
+    return {"own calls": "\n".join([head, "|---|---|---|---|", *rows])}
+
+
+def with_parts(text: str, parts: dict[str, str]) -> str:
+    """A document with up-to-date generated parts."""
+    for name, part in parts.items():
         pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no markers for {name!r}")
+            raise ValueError(f"the document has no markers for {name!r}")
         text = pattern.sub(lambda found, part=part: f"{found[1]}{part}\n{found[2]}", text)
     return text
 
@@ -91,4 +102,5 @@ if __name__ == "__main__":
 
         stored_studies.write()
     OPTIONS_FILE.write_text(command_options())
-    README.write_text(with_parts(README.read_text()))
+    README.write_text(with_parts(README.read_text(), generated_parts()))
+    GUIDE.write_text(with_parts(GUIDE.read_text(), parts_of_the_guide()))

@@ -1,12 +1,17 @@
 """The source of a reference is found and read without importing anything."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tomli_w
 
-from bakeoff.errors import UsageError
-from bakeoff.own_source import check_reference, find_source
+from bakeoff.errors import StudyFileError, UsageError
+from bakeoff.own_source import check_reference, find_own, find_source, folders_of, look_in
+from bakeoff.registry import resolve
+from bakeoff.studyfile import load_study_file
+from study_examples import study_document
 
 CODE = """
 import os
@@ -54,3 +59,92 @@ def test_reference_that_leads_nowhere_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=f"training.loss = '{reference}': .*{message}"):
         check_reference("training.loss", reference, folders)
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a study file, `studies`, in the current folder."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    look_in(str(folder))
+    yield folder
+    look_in("")
+    for name in ("beside_a_study", "tomli_w_like", "dotted_beside", "dotted_beside.inner"):
+        sys.modules.pop(name, None)
+
+
+def test_module_is_taken_from_the_study_files_folder_before_the_current_one(beside: Path) -> None:
+    (beside / "beside_a_study.py").write_text("value = 'beside the study'\n")
+    assert find_own("beside_a_study") == beside / "beside_a_study.py"
+    assert resolve("beside_a_study:value") == "beside the study"
+
+
+def test_module_of_the_users_is_taken_before_an_installed_one(
+    beside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = beside.parent / "site"
+    installed.mkdir()
+    monkeypatch.syspath_prepend(str(installed))
+    for folder in (installed, beside):
+        (folder / "tomli_w_like.py").write_text(f"value = {folder.name!r}\n")
+    assert resolve("tomli_w_like:value") == "studies"
+
+
+def test_module_in_a_folder_without_init_is_imported(beside: Path) -> None:
+    (beside / "dotted_beside").mkdir()
+    (beside / "dotted_beside" / "inner.py").write_text("class Lion: pass\n")
+    assert resolve("dotted_beside.inner:Lion").__name__ == "Lion"  # type: ignore[attr-defined]
+
+
+def test_two_different_files_of_a_name_are_refused_with_both_paths(beside: Path) -> None:
+    first, second = beside / "beside_a_study.py", beside.parent / "beside_a_study.py"
+    first.write_text("value = 1\n")
+    second.write_text("value = 1\n")
+    assert find_own("beside_a_study") == first
+    second.write_text("value = 2\n")
+    with pytest.raises(UsageError, match=f"is both {first} and {second}, which differ"):
+        check_reference("training.loss", "beside_a_study:value", [])
+
+
+def test_module_of_another_studys_folder_is_not_taken_for_this_studys(beside: Path) -> None:
+    (beside / "beside_a_study.py").write_text("value = 1\n")
+    assert resolve("beside_a_study:value") == 1
+    other = beside.parent / "others"
+    other.mkdir()
+    (other / "beside_a_study.py").write_text("value = 2\n")
+    look_in(str(other))
+    with pytest.raises(UsageError, match=r"was imported from .*studies.*, and the study has .*oth"):
+        resolve("beside_a_study:value")
+
+
+def test_missing_module_is_refused_with_the_nearest_file(beside: Path) -> None:
+    (beside / "my_losses.py").write_text("def focal(outputs, targets): ...\n")
+    with pytest.raises(UsageError, match=r"no module 'my_loses' in .*; did you mean 'my_losses'"):
+        check_reference("training.loss", "my_loses:focal", [])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "reference"),
+    [
+        ("training", "loss", "nowhere:loss"),
+        ("model", "model", "nowhere:build"),
+        ("data", "dataset", "nowhere:load"),
+    ],
+)
+def test_study_file_names_the_key_whose_module_is_missing(
+    beside: Path, section: str, key: str, reference: str
+) -> None:
+    document = study_document(**{section: {key: reference}})
+    if section == "model":
+        document["model"] = {"model": reference}
+    file = beside / "toy.toml"
+    file.write_text(tomli_w.dumps(document))
+    with pytest.raises(StudyFileError, match=f"{section}.{key} = '{reference}': no module"):
+        load_study_file(file)
+
+
+def test_folders_of_stored_files_are_those_that_modules_are_imported_from() -> None:
+    files = ["studies/my_opt.py", "/src/pkg/deep/losses.py", "here/pkg/__init__.py", "other.py"]
+    assert folders_of(["my_opt", "pkg.deep.losses", "pkg"], files) == ("studies", "/src", "here")

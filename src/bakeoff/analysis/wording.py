@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bakeoff.analysis.arm_trials import charged_trials, searched_trials
 from bakeoff.records import Budget, MetricInfo, StudyRecord
 from bakeoff.records.durations import plural as plural  # noqa: PLC0414 - offered here, too
+from bakeoff.registry import is_reference
 
 SAMPLER_TITLES = {
     "sobol": "Sobol",
@@ -60,7 +61,8 @@ def join(names: Sequence[str]) -> str:
 
 def metric_name(objective: MetricInfo) -> str:
     """The metric's name as sentences and figures write it."""
-    return objective.name.replace("_", " ")
+    name = objective.name
+    return name if is_reference(name) else name.replace("_", " ")
 
 
 def metric_phrase(objective: MetricInfo) -> str:

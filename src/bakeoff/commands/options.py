@@ -103,6 +103,13 @@ Notify = Annotated[
         metavar="URL|COMMAND",
     ),
 ]
+AcceptCode = Annotated[
+    bool,
+    typer.Option(
+        "--accept-code",
+        help="Continue although your code changed since the beginning, which is said.",
+    ),
+]
 Threads = Annotated[int | None, typer.Option(help="Threads of the worker; default one per core.")]
 
 UNITS = {"h": HOUR, "m": MINUTE, "s": 1.0}

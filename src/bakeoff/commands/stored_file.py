@@ -11,7 +11,7 @@ from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError
 from bakeoff.ranges import FloatRange, IntRange, ParamValue, Range, describe_range
 from bakeoff.records import BoundaryMark, Comparison, StudyConfig
-from bakeoff.studyfile import format_study, resolve_study
+from bakeoff.studyfile import format_study, resolve_stored
 
 SUFFIX = "-wide"
 MAX_NAME = 100
@@ -59,7 +59,7 @@ def stored_study_file(
     )
     header += "\n".join(["# Changed:", *(f"#   {line}" for line in listed), ""])
     text = header + _commented(format_study(new), changes)
-    if format_study(resolve_study(tomllib.loads(text))) != format_study(new):
+    if format_study(resolve_stored(tomllib.loads(text))) != format_study(new):
         raise AssertionError(f"the study file does not describe {name}")
     return name, text, listed
 

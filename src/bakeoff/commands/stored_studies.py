@@ -59,12 +59,18 @@ def load_named_study(
 
     from bakeoff.errors import BakeoffError
     from bakeoff.studyfile import format_study, load_study, load_study_file, locate, parse_settings
+    from bakeoff.studyfile.own_parts import other_folders, own_modules
 
     is_name = len(file.parts) == 1 and not file.suffix and not locate(file).exists()
     if is_name:
         try:
-            stored = open_storage(url, output).load_config(file.name)
+            storage = open_storage(url, output)
+            stored, facts = storage.load_config(file.name), storage.load_facts(file.name)
         except BakeoffError:  # the message about the missing file is the better one
             return load_study_file(file, changes)
-        return load_study(tomllib.loads(format_study(stored)), settings=parse_settings(changes))
+        return load_study(
+            tomllib.loads(format_study(stored)),
+            settings=parse_settings(changes),
+            folder=next(iter(other_folders(own_modules(stored), facts.environment)), ""),
+        )
     return load_study_file(file, changes)

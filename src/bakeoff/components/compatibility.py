@@ -34,7 +34,8 @@ def find_conflict(optimizer: str, scheduler: str) -> str | None:
         UsageError: The optimizer is unknown.
     """
     allowed = allowed_schedulers(optimizer)
-    if scheduler in allowed:
+    is_own = scheduler not in SCHEDULERS
+    if scheduler in allowed or (is_own and len(allowed) == len(SCHEDULERS)):
         return None
     return (
         f"optimizer {optimizer!r} cannot train with scheduler {scheduler!r}: it averages its"

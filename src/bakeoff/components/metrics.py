@@ -5,8 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bakeoff.records import Direction, EpochResult, Loss, MetricInfo, ScoreRule, Task
+from bakeoff.records import (
+    Direction,
+    EpochResult,
+    Loss,
+    MetricInfo,
+    OwnMetric,
+    ScoreRule,
+    Task,
+)
 from bakeoff.registry import Registry
+
+NONE_OWN: Mapping[str, OwnMetric] = {}
+"""No metric of the user's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,26 +53,47 @@ class MetricSpec:
         return self.info.name
 
 
-def find_metric(name: str, task: Task) -> MetricSpec:
-    """The metric called `name` of a task.
+def find_metric(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) -> MetricSpec:
+    """The metric called `name` of a task, or the user's own among those that the study names.
 
     Raises:
-        UsageError: The task has no such metric; the message offers the nearest one.
+        UsageError: There is no such metric; the message offers the nearest one.
     """
-    return METRICS[task][name]
+    return _own_metric(name, own[name]) if name in own else METRICS[task][name]
 
 
-def recorded_metrics(task: Task, num_outputs: int, objective: str) -> tuple[MetricSpec, ...]:
-    """The metrics that are recorded for a run: those of its task that are meaningful.
-
-    The objective is always among them.
-    """
-    return tuple(
-        spec for spec in METRICS[task] if num_outputs >= spec.min_outputs or spec.name == objective
+def _own_metric(reference: str, said: OwnMetric) -> MetricSpec:
+    """A metric of the user's own; one without a direction is recorded and never compared."""
+    return MetricSpec(
+        info=MetricInfo(
+            name=reference,
+            direction=said.direction or "maximize",
+            low=-math.inf if said.low is None else said.low,
+            high=math.inf if said.high is None else said.high,
+            title=reference,
+        ),
+        compute=reference,
+        chance=lambda _: math.nan if said.untrained is None else said.untrained,
+        source="your own",
     )
 
 
-def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
+def recorded_metrics(
+    task: Task, num_outputs: int, objective: str, own: Mapping[str, OwnMetric] = NONE_OWN
+) -> tuple[MetricSpec, ...]:
+    """The metrics that are recorded for a run: those of its task that are meaningful, and its own.
+
+    The objective is always among them.
+    """
+    known = (
+        spec for spec in METRICS[task] if num_outputs >= spec.min_outputs or spec.name == objective
+    )
+    return (*known, *(_own_metric(name, said) for name, said in own.items()))
+
+
+def chance_score(
+    metric: str, task: Task, untrained: Untrained, own: Mapping[str, OwnMetric] = NONE_OWN
+) -> float:
     """The score of an untrained model, which a diverged run gets.
 
     With C balanced classes or tokens the model gives each the same probability and decides by a
@@ -72,7 +104,7 @@ def chance_score(metric: str, task: Task, untrained: Untrained) -> float:
     Raises:
         UsageError: The task has no such metric.
     """
-    return find_metric(metric, task).chance(untrained)
+    return find_metric(metric, task, own).chance(untrained)
 
 
 def scored_epoch(

@@ -14,10 +14,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX, check_usable
-from bakeoff.components.parameters import POSITIVE_SHARE, ParameterSpec
+from bakeoff.components.parameters import (
+    POSITIVE_SHARE,
+    ParameterSpec,
+    complete_params,
+    own_parameters,
+)
+from bakeoff.components.signatures import BETA_NAMES, OwnCode, read_own_code, torch_arguments
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, Params, ParamValue
-from bakeoff.registry import Registry
+from bakeoff.registry import Registry, is_reference
 
 WeightDecay = Literal["decoupled", "l2", "own"]
 
@@ -25,9 +31,6 @@ ALGOPERF = "AlgoPerf paper baselines (Dahl et al. 2023, arXiv:2306.07179)"
 CROWDED_VALLEY = "Schmidt et al. 2021, arXiv:2007.01547"
 INCLUSIONS = "Choi et al. 2019, arXiv:1910.05446"
 SCHEDULE_FREE = "Defazio et al. 2024, arXiv:2405.15682, and the package's README"
-
-TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
-"""torch's argument names of parameters that have another name here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,23 @@ class OptimizerSpec:
     averages: bool = False
     """Whether it evaluates at an average of the weights instead of using a decaying schedule. Its
     methods `train` and `eval` then switch between the weights and their average."""
+    own: OwnCode | None = None
+    """The user's code, if it is an optimizer of theirs."""
+
+    def complete(self, params: Params) -> dict[str, ParamValue]:
+        """`params` with the defaults of the missing ones; of the user's own only all or no betas.
+
+        Raises:
+            UsageError: The optimizer has no parameter of a name in `params`.
+        """
+        if self.own is None:
+            return complete_params(f"optimizer {self.name!r}", self.parameters, params)
+        betas = {name: one.default for name, one in self.parameters.items() if name in BETA_NAMES}
+        return {**(betas if betas.keys() & params.keys() else {}), **params}
+
+    def arguments(self, params: Params) -> dict[str, Any]:
+        """`params` by the names of the arguments with which it is called."""
+        return torch_arguments(params, () if self.own is None else self.own.kept)
 
     @property
     def package(self) -> str:
@@ -336,31 +356,36 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
 )
 
 
-def torch_arguments(params: Params) -> dict[str, Any]:
-    """The parameters by torch's argument names; beta1 and beta2 together are `betas`."""
-    arguments: dict[str, Any] = {
-        TORCH_NAMES.get(name, name): value
-        for name, value in params.items()
-        if name not in {"beta1", "beta2"}
-    }
-    if "beta1" in params:
-        arguments["betas"] = (params["beta1"], params["beta2"])
-    return arguments
-
-
 def find_optimizer(name: str) -> OptimizerSpec:
-    """The registered optimizer, or one of the package if `name` is `pytorch_optimizer:Name`.
+    """The registered optimizer, one of the package as `pytorch_optimizer:Name`, or the user's own.
 
-    Nothing is imported, so a name that the package does not have fails when a study begins.
+    Nothing is imported, so a name that the package does not have fails when a study begins. What
+    the user's own takes is read from its source.
 
     Raises:
         UsageError: `name` is not an optimizer, or it cannot train here; the message says why.
     """
     if name in OPTIMIZERS:
         return OPTIMIZERS[name]
+    if is_reference(name) and not name.startswith(PACKAGE_PREFIX):
+        own = read_own_code(name)
+        methods = frozenset[str]() if own.signature is None else own.signature.methods
+        return OptimizerSpec(
+            name=name,
+            description="a class or function of yours",
+            build=name,
+            parameters=own_parameters(own, _PACKAGE_PARAMETERS),
+            weight_decay="own",
+            state_bytes=None,
+            averages={"train", "eval"} <= methods,
+            own=own,
+        )
     if not name.startswith(PACKAGE_PREFIX):
         problem = describe_unknown("optimizer", name, OPTIMIZERS.names)
-        raise UsageError(f"{problem}, or one of the package as {PACKAGE_PREFIX}Name")
+        raise UsageError(
+            f"{problem}, or one of the package as {PACKAGE_PREFIX}Name, or your own as"
+            " package.module:name"
+        )
     check_usable(name)
     return OptimizerSpec(
         name=name,

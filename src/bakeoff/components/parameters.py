@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bakeoff.components.signatures import OwnCode
 from bakeoff.errors import UsageError, describe_unknown
-from bakeoff.ranges import Params, ParamValue, Range
+from bakeoff.ranges import Choice, FloatRange, Params, ParamValue, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +98,37 @@ def complete_params(
         if name not in parameters:
             raise UsageError(describe_unknown(f"parameter of {owner}", name, parameters))
     return {name: given.get(name, spec.default) for name, spec in parameters.items()}
+
+
+def own_parameters(own: OwnCode, ranges: Mapping[str, ParameterSpec]) -> dict[str, ParameterSpec]:
+    """The parameters of the user's own code that have a default, in the order of its arguments.
+
+    Those of `ranges` that it takes are searched in these ranges, from its own default where it has
+    one. The others keep their defaults unless the study file lists them. Where its source does not
+    tell what it takes, only the first one of `ranges` is searched unless the file lists more.
+    """
+    if own.signature is None:
+        first = next(iter(ranges), None)
+        return {name: replace(spec, searched=name == first) for name, spec in ranges.items()}
+    found: dict[str, ParameterSpec] = {}
+    for name, default in own.defaults.items():
+        if name in ranges:
+            spec = ranges[name]
+            is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
+            found[name] = replace(spec, default=float(default or 0)) if is_number else spec
+        elif default is not None:
+            found[name] = ParameterSpec(
+                range=_around(default),
+                default=default,
+                source="the default of your own code",
+                searched=False,
+                limits=ANY_NUMBER,
+            )
+    return found
+
+
+def _around(default: ParamValue) -> Range:
+    """A range that holds the default alone; a real one lets whole bounds be real numbers."""
+    if isinstance(default, float):
+        return FloatRange(low=default, high=default)
+    return Choice(choices=(default,))

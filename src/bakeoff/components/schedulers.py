@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bakeoff.components.parameters import ParameterSpec
+from bakeoff.components.signatures import OwnCode
 from bakeoff.ranges import FloatRange, IntRange, Params, ParamValue
 from bakeoff.records import Direction
 from bakeoff.registry import Registry
@@ -65,6 +66,8 @@ class SchedulerSpec:
     """Whether the learning rate changes after warm-up."""
     torch_code: TorchCode | None = None
     """Writes torch's own class into a report; None shows `factor` in a `LambdaLR` instead."""
+    own: OwnCode | None = None
+    """The user's code, if it is a function of theirs; it may return any factor from 0."""
 
 
 def learning_rate_factor(spec: SchedulerSpec, progress: float, params: Params) -> float:

@@ -25,6 +25,7 @@ from bakeoff.engines.protocol import (
 )
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
 from bakeoff.errors import BakeoffError
+from bakeoff.own_source import own_folders
 
 EVALUATION_PATIENCE = 4
 """A batch of evaluation may take this many times as long as a step before it counts as hung."""
@@ -61,7 +62,11 @@ class LocalEngine:
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._settings = WorkerSettings(
-            threads=threads, device=device, import_path=tuple(import_path()), parent=os.getpid()
+            threads=threads,
+            device=device,
+            import_path=tuple(import_path()),
+            study_folder=own_folders()[0],
+            parent=os.getpid(),
         )
         self._num_workers = num_workers
         self._hang_seconds = hang_seconds

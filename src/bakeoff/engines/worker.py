@@ -34,7 +34,7 @@ from bakeoff.engines.protocol import (
     Reply,
 )
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
-from bakeoff.own_source import users_files
+from bakeoff.own_source import look_in, own_folders, users_files
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
 
@@ -55,6 +55,8 @@ class WorkerSettings:
     threads: int
     device: str
     import_path: tuple[str, ...]
+    study_folder: str
+    """Where the study's modules are looked for before the current folder; see `own_source`."""
     parent: int
     """Process id of the driver. The worker dies with it."""
 
@@ -109,6 +111,7 @@ def _set_up(settings: WorkerSettings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
+    look_in(settings.study_folder)
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
 
@@ -229,8 +232,8 @@ def _pulsing(
 
 
 def import_path() -> Sequence[str]:
-    """Where Python looks for the user's modules: the driver's path, then the current folder.
+    """Where Python looks for what the user's modules import: the driver's path, then their folders.
 
-    The folder comes last, so that a file in it never hides a module of a library.
+    Their folders come last, so that a file in them never hides a module of a library.
     """
-    return (*(entry for entry in sys.path if entry), str(Path.cwd()))
+    return tuple(dict.fromkeys((*(entry for entry in sys.path if entry), *own_folders())))

@@ -21,7 +21,7 @@ from typing import Any
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.records import EpochResult, Outcome, StudyConfig, json_text
-from bakeoff.studyfile import STUDY_NAME, format_study, resolve_study
+from bakeoff.studyfile import STUDY_NAME, format_study, resolve_stored
 
 FORMAT = 1
 
@@ -80,7 +80,7 @@ class RunFolder:
         """The configuration with which the run began."""
         path = self.path / "config.toml"
         with _reading(path):
-            return resolve_study(tomllib.loads(path.read_text("utf-8")))
+            return resolve_stored(tomllib.loads(path.read_text("utf-8")))
 
     def load_facts(self) -> RunFacts:
         """The facts that were fixed when the run began.

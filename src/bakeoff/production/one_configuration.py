@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from bakeoff.components.optimizers import find_optimizer
-from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.errors import UsageError
-from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range
+from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, split_name
 from bakeoff.records import StudyConfig
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import format_study, resolve_study
@@ -59,10 +59,10 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
     own[optimizer].pop("scheduler", None)
     document["space"] = own
     for name, value in _given(chosen, optimizer).items():
-        owner, _, parameter = name.partition(".")
+        owner, parameter = split_name(name)
         parent = document if owner in {"model", "training"} else own
         parent.setdefault(owner, {})[parameter] = value
-    return _without_ranges(resolve_study(document))
+    return replace(_without_ranges(resolve_study(document)), folder=config.folder)
 
 
 def params_of(config: StudyConfig) -> Params:
@@ -96,8 +96,8 @@ def _given(chosen: Chosen, optimizer: str) -> dict[str, ParamValue]:
 
 def _parse(text: str) -> tuple[str, ParamValue]:
     name, equals, written = text.partition("=")
-    owner, dot, parameter = name.strip().partition(".")
-    if not (equals and dot and owner and parameter):
+    owner, parameter = split_name(name.strip())
+    if not (equals and owner and parameter):
         raise UsageError(f"--set {text}: write owner.parameter=value, as in adamw.beta2=0.99")
     written = written.strip()
     value: object = written
@@ -112,7 +112,10 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
     (arm,) = build_arms(config)
     fixed = {name: value for name, value in arm.space.items() if _is_value(value)}
     defaults = default_params(arm, config.model)
-    params = {name: _take_in(name, value, arm.space[name]) for name, value in defaults.items()}
+    params = {
+        name: _take_in(value, arm.space[name], _library_range(name, config))
+        for name, value in defaults.items()
+    }
     params |= fixed
     trial = build_trial_config(config, params, config.seed)
     return replace(
@@ -127,12 +130,12 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
     )
 
 
-def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> ParamValue:
+def _take_in(default: ParamValue, setting: Range | ParamValue, library: Range | None) -> ParamValue:
     """The library default, or the value of the study file's own range that is nearest to it.
 
     The library's own range need not contain its default: it does not contain a weight decay of 0.
     """
-    if name in {"optimizer", "scheduler"} or setting == _library_range(name):
+    if setting == library:
         return default
     if isinstance(setting, Choice):
         return default if default in setting else setting.choices[0]
@@ -141,13 +144,15 @@ def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> Par
     return default
 
 
-def _library_range(name: str) -> Range | None:
+def _library_range(name: str, config: StudyConfig) -> Range | None:
     """The default range of a parameter; None unless it belongs to an optimizer or schedule."""
-    owner, _, parameter = name.partition(".")
-    if owner in {"optimizer", "scheduler", "model", "training"}:
+    owner, parameter = split_name(name)
+    if owner in {"", "model", "training"}:
         return None
-    found = SCHEDULERS[owner] if owner in SCHEDULERS else find_optimizer(owner)
-    return found.parameters[parameter].range
+    is_optimizer = owner in config.search.optimizers
+    found = find_optimizer(owner) if is_optimizer else find_scheduler(owner)
+    spec = found.parameters.get(parameter)
+    return None if spec is None else spec.range
 
 
 def _is_value(setting: Range | ParamValue) -> TypeGuard[ParamValue]:

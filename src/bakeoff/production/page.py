@@ -14,7 +14,7 @@ def write_page(report: RunReport) -> RunPage:
     page = RunPage(
         study=config.name,
         run=report.folder.path.name,
-        objective=find_metric(config.objective, config.data.task).info,
+        objective=find_metric(config.objective, config.data.task, config.metrics).info,
         outcome=result.outcome,
         history=report.history,
         scored_epoch=result.scored_epoch,

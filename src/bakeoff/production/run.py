@@ -22,7 +22,14 @@ from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
 from bakeoff.production.one_configuration import params_of
 from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session.checks import check_data, check_packages, check_same_data
+from bakeoff.session.checks import (
+    changed_code,
+    check_data,
+    check_packages,
+    check_same_code,
+    check_same_data,
+    stored_code,
+)
 from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import probe
 from bakeoff.session.run_settings import check_count, check_output
@@ -73,7 +80,7 @@ def run_name(config: StudyConfig, seed: int) -> str:
     """Optimizer, schedule, and a hash of all settings and the seed: `adamw-cosine-1a2b3c4d`."""
     optimizer, scheduler = config.search.optimizers[0], config.search.schedulers[0]
     digest = hashlib.sha256(f"{fingerprint(config)}/{seed}".encode()).hexdigest()[:8]
-    return f"{optimizer.rpartition(':')[2]}-{scheduler}-{digest}"
+    return f"{optimizer.rpartition(':')[2]}-{scheduler.rpartition(':')[2]}-{digest}"
 
 
 def default_seed(config: StudyConfig) -> int:
@@ -99,6 +106,7 @@ def train_run(
     settings: EngineSettings,
     observer: RunObserver,
     stop: StopRequest | None = None,
+    accepts_code: bool = False,
 ) -> RunReport:
     """Train one configuration to its end. Continue the run if its folder exists.
 
@@ -109,9 +117,10 @@ def train_run(
         settings: Device and threads. A run that has begun keeps its own number of threads.
         observer: Receives every epoch.
         stop: Listens for requests to stop; by default the program ends after one.
+        accepts_code: Whether a run continues although the user's code changed since it began.
 
     Raises:
-        UsageError: The folder contains a run with other settings, seed, data or device.
+        UsageError: The folder contains a run with other settings, seed, data, device or code.
         StudyLockedError: Another process trains this run.
         InterruptedStudyError: A stop was requested. Calling again continues the run.
         BakeoffError: The run failed, or data, model or folder are unusable.
@@ -124,9 +133,9 @@ def train_run(
         if done is not None:
             shutil.rmtree(folder.checkpoints, ignore_errors=True)  # a kill may have left them
             return RunReport(folder=folder, config=config, result=done, was_finished=True)
-    summary = check_data(config)
-    if folder.has_begun:
+        _check_code(folder.load_facts(), observer, accepts_code=accepts_code)
         settings = replace(settings, threads=folder.load_facts().threads)
+    summary = check_data(config)
     stop = stop or StopRequest()
     with stop.listening(), open_engine(settings) as engine:
         measured = None
@@ -163,6 +172,19 @@ def _check_unchanged(folder: RunFolder, config: StudyConfig, seed: int, device: 
             f"{folder.path} was begun with other settings ({'; '.join(changes)});"
             " give the new run another --name"
         )
+
+
+def _check_code(facts: RunFacts, observer: RunObserver, *, accepts_code: bool) -> None:
+    """Refuse the user's code if it changed since the run began, or say so where that is accepted.
+
+    Raises:
+        UsageError: A file differs or is gone; the message names the files.
+    """
+    code = stored_code(facts.environment)
+    if not accepts_code:
+        check_same_code("run", facts.environment, code)
+    elif changed := changed_code(facts.environment, code):
+        observer.note(f"continued with code that changed since the run began: {', '.join(changed)}")
 
 
 @contextmanager
@@ -235,7 +257,7 @@ def _train(
 def _result(
     config: TrialConfig, event: Finished, history: list[EpochResult], differs_from: int | None
 ) -> RunResult:
-    metric = find_metric(config.objective, config.data.task).info
+    metric = find_metric(config.objective, config.data.task, config.metrics).info
     scored = scored_epoch(history, metric, config.score_rule)
     note = f"resumed, not bit-identical from epoch {differs_from}"
     return RunResult(

@@ -82,6 +82,7 @@ from bakeoff.records.study_config import (
     ConfirmConfig as ConfirmConfig,
     DataConfig as DataConfig,
     Loss as Loss,
+    OwnMetric as OwnMetric,
     Precision as Precision,
     Sampling as Sampling,
     ScoreRule as ScoreRule,

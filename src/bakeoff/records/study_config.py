@@ -75,6 +75,8 @@ class TrainingConfig:
     """Stop after this many epochs without a better validation objective; None never stops."""
     threads: int | None = None
     """Threads of each worker, which change rounding; None leaves them to `--threads`."""
+    metrics: tuple[str, ...] = ()
+    """Metrics of the user's own that are recorded besides those of the task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,18 @@ class ConfirmConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnMetric:
+    """What a study file says about a metric of the user's own; None where it does not say."""
+
+    direction: Literal["maximize", "minimize"] | None = None
+    low: float | None = None
+    """The smallest value; None if there is none."""
+    high: float | None = None
+    untrained: float | None = None
+    """The score of an untrained model, which diverged runs get."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
     """Other programs that show the runs."""
 
@@ -201,3 +215,8 @@ class StudyConfig:
     tracking: TrackingConfig = TrackingConfig()
     further_objectives: tuple[str, ...] = ()
     """The other objectives: metrics, or costs of a run."""
+    metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    """Every metric of the user's own that the study names, by its reference."""
+    folder: str = field(default="", compare=False)
+    """The folder of the study file on this machine, where its own modules are looked for; empty for
+    a study without a file. It is no setting, and is not stored."""

@@ -19,6 +19,7 @@ from bakeoff.records import (
 )
 from bakeoff.records.durations import format_duration
 from bakeoff.records.significance import CONFIDENCE_TEXT
+from bakeoff.registry import is_reference
 from bakeoff.report.configurations import (
     PastableConfiguration,
     default_params,
@@ -325,7 +326,8 @@ def settings_line(params: Params, *, is_foreign: bool = False) -> str:
 
 def _schedule(name: str, params: Mapping[str, ParamValue]) -> str:
     """`cosine schedule with 12 % warm-up, gamma 0.1`."""
-    title = "constant rate" if name == "constant" else f"{name.replace('_', ' ')} schedule"
+    named = name if is_reference(name) else name.replace("_", " ")
+    title = "constant rate" if name == "constant" else f"{named} schedule"
     warmup = params.get("warmup_fraction")
     others = _named(params, [one for one in params if one != "warmup_fraction"])
     if isinstance(warmup, (int, float)) and warmup:

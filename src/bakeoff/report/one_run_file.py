@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from bakeoff.ranges import Params
+from bakeoff.ranges import Params, split_name
 
 ONE_ITEM_LIST = re.compile(r"\[\n    (.*),\n\]")
 
@@ -22,9 +22,9 @@ def study_file_toml(params: Params, study_file: str = "") -> str:
     """
     document: dict[str, dict[str, Any]] = _of_one_run(tomllib.loads(study_file), params)
     for name, value in params.items():
-        owner, _, parameter = name.partition(".")
-        if not parameter:
-            document.setdefault("search", {})[f"{owner}s"] = [value]
+        owner, parameter = split_name(name)
+        if not owner:
+            document.setdefault("search", {})[f"{parameter}s"] = [value]
         elif owner in {"model", "training"}:
             document.setdefault(owner, {})[parameter] = value
         else:
@@ -49,6 +49,6 @@ def _of_one_run(document: Mapping[str, Any], params: Params) -> dict[str, dict[s
         if owner in used
         and (values := {name: one for name, one in settings.items() if not isinstance(one, dict)})
     }
-    sections = {name: document.get(name, {}) for name in ("data", "model", "training")}
+    sections = {name: document.get(name, {}) for name in ("data", "model", "training", "metrics")}
     kept = {"study": study, **sections, "space": fixed}
     return {name: dict(settings) for name, settings in kept.items() if settings}

@@ -8,14 +8,15 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple
 
-from bakeoff.components.optimizers import OptimizerSpec, find_optimizer, torch_arguments
-from bakeoff.components.parameters import complete_params
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS, WARMUP_START, ChosenRun, SchedulerSpec
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params, ParamValue, owned_params
-from bakeoff.records import StudyRecord
+from bakeoff.records import DataConfig, StudyRecord
+from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 
 PARAMETER_GROUPS = """\
@@ -25,6 +26,7 @@ groups = [
     {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
 ]"""
 
+NO_DECAY = 'groups = [{"params": list(model.parameters()), "weight_decay": 0.0}]'
 MAX_LINE = 88
 """Characters of a line of code that fit into a report, also on paper."""
 
@@ -63,12 +65,15 @@ def chosen_lines(params: Params, study: StudyRecord) -> ChosenLines:
     is_split = False
     try:
         optimizer = find_optimizer(name)
-        complete = complete_params(name, optimizer.parameters, recorded)
+        complete = optimizer.complete(recorded)
     except UsageError:
         built = _comment(f"optimizer {name or 'not recorded'}: {recorded}")
     else:
         is_split = optimizer.needs_hidden_weights
         built = _optimizer_code(optimizer, recorded, complete)
+    if is_reference(scheduler):
+        own = _own_function_code(scheduler, owned_params(params, scheduler))
+        return ChosenLines(built, own, "scheduler.step()", "")
     if scheduler not in SCHEDULERS:
         settings = owned_params(params, scheduler)
         unknown = _comment(f"schedule {scheduler or 'not recorded'}: {settings}")
@@ -93,15 +98,20 @@ def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params
     used = {
         name: value
         for name, value in complete.items()
-        if name in recorded or optimizer.parameters[name].searched
+        if optimizer.own or name in recorded or optimizer.parameters[name].searched
     }
-    if not used.keys().isdisjoint({"beta1", "beta2"}):
+    if not optimizer.own and not used.keys().isdisjoint({"beta1", "beta2"}):
         used |= {name: complete[name] for name in ("beta1", "beta2")}
     groups = PARAMETER_GROUPS
     if optimizer.weight_decay == "own" and used.get("weight_decay") == 0:
         del used["weight_decay"]  # not every class of the package has this argument
-        groups = 'groups = [{"params": list(model.parameters()), "weight_decay": 0.0}]'
-    arguments = [f"{name}={value!r}" for name, value in torch_arguments(used).items()]
+        groups = NO_DECAY
+    elif optimizer.own and "weight_decay" in used:
+        decay = f'"weight_decay": {used.pop("weight_decay")!r}}},'
+        groups = groups.replace("p.ndim >= 2]},", f"p.ndim >= 2], {decay}")
+    elif optimizer.own:
+        groups = NO_DECAY
+    arguments = [f"{name}={value!r}" for name, value in optimizer.arguments(used).items()]
     arguments += [f"{name}={value!r}" for name, value in optimizer.fixed.items()]
     module, _, class_name = optimizer.build.partition(":")
     lines = [groups, call(f"optimizer = {module}.{class_name}", ["groups", *arguments])]
@@ -120,6 +130,18 @@ def call(function: str, arguments: Sequence[str]) -> str:
     if len(line) <= MAX_LINE:
         return line
     return "\n    ".join([f"{function}(", *(f"{one}," for one in arguments)]) + "\n)"
+
+
+def changed_arguments(config: DataConfig) -> list[str]:
+    """The arguments that differ from their defaults."""
+    given: list[tuple[str, Any, Any]] = [
+        (one.name, getattr(config, one.name), one.default) for one in fields(config)
+    ]
+    return [
+        f"{name}={value!r}"
+        for name, value, default in given
+        if default is MISSING or value != default
+    ]
 
 
 def _schedule_lines(
@@ -142,6 +164,19 @@ def _schedule_lines(
     if spec.stateful:
         return ChosenLines(optimizer, code, "", "scheduler.step(score)")
     return ChosenLines(optimizer, code, "scheduler.step()", "")
+
+
+def _own_function_code(reference: str, params: Params) -> str:
+    """The user's own function of progress in a `LambdaLR`."""
+    module, _, function = reference.partition(":")
+    given = [f"{name}={value!r}" for name, value in params.items()]
+    returned = call(f"return {module}.{function}", ["step / total_steps", *given])
+    return (
+        f"import {module}\n\n"
+        f"def factor(step: int) -> float:\n{textwrap.indent(returned, '    ')}\n\n"
+        "# step it after each optimizer step\n"
+        "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)"
+    )
 
 
 def _factor_code(spec: SchedulerSpec, params: Mapping[str, float]) -> str | None:

@@ -4,26 +4,26 @@ The optimizer, the schedule and the loop are plain PyTorch. The data, its split,
 and whatever torch does not have (mixing, weighted sampling, the metrics) come from this package.
 """
 
+import os
 import textwrap
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
-from typing import Any
 
 from bakeoff.components.metrics import find_metric
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import BakeoffError
+from bakeoff.own_source import code_files, folders_of
 from bakeoff.ranges import Params, owned_params
-from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
+from bakeoff.records import StudyConfig, StudyRecord, TrainingConfig
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.one_run_file import study_file_toml
-from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
+from bakeoff.report.pytorch_code import MAX_LINE, call, changed_arguments, chosen_lines
 from bakeoff.seeding import derive_seed
-from bakeoff.studyfile import resolve_study
+from bakeoff.studyfile import resolve_stored
+from bakeoff.studyfile.own_parts import own_modules
 
 AUTOCAST = {"bf16": "torch.bfloat16", "fp16": "torch.float16"}
 TARGET_LOSSES = {
@@ -40,7 +40,7 @@ OWN_MODULES = """\
 import os
 import sys
 
-sys.path.append(os.getcwd())  # for modules of your own, as the study found them
+sys.path += [{folders}os.getcwd()]  # for modules of your own, as the study found them
 
 """
 STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
@@ -61,7 +61,7 @@ def training_script(params: Params, study: StudyRecord) -> str:
         return ""
     try:
         document = tomllib.loads(study_file_toml(params, study.study_file))
-        return _Script(params, study, resolve_study(document)).text()
+        return _Script(params, study, resolve_stored(document)).text()
     except (BakeoffError, tomllib.TOMLDecodeError):
         return ""
 
@@ -74,8 +74,7 @@ class _Script:
         self.training = config.training
         self.model = find_model(config.model)
         self.optimizer = find_optimizer(str(params["optimizer"]))
-        self.scheduler = SCHEDULERS[str(params["scheduler"])]
-        self.metric = find_metric(config.objective, config.data.task)
+        self.metric = find_metric(config.objective, config.data.task, config.metrics)
         recorded = study.environment.get("precision", "").partition(":")[0]
         named = self.training.precision
         self.precision = recorded if named == "auto" else named
@@ -105,13 +104,10 @@ class _Script:
 
     def _own_modules(self) -> str:
         """Lets a program that is run from its file import what lies next to the study."""
-        named = (
-            self.config.model,
-            self.optimizer.name,
-            self.config.data.dataset,
-            self.training.loss,
-        )
-        return OWN_MODULES if any(map(is_reference, named)) else ""
+        modules = own_modules(self.config)
+        found = folders_of(modules, code_files(self.study.environment))
+        folders = "".join(f"{one!r}, " for one in found if one != os.curdir)
+        return OWN_MODULES.format(folders=folders) if modules else ""
 
     def _import_lines(self) -> str:
         """Standard library, torch, then the rest, each in alphabetical order."""
@@ -144,7 +140,7 @@ class _Script:
         seed = derive_seed(self.config.seed, "split")
         arguments = ["config", f"split_seed={seed}", "device=device"]
         arguments += ["channels_last=True"] if self.model.channels_last else []
-        yield call("config = DataConfig", _arguments(self.config.data))
+        yield call("config = DataConfig", changed_arguments(self.config.data))
         yield call("data = load_splits", arguments)
         yield from self._network()
         sizes = "len(data.train), batch_size, accumulation_steps"
@@ -240,8 +236,12 @@ class _Script:
         return f"build_own_loss({given}{weights})"
 
     def _evaluation(self) -> Iterator[str]:
-        module, _, function = self.metric.compute.partition(":")
-        self._use(module, function)
+        if self.metric.name in self.config.metrics:
+            function = "metric"
+            yield from self._own_metric()
+        else:
+            module, _, function = self.metric.compute.partition(":")
+            self._use(module, function)
         self._use("bakeoff.training.metric_functions", "no_predictions")
         task = self.config.data.task
         deviation = ", data.target_scale.deviation" if task == "regression" else ""
@@ -253,6 +253,13 @@ class _Script:
         yield f"        for inputs, labels in split.batches({EVALUATED}):"
         yield "            found.add(model(inputs), labels)"
         yield f"    return {function}(found).item()"
+
+    def _own_metric(self) -> Iterator[str]:
+        """The user's metric, in the form in which the study called it."""
+        self._use("bakeoff.training.own_metric", "build_own_metric")
+        given = [repr(self.metric.name), repr(self.config.data.task), "data.num_outputs"]
+        yield call("metric = build_own_metric", [*given, "data.target_scale"])
+        yield ""
 
     def _autocast(self) -> list[str]:
         """The context of every forward pass; empty in full precision."""
@@ -299,7 +306,9 @@ class _Script:
         if augment:
             self._use("bakeoff.training.build", "build_augment")
             given = [repr(augment), "num_samples=len(data.train)", "seed=0", "epoch=epoch"]
-            yield call("augment = build_augment", [*given, "device=device"])
+            given += ["device=device"]
+            given += ["batch_size=batch_size"] if any(map(is_reference, augment)) else []
+            yield call("augment = build_augment", given)
             arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
         yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:
@@ -385,15 +394,3 @@ class _Script:
 
 def _indented(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
     return (f"    {line}" for line in lines)
-
-
-def _arguments(config: DataConfig) -> list[str]:
-    """The arguments that differ from their defaults."""
-    given: list[tuple[str, Any, Any]] = [
-        (one.name, getattr(config, one.name), one.default) for one in fields(config)
-    ]
-    return [
-        f"{name}={value!r}"
-        for name, value, default in given
-        if default is MISSING or value != default
-    ]

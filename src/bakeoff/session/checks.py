@@ -1,7 +1,9 @@
 """Checks of packages, data and settings before anything is created."""
 
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.optimizers import find_optimizer
@@ -9,31 +11,36 @@ from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
-from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
+from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
 from bakeoff.records import StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
-from bakeoff.session.descriptions import CODE, describe_code
+from bakeoff.session.descriptions import describe_code
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
+from bakeoff.studyfile.own_parts import own_parts
 from bakeoff.tracking import check_trackers
 
 
 def check_packages(config: StudyConfig) -> None:
     """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    The packages are not imported.
+    The packages are not imported. From here on the process finds the study's own modules.
 
     Raises:
         MissingDependencyError: A package is missing. The message names the extra to install.
-        UsageError: A package has no optimizer of that name.
+        UsageError: A package has no optimizer of that name, or a part of the user's own is missing.
     """
-    for name in config.search.optimizers:
-        check_installed(name, find_optimizer(name).package)
+    look_in(config.folder)
+    for key, reference in own_parts(config):
+        check_reference(key, reference, search_path())
+    for spec in map(find_optimizer, config.search.optimizers):
+        if spec.own is None:
+            check_installed(spec.name, spec.package)
     check_model_installed(config.model)
     check_sampler(config.search.sampler)
     check_trackers(config.tracking)
@@ -48,7 +55,6 @@ def check_data(config: StudyConfig) -> DatasetSummary:
         DataError: The data is missing or unusable. The message says how to get or repair it.
         UsageError: An objective has the same value for every model of so few classes.
     """
-    sys.path += [entry for entry in import_path() if entry not in sys.path]
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
@@ -136,6 +142,20 @@ def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str
             f"{', '.join(changed)}: the code changed since the {kind} began; restore it, give the"
             f" {kind} a new name, or continue with --accept-code, which the report will say"
         )
+
+
+def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """The files of the user's that are named in `environment` as they are now, with their hashes.
+
+    A file that is gone is left out. This imports nothing, so it misses files that are imported for
+    the first time; those need a changed file that imports them.
+    """
+    files = {name: Path(name) for name in code_files(environment)}
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

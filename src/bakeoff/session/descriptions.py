@@ -11,6 +11,7 @@ from bakeoff.components.package_models import find_package
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
+from bakeoff.own_source import CODE
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
 
@@ -42,8 +43,6 @@ TRAINING_TITLES: Mapping[str, str] = {
     "early_stopping_patience": "early stopping, epochs without a better one",
 }
 """Headings in the report for keys of `[training]`."""
-CODE = "own code"
-"""Heading of the files of the user's code."""
 HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
@@ -130,7 +129,8 @@ def _installed(package: str) -> str:
 
 def component_packages(config: StudyConfig) -> dict[str, str]:
     """Versions of the packages, other than `PACKAGES`, that optimizers and model come from."""
-    packages = {find_optimizer(name).package for name in config.search.optimizers}
+    optimizers = map(find_optimizer, config.search.optimizers)
+    packages = {spec.package for spec in optimizers if spec.own is None}
     model_package = find_package(config.model)
     packages |= {model_package} if model_package else set()
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}

@@ -10,8 +10,9 @@ from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
-from bakeoff.ranges import Params
-from bakeoff.records import Precision, StudyConfig
+from bakeoff.ranges import Params, split_name
+from bakeoff.records import ArmRecord, Precision, StudyConfig
+from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
 from bakeoff.session.run_settings import RunSettings
@@ -19,6 +20,13 @@ from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
 
+KINDS = {
+    "search.optimizers": "optimizer",
+    "search.schedulers": "scheduler",
+    "metrics": "metric",
+    "data.augment": "augmentation",
+}
+"""The key of a study file whose value is to blame, by how the reason of a failure begins."""
 BYTES_PER_WEIGHT = 4
 UNKNOWN_STATE_BYTES = 8.0
 """Bytes of state per weight of an optimizer that does not say: as many as Adam's."""
@@ -40,8 +48,8 @@ def measure(
     )
     probed = probe(config, engine, stop)
     return StudyFacts(
-        metric=find_metric(config.objective, summary.task).info,
-        chance_score=chance_score(config.objective, summary.task, untrained),
+        metric=find_metric(config.objective, summary.task, config.metrics).info,
+        chance_score=chance_score(config.objective, summary.task, untrained, config.metrics),
         num_train=summary.num_train,
         num_validation=summary.num_validation,
         num_test=summary.num_test,
@@ -57,8 +65,8 @@ def measure(
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
-    Every other optimizer of the study is tried for one step. The precision in the result is the
-    fastest one, unless the study file names one.
+    Every other optimizer of the study and every schedule of the user's own is tried for one step.
+    The precision in the result is the fastest one, unless the study file names one.
 
     Raises:
         UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
@@ -68,7 +76,7 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """
     first, *others = (
         build_trial_config(config, params, derive_seed(config.seed))
-        for params in _optimizers_once(config)
+        for params in _parts_once(config)
     )
     for event in follow(engine, stop, Probe(run="probe", config=first, others=tuple(others))):
         match event:
@@ -81,15 +89,26 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     raise AssertionError("the last event of a probe is one of these")
 
 
-def _optimizers_once(config: StudyConfig) -> Iterator[Params]:
-    """The library defaults of every optimizer of the study, in the first arm that has it."""
+def _parts_once(config: StudyConfig) -> Iterator[Params]:
+    """The library defaults of every optimizer and own schedule, in the first arm that has it."""
     tried: set[str] = set()
     for arm in build_arms(config):
-        for name in names_of(arm.space["optimizer"]):
-            if name not in tried:
-                tried.add(name)
-                one = replace(arm, space={**arm.space, "optimizer": name})
-                yield default_params(one, config.model)
+        for key in ("optimizer", "scheduler"):
+            for name in names_of(arm.space[key]):
+                if name not in tried and (key == "optimizer" or is_reference(name)):
+                    tried.add(name)
+                    one = replace(arm, space={**arm.space, key: name})
+                    fixed = _fixed_of(name, one) if is_reference(name) else {}
+                    yield {**default_params(one, config.model), **fixed}
+
+
+def _fixed_of(owner: str, arm: ArmRecord) -> Params:
+    """The values that the study file fixes for the user's own code, in place of its defaults."""
+    return {
+        name: setting
+        for name, setting in arm.space.items()
+        if split_name(name)[0] == owner and isinstance(setting, (bool, int, float, str))
+    }
 
 
 def _with_named_precision(probed: Probed, named: Precision) -> Probed:
@@ -107,8 +126,9 @@ def _blame_model(model: str, reason: str) -> str:
         return f"--device: {reason}"
     if reason.startswith("training."):
         return reason
-    if reason.startswith("optimizer "):
-        return f"search.optimizers: {reason}"
+    for key, kind in KINDS.items():
+        if reason.startswith(f"{kind} "):
+            return f"{key}: {reason}"
     named = f"model {model!r}"
     rest = reason.removeprefix(named) if reason.startswith(named) else f": {reason}"
     return f"model.model = {model!r}{rest}"

@@ -15,6 +15,7 @@ from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.files import write_atomically
+from bakeoff.own_source import code_files
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
@@ -25,7 +26,6 @@ from bakeoff.session.checks import (
     check_same_code,
     check_unchanged_facts,
 )
-from bakeoff.session.descriptions import CODE
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
@@ -224,8 +224,7 @@ def _keep_code(folder: Path, facts: StudyFacts) -> None:
     Raises:
         OSError: A copy cannot be written.
     """
-    for entry in filter(None, facts.environment.get(CODE, "").split(", ")):
-        file = Path(entry.rpartition(" (")[0])
+    for file in map(Path, code_files(facts.environment)):
         copy = folder / (file.name if file.is_absolute() else file)
         if file.is_file() and not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)

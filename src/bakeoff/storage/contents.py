@@ -13,7 +13,7 @@ from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, W
 from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
 from bakeoff.storage.checksums import ADVICE, DamagedError, opened, sealed
-from bakeoff.studyfile import format_study, resolve_study
+from bakeoff.studyfile import format_study, resolve_stored
 
 FORMAT = FIRST_FORMAT_WITH_CHECKSUMS = 2
 CHANGED_KEY = "changed_after_results"
@@ -109,7 +109,7 @@ def has_checksums(content: Content) -> bool:
 
 def config_of(content: Content) -> StudyConfig:
     """The settings of the study."""
-    return resolve_study(tomllib.loads(content["config"]))
+    return resolve_stored(tomllib.loads(content["config"]))
 
 
 def study_facts_of(content: Content) -> StudyFacts:

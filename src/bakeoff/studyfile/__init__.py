@@ -6,20 +6,20 @@ the package sees only the frozen `StudyConfig`, in which every default is writte
 
 import json
 import re
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 from pydantic import ValidationError
 
+from bakeoff.components.signatures import without_sources
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
-from bakeoff.own_source import check_reference
-from bakeoff.ranges import Choice, FloatRange, IntRange
+from bakeoff.own_source import check_reference, look_in, search_path
+from bakeoff.ranges import Choice, FloatRange, IntRange, split_name
 from bakeoff.records import DataConfig, StudyConfig, as_plain
-from bakeoff.registry import is_reference
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
 from bakeoff.studyfile.documents import (
     locate as locate,
@@ -28,6 +28,7 @@ from bakeoff.studyfile.documents import (
     parse_settings as parse_settings,
     with_base,
 )
+from bakeoff.studyfile.own_parts import code_folder, own_parts
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import (
     RangeTable,
@@ -68,6 +69,7 @@ def load_study(
     *,
     settings: Mapping[str, Any],
     sections: Mapping[str, Any] | None = None,
+    folder: str = "",
 ) -> StudyConfig:
     """The study of a file or of a parsed document, with sections and settings on top of it.
 
@@ -75,6 +77,7 @@ def load_study(
         source: A study file, a parsed one, or None for a study of `sections` alone.
         settings: Values by dotted key, or nested like a study file.
         sections: Sections of a study file.
+        folder: Where the study's own modules are looked for if `source` is no file.
 
     Raises:
         StudyFileError: The file cannot be read or the study is wrong; the message is one line.
@@ -85,25 +88,27 @@ def load_study(
         is_section = isinstance(value, Mapping) and "." not in key
         above = merged(above, {key: value} if is_section else nested(key, value))
     if source is None or isinstance(source, Mapping):
-        return _with_own_code(resolve_study(merged(source or {}, above)))
+        return _with_own_code(merged(source or {}, above), folder)
     path = locate(Path(source))
     try:
         document = with_base(_read_toml(path), path.parent, _read_toml)
-        return _with_own_code(resolve_study(merged(document, above)))
+        whole = merged(document, above)
+        return _with_own_code(whole, code_folder(path, whole))
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from None
 
 
-def _with_own_code(config: StudyConfig) -> StudyConfig:
-    """The study itself, whose loss exists as far as its source tells.
+def _with_own_code(document: Mapping[str, Any], folder: str) -> StudyConfig:
+    """The study whose own parts exist as far as their source tells.
 
     Raises:
-        StudyFileError: It does not.
+        StudyFileError: The document is wrong, or names a part that does not exist.
     """
-    folders = (*(entry for entry in sys.path if entry), str(Path.cwd()))
-    if is_reference(config.training.loss):
+    look_in(folder)
+    config = replace(resolve_study(document), folder=folder)
+    for key, reference in own_parts(config):
         try:
-            check_reference("training.loss", config.training.loss, folders)
+            check_reference(key, reference, search_path())
         except UsageError as error:
             raise StudyFileError(one_line(error)) from None
     return config
@@ -124,6 +129,16 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
         raise StudyFileError(one_line(_describe(error, document))) from None
     except UsageError as error:
         raise StudyFileError(one_line(error)) from None
+
+
+def resolve_stored(document: Mapping[str, Any]) -> StudyConfig:
+    """The study that a document of `format_study` describes, whatever became of the user's code.
+
+    Raises:
+        StudyFileError: The document is wrong.
+    """
+    with without_sources():
+        return resolve_study(document)
 
 
 def format_study(config: StudyConfig) -> str:
@@ -148,13 +163,16 @@ def format_study(config: StudyConfig) -> str:
         "data": _data_section(config.data),
         "model": {"model": config.model, **config.model_params},
         "training": as_plain(config.training),
+        "metrics": {name: as_plain(said) for name, said in config.metrics.items()},
         "search": search,
         "space": {},
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
     }
+    if not config.metrics:  # so that studies stored without them keep their fingerprint
+        del document["training"]["metrics"], document["metrics"]
     for name, setting in config.space.items():
-        owner, _, parameter = name.partition(".")
+        owner, parameter = split_name(name)
         is_shared = owner in SHARED_OWNERS
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)

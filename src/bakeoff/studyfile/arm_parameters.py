@@ -1,6 +1,6 @@
 """The parameters of each arm: which component owns them, and when they are used."""
 
-from bakeoff.ranges import Choice, Params, ParamValue, Range
+from bakeoff.ranges import Choice, Params, ParamValue, Range, split_name
 from bakeoff.records import StudyConfig
 
 Setting = Range | ParamValue
@@ -25,7 +25,7 @@ def arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
         **{
             name: setting
             for name, setting in config.space.items()
-            if name.partition(".")[0] in owners and not name.endswith(".scheduler")
+            if split_name(name)[0] in owners and not name.endswith(".scheduler")
         },
     }
 
@@ -41,5 +41,5 @@ def _one_or_choice(names: tuple[str, ...]) -> Setting:
 
 def is_active(name: str, params: Params) -> bool:
     """Whether a parameter applies given `params`: its owner was chosen, or belongs to every arm."""
-    owner, dot, _ = name.partition(".")
-    return not dot or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}
+    owner, _ = split_name(name)
+    return not owner or owner in {*SHARED_OWNERS, params["optimizer"], params["scheduler"]}

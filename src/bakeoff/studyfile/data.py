@@ -6,6 +6,7 @@ from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.data.dataset_table import SEQUENCE_LENGTH, choose_task, find_source
 from bakeoff.errors import StudyFileError
 from bakeoff.records import DataConfig
+from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.schema import DataSection
 
@@ -39,7 +40,8 @@ def resolve_data(section: DataSection) -> DataConfig:
     if section.imbalance is not None and task != "classification":
         raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
     for augmentation in section.augment:
-        check_known("data.augment", AUGMENTATIONS.kind, augmentation, AUGMENTATIONS.names)
+        if not is_reference(augmentation):
+            check_known("data.augment", AUGMENTATIONS.kind, augmentation, AUGMENTATIONS.names)
     check_once("data.augment", section.augment)
     values = section.model_dump() | {"task": task, "augment": tuple(section.augment)}
     if "sequence_length" in keys and section.sequence_length is None:

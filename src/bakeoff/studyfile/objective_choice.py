@@ -1,18 +1,29 @@
 """Checks `[study] objective`: one metric, or several objectives of which the first is a metric."""
 
 import json
+import math
+from collections.abc import Mapping
 
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.objectives import COSTS, objective_names
+from bakeoff.components.own_calls import METRIC_CALLS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import StudyFileError
-from bakeoff.records import Task
+from bakeoff.records import OwnMetric, Task
+from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once
-from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection
+from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection, StudyFile
 
 
-def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, ...]:
+def resolve_objectives(
+    given: str | list[str] | None, task: Task, own: Mapping[str, OwnMetric]
+) -> tuple[str, ...]:
     """The objectives, the leading one first; the task's default metric if none is given.
+
+    Args:
+        given: The key of the study file.
+        task: What the labels are.
+        own: The metrics of the user's own that the study file names.
 
     Raises:
         StudyFileError: An objective is unknown or listed twice, or the first one is a cost.
@@ -26,10 +37,12 @@ def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, 
             f" {MAX_OBJECTIVES} objectives"
         )
     leading, metrics = names[0], METRICS[task]
-    if leading not in COSTS:
+    if leading not in COSTS and leading not in own:
         check_known("study.objective", metrics.kind, leading, metrics.names)
     for name in names[1:]:
-        check_known("study.objective", "objective", name, objective_names(task))
+        check_known("study.objective", "objective", name, (*objective_names(task), *own))
+    for name in (one for one in names if one in own):
+        _check_meaning(name, own[name], is_leading=name == leading)
     check_once("study.objective", names)
     if leading in COSTS:
         example = json.dumps([DEFAULT_OBJECTIVES[task], leading])
@@ -38,6 +51,55 @@ def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, 
             f" objective, so it must be a metric, not a cost, as in {example}"
         )
     return tuple(names)
+
+
+def resolve_metrics(file: StudyFile, task: Task) -> dict[str, OwnMetric]:
+    """What the study file says about the user's own metrics, by the references that it names.
+
+    Raises:
+        StudyFileError: A name is no reference, the task has none, or a table is not used or wrong.
+    """
+    for name in file.training.metrics:
+        if not is_reference(name):
+            raise StudyFileError(
+                f"training.metrics = {json.dumps(name)}: write package.module:name; the metrics of"
+                " the task are always recorded"
+            )
+    check_once("training.metrics", file.training.metrics)
+    given = file.study.objective
+    objectives = given if isinstance(given, list) else [given]
+    named = [name for name in objectives if name is not None and is_reference(name)]
+    used = dict.fromkeys([*named, *file.training.metrics])
+    for name in used:
+        if task not in METRIC_CALLS:
+            allowed = " and ".join(METRIC_CALLS)
+            raise StudyFileError(f"{name}: metrics of your own are for {allowed}, not for {task}")
+    for name in file.metrics:
+        check_known(f"metrics.{name}", "metric of your own in this study", name, used)
+    return {
+        name: OwnMetric(**file.metrics[name].model_dump()) if name in file.metrics else OwnMetric()
+        for name in used
+    }
+
+
+def _check_meaning(name: str, said: OwnMetric, *, is_leading: bool) -> None:
+    """An objective of the user's own has a direction, and the leading one a value to begin from."""
+    missing = [
+        key
+        for key in ("direction", *(["untrained"] if is_leading else []))
+        if getattr(said, key) is None
+    ]
+    if missing:
+        raise StudyFileError(
+            f"study.objective = {json.dumps(name)}: needs {' and '.join(missing)} under"
+            f" [metrics.{json.dumps(name)}]"
+        )
+    low = -math.inf if said.low is None else said.low
+    high = math.inf if said.high is None else said.high
+    if said.untrained is not None and not low <= said.untrained <= high:
+        raise StudyFileError(
+            f"metrics.{name}.untrained = {said.untrained:g}: must be from low to high"
+        )
 
 
 def check_search(section: SearchSection, objectives: tuple[str, ...]) -> None:

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
 from bakeoff.components.losses import LOSSES, check_loss, find_loss_clash
 from bakeoff.components.models import find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.package_models import check_fresh, find_package
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.remedies import REMEDIES, find_clash, find_task_conflict, is_used
 from bakeoff.components.samplers import SAMPLERS
-from bakeoff.components.schedulers import SCHEDULERS
+from bakeoff.components.schedulers import SchedulerSpec
+from bakeoff.components.signatures import sources_are_read
 from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
@@ -29,7 +31,7 @@ from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
-from bakeoff.studyfile.objective_choice import check_search, resolve_objectives
+from bakeoff.studyfile.objective_choice import check_search, resolve_metrics, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import ModelSection, RangeTable, StudyFile, TrainingSection
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
@@ -77,7 +79,8 @@ def resolve(file: StudyFile) -> StudyConfig:
     conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
-    objective, *further = resolve_objectives(file.study.objective, data.task)
+    own_metrics = resolve_metrics(file, data.task)
+    objective, *further = resolve_objectives(file.study.objective, data.task, own_metrics)
     check_search(file.search, (objective, *further))
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
@@ -106,6 +109,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         space={**_resolve_space(file), **model_ranges, **training_ranges},
         confirm=resolve_confirm(file.confirm, len(arms)),
         tracking=TrackingConfig(**file.tracking.model_dump()),
+        metrics=own_metrics,
     )
     if file.search.sampler == "grid":
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
@@ -130,7 +134,8 @@ def _check_names(file: StudyFile) -> None:
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
     for scheduler in file.search.schedulers:
-        check_known("search.schedulers", SCHEDULERS.kind, scheduler, SCHEDULERS.names)
+        with named("search.schedulers"):
+            find_scheduler(scheduler)
     check_known("search.sampler", SAMPLERS.kind, file.search.sampler, SAMPLERS.names)
     check_once("search.schedulers", file.search.schedulers)
     check_once("search.optimizers", file.search.optimizers)
@@ -196,6 +201,7 @@ def _resolve_training(
     """The settings of every run, and the ranges of those that are searched."""
     given: dict[str, Any] = {name: getattr(section, name) for name in TrainingSection.model_fields}
     given["loss"] = section.loss or LOSSES[task][0]
+    given["metrics"] = tuple(section.metrics)
     with named(f"training.loss = {json.dumps(given['loss'])}"):
         check_loss(given["loss"], task)
     ranges: dict[str, Setting] = {}
@@ -242,22 +248,33 @@ def _check_training_range(key: str, setting: Setting) -> None:
 
 
 def _resolve_space(file: StudyFile) -> dict[str, Setting]:
-    """Range or value of every searched parameter of the optimizers and schedules."""
-    owners = {
-        **{name: find_optimizer(name).parameters for name in file.search.optimizers},
-        **{name: SCHEDULERS[name].parameters for name in file.search.schedulers},
+    """Range or value of every searched parameter of the optimizers and schedules.
+
+    A stored study lists all parameters of the user's own code, so none are added to it.
+    """
+    owners: dict[str, OptimizerSpec | SchedulerSpec] = {
+        **{name: find_optimizer(name) for name in file.search.optimizers},
+        **{name: find_scheduler(name) for name in file.search.schedulers},
     }
     space: dict[str, Setting] = {
         f"{owner}.{name}": spec.range
-        for owner, parameters in owners.items()
-        for name, spec in parameters.items()
-        if spec.searched
+        for owner, one in owners.items()
+        for name, spec in one.parameters.items()
+        if spec.searched and (one.own is None or sources_are_read())
     }
     for owner, settings in file.space.items():
         check_known(f"space.{owner}", "optimizer or scheduler of this study", owner, owners)
         for name, given in settings.items():
             key = f"{owner}.{name}"
             if name != SCHEDULER or owner not in file.search.optimizers:
-                check_known(f"space.{key}", "parameter", name, owners[owner])
-            space[key] = read_setting(f"space.{key}", given, owners[owner].get(name))
+                _check_parameter(f"space.{key}", name, owners[owner])
+            spec = owners[owner].parameters.get(name)
+            space[key] = read_setting(f"space.{key}", given, spec)
     return space
+
+
+def _check_parameter(key: str, name: str, owner: OptimizerSpec | SchedulerSpec) -> None:
+    """The user's own code may take more than its source tells; then every name is allowed."""
+    known = tuple(owner.parameters) if owner.own is None else owner.own.known
+    if known is not None:
+        check_known(key, "parameter", name, known)

@@ -13,12 +13,11 @@ from pydantic.fields import FieldInfo
 from bakeoff.components.metrics import METRIC_NAMES
 from bakeoff.components.objectives import COSTS
 from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.package_optimizers import PACKAGE_PREFIX
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.records import ClassWeights, Sampling
-from bakeoff.registry import Registry
+from bakeoff.registry import REFERENCE, Registry
 from bakeoff.seeding import MAX_SEED
 
 SCHEMA_ID = "urn:bakeoff:study-file"
@@ -33,16 +32,28 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
-MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
-ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
+REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
+
+
+def _name_or_reference(*names: str) -> FieldInfo:
+    """One of `names`, or a reference to code of the user's."""
+    extra: Any = {"anyOf": [{"enum": [*names]}, REFERENCE_SCHEMA]}
+    return cast("FieldInfo", Field(json_schema_extra=extra))
+
+
+MetricName = Annotated[str, _name_or_reference(*METRIC_NAMES)]
+ObjectiveName = Annotated[str, _name_or_reference(*METRIC_NAMES, *COSTS.names)]
 MAX_OBJECTIVES = 3
 """With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _describe_optimizer_names(schema: dict[str, Any]) -> None:
-    pattern = f"^{PACKAGE_PREFIX}[A-Za-z]\\w*$"
-    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, {"pattern": pattern}]
+    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, REFERENCE_SCHEMA]
+
+
+def _describe_scheduler_names(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"enum": [*SCHEDULERS.names]}, REFERENCE_SCHEMA]
 
 
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -110,9 +121,9 @@ class StudySection(_Section):
         ]
         | None
     ) = None
-    """Metric by which runs are scored (`study metrics` lists them); or up to 3 objectives, of which
-    the first is that metric. Default: accuracy for classification, rmse for regression, loss for
-    language."""
+    """Metric by which runs are scored (`study metrics` lists them), or your own as
+    package.module:name; or up to 3 objectives, of which the first is that metric. Default: accuracy
+    for classification, rmse for regression, loss for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -150,7 +161,8 @@ class DataSection(_Section):
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
     augment: list[str] = []
-    """Random changes of each image in every epoch: flip, crop, cutout, translate."""
+    """Random changes of each image in every epoch: flip, crop, cutout, translate, or your own as
+    package.module:name, a function of images and a generator or a transform of torchvision."""
 
 
 class ModelSection(BaseModel):
@@ -203,6 +215,23 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
+    metrics: list[str] = []
+    """Metrics of your own, as package.module:name, that are recorded and reported besides those of
+    the task."""
+
+
+class MetricTable(_Section):
+    """What a metric of your own means: its direction, bounds, and value without training."""
+
+    direction: Literal["maximize", "minimize"] | None = None
+    """Whether more or less is better. Default: none; an objective needs it."""
+    low: float | None = None
+    """Smallest value, in the unit of the metric. Default: no bound."""
+    high: float | None = None
+    """Largest value, in the unit of the metric. Default: no bound."""
+    untrained: float | None = None
+    """Score of an untrained model, which diverged runs get. Default: none; the objective by which
+    runs are scored needs it."""
 
 
 def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -231,12 +260,14 @@ class SearchSection(_Section):
         list[Annotated[str, Field(json_schema_extra=_describe_optimizer_names)]],
         Field(min_length=1),
     ]
-    """The optimizers to compare (`study optimizers` lists them)."""
+    """The optimizers to compare (`study optimizers` lists them), or your own as
+    package.module:Name."""
     schedulers: Annotated[
-        list[Annotated[str, _one_of(SCHEDULERS)]],
+        list[Annotated[str, Field(json_schema_extra=_describe_scheduler_names)]],
         Field(min_length=1),
     ] = ["constant"]
-    """The learning-rate schedules to search or compare (`study schedulers` lists them)."""
+    """The learning-rate schedules to search or compare (`study schedulers` lists them), or your own
+    as package.module:function, called with progress."""
     trials_per_arm: PositiveInt | None = None
     """Budget of each arm in trials. Default: 20 trials, or no limit if epochs_per_arm or
     seconds_per_arm is given; with the grid sampler, as many as the smallest grid has."""
@@ -316,6 +347,9 @@ class StudyFile(_Section):
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
+    metrics: dict[str, MetricTable] = {}
+    """What metrics of your own mean, by their references: [metrics."my_metrics:top2"] direction =
+    "maximize". Default: none."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
 

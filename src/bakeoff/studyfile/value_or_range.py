@@ -2,7 +2,7 @@
 
 import json
 
-from bakeoff.components.parameters import LIMITS, ParameterSpec
+from bakeoff.components.parameters import ANY_NUMBER, LIMITS, ParameterSpec
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, IntRange, ParamValue, Range
 from bakeoff.studyfile.arm_parameters import Setting
@@ -52,7 +52,7 @@ def _check_value(key: str, value: ParamValue, spec: ParameterSpec | None) -> Non
         return
     named = f"{key} = {json.dumps(value)}"
     if isinstance(spec.range, Choice):
-        if value not in spec.range:
+        if spec.limits is not ANY_NUMBER and value not in spec.range:
             allowed = ", ".join(map(repr, spec.range.choices))
             raise StudyFileError(f"{named}: allowed: {allowed}")
         return

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import find_optimizer, torch_arguments
+from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
@@ -18,15 +18,18 @@ from bakeoff.data.inputs import input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
 from bakeoff.records import Task
-from bakeoff.registry import resolve, users_code
+from bakeoff.registry import is_reference, resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import Augment
 from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.own_augment import build_own_augmentation, check_own_augmentation
+from bakeoff.training.own_optimizer import build_own_optimizer
 from bakeoff.training.own_state import check_state
 from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
 
+CPU = torch.device("cpu")
 IMAGE_NDIM = 3
 """(C, H, W)"""
 
@@ -126,9 +129,9 @@ def build_optimizer(
         MissingDependencyError: The optimizer's package is not installed.
     """
     spec = find_optimizer(name)
-    check_installed(name, spec.package)
-    complete = complete_params(f"optimizer {name!r}", spec.parameters, params)
-    arguments = {**torch_arguments(complete), **spec.fixed}
+    if spec.own is None:
+        check_installed(name, spec.package)
+    arguments = {**spec.arguments(spec.complete(params)), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
     is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
     if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
@@ -138,10 +141,14 @@ def build_optimizer(
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
     try:
+        if spec.own is not None:
+            build = partial(build_own_optimizer, name, build)
         optimizer = build(groups, **arguments)
         if is_complex:
             again = partial(build, **arguments)
             check_complex_steps(again, weight_decay, spec.needs_hidden_weights)
+    except UsageError:
+        raise
     except (ValueError, TypeError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
     if weight_decay and "weight_decay" not in optimizer.defaults:
@@ -172,43 +179,76 @@ def _split_hidden(
     return [group for group in split if group["params"]]
 
 
-def check_augment(names: Sequence[str], input_shape: Sequence[int]) -> None:
-    """Make sure that these augmentations exist and suit samples of this shape.
+def check_augment(
+    names: Sequence[str],
+    input_shape: Sequence[int],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
+) -> None:
+    """Make sure that these augmentations exist and suit samples of this shape and type.
 
     Raises:
-        UsageError: An augmentation is unknown, or the samples are not images.
+        UsageError: An augmentation is unknown, the samples are not images, or one of the user's own
+            cannot be called with them.
     """
     for name in names:
-        spec = AUGMENTATIONS[name]
+        is_own = is_reference(name)
+        if not is_own:
+            AUGMENTATIONS[name]
         if len(input_shape) != IMAGE_NDIM:
             raise UsageError(
-                f"augmentation {spec.name!r} needs images of shape [C, H, W], "
+                f"augmentation {name!r} needs images of shape [C, H, W], "
                 f"not samples of shape {list(input_shape)}"
             )
+        if is_own:
+            check_own_augmentation(name, input_shape, dtype, device)
 
 
 def build_augment(
-    names: Sequence[str], *, num_samples: int, seed: int, epoch: int, device: torch.device
+    names: Sequence[str],
+    *,
+    num_samples: int,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+    batch_size: int | None = None,
 ) -> Augment | None:
     """One function that applies all augmentations of an epoch in order; None without any.
 
     Every sample has its own random numbers, which depend only on seed, epoch and position, and not
     on batches or on where a run was resumed.
 
+    Args:
+        names: Registered augmentations and references to the user's own, in their order.
+        num_samples: Samples of an epoch.
+        seed: The run's.
+        epoch: Counted from 1.
+        device: Where the samples are.
+        batch_size: The user's own functions are called with each batch of this size.
+
     Raises:
         UsageError: An augmentation is unknown.
     """
-    steps: list[tuple[Augment, Tensor]] = []
-    for spec in map(AUGMENTATIONS.__getitem__, names):
+    steps: list[Augment] = []
+    for name in names:
+        if is_reference(name):
+            own = build_own_augmentation(name, seed=seed, epoch=epoch, batch_size=batch_size)
+            steps.append(own)
+            continue
+        spec = AUGMENTATIONS[name]
         generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
         draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
-        steps.append((cast("Augment", resolve(spec.apply)), draws))
+        steps.append(partial(_apply_drawn, cast("Augment", resolve(spec.apply)), draws))
     if not steps:
         return None
 
     def augment(inputs: Tensor, positions: Tensor) -> Tensor:
-        for apply, draws in steps:
-            inputs = apply(inputs, draws[positions])
+        for apply in steps:
+            inputs = apply(inputs, positions)
         return inputs
 
     return augment
+
+
+def _apply_drawn(apply: Augment, draws: Tensor, inputs: Tensor, positions: Tensor) -> Tensor:
+    return apply(inputs, draws[positions])

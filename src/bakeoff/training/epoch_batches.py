@@ -49,6 +49,7 @@ def plain_batches(
         seed=config.seed,
         epoch=epoch,
         device=state.device,
+        batch_size=batch_size,
     )
     num_used = None if max_batches is None else max_batches * batch_size
     return split.batches(

@@ -13,7 +13,7 @@ classes). Its results are float32: an accuracy of 0.3387 becomes 0.33869999647.
 Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Self
 
@@ -59,6 +59,13 @@ class SamplePredictions:
     def add(self, outputs: Tensor, labels: Tensor) -> None:
         """Add a batch."""
         self._batches.append((outputs.float(), labels))
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Outputs and labels as they were added; those of a part in one batch."""
+        if self.whole is None:
+            yield from self._batches
+        else:
+            yield self.outputs, self.labels
 
     def part(self, rows: Tensor) -> Self:
         """The predictions of the samples `rows` [n]."""

@@ -11,16 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bakeoff.components.own_calls import LOSS, LOSS_CALLS
 from bakeoff.errors import UsageError, describe_error
 from bakeoff.records import Task
-from bakeoff.registry import resolve, users_code
+from bakeoff.registry import describe_signature, resolve, users_code
 
-EXPECTED: dict[Task, str] = {
-    "classification": "(outputs [N, C], labels [N])",
-    "regression": "(predictions [N], standardised targets [N])",
-    "language": "(outputs [N * L, V], next tokens [N * L])",
-}
-"""What the loss of each task is called with."""
 WEIGHT = "weight"
 """The argument by which torch's losses take class weights [C]."""
 NUM_TRIED = 8
@@ -91,7 +86,7 @@ def build_own_loss(
     except Exception as error:  # the user's class may raise anything
         raise UsageError(
             f"{where}: expected a class that is built without arguments, found"
-            f" {_signature(found)} ({describe_error(error)})"
+            f" {describe_signature(found)} ({describe_error(error)})"
         ) from error
     if isinstance(compute, nn.Module) and any(one.requires_grad for one in compute.parameters()):
         raise UsageError(f"{where}: has weights of its own, which no optimizer would train")
@@ -118,13 +113,13 @@ def _try(loss: OwnLoss, where: str, num_outputs: int) -> None:
         values = [loss(outputs[part], targets[part]) for part in parts]
     except Exception as error:  # the user's function may raise anything
         raise UsageError(
-            f"{where}: expected a call with {EXPECTED[loss.task]}, found {_signature(loss.compute)}"
-            f" ({describe_error(error)})"
+            f"{where}: expected a call with {LOSS_CALLS[loss.task]}, found"
+            f" {describe_signature(loss.compute)} ({describe_error(error)})"
         ) from error
     whole = values[0]
     if not isinstance(whole, Tensor) or whole.ndim or not whole.is_floating_point():
         got = list(whole.shape) if isinstance(whole, Tensor) else type(whole).__name__
-        raise UsageError(f"{where}: expected one number, the mean over the batch, found {got}")
+        raise UsageError(f"{where}: expected {LOSS.gives}, found {got}")
     if not whole.requires_grad:
         raise UsageError(f"{where}: has no gradient with respect to the outputs")
     numbers = [float(one.detach()) for one in values]
@@ -142,13 +137,3 @@ def _parameters(function: Any) -> set[str]:
         return set(inspect.signature(called).parameters)
     except (TypeError, ValueError):
         return set()
-
-
-def _signature(function: Any) -> str:
-    """`focal(outputs, targets, gamma=2.0)`."""
-    called = function.forward if isinstance(function, nn.Module) else function
-    name = getattr(function, "__name__", type(function).__name__)
-    try:
-        return f"{name}{inspect.signature(called)}"
-    except (TypeError, ValueError):
-        return str(name)

@@ -5,11 +5,13 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
+from bakeoff.components.schedulers import SchedulerSpec, learning_rate_factor
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params
 from bakeoff.records import Direction
+from bakeoff.training.own_factor import check_factor
 
 
 class Schedule:
@@ -21,14 +23,15 @@ class Schedule:
 
     Args:
         optimizer: A new optimizer with its base learning rate and momentum.
-        name: A registered scheduler.
+        name: A registered scheduler, or the user's own by reference.
         params: Its parameters; missing ones take their defaults.
         total_steps: Planned optimizer steps of the whole run.
         epochs: Planned epochs of the whole run.
         direction: The direction of the objective given to `end_epoch`.
 
     Raises:
-        UsageError: The scheduler or a parameter is unknown, or warm-up takes the whole run.
+        UsageError: The scheduler or a parameter is unknown, warm-up takes the whole run, or the
+            user's own gives no factor with these parameters.
     """
 
     def __init__(
@@ -41,9 +44,9 @@ class Schedule:
         epochs: int,
         direction: Direction,
     ) -> None:
-        self._spec = SCHEDULERS[name]
-        self._params = complete_params(f"scheduler {name!r}", self._spec.parameters, params)
-        self._warmup = float(self._params["warmup_fraction"])
+        self._spec = find_scheduler(name)
+        self._params = _complete(self._spec, params)
+        self._warmup = float(self._params.get("warmup_fraction", 0.0))
         if not 0 <= self._warmup < 1:
             raise UsageError(
                 f"{name}.warmup_fraction = {self._warmup:g} must be at least 0 and below 1"
@@ -94,7 +97,7 @@ class Schedule:
         self._apply()
 
     def _apply(self) -> None:
-        factor = learning_rate_factor(self._spec, self.progress, self._params)
+        factor = float(learning_rate_factor(self._spec, self.progress, self._params))
         if self._scale is not None:
             factor *= self._scale.value
         groups = self._optimizer.param_groups
@@ -104,6 +107,14 @@ class Schedule:
             drop = self._spec.momentum_drop(self.progress, **self._params)
             for group, momentum in zip(groups, self._base_momenta, strict=True):
                 _set_momentum(group, momentum, drop)
+
+
+def _complete(spec: SchedulerSpec, params: Params) -> Params:
+    """The parameters that the factor is called with."""
+    if spec.own is None:
+        return complete_params(f"scheduler {spec.name!r}", spec.parameters, params)
+    check_factor(spec, params)
+    return params
 
 
 class _PlateauScale:

@@ -31,6 +31,7 @@ from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
+from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
@@ -91,7 +92,7 @@ class TrainingState:
     @property
     def objective(self) -> MetricInfo:
         """The metric that decides the run's score."""
-        return find_metric(self.config.objective, self.splits.task).info
+        return find_metric(self.config.objective, self.splits.task, self.config.metrics).info
 
     @property
     def epoch(self) -> int:
@@ -178,7 +179,8 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
-    check_augment(config.data.augment, splits.input_shape)
+    dtype = getattr(splits.train.inputs, "dtype", torch.float32)
+    check_augment(config.data.augment, splits.input_shape, dtype, place)
     check_remedies(config, splits.input_shape)
     model = _build_seeded_model(config, splits, place)
     optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
@@ -195,17 +197,27 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             config.scheduler_params,
             total_steps=steps_per_epoch(*sizes) * training.epochs,
             epochs=training.epochs,
-            direction=find_metric(config.objective, splits.task).info.direction,
+            direction=find_metric(config.objective, splits.task, config.metrics).info.direction,
         ),
         scaler=build_scaler(training.precision, place),
         criterion=build_loss(config, splits, place),
-        metric_functions={
-            spec.name: cast("MetricFunction", resolve(spec.compute))
-            for spec in recorded_metrics(splits.task, splits.num_outputs, config.objective)
-        },
+        metric_functions=_metric_functions(config, splits),
         trainable=[weights for weights in model.parameters() if weights.requires_grad],
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
+
+
+def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFunction]:
+    """What is measured after every epoch, by name."""
+    specs = recorded_metrics(splits.task, splits.num_outputs, config.objective, config.metrics)
+    return {
+        spec.name: build_own_metric(
+            spec.compute, splits.task, splits.num_outputs, splits.target_scale, spec.info
+        )
+        if spec.name in config.metrics
+        else cast("MetricFunction", resolve(spec.compute))
+        for spec in specs
+    }
 
 
 def seed_everything(*path: int | str) -> None:

@@ -1,6 +1,7 @@
 """One run in one worker. The folder stays valid whatever happens to the worker."""
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from bakeoff.engines.stopping import InterruptedStudyError
 from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageError
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import RunReport, one_worker, run_folder, run_name, train_run
-from bakeoff.records import EpochResult, StudyConfig
+from bakeoff.records import EpochResult, Precision, StudyConfig
 from bakeoff.studyfile import resolve_study
 from study_examples import SimulatedEngine, study_document
 
@@ -48,10 +49,19 @@ def train(
     tmp_path: Path, single: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., RunReport]:
     """Train with a simulated engine, which receives the keywords."""
-    measured = Probed(run="probe", precision="fp32", seconds_per_step={"fp32": 1.0}, reason="")
-    monkeypatch.setattr("bakeoff.production.run.probe", lambda *_: measured)
+
+    def probed(*_: object) -> Probed:
+        files = (one for one in tmp_path.glob("*.py"))
+        code = {str(one): hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
+        seconds: dict[Precision, float] = {"fp32": 1.0}
+        return Probed(
+            run="probe", precision="fp32", seconds_per_step=seconds, reason="", code=code
+        )  # fmt: skip
+
+    monkeypatch.setattr("bakeoff.production.run.probe", probed)
 
     def run(config: StudyConfig = single, observer: Notes | None = None, **trouble: Any) -> Any:
+        accepts_code = trouble.pop("accepts_code", False)
         engine = trouble.pop("engine", None) or SimulatedEngine(**trouble)
         monkeypatch.setattr("bakeoff.production.run.open_engine", lambda _: nullcontext(engine))
         return train_run(
@@ -60,6 +70,7 @@ def train(
             seed=trouble.pop("seed", SEED),
             settings=one_worker("cpu", 1),
             observer=observer or Notes(),
+            accepts_code=accepts_code,
         )
 
     return run
@@ -117,6 +128,20 @@ def test_a_run_that_cannot_continue_says_why_and_continues_later(
     assert epochs_in(tmp_path) == [1]
     assert train().result.outcome == "complete"
     assert epochs_in(tmp_path) == [1, 2, 3, 4]
+
+
+def test_a_run_does_not_continue_with_changed_code_unless_that_is_accepted(tmp_path, train) -> None:
+    code, observer = tmp_path / "mine.py", Notes()
+    code.write_text("value = 1\n")
+    with pytest.raises(InterruptedStudyError):
+        train(engine=Ending(Paused(run="mine")))
+    code.write_text("value = 2\n")
+    with pytest.raises(
+        UsageError, match=r"mine\.py: the code changed since the run began; .*accept"
+    ):
+        train()
+    assert train(observer=observer, accepts_code=True).result.outcome == "complete"
+    assert observer.notes == [f"continued with code that changed since the run began: {code}"]
 
 
 def test_a_diverged_run_is_finished_as_that(train) -> None:

@@ -124,7 +124,7 @@ def test_own_copy_of_a_registered_loss_trains_to_the_same_weights(
             r"a call with \(outputs \[N, C\], labels \[N\]\), found three\(.*gamma.*\(TypeEr",
         ),
         ("Learned", "has weights of its own, which no optimizer would train"),
-        ("Needs", r"is built without arguments, found Needs\(gamma: float\) .*\(TypeError: "),
+        ("Needs", r"is built without arguments, found Needs\(gamma\) .*\(TypeError: "),
         ("number", "is int, not a function or a module"),
         ("nothing", "has no attribute 'nothing'"),
     ],

@@ -21,13 +21,14 @@ STARTER = f"""\
 name = "my-study"
 question = "Which optimizer suits my model on my data?"
 seed = 0
-objective = "accuracy"            # `study metrics` lists the metrics of every task
+objective = "accuracy"            # `study metrics` lists them; "my_metrics:top2": yours
 compare = ["optimizer"]           # every optimizer is an arm; or ["optimizer", "scheduler"]
 # delta = 0.005                   # the smallest difference that matters to you
 
 [data]
 dataset = "digits"                # `study datasets` lists them; csv:PATH, folder:PATH, ...: yours
 validation_fraction = 0.2
+# augment = ["flip", "my_aug:jitter"]   # random changes of images; "module:name": yours
 
 [model]
 model = "mlp"                     # `study models` lists them; "package.module:function": yours
@@ -39,8 +40,10 @@ epochs = 15
 batch_size = 32
 precision = "auto"                # fp32, bf16 or fp16; auto measures which is fastest here
 clip_grad_norm = 1.0
+# loss = "my_losses:focal"        # called with outputs and targets
 
 [search]
+# "my_module:Name" is yours: a class or function in my_module.py beside this file
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
 schedulers = ["constant", "cosine", "one_cycle"]      # `study schedulers` lists them
 trials_per_arm = 20               # the same for every arm; or epochs_per_arm, seconds_per_arm
@@ -50,6 +53,13 @@ pruner = "cautious"               # or halving, median, hyperband, none, ...
 
 [space.sgd]                       # only for ranges other than those of `study optimizers`
 learning_rate = {{ low = 1e-3, high = 1.0, log = true }}
+
+# [space."my_opt:Lion"]           # parameters of your own optimizer, beside learning_rate
+# beta1 = {{ low = 0.8, high = 0.95 }}
+
+# [metrics."my_metrics:top2"]     # what your own metric means
+# direction = "maximize"
+# untrained = 0.2                 # the score without training, which diverged runs get
 
 [confirm]
 seeds = "auto"                    # the fewest that usually show a difference of 2 deviations

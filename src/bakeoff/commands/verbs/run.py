@@ -22,13 +22,6 @@ Timeout = Annotated[
 Extend = Annotated[
     bool, typer.Option("--extend", help="Let the file add trials or arms to the stored study.")
 ]
-AcceptCode = Annotated[
-    bool,
-    typer.Option(
-        "--accept-code",
-        help="Continue although your code changed since the study began; the report says so.",
-    ),
-]
 Source = Annotated[
     str | None,
     typer.Option(
@@ -50,7 +43,7 @@ def run(
     hang_timeout: options.HangTimeout = None,
     changes: options.Changes = None,
     extend: Extend = False,
-    accept_code: AcceptCode = False,
+    accept_code: options.AcceptCode = False,
     source: Source = None,
     notify: options.Notify = None,
     as_json: options.Json = False,

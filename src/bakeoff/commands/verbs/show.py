@@ -6,6 +6,7 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_table, run_name
 from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import UsageError
+from bakeoff.ranges import split_name
 from bakeoff.records import EpochResult, StudyRecord, TrialRecord
 
 
@@ -102,7 +103,7 @@ def _settings(trial: TrialRecord) -> str:
     own = {str(trial.params.get(key)) for key in ("optimizer", "scheduler")}
     shown = []
     for name, value in trial.params.items():
-        owner, _, parameter = name.partition(".")
+        owner, parameter = split_name(name)
         if name != "optimizer":
             text = f"{value:.3g}" if isinstance(value, float) else value
             shown.append(f"{parameter if owner in own else name} {text}")

@@ -35,6 +35,7 @@ def train(
     device: options.DeviceOption = "cpu",
     threads: options.Threads = None,
     seed: Seed = None,
+    accept_code: options.AcceptCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Train one configuration to the end, or continue it: weights, metrics, learning curves.
@@ -66,7 +67,14 @@ def train(
     worker = one_worker(device, choose_threads(config, threads))
     typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
-        report = train_run(config, folder, seed=seed, settings=worker, observer=progress)
+        report = train_run(
+            config,
+            folder,
+            seed=seed,
+            settings=worker,
+            observer=progress,
+            accepts_code=accept_code,
+        )
     page = write_page(report)
     if as_json:
         print_json(_summary(report))

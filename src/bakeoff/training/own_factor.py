@@ -1,0 +1,49 @@
+"""Tries a schedule of the user's own before it trains anything."""
+
+from math import isfinite
+from numbers import Real
+
+from bakeoff.components.own_calls import SCHEDULER
+from bakeoff.components.schedulers import SchedulerSpec
+from bakeoff.errors import UsageError, describe_error
+from bakeoff.ranges import Params
+from bakeoff.registry import describe_signature, resolve
+
+NUM_TRIED = 64
+"""Parts into which progress is divided; the factor is computed at the bounds of each."""
+
+
+def check_factor(spec: SchedulerSpec, params: Params) -> None:
+    """Make sure that the user's function gives a factor from the beginning of a run to its end.
+
+    Args:
+        spec: A schedule of the user's own.
+        params: Its parameters.
+
+    Raises:
+        UsageError: It cannot be called so, or gives something else than a finite factor of at least
+            0; the message says what was expected and found.
+    """
+    where = f"scheduler {spec.name!r}"
+    for part in range(NUM_TRIED + 1):
+        progress = part / NUM_TRIED
+        try:
+            factor: object = spec.factor(progress, **params)
+        except UsageError:
+            raise
+        except Exception as error:  # the user's function may raise anything
+            raise UsageError(
+                f"{where}: expected a call with {SCHEDULER.called_with}, here"
+                f" {_shown(params)}, found {describe_signature(resolve(spec.name))}"
+                f" ({describe_error(error)})"
+            ) from error
+        is_number = isinstance(factor, Real) and not isinstance(factor, bool)
+        if not is_number or not isfinite(factor) or factor < 0:  # type: ignore[arg-type,operator]
+            raise UsageError(
+                f"{where}: expected {SCHEDULER.gives}, found {factor!r} at progress {progress:g}"
+                f" with {_shown(params)}"
+            )
+
+
+def _shown(params: Params) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in params.items()) or "no parameters"

@@ -1,0 +1,185 @@
+"""A metric of the user's own: a function of all predictions, or an object that collects batches.
+
+Shapes: N samples, C classes. In regression outputs and targets are in units of the target.
+"""
+
+import copy
+import inspect
+from math import inf, isfinite, nan
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.components.own_calls import METRIC, METRIC_CALLS
+from bakeoff.data.targets import TargetScale
+from bakeoff.errors import UsageError, describe_error
+from bakeoff.records import MetricInfo, Task
+from bakeoff.registry import describe_signature, resolve, users_code
+from bakeoff.training.metric_functions import Predictions, SamplePredictions, no_predictions
+
+NUM_TRIED = 8
+NUM_CLASSES = "num_classes"
+"""The argument by which metrics of torchmetrics take the number of classes."""
+ROUNDING = 1e-6
+"""A value may exceed its bounds by this share of itself."""
+MAX_BYTES = 1 << 30
+"""Bytes of outputs up to which a function is called with all samples at once."""
+UNBOUNDED = MetricInfo(name="", direction="maximize", low=-inf, high=inf)
+
+
+class OwnMetric:
+    """A metric of the user's, called with the predictions of a split as a registered one is.
+
+    Args:
+        where: Names the metric in messages.
+        compute: The function, or the object with `update` and `compute`.
+        info: The bounds of its values.
+        scale: Turns standardised predictions and targets into units of the target.
+    """
+
+    def __init__(
+        self, where: str, compute: Any, info: MetricInfo, scale: TargetScale | None
+    ) -> None:
+        self.where = where
+        self.compute = compute
+        self.info = info
+        self.scale = scale
+
+    def __call__(self, found: Predictions) -> Tensor:
+        """The value as float64; NaN where an output is not finite.
+
+        Raises:
+            UsageError: It is no number within its bounds, or the outputs are too many at once.
+        """
+        if not isinstance(found, SamplePredictions):
+            raise TypeError(f"{type(found).__name__} keeps no outputs")
+        if not found.outputs.isfinite().all():
+            return torch.tensor(nan, dtype=torch.float64, device=found.outputs.device)
+        with users_code(), torch.no_grad():
+            value = self._compute(found)
+        return self._checked(value).to(found.outputs.device)
+
+    def _compute(self, found: SamplePredictions) -> object:
+        if not is_collecting(self.compute):
+            num_bytes = found.outputs.nbytes
+            if num_bytes > MAX_BYTES:
+                raise UsageError(
+                    f"{self.where}: a function is called with all outputs at once, expected at most"
+                    f" {MAX_BYTES:,} bytes of them, found {num_bytes:,}; give a class with update"
+                    " and compute"
+                )
+            return self.compute(*self._in_units(found.outputs, found.labels))
+        metric = copy.deepcopy(self.compute)
+        if isinstance(metric, nn.Module):
+            metric.to(found.outputs.device)
+        for outputs, labels in found.batches():
+            metric.update(*self._in_units(outputs, labels))
+        return metric.compute()
+
+    def _in_units(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if self.scale is None:
+            return outputs, labels
+        return tuple(  # type: ignore[return-value]
+            one * self.scale.deviation + self.scale.mean for one in (outputs[:, 0], labels)
+        )
+
+    def _checked(self, value: object) -> Tensor:
+        try:
+            number = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise self._wrong(type(value).__name__) from None
+        if number.ndim:
+            raise self._wrong(str(list(number.shape)))
+        plain = float(number)
+        allowed = ROUNDING * max(1.0, abs(plain))
+        is_within = self.info.low - allowed <= plain <= self.info.high + allowed
+        if isfinite(plain) and not is_within:
+            raise self._wrong(f"{plain:.6g}, outside {self.info.low:g} to {self.info.high:g}")
+        return number
+
+    def _wrong(self, found: str) -> UsageError:
+        return UsageError(f"{self.where}: expected {METRIC.gives}, found {found}")
+
+
+def build_own_metric(
+    reference: str,
+    task: Task,
+    num_outputs: int,
+    scale: TargetScale | None = None,
+    info: MetricInfo = UNBOUNDED,
+) -> OwnMetric:
+    """The metric that `package.module:name` refers to, tried on random outputs.
+
+    Args:
+        reference: The metric.
+        task: What the labels are.
+        num_outputs: Classes, or 1 in regression.
+        scale: Mean and deviation of the targets in regression.
+        info: The bounds of its values.
+
+    Raises:
+        UsageError: It cannot be imported or called so, or gives no number within its bounds.
+    """
+    where = f"metric {reference!r}"
+    if task not in METRIC_CALLS:
+        raise UsageError(f"{where}: expected one of the tasks {', '.join(METRIC_CALLS)}")
+    found = resolve(reference)
+    expected = f"{where}: expected {METRIC.accepts}, called with {METRIC_CALLS[task]}"
+    given = {NUM_CLASSES: num_outputs} if task == "classification" and _takes_classes(found) else {}
+    try:
+        with users_code():
+            compute = found(**given) if _is_factory(found) else found  # type: ignore[operator]
+    except Exception as error:  # the user's class may raise anything
+        raise UsageError(
+            f"{expected}, found {describe_signature(found)} ({describe_error(error)})"
+        ) from error
+    if not is_collecting(compute) and not callable(compute):
+        raise UsageError(f"{expected}, found {type(compute).__name__}")
+    metric = OwnMetric(where, compute, info, scale)
+    _try(metric, expected, task, num_outputs)
+    return metric
+
+
+def is_collecting(metric: object) -> bool:
+    """Whether it has the methods of torchmetrics, which see batch after batch."""
+    return callable(getattr(metric, "update", None)) and callable(getattr(metric, "compute", None))
+
+
+def _is_factory(found: object) -> bool:
+    """Whether it has to be called for the metric: a class, or a function of no two arguments."""
+    if isinstance(found, type):
+        return True
+    if is_collecting(found) or not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind(None, None)
+    except (TypeError, ValueError):
+        return True
+    return False
+
+
+def _takes_classes(found: object) -> bool:
+    try:
+        return NUM_CLASSES in inspect.signature(found).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None:
+    """Compute the metric once, with samples of every class."""
+    generator = torch.Generator().manual_seed(0)
+    num_samples = max(NUM_TRIED, num_outputs)
+    predictions = no_predictions(task, nn.functional.mse_loss)
+    targets = torch.randn(num_samples, generator=generator)
+    labels = torch.arange(num_samples) % num_outputs if task == "classification" else targets
+    predictions.add(torch.randn(num_samples, num_outputs, generator=generator), labels)
+    try:
+        metric(predictions)
+    except UsageError:
+        raise
+    except Exception as error:  # the user's metric may raise anything
+        called = metric.compute.update if is_collecting(metric.compute) else metric.compute
+        raise UsageError(
+            f"{expected}, found {describe_signature(called)} ({describe_error(error)})"
+        ) from error
