@@ -224,6 +224,7 @@ def build_trial_config(
         seed=seed,
         split_seed=split_seed,
         test_seed=test_seed,
+        finetune=replace(config.finetune, **owned_params(params, "finetune")),  # type: ignore[arg-type]
     )
 
 

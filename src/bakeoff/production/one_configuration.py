@@ -16,6 +16,7 @@ from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Ran
 from bakeoff.records import StudyConfig
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import format_study, resolve_study
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
     document["space"] = own
     for name, value in _given(chosen, optimizer).items():
         owner, _, parameter = name.partition(".")
-        parent = document if owner in {"model", "training"} else own
+        parent = document if owner in SHARED_OWNERS else own
         parent.setdefault(owner, {})[parameter] = value
     return _without_ranges(resolve_study(document))
 
@@ -118,11 +119,12 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
     return replace(
         config,
         model_params=trial.model_params,
+        finetune=trial.finetune,
         training=trial.training,
         space={
             name: value
             for name, value in params.items()
-            if "." in name and not name.startswith(("model.", "training."))
+            if "." in name and name.partition(".")[0] not in SHARED_OWNERS
         },
     )
 
@@ -144,7 +146,7 @@ def _take_in(name: str, default: ParamValue, setting: Range | ParamValue) -> Par
 def _library_range(name: str) -> Range | None:
     """The default range of a parameter; None unless it belongs to an optimizer or schedule."""
     owner, _, parameter = name.partition(".")
-    if owner in {"optimizer", "scheduler", "model", "training"}:
+    if owner in {"optimizer", "scheduler", *SHARED_OWNERS}:
         return None
     found = SCHEDULERS[owner] if owner in SCHEDULERS else find_optimizer(owner)
     return found.parameters[parameter].range

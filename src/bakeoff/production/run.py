@@ -20,7 +20,7 @@ from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageEr
 from bakeoff.files import LockHeldError, hold_lock
 from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
 from bakeoff.production.one_configuration import params_of
-from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
+from bakeoff.records import WEIGHTS_HASH, EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.checks import check_data, check_packages, check_same_data
 from bakeoff.session.descriptions import describe_environment
@@ -192,7 +192,9 @@ def _train(
     values = {**params_of(config), "seed": facts.seed}
     job = Job(
         run=name,
-        config=trial_config(config, facts.precision, facts.seed),
+        config=trial_config(
+            config, facts.precision, facts.seed, facts.environment.get(WEIGHTS_HASH, "")
+        ),
         checkpoint_dir=str(folder.checkpoints),
         reads_test=True,
         weights_path=str(folder.weights),
@@ -248,7 +250,13 @@ def _result(
     )
 
 
-def trial_config(config: StudyConfig, precision: str, seed: int) -> TrialConfig:
-    """The training run of a study of one configuration, in a precision that was measured."""
+def trial_config(
+    config: StudyConfig, precision: str, seed: int, weights_sha256: str = ""
+) -> TrialConfig:
+    """The training run of a study of one configuration, in a precision that was measured.
+
+    With `weights_sha256` its pretrained weights must have this hash.
+    """
     training = replace(config.training, precision=cast("Precision", precision))
-    return build_trial_config(replace(config, training=training), params_of(config), seed)
+    trial = build_trial_config(replace(config, training=training), params_of(config), seed)
+    return replace(trial, weights_sha256=weights_sha256)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.study_config import DataConfig, ScoreRule, TrainingConfig
+from bakeoff.records.study_config import DataConfig, FinetuneConfig, ScoreRule, TrainingConfig
 
 Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm", "default"]
@@ -19,6 +19,8 @@ OUTCOMES: tuple[Outcome, ...] = (
     "complete", "pruned", "diverged", "infeasible", "failed", "running"
 )  # fmt: skip
 CHARGED_OUTCOMES: tuple[Outcome, ...] = ("complete", "pruned", "diverged", "infeasible")
+WEIGHTS_HASH = "pretrained weights, SHA-256"
+"""Heading, in the environment of a study or run, of the hash of its pretrained weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,9 @@ class TrialConfig:
     test_seed: int | None = None
     """It draws the test set, if the data came without one. None takes the test set that every study
     of the data has."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    weights_sha256: str = ""
+    """Of the pretrained weights, where a study has stored it; a worker refuses other weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

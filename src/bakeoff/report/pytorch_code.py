@@ -17,6 +17,7 @@ from bakeoff.errors import UsageError
 from bakeoff.ranges import Params, ParamValue, owned_params
 from bakeoff.records import StudyRecord
 from bakeoff.report.figures.style import printable
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 PARAMETER_GROUPS = """\
 # no weight decay on norms and biases
@@ -49,7 +50,7 @@ def pytorch_code(params: Params, study: StudyRecord) -> str:
     parts = [lines.optimizer, lines.schedule]
     parts += [
         _comment(f"{owner}: {settings}")
-        for owner in ("model", "training")
+        for owner in SHARED_OWNERS
         if (settings := owned_params(params, owner))
     ]
     return "\n\n".join(parts)

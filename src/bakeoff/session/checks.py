@@ -11,7 +11,7 @@ from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import StudyConfig
+from bakeoff.records import WEIGHTS_HASH, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -134,6 +134,23 @@ def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str
         raise UsageError(
             f"{', '.join(changed)}: the code changed since the {kind} began; restore it, give the"
             f" {kind} a new name, or continue with --accept-code, which the report will say"
+        )
+
+
+def check_same_weights(
+    kind: str, environment: Mapping[str, str], weights: Mapping[str, str]
+) -> None:
+    """Refuse pretrained weights that changed since a study or run (`kind`) began.
+
+    Raises:
+        UsageError: Their hashes differ.
+    """
+    before, now = environment.get(WEIGHTS_HASH), weights.get(WEIGHTS_HASH)
+    if before != now:
+        raise UsageError(
+            f"finetune.pretrained: the weights changed since the {kind} began (SHA-256"
+            f" {str(before)[:12]}, now {str(now)[:12]}); restore them, or give the {kind} a new"
+            " name"
         )
 
 

@@ -28,6 +28,7 @@ from bakeoff.studyfile.documents import (
     parse_settings as parse_settings,
     with_base,
 )
+from bakeoff.studyfile.finetune import changed_keys
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
 
@@ -90,17 +91,22 @@ def load_study(
 
 
 def _with_own_code(config: StudyConfig) -> StudyConfig:
-    """The study itself, whose loss exists as far as its source tells.
+    """The study itself, whose loss and parameter groups exist as far as their source tells.
 
     Raises:
         StudyFileError: It does not.
     """
     folders = (*(entry for entry in sys.path if entry), str(Path.cwd()))
-    if is_reference(config.training.loss):
-        try:
-            check_reference("training.loss", config.training.loss, folders)
-        except UsageError as error:
-            raise StudyFileError(one_line(error)) from None
+    named = {
+        "training.loss": config.training.loss,
+        "model.parameter_groups": config.finetune.parameter_groups or "",
+    }
+    for key, reference in named.items():
+        if is_reference(reference):
+            try:
+                check_reference(key, reference, folders)
+            except UsageError as error:
+                raise StudyFileError(one_line(error)) from None
     return config
 
 
@@ -141,7 +147,12 @@ def format_study(config: StudyConfig) -> str:
             "reference": config.reference,
         },
         "data": _data_section(config.data),
-        "model": {"model": config.model, **config.model_params},
+        "model": {
+            "model": config.model,
+            **config.model_params,
+            "parameter_groups": config.finetune.parameter_groups,
+        },
+        "finetune": changed_keys(config.finetune),
         "training": as_plain(config.training),
         "search": search,
         "space": {},
@@ -153,6 +164,8 @@ def format_study(config: StudyConfig) -> str:
         is_shared = owner in SHARED_OWNERS
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)
+    if not document["finetune"]:  # so that studies stored without it keep their fingerprint
+        del document["finetune"]
     return tomli_w.dumps(_without_none(document))
 
 

@@ -21,9 +21,11 @@ from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
 from bakeoff.data.inputs import Feature
 from bakeoff.data.sample_source import SampleInputs
 from bakeoff.data.targets import TargetScale, measure_targets, standardise
-from bakeoff.records import DataConfig, Task
+from bakeoff.errors import UsageError
+from bakeoff.records import DataConfig, Normalize, Task
 from bakeoff.seeding import derive_seed
 from bakeoff.training.loading import LoadedInputs, open_loader
+from bakeoff.training.weights_source import BYTE, IMAGENET, InputScale
 
 CHUNK_BYTES = 1 << 20
 """Bytes of samples that are fetched and normalised at once. Calling torch takes as long as a small
@@ -157,6 +159,7 @@ def load_splits(
     *,
     channels_last: bool = False,
     test_seed: int | None = None,
+    scale: InputScale | None = None,
 ) -> Splits:
     """Training, validation and test samples on `device`; on the CPU the arrays stay memory-mapped.
 
@@ -166,16 +169,20 @@ def load_splits(
         device: Where the samples are put.
         channels_last: Whether images are stored with their channels last.
         test_seed: Draws the test set, if the data came without one; None keeps it.
+        scale: How the inputs of pretrained weights were normalised, for `normalize = "weights"`.
 
     Raises:
         DataError: As `bakeoff.data.datasets.load_dataset`.
-        UsageError: As there.
+        UsageError: As there; or the inputs cannot be normalised as the study asks.
     """
     dataset = redraw_test(load_dataset(config), test_seed)
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
     normalisation: Normalisation | Callable[[Tensor], Tensor] = token_ids
     if dataset.task != "language":
-        normalisation = measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
+        given = given_normalisation(config.normalize, scale, dataset.train_inputs, device)
+        normalisation = given or measure_normalisation(
+            dataset.train_inputs, train_rows, split_seed, device
+        )
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
     validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
     if dataset.task == "regression":
@@ -220,6 +227,60 @@ def load_splits(
         target_scale=target_scale,
         features=dataset.features,
     )
+
+
+def given_normalisation(
+    normalize: Normalize | None,
+    scale: InputScale | None,
+    inputs: NDArray[Any] | SampleInputs,
+    device: torch.device,
+) -> Normalisation | None:
+    """The normalisation that a study names; None if the training samples decide.
+
+    A grey image has the mean of the three channels' values.
+
+    Raises:
+        UsageError: The inputs are no images, have another number of channels, or are numbers that
+            cannot be pictures from 0 to 1.
+    """
+    if normalize in (None, "data") or (normalize == "weights" and scale is None):
+        return None
+    key = f'data.normalize = "{normalize}"'
+    is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    if normalize == "imagenet" and not is_image:
+        raise UsageError(f"{key}: is for images [N, C, H, W], not for {list(inputs.shape)}")
+    if normalize == "imagenet":
+        scale = InputScale(mean=IMAGENET[0], deviation=IMAGENET[1])
+    if normalize == "none" or scale is None:
+        scale = InputScale(mean=(0.0,), deviation=(1.0,), is_share=inputs.dtype == np.uint8)
+    num = inputs.shape[1 if is_image else -1]
+    mean, deviation = (np.asarray(one) for one in (scale.mean, scale.deviation))
+    if len(mean) not in (1, num):
+        if not is_image or num != 1:
+            raise UsageError(
+                f"{key}: is for {len(mean)} channels or features, and the data has {num}"
+            )
+        mean, deviation = mean.mean(keepdims=True), deviation.mean(keepdims=True)
+    if scale.is_share and inputs.dtype == np.uint8:
+        mean, deviation = mean * BYTE, deviation * BYTE
+    elif scale.is_share and normalize != "none":
+        _check_shares(key, np.asarray(inputs[np.arange(min(len(inputs), MIN_STATISTICS_SAMPLES))]))
+    shape = (-1, 1, 1) if is_image else (-1,)
+    mean, deviation = (np.broadcast_to(one, num).reshape(shape) for one in (mean, deviation))
+    return Normalisation(
+        mean=torch.from_numpy(mean.astype(np.float32)).to(device),
+        scale=torch.from_numpy((1 / deviation).astype(np.float32)).to(device),
+    )
+
+
+def _check_shares(key: str, sample: NDArray[Any]) -> None:
+    """Numbers that are no bytes must be from 0 to 1, as the stated mean and deviation are."""
+    low, high = float(sample.min()), float(sample.max())
+    if low < 0 or high > 1:
+        raise UsageError(
+            f"{key}: is for bytes, or numbers from 0 to 1, and the data has {low:g} to {high:g};"
+            ' set data.normalize = "none" if it is normalised already, or "data"'
+        )
 
 
 def measure_normalisation(

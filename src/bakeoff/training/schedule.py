@@ -10,6 +10,7 @@ from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params
 from bakeoff.records import Direction
+from bakeoff.training.weight_roles import FACTOR
 
 
 class Schedule:
@@ -61,8 +62,9 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the first group for the next step."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        """The learning rate of the next step, for weights whose factor is 1."""
+        group = self._optimizer.param_groups[0]
+        return float(group["lr"]) / float(group.get(FACTOR, 1.0))
 
     @property
     def progress(self) -> float:

@@ -32,8 +32,11 @@ from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, che
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.own_state import copy_state
+from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
+from bakeoff.training.weight_roles import Freezing, find_roles
+from bakeoff.training.weights_source import WeightsSource, find_weights
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The types of autocast; fp32 runs without it."""
@@ -68,8 +71,10 @@ class TrainingState:
     metric_functions: Mapping[str, MetricFunction]
     """Metric functions by name."""
     trainable: list[nn.Parameter]
-    """The weights that training changes."""
+    """The weights that training changes, if only after some epochs."""
     history: list[EpochResult] = field(default_factory=list)
+    freezing: Freezing
+    """Keeps some weights as they are, for a while or for the whole run."""
     average: WeightAverage | None = None
     """A moving average of the weights, which the model holds between epochs."""
     best_weights: Weights | None = None
@@ -161,27 +166,36 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     process keeps the memory that training frees, instead of returning it to the system.
 
     Raises:
-        DataError: The data is missing or unusable.
-        UsageError: A component or a parameter is unknown, or the precision is still `auto`.
+        DataError: The data or the pretrained weights are missing or unusable.
+        UsageError: A component or a parameter is unknown, the precision is still `auto`, or the
+            weights do not fit the model or are others than those that the study began with.
     """
     training = config.training
     if training.precision == "auto":
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
+    weights = _find_weights(config)
     splits = load_splits(
         config.data,
         config.split_seed,
         place,
         channels_last=spec.channels_last,
         test_seed=config.test_seed,
+        scale=None if weights is None else weights.scale,
     )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
     check_augment(config.data.augment, splits.input_shape)
     check_remedies(config, splits.input_shape)
-    model = _build_seeded_model(config, splits, place)
-    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
+    model = _build_seeded_model(config, splits, place, weights)
+    roles = find_roles(model, config.finetune, splits.num_outputs)
+    freezing = Freezing(model, roles, config.finetune.unfreeze_epoch)
+    if freezing.is_forever:
+        freezing.begin(1)  # so that the optimizer never has what is frozen
+    trainable = [weights for weights in model.parameters() if weights.requires_grad]
+    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place, roles)
+    freezing.begin(1)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -203,7 +217,8 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             spec.name: cast("MetricFunction", resolve(spec.compute))
             for spec in recorded_metrics(splits.task, splits.num_outputs, config.objective)
         },
-        trainable=[weights for weights in model.parameters() if weights.requires_grad],
+        trainable=trainable,
+        freezing=freezing,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
 
@@ -215,7 +230,23 @@ def seed_everything(*path: int | str) -> None:
     torch.manual_seed(derive_seed(*path, "torch"))
 
 
-def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
+def _find_weights(config: TrialConfig) -> WeightsSource | None:
+    """The pretrained weights, which are those that the study began with; None without any."""
+    if not config.finetune.pretrained:
+        return None
+    weights = find_weights(config.model, config.finetune.pretrained)
+    if config.weights_sha256 and weights.sha256 != config.weights_sha256:
+        raise UsageError(
+            f"finetune.pretrained: {weights.path} changed since the study began (SHA-256"
+            f" {config.weights_sha256[:12]}, now {weights.sha256[:12]}); restore it"
+        )
+    return weights
+
+
+def _build_seeded_model(
+    config: TrialConfig, splits: Splits, device: torch.device, weights: WeightsSource | None
+) -> nn.Module:
+    """The model with its first weights: the seed draws them, and pretrained ones replace them."""
     seed_everything(config.seed, "weights")
     model = build_model(
         config.model,
@@ -223,7 +254,10 @@ def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.devic
         input_shape=splits.input_shape,
         num_outputs=splits.num_outputs,
         task=splits.task,
-    ).to(device)
+    )
+    if weights is not None:
+        load_pretrained(model, weights, splits.num_outputs)
+    model = model.to(device)
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model
