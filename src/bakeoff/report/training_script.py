@@ -7,8 +7,6 @@ and whatever torch does not have (mixing, weighted sampling, the metrics) come f
 import textwrap
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
-from typing import Any
 
 from bakeoff.components.metrics import find_metric
 from bakeoff.components.models import find_model
@@ -17,11 +15,12 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params, owned_params
-from bakeoff.records import DataConfig, StudyConfig, StudyRecord, TrainingConfig
+from bakeoff.records import StudyConfig, StudyRecord, TrainingConfig
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
+from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
 from bakeoff.report.one_run_file import study_file_toml
-from bakeoff.report.pytorch_code import MAX_LINE, call, chosen_lines
+from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import resolve_study
 
@@ -79,7 +78,8 @@ class _Script:
         recorded = study.environment.get("precision", "").partition(":")[0]
         named = self.training.precision
         self.precision = recorded if named == "auto" else named
-        self.lines = chosen_lines(params, study)
+        self._has_roles = has_roles(config.finetune)
+        self.lines = chosen_lines(params, study, has_roles=config.finetune.scales_rates)
         self.modules = {"torch"}
         self.names: dict[str, set[str]] = {}
 
@@ -110,6 +110,7 @@ class _Script:
             self.optimizer.name,
             self.config.data.dataset,
             self.training.loss,
+            self.config.finetune.parameter_groups or "",
         )
         return OWN_MODULES if any(map(is_reference, named)) else ""
 
@@ -142,10 +143,12 @@ class _Script:
         yield ""
         yield "# the study's own data: for other data, replace what is called `data` below"
         seed = derive_seed(self.config.seed, "split")
-        arguments = ["config", f"split_seed={seed}", "device=device"]
-        arguments += ["channels_last=True"] if self.model.channels_last else []
-        yield call("config = DataConfig", _arguments(self.config.data))
-        yield call("data = load_splits", arguments)
+        given = ["config", f"split_seed={seed}", "device=device"]
+        given += ["channels_last=True"] if self.model.channels_last else []
+        yield from source_lines(self.config, self._use)
+        given += ["scale=weights.scale"] if self.config.finetune.pretrained else []
+        yield call("config = DataConfig", arguments(self.config.data))
+        yield call("data = load_splits", given)
         yield from self._network()
         sizes = "len(data.train), batch_size, accumulation_steps"
         yield f"total_steps = epochs * steps_per_epoch({sizes})"
@@ -156,13 +159,16 @@ class _Script:
         given = {**self.config.model_params, **owned_params(self.params, "model")}
         if self.model.parameters is not None:
             given = complete_params(f"model {self.model.name}", self.model.parameters, given)
-        arguments = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
-        arguments += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
-        yield call(f"model = {function}", arguments)
+        named = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        named += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
+        yield call(f"model = {function}", named)
+        yield from model_lines(self.config, self._use)
         layout = (
             "device, memory_format=torch.channels_last" if self.model.channels_last else "device"
         )
         yield f"model = model.to({layout})"
+        if self._has_roles and self.config.finetune.unfreeze_epoch is None:
+            yield "freezing.begin(1)  # the optimizer never has what is frozen"
 
     def _chosen(self) -> Iterator[str]:
         """The optimizer and the schedule."""
@@ -269,7 +275,7 @@ class _Script:
         yield "# evaluate(data.test) once, when every choice has been made"
 
     def _training_epoch(self) -> Iterator[str]:
-        yield "model.train()"
+        yield "freezing.begin(epoch)" if self._has_roles else "model.train()"
         if self.optimizer.averages:
             yield "optimizer.train()"
         if self.training.ema_decay:
@@ -289,7 +295,7 @@ class _Script:
     def _batches(self) -> Iterator[str]:
         """Batches in a new random order; a last batch of one sample is left out."""
         training, augment = self.training, self.config.data.augment
-        arguments = ["batch_size", "order"]
+        sent = ["batch_size", "order"]
         yield "num_samples = num_drawn(len(data.train), batch_size)"
         if training.sampling == "weighted":
             self._use("bakeoff.training.epoch_batches", "weighted_order")
@@ -300,8 +306,8 @@ class _Script:
             self._use("bakeoff.training.build", "build_augment")
             given = [repr(augment), "num_samples=len(data.train)", "seed=0", "epoch=epoch"]
             yield call("augment = build_augment", [*given, "device=device"])
-            arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
-        yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
+            sent += ["augment", "draws=torch.arange(len(order), device=device)"]
+        yield f"batches = data.train.batches({', '.join([*sent, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:
             self._use("bakeoff.training.epoch_batches", "MixDraws")
             self._use("bakeoff.training.epoch_batches", "mix_batches")
@@ -377,7 +383,9 @@ class _Script:
         yield "optimizer.eval()"
         yield "model.eval()"
         first = f"order[: {STATISTICS_BATCHES} * batch_size]"
-        contexts = ["measuring_statistics(find_batch_norms(model))", "torch.no_grad()"]
+        norms = "find_batch_norms(model)"
+        norms = f"freezing.without_frozen({norms})" if self._has_roles else norms
+        contexts = [f"measuring_statistics({norms})", "torch.no_grad()"]
         yield f"with {', '.join([*contexts, *self._autocast()])}:"
         yield f"    for inputs, _ in data.train.batches(batch_size, {first}):"
         yield "        model(inputs)"
@@ -385,15 +393,3 @@ class _Script:
 
 def _indented(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
     return (f"    {line}" for line in lines)
-
-
-def _arguments(config: DataConfig) -> list[str]:
-    """The arguments that differ from their defaults."""
-    given: list[tuple[str, Any, Any]] = [
-        (one.name, getattr(config, one.name), one.default) for one in fields(config)
-    ]
-    return [
-        f"{name}={value!r}"
-        for name, value, default in given
-        if default is MISSING or value != default
-    ]
