@@ -20,7 +20,7 @@ from bakeoff.errors import BakeoffError, StorageError, StudyLockedError, UsageEr
 from bakeoff.files import LockHeldError, hold_lock
 from bakeoff.production.folder import EpochLog, RunFacts, RunFolder, RunResult
 from bakeoff.production.one_configuration import params_of
-from bakeoff.records import WEIGHTS_HASH, EpochResult, Precision, StudyConfig, TrialConfig
+from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.checks import check_data, check_packages, check_same_data
 from bakeoff.session.descriptions import describe_environment
@@ -192,9 +192,7 @@ def _train(
     values = {**params_of(config), "seed": facts.seed}
     job = Job(
         run=name,
-        config=trial_config(
-            config, facts.precision, facts.seed, facts.environment.get(WEIGHTS_HASH, "")
-        ),
+        config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
         checkpoint_dir=str(folder.checkpoints),
         reads_test=True,
         weights_path=str(folder.weights),

@@ -177,12 +177,11 @@ def load_splits(
     """
     dataset = redraw_test(load_dataset(config), test_seed)
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
+    inputs = dataset.train_inputs
     normalisation: Normalisation | Callable[[Tensor], Tensor] = token_ids
     if dataset.task != "language":
-        given = given_normalisation(config.normalize, scale, dataset.train_inputs, device)
-        normalisation = given or measure_normalisation(
-            dataset.train_inputs, train_rows, split_seed, device
-        )
+        given = given_normalisation(config.normalize, scale, inputs, device)
+        normalisation = given or measure_normalisation(inputs, train_rows, split_seed, device)
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
     validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
     if dataset.task == "regression":
@@ -191,26 +190,21 @@ def load_splits(
         test_labels = standardise(test_labels, target_scale)
         if validation_labels is not None:
             validation_labels = standardise(validation_labels, target_scale)
-    is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
     def split(
-        inputs: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
+        samples: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
     ) -> Split:
-        if isinstance(inputs, SampleInputs):
-            loader = open_loader(inputs.source, dataset.fingerprint)
-            placed: Tensor | LoadedInputs = LoadedInputs(inputs, loader, device)
-        else:
-            placed = torch.from_numpy(inputs).to(device)
         return Split(
-            inputs=placed,
+            inputs=_place(samples, dataset.fingerprint, device),
             labels=torch.from_numpy(labels).to(device),
             rows=torch.from_numpy(rows).to(device),
             normalisation=normalisation,
             memory_format=memory_format,
         )
 
-    train = split(dataset.train_inputs, train_labels, train_rows)
+    train = split(inputs, train_labels, train_rows)
     if validation_inputs is None or validation_labels is None:
         validation = replace(train, rows=torch.from_numpy(validation_rows).to(device))
     else:
@@ -221,12 +215,21 @@ def load_splits(
         test=split(dataset.test_inputs, test_labels, np.arange(len(test_labels))),
         task=dataset.task,
         num_outputs=dataset.num_outputs,
-        input_shape=tuple(dataset.train_inputs.shape[1:]),
+        input_shape=tuple(inputs.shape[1:]),
         class_names=dataset.class_names,
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
         features=dataset.features,
     )
+
+
+def _place(
+    samples: NDArray[Any] | SampleInputs, fingerprint: str, device: torch.device
+) -> Tensor | LoadedInputs:
+    """All samples on the device, or a loader of samples that are fetched one by one."""
+    if isinstance(samples, SampleInputs):
+        return LoadedInputs(samples, open_loader(samples.source, fingerprint), device)
+    return torch.from_numpy(samples).to(device)
 
 
 def given_normalisation(

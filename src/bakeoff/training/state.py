@@ -189,13 +189,7 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     check_augment(config.data.augment, splits.input_shape)
     check_remedies(config, splits.input_shape)
     model = _build_seeded_model(config, splits, place, weights)
-    roles = find_roles(model, config.finetune, splits.num_outputs)
-    freezing = Freezing(model, roles, config.finetune.unfreeze_epoch)
-    if freezing.is_forever:
-        freezing.begin(1)  # so that the optimizer never has what is frozen
-    trainable = [weights for weights in model.parameters() if weights.requires_grad]
-    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place, roles)
-    freezing.begin(1)
+    freezing, optimizer = _build_freezing_and_optimizer(config, model, splits.num_outputs, place)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -217,10 +211,29 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
             spec.name: cast("MetricFunction", resolve(spec.compute))
             for spec in recorded_metrics(splits.task, splits.num_outputs, config.objective)
         },
-        trainable=trainable,
+        trainable=_trained_weights(model, optimizer),
         freezing=freezing,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
+
+
+def _build_freezing_and_optimizer(
+    config: TrialConfig, model: nn.Module, num_outputs: int, device: torch.device
+) -> tuple[Freezing, torch.optim.Optimizer]:
+    """What is frozen, and the optimizer over everything that is ever trained."""
+    roles = find_roles(model, config.finetune, num_outputs)
+    freezing = Freezing(model, roles, config.finetune.unfreeze_epoch)
+    if freezing.is_forever:
+        freezing.begin(1)
+    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, device, roles)
+    freezing.begin(1)
+    return freezing, optimizer
+
+
+def _trained_weights(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """The weights of the optimizer, in the order of the model, in which their norm is summed."""
+    held = {id(one) for group in optimizer.param_groups for one in group["params"]}
+    return [weights for weights in model.parameters() if id(weights) in held]
 
 
 def seed_everything(*path: int | str) -> None:
