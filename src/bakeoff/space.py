@@ -228,6 +228,7 @@ def build_trial_config(
         split_seed=split_seed,
         test_seed=test_seed,
         metrics=config.metrics,
+        finetune=replace(config.finetune, **owned_params(params, "finetune")),  # type: ignore[arg-type]
     )
 
 

@@ -124,6 +124,46 @@ def test_the_program_reaches_the_weights_of_the_studys_run(
         torch.testing.assert_close(pasted[name], expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler", "finetune"),
+    [
+        ("sgd", "one_cycle", {"layer_decay": 0.5, "head_factor": 3.0}),
+        ("adamw", "cosine", {"freeze": "backbone", "unfreeze_epoch": 3}),
+        ("schedule_free_adamw", "constant", {"freeze": "all but 1 stage", "layer_decay": 0.7}),
+    ],
+)
+def test_the_program_fine_tunes_as_the_study_did(
+    optimizer: str,
+    scheduler: str,
+    finetune: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plain, "build_mlp", with_fixed_weights(plain.build_mlp))
+    torch.manual_seed(9)
+    given = plain.build_mlp(input_shape=(1, 8, 8), num_outputs=10, width=16, depth=2, dropout=0.0)
+    given[1].weight.data += 0.1
+    torch.save(given.state_dict(), tmp_path / "begin.pt")
+    document = study_document(
+        training={"epochs": EPOCHS, "precision": "fp32", **WHOLE},
+        data={"train_samples": NUM_SAMPLES}, study={"score": "last_epoch"},
+        model={"depth": 2}, finetune={"pretrained": str(tmp_path / "begin.pt"), **finetune},
+    )  # fmt: skip
+    params: Params = {
+        "optimizer": optimizer, "scheduler": scheduler, f"{optimizer}.learning_rate": 0.02
+    }  # fmt: skip
+    record = stored_study(document, optimizer, scheduler)
+    state = prepare(build_trial_config(resolve_study(document), params, seed=1), "cpu")
+    start = {name: weight.clone() for name, weight in state.model.state_dict().items()}
+    assert torch.equal(start["1.weight"], given[1].weight)
+    list(train(state))
+    pasted = run_script(params, record).state_dict()
+    is_still = finetune.get("freeze", "none") != "none" and "unfreeze_epoch" not in finetune
+    for name, expected in state.evaluated_weights().items():
+        assert torch.equal(expected, start[name]) == (is_still and name.startswith("1."))
+        torch.testing.assert_close(pasted[name], expected, rtol=1e-3, atol=1e-4)
+
+
 TASKS: dict[str, dict[str, Any]] = {
     "mixing, weighted sampling, augmentation": {
         "training": {"mixup_alpha": 0.2, "cutmix_alpha": 0.2, "sampling": "weighted"},

@@ -47,7 +47,7 @@ def find_model(name: str) -> ModelSpec:
         check_offered(name)
         return ModelSpec(
             name=name,
-            description=f"a classifier of {package}, with fresh weights",
+            description=f"a classifier of {package}",
             build=f"bakeoff.networks.packages:build_{package}",
             inputs=("image",),
             parameters=None,

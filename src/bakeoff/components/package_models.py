@@ -1,6 +1,6 @@
 """Models of torchvision and timm, which are listed without importing either package.
 
-They are always built with untrained weights, so nothing is ever downloaded.
+They are built with untrained weights; `[finetune] pretrained` loads trained ones afterwards.
 """
 
 import re
@@ -17,6 +17,9 @@ PACKAGES: Mapping[str, str] = {"torchvision": "torchvision", "timm": "bakeoff[ti
 FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
 """Parameters that would load trained weights."""
 
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+"""Endings of files of weights: safetensors, or a state dictionary of torch."""
+
 DEFINITION = re.compile(
     r"^@register_model(?:\((?:name=)?\"?(?P<given>\w*)\"?\))?\s*?$(?:\n@.*|\n\s.*|\n\).*)*?"
     r"\ndef (?P<function>\w+)\(",
@@ -29,6 +32,11 @@ def find_package(model: str) -> str | None:
     """The package of a model named `package:NAME`; None for any other name."""
     package, separator, _ = model.partition(":")
     return package if separator and package in PACKAGES else None
+
+
+def is_weights_file(pretrained: str) -> bool:
+    """Whether `[finetune] pretrained` names a file, and not weights of a package."""
+    return pretrained.endswith(WEIGHTS_SUFFIXES)
 
 
 def check_offered(model: str) -> None:
@@ -52,7 +60,10 @@ def check_fresh(model: str, params: Iterable[str]) -> None:
     """
     for name in params:
         if name in FETCHING:
-            raise UsageError(f"model.{name}: model {model!r} is always built with fresh weights")
+            raise UsageError(
+                f"model.{name}: model {model!r} is always built with fresh weights;"
+                " trained ones are loaded by pretrained under [finetune]"
+            )
 
 
 def check_model_installed(model: str) -> None:

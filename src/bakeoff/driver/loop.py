@@ -35,6 +35,7 @@ from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
     READS_TEST,
+    WEIGHTS_HASH,
     Decision,
     EpochResult,
     Outcome,
@@ -178,8 +179,15 @@ class Driver:
         self._running[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
         plan = run.plan
-        trial = build_trial_config(
-            self._trained_config, plan.params, plan.seed, repeat=plan.repeat, purpose=plan.purpose
+        trial = replace(
+            build_trial_config(
+                self._trained_config,
+                plan.params,
+                plan.seed,
+                repeat=plan.repeat,
+                purpose=plan.purpose,
+            ),
+            weights_sha256=self._facts.environment.get(WEIGHTS_HASH, ""),
         )
         self._engine.submit(
             Job(

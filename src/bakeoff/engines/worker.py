@@ -195,10 +195,14 @@ def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.device import check_device
     from bakeoff.training.precision import measure_precision
+    from bakeoff.training.weights_source import describe_source
 
     check_device(device)
     choice = measure_precision(job.config, device, job.others)
-    return Probed(run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), **vars(choice))
+    weights = describe_source(job.config.model, job.config.finetune.pretrained)
+    return Probed(
+        run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), weights=weights, **vars(choice)
+    )
 
 
 def _profile(job: Profile, device: str) -> Event:

@@ -20,7 +20,7 @@ from typing import Any
 
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.files import write_atomically
-from bakeoff.records import EpochResult, Outcome, StudyConfig, json_text
+from bakeoff.records import WEIGHTS_HASH, EpochResult, Outcome, StudyConfig, json_text
 from bakeoff.studyfile import STUDY_NAME, format_study, resolve_stored
 
 FORMAT = 1
@@ -37,6 +37,11 @@ class RunFacts:
     data_fingerprint: str
     environment: Mapping[str, str] = field(default_factory=dict)
     """Package versions and machine on which it began."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the pretrained weights that it began with; empty without any."""
+        return self.environment.get(WEIGHTS_HASH, "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Ran
 from bakeoff.records import StudyConfig
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import format_study, resolve_study
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
     document["space"] = own
     for name, value in _given(chosen, optimizer).items():
         owner, parameter = split_name(name)
-        parent = document if owner in {"model", "training"} else own
+        parent = document if owner in SHARED_OWNERS else own
         parent.setdefault(owner, {})[parameter] = value
     return replace(_without_ranges(resolve_study(document)), folder=config.folder)
 
@@ -121,11 +122,12 @@ def _without_ranges(config: StudyConfig) -> StudyConfig:
     return replace(
         config,
         model_params=trial.model_params,
+        finetune=trial.finetune,
         training=trial.training,
         space={
             name: value
             for name, value in params.items()
-            if "." in name and not name.startswith(("model.", "training."))
+            if "." in name and name.partition(".")[0] not in SHARED_OWNERS
         },
     )
 
@@ -147,7 +149,7 @@ def _take_in(default: ParamValue, setting: Range | ParamValue, library: Range | 
 def _library_range(name: str, config: StudyConfig) -> Range | None:
     """The default range of a parameter; None unless it belongs to an optimizer or schedule."""
     owner, parameter = split_name(name)
-    if owner in {"", "model", "training"}:
+    if owner in {"", *SHARED_OWNERS}:
         return None
     is_optimizer = owner in config.search.optimizers
     found = find_optimizer(owner) if is_optimizer else find_scheduler(owner)

@@ -214,7 +214,7 @@ def _train(
     values = {**params_of(config), "seed": facts.seed}
     job = Job(
         run=name,
-        config=trial_config(config, facts.precision, facts.seed),
+        config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
         checkpoint_dir=str(folder.checkpoints),
         reads_test=True,
         weights_path=str(folder.weights),
@@ -270,7 +270,13 @@ def _result(
     )
 
 
-def trial_config(config: StudyConfig, precision: str, seed: int) -> TrialConfig:
-    """The training run of a study of one configuration, in a precision that was measured."""
+def trial_config(
+    config: StudyConfig, precision: str, seed: int, weights_sha256: str = ""
+) -> TrialConfig:
+    """The training run of a study of one configuration, in a precision that was measured.
+
+    With `weights_sha256` its pretrained weights must have this hash.
+    """
     training = replace(config.training, precision=cast("Precision", precision))
-    return build_trial_config(replace(config, training=training), params_of(config), seed)
+    trial = build_trial_config(replace(config, training=training), params_of(config), seed)
+    return replace(trial, weights_sha256=weights_sha256)

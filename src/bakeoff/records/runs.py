@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.study_config import DataConfig, OwnMetric, ScoreRule, TrainingConfig
+from bakeoff.records.study_config import (
+    DataConfig,
+    FinetuneConfig,
+    OwnMetric,
+    ScoreRule,
+    TrainingConfig,
+)
 
 Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm", "default"]
@@ -19,6 +25,8 @@ OUTCOMES: tuple[Outcome, ...] = (
     "complete", "pruned", "diverged", "infeasible", "failed", "running"
 )  # fmt: skip
 CHARGED_OUTCOMES: tuple[Outcome, ...] = ("complete", "pruned", "diverged", "infeasible")
+WEIGHTS_HASH = "pretrained weights, SHA-256"
+"""Heading, in the environment of a study or run, of the hash of its pretrained weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +53,9 @@ class TrialConfig:
     of the data has."""
     metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
     """Metrics of the user's own that are recorded, by their references."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    weights_sha256: str = ""
+    """Of the pretrained weights, where a study has stored it; a worker refuses other weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
+Normalize = Literal["data", "imagenet", "none", "weights"]
+"""By the training samples, by the mean and deviation of ImageNet, not at all, or as the pretrained
+weights ask."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,32 @@ class DataConfig:
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
     augment: tuple[str, ...] = ()
+    normalize: Normalize | None = None
+    """How inputs are normalised; None does it by the training samples, as `data` does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Which weights a run begins with, which of them it trains, and with which learning rates."""
+
+    pretrained: bool | str = False
+    """The package's own weights, one of them by name, or a file; False draws fresh weights."""
+    freeze: str = "none"
+    """`none`, `backbone` (all but the head), or `all but N stages` (the last ones and the head)."""
+    unfreeze_epoch: int | None = None
+    """The first epoch, counted from 1, in which everything is trained; None keeps it frozen."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each stage to the one before it; the head has 1."""
+    head_factor: float = 1.0
+    """Factor of the head's learning rate."""
+    parameter_groups: str | None = None
+    """A function of the user's, `module:function`, that says the same for each weight; None if
+    there is none."""
+
+    @property
+    def scales_rates(self) -> bool:
+        """Whether weights may have different learning rates."""
+        return (self.layer_decay, self.head_factor, self.parameter_groups) != (1.0, 1.0, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,3 +249,4 @@ class StudyConfig:
     folder: str = field(default="", compare=False)
     """The folder of the study file on this machine, where its own modules are looked for; empty for
     a study without a file. It is no setting, and is not stored."""
+    finetune: FinetuneConfig = FinetuneConfig()

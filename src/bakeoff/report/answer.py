@@ -27,6 +27,7 @@ from bakeoff.report.configurations import (
 )
 from bakeoff.report.figures.style import printable
 from bakeoff.report.table import Column, Table, text, yes_or_no
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 DEFAULTS_SUFFIX = ", defaults"
 """Follows an arm's name where its library defaults are meant."""
@@ -318,7 +319,7 @@ def settings_line(params: Params, *, is_foreign: bool = False) -> str:
     if scheduler:
         parts.append(_schedule(scheduler, owned_params(params, scheduler)))
     parts += _named(own, ["weight_decay", *(name for name in own if name not in FIRST)])
-    for owner in ("model", "training"):
+    for owner in SHARED_OWNERS:
         of_owner = owned_params(params, owner)
         parts += _named(of_owner, list(of_owner))
     return printable(", ".join(parts))

@@ -8,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from bakeoff.ranges import Params, split_name
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 ONE_ITEM_LIST = re.compile(r"\[\n    (.*),\n\]")
 
@@ -25,7 +26,7 @@ def study_file_toml(params: Params, study_file: str = "") -> str:
         owner, parameter = split_name(name)
         if not owner:
             document.setdefault("search", {})[f"{parameter}s"] = [value]
-        elif owner in {"model", "training"}:
+        elif owner in SHARED_OWNERS:
             document.setdefault(owner, {})[parameter] = value
         else:
             space = document.setdefault("space", {})
@@ -49,6 +50,6 @@ def _of_one_run(document: Mapping[str, Any], params: Params) -> dict[str, dict[s
         if owner in used
         and (values := {name: one for name, one in settings.items() if not isinstance(one, dict)})
     }
-    sections = {name: document.get(name, {}) for name in ("data", "model", "training", "metrics")}
+    sections = {name: document.get(name, {}) for name in ("data", "metrics", *SHARED_OWNERS)}
     kept = {"study": study, **sections, "space": fixed}
     return {name: dict(settings) for name, settings in kept.items() if settings}

@@ -15,9 +15,10 @@ from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS, WARMUP_START, ChosenRun, SchedulerSpec
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Params, ParamValue, owned_params
-from bakeoff.records import DataConfig, StudyRecord
+from bakeoff.records import DataConfig, FinetuneConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
+from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
 
 PARAMETER_GROUPS = """\
 # no weight decay on norms and biases
@@ -51,14 +52,17 @@ def pytorch_code(params: Params, study: StudyRecord) -> str:
     parts = [lines.optimizer, lines.schedule]
     parts += [
         _comment(f"{owner}: {settings}")
-        for owner in ("model", "training")
+        for owner in SHARED_OWNERS
         if (settings := owned_params(params, owner))
     ]
     return "\n\n".join(parts)
 
 
-def chosen_lines(params: Params, study: StudyRecord) -> ChosenLines:
-    """The optimizer, the schedule, and what moves the schedule; see `pytorch_code`."""
+def chosen_lines(params: Params, study: StudyRecord, *, has_roles: bool = False) -> ChosenLines:
+    """The optimizer, the schedule, and what moves the schedule; see `pytorch_code`.
+
+    With `has_roles` they expect `roles` as well, the factors of the weights' learning rates.
+    """
     name, scheduler = str(params.get("optimizer", "")), str(params.get("scheduler", ""))
     recorded = owned_params(params, name)
     complete: Params = {}
@@ -69,8 +73,8 @@ def chosen_lines(params: Params, study: StudyRecord) -> ChosenLines:
     except UsageError:
         built = _comment(f"optimizer {name or 'not recorded'}: {recorded}")
     else:
-        is_split = optimizer.needs_hidden_weights
-        built = _optimizer_code(optimizer, recorded, complete)
+        is_split = optimizer.needs_hidden_weights or has_roles
+        built = _optimizer_code(optimizer, recorded, complete, has_roles=has_roles)
     if is_reference(scheduler):
         own = _own_function_code(scheduler, owned_params(params, scheduler))
         return ChosenLines(built, own, "scheduler.step()", "")
@@ -88,12 +92,15 @@ def chosen_lines(params: Params, study: StudyRecord) -> ChosenLines:
     return _schedule_lines(built, SCHEDULERS[scheduler], owned_params(params, scheduler), run)
 
 
-def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params) -> str:
+def _optimizer_code(
+    optimizer: OptimizerSpec, recorded: Params, complete: Params, *, has_roles: bool
+) -> str:
     """Build the class with what was searched or recorded, and leave the rest to its defaults."""
-    if optimizer.needs_hidden_weights:
+    if optimizer.needs_hidden_weights or has_roles:
         values = call("params = dict", [f"{name}={value!r}" for name, value in complete.items()])
-        arguments = [repr(optimizer.name), "model", "params", "next(model.parameters()).device"]
-        built = call("optimizer = build_optimizer", arguments)
+        given = [repr(optimizer.name), "model", "params", "next(model.parameters()).device"]
+        given += ["roles"] if has_roles else []
+        built = call("optimizer = build_optimizer", given)
         return f"from bakeoff.training.build import build_optimizer\n\n{values}\n{built}"
     used = {
         name: value
@@ -111,10 +118,10 @@ def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params
         groups = groups.replace("p.ndim >= 2]},", f"p.ndim >= 2], {decay}")
     elif optimizer.own:
         groups = NO_DECAY
-    arguments = [f"{name}={value!r}" for name, value in optimizer.arguments(used).items()]
-    arguments += [f"{name}={value!r}" for name, value in optimizer.fixed.items()]
+    given = [f"{name}={value!r}" for name, value in optimizer.arguments(used).items()]
+    given += [f"{name}={value!r}" for name, value in optimizer.fixed.items()]
     module, _, class_name = optimizer.build.partition(":")
-    lines = [groups, call(f"optimizer = {module}.{class_name}", ["groups", *arguments])]
+    lines = [groups, call(f"optimizer = {module}.{class_name}", ["groups", *given])]
     if optimizer.package != "torch":
         lines.insert(0, f"import {module}\n")
     if optimizer.averages:
@@ -124,22 +131,22 @@ def _optimizer_code(optimizer: OptimizerSpec, recorded: Params, complete: Params
     return "\n".join(lines)
 
 
-def call(function: str, arguments: Sequence[str]) -> str:
+def call(function: str, given: Sequence[str]) -> str:
     """A call on one line, or with one argument on each line where one line is too long."""
-    line = f"{function}({', '.join(arguments)})"
+    line = f"{function}({', '.join(given)})"
     if len(line) <= MAX_LINE:
         return line
-    return "\n    ".join([f"{function}(", *(f"{one}," for one in arguments)]) + "\n)"
+    return "\n    ".join([f"{function}(", *(f"{one}," for one in given)]) + "\n)"
 
 
-def changed_arguments(config: DataConfig) -> list[str]:
-    """The arguments that differ from their defaults."""
-    given: list[tuple[str, Any, Any]] = [
+def arguments(config: DataConfig | FinetuneConfig) -> list[str]:
+    """The fields that differ from their defaults, as arguments of a call."""
+    values: list[tuple[str, Any, Any]] = [
         (one.name, getattr(config, one.name), one.default) for one in fields(config)
     ]
     return [
         f"{name}={value!r}"
-        for name, value, default in given
+        for name, value, default in values
         if default is MISSING or value != default
     ]
 
@@ -219,9 +226,9 @@ def _own_schedule_code(spec: SchedulerSpec, params: Mapping[str, float], run: Ch
     ]
     if spec.stateful:
         lines.append("# and scheduler.end_epoch(score) after each epoch, with the validation score")
-    arguments = ["optimizer", f"{spec.name!r}", f"{params}", "total_steps=total_steps"]
-    arguments += [f"epochs={run.epochs}", f"direction={run.direction!r}"]
-    return "\n".join([*lines, call("scheduler = Schedule", arguments)])
+    given = ["optimizer", f"{spec.name!r}", f"{params}", "total_steps=total_steps"]
+    given += [f"epochs={run.epochs}", f"direction={run.direction!r}"]
+    return "\n".join([*lines, call("scheduler = Schedule", given)])
 
 
 def _number(value: object, default: ParamValue) -> float:

@@ -19,8 +19,9 @@ from bakeoff.ranges import Params, owned_params
 from bakeoff.records import StudyConfig, StudyRecord, TrainingConfig
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
+from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
 from bakeoff.report.one_run_file import study_file_toml
-from bakeoff.report.pytorch_code import MAX_LINE, call, changed_arguments, chosen_lines
+from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
 from bakeoff.studyfile import resolve_stored
 from bakeoff.studyfile.own_parts import own_modules
@@ -78,7 +79,8 @@ class _Script:
         recorded = study.environment.get("precision", "").partition(":")[0]
         named = self.training.precision
         self.precision = recorded if named == "auto" else named
-        self.lines = chosen_lines(params, study)
+        self._has_roles = has_roles(config.finetune)
+        self.lines = chosen_lines(params, study, has_roles=config.finetune.scales_rates)
         self.modules = {"torch"}
         self.names: dict[str, set[str]] = {}
 
@@ -138,10 +140,12 @@ class _Script:
         yield ""
         yield "# the study's own data: for other data, replace what is called `data` below"
         seed = derive_seed(self.config.seed, "split")
-        arguments = ["config", f"split_seed={seed}", "device=device"]
-        arguments += ["channels_last=True"] if self.model.channels_last else []
-        yield call("config = DataConfig", changed_arguments(self.config.data))
-        yield call("data = load_splits", arguments)
+        given = ["config", f"split_seed={seed}", "device=device"]
+        given += ["channels_last=True"] if self.model.channels_last else []
+        yield from source_lines(self.config, self._use)
+        given += ["scale=weights.scale"] if self.config.finetune.pretrained else []
+        yield call("config = DataConfig", arguments(self.config.data))
+        yield call("data = load_splits", given)
         yield from self._network()
         sizes = "len(data.train), batch_size, accumulation_steps"
         yield f"total_steps = epochs * steps_per_epoch({sizes})"
@@ -152,13 +156,16 @@ class _Script:
         given = {**self.config.model_params, **owned_params(self.params, "model")}
         if self.model.parameters is not None:
             given = complete_params(f"model {self.model.name}", self.model.parameters, given)
-        arguments = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
-        arguments += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
-        yield call(f"model = {function}", arguments)
+        named = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        named += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
+        yield call(f"model = {function}", named)
+        yield from model_lines(self.config, self._use)
         layout = (
             "device, memory_format=torch.channels_last" if self.model.channels_last else "device"
         )
         yield f"model = model.to({layout})"
+        if self._has_roles and self.config.finetune.unfreeze_epoch is None:
+            yield "freezing.begin(1)  # the optimizer never has what is frozen"
 
     def _chosen(self) -> Iterator[str]:
         """The optimizer and the schedule."""
@@ -276,7 +283,7 @@ class _Script:
         yield "# evaluate(data.test) once, when every choice has been made"
 
     def _training_epoch(self) -> Iterator[str]:
-        yield "model.train()"
+        yield "freezing.begin(epoch)" if self._has_roles else "model.train()"
         if self.optimizer.averages:
             yield "optimizer.train()"
         if self.training.ema_decay:
@@ -296,7 +303,7 @@ class _Script:
     def _batches(self) -> Iterator[str]:
         """Batches in a new random order; a last batch of one sample is left out."""
         training, augment = self.training, self.config.data.augment
-        arguments = ["batch_size", "order"]
+        sent = ["batch_size", "order"]
         yield "num_samples = num_drawn(len(data.train), batch_size)"
         if training.sampling == "weighted":
             self._use("bakeoff.training.epoch_batches", "weighted_order")
@@ -309,8 +316,8 @@ class _Script:
             given += ["device=device"]
             given += ["batch_size=batch_size"] if any(map(is_reference, augment)) else []
             yield call("augment = build_augment", given)
-            arguments += ["augment", "draws=torch.arange(len(order), device=device)"]
-        yield f"batches = data.train.batches({', '.join([*arguments, 'seed=epoch'])})"
+            sent += ["augment", "draws=torch.arange(len(order), device=device)"]
+        yield f"batches = data.train.batches({', '.join([*sent, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:
             self._use("bakeoff.training.epoch_batches", "MixDraws")
             self._use("bakeoff.training.epoch_batches", "mix_batches")
@@ -386,7 +393,9 @@ class _Script:
         yield "optimizer.eval()"
         yield "model.eval()"
         first = f"order[: {STATISTICS_BATCHES} * batch_size]"
-        contexts = ["measuring_statistics(find_batch_norms(model))", "torch.no_grad()"]
+        norms = "find_batch_norms(model)"
+        norms = f"freezing.without_frozen({norms})" if self._has_roles else norms
+        contexts = [f"measuring_statistics({norms})", "torch.no_grad()"]
         yield f"with {', '.join([*contexts, *self._autocast()])}:"
         yield f"    for inputs, _ in data.train.batches(batch_size, {first}):"
         yield "        model(inputs)"

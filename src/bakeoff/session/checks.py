@@ -14,7 +14,7 @@ from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_data
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import StudyConfig
+from bakeoff.records import WEIGHTS_HASH, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -156,6 +156,23 @@ def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
         for name, file in files.items()
         if file.is_file()
     }
+
+
+def check_same_weights(
+    kind: str, environment: Mapping[str, str], weights: Mapping[str, str]
+) -> None:
+    """Refuse pretrained weights that changed since a study or run (`kind`) began.
+
+    Raises:
+        UsageError: Their hashes differ.
+    """
+    before, now = environment.get(WEIGHTS_HASH), weights.get(WEIGHTS_HASH)
+    if before != now:
+        raise UsageError(
+            f"finetune.pretrained: the weights changed since the {kind} began (SHA-256"
+            f" {str(before)[:12]}, now {str(now)[:12]}); restore them, or give the {kind} a new"
+            " name"
+        )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

@@ -43,6 +43,11 @@ TRAINING_TITLES: Mapping[str, str] = {
     "early_stopping_patience": "early stopping, epochs without a better one",
 }
 """Headings in the report for keys of `[training]`."""
+FACTOR_TITLES: Mapping[str, str] = {
+    "layer_decay": "learning rate of a stage, factor from the next",
+    "head_factor": "learning rate of the head, factor",
+}
+"""Headings in the report for the factors of `[finetune]`."""
 HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
@@ -65,6 +70,7 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         **({"data as read": "; ".join(summary.notes)} if summary.notes else {}),
         "augmentation": ", ".join(config.data.augment) or "none",
         "model": f"{config.model} ({params})" if params else config.model,
+        **describe_finetuning(config),
         "loss": training.loss,
         "epochs": str(training.epochs),
         "batch size": _setting(config, "batch_size"),
@@ -74,6 +80,30 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         **({} if search.lag is None else {"repeatable": REPEATABLE.format(search.lag)}),
         "study seed": str(config.seed),
     }
+
+
+def describe_finetuning(config: StudyConfig) -> dict[str, str]:
+    """What differs from training all weights of a fresh model alike, as text by heading."""
+    finetune, found = config.finetune, dict[str, str]()
+    if finetune.pretrained:
+        named = finetune.pretrained
+        found["begins with"] = f"weights {named}" if isinstance(named, str) else "default weights"
+    until = finetune.unfreeze_epoch
+    ends = "" if until is None else f", until epoch {until - 1}"
+    if finetune.freeze != "none":
+        found["frozen"] = finetune.freeze + ends
+    for name, title in FACTOR_TITLES.items():
+        searched = config.space.get(f"finetune.{name}")
+        value = getattr(finetune, name)
+        if isinstance(searched, (FloatRange, IntRange, Choice)):
+            found[title] = f"searched, {describe_range(searched)}"
+        elif value != 1:
+            found[title] = f"{value:g}"
+    if finetune.parameter_groups is not None:
+        found["parameter groups"] = finetune.parameter_groups + ends
+    if config.data.normalize is not None:
+        found["normalisation"] = config.data.normalize
+    return found
 
 
 def _how_split(summary: DatasetSummary) -> str:
@@ -111,6 +141,7 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         "precision": f"{probed.precision}: {probed.reason}",
         "seconds per step": measured,
         **describe_code(probed.code),
+        **probed.weights,
     }
 
 

@@ -19,6 +19,7 @@ from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
+from bakeoff.training.weights_source import fetch_weights
 
 KINDS = {
     "search.optimizers": "optimizer",
@@ -28,6 +29,8 @@ KINDS = {
 }
 """The key of a study file whose value is to blame, by how the reason of a failure begins."""
 BYTES_PER_WEIGHT = 4
+NAMED = ("training.", "finetune.", "model.parameter_groups", "data.normalize")
+"""Keys of the study file with which a worker begins a message about them."""
 UNKNOWN_STATE_BYTES = 8.0
 """Bytes of state per weight of an optimizer that does not say: as many as Adam's."""
 
@@ -71,6 +74,7 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     Raises:
         UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
             precision that the study file names does not work on this machine.
+        DataError: The pretrained weights cannot be downloaded; the message says how to get them.
         BakeoffError: The worker died.
         InterruptedStudyError: A stop was requested.
     """
@@ -78,6 +82,8 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
         build_trial_config(config, params, derive_seed(config.seed))
         for params in _parts_once(config)
     )
+    if config.finetune.pretrained:
+        fetch_weights(config.model, config.finetune.pretrained)  # once, before a worker needs them
     for event in follow(engine, stop, Probe(run="probe", config=first, others=tuple(others))):
         match event:
             case Probed():
@@ -124,7 +130,7 @@ def _blame_model(model: str, reason: str) -> str:
     """The study-file key and the reason, which may begin with the name of what is to blame."""
     if reason.startswith("device "):
         return f"--device: {reason}"
-    if reason.startswith("training."):
+    if reason.startswith(NAMED):
         return reason
     for key, kind in KINDS.items():
         if reason.startswith(f"{kind} "):

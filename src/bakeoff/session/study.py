@@ -24,6 +24,7 @@ from bakeoff.session.checks import (
     check_data,
     check_packages,
     check_same_code,
+    check_same_weights,
     check_unchanged_facts,
 )
 from bakeoff.session.measuring import measure, probe
@@ -93,6 +94,7 @@ def run_study(
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
                 probed = probe(config, engine, stop)  # fails if model or device no longer works
+                check_same_weights("study", known.environment, probed.weights)
                 if settings.accepts_code:
                     _note_changed_code(storage, config.name, known, probed, observer)
                 else:

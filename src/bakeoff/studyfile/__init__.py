@@ -28,6 +28,7 @@ from bakeoff.studyfile.documents import (
     parse_settings as parse_settings,
     with_base,
 )
+from bakeoff.studyfile.finetune import changed_keys
 from bakeoff.studyfile.own_parts import code_folder, own_parts
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import (
@@ -161,7 +162,12 @@ def format_study(config: StudyConfig) -> str:
             "reference": config.reference,
         },
         "data": _data_section(config.data),
-        "model": {"model": config.model, **config.model_params},
+        "model": {
+            "model": config.model,
+            **config.model_params,
+            "parameter_groups": config.finetune.parameter_groups,
+        },
+        "finetune": changed_keys(config.finetune),
         "training": as_plain(config.training),
         "metrics": {name: as_plain(said) for name, said in config.metrics.items()},
         "search": search,
@@ -176,6 +182,8 @@ def format_study(config: StudyConfig) -> str:
         is_shared = owner in SHARED_OWNERS
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)
+    if not document["finetune"]:  # so that studies stored without it keep their fingerprint
+        del document["finetune"]
     return tomli_w.dumps(_without_none(document))
 
 

@@ -4,7 +4,8 @@ from bakeoff.ranges import Choice, Params, ParamValue, Range, split_name
 from bakeoff.records import StudyConfig
 
 Setting = Range | ParamValue
-SHARED_OWNERS = ("model", "training")
+SHARED_OWNERS = ("model", "finetune", "training")
+"""Sections of a study file whose keys are parameters of every arm."""
 
 
 def arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:

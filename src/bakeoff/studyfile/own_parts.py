@@ -26,6 +26,7 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     named: dict[str, Iterable[str]] = {
         "training.loss": [config.training.loss],
         "model.model": [config.model] if is_own_model else [],
+        "model.parameter_groups": [config.finetune.parameter_groups or ""],
         "search.optimizers": [one for one in config.search.optimizers if find_optimizer(one).own],
         "search.schedulers": config.search.schedulers,
         "study.objective": objectives,

@@ -31,6 +31,7 @@ from bakeoff.studyfile.arm_parameters import Setting, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
+from bakeoff.studyfile.finetune import resolve_finetune, resolve_normalize
 from bakeoff.studyfile.objective_choice import check_search, resolve_metrics, resolve_objectives
 from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import ModelSection, RangeTable, StudyFile, TrainingSection
@@ -75,7 +76,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         StudyFileError: A name is unknown, or a range or value is not allowed.
     """
     _check_names(file)
-    data = resolve_data(file.data)
+    data = resolve_normalize(file, resolve_data(file.data))
     conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
@@ -88,6 +89,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         check_known("study.reference", "arm", file.study.reference, arms)
     _check_remedies(file, data.task, (objective, *further))
     model_values, model_ranges = _resolve_model(file.model)
+    finetune, finetune_ranges = resolve_finetune(file)
     section = fix_training(file, (objective, *further))
     training, training_ranges = _resolve_training(section, data.task)
     config = StudyConfig(
@@ -97,6 +99,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         seed=file.study.seed,
         objective=objective,
         further_objectives=tuple(further),
+        finetune=finetune,
         score_rule=file.study.score,
         compare=compare,
         delta=file.study.delta,
@@ -106,7 +109,7 @@ def resolve(file: StudyFile) -> StudyConfig:
         model_params=model_values,
         training=training,
         search=resolve_search(file.search, file.training.epochs, prunes=not further),
-        space={**_resolve_space(file), **model_ranges, **training_ranges},
+        space={**_resolve_space(file), **model_ranges, **finetune_ranges, **training_ranges},
         confirm=resolve_confirm(file.confirm, len(arms)),
         tracking=TrackingConfig(**file.tracking.model_dump()),
         metrics=own_metrics,

@@ -16,11 +16,12 @@ from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.records import ClassWeights, Sampling
+from bakeoff.records import ClassWeights, Normalize, Sampling
 from bakeoff.registry import REFERENCE, Registry
 from bakeoff.seeding import MAX_SEED
 
 SCHEMA_ID = "urn:bakeoff:study-file"
+FREEZE = r"^(none|backbone|all but [1-9][0-9]{0,2} stages?)$"
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -163,6 +164,11 @@ class DataSection(_Section):
     augment: list[str] = []
     """Random changes of each image in every epoch: flip, crop, cutout, translate, or your own as
     package.module:name, a function of images and a generator or a transform of torchvision."""
+    normalize: Normalize | None = None
+    """How inputs are normalised: data (mean 0 and deviation 1 over the training samples), imagenet
+    (images, by the mean and deviation of ImageNet), weights (as the pretrained weights ask), or
+    none (bytes become 0 to 1, other numbers stay). Default: weights if the model is pretrained,
+    otherwise data."""
 
 
 class ModelSection(BaseModel):
@@ -173,6 +179,27 @@ class ModelSection(BaseModel):
     __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
     model: str
     """Name of a model (`study models` lists them), or your own as package.module:function."""
+    parameter_groups: Annotated[str, Field(min_length=1)] | None = None
+    """A function of yours, package.module:function, that is called with the model and returns which
+    weights have which factors of learning rate and decay, and which are frozen. Default: none."""
+
+
+class FinetuneSection(_Section):
+    """Which weights a run begins with, and which of them it trains."""
+
+    pretrained: bool | Annotated[str, Field(min_length=1)] = False
+    """true: the default weights of torchvision:NAME, timm:NAME or hf:NAME; or the name of others,
+    such as IMAGENET1K_V2; or a file of weights (.safetensors, or a state dictionary of torch). The
+    head is always new."""
+    freeze: Annotated[str, Field(pattern=FREEZE)] = "none"
+    """Weights that are not trained: none, backbone (all but the head), or all but N stages, such as
+    "all but 2 stages" (the head and the last two stages are trained)."""
+    unfreeze_epoch: Annotated[int, Field(ge=2, le=100_000)] | None = None
+    """First epoch, counted from 1, in which frozen weights are trained as well. Default: never."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | RangeTable = 1.0
+    """Factor of the learning rate from each stage to the one before it, above 0 and up to 1."""
+    head_factor: Annotated[float, Field(gt=0)] | RangeTable = 1.0
+    """Factor of the head's learning rate, above 0."""
 
 
 class TrainingSection(_Section):
@@ -342,6 +369,7 @@ class StudyFile(_Section):
     study: StudySection
     data: DataSection
     model: ModelSection
+    finetune: FinetuneSection = FinetuneSection()
     training: TrainingSection
     search: SearchSection
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}

@@ -21,9 +21,11 @@ from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
 from bakeoff.data.inputs import Feature
 from bakeoff.data.sample_source import SampleInputs
 from bakeoff.data.targets import TargetScale, measure_targets, standardise
-from bakeoff.records import DataConfig, Task
+from bakeoff.errors import UsageError
+from bakeoff.records import DataConfig, Normalize, Task
 from bakeoff.seeding import derive_seed
 from bakeoff.training.loading import LoadedInputs, open_loader
+from bakeoff.training.weights_source import BYTE, IMAGENET, InputScale
 
 CHUNK_BYTES = 1 << 20
 """Bytes of samples that are fetched and normalised at once. Calling torch takes as long as a small
@@ -157,6 +159,7 @@ def load_splits(
     *,
     channels_last: bool = False,
     test_seed: int | None = None,
+    scale: InputScale | None = None,
 ) -> Splits:
     """Training, validation and test samples on `device`; on the CPU the arrays stay memory-mapped.
 
@@ -166,16 +169,19 @@ def load_splits(
         device: Where the samples are put.
         channels_last: Whether images are stored with their channels last.
         test_seed: Draws the test set, if the data came without one; None keeps it.
+        scale: How the inputs of pretrained weights were normalised, for `normalize = "weights"`.
 
     Raises:
         DataError: As `bakeoff.data.datasets.load_dataset`.
-        UsageError: As there.
+        UsageError: As there; or the inputs cannot be normalised as the study asks.
     """
     dataset = redraw_test(load_dataset(config), test_seed)
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
+    inputs = dataset.train_inputs
     normalisation: Normalisation | Callable[[Tensor], Tensor] = token_ids
     if dataset.task != "language":
-        normalisation = measure_normalisation(dataset.train_inputs, train_rows, split_seed, device)
+        given = given_normalisation(config.normalize, scale, inputs, device)
+        normalisation = given or measure_normalisation(inputs, train_rows, split_seed, device)
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
     validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
     if dataset.task == "regression":
@@ -184,26 +190,21 @@ def load_splits(
         test_labels = standardise(test_labels, target_scale)
         if validation_labels is not None:
             validation_labels = standardise(validation_labels, target_scale)
-    is_image = dataset.train_inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
     def split(
-        inputs: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
+        samples: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
     ) -> Split:
-        if isinstance(inputs, SampleInputs):
-            loader = open_loader(inputs.source, dataset.fingerprint)
-            placed: Tensor | LoadedInputs = LoadedInputs(inputs, loader, device)
-        else:
-            placed = torch.from_numpy(inputs).to(device)
         return Split(
-            inputs=placed,
+            inputs=_place(samples, dataset.fingerprint, device),
             labels=torch.from_numpy(labels).to(device),
             rows=torch.from_numpy(rows).to(device),
             normalisation=normalisation,
             memory_format=memory_format,
         )
 
-    train = split(dataset.train_inputs, train_labels, train_rows)
+    train = split(inputs, train_labels, train_rows)
     if validation_inputs is None or validation_labels is None:
         validation = replace(train, rows=torch.from_numpy(validation_rows).to(device))
     else:
@@ -214,12 +215,75 @@ def load_splits(
         test=split(dataset.test_inputs, test_labels, np.arange(len(test_labels))),
         task=dataset.task,
         num_outputs=dataset.num_outputs,
-        input_shape=tuple(dataset.train_inputs.shape[1:]),
+        input_shape=tuple(inputs.shape[1:]),
         class_names=dataset.class_names,
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
         features=dataset.features,
     )
+
+
+def _place(
+    samples: NDArray[Any] | SampleInputs, fingerprint: str, device: torch.device
+) -> Tensor | LoadedInputs:
+    """All samples on the device, or a loader of samples that are fetched one by one."""
+    if isinstance(samples, SampleInputs):
+        return LoadedInputs(samples, open_loader(samples.source, fingerprint), device)
+    return torch.from_numpy(samples).to(device)
+
+
+def given_normalisation(
+    normalize: Normalize | None,
+    scale: InputScale | None,
+    inputs: NDArray[Any] | SampleInputs,
+    device: torch.device,
+) -> Normalisation | None:
+    """The normalisation that a study names; None if the training samples decide.
+
+    A grey image has the mean of the three channels' values.
+
+    Raises:
+        UsageError: The inputs are no images, have another number of channels, or are numbers that
+            cannot be pictures from 0 to 1.
+    """
+    if normalize in (None, "data") or (normalize == "weights" and scale is None):
+        return None
+    key = f'data.normalize = "{normalize}"'
+    is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
+    if normalize == "imagenet" and not is_image:
+        raise UsageError(f"{key}: is for images [N, C, H, W], not for {list(inputs.shape)}")
+    if normalize == "imagenet":
+        scale = InputScale(mean=IMAGENET[0], deviation=IMAGENET[1])
+    if normalize == "none" or scale is None:
+        scale = InputScale(mean=(0.0,), deviation=(1.0,), is_share=inputs.dtype == np.uint8)
+    num = inputs.shape[1 if is_image else -1]
+    mean, deviation = (np.asarray(one) for one in (scale.mean, scale.deviation))
+    if len(mean) not in (1, num):
+        if not is_image or num != 1:
+            raise UsageError(
+                f"{key}: is for {len(mean)} channels or features, and the data has {num}"
+            )
+        mean, deviation = mean.mean(keepdims=True), deviation.mean(keepdims=True)
+    if scale.is_share and inputs.dtype == np.uint8:
+        mean, deviation = mean * BYTE, deviation * BYTE
+    elif scale.is_share and normalize != "none":
+        _check_shares(key, np.asarray(inputs[np.arange(min(len(inputs), MIN_STATISTICS_SAMPLES))]))
+    shape = (-1, 1, 1) if is_image else (-1,)
+    mean, deviation = (np.broadcast_to(one, num).reshape(shape) for one in (mean, deviation))
+    return Normalisation(
+        mean=torch.from_numpy(mean.astype(np.float32)).to(device),
+        scale=torch.from_numpy((1 / deviation).astype(np.float32)).to(device),
+    )
+
+
+def _check_shares(key: str, sample: NDArray[Any]) -> None:
+    """Numbers that are no bytes must be from 0 to 1, as the stated mean and deviation are."""
+    low, high = float(sample.min()), float(sample.max())
+    if low < 0 or high > 1:
+        raise UsageError(
+            f"{key}: is for bytes, or numbers from 0 to 1, and the data has {low:g} to {high:g};"
+            ' set data.normalize = "none" if it is normalised already, or "data"'
+        )
 
 
 def measure_normalisation(

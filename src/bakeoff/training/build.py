@@ -28,6 +28,7 @@ from bakeoff.training.own_augment import build_own_augmentation, check_own_augme
 from bakeoff.training.own_optimizer import build_own_optimizer
 from bakeoff.training.own_state import check_state
 from bakeoff.training.weight_kinds import hidden_weights, parameter_groups
+from bakeoff.training.weight_roles import Roles, split_by_role
 
 CPU = torch.device("cpu")
 IMAGE_NDIM = 3
@@ -115,12 +116,17 @@ def _try_model(name: str, model: nn.Module, samples: Tensor, expected: tuple[int
 
 
 def build_optimizer(
-    name: str, model: nn.Module, params: Params, device: torch.device
+    name: str,
+    model: nn.Module,
+    params: Params,
+    device: torch.device,
+    roles: Roles | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer over every trainable weight of `model`, with the defaults of missing `params`.
 
     What decays follows from the weights' place in the model, whatever the optimizer: see
-    `parameter_groups`. It is fused where torch offers that, which it does not for complex weights,
+    `parameter_groups`. With `roles`, weights have their own factors of learning rate and decay. It
+    is fused where torch offers that, which it does not for complex weights,
     and ready to train.
 
     Raises:
@@ -137,6 +143,7 @@ def build_optimizer(
     if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
     groups = parameter_groups(model, weight_decay)
+    groups = split_by_role(groups, roles or {}, float(arguments["lr"]))
     if spec.needs_hidden_weights:
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))

@@ -52,7 +52,7 @@ def prepare_to_evaluate(state: TrainingState) -> None:
         return
     switch_to_evaluation(state.optimizer)
     state.model.eval()
-    norms = find_batch_norms(state.model)
+    norms = state.freezing.without_frozen(find_batch_norms(state.model))
     if not norms:
         return
     with measuring_statistics(norms), torch.no_grad(), state.autocast():

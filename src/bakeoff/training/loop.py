@@ -104,7 +104,7 @@ def train_epoch(state: TrainingState) -> EpochTotals:
 def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
     """Make the steps of one epoch that `totals` has not counted, yielding after each of them."""
     training = state.config.training
-    state.model.train()
+    state.freezing.begin(state.epoch + 1)
     switch_to_training(state.optimizer)
     if state.average is not None:
         state.average.swap_out()

@@ -19,6 +19,7 @@ from bakeoff.training.loop import train_step
 from bakeoff.training.memory import is_out_of_memory
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
+from bakeoff.training.weight_roles import find_roles
 
 CANDIDATES: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 """Precisions in order of preference: a later one must be clearly faster than those before it."""
@@ -130,7 +131,7 @@ def _time_steps(
 
 def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
     """Seconds of one step; None if the model does not work in this precision."""
-    state.model.train()
+    state.freezing.begin(state.config.training.epochs)  # the epoch that trains the most weights
     started = time.perf_counter()
     try:
         train_step(state, [(inputs, labels)], len(labels))
@@ -147,9 +148,9 @@ def _try_optimizer(
     state: TrainingState, config: TrialConfig, inputs: Tensor, labels: Tensor
 ) -> None:
     """Make a step on the model of `state` with the optimizer of another configuration."""
-    optimizer = build_optimizer(
-        config.optimizer, state.model, config.optimizer_params, state.device
-    )
+    model, device = state.model, state.device
+    roles = find_roles(model, config.finetune, state.splits.num_outputs)
+    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, device, roles)
     direction = state.objective.direction
     name, params = config.scheduler, config.scheduler_params
     schedule = Schedule(optimizer, name, params, total_steps=1, epochs=1, direction=direction)
@@ -161,7 +162,7 @@ def _try_optimizer(
         scaler=build_scaler("fp32", state.device),
         average=None,
     )
-    state.model.train()
+    state.freezing.begin(config.training.epochs)
     try:
         train_step(one, [(inputs, labels)], len(labels))
     except RuntimeError as error:

@@ -12,6 +12,7 @@ from bakeoff.errors import UsageError
 from bakeoff.ranges import Params
 from bakeoff.records import Direction
 from bakeoff.training.own_factor import check_factor
+from bakeoff.training.weight_roles import FACTOR
 
 
 class Schedule:
@@ -64,8 +65,9 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the first group for the next step."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        """The learning rate of the next step, for weights whose factor is 1."""
+        group = self._optimizer.param_groups[0]
+        return float(group["lr"]) / float(group.get(FACTOR, 1.0))
 
     @property
     def progress(self) -> float:

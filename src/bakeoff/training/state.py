@@ -33,8 +33,11 @@ from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
+from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
+from bakeoff.training.weight_roles import Freezing, find_roles
+from bakeoff.training.weights_source import WeightsSource, find_weights
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The types of autocast; fp32 runs without it."""
@@ -69,8 +72,10 @@ class TrainingState:
     metric_functions: Mapping[str, MetricFunction]
     """Metric functions by name."""
     trainable: list[nn.Parameter]
-    """The weights that training changes."""
+    """The weights that training changes, if only after some epochs."""
     history: list[EpochResult] = field(default_factory=list)
+    freezing: Freezing
+    """Keeps some weights as they are, for a while or for the whole run."""
     average: WeightAverage | None = None
     """A moving average of the weights, which the model holds between epochs."""
     best_weights: Weights | None = None
@@ -162,28 +167,31 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     process keeps the memory that training frees, instead of returning it to the system.
 
     Raises:
-        DataError: The data is missing or unusable.
-        UsageError: A component or a parameter is unknown, or the precision is still `auto`.
+        DataError: The data or the pretrained weights are missing or unusable.
+        UsageError: A component or a parameter is unknown, the precision is still `auto`, or the
+            weights do not fit the model or are others than those that the study began with.
     """
     training = config.training
     if training.precision == "auto":
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
+    weights = _find_weights(config)
     splits = load_splits(
         config.data,
         config.split_seed,
         place,
         channels_last=spec.channels_last,
         test_seed=config.test_seed,
+        scale=None if weights is None else weights.scale,
     )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
     dtype = getattr(splits.train.inputs, "dtype", torch.float32)
     check_augment(config.data.augment, splits.input_shape, dtype, place)
     check_remedies(config, splits.input_shape)
-    model = _build_seeded_model(config, splits, place)
-    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, place)
+    model = _build_seeded_model(config, splits, place, weights)
+    freezing, optimizer = _build_freezing_and_optimizer(config, model, splits.num_outputs, place)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -202,7 +210,8 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         scaler=build_scaler(training.precision, place),
         criterion=build_loss(config, splits, place),
         metric_functions=_metric_functions(config, splits),
-        trainable=[weights for weights in model.parameters() if weights.requires_grad],
+        trainable=_trained_weights(model, optimizer),
+        freezing=freezing,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
 
@@ -220,6 +229,25 @@ def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFu
     }
 
 
+def _build_freezing_and_optimizer(
+    config: TrialConfig, model: nn.Module, num_outputs: int, device: torch.device
+) -> tuple[Freezing, torch.optim.Optimizer]:
+    """What is frozen, and the optimizer over everything that is ever trained."""
+    roles = find_roles(model, config.finetune, num_outputs)
+    freezing = Freezing(model, roles, config.finetune.unfreeze_epoch)
+    if freezing.is_forever:
+        freezing.begin(1)
+    optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, device, roles)
+    freezing.begin(1)
+    return freezing, optimizer
+
+
+def _trained_weights(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """The weights of the optimizer, in the order of the model, in which their norm is summed."""
+    held = {id(one) for group in optimizer.param_groups for one in group["params"]}
+    return [weights for weights in model.parameters() if id(weights) in held]
+
+
 def seed_everything(*path: int | str) -> None:
     """Seed Python, NumPy and torch (all devices) from `path`, each with its own seed."""
     random.seed(derive_seed(*path, "python"))
@@ -227,7 +255,23 @@ def seed_everything(*path: int | str) -> None:
     torch.manual_seed(derive_seed(*path, "torch"))
 
 
-def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
+def _find_weights(config: TrialConfig) -> WeightsSource | None:
+    """The pretrained weights, which are those that the study began with; None without any."""
+    if not config.finetune.pretrained:
+        return None
+    weights = find_weights(config.model, config.finetune.pretrained)
+    if config.weights_sha256 and weights.sha256 != config.weights_sha256:
+        raise UsageError(
+            f"finetune.pretrained: {weights.path} changed since the study began (SHA-256"
+            f" {config.weights_sha256[:12]}, now {weights.sha256[:12]}); restore it"
+        )
+    return weights
+
+
+def _build_seeded_model(
+    config: TrialConfig, splits: Splits, device: torch.device, weights: WeightsSource | None
+) -> nn.Module:
+    """The model with its first weights: the seed draws them, and pretrained ones replace them."""
     seed_everything(config.seed, "weights")
     model = build_model(
         config.model,
@@ -235,7 +279,10 @@ def _build_seeded_model(config: TrialConfig, splits: Splits, device: torch.devic
         input_shape=splits.input_shape,
         num_outputs=splits.num_outputs,
         task=splits.task,
-    ).to(device)
+    )
+    if weights is not None:
+        load_pretrained(model, weights, splits.num_outputs)
+    model = model.to(device)
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.commands.verbs.doctor import doctor
-from bakeoff.commands.verbs.init import init
+from bakeoff.commands.verbs.init import FINETUNE, init
 from bakeoff.errors import UsageError
 from bakeoff.ranges import FloatRange
 from bakeoff.storage import Storage
@@ -22,6 +22,35 @@ def test_the_starter_is_a_valid_study_and_never_replaces_a_file(tmp_path: Path) 
     with pytest.raises(UsageError, match=r"mine\.toml exists; choose another name"):
         init(file)
     assert file.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize("model", ["torchvision:resnet18", "cnn", "my_models:build"])
+def test_the_starter_of_another_model_is_valid_and_hints_at_fine_tuning(
+    tmp_path: Path, model: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    init(file, model=model)
+    assert load_study_file(file).model == model
+    assert (FINETUNE in file.read_text()) == model.startswith("torchvision:")
+
+
+def test_the_hints_on_fine_tuning_are_valid_settings(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    init(file, model="timm:resnet10t")
+    used = "\n".join(line.removeprefix("# ") for line in FINETUNE.splitlines())
+    file.write_text(file.read_text().replace(FINETUNE, used))
+    config = load_study_file(file)
+    assert (config.finetune.freeze, config.finetune.head_factor) == ("backbone", 10.0)
+    assert config.finetune.pretrained is True
+    assert "finetune.layer_decay" in config.space
+
+
+def test_a_model_that_is_not_known_is_refused_before_a_file_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown torchvision model 'resnet19'"):
+        init(tmp_path / "mine.toml", model="torchvision:resnet19")
+    with pytest.raises(UsageError, match="--model: does not go with --from"):
+        init(tmp_path / "mine.toml", source="digits", model="cnn")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_schema_that_the_starter_names_is_next_to_it_and_is_kept_up_to_date(

@@ -6,10 +6,12 @@ import pytest
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.errors import UsageError
+from bakeoff.records import WEIGHTS_HASH
 from bakeoff.session.checks import (
     changed_code,
     check_data,
     check_same_code,
+    check_same_weights,
     check_unchanged_facts,
 )
 from bakeoff.session.descriptions import describe_code
@@ -52,6 +54,16 @@ def test_other_data_or_another_device_than_before_is_refused(
 
 def test_the_same_data_and_device_are_accepted() -> None:
     check_unchanged_facts(study_facts(environment={"device": "cpu"}), summary("none"), SETTINGS)
+
+
+def test_other_pretrained_weights_than_before_are_refused() -> None:
+    before = {WEIGHTS_HASH: "a" * 64, "pretrained weights": "begin.pt"}
+    check_same_weights("study", before, before)
+    check_same_weights("study", {}, {})
+    with pytest.raises(
+        UsageError, match=r"the weights changed since the study began .*a{12}, now b"
+    ):
+        check_same_weights("study", before, {WEIGHTS_HASH: "b" * 64})
 
 
 def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> None:

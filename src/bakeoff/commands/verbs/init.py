@@ -10,6 +10,21 @@ from bakeoff.errors import OutputError, UsageError
 from bakeoff.files import replace_files
 
 SCHEMA_FILE = "study.schema.json"
+MODEL = """\
+[model]
+model = "mlp"                     # `study models` lists them; "package.module:function": yours
+width = 64
+dropout = { low = 0.0, high = 0.5 }   # a range is searched, a number is fixed
+"""
+FINETUNE = """\
+
+# [finetune]                      # begin with trained weights instead of fresh ones
+# pretrained = true               # the package's own; or "IMAGENET1K_V2", or a file of weights
+# freeze = "backbone"             # train the new head only; or "all but 2 stages"
+# unfreeze_epoch = 5              # from this epoch on everything is trained
+# layer_decay = { low = 0.6, high = 1.0 }   # factor of the learning rate per stage to the input
+# head_factor = 10                # factor of the learning rate of the new head
+"""
 STARTER = f"""\
 #:schema ./{SCHEMA_FILE}
 # The line above lets editors show help and check this file (`study schema` prints the schema).
@@ -30,11 +45,7 @@ dataset = "digits"                # `study datasets` lists them; csv:PATH, folde
 validation_fraction = 0.2
 # augment = ["flip", "my_aug:jitter"]   # random changes of images; "module:name": yours
 
-[model]
-model = "mlp"                     # `study models` lists them; "package.module:function": yours
-width = 64
-dropout = {{ low = 0.0, high = 0.5 }}   # a range is searched, a number is fixed
-
+{MODEL}
 [training]
 epochs = 15
 batch_size = 32
@@ -93,6 +104,15 @@ def init(
             " bound (flag W10).",
         ),
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="The model of the file; with torchvision:NAME or timm:NAME also hints on"
+            " fine-tuning.",
+            metavar="NAME",
+        ),
+    ] = None,
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     as_json: options.Json = False,
@@ -101,9 +121,13 @@ def init(
 
     Example: study init my-study.toml
 
+    Example: study init fine.toml --model torchvision:resnet18
+
     Example: study init --from digits --widen
     """
-    name, text, changes = "study", STARTER, list[str]()
+    if source is not None and model is not None:
+        raise UsageError("--model: does not go with --from, whose study has a model")
+    name, text, changes = "study", _starter(model), list[str]()
     if source is not None:
         from bakeoff.commands.stored_file import stored_study_file
 
@@ -120,6 +144,19 @@ def init(
     for change in changes:
         typer.echo(f"changed {change}")
     typer.echo(f"wrote {path} and {schema.name} (for editors); run it with `study run {path}`")
+
+
+def _starter(model: str | None) -> str:
+    """The file to start from, with another model in it if one is named."""
+    if model is None:
+        return STARTER
+    from bakeoff.components.models import find_model
+    from bakeoff.components.package_models import find_package
+
+    find_model(model)
+    section = f'[model]\nmodel = "{model}"\n'
+    hints = "" if find_package(model) is None else FINETUNE
+    return STARTER.replace(MODEL, section + hints)
 
 
 def _write(path: Path, text: str) -> Path:

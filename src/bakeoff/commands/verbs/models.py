@@ -2,9 +2,10 @@ from bakeoff.commands import options
 
 ABOUT = """
 Tokens are the input of language models. You can also name a classifier of the packages torchvision
-and timm as "torchvision:NAME" or "timm:NAME"; it starts with fresh weights and takes the package's
-own parameters (timm is installed by: pip install 'bakeoff[timm]'). A model of your own is
-"package.module:function"; the function is called with input_shape= and num_outputs=
+and timm as "torchvision:NAME" or "timm:NAME"; it takes the package's own parameters (timm is
+installed by: pip install 'bakeoff[timm]') and has fresh weights, or trained ones with [finetune].
+A model of your own is "package.module:function"; the function is called with input_shape= and
+num_outputs=
 """
 
 

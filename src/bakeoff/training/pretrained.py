@@ -1,0 +1,145 @@
+"""Loads pretrained weights into a model whose head is new."""
+
+import pickle
+from collections.abc import Mapping
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from bakeoff.errors import DataError, UsageError, one_line
+from bakeoff.training.stages import find_parts
+from bakeoff.training.weights_source import WeightsSource
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training programs put a state dictionary."""
+COUNTER = "num_batches_tracked"
+"""A buffer of batch normalisation that old files lack."""
+RGB = 3
+IMAGE_NDIM = 4
+POSITION = "pos_embed"
+MAX_PREFIX = 4
+"""Tokens before the patches, such as those of the class and of registers."""
+NUM_NAMED = 3
+
+
+def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -> None:
+    """Load every weight and buffer of `model` from a file, except those of the head.
+
+    A first convolution for another number of channels gets the sum (one channel) or a share of the
+    filters for red, green and blue, and embeddings of positions are interpolated to another number
+    of patches.
+
+    Source: both are what timm does, https://github.com/huggingface/pytorch-image-models
+    (`adapt_input_conv`, `resample_abs_pos_embed`)
+
+    Raises:
+        DataError: The file is damaged, or holds something else than weights.
+        UsageError: Weights of the model are missing, or have another shape.
+    """
+    head = find_parts(model, num_outputs).head_name
+    wanted = {
+        name: value
+        for name, value in model.state_dict().items()
+        if isinstance(value, Tensor) and not name.startswith(f"{head}.")
+    }
+    state = read_state(source.path)
+    if source.convert is not None and _missing(wanted, state):
+        state = source.convert(state)
+    missing = _missing(wanted, state)
+    if missing:
+        named = ", ".join(missing[:NUM_NAMED]) + (", ..." if missing[NUM_NAMED:] else "")
+        raise UsageError(
+            f"finetune.pretrained: {source.path} lacks {len(missing)} of the {len(wanted)} tensors"
+            f" of the model before its head {head!r} ({named})"
+        )
+    fitted = {
+        name: _fit(name, state[name], value, source.path)
+        for name, value in wanted.items()
+        if name in state
+    }
+    model.load_state_dict(fitted, strict=False)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state dictionary in a file of safetensors or of torch; nothing in it is executed.
+
+    Raises:
+        DataError: The file is damaged, or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = one_line(error)[:160]
+        raise DataError(
+            f"finetune.pretrained: {path} cannot be read as weights ({reason})"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not any(
+        isinstance(one, Tensor) for one in content.values()
+    ):
+        raise DataError(f"finetune.pretrained: {path} holds no state dictionary")
+    prefix = "module."  # of a model that was trained in parallel
+    is_parallel = all(str(name).startswith(prefix) for name in content)
+    return {
+        str(name).removeprefix(prefix if is_parallel else ""): content[name] for name in content
+    }
+
+
+def _missing(wanted: Mapping[str, Tensor], state: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name in wanted
+        if not isinstance(state.get(name), Tensor) and not name.endswith(COUNTER)
+    ]
+
+
+def _fit(name: str, given: Tensor, wanted: Tensor, path: Path) -> Tensor:
+    """A tensor of the file in the shape in which the model has it."""
+    if given.shape == wanted.shape:
+        return given.to(wanted.dtype)
+    old, new = list(given.shape), list(wanted.shape)
+    is_filter = len(old) == len(new) == IMAGE_NDIM and [old[0], *old[2:]] == [new[0], *new[2:]]
+    if is_filter and old[1] == RGB:
+        return _adapt_channels(given, new[1]).to(wanted.dtype)
+    if POSITION in name and len(old) == len(new) and old[-1] == new[-1]:
+        resampled = _resample_positions(given, new[-2])
+        if resampled is not None:
+            return resampled.to(wanted.dtype)
+    raise UsageError(
+        f"finetune.pretrained: {path} has {name!r} of shape {old}, and the model needs {new}"
+    )
+
+
+def _adapt_channels(filters: Tensor, channels: int) -> Tensor:
+    """Filters [O, 3, H, W] for another number of channels, so that sums stay about the same."""
+    if channels == 1:
+        return filters.sum(dim=1, keepdim=True)
+    repeats = -(-channels // RGB)
+    return filters.repeat(1, repeats, 1, 1)[:, :channels] * (RGB / channels)
+
+
+def _resample_positions(table: Tensor, num_wanted: int) -> Tensor | None:
+    """Embeddings [1, P + h * h, D] for another square of patches; None where there is no square."""
+    num_given = table.shape[-2]
+    for prefix in range(MAX_PREFIX + 1):
+        old, new = isqrt(num_given - prefix), isqrt(num_wanted - prefix)
+        if old * old == num_given - prefix and new * new == num_wanted - prefix:
+            kept, grid = table[..., :prefix, :], table[..., prefix:, :]
+            picture = grid.float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
+            resized = interpolate(
+                picture, size=(new, new), mode="bicubic", align_corners=False, antialias=True
+            )
+            patches = resized.permute(0, 2, 3, 1).reshape(*grid.shape[:-2], new * new, -1)
+            return torch.cat([kept.float(), patches], dim=-2)
+    return None
