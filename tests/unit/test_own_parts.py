@@ -216,7 +216,9 @@ def test_text_has_no_metrics_of_the_users(folder: Path) -> None:
     )
     document["model"] = {"model": "gru"}
     (folder / "text.toml").write_text(tomli_w.dumps(document))
-    with pytest.raises(StudyFileError, match="are for classification and regression, not for lang"):
+    with pytest.raises(
+        StudyFileError, match="are for classification and multilabel and regression, not"
+    ):
         load_study_file(folder / "text.toml")
 
 

@@ -25,13 +25,15 @@ class Untrained:
     """What the scores of an untrained model depend on."""
 
     num_outputs: int
-    """Classes, or tokens of the vocabulary; 1 in regression."""
+    """Classes, labels, or tokens of the vocabulary; 1 in regression."""
     loss: Loss = "cross_entropy"
     """The loss that the study trains with."""
     target_deviation: float = 1.0
     """Standard deviation of the training targets in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Validation losses of predicting the training mean, in standardised units."""
+    label_shares: tuple[float, ...] = ()
+    """Share of the validation samples that have each label, in a multi-label task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,11 @@ def chance_score(
 
     With C balanced classes or tokens the model gives each the same probability and decides by a
     fair draw: accuracies are 1/C and the cross-entropy is ln C. (Its calibration error would be
-    perfect, so the worst one is used instead.) In regression the model predicts the mean of the
-    training targets: R2 is 0, and the errors are the distances of the validation targets from it.
+    perfect, so the worst one is used instead.) With several labels per sample it decides each label
+    by a fair draw: it finds half of the samples that have a label, and of the samples that it finds
+    the share p has the label, so that F1 is p / (p + 1/2). In regression the model predicts the
+    mean of the training targets: R2 is 0, and the errors are the distances of the validation
+    targets from it.
 
     Raises:
         UsageError: The task has no such metric.
@@ -136,12 +141,13 @@ def _metric(
     unit: str = "",
     is_mean_over_samples: bool = False,
     min_outputs: int = 1,
+    module: str = "metric_functions",
 ) -> MetricSpec:
     info = MetricInfo(
         name=name, direction=direction, low=low, high=high, title=title, unit=unit,
         is_mean_over_samples=is_mean_over_samples,
     )  # fmt: skip
-    compute = f"bakeoff.training.metric_functions:{name}"
+    compute = f"bakeoff.training.{module}:{name}"
     return MetricSpec(
         info=info, compute=compute, chance=chance, source=source, min_outputs=min_outputs
     )
@@ -213,6 +219,72 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
     ),
 )
 
+
+def _mean_share(untrained: Untrained) -> float:
+    return sum(untrained.label_shares) / len(untrained.label_shares)
+
+
+def _mean_of_present(shares: Sequence[float]) -> float:
+    present = [share for share in shares if share > 0]
+    return sum(present) / len(present) if present else math.nan
+
+
+def _drawn_f1(share: float) -> float:
+    return share / (share + 0.5)
+
+
+_of_labels = partial(_share, module="label_metrics")
+
+_MULTILABEL: Registry[MetricSpec] = Registry(
+    "multilabel metric",
+    (
+        _of_labels(
+            "macro_f1",
+            "Macro F1",
+            "torchmetrics.functional.classification.multilabel_f1_score, macro average",
+            chance=lambda one: sum(map(_drawn_f1, one.label_shares)) / len(one.label_shares),
+        ),
+        _of_labels(
+            "micro_f1",
+            "Micro F1",
+            "torchmetrics.functional.classification.multilabel_f1_score, micro average",
+            chance=lambda one: _drawn_f1(_mean_share(one)),
+        ),
+        _of_labels(
+            "exact_match",
+            "Exact match",
+            "torchmetrics.functional.classification.multilabel_exact_match",
+            chance=lambda one: 0.5**one.num_outputs,
+            is_mean_over_samples=True,
+        ),
+        _of_labels(
+            "hamming_accuracy",
+            "Hamming accuracy",
+            "torchmetrics.functional.classification.multilabel_accuracy, micro average",
+            chance=lambda _: 0.5,
+        ),
+        _of_labels(
+            "mean_average_precision",
+            "Mean average precision",
+            "sklearn.metrics.average_precision_score, mean over labels that some sample has",
+            chance=lambda one: _mean_of_present(one.label_shares),
+        ),
+        _of_labels(
+            "auroc",
+            "AUROC",
+            "sklearn.metrics.roc_auc_score, mean over labels that some samples have and some lack",
+            chance=lambda _: 0.5,
+        ),
+        _metric(
+            "loss",
+            "Binary cross-entropy",
+            "torch.nn.functional.binary_cross_entropy_with_logits, mean over samples and labels",
+            unit="nats/label",
+            chance=lambda _: math.log(2),
+        ),
+    ),
+)
+
 _REGRESSION: Registry[MetricSpec] = Registry(
     "regression metric",
     (
@@ -269,6 +341,7 @@ _LANGUAGE: Registry[MetricSpec] = Registry(
 
 METRICS: Mapping[Task, Registry[MetricSpec]] = {
     "classification": _CLASSIFICATION,
+    "multilabel": _MULTILABEL,
     "regression": _REGRESSION,
     "language": _LANGUAGE,
 }
@@ -276,6 +349,7 @@ METRICS: Mapping[Task, Registry[MetricSpec]] = {
 
 DEFAULT_OBJECTIVES: Mapping[Task, str] = {
     "classification": "accuracy",
+    "multilabel": "macro_f1",
     "regression": "rmse",
     "language": "loss",
 }

@@ -1,6 +1,7 @@
 """What the user's own parts are called with and must give, in one table for messages and guide.
 
-N is the number of samples, C of classes, L of tokens in a sample, V of tokens in the vocabulary.
+N is the number of samples, C of classes, K of labels, L of tokens in a sample, V of tokens in the
+vocabulary.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ class OwnCall:
 
 LOSS_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
+    "multilabel": "(outputs [N, K], labels [N, K])",
     "regression": "(predictions [N], standardised targets [N])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
@@ -50,6 +52,7 @@ SCHEDULER = OwnCall(
 )
 METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
+    "multilabel": "(outputs [N, K], labels [N, K])",
     "regression": "(predictions [N], targets [N])",
 }
 """What a metric of each task is called with; in regression both are in units of the target."""
@@ -59,8 +62,8 @@ METRIC = OwnCall(
     accepts="a function, a class with update and compute as torchmetrics has, or a function that"
     " returns either of them",
     called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
-    + "; a function with all samples, update with each batch; a class gets num_classes=C where it"
-    " takes it",
+    + "; a function with all samples, update with each batch; a class gets num_classes=C, or"
+    " num_labels=K in multilabel, where it takes it",
     gives="one number within the bounds that [metrics] names",
 )
 AUGMENTATION = OwnCall(

@@ -2,8 +2,9 @@
 
 Classification and regression: inputs are features [N, F], rows [N, T, F] or images [N, C, H, W],
 uint8 or float32. Labels are [N]: int64 in 0..C-1, where the training data has samples of every
-class, or float32 targets. Language: inputs are token ids [N, L], and labels [N, L] are the token
-after each of them, both in the smallest integer type that holds the vocabulary.
+class, or float32 targets. Multi-label: labels are uint8 [N, K], 1 where
+a sample has a label. Language: inputs are token ids [N, L], and labels [N, L] are the token after
+each of them, both in the smallest integer type that holds the vocabulary.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_notes import CHANNELS, part_notes, train_notes
 from bakeoff.data.inputs import Feature
+from bakeoff.data.label_sets import check_label_sets
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
 from bakeoff.records import Task
@@ -188,14 +190,20 @@ def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: 
 def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     """Return labels [N] as they are kept: class numbers as int64, regression targets as float32.
 
+    Labels of several per sample are [N, K] of 0 and 1, and are kept as bytes.
+
     Raises:
         DataError: The values cannot be labels for the task.
     """
+    if task == "multilabel":
+        return check_label_sets(values, where)
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
     if values.ndim != 1:
         is_one_hot = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
         hint = "; y.argmax(1) are the numbers of one-hot labels" if is_one_hot else ""
+        if is_one_hot and (values.sum(axis=1) != 1).any():
+            hint = '; [data] task = "multilabel" takes several labels per sample'
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]{hint}")
     if task == "regression":
         targets = _as_uint8_or_float32(values, where).astype(np.float32)
@@ -348,6 +356,10 @@ def _check_agreement(
         raise DataError(
             f"{where}: samples of x_train have shape {list(inputs.shape[1:])}, "
             f"of x_{part} {list(other_inputs.shape[1:])}"
+        )
+    if labels.shape[1:] != other_labels.shape[1:] and task != "language":
+        raise DataError(
+            f"{where}: y_train has shape {list(labels.shape)}, y_{part} {list(other_labels.shape)}"
         )
     if inputs.dtype != other_inputs.dtype and task != "language":
         raise DataError(f"{where}: x_train is {inputs.dtype}, x_{part} is {other_inputs.dtype}")

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bakeoff.data.datasets import load_dataset, split_indices
+from bakeoff.data.datasets import Dataset, load_dataset, split_indices
+from bakeoff.data.label_sets import absent_label_notes, count_labels
+from bakeoff.data.splits import Indices
 from bakeoff.data.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Loss, Task
@@ -20,7 +22,7 @@ class DatasetSummary:
     num_test: int
     task: Task
     num_outputs: int
-    """Classes, tokens of the vocabulary, or 1 in regression."""
+    """Classes, labels, tokens of the vocabulary, or 1 in regression."""
     input_shape: tuple[int, ...]
     """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
     fingerprint: str
@@ -29,6 +31,8 @@ class DatasetSummary:
     """Standard deviation of the training targets, in regression."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
+    label_shares: tuple[float, ...] = ()
+    """Share of the validation samples that have each label, in a multi-label task."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
     validation_is_given: bool = False
@@ -59,6 +63,8 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         validation_is_given=dataset.validation_labels is not None,
         notes=dataset.notes,
     )
+    if dataset.task == "multilabel":
+        return _with_labels(summary, dataset, train, validation)
     if dataset.task != "regression":
         return summary
     targets = np.asarray(dataset.train_labels)
@@ -69,6 +75,30 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         summary,
         target_deviation=scale.deviation,
         mean_losses=losses_of_the_mean(targets[validation], scale),
+    )
+
+
+def _with_labels(
+    summary: DatasetSummary, dataset: Dataset, train: Indices, validation: Indices
+) -> DatasetSummary:
+    """The summary with how frequent labels are, and which ones a part has no samples of."""
+    labels = np.asarray(dataset.train_labels)
+    given = labels if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
+    parts = {
+        "training": labels[train],
+        "validation": given[validation],
+        "test": np.asarray(dataset.test_labels),
+    }
+    notes = [
+        note
+        for part, found in parts.items()
+        for note in absent_label_notes(found, dataset.class_names, part)
+    ]
+    shares = count_labels(parts["validation"]) / len(validation)
+    return replace(
+        summary,
+        label_shares=tuple(shares.tolist()),
+        notes=(*summary.notes, *notes),
     )
 
 

@@ -135,12 +135,16 @@ TO_TOKENS = """\
     return torch.as_tensor(samples).long()"""
 TO_NAMES = """\
     return [ABOUT["class_names"][best] for best in outputs.argmax(1)]"""
+TO_LABELS = """\
+    names = ABOUT["class_names"]
+    return [[name for name, is_one in zip(names, row) if is_one] for row in outputs > 0]"""
 TO_NEXT_TOKENS = """\
     return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
 TO_TARGETS = """\
     return (outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]).tolist()"""
 USES: Mapping[str, tuple[str, str, str, str]] = {
     "classification": (NORMALISE, "Most likely class of each sample, by name.", TO_NAMES, "N, {}"),
+    "multilabel": (NORMALISE, "Labels of each sample, by name.", TO_LABELS, "N, {}"),
     "regression": (
         NORMALISE, "Predicted target of each sample, in its original unit.", TO_TARGETS, "N, 1",
     ),

@@ -19,12 +19,14 @@ PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torc
 
 OUTPUTS: Mapping[Task, str] = {
     "classification": "{} classes",
+    "multilabel": "{} labels that each apply or not",
     "regression": "a number",
     "language": "one of {} tokens",
 }
 """What the network predicts."""
 HOW_SPLIT: Mapping[Task, str] = {
     "classification": "stratified",
+    "multilabel": "stratified by sets of labels",
     "regression": "at random",
     "language": "the last part",
 }

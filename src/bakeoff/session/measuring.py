@@ -48,6 +48,7 @@ def measure(
         loss=config.training.loss,
         target_deviation=summary.target_deviation,
         mean_losses=summary.mean_losses,
+        label_shares=summary.label_shares,
     )
     probed = probe(config, engine, stop)
     return StudyFacts(

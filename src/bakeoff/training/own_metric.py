@@ -5,6 +5,7 @@ Shapes: N samples, C classes. In regression outputs and targets are in units of 
 
 import copy
 import inspect
+from collections.abc import Mapping
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -19,8 +20,8 @@ from bakeoff.registry import describe_signature, resolve, users_code
 from bakeoff.training.metric_functions import Predictions, SamplePredictions, no_predictions
 
 NUM_TRIED = 8
-NUM_CLASSES = "num_classes"
-"""The argument by which metrics of torchmetrics take the number of classes."""
+NUM_CLASSES: Mapping[Task, str] = {"classification": "num_classes", "multilabel": "num_labels"}
+"""The arguments by which metrics of torchmetrics take the number of classes or labels."""
 ROUNDING = 1e-6
 """A value may exceed its bounds by this share of itself."""
 MAX_BYTES = 1 << 30
@@ -114,7 +115,7 @@ def build_own_metric(
     Args:
         reference: The metric.
         task: What the labels are.
-        num_outputs: Classes, or 1 in regression.
+        num_outputs: Classes, labels, or 1 in regression.
         scale: Mean and deviation of the targets in regression.
         info: The bounds of its values.
 
@@ -126,7 +127,8 @@ def build_own_metric(
         raise UsageError(f"{where}: expected one of the tasks {', '.join(METRIC_CALLS)}")
     found = resolve(reference)
     expected = f"{where}: expected {METRIC.accepts}, called with {METRIC_CALLS[task]}"
-    given = {NUM_CLASSES: num_outputs} if task == "classification" and _takes_classes(found) else {}
+    argument = NUM_CLASSES.get(task)
+    given = {argument: num_outputs} if argument and _takes(found, argument) else {}
     try:
         with users_code():
             compute = found(**given) if _is_factory(found) else found  # type: ignore[operator]
@@ -159,9 +161,9 @@ def _is_factory(found: object) -> bool:
     return False
 
 
-def _takes_classes(found: object) -> bool:
+def _takes(found: object, argument: str) -> bool:
     try:
-        return NUM_CLASSES in inspect.signature(found).parameters  # type: ignore[arg-type]
+        return argument in inspect.signature(found).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
 
@@ -173,7 +175,8 @@ def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None
     predictions = no_predictions(task, nn.functional.mse_loss)
     targets = torch.randn(num_samples, generator=generator)
     labels = torch.arange(num_samples) % num_outputs if task == "classification" else targets
-    predictions.add(torch.randn(num_samples, num_outputs, generator=generator), labels)
+    outputs = torch.randn(num_samples, num_outputs, generator=generator)
+    predictions.add(outputs, (outputs > 0).long() if task == "multilabel" else labels)
     try:
         metric(predictions)
     except UsageError:
