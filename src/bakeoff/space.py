@@ -41,7 +41,10 @@ from bakeoff.studyfile import arm_names, describe_settings
 from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
-MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb", "tracking.mlflow")
+MAY_CHANGE = (
+    "study.question", "tracking.tensorboard", "tracking.wandb", "tracking.mlflow",
+    "tracking.callback",
+)  # fmt: skip
 """Settings that may differ from the stored study, because no result depends on them."""
 
 MAY_BE_EXTENDED = (

@@ -70,5 +70,11 @@ AUGMENTATION = OwnCall(
     called_with="(images [N, C, H, W], generator), or a transform with one image [C, H, W]",
     gives="images of the same shape and type",
 )
-OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC, AUGMENTATION)
+CALLBACK = OwnCall(
+    key="tracking.callback",
+    accepts="a function",
+    called_with="(event), a dictionary",
+    gives="nothing",
+)
+OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC, AUGMENTATION, CALLBACK)
 """All of them, in the order of the guide."""

@@ -216,6 +216,8 @@ class TrackingConfig:
     """Project of Weights & Biases; None does not use it."""
     mlflow: str | None = None
     """Experiment of MLflow; None does not use it."""
+    callback: str | None = None
+    """Function of the user's that is called with every event, as `package.module:name`."""
 
 
 @dataclass(frozen=True, kw_only=True)

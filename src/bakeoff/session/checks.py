@@ -43,7 +43,7 @@ def check_packages(config: StudyConfig) -> None:
             check_installed(spec.name, spec.package)
     check_model_installed(config.model)
     check_sampler(config.search.sampler)
-    check_trackers(config.tracking)
+    check_trackers(config.tracking, config.folder)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:

@@ -31,6 +31,7 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
         "search.schedulers": config.search.schedulers,
         "study.objective": objectives,
         "training.metrics": [one for one in config.metrics if one not in objectives],
+        "tracking.callback": [config.tracking.callback or ""],
         "data.augment": config.data.augment,
         "data.dataset": [config.data.dataset] if is_own_data else [],
     }

@@ -361,6 +361,9 @@ class TrackingSection(_Section):
     mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = None
     """Experiment of MLflow that gets every run, at MLFLOW_TRACKING_URI or in mlflow.db in the
     study's folder of results. Default: none."""
+    callback: Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$")] | None = None
+    """Function of yours, as package.module:function, that is called with every event (begin, epoch,
+    pause, end) in a process of its own. Default: none."""
 
 
 class StudyFile(_Section):

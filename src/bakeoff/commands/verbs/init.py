@@ -81,6 +81,7 @@ seeds = "auto"                    # the fewest that usually show a difference of
 # tensorboard = true              # pip install 'bakeoff[tensorboard]'
 # wandb = "my-project"            # pip install 'bakeoff[wandb]'
 # mlflow = "my-experiment"        # pip install 'bakeoff[mlflow]'
+# callback = "my_module:on_event" # called with a dictionary for each epoch
 """
 
 
