@@ -51,6 +51,7 @@ SCHEDULER = OwnCall(
 METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "regression": "(predictions [N], targets [N])",
+    "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What a metric of each task is called with; in regression both are in units of the target."""
 
@@ -59,8 +60,8 @@ METRIC = OwnCall(
     accepts="a function, a class with update and compute as torchmetrics has, or a function that"
     " returns either of them",
     called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
-    + "; a function with all samples, update with each batch; a class gets num_classes=C where it"
-    " takes it",
+    + "; a function with all samples (not in language), update with each batch; a class gets"
+    " num_classes=C where it takes it",
     gives="one number within the bounds that [metrics] names",
 )
 AUGMENTATION = OwnCall(

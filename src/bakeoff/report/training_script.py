@@ -256,6 +256,8 @@ class _Script:
         yield f'    """The study\'s objective, {self.metric.info.name}."""'
         yield "    model.eval()"
         yield f"    found = no_predictions({task!r}, criterion{deviation})"
+        if self.metric.name in self.config.metrics:
+            yield "    metric.follow(found)"
         yield f"    with {', '.join(['torch.no_grad()', *self._autocast()])}:"
         yield f"        for inputs, labels in split.batches({EVALUATED}):"
         yield "            found.add(model(inputs), labels)"

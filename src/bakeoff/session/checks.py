@@ -119,6 +119,8 @@ def check_unchanged_facts(
 def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tuple[str, ...]:
     """The files of the user's that differ since a study or run began, or came or went since.
 
+    A file of the same name and content is the same, wherever the command was started.
+
     Args:
         environment: What was stored when it began; an old release stored no files.
         code: The files that are imported now, with their hashes.
@@ -126,8 +128,16 @@ def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tup
     before, now = environment.get(CODE), describe_code(code).get(CODE, "")
     if before is None:
         return ()
-    old, new = ({*text.split(", ")} - {""} for text in (before, now))
-    return tuple(sorted({one.rpartition(" (")[0] for one in old ^ new}))
+    old, new = (
+        {(Path(path).name, digest): path for path, _, digest in _parted(text)}
+        for text in (before, now)
+    )
+    return tuple(sorted({(old | new)[key] for key in old.keys() ^ new.keys()}))
+
+
+def _parted(text: str) -> Iterator[tuple[str, str, str]]:
+    """Path, separator and hash of every file in a text of `describe_code`."""
+    return (entry.rpartition(" (") for entry in text.split(", ") if entry)
 
 
 def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
 from bakeoff.components.objectives import COSTS, objective_names
-from bakeoff.components.own_calls import METRIC_CALLS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import OwnMetric, Task
@@ -53,11 +52,11 @@ def resolve_objectives(
     return tuple(names)
 
 
-def resolve_metrics(file: StudyFile, task: Task) -> dict[str, OwnMetric]:
+def resolve_metrics(file: StudyFile) -> dict[str, OwnMetric]:
     """What the study file says about the user's own metrics, by the references that it names.
 
     Raises:
-        StudyFileError: A name is no reference, the task has none, or a table is not used or wrong.
+        StudyFileError: A name is no reference, or a table is not used or wrong.
     """
     for name in file.training.metrics:
         if not is_reference(name):
@@ -70,10 +69,6 @@ def resolve_metrics(file: StudyFile, task: Task) -> dict[str, OwnMetric]:
     objectives = given if isinstance(given, list) else [given]
     named = [name for name in objectives if name is not None and is_reference(name)]
     used = dict.fromkeys([*named, *file.training.metrics])
-    for name in used:
-        if task not in METRIC_CALLS:
-            allowed = " and ".join(METRIC_CALLS)
-            raise StudyFileError(f"{name}: metrics of your own are for {allowed}, not for {task}")
     for name in file.metrics:
         check_known(f"metrics.{name}", "metric of your own in this study", name, used)
     return {

@@ -80,7 +80,7 @@ def resolve(file: StudyFile) -> StudyConfig:
     conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
-    own_metrics = resolve_metrics(file, data.task)
+    own_metrics = resolve_metrics(file)
     objective, *further = resolve_objectives(file.study.objective, data.task, own_metrics)
     check_search(file.search, (objective, *further))
     compare = tuple(dict.fromkeys(file.study.compare))

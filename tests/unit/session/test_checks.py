@@ -106,6 +106,13 @@ def test_code_that_changed_since_a_study_began_is_refused_by_its_file() -> None:
         check_same_code("study", before, {"a.py": "0" * 64, "b.py": "2" * 64, "c.py": "3" * 64})
 
 
+def test_code_is_the_same_from_whatever_folder_a_study_continues() -> None:
+    before = describe_code({"studies/a.py": "0" * 64})
+    assert changed_code(before, {"/home/me/studies/a.py": "0" * 64}) == ()
+    changed = changed_code(before, {"/home/me/studies/a.py": "1" * 64})
+    assert changed == ("/home/me/studies/a.py", "studies/a.py")
+
+
 def test_changed_code_is_named_in_order() -> None:
     before = describe_code({"a.py": "0" * 64, "b.py": "1" * 64})
     assert changed_code(before, {"a.py": "0" * 64, "b.py": "1" * 64}) == ()
