@@ -8,6 +8,7 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import DatasetSummary, check_batch_size, check_splits, describe_dataset
+from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
 from bakeoff.ranges import Choice, IntRange
@@ -25,15 +26,19 @@ from bakeoff.tracking import check_trackers
 def check_packages(config: StudyConfig) -> None:
     """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    The packages are not imported.
+    The packages are not imported. A model of the Hugging Face hub is downloaded if it is missing.
 
     Raises:
+        DataError: A model of the hub cannot be downloaded.
         MissingDependencyError: A package is missing. The message names the extra to install.
         UsageError: A package has no optimizer of that name.
     """
     for name in config.search.optimizers:
         check_installed(name, find_optimizer(name).package)
     check_model_installed(config.model)
+    for name in dict.fromkeys((config.model, config.data.tokenizer or "")):
+        if name.startswith(PREFIX):
+            fetch_hub_model(name)
     check_sampler(config.search.sampler)
     check_trackers(config.tracking)
 
