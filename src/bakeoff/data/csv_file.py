@@ -138,7 +138,7 @@ def read_tables(paths: Sequence[Path], target: str | None, task: Task) -> list[T
         DataError: As `read_csv`; or another table lacks a column or has other classes.
     """
     path, *others = paths
-    frame, read_notes = _read_frame(path)
+    frame, read_notes = read_frame(path)
     names = [str(name) for name in frame]
     if target is not None and target not in names:
         problem = describe_unknown("column", target, names)
@@ -156,7 +156,7 @@ def read_tables(paths: Sequence[Path], target: str | None, task: Task) -> list[T
     notes += _row_notes(frame)
     tables = [_encode(frame, fitted, target, class_names, str(path))]
     for other in others:
-        held, own = _read_frame(other)
+        held, own = read_frame(other)
         absent = next((name for name in (*used, target) if name not in held), None)
         if absent is not None:
             raise DataError(f"{other}: has no column {absent!r}, which {path} has")
@@ -251,7 +251,7 @@ def _encode(
     )
 
 
-def _read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
+def read_frame(path: Path) -> tuple["pd.DataFrame", list[str]]:
     """The table as pandas reads it, with its columns by name, and what pandas guesses."""
     content, given = _skip_to_header(_as_utf8(read_bounded(path), path), path)
     names, separator = _read_header(content, path, given)

@@ -62,6 +62,8 @@ class _Inputs(_Part):
     shape: Annotated[list[Size], Field(max_length=8)]
     dtype: Annotated[str, Field(pattern=f"^({DTYPE})$")]
     features: list[_Feature] | None = None
+    tokenizer: str | None = None
+    pad_token: Size = 0
 
 
 class _Data(_Part):

@@ -43,6 +43,10 @@ class DataConfig:
     """Column of a table to predict; None means the last column."""
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
+    text: str | None = None
+    """Column of a table that holds texts, the samples; None if every column is a feature."""
+    tokenizer: str | None = None
+    """The model `hf:...` whose tokenizer turns these texts into tokens."""
     augment: tuple[str, ...] = ()
     normalize: Normalize | None = None
     """How inputs are normalised; None does it by the training samples, as `data` does."""

@@ -10,6 +10,7 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
+from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
@@ -29,9 +30,11 @@ from bakeoff.tracking import check_trackers
 def check_packages(config: StudyConfig) -> None:
     """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    The packages are not imported. From here on the process finds the study's own modules.
+    The packages are not imported. From here on the process finds the study's own modules. A model
+    of the Hugging Face hub is downloaded if it is missing.
 
     Raises:
+        DataError: A model of the hub cannot be downloaded.
         MissingDependencyError: A package is missing. The message names the extra to install.
         UsageError: A package has no optimizer of that name, or a part of the user's own is missing.
     """
@@ -42,6 +45,9 @@ def check_packages(config: StudyConfig) -> None:
         if spec.own is None:
             check_installed(spec.name, spec.package)
     check_model_installed(config.model)
+    for name in dict.fromkeys((config.model, config.data.tokenizer or "")):
+        if name.startswith(PREFIX):
+            fetch_hub_model(name)
     check_sampler(config.search.sampler)
     check_trackers(config.tracking, config.folder)
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bakeoff.components.optimizers import find_optimizer
-from bakeoff.components.package_models import find_package
+from bakeoff.components.package_models import MODULES, find_package
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
@@ -163,7 +163,7 @@ def component_packages(config: StudyConfig) -> dict[str, str]:
     optimizers = map(find_optimizer, config.search.optimizers)
     packages = {spec.package for spec in optimizers if spec.own is None}
     model_package = find_package(config.model)
-    packages |= {model_package} if model_package else set()
+    packages |= {MODULES.get(model_package, model_package)} if model_package else set()
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 

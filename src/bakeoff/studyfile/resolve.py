@@ -76,8 +76,9 @@ def resolve(file: StudyFile) -> StudyConfig:
         StudyFileError: A name is unknown, or a range or value is not allowed.
     """
     _check_names(file)
-    data = resolve_normalize(file, resolve_data(file.data))
-    conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
+    data = resolve_normalize(file, resolve_data(file.data, file.model.model))
+    kind = "text" if data.text else known_inputs(data.dataset, data.task)
+    conflict = find_model_conflict(file.model.model, kind)
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
     own_metrics = resolve_metrics(file)

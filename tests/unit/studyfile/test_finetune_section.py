@@ -36,6 +36,14 @@ def test_the_section_survives_being_written_to_a_file(finetune):
     assert resolve_study(tomllib.loads(format_study(config))) == config
 
 
+def test_a_study_of_texts_survives_being_written_to_a_file():
+    data = {"dataset": "csv:reviews.csv", "text": "review"}
+    config = config_of({"pretrained": True}, model={"model": "hf:./bert"}, data=data)
+    assert (config.data.tokenizer, config.data.sequence_length) == ("hf:./bert", 64)
+    assert config.data.normalize is None
+    assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
 def test_a_study_without_the_section_keeps_its_fingerprint():
     without = resolve_study(study_document())
     explicit = resolve_study(

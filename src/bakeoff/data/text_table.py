@@ -1,0 +1,135 @@
+"""Reads a table whose samples are texts: one column holds the texts, another one the labels."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.data.array_cache import load_cached
+from bakeoff.data.arrays import Arrays
+from bakeoff.data.csv_file import read_frame
+from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
+from bakeoff.data.splits import hold_out_test
+from bakeoff.data.table_columns import class_notes, encode_classes, fit_classes, wide_numbers
+from bakeoff.errors import DataError, MissingDependencyError, describe_unknown
+from bakeoff.records import DataConfig, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOKENS = np.int32
+
+
+def load_text_table(
+    config: DataConfig, path: Path, validation: Path | None = None
+) -> tuple[Arrays, str]:
+    """The texts of the table at `path` as tokens [N, L], mapped into memory, and its fingerprint.
+
+    Texts are cut or filled up to `sequence_length` tokens. A fifth of the rows is reserved for
+    testing.
+
+    Raises:
+        DataError: The table or the tokenizer cannot be read, or a column is missing.
+        MissingDependencyError: The package tokenizers is not installed.
+    """
+    tokenizer = need_hub_file(str(config.tokenizer), TOKENIZER)
+    sources = (path, tokenizer) if validation is None else (path, tokenizer, validation)
+    asked = (config.text, config.target, config.sequence_length, pad_token(str(config.tokenizer)))
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
+
+    def decode() -> Arrays:
+        return _decode(config, tokenizer, path, validation)
+
+    return load_cached(f"texts-{config.task}-{name}", sources, decode)
+
+
+def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | None) -> Arrays:
+    frame, notes = read_frame(path)
+    text, target = _columns(config, frame, path)
+    labels, class_names = _labels(frame, target, f"{path}: target {target!r}", config.task)
+    inputs, num_cut = tokenize(config, tokenizer, frame[text].astype(str))
+    notes += list(class_notes(class_names, target)) if class_names else []
+    if num_cut:
+        notes.append(
+            f"{num_cut:,} of {len(frame):,} texts have more than {config.sequence_length} tokens"
+            " and are cut"
+        )
+    kept, held = hold_out_test(labels, config.task, str(path), class_names)
+    arrays = Arrays(
+        train_inputs=inputs[kept],
+        train_labels=labels[kept],
+        test_inputs=inputs[held],
+        test_labels=labels[held],
+        class_names=class_names,
+        test_is_reserved=True,
+        notes=tuple(notes),
+    )
+    if validation is None:
+        return arrays
+    other, _ = read_frame(validation)
+    _columns(replace(config, text=text, target=target), other, validation)
+    where = f"{validation}: target {target!r}"
+    own = (
+        encode_classes(other[target], class_names, where)
+        if class_names
+        else wide_numbers(other[target], where)
+    )
+    return replace(
+        arrays,
+        validation_inputs=tokenize(config, tokenizer, other[text].astype(str))[0],
+        validation_labels=own,
+        notes=(*notes, f"validation samples are the rows of {validation} ({len(own):,})"),
+    )
+
+
+def _columns(config: DataConfig, frame: "pd.DataFrame", path: Path) -> tuple[str, str]:
+    """The columns of the texts and of the target, which is by default the last one."""
+    names = [str(name) for name in frame]
+    text, target = str(config.text), config.target or names[-1]
+    for key, name in (("text", text), ("target", target)):
+        if name not in names:
+            raise DataError(f"{path}: data.{key}: {describe_unknown('column', name, names)}")
+    if text == target:
+        raise DataError(f"{path}: data.text: column {text!r} is the target; name it by data.target")
+    return text, target
+
+
+def _labels(
+    frame: "pd.DataFrame", target: str, where: str, task: Task
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    if task == "regression":
+        return wide_numbers(frame[target], where), ()
+    class_names = fit_classes(frame[target], where)
+    return encode_classes(frame[target], class_names, where), class_names
+
+
+def tokenize(
+    config: DataConfig, tokenizer: Path, texts: Iterable[str]
+) -> tuple[NDArray[np.int32], int]:
+    """Tokens [N, L] of the texts, and the number of texts that were cut.
+
+    Raises:
+        DataError: The file is no tokenizer.
+        MissingDependencyError: The package tokenizers is not installed.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise MissingDependencyError(
+            "data.text needs the package tokenizers, which is not installed; get it with:"
+            " pip install 'bakeoff[hf]'"
+        ) from None
+    try:
+        encoder = Tokenizer.from_file(str(tokenizer))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing more particular
+        raise DataError(f"{tokenizer} is no tokenizer ({error})") from None
+    length = int(config.sequence_length or 0)
+    encoder.enable_truncation(length)
+    encoder.enable_padding(length=length, pad_id=pad_token(str(config.tokenizer)))
+    found = encoder.encode_batch(list(texts))
+    num_cut = sum(bool(one.overflowing) for one in found)
+    return np.array([one.ids for one in found], dtype=TOKENS), num_cut
