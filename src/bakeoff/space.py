@@ -19,7 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from bakeoff.components.models import find_model
+from bakeoff.components.models import model_parameters
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import ParameterSpec
 from bakeoff.components.schedulers import SCHEDULERS
@@ -151,7 +151,7 @@ def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]
     owners = [*map(find_optimizer, names_of(arm.space["optimizer"])), *SCHEDULERS]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
-        **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},
+        **{f"model.{name}": spec for name, spec in (model_parameters(model) or {}).items()},
     }
 
 
@@ -224,6 +224,7 @@ def build_trial_config(
         seed=seed,
         split_seed=split_seed,
         test_seed=test_seed,
+        metrics=config.metrics,
     )
 
 

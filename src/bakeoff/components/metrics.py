@@ -5,7 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bakeoff.records import Direction, EpochResult, Loss, MetricInfo, ScoreRule, Task
+from bakeoff.errors import UsageError, describe_unknown
+from bakeoff.records import (
+    Direction,
+    EpochResult,
+    Loss,
+    MetricInfo,
+    ScoreRule,
+    StudyConfig,
+    Task,
+    TrialConfig,
+)
 from bakeoff.registry import Registry
 
 
@@ -49,6 +59,39 @@ def find_metric(name: str, task: Task) -> MetricSpec:
         UsageError: The task has no such metric; the message offers the nearest one.
     """
     return METRICS[task][name]
+
+
+def metric_info(name: str, config: StudyConfig | TrialConfig) -> MetricInfo:
+    """The meaning of a metric of a study: as its file describes it, or that of the registry.
+
+    Without data the task is unknown. A name means the same in every task, so any of them tells.
+
+    Raises:
+        UsageError: It is in neither; the message offers the nearest one.
+    """
+    own = config.metrics.get(name)
+    if own is not None:
+        low = -math.inf if own.low is None else own.low
+        high = math.inf if own.high is None else own.high
+        return MetricInfo(name=name, direction=own.direction, low=low, high=high)
+    if config.data.is_given:
+        return find_metric(name, config.data.task).info
+    found = [metrics[name].info for metrics in METRICS.values() if name in metrics]
+    if not found:
+        raise UsageError(describe_unknown("metric", name, (*config.metrics, *METRIC_NAMES)))
+    return found[0]
+
+
+def worst_score(name: str, config: StudyConfig) -> float:
+    """The score of a run that diverges, where no registered model of chance says it.
+
+    It is what the study file gives as the score of an untrained model, or else the worst possible
+    value, which is infinite where there is no limit.
+    """
+    own, info = config.metrics.get(name), metric_info(name, config)
+    if own is not None and own.untrained is not None:
+        return own.untrained
+    return info.low if info.direction == "maximize" else info.high
 
 
 def recorded_metrics(task: Task, num_outputs: int, objective: str) -> tuple[MetricSpec, ...]:

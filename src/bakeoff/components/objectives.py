@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bakeoff.components.metrics import METRICS
+from bakeoff.components.metrics import METRICS, metric_info
 from bakeoff.records import EpochResult, MetricInfo, StudyConfig, Task
 from bakeoff.registry import Registry
 
@@ -46,18 +46,18 @@ def objective_names(task: Task) -> tuple[str, ...]:
     return (*METRICS[task].names, *COSTS.names)
 
 
-def find_objective(name: str, task: Task) -> MetricInfo:
-    """The objective called `name`.
+def find_objective(name: str, config: StudyConfig) -> MetricInfo:
+    """The objective of a study that is called `name`.
 
     Raises:
-        UsageError: The task has no such metric, and no cost has this name.
+        UsageError: The study has no such metric, and no cost has this name.
     """
-    return COSTS[name].info if name in COSTS else METRICS[task][name].info
+    return COSTS[name].info if name in COSTS else metric_info(name, config)
 
 
 def further_objectives(config: StudyConfig) -> tuple[MetricInfo, ...]:
     """The study's objectives after the first one; empty for most studies."""
-    return tuple(find_objective(name, config.data.task) for name in config.further_objectives)
+    return tuple(find_objective(name, config) for name in config.further_objectives)
 
 
 def further_scores(

@@ -72,7 +72,6 @@ from bakeoff.records.search_findings import (
 )
 from bakeoff.records.study import (
     ArmRecord as ArmRecord,
-    Direction as Direction,
     MetricInfo as MetricInfo,
     StudyRecord as StudyRecord,
 )
@@ -81,7 +80,9 @@ from bakeoff.records.study_config import (
     ClassWeights as ClassWeights,
     ConfirmConfig as ConfirmConfig,
     DataConfig as DataConfig,
+    Direction as Direction,
     Loss as Loss,
+    OwnMetric as OwnMetric,
     Precision as Precision,
     Sampling as Sampling,
     ScoreRule as ScoreRule,

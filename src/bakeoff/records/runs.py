@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Params
-from bakeoff.records.study_config import DataConfig, ScoreRule, TrainingConfig
+from bakeoff.records.study_config import DataConfig, OwnMetric, ScoreRule, TrainingConfig
 
 Phase = Literal["random", "design", "model", "default", "user"]
 Purpose = Literal["search", "shortlist", "confirm", "default"]
@@ -43,6 +43,8 @@ class TrialConfig:
     test_seed: int | None = None
     """It draws the test set, if the data came without one. None takes the test set that every study
     of the data has."""
+    metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    """Metrics that the user's code computes, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

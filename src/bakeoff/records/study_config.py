@@ -15,6 +15,7 @@ ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
+Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class DataConfig:
     """Which data, and how it is split."""
 
     dataset: str
+    """Empty if the study has a loop of the user's own that brings its data."""
     task: Task = "classification"
     validation_fraction: float = 0.2
     """Share of the training samples held out for validation. It is stratified by class; for text it
@@ -41,6 +43,23 @@ class DataConfig:
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
     augment: tuple[str, ...] = ()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the study names any data."""
+        return bool(self.dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnMetric:
+    """What the study file says of a metric that the user's code computes."""
+
+    direction: Direction
+    low: float | None = None
+    """Smallest possible value; None if there is no limit, as for `high`."""
+    high: float | None = None
+    untrained: float | None = None
+    """The score of a run that diverges; None takes the worst possible value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +94,8 @@ class TrainingConfig:
     """Stop after this many epochs without a better validation objective; None never stops."""
     threads: int | None = None
     """Threads of each worker, which change rounding; None leaves them to `--threads`."""
+    loop: str | None = None
+    """The user's own loop as `package.module:name`; None trains with the built-in one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +211,7 @@ class StudyConfig:
     """The arm that was declared as the reference before the run."""
     data: DataConfig
     model: str
+    """Empty if the study has a loop of the user's own that builds its model."""
     model_params: Params
     training: TrainingConfig
     search: SearchConfig
@@ -199,3 +221,11 @@ class StudyConfig:
     tracking: TrackingConfig = TrackingConfig()
     further_objectives: tuple[str, ...] = ()
     """The other objectives: metrics, or costs of a run."""
+    metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    """Metrics that the user's code computes, by name."""
+
+    @property
+    def subject(self) -> str:
+        """What is trained: the model on its data, or the loop of the user's own that has them."""
+        loop, known = self.training.loop, [one for one in (self.model, self.data.dataset) if one]
+        return " on ".join(known) if loop is None else " on ".join([loop, *known[-1:]])

@@ -50,5 +50,5 @@ def _of_one_run(document: Mapping[str, Any], params: Params) -> dict[str, dict[s
         and (values := {name: one for name, one in settings.items() if not isinstance(one, dict)})
     }
     sections = {name: document.get(name, {}) for name in ("data", "model", "training")}
-    kept = {"study": study, **sections, "space": fixed}
+    kept = {"study": study, **sections, "space": fixed, "metrics": document.get("metrics", {})}
     return {name: dict(settings) for name, settings in kept.items() if settings}

@@ -29,7 +29,12 @@ from bakeoff.studyfile.documents import (
     with_base,
 )
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
-from bakeoff.studyfile.schema import RangeTable, StudyFile, study_schema as study_schema
+from bakeoff.studyfile.schema import (
+    MetricTable,
+    RangeTable,
+    StudyFile,
+    study_schema as study_schema,
+)
 
 MAX_FILE_BYTES = 1_000_000
 MAX_KEY_PARTS = 100
@@ -90,17 +95,19 @@ def load_study(
 
 
 def _with_own_code(config: StudyConfig) -> StudyConfig:
-    """The study itself, whose loss exists as far as its source tells.
+    """The study itself, whose loss and loop exist as far as their source tells.
 
     Raises:
         StudyFileError: It does not.
     """
     folders = (*(entry for entry in sys.path if entry), str(Path.cwd()))
-    if is_reference(config.training.loss):
-        try:
-            check_reference("training.loss", config.training.loss, folders)
-        except UsageError as error:
-            raise StudyFileError(one_line(error)) from None
+    named = {"training.loss": config.training.loss, "training.loop": config.training.loop or ""}
+    for key, reference in named.items():
+        if is_reference(reference):
+            try:
+                check_reference(key, reference, folders)
+            except UsageError as error:
+                raise StudyFileError(one_line(error)) from None
     return config
 
 
@@ -140,13 +147,14 @@ def format_study(config: StudyConfig) -> str:
             "delta": config.delta,
             "reference": config.reference,
         },
-        "data": _data_section(config.data),
-        "model": {"model": config.model, **config.model_params},
+        **({"data": _data_section(config.data)} if config.data.is_given else {}),
+        "model": {"model": config.model or None, **config.model_params},
         "training": as_plain(config.training),
         "search": search,
         "space": {},
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
+        **({"metrics": as_plain(config.metrics)} if config.metrics else {}),
     }
     for name, setting in config.space.items():
         owner, _, parameter = name.partition(".")
@@ -261,6 +269,8 @@ def _known_keys(place: list[int | str]) -> list[str]:
     for part in place:
         field = getattr(known, "model_fields", {}).get(part)
         known = RangeTable if field is None else field.annotation
+    if place[:1] == ["metrics"]:
+        known = MetricTable
     return list(getattr(known, "model_fields", RangeTable.model_fields))
 
 

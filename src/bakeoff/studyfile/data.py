@@ -25,6 +25,10 @@ def resolve_data(section: DataSection) -> DataConfig:
         StudyFileError: The name is unknown, or a key or the task does not fit the data set.
     """
     name = section.dataset
+    if not name:  # which only a loop of the user's own can do without
+        for key in section.model_fields_set - {"dataset"}:
+            raise StudyFileError(f"data.{key}: goes only with data.dataset")
+        return DataConfig(dataset="")
     with named("data.dataset"):
         keys = find_source(name).keys
     with named("data.task"):

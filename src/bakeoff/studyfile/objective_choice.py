@@ -2,21 +2,28 @@
 
 import json
 
-from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
-from bakeoff.components.objectives import COSTS, objective_names
+from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRIC_NAMES, METRICS
+from bakeoff.components.objectives import COSTS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import Task
 from bakeoff.studyfile.checks import check_known, check_once
-from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection
+from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection, StudyFile
 
 
-def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, ...]:
+def resolve_objectives(file: StudyFile, task: Task) -> tuple[str, ...]:
     """The objectives, the leading one first; the task's default metric if none is given.
 
     Raises:
-        StudyFileError: An objective is unknown or listed twice, or the first one is a cost.
+        StudyFileError: An objective is unknown or listed twice, the first one is a cost, or none is
+            given in a study without data, which has no task.
     """
+    given, has_data = file.study.objective, bool(file.data.dataset)
+    if given is None and not has_data:
+        raise StudyFileError(
+            "study.objective: is missing; name a metric that your loop yields, and describe it as"
+            ' in [metrics.NAME] direction = "maximize"'
+        )
     names = (
         given if isinstance(given, list) else [DEFAULT_OBJECTIVES[task] if given is None else given]
     )
@@ -26,10 +33,11 @@ def resolve_objectives(given: str | list[str] | None, task: Task) -> tuple[str, 
             f" {MAX_OBJECTIVES} objectives"
         )
     leading, metrics = names[0], METRICS[task]
+    known = (*file.metrics, *(metrics.names if has_data else METRIC_NAMES))
     if leading not in COSTS:
-        check_known("study.objective", metrics.kind, leading, metrics.names)
+        check_known("study.objective", metrics.kind if has_data else "metric", leading, known)
     for name in names[1:]:
-        check_known("study.objective", "objective", name, objective_names(task))
+        check_known("study.objective", "objective", name, (*known, *COSTS.names))
     check_once("study.objective", names)
     if leading in COSTS:
         example = json.dumps([DEFAULT_OBJECTIVES[task], leading])

@@ -33,8 +33,18 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
-MetricName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES]})]
-ObjectiveName = Annotated[str, Field(json_schema_extra={"enum": [*METRIC_NAMES, *COSTS.names]})]
+OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"
+"""Names of metrics that the user's code computes."""
+
+
+def _one_of_names(*names: str) -> FieldInfo:
+    """One of these names, or that of a metric of the user's own."""
+    choices: list[Any] = [{"enum": [*names]}, {"pattern": OWN_NAME}]
+    return cast("FieldInfo", Field(json_schema_extra={"anyOf": choices}))
+
+
+MetricName = Annotated[str, _one_of_names(*METRIC_NAMES)]
+ObjectiveName = Annotated[str, _one_of_names(*METRIC_NAMES, *COSTS.names)]
 MAX_OBJECTIVES = 3
 """With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -110,9 +120,9 @@ class StudySection(_Section):
         ]
         | None
     ) = None
-    """Metric by which runs are scored (`study metrics` lists them); or up to 3 objectives, of which
-    the first is that metric. Default: accuracy for classification, rmse for regression, loss for
-    language."""
+    """Metric by which runs are scored (`study metrics` lists them, and [metrics] describes your
+    own); or up to 3 objectives, of which the first is that metric. Default: accuracy for
+    classification, rmse for regression, loss for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -128,9 +138,10 @@ class StudySection(_Section):
 class DataSection(_Section):
     """Which data to use, and how to split it."""
 
-    dataset: str
+    dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
-    text:PATH, npz:PATH or package.module:function."""
+    text:PATH, npz:PATH or package.module:function. Default: none, which only a loop of your own can
+    do without."""
     task: Literal["classification", "regression", "language"] | None = None
     """What the labels are. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
@@ -159,8 +170,9 @@ class ModelSection(BaseModel):
     model_config = SETTINGS | ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
-    model: str
-    """Name of a model (`study models` lists them), or your own as package.module:function."""
+    model: str = ""
+    """Name of a model (`study models` lists them), or your own as package.module:function. Default:
+    none, which only a loop of your own can do without."""
 
 
 class TrainingSection(_Section):
@@ -203,6 +215,10 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
+    loop: Annotated[str, Field(min_length=1)] | None = None
+    """Your own training loop as package.module:name, a function of one argument that yields the
+    metrics of each epoch or reports them. [data], [model] and a loss are optional then. Default:
+    the built-in loop."""
 
 
 def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -302,12 +318,26 @@ class TrackingSection(_Section):
     """Project of Weights & Biases that gets every run. Default: none."""
 
 
+class MetricTable(_Section):
+    """A metric that your own code computes."""
+
+    direction: Literal["maximize", "minimize"]
+    """Whether larger or smaller values are better."""
+    low: float | int | None = None
+    """Smallest possible value. Default: no limit."""
+    high: float | int | None = None
+    """Largest possible value. Default: no limit."""
+    untrained: float | int | None = None
+    """Score of an untrained model, which runs that diverge get. Default: the worst possible value;
+    the objective needs one or the other."""
+
+
 class StudyFile(_Section):
     """A study file, as written."""
 
     study: StudySection
-    data: DataSection
-    model: ModelSection
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
     training: TrainingSection
     search: SearchSection
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
@@ -315,6 +345,9 @@ class StudyFile(_Section):
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
+    metrics: dict[Annotated[str, Field(pattern=OWN_NAME)], MetricTable] = {}
+    """Metrics of your own by name: [metrics.reward] direction = "maximize", untrained = 0.0.
+    Default: none."""
 
 
 def study_schema() -> str:
