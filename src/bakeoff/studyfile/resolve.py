@@ -78,7 +78,7 @@ def resolve(file: StudyFile) -> StudyConfig:
     check_loop(file)
     _check_names(file)
     data = resolve_data(file.data)
-    if data.is_given:
+    if data.is_given and file.model.model:
         _check_model_takes(file.model.model, data)
     objective, *further = resolve_objectives(file, data.task)
     check_search(file.search, (objective, *further))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bakeoff.components.metrics import metric_info, scored_epoch
-from bakeoff.errors import CheckpointError, UsageError, describe_unknown
+from bakeoff.errors import CheckpointError, UsageError
 from bakeoff.records import EpochResult, EpochStatus, TrialConfig, as_plain
 from bakeoff.training.averaging import switch_to_evaluation
 from bakeoff.training.randomness import capture_generators, restore_generators
@@ -55,6 +55,7 @@ class LoopState:
         self._epochs_without_improvement = 0
         self._payload: Mapping[str, Any] | None = None
         self._is_final = False
+        self._has_started = False
         self._clock = perf_counter()
 
     @property
@@ -68,14 +69,16 @@ class LoopState:
         return bool(self.history) and self.history[-1].status != "running"
 
     def track(self, name: str, thing: object, *, is_scored: bool = True) -> None:
-        """Save the state of `thing` from now on; set it to that of the checkpoint, if there is one.
+        """Save the state of `thing` from now on; a resumed run sets it when its epoch begins.
 
         Raises:
-            UsageError: `thing` has no state that can be saved, or the name is taken.
-            CheckpointError: The checkpoint has no such thing, or another one.
+            UsageError: `thing` has no state that can be saved, the name is taken, or the first
+                epoch has begun.
         """
         if any(one is thing for one in self.tracked.values()):
             return
+        if self._has_started:
+            raise UsageError(f"run.track({name}=...): track it before the first epoch begins")
         if name in self.tracked:
             raise UsageError(f"run.track({name}=...): something else is tracked by this name")
         if not is_trackable(thing):
@@ -83,38 +86,37 @@ class LoopState:
                 f"run.track({name}=...): expected an object with state_dict and load_state_dict,"
                 f" found {type(thing).__name__}"
             )
-        if self._payload is not None:
-            stored = self._payload["tracked"]
-            if name not in stored:
-                raise CheckpointError(
-                    f"the checkpoint: {describe_unknown('tracked state', name, stored)}"
-                )
-            load_into(name, thing, stored[name])
         self.tracked[name] = thing
         self.scored += [name] if is_scored else []
 
     def begin_epoch(self) -> None:
-        """Make the generators what they were, if the run was resumed.
+        """Make everything what it was, if the run was resumed.
+
+        Until here the loop has seen what it sees in a new run, so that it has prepared the same: a
+        schedule has the base rates of a new optimizer, and a copy of the weights the first ones.
 
         Raises:
-            CheckpointError: Something in the checkpoint was not tracked again.
+            CheckpointError: What the loop tracks is not what the checkpoint holds.
         """
-        self._restore_generators()
-        self.has_begun = True
+        self._restore()
+        self.has_begun = self._has_started = True
         self.epoch_steps = 0
 
-    def _restore_generators(self) -> None:
-        """The last part of resuming, because anything before may draw random numbers."""
+    def _restore(self) -> None:
         if self._payload is None:
             return
-        missing = sorted(self._payload["tracked"].keys() - self.tracked.keys())
-        if missing:
+        payload, self._payload = self._payload, None
+        stored = payload["tracked"]
+        if stored.keys() != self.tracked.keys():
             raise CheckpointError(
-                f"the checkpoint holds {', '.join(missing)}, which the loop did not track before"
-                " its first epoch; track the same every time"
+                f"the checkpoint holds {', '.join(stored) or 'nothing'}, and the loop tracked"
+                f" {', '.join(self.tracked) or 'nothing'} before its first epoch; track the same"
+                " every time, and before the first epoch"
             )
-        generators, self._payload = self._payload["generators"], None
-        restore_generators(generators, self.device)
+        for name, thing in self.tracked.items():
+            load_into(name, thing, stored[name])
+        # Last, because anything before may draw random numbers.
+        restore_generators(payload["generators"], self.device)
 
     def lap(self) -> float:
         """Seconds since this was last called."""
@@ -179,7 +181,7 @@ class LoopState:
         """
         if self._is_final or not self.is_over:
             return
-        self._restore_generators()
+        self._restore()
         self._is_final = True
         for one in self.optimizers:
             switch_to_evaluation(one)

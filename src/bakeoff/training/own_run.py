@@ -114,6 +114,11 @@ class Run:
         """A seed of its own for each epoch, for an order that does not depend on generators."""
         return derive_seed(self._config.seed, "epoch", self.completed)
 
+    def order(self, count: int) -> list[int]:
+        """A random order of `count` samples for this epoch, whatever the generators' state is."""
+        generator = torch.Generator().manual_seed(self.epoch_seed)
+        return torch.randperm(count, generator=generator).tolist()
+
     @property
     def device(self) -> torch.device:
         """Where the run trains."""
@@ -281,7 +286,7 @@ class Run:
         return learning_rate_factor(spec, progress, params)
 
     def track(self, **things: Any) -> None:
-        """Save the state of these from now on, and set it now if the run was resumed.
+        """Save the state of these from now on; a resumed run sets it when its epoch begins.
 
         Args:
             things: Modules, `torch.Generator`s, or anything with `state_dict` and
@@ -289,7 +294,6 @@ class Run:
 
         Raises:
             UsageError: Something has no state that can be saved, or a name is taken.
-            CheckpointError: The checkpoint does not fit.
         """
         for name, thing in things.items():
             self._state.track(name, thing)
@@ -319,7 +323,7 @@ class Run:
 
         Raises:
             RunEnded: The run has ended.
-            CheckpointError: Something in the checkpoint was not tracked again.
+            CheckpointError: What the loop tracks is not what the checkpoint holds.
         """
         if self._ended is not None:
             raise self._ended

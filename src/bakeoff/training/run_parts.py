@@ -109,7 +109,7 @@ def as_numbers(metrics: object, expected: Collection[str]) -> dict[str, float]:
 def _number(name: str, value: Any) -> float:
     if not isinstance(value, (str, bytes)):
         try:
-            return float(value)
+            return float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError):  # more than one number
             pass
     raise UsageError(f"expected a number as metric {name!r}, found {_shown(value)}")

@@ -1,0 +1,68 @@
+"""A generative adversarial network that learns points on a ring, with a loop of its own.
+
+cd studies/loops && study run gan.toml
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+NOISE = 4
+STEPS = 50
+BATCH = 128
+
+
+def network(inputs, width, outputs):
+    """Two hidden layers."""
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width, width),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width, outputs),
+    )
+
+
+def ring(count, generator=None):
+    """Points [count, 2] near a circle of radius 1."""
+    angle = 2 * math.pi * torch.rand(count, generator=generator)
+    points = torch.stack([angle.cos(), angle.sin()], dim=1)
+    return points + 0.05 * torch.randn(count, 2, generator=generator)
+
+
+def distance(network, seed):
+    """The energy distance between generated and true points; 0 if they are distributed alike.
+
+    Source: Szekely and Rizzo 2013, Journal of Statistical Planning and Inference 143(8), eq. 2.5.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    real, noise = ring(500, generator), torch.randn(500, NOISE, generator=generator)
+    with torch.no_grad():
+        made = network(noise)
+    between = torch.cdist(real, made).mean()
+    return 2 * between - torch.cdist(real, real).mean() - torch.cdist(made, made).mean()
+
+
+def train(run):
+    """Two networks and two optimizers take turns; the distance is measured once per epoch."""
+    generator = network(NOISE, run.params["width"], 2)
+    discriminator = network(2, run.params["width"], 1)
+    of_generator, of_discriminator = run.optimizer(generator), run.optimizer(discriminator)
+    for _ in run.epochs(generator=generator, discriminator=discriminator):
+        for _ in range(STEPS):
+            made = generator(torch.randn(BATCH, NOISE))
+            scores = discriminator(torch.cat([ring(BATCH), made.detach()]))[:, 0]
+            labels = torch.cat([torch.ones(BATCH), torch.zeros(BATCH)])
+            of_discriminator.zero_grad()
+            binary_cross_entropy_with_logits(scores, labels).backward()
+            of_discriminator.step()
+            loss = softplus(-discriminator(made)).mean()
+            of_generator.zero_grad()
+            loss.backward()
+            of_generator.step()
+        with run.evaluating():
+            yield {"distance": distance(generator, seed=1), "train_loss": loss}
+    if run.wants_test:
+        yield run.test({"distance": distance(generator, seed=2)})
