@@ -101,6 +101,7 @@ class LoopState:
         self._restore()
         self.has_begun = self._has_started = True
         self.epoch_steps = 0
+        self._clock = perf_counter()
 
     def _restore(self) -> None:
         if self._payload is None:
@@ -118,13 +119,9 @@ class LoopState:
         # Last, because anything before may draw random numbers.
         restore_generators(payload["generators"], self.device)
 
-    def lap(self) -> float:
-        """Seconds since this was last called."""
-        before, self._clock = self._clock, perf_counter()
-        return self._clock - before
-
-    def record(self, metrics: Mapping[str, float], seconds: float) -> EpochResult:
+    def record(self, metrics: Mapping[str, float]) -> EpochResult:
         """Add an epoch to the history, and keep what is scored if it is the best one."""
+        seconds = perf_counter() - self._clock
         result = EpochResult(
             epoch=self.epoch + 1,
             metrics={name: value for name, value in metrics.items() if name != "train_loss"},

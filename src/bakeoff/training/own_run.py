@@ -344,7 +344,7 @@ class Run:
         checked = as_numbers(metrics, self._expected)
         for schedule in self._schedules:
             schedule.end_epoch(checked[state.objective.name])
-        result = state.record(checked, state.lap())
+        result = state.record(checked)
         try:
             self._hand_over(result)
         except RunEnded as ended:
@@ -352,7 +352,6 @@ class Run:
             raise
         if self._wants_test:
             state.finalise()
-        state.lap()  # what saving and waiting took belongs to no epoch
 
     def _check_moment(self) -> None:
         if self.is_over:
