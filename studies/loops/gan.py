@@ -25,11 +25,11 @@ def network(inputs, width, outputs):
     )
 
 
-def ring(count, generator=None):
+def ring(count, device, generator=None):
     """Points [count, 2] near a circle of radius 1."""
     angle = 2 * math.pi * torch.rand(count, generator=generator)
     points = torch.stack([angle.cos(), angle.sin()], dim=1)
-    return points + 0.05 * torch.randn(count, 2, generator=generator)
+    return (points + 0.05 * torch.randn(count, 2, generator=generator)).to(device)
 
 
 def distance(network, seed):
@@ -37,24 +37,25 @@ def distance(network, seed):
 
     Source: Szekely and Rizzo 2013, Journal of Statistical Planning and Inference 143(8), eq. 2.5.
     """
-    generator = torch.Generator().manual_seed(seed)
-    real, noise = ring(500, generator), torch.randn(500, NOISE, generator=generator)
+    device, generator = next(network.parameters()).device, torch.Generator().manual_seed(seed)
+    real, noise = ring(500, device, generator), torch.randn(500, NOISE, generator=generator)
     with torch.no_grad():
-        made = network(noise)
+        made = network(noise.to(device))
     between = torch.cdist(real, made).mean()
     return 2 * between - torch.cdist(real, real).mean() - torch.cdist(made, made).mean()
 
 
 def train(run):
     """Two networks and two optimizers take turns; the distance is measured once per epoch."""
-    generator = network(NOISE, run.params["width"], 2)
-    discriminator = network(2, run.params["width"], 1)
+    device, width = run.device, run.params["width"]
+    generator = network(NOISE, width, 2).to(device)
+    discriminator = network(2, width, 1).to(device)
     of_generator, of_discriminator = run.optimizer(generator), run.optimizer(discriminator)
     for _ in run.epochs(generator=generator, discriminator=discriminator):
         for _ in range(STEPS):
-            made = generator(torch.randn(BATCH, NOISE))
-            scores = discriminator(torch.cat([ring(BATCH), made.detach()]))[:, 0]
-            labels = torch.cat([torch.ones(BATCH), torch.zeros(BATCH)])
+            made = generator(torch.randn(BATCH, NOISE).to(device))
+            scores = discriminator(torch.cat([ring(BATCH, device), made.detach()]))[:, 0]
+            labels = torch.cat([torch.ones(BATCH), torch.zeros(BATCH)]).to(device)
             of_discriminator.zero_grad()
             binary_cross_entropy_with_logits(scores, labels).backward()
             of_discriminator.step()

@@ -54,7 +54,7 @@ class Digits(lightning.LightningModule):
         self.eval()
         with torch.no_grad():
             inputs, labels = (torch.cat(parts) for parts in zip(*data.batches(512), strict=True))
-            outputs = self.network(inputs)
+            outputs = self.to(inputs.device).network(inputs)  # the trainer may have moved it
         self.train()
         accuracy = (outputs.argmax(dim=1) == labels).double().mean()
         return {"accuracy": accuracy, "loss": cross_entropy(outputs, labels)}
@@ -70,6 +70,7 @@ class Reporting(lightning.Callback):
     def on_train_epoch_end(self, trainer, module):
         """It is saved here, and may end here."""
         module.run.report(module.score(module.run.data.validation))
+        trainer.should_stop = module.run.is_over
 
 
 class Order(Sampler):

@@ -40,6 +40,7 @@ class Reporting(TrainerCallback):
         """The epoch is saved here, and may end here; the test comes when the run is over."""
         if not self.run.is_over:
             self.run.report(scores(metrics))
+            control.should_training_stop = self.run.is_over
 
 
 class Order(Sampler):

@@ -89,7 +89,8 @@ class OwnTraining:
             answer = self._send(result)
             if answer != "continue":
                 return "pause" if answer == "suspend" else answer
-        return "continue" if self.outcome == "diverged" else None
+        has_ended = self.state.is_over and not (self._wants_test and self.outcome == "complete")
+        return "continue" if has_ended else None
 
     def _hand_over(self, result: EpochResult) -> None:
         """Save an epoch if that is due, and send it; raise `RunEnded` if the run ends with it."""

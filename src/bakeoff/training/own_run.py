@@ -323,10 +323,12 @@ class Run:
 
         Raises:
             RunEnded: The run has ended.
+            UsageError: The run is over.
             CheckpointError: What the loop tracks is not what the checkpoint holds.
         """
         if self._ended is not None:
             raise self._ended
+        self._check_not_over()
         self._state.begin_epoch()
         return self.completed
 
@@ -340,7 +342,12 @@ class Run:
         if self._ended is not None:
             raise self._ended
         state = self._state
-        self._check_moment()
+        self._check_not_over()
+        if not state.has_begun:
+            raise UsageError(
+                f"expected that epoch {self.completed + 1} begins by run.epochs() or"
+                " run.begin_epoch(), found metrics without it: once per epoch"
+            )
         checked = as_numbers(metrics, self._expected)
         for schedule in self._schedules:
             schedule.end_epoch(checked[state.objective.name])
@@ -353,17 +360,11 @@ class Run:
         if self._wants_test:
             state.finalise()
 
-    def _check_moment(self) -> None:
+    def _check_not_over(self) -> None:
         if self.is_over:
-            done = self.completed
             raise UsageError(
-                f"expected {done} epochs (run.num_epochs = {self.num_epochs}), found metrics of"
-                f" another one after the run was over"
-            )
-        if not self._state.has_begun:
-            raise UsageError(
-                f"expected that epoch {self.completed + 1} begins by run.epochs() or"
-                " run.begin_epoch(), found metrics without it: once per epoch"
+                f"expected {self.completed} epochs (run.num_epochs = {self.num_epochs}), found"
+                " another one after the run was over (run.is_over)"
             )
 
     def test(self, metrics: Mapping[str, float]) -> TestScores:

@@ -399,7 +399,7 @@ def early_test(run):
 
 MISTAKES: list[tuple[Any, str]] = [
     (early, "expected metrics of 3 epochs (run.num_epochs), found 2 when it ended"),
-    (late, "expected 3 epochs (run.num_epochs = 3), found metrics of another one"),
+    (late, "expected 3 epochs (run.num_epochs = 3), found another one after"),
     (twice, "expected that epoch 2 begins by run.epochs() or run.begin_epoch(), found metrics"),
     (never, "epoch 1 ended without metrics; expected one yield"),
     (unbegun, "expected that epoch 1 begins by run.epochs() or run.begin_epoch()"),

@@ -39,6 +39,7 @@ epochs = 15
 batch_size = 32
 precision = "auto"                # fp32, bf16 or fp16; auto measures which is fastest here
 clip_grad_norm = 1.0
+# loop = "my_loop:train"          # your own loop, a generator of metrics; see `bakeoff/docs/guides`
 
 [search]
 optimizers = ["sgd", "adam", "adamw"]                 # `study optimizers` lists them
