@@ -103,6 +103,17 @@ def test_a_study_runs_to_its_report(study_folder, capsys):
         bakeoff.run("own.toml", workers=1, progress=False, extend=True, settings=settings)
 
 
+def test_a_wrong_loop_is_found_before_anything_is_created(study_folder):
+    (study_folder / "loop_of_a_study.py").write_text(LOOP.replace('"error":', '"eror":'))
+    with pytest.raises(UsageError) as caught:
+        bakeoff.run("own.toml", workers=1, progress=False)
+    assert str(caught.value) == (
+        "training.loop = 'loop_of_a_study:train': expected the metric 'error' of the study file,"
+        " found eror, train_loss"
+    )
+    assert not (study_folder / "results" / "studies.db").exists()
+
+
 @pytest.mark.slow
 def test_verify_resume_finds_state_that_the_loop_does_not_track(study_folder, capsys):
     text = LOOP.replace("FORGETS = False", "FORGETS = True").replace("PASSES = 1", "PASSES = 500")

@@ -287,6 +287,24 @@ def test_early_stopping_ends_the_epochs(run_loop):
     assert [one.status for one in sent] == ["running", "early_stopped"]
 
 
+def test_a_framework_that_continues_after_its_run_was_over_is_told_so(run_loop):
+    def train(run):
+        for _ in range(3):
+            run.begin_epoch()
+            run.report({"reward": 1.0})
+
+    message = r"expected 2 epochs \(run\.num_epochs = 3\), found another one after the run was over"
+    with pytest.raises(UsageError, match=message):
+        run_loop(train, early_stopping_patience=1)
+
+
+def test_a_loop_is_not_called_again_for_a_run_that_has_ended(run_loop, tmp_path):
+    run_loop(generator, folder=tmp_path)
+    called = []
+    _, sent, answer = run_loop(called.append, folder=tmp_path)
+    assert ([one.epoch for one in sent], answer, called) == ([1, 2, 3], "continue", [])
+
+
 def test_the_loop_is_given_what_the_arm_sampled(run_loop):
     seen: dict[str, Any] = {}
 
