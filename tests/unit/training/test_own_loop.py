@@ -12,6 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from bakeoff.components.compatibility import allowed_schedulers
+from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.errors import CheckpointError, UsageError
 from bakeoff.records import DataConfig, OwnMetric, TrainingConfig, TrialConfig
 from bakeoff.training.checkpoint import Checkpoints
@@ -184,6 +187,40 @@ def test_a_run_killed_before_its_test_is_tested_with_the_same_weights(run_loop, 
     training, sent, _ = run_loop(loop, wants_test=True, folder=tmp_path)
     assert [one.epoch for one in sent] == [1, 2, 3]
     assert training.test_metrics == whole.test_metrics
+
+
+def scheduled(run):
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
+    optimizer = run.optimizer(model)
+    scheduler = run.scheduler(optimizer, total_steps=2 * run.num_epochs)
+    for _ in run.epochs(model=model):
+        for _ in range(2):
+            loss = step(model, optimizer)
+            scheduler.step()
+        yield {"reward": -loss, "train_loss": loss}
+
+
+PAIRS = [(spec.name, allowed_schedulers(spec.name)[0]) for spec in OPTIMIZERS]
+PAIRS += [("adamw", name) for name in SCHEDULERS.names]
+
+
+@pytest.mark.parametrize(("optimizer", "scheduler"), PAIRS)
+def test_every_optimizer_and_schedule_continues_with_the_same_bits(
+    run_loop, tmp_path, optimizer, scheduler
+):
+    changes = {
+        "optimizer": optimizer,
+        "optimizer_params": {},
+        "scheduler": scheduler,
+        "epochs": 4,
+    }
+    whole, expected, _ = run_loop(scheduled, **changes)
+    run_loop(scheduled, folder=tmp_path, answers=["continue", "pause"], **changes)
+    training, sent, _ = run_loop(scheduled, folder=tmp_path, **changes)
+    assert [one.train_loss for one in sent] == [one.train_loss for one in expected]
+    assert [one.learning_rate for one in sent] == [one.learning_rate for one in expected]
+    states = (one.state.tracked["model"].state_dict() for one in (whole, training))
+    assert all(map(torch.equal, *(state.values() for state in states)))
 
 
 def test_what_a_loop_does_not_track_is_lost(run_loop, tmp_path):
