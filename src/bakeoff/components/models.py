@@ -86,6 +86,17 @@ def _hub_model(name: str) -> ModelSpec:
     )
 
 
+def model_parameters(name: str) -> Mapping[str, ParameterSpec] | None:
+    """The declared parameters of a model; None if it is the user's, so that they are unknown.
+
+    Without a name a loop of the user's own builds the model.
+
+    Raises:
+        UsageError: `name` is not a model.
+    """
+    return find_model(name).parameters if name else None
+
+
 _fixed = partial(ParameterSpec, searched=False)
 """A parameter that has its default value unless the study file varies it."""
 

@@ -73,7 +73,6 @@ from bakeoff.records.search_findings import (
 )
 from bakeoff.records.study import (
     ArmRecord as ArmRecord,
-    Direction as Direction,
     MetricInfo as MetricInfo,
     StudyRecord as StudyRecord,
 )
@@ -82,6 +81,7 @@ from bakeoff.records.study_config import (
     ClassWeights as ClassWeights,
     ConfirmConfig as ConfirmConfig,
     DataConfig as DataConfig,
+    Direction as Direction,
     FinetuneConfig as FinetuneConfig,
     Loss as Loss,
     Normalize as Normalize,

@@ -15,6 +15,7 @@ ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
+Direction = Literal["maximize", "minimize"]
 Normalize = Literal["data", "imagenet", "none", "weights"]
 """By the training samples, by the mean and deviation of ImageNet, not at all, or as the pretrained
 weights ask."""
@@ -25,6 +26,7 @@ class DataConfig:
     """Which data, and how it is split."""
 
     dataset: str
+    """Empty if the study has a loop of the user's own that brings its data."""
     task: Task = "classification"
     validation_fraction: float = 0.2
     """Share of the training samples held out for validation. It is stratified by class; for text it
@@ -50,6 +52,11 @@ class DataConfig:
     augment: tuple[str, ...] = ()
     normalize: Normalize | None = None
     """How inputs are normalised; None does it by the training samples, as `data` does."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the study names any data."""
+        return bool(self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +117,8 @@ class TrainingConfig:
     """Threads of each worker, which change rounding; None leaves them to `--threads`."""
     metrics: tuple[str, ...] = ()
     """Metrics of the user's own that are recorded besides those of the task."""
+    loop: str | None = None
+    """The user's own loop as `package.module:name`; None trains with the built-in one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +212,7 @@ class ConfirmConfig:
 class OwnMetric:
     """What a study file says about a metric of the user's own; None where it does not say."""
 
-    direction: Literal["maximize", "minimize"] | None = None
+    direction: Direction | None = None
     low: float | None = None
     """The smallest value; None if there is none."""
     high: float | None = None
@@ -241,6 +250,7 @@ class StudyConfig:
     """The arm that was declared as the reference before the run."""
     data: DataConfig
     model: str
+    """Empty if the study has a loop of the user's own that builds its model."""
     model_params: Params
     training: TrainingConfig
     search: SearchConfig
@@ -251,8 +261,15 @@ class StudyConfig:
     further_objectives: tuple[str, ...] = ()
     """The other objectives: metrics, or costs of a run."""
     metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
-    """Every metric of the user's own that the study names, by its reference."""
+    """Every metric of the user's own that the study names, by its reference, or by the name that a
+    loop of theirs gives it."""
     folder: str = field(default="", compare=False)
     """The folder of the study file on this machine, where its own modules are looked for; empty for
     a study without a file. It is no setting, and is not stored."""
     finetune: FinetuneConfig = FinetuneConfig()
+
+    @property
+    def subject(self) -> str:
+        """What is trained: the model on its data, or the loop of the user's own that has them."""
+        loop, known = self.training.loop, [one for one in (self.model, self.data.dataset) if one]
+        return " on ".join(known) if loop is None else " on ".join([loop, *known[-1:]])

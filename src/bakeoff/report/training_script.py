@@ -61,8 +61,9 @@ def training_script(params: Params, study: StudyRecord) -> str:
     if study.foreign or not study.study_file:
         return ""
     try:
-        document = tomllib.loads(study_file_toml(params, study.study_file))
-        return _Script(params, study, resolve_stored(document)).text()
+        config = resolve_stored(tomllib.loads(study_file_toml(params, study.study_file)))
+        # A loop of the user's own is a program already.
+        return "" if config.training.loop else _Script(params, study, config).text()
     except (BakeoffError, tomllib.TOMLDecodeError):
         return ""
 

@@ -15,7 +15,7 @@ from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_data
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import WEIGHTS_HASH, StudyConfig
+from bakeoff.records import WEIGHTS_HASH, DataConfig, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -25,6 +25,18 @@ from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.own_parts import own_parts
 from bakeoff.tracking import check_trackers
+
+NO_DATA = DatasetSummary(
+    num_train=0,
+    num_validation=0,
+    num_test=0,
+    task=DataConfig.task,
+    num_outputs=1,
+    input_shape=(),
+    fingerprint="",
+    class_names=(),
+)
+"""The data of a study with a loop of the user's own that brings it."""
 
 
 def check_packages(config: StudyConfig) -> None:
@@ -55,25 +67,30 @@ def check_packages(config: StudyConfig) -> None:
 def check_data(config: StudyConfig) -> DatasetSummary:
     """Read the data. Make sure that it suits the objectives and fills the largest batch.
 
+    A loop of the user's own may bring its data, and takes care of its batches itself.
+
     What reading left out, changed or guessed is said in one line on stderr.
 
     Raises:
         DataError: The data is missing or unusable. The message says how to get or repair it.
         UsageError: An objective has the same value for every model of so few classes.
     """
+    if not config.data.is_given:
+        return NO_DATA
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
     if config.confirm.resplit:
         check_splits(config.data, _all_split_seeds(config))
-    check_batch_size(
-        config.data.dataset,
-        summary.num_train,
-        _extremes(config, "batch_size")[1],
-        _extremes(config, "accumulation_steps")[1],
-    )
+    if config.training.loop is None:
+        check_batch_size(
+            config.data.dataset,
+            summary.num_train,
+            _extremes(config, "batch_size")[1],
+            _extremes(config, "accumulation_steps")[1],
+        )
     metrics = METRICS[config.data.task]
-    for name in (config.objective, *config.further_objectives):
+    for name in {config.objective, *config.further_objectives} - config.metrics.keys():
         if name in metrics and summary.num_outputs < metrics[name].min_outputs:
             raise UsageError(
                 f"study.objective: {name!r} is the same for every model of {summary.num_outputs}"

@@ -31,6 +31,8 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
         StudyFileError: The name is unknown, or a key or the task does not fit the data set.
     """
     name = section.dataset
+    if not name:
+        return _without_data(section)
     with named("data.dataset"):
         keys = find_source(name).keys
     with named("data.task"):
@@ -58,6 +60,13 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
     if is_text:
         values["tokenizer"] = _tokenizer(section, model)
     return DataConfig(**values)
+
+
+def _without_data(section: DataSection) -> DataConfig:
+    """No data, which only a loop of the user's own can do without."""
+    for key in section.model_fields_set - {"dataset"}:
+        raise StudyFileError(f"data.{key}: goes only with data.dataset")
+    return DataConfig(dataset="")
 
 
 def _tokenizer(section: DataSection, model: str) -> str:

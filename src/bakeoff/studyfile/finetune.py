@@ -121,6 +121,8 @@ def resolve_normalize(file: StudyFile, data: DataConfig) -> DataConfig:
     Raises:
         StudyFileError: The data cannot be normalised so.
     """
+    if not data.is_given:
+        return data
     given, is_pretrained = data.normalize, bool(file.finetune.pretrained)
     key = f"data.normalize = {json.dumps(given)}"
     kind = known_inputs(data.dataset, data.task)

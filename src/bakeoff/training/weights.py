@@ -41,12 +41,12 @@ def write_weights(state: TrainingState, path: Path) -> None:
     metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(about)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, _with_sorted_header(save(tensors, metadata)))
+        write_durably(path, with_sorted_header(save(tensors, metadata)))
     except OSError as error:
         raise CheckpointWriteError(f"{path} cannot be written ({error.strerror})") from error
 
 
-def _with_sorted_header(content: bytes) -> bytes:
+def with_sorted_header(content: bytes) -> bytes:
     """The same file with its header in a fixed order, so that equal runs give equal bytes.
 
     Source: https://huggingface.co/docs/safetensors, "Format": the header's length as 8 bytes, the
