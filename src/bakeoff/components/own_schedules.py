@@ -37,7 +37,7 @@ def find_scheduler(name: str) -> SchedulerSpec:
 
 
 class _OwnFactor:
-    """The user's function, imported when its first factor is computed; it returns what that does."""
+    """The user's function, which is imported when the first factor is computed."""
 
     def __init__(self, reference: str) -> None:
         self._reference = reference
