@@ -197,7 +197,7 @@ class LoopState:
         }
 
     def resume(self, payload: Mapping[str, Any]) -> None:
-        """Continue from a snapshot; what the loop tracks is set when it is tracked."""
+        """Continue from a snapshot; what the loop tracks is set when its first epoch begins."""
         self.history = [EpochResult(**result) for result in payload["history"]]
         self.best = payload["best"]
         self._epochs_without_improvement = payload["epochs_without_improvement"]

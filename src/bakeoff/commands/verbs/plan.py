@@ -99,7 +99,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         BakeoffError: The data or the model is unusable.
     """
     from bakeoff.search.forecast import forecast, most_epochs_of
-    from bakeoff.session import RunSettings, largest_checkpoint, smallest_batch
+    from bakeoff.session import RunSettings, largest_checkpoint
     from bakeoff.space import build_arms
 
     started = time.time()
@@ -141,9 +141,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
-        steps_per_epoch=(
-            0 if config.training.loop else math.ceil(summary.num_train / smallest_batch(config))
-        ),
+        steps_per_epoch=_steps_per_epoch(config, summary.num_train),
         seconds_per_step=probed.seconds_per_step[probed.precision],
         seconds_per_epoch=times.epoch,
         seconds_per_run=times.run,
@@ -153,6 +151,13 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
+
+
+def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
+    """The most steps of an epoch; 0 if a loop of the user's own decides them."""
+    from bakeoff.session import smallest_batch
+
+    return 0 if config.training.loop else math.ceil(num_train / smallest_batch(config))
 
 
 @dataclass(frozen=True, kw_only=True)
