@@ -64,7 +64,7 @@ def build_huggingface(
         given |= {key: one for key, one in sizes.items() if key in given}
     else:
         given["pad_token_id"] = pad_token = pad_token if isinstance(pad_token, int) else 0
-    auto = AutoModelForImageClassification if is_image else AutoModelForSequenceClassification
+    auto: Any = AutoModelForImageClassification if is_image else AutoModelForSequenceClassification
     settings = AutoConfig.for_model(given.pop("model_type", ""), **given)
     model = auto.from_config(settings, trust_remote_code=False)
     return Logits(model.float(), pad_token or 0)

@@ -12,7 +12,7 @@ from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.engines.worker import import_path
 from bakeoff.errors import UsageError, visible
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import WEIGHTS_HASH, StudyConfig
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -145,18 +145,21 @@ def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str
 def check_same_weights(
     kind: str, environment: Mapping[str, str], weights: Mapping[str, str]
 ) -> None:
-    """Refuse pretrained weights that changed since a study or run (`kind`) began.
+    """Refuse a model's files that changed since a study or run (`kind`) began.
 
     Raises:
-        UsageError: Their hashes differ.
+        UsageError: The hashes of its pretrained weights or of its configuration differ.
     """
-    before, now = environment.get(WEIGHTS_HASH), weights.get(WEIGHTS_HASH)
-    if before != now:
-        raise UsageError(
-            f"finetune.pretrained: the weights changed since the {kind} began (SHA-256"
-            f" {str(before)[:12]}, now {str(now)[:12]}); restore them, or give the {kind} a new"
-            " name"
-        )
+    for heading, what in (
+        (WEIGHTS_HASH, "finetune.pretrained: the weights"),
+        (CONFIG_HASH, "model.model: the model's configuration"),
+    ):
+        before, now = environment.get(heading), weights.get(heading)
+        if before != now:
+            raise UsageError(
+                f"{what} changed since the {kind} began (SHA-256 {str(before)[:12]}, now"
+                f" {str(now)[:12]}); restore the file, or give the {kind} a new name"
+            )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:
