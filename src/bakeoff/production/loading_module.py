@@ -275,6 +275,7 @@ def _needs(about: Mapping[str, Any]) -> str:
     }
     own = packages.get(function) if module.startswith(OURS) else f"your own `{module}`"
     names = ["torch", *(["Pillow"] if _is_image_folder(about) else []), "safetensors"]
+    names += ["tokenizers"] if about["inputs"].get("tokenizer") else []
     *first, last = [*names, *([own] if own else [])]
     return f"{', '.join(first)} and {last}"
 

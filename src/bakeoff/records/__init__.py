@@ -48,6 +48,7 @@ from bakeoff.records.plans import (
 )
 from bakeoff.records.runs import (
     CHARGED_OUTCOMES as CHARGED_OUTCOMES,
+    CONFIG_HASH as CONFIG_HASH,
     OUTCOMES as OUTCOMES,
     READS_TEST as READS_TEST,
     WEIGHTS_HASH as WEIGHTS_HASH,

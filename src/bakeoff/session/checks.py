@@ -15,7 +15,7 @@ from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_data
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import WEIGHTS_HASH, DataConfig, StudyConfig
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH, DataConfig, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -194,18 +194,21 @@ def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
 def check_same_weights(
     kind: str, environment: Mapping[str, str], weights: Mapping[str, str]
 ) -> None:
-    """Refuse pretrained weights that changed since a study or run (`kind`) began.
+    """Refuse a model's files that changed since a study or run (`kind`) began.
 
     Raises:
-        UsageError: Their hashes differ.
+        UsageError: The hashes of its pretrained weights or of its configuration differ.
     """
-    before, now = environment.get(WEIGHTS_HASH), weights.get(WEIGHTS_HASH)
-    if before != now:
-        raise UsageError(
-            f"finetune.pretrained: the weights changed since the {kind} began (SHA-256"
-            f" {str(before)[:12]}, now {str(now)[:12]}); restore them, or give the {kind} a new"
-            " name"
-        )
+    for heading, what in (
+        (WEIGHTS_HASH, "finetune.pretrained: the weights"),
+        (CONFIG_HASH, "model.model: the model's configuration"),
+    ):
+        before, now = environment.get(heading), weights.get(heading)
+        if before != now:
+            raise UsageError(
+                f"{what} changed since the {kind} began (SHA-256 {str(before)[:12]}, now"
+                f" {str(now)[:12]}); restore the file, or give the {kind} a new name"
+            )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

@@ -88,6 +88,11 @@ def _check_freezing(file: StudyFile) -> None:
             " finetune.pretrained = true, or a file of weights"
         )
     epoch = section.unfreeze_epoch
+    if section.freeze == "backbone" and epoch is None and "layer_decay" in used:
+        raise StudyFileError(
+            "finetune.layer_decay: has no effect, because everything but the head is frozen for the"
+            " whole run"
+        )
     if epoch is None:
         return
     if section.freeze == "none" and file.model.parameter_groups is None:

@@ -61,7 +61,13 @@ def find_roles(
         return {}
     else:
         roles = _roles_by_depth(model, finetune, num_outputs, fresh)
-    trained = (one for one in model.parameters() if one.requires_grad)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    is_frozen = any(roles.get(id(one), WeightRole()).frozen for one in trained)
+    if finetune.unfreeze_epoch is not None and not is_frozen:
+        raise UsageError(
+            f"finetune.unfreeze_epoch = {finetune.unfreeze_epoch}: model.parameter_groups ="
+            f" {finetune.parameter_groups!r} freezes nothing"
+        )
     if all(roles.get(id(one), WeightRole()).frozen for one in trained):
         raise UsageError("finetune.freeze: nothing is left to train")
     return roles

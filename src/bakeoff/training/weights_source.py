@@ -17,6 +17,7 @@ import numpy as np
 from bakeoff.components.package_models import check_model_installed, find_package, is_weights_file
 from bakeoff.data.array_cache import data_folder
 from bakeoff.data.hub_files import (
+    CONFIG,
     PREPROCESSOR,
     WEIGHTS,
     find_hub_file,
@@ -24,7 +25,7 @@ from bakeoff.data.hub_files import (
     need_hub_file,
 )
 from bakeoff.errors import DataError, UsageError, describe_unknown, one_line
-from bakeoff.records import WEIGHTS_HASH
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 
 NOT_STATED = "not stated"
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -99,15 +100,21 @@ def find_weights(model: str, pretrained: bool | str) -> WeightsSource:
 def describe_source(model: str, pretrained: bool | str) -> dict[str, str]:
     """Name, hash and licence of the weights, as text by heading; empty without any.
 
+    A model of the hub also has the hash of its configuration.
+
     Raises:
         DataError: As `find_weights`.
         UsageError: As there.
         MissingDependencyError: As there.
     """
+    found: dict[str, str] = {}
+    if find_package(model) == "hf":
+        content = need_hub_file(model, CONFIG).read_bytes()
+        found[CONFIG_HASH] = hashlib.sha256(content).hexdigest()
     if not pretrained:
-        return {}
+        return found
     source = find_weights(model, pretrained)
-    return {
+    return found | {
         "pretrained weights": source.title,
         WEIGHTS_HASH: source.sha256,
         "pretrained weights, licence": source.licence,

@@ -6,7 +6,7 @@ import pytest
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.errors import UsageError
-from bakeoff.records import WEIGHTS_HASH
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -64,6 +64,13 @@ def test_other_pretrained_weights_than_before_are_refused() -> None:
         UsageError, match=r"the weights changed since the study began .*a{12}, now b"
     ):
         check_same_weights("study", before, {WEIGHTS_HASH: "b" * 64})
+
+
+def test_another_configuration_of_the_model_than_before_is_refused() -> None:
+    before = {CONFIG_HASH: "a" * 64}
+    check_same_weights("study", before, before)
+    with pytest.raises(UsageError, match=r"model\.model: the model's configuration changed"):
+        check_same_weights("study", before, {CONFIG_HASH: "b" * 64})
 
 
 def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> None:

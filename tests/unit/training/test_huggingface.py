@@ -1,5 +1,6 @@
 """Models and tokenizers of transformers, from folders that the tests write."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from bakeoff.data import hub_files
 from bakeoff.data.datasets import load_dataset
 from bakeoff.errors import DataError, StudyFileError, UsageError
 from bakeoff.production.export import write_export
-from bakeoff.records import DataConfig, FinetuneConfig, TrainingConfig, TrialConfig
+from bakeoff.records import CONFIG_HASH, DataConfig, FinetuneConfig, TrainingConfig, TrialConfig
 from bakeoff.session.checks import check_packages
 from bakeoff.studyfile import resolve_study
 from bakeoff.training import loop
@@ -24,7 +25,7 @@ from bakeoff.training.build import build_model
 from bakeoff.training.stages import find_parts
 from bakeoff.training.state import TrainingState
 from bakeoff.training.weights import scored_weights, write_weights
-from bakeoff.training.weights_source import find_weights
+from bakeoff.training.weights_source import describe_source, find_weights
 from study_examples import study_document
 
 transformers = pytest.importorskip("transformers")
@@ -141,7 +142,11 @@ def test_weights_of_the_folder_are_loaded_and_the_head_is_new(folder: Path) -> N
         if not name.startswith("model.classifier"):
             assert torch.equal(value, given[name.removeprefix("model.")]), name
     assert state.model.state_dict()["model.classifier.weight"].shape == (2, 16)
-    assert find_weights(f"hf:{folder / 'bert'}", True).licence == "cc-by-4.0"
+    about = describe_source(f"hf:{folder / 'bert'}", True)
+    assert about["pretrained weights, licence"] == "cc-by-4.0"
+    config = (folder / "bert" / "config.json").read_bytes()
+    assert about[CONFIG_HASH] == hashlib.sha256(config).hexdigest()
+    assert describe_source(f"hf:{folder / 'bert'}", False) == {CONFIG_HASH: about[CONFIG_HASH]}
 
 
 def test_layers_that_the_file_lacks_are_fresh_and_never_frozen(folder: Path) -> None:
@@ -193,6 +198,8 @@ def test_an_export_of_texts_runs_without_bakeoff_and_without_the_folder(
 ) -> None:
     write_weights(trained, tmp_path / "kept.safetensors")
     write_export(tmp_path / "kept.safetensors", tmp_path / "out" / "model.safetensors")
+    example = (tmp_path / "out" / "use_model.py").read_text()
+    assert "needs torch, safetensors, tokenizers and transformers" in example
     texts = ["the warm day", "the cold room", "a strange man"]
     done = subprocess.run(
         [sys.executable, "-c", USE_EXPORT, *texts],
