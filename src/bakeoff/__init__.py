@@ -1,7 +1,8 @@
 """Compare optimizers and schedules for a PyTorch model: equal budgets, an honest verdict.
 
 `Study`, `run` and `train` run studies from Python (`bakeoff.api`); `load_study` and
-`load_optuna_study` open stored ones (`bakeoff.notebook`). They are imported when they are first
+`load_optuna_study` open stored ones (`bakeoff.notebook`). `Run` is what a training loop of your own
+is called with. They are imported when they are first
 used, so that `import bakeoff` is quick.
 """
 
@@ -13,9 +14,11 @@ from bakeoff.version import __version__
 if TYPE_CHECKING:
     from bakeoff.api import Study, run, train
     from bakeoff.notebook import LoadedStudy, load_optuna_study, load_study
+    from bakeoff.training.own_run import Run
 
 __all__ = [
     "LoadedStudy",
+    "Run",
     "Study",
     "__version__",
     "load_optuna_study",
@@ -23,12 +26,14 @@ __all__ = [
     "run",
     "train",
 ]
-_API = frozenset({"Study", "run", "train"})
+_HOMES = dict.fromkeys(("Study", "run", "train"), "bakeoff.api") | {
+    "Run": "bakeoff.training.own_run"
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("bakeoff.api" if name in _API else "bakeoff.notebook"), name)
+        return getattr(import_module(_HOMES.get(name, "bakeoff.notebook")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -145,7 +145,7 @@ class Study:
         arms = arm_names(config.compare, search.optimizers, search.schedulers)
         repeats = f" in each of {search.repeats} repeats" if search.repeats > 1 else ""
         return (
-            f"<Study {config.name}: {config.model} on {config.data.dataset}; {', '.join(arms)};"
+            f"<Study {config.name}: {config.subject}; {', '.join(arms)};"
             f" {promised(search.budget)} per arm{repeats}; {config.confirm.seeds} seeds>"
         )
 
@@ -255,12 +255,12 @@ def drive_study(
     Raises:
         BakeoffError: See `bakeoff.session.run_study`.
     """
-    from bakeoff.components.metrics import find_metric
+    from bakeoff.components.metrics import metric_info
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
     arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
-    metric = find_metric(config.objective, config.data.task, config.metrics).info
+    metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
     with shown as observer:
         refresh = partial(_refresh, config.name, settings.storage_url)

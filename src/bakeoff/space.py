@@ -19,7 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from bakeoff.components.models import find_model
+from bakeoff.components.models import model_parameters
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.parameters import ParameterSpec
@@ -41,7 +41,10 @@ from bakeoff.studyfile import arm_names, describe_settings
 from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
 
 Setting = Range | ParamValue
-MAY_CHANGE = ("study.question", "tracking.tensorboard", "tracking.wandb", "tracking.mlflow")
+MAY_CHANGE = (
+    "study.question", "tracking.tensorboard", "tracking.wandb", "tracking.mlflow",
+    "tracking.callback",
+)  # fmt: skip
 """Settings that may differ from the stored study, because no result depends on them."""
 
 MAY_BE_EXTENDED = (
@@ -154,7 +157,7 @@ def _declared_parameters(arm: ArmRecord, model: str) -> dict[str, ParameterSpec]
     owners: list[OptimizerSpec | SchedulerSpec] = [*optimizers, *schedulers]
     return {
         **{f"{one.name}.{name}": spec for one in owners for name, spec in one.parameters.items()},
-        **{f"model.{name}": spec for name, spec in (find_model(model).parameters or {}).items()},
+        **{f"model.{name}": spec for name, spec in (model_parameters(model) or {}).items()},
     }
 
 

@@ -388,11 +388,14 @@ def test_a_data_set_smaller_than_a_batch_is_refused(tmp_path, folder, capsys):
 
 
 def test_validate_imports_nothing_the_file_refers_to(tmp_path, folder, capsys):
-    document = {**study_document(), "model": {"model": "no_such_package.models:build"}}
+    source = "def build(input_shape, num_outputs): ...\nraise RuntimeError('imported')\n"
+    (tmp_path / "unread_model.py").write_text(source)
+    document = {**study_document(), "model": {"model": "unread_model:build"}}
     file = write(tmp_path / "study.toml", document)
     main_exit, lines = study(["validate", file], capsys)
     assert main_exit == 0
     assert lines == []
+    assert "unread_model" not in sys.modules
 
 
 def test_a_model_that_is_wrong_is_named_once(tmp_path, folder, capsys, monkeypatch):

@@ -263,7 +263,7 @@ def test_a_study_is_run_reported_and_exported_and_names_its_weights(
     page = (study / "results" / "toy" / "report.md").read_text()
     assert record.environment["pretrained weights, SHA-256"] in page
     program = (study / "results" / "toy" / "configurations" / "adamw.py").read_text()
-    assert "load_pretrained(model, weights, data.num_outputs)" in program
+    assert "fresh = load_pretrained(model, weights, data.num_outputs)" in program
     assert "parameter_groups='my_groups:groups'" in program
     (study / "begin.pt").unlink()
     (study / "my_groups.py").unlink()

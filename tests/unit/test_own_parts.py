@@ -210,18 +210,6 @@ def test_study_of_own_parts_that_is_wrong_is_refused_with_its_key(
         load(folder, **changes)
 
 
-def test_text_has_no_metrics_of_the_users(folder: Path) -> None:
-    document = study_document(
-        data={"dataset": "jargon"}, model={}, training={"metrics": ["unread_parts:top2"]}
-    )
-    document["model"] = {"model": "gru"}
-    (folder / "text.toml").write_text(tomli_w.dumps(document))
-    with pytest.raises(
-        StudyFileError, match="are for classification and multilabel and regression, not"
-    ):
-        load_study_file(folder / "text.toml")
-
-
 def test_study_without_own_metrics_is_stored_as_before(config: StudyConfig) -> None:
     document = tomllib.loads(format_study(config))
     assert "metrics" not in document

@@ -1,5 +1,7 @@
 """The study file of a stored study, as it is or with wider ranges."""
 
+import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -14,6 +16,8 @@ from bakeoff.records import BoundaryMark, Comparison, StudyConfig
 from bakeoff.studyfile import format_study, resolve_stored
 
 SUFFIX = "-wide"
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+"""Keys that TOML has without quotes."""
 MAX_NAME = 100
 """Characters in the name of a study."""
 HEADER = """\
@@ -101,7 +105,8 @@ def _commented(text: str, changes: Mapping[str, str]) -> str:
     for name, change in changes.items():
         owner, _, parameter = name.rpartition(".")
         # tomli_w quotes only keys that TOML cannot have bare
-        headings = {f"[{owner}.{parameter}]", f"[space.{owner}.{parameter}]"}
+        key = owner if BARE_KEY.fullmatch(owner) else json.dumps(owner)
+        headings = {f"[{key}.{parameter}]", f"[space.{key}.{parameter}]"}
         place = next((at for at, line in enumerate(lines) if line in headings), None)
         if place is not None:
             lines.insert(place + 1, f"# {change.partition(': ')[2]}")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.records import (
     Direction,
     EpochResult,
@@ -12,7 +13,9 @@ from bakeoff.records import (
     MetricInfo,
     OwnMetric,
     ScoreRule,
+    StudyConfig,
     Task,
+    TrialConfig,
 )
 from bakeoff.registry import Registry
 
@@ -62,6 +65,34 @@ def find_metric(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) 
         UsageError: There is no such metric; the message offers the nearest one.
     """
     return _own_metric(name, own[name]) if name in own else METRICS[task][name]
+
+
+def metric_info(name: str, config: StudyConfig | TrialConfig) -> MetricInfo:
+    """The meaning of a metric of a study: as its file describes it, or that of the registry.
+
+    Without data the task is unknown. A name means the same in every task, so any of them tells.
+
+    Raises:
+        UsageError: It is in neither; the message offers the nearest one.
+    """
+    if config.data.is_given or name in config.metrics:
+        return find_metric(name, config.data.task, config.metrics).info
+    found = [metrics[name].info for metrics in METRICS.values() if name in metrics]
+    if not found:
+        raise UsageError(describe_unknown("metric", name, (*config.metrics, *METRIC_NAMES)))
+    return found[0]
+
+
+def worst_score(name: str, config: StudyConfig) -> float:
+    """The score of a run that diverges, where no registered model of chance says it.
+
+    It is what the study file gives as the score of an untrained model, or else the worst possible
+    value, which is infinite where there is no limit.
+    """
+    own, info = config.metrics.get(name), metric_info(name, config)
+    if own is not None and own.untrained is not None:
+        return own.untrained
+    return info.low if info.direction == "maximize" else info.high
 
 
 def _own_metric(reference: str, said: OwnMetric) -> MetricSpec:

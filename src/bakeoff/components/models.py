@@ -1,11 +1,13 @@
 """The models that can be trained, and how a study file names its own model."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from bakeoff.components.package_models import check_offered, find_package
 from bakeoff.components.parameters import ParameterSpec
+from bakeoff.data.hub_files import hub_config
 from bakeoff.data.inputs import InputKind
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.ranges import FloatRange, IntRange, Params
@@ -33,7 +35,8 @@ class ModelSpec:
 def find_model(name: str) -> ModelSpec:
     """The registered model, a model of a package, or the user's own model.
 
-    `torchvision:NAME` and `timm:NAME` are classifiers of these packages, and any other name of the
+    `torchvision:NAME` and `timm:NAME` are classifiers of these packages, `hf:NAME` is one of the
+    Hugging Face hub, of which the configuration is read if it is here, and any other name of the
     form `package.module:function` is the user's. Nothing is imported, so a wrong reference fails
     only when a trial builds the model.
 
@@ -43,6 +46,8 @@ def find_model(name: str) -> ModelSpec:
     if name in MODELS:
         return MODELS[name]
     package = find_package(name)
+    if package == "hf":
+        return _hub_model(name)
     if package is not None:
         check_offered(name)
         return ModelSpec(
@@ -59,13 +64,37 @@ def find_model(name: str) -> ModelSpec:
             name=name,
             description="a function of yours",
             build=name,
-            inputs=("features", "rows", "image", "tokens"),
+            inputs=("features", "rows", "image", "tokens", "text"),
             parameters=None,
         )
     raise UsageError(
-        f"{describe_unknown('model', name, MODELS.names)}, torchvision:NAME, timm:NAME,"
+        f"{describe_unknown('model', name, MODELS.names)}, torchvision:NAME, timm:NAME, hf:NAME,"
         " or a function as package.module:function"
     )
+
+
+def _hub_model(name: str) -> ModelSpec:
+    """A model of transformers; its configuration is an argument, so that an export has it."""
+    check_offered(name)
+    return ModelSpec(
+        name=name,
+        description="a classifier of transformers",
+        build="bakeoff.networks.huggingface:build_huggingface",
+        inputs=("image", "text"),
+        parameters=None,
+        fixed={"config": json.dumps(hub_config(name), sort_keys=True)},
+    )
+
+
+def model_parameters(name: str) -> Mapping[str, ParameterSpec] | None:
+    """The declared parameters of a model; None if it is the user's, so that they are unknown.
+
+    Without a name a loop of the user's own builds the model.
+
+    Raises:
+        UsageError: `name` is not a model.
+    """
+    return find_model(name).parameters if name else None
 
 
 _fixed = partial(ParameterSpec, searched=False)

@@ -1,11 +1,11 @@
 """What a search can optimize: the metrics of the task, and the costs of a run."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bakeoff.components.metrics import METRICS, NONE_OWN, find_metric
-from bakeoff.records import EpochResult, MetricInfo, OwnMetric, StudyConfig, Task
+from bakeoff.components.metrics import METRICS, metric_info
+from bakeoff.records import EpochResult, MetricInfo, StudyConfig, Task
 from bakeoff.registry import Registry
 
 
@@ -46,20 +46,18 @@ def objective_names(task: Task) -> tuple[str, ...]:
     return (*METRICS[task].names, *COSTS.names)
 
 
-def find_objective(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) -> MetricInfo:
-    """The objective called `name`, which may be one of the user's `own` metrics.
+def find_objective(name: str, config: StudyConfig) -> MetricInfo:
+    """The objective of a study that is called `name`.
 
     Raises:
-        UsageError: There is no such metric, and no cost has this name.
+        UsageError: The study has no such metric, and no cost has this name.
     """
-    return COSTS[name].info if name in COSTS else find_metric(name, task, own).info
+    return COSTS[name].info if name in COSTS else metric_info(name, config)
 
 
 def further_objectives(config: StudyConfig) -> tuple[MetricInfo, ...]:
     """The study's objectives after the first one; empty for most studies."""
-    return tuple(
-        find_objective(name, config.data.task, config.metrics) for name in config.further_objectives
-    )
+    return tuple(find_objective(name, config) for name in config.further_objectives)
 
 
 def further_scores(

@@ -54,6 +54,7 @@ METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "multilabel": "(outputs [N, K], labels [N, K])",
     "regression": "(predictions [N], targets [N])",
+    "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What a metric of each task is called with; in regression both are in units of the target."""
 
@@ -62,8 +63,8 @@ METRIC = OwnCall(
     accepts="a function, a class with update and compute as torchmetrics has, or a function that"
     " returns either of them",
     called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
-    + "; a function with all samples, update with each batch; a class gets num_classes=C, or"
-    " num_labels=K in multilabel, where it takes it",
+    + "; a function with all samples (not in language), update with each batch; a class gets"
+    " num_classes=C, or num_labels=K in multilabel, where it takes it",
     gives="one number within the bounds that [metrics] names",
 )
 AUGMENTATION = OwnCall(
@@ -73,5 +74,11 @@ AUGMENTATION = OwnCall(
     called_with="(images [N, C, H, W], generator), or a transform with one image [C, H, W]",
     gives="images of the same shape and type",
 )
-OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC, AUGMENTATION)
+CALLBACK = OwnCall(
+    key="tracking.callback",
+    accepts="a function",
+    called_with="(event), a dictionary",
+    gives="nothing",
+)
+OWN_CALLS: tuple[OwnCall, ...] = (LOSS, OPTIMIZER, SCHEDULER, METRIC, AUGMENTATION, CALLBACK)
 """All of them, in the order of the guide."""

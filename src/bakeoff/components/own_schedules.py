@@ -1,6 +1,6 @@
 """Finds a schedule by its name: a registered one, or a function of the user's own."""
 
-from functools import partial
+from collections.abc import Callable
 
 from bakeoff.components.parameters import own_parameters
 from bakeoff.components.schedulers import SCHEDULERS, SchedulerSpec
@@ -30,17 +30,24 @@ def find_scheduler(name: str) -> SchedulerSpec:
         description="a function of yours",
         source=name,
         parameters=own_parameters(own, {}),
-        factor=partial(_own_factor, name),
+        factor=_OwnFactor(name),
         has_own_warmup=True,
         own=own,
     )
 
 
-def _own_factor(reference: str, progress: float, **params: ParamValue) -> float:
-    """The factor of the user's function, as it returned it."""
-    compute = resolve(reference)
-    if not callable(compute):
-        raise TypeError(f"{type(compute).__name__} cannot be called")
-    with users_code():
-        factor: float = compute(progress, **params)
-    return factor
+class _OwnFactor:
+    """The user's function, which is imported when the first factor is computed."""
+
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+        self._compute: Callable[..., float] | None = None
+
+    def __call__(self, progress: float, **params: ParamValue) -> float:
+        if self._compute is None:
+            found = resolve(self._reference)
+            if not callable(found):
+                raise TypeError(f"{type(found).__name__} cannot be called")
+            self._compute = found
+        with users_code():
+            return self._compute(progress, **params)

@@ -1,4 +1,4 @@
-"""Models of torchvision and timm, which are listed without importing either package.
+"""Models of torchvision, timm and the Hugging Face hub, found without importing any package.
 
 They are built with untrained weights; `[finetune] pretrained` loads trained ones afterwards.
 """
@@ -11,8 +11,14 @@ from pathlib import Path
 
 from bakeoff.errors import MissingDependencyError, UsageError, describe_unknown
 
-PACKAGES: Mapping[str, str] = {"torchvision": "torchvision", "timm": "bakeoff[timm]"}
+PACKAGES: Mapping[str, str] = {
+    "torchvision": "torchvision",
+    "timm": "bakeoff[timm]",
+    "hf": "bakeoff[hf]",
+}
 """What to install for the models of each package."""
+MODULES = {"hf": "transformers"}
+"""The module of a package, where its prefix in a study file is another one."""
 
 FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "checkpoint_path")
 """Parameters that would load trained weights."""
@@ -46,6 +52,8 @@ def check_offered(model: str) -> None:
         UsageError: It does not have this model; the message offers the nearest names.
     """
     package, _, architecture = model.partition(":")
+    if package == "hf" and not architecture:
+        raise UsageError("model 'hf:': name a model of the hub, or a folder as hf:./FOLDER")
     offered = package_models(package)
     if offered and architecture not in offered:
         problem = describe_unknown(f"{package} model", architecture, offered)
@@ -73,9 +81,10 @@ def check_model_installed(model: str) -> None:
         MissingDependencyError: It is not installed; the message names the extra.
     """
     package = find_package(model)
-    if package is not None and find_spec(package) is None:
+    module = MODULES.get(package or "", package)
+    if package is not None and module is not None and find_spec(module) is None:
         raise MissingDependencyError(
-            f"model {model!r} needs the package {package}, which is not installed;"
+            f"model {model!r} needs the package {module}, which is not installed;"
             f" get it with: pip install '{PACKAGES[package]}'"
         )
 
@@ -86,7 +95,7 @@ def package_models(package: str) -> tuple[str, ...]:
 
     They are read from the files of its folder `models`. Models in subfolders detect or segment.
     """
-    found = find_spec(package)
+    found = find_spec(package) if package not in MODULES else None
     if found is None or found.origin is None:
         return ()
     files = sorted((Path(found.origin).parent / "models").glob("*.py"))

@@ -171,8 +171,10 @@ def warmup_stable_decay_factor(progress: float, *, decay_fraction: float) -> flo
 def one_cycle_factor(progress: float, *, warmup_fraction: float, **_parameters: float) -> float:
     """Up from 1/25 to 1 along a cosine over the warm-up, then down to 1/250000.
 
-    Source: Smith and Topin 2018, https://arxiv.org/abs/1708.07120, as in
-    `torch.optim.lr_scheduler.OneCycleLR` with continuous time.
+    This is torch's `OneCycleLR` with `total_steps=steps + 1` and `pct_start=(warmup_fraction *
+    steps + 1) / (steps + 1)`. With `steps`, torch makes the last step at a 250,000th of the peak.
+
+    Source: Smith and Topin 2018, https://arxiv.org/abs/1708.07120.
     """
     start = 1 / ONE_CYCLE_DIVISOR
     low = start if progress < warmup_fraction else start / ONE_CYCLE_FINAL_DIVISOR
@@ -202,11 +204,11 @@ def _one_cycle_code(params: Mapping[str, float], run: ChosenRun) -> str | None:
     lowest = max(0.0, run.momentum - params["momentum_drop"])
     momentum = f"base_momentum={lowest:.6g}, max_momentum={run.momentum:.6g}"
     return (
-        "# step it after each optimizer step\n"
+        "# step it after each optimizer step; one step more, so that none is at the lowest rate\n"
         "scheduler = torch.optim.lr_scheduler.OneCycleLR(\n"
-        f"    optimizer, total_steps=total_steps, max_lr={run.learning_rate!r},\n"
-        f"    pct_start={params['warmup_fraction']!r},"
-        f" {momentum if run.momentum else 'cycle_momentum=False'},\n)"
+        f"    optimizer, total_steps=total_steps + 1, max_lr={run.learning_rate!r},\n"
+        f"    pct_start=({params['warmup_fraction']!r} * total_steps + 1) / (total_steps + 1),\n"
+        f"    {momentum if run.momentum else 'cycle_momentum=False'},\n)"
     )
 
 
@@ -341,7 +343,8 @@ SCHEDULERS: Registry[SchedulerSpec] = Registry(
         ),
         SchedulerSpec(
             name="one_cycle",
-            description="Up and down once, the momentum the other way round",
+            description="Up and down once, the momentum the other way round; as OneCycleLR with one"
+            " step more",
             source="Smith and Topin 2018, arXiv:1708.07120",
             parameters={
                 "warmup_fraction": ParameterSpec(

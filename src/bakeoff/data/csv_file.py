@@ -124,22 +124,19 @@ def read_tables(paths: Sequence[Path], target: Target, task: Task) -> list[Table
     path, *others = paths
     frame, read_notes = read_frame(path)
     names = [str(name) for name in frame]
-    targets = _target_columns(target, names, path)
+    targets = target_columns(target, names, path)
     _check_first_line(frame, path)
     used, notes = _used_columns(frame, targets, path)
     notes += read_notes
     fitted = {name: fit_features(frame[name], f"{path}: column {name!r}", name) for name in used}
-    class_names = targets if len(targets) > 1 else ()
     notes += column_notes([(frame[name], features) for name, features in fitted.items()])
-    if task == "classification":
-        class_names = fit_classes(frame[targets[0]], f"{path}: target {targets[0]!r}")
-        notes += class_notes(class_names, targets[0])
-    notes += _row_notes(frame)
+    class_names, guesses = name_classes(frame, targets, task, path)
+    notes += [*guesses, *_row_notes(frame)]
 
     def encode(rows: "pd.DataFrame", where: Path) -> Table:
         return Table(
             features=_encode_features(rows, fitted, where),
-            labels=_encode_labels(rows, targets, task, class_names, where),
+            labels=encode_labels(rows, targets, task, class_names, where),
             columns=tuple(feature for features in fitted.values() for feature in features),
             class_names=class_names,
         )
@@ -158,8 +155,12 @@ def read_tables(paths: Sequence[Path], target: Target, task: Task) -> list[Table
     return [replace(tables[0], notes=tuple(notes)), *tables[1:]]
 
 
-def _target_columns(target: Target, names: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The columns to predict."""
+def target_columns(target: Target, names: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The columns to predict.
+
+    Raises:
+        DataError: The table has no such column.
+    """
     asked = (target,) if isinstance(target, str) else target or (names[-1],)
     for name in asked:
         if name not in names:
@@ -241,14 +242,32 @@ def _encode_features(
     )
 
 
-def _encode_labels(
+def name_classes(
+    frame: "pd.DataFrame", targets: tuple[str, ...], task: Task, where: Path
+) -> tuple[tuple[str, ...], list[str]]:
+    """The names of classes or of several targets, and what is guessed about them.
+
+    Raises:
+        DataError: The target cannot hold classes.
+    """
+    if task != "classification":
+        return (targets if len(targets) > 1 else ()), []
+    names = fit_classes(frame[targets[0]], f"{where}: target {targets[0]!r}")
+    return names, list(class_notes(names, targets[0]))
+
+
+def encode_labels(
     frame: "pd.DataFrame",
     targets: Sequence[str],
     task: Task,
     class_names: tuple[str, ...],
     where: Path,
 ) -> NDArray[Any]:
-    """Class numbers or targets [N], or a column for each of several targets, [N, K]."""
+    """Class numbers or targets [N], or a column for each of several targets, [N, K].
+
+    Raises:
+        DataError: A cell is no class of `class_names`, no label of 0 and 1, or no number.
+    """
     named = [(frame[name], f"{where}: target {name!r}") for name in targets]
     if task == "classification":
         return encode_classes(named[0][0], class_names, named[0][1])

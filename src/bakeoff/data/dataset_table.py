@@ -144,6 +144,10 @@ def own_validation_path(config: DataConfig) -> Path | None:
 
 def _load_table(config: DataConfig) -> tuple[Arrays, str]:
     path, validation = own_path(config), own_validation_path(config)
+    if config.text is not None:
+        from bakeoff.data.text_table import load_text_table
+
+        return load_text_table(config, path, validation)
     return load_csv(path, config.target, config.task, validation)
 
 
@@ -295,11 +299,12 @@ FORMS: Registry[DataSource] = Registry(
             description="a table with a header, may be gzipped; target names the column to "
             "predict, by default the last, or a list of columns of 0 and 1 for several labels;"
             " text columns with few values become one-hot;"
+            ' text = "column" names a column of texts, which a model hf:NAME reads;'
             ' validation = "csv:PATH" names a table to validate on',
             tasks=("classification", "multilabel", "regression"),
             load=_load_table,
             inputs="features",
-            keys=("target", "validation"),
+            keys=("target", "validation", "text", "tokenizer"),
             suffixes=(".csv", ".tsv"),
         ),
         DataSource(

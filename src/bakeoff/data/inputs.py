@@ -6,15 +6,17 @@ from typing import Literal
 
 from bakeoff.records import Task
 
-InputKind = Literal["features", "rows", "image", "tokens"]
+InputKind = Literal["features", "rows", "image", "tokens", "text"]
 
 SHAPES: Mapping[InputKind, str] = {
     "features": "[F]",
     "rows": "[T, F]",
     "image": "[C, H, W]",
     "tokens": "[L]",
+    "text": "[L]",
 }
-"""Shape of a sample: F numbers; T rows of F numbers in order; C channels of H x W; L token ids."""
+"""Shape of a sample: F numbers; T rows of F numbers in order; C channels of H x W; L token ids with
+a label for each (tokens), or with one for all (text)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +35,13 @@ class Feature:
         return self.column if self.value is None else f"{self.column}={self.value}"
 
 
-def input_kind(task: Task, input_shape: Sequence[int]) -> InputKind:
-    """Return the kind of samples of this shape; a language model always reads tokens."""
-    if task == "language":
-        return "tokens"
+def input_kind(task: Task, input_shape: Sequence[int], *, is_text: bool = False) -> InputKind:
+    """Return the kind of samples of this shape; a language model always reads tokens.
+
+    With `is_text` the samples are tokens of whole texts.
+    """
+    if task == "language" or is_text:
+        return "text" if is_text else "tokens"
     kinds: dict[int, InputKind] = {1: "features", 2: "rows", 3: "image"}
     return kinds[len(input_shape)]
 

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
@@ -40,7 +41,6 @@ from bakeoff.terminal import plain_streams
 
 if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
-    from bakeoff.training.state import TrainingState
 
 PULSE_SECONDS = 0.5
 PULSE_UNIT = 1 << 50
@@ -125,6 +125,8 @@ def _run(connection: Connection, signals: Signals, job: Job | Probe | Profile, d
             event: Event = _probe(job, device)
         elif isinstance(job, Profile):
             event = _profile(job, device)
+        elif job.config.training.loop is not None:
+            event = _train_own(connection, signals, job, device)
         else:
             event = _train(connection, signals, job, device)
     except CheckpointWriteError as error:
@@ -147,18 +149,19 @@ def _describe_failure(run: str, error: Exception) -> Failed:
 
 
 def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
-    from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
     from bakeoff.training.weights import write_weights
 
     state = prepare(job.config, device)
-    share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
-    checkpoints = Checkpoints(
-        Path(job.checkpoint_dir), job.identity or job.run, attempt=job.attempt, max_share=share
-    )
+    checkpoints = _checkpoints(job)
     outcome: Outcome = "complete"
-    with _pulsing(signals, state, checkpoints):
+
+    def progress() -> tuple[int, bool]:
+        made = int(PULSE_UNIT * state.schedule.progress)
+        return made + state.num_evaluated, state.is_evaluating
+
+    with _pulsing(signals, progress, checkpoints):
         for result in train(state, checkpoints):
             reply = _send_epoch(connection, job, result)
             if reply == "pause":
@@ -174,6 +177,34 @@ def _train(connection: Connection, signals: Signals, job: Job, device: str) -> E
             write_weights(state, Path(job.weights_path))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
+    )
+
+
+def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
+    """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
+    from bakeoff.training.own_loop import OwnTraining
+    from bakeoff.training.own_weights import write_tracked
+
+    training = OwnTraining(job.config, device, wants_test=job.reads_test)
+    checkpoints = _checkpoints(job)
+    # It may be evaluating, for all that is known, so it gets the patience of an evaluation.
+    with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
+        reply = training.train(checkpoints, partial(_send_epoch, connection, job))
+    if reply == "pause":
+        return Paused(run=job.run)
+    if reply == "stop":
+        return Finished(run=job.run, outcome="pruned", test_metrics={})
+    if job.weights_path and training.outcome == "complete":
+        write_tracked(training.state, Path(job.weights_path))
+    return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
+
+
+def _checkpoints(job: Job) -> "Checkpoints":
+    from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
+
+    share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
+    return Checkpoints(
+        Path(job.checkpoint_dir), job.identity or job.run, attempt=job.attempt, max_share=share
     )
 
 
@@ -194,11 +225,13 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
 def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.device import check_device
+    from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
     from bakeoff.training.weights_source import describe_source
 
     check_device(device)
-    choice = measure_precision(job.config, device, job.others)
+    is_own = job.config.training.loop is not None
+    choice = (rehearse if is_own else measure_precision)(job.config, device, job.others)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
     return Probed(
         run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), weights=weights, **vars(choice)
@@ -207,24 +240,31 @@ def _probe(job: Probe, device: str) -> Event:
 
 def _profile(job: Profile, device: str) -> Event:
     from bakeoff.training.device import check_device
+    from bakeoff.training.own_rehearsal import profile_loop
     from bakeoff.training.step_profile import profile
 
     check_device(device)
-    return Profiled(run=job.run, **vars(profile(job.config, device, job.seconds)))
+    if job.config.training.loop is None:
+        measured = profile(job.config, device, job.seconds)
+    else:
+        measured = profile_loop(job.config, device)
+    return Profiled(run=job.run, **vars(measured))
 
 
 @contextmanager
 def _pulsing(
-    signals: Signals, state: "TrainingState", checkpoints: "Checkpoints"
+    signals: Signals, progress: Callable[[], tuple[int, bool]], checkpoints: "Checkpoints"
 ) -> Iterator[None]:
-    """Show the progress of the run, and pass on the request to suspend it, in a thread."""
+    """Show the progress of the run, and pass on the request to suspend it, in a thread.
+
+    `progress` says how far the run is, and whether a batch is being evaluated.
+    """
     ended = threading.Event()
     signals.pulse.value = 0
 
     def beat() -> None:
         while not ended.wait(PULSE_SECONDS):
-            signals.pulse.value = int(PULSE_UNIT * state.schedule.progress) + state.num_evaluated
-            signals.evaluating.value = state.is_evaluating
+            signals.pulse.value, signals.evaluating.value = progress()
             if signals.suspend.value:
                 checkpoints.suspend()
 

@@ -62,6 +62,8 @@ class _Inputs(_Part):
     shape: Annotated[list[Size], Field(max_length=8)]
     dtype: Annotated[str, Field(pattern=f"^({DTYPE})$")]
     features: list[_Feature] | None = None
+    tokenizer: str | None = None
+    pad_token: Size = 0
 
 
 class _Data(_Part):
@@ -99,7 +101,7 @@ def read_description(weights: Path) -> dict[str, Any]:
 
     Raises:
         BakeoffError: The file is damaged, was not written by bakeoff, or describes something else
-            than a network and its data.
+            than a network and its data, or a loop of the user's own built its network.
     """
     try:
         with safe_open(str(weights), framework="np") as file:
@@ -110,6 +112,7 @@ def read_description(weights: Path) -> dict[str, Any]:
         raise BakeoffError(f"{weights} was not written by bakeoff: it contains no description")
     try:
         description: dict[str, Any] = json.loads(metadata[DESCRIPTION_KEY])
+        _refuse_own_loop(weights, description)
         _Description.model_validate(description)
     except ValidationError as error:
         problem = error.errors()[0]
@@ -121,3 +124,12 @@ def read_description(weights: Path) -> dict[str, Any]:
             f"{weights}: the description is not valid JSON ({one_line(error)})"
         ) from None
     return description
+
+
+def _refuse_own_loop(weights: Path, description: object) -> None:
+    if isinstance(description, dict) and "loop" in description:
+        raise BakeoffError(
+            f"{weights}: its network was built by a loop of yours, {one_line(description['loop'])},"
+            " so no code can be written that builds it; the file has the weights, and"
+            " safetensors.torch.load_file reads them"
+        )

@@ -103,6 +103,16 @@ def encode(texts):
 
 
 '''
+ENCODE_LABELLED = '''\
+def encode(texts):
+    """Convert texts to tokens [N, $inputs], cut or filled up, as for training."""
+    tokenizer = Tokenizer.from_str(ABOUT["inputs"]["tokenizer"])
+    tokenizer.enable_truncation($inputs)
+    tokenizer.enable_padding(length=$inputs, pad_id=ABOUT["inputs"]["pad_token"])
+    return torch.tensor([one.ids for one in tokenizer.encode_batch(list(texts))])
+
+
+'''
 ENCODE_IMAGES = '''\
 def encode(files):
     """Decode image files to samples [N, $inputs], as for training."""
@@ -127,6 +137,7 @@ DECODE_PLAIN = """\
         if upright.size != ($width, $height):
             raise ValueError(f"{file} is {upright.width}x{upright.height}, not ${width}x$height")
         pixels = upright.convert("$mode")"""
+TEXT_IMPORTS = ("from tokenizers import Tokenizer",)
 IMAGE_IMPORTS = ("import numpy", "from PIL import Image, ImageOps")
 NORMALISE = """\
     mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
@@ -167,6 +178,7 @@ SAMPLES = {
     "": "torch.zeros(2, {shape})  # replace by {dtype} [N, {shape}], as in the data set",
     ENCODE_ROWS: 'encode([ABOUT["inputs"]["example"]])  # replace by encode(csv.DictReader(file))',
     ENCODE_IMAGES: "torch.zeros(2, {shape})  # replace by encode(['one.png', 'other.png'])",
+    ENCODE_LABELLED: 'encode(["one text", "another text"])  # replace by texts',
     ENCODE_TEXTS: 'encode(["The "])  # replace by texts of one length',
 }
 """Placeholders for samples in the example, by the template that encodes them."""
@@ -182,10 +194,15 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
     source = network_source(about["build"])
     prepare, meaning, interpret, outputs = USES[about["task"]]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
-    imports = (*IMPORTS, *IMAGE_IMPORTS) if _is_image_folder(about) else IMPORTS
+    imports = {*IMPORTS, *source.imports.splitlines()}
+    if _is_image_folder(about):
+        imports |= {*IMAGE_IMPORTS}
+    if about["inputs"].get("tokenizer"):
+        imports |= {*TEXT_IMPORTS}
+        prepare = TO_TOKENS
     return MODULE.substitute(
         needs=_needs(about),
-        imports=_sorted_imports({*imports, *source.imports.splitlines()}),
+        imports=_sorted_imports(imports),
         function=source.function,
         about=about_name,
         weights=weights,
@@ -225,6 +242,8 @@ def _encoding(about: Mapping[str, Any]) -> str:
         return ENCODE_ROWS
     if _is_image_folder(about):
         return ENCODE_IMAGES
+    if about["inputs"].get("tokenizer"):
+        return ENCODE_LABELLED
     is_text = about["task"] == "language" and about["class_names"][0] == UNKNOWN
     return ENCODE_TEXTS if is_text else ""
 
@@ -253,9 +272,14 @@ def _is_image_folder(about: Mapping[str, Any]) -> bool:
 def _needs(about: Mapping[str, Any]) -> str:
     """The packages that must be installed: `torch, safetensors and timm`."""
     module, _, function = about["build"].partition(":")
-    packages = {"build_torchvision": "torchvision", "build_timm": "timm"}
+    packages = {
+        "build_torchvision": "torchvision",
+        "build_timm": "timm",
+        "build_huggingface": "transformers",
+    }
     own = packages.get(function) if module.startswith(OURS) else f"your own `{module}`"
     names = ["torch", *(["Pillow"] if _is_image_folder(about) else []), "safetensors"]
+    names += ["tokenizers"] if about["inputs"].get("tokenizer") else []
     *first, last = [*names, *([own] if own else [])]
     return f"{', '.join(first)} and {last}"
 

@@ -116,8 +116,14 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
 
     Raises:
         InterruptedStudyError: A stop was requested.
+        UsageError: The study has a loop of the user's own, whose steps are not known.
         BakeoffError: Data or model are unusable.
     """
+    if config.training.loop is not None:
+        raise UsageError(
+            f"training.loop = {config.training.loop!r}: only the built-in loop can be profiled;"
+            " `study plan` measures an epoch of yours"
+        )
     check_packages(config)
     check_data(config)
     layouts: list[Layout] = []

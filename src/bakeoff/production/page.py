@@ -1,6 +1,6 @@
 """The page of one run: its learning curves, scores and settings."""
 
-from bakeoff.components.metrics import find_metric
+from bakeoff.components.metrics import metric_info
 from bakeoff.files import write_atomically
 from bakeoff.production.one_configuration import params_of
 from bakeoff.production.run import RunReport
@@ -14,7 +14,7 @@ def write_page(report: RunReport) -> RunPage:
     page = RunPage(
         study=config.name,
         run=report.folder.path.name,
-        objective=find_metric(config.objective, config.data.task, config.metrics).info,
+        objective=metric_info(config.objective, config),
         outcome=result.outcome,
         history=report.history,
         scored_epoch=result.scored_epoch,
@@ -22,8 +22,8 @@ def write_page(report: RunReport) -> RunPage:
         test_metrics=result.test_metrics,
         settings={
             **params_of(config),
-            "data": config.data.dataset,
-            "model": config.model,
+            **({"data": config.data.dataset} if config.data.is_given else {}),
+            **({"model": config.model} if config.model else {}),
             **{f"model.{key}": value for key, value in config.model_params.items()},
             **{
                 f"training.{key}": value

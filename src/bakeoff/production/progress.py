@@ -1,6 +1,7 @@
 """Shows the progress of one run on stderr."""
 
 import time
+from math import isnan
 from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -47,7 +48,9 @@ class EpochProgress:
         elif self._num_restored:
             self.note(f"kept from an earlier session: {plural(self._num_restored, 'epoch')}")
             self._num_restored = 0
-        text = f"train loss {result.train_loss:.4g}, validation {self._objective} "
+        # A loop of the user's own need not report a training loss.
+        loss = "" if isnan(result.train_loss) else f"train loss {result.train_loss:.4g}, "
+        text = f"{loss}validation {self._objective} "
         text += f"{result.metrics.get(self._objective, float('nan')):.4g}"
         self._bar.update(self._task, completed=result.epoch, description=text)
         if self._console.is_terminal or not is_new:

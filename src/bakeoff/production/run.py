@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from bakeoff.child_process import num_cores
-from bakeoff.components.metrics import find_metric, scored_epoch
+from bakeoff.components.metrics import metric_info, scored_epoch
 from bakeoff.engines.follow import MAX_ATTEMPTS, follow
 from bakeoff.engines.open import EngineSettings, open_engine
 from bakeoff.engines.protocol import Died, Engine, Epoch, Failed, Finished, Halted, Job
@@ -257,7 +257,7 @@ def _train(
 def _result(
     config: TrialConfig, event: Finished, history: list[EpochResult], differs_from: int | None
 ) -> RunResult:
-    metric = find_metric(config.objective, config.data.task, config.metrics).info
+    metric = metric_info(config.objective, config)
     scored = scored_epoch(history, metric, config.score_rule)
     note = f"resumed, not bit-identical from epoch {differs_from}"
     return RunResult(

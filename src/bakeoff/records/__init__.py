@@ -48,6 +48,7 @@ from bakeoff.records.plans import (
 )
 from bakeoff.records.runs import (
     CHARGED_OUTCOMES as CHARGED_OUTCOMES,
+    CONFIG_HASH as CONFIG_HASH,
     OUTCOMES as OUTCOMES,
     READS_TEST as READS_TEST,
     WEIGHTS_HASH as WEIGHTS_HASH,
@@ -73,7 +74,6 @@ from bakeoff.records.search_findings import (
 )
 from bakeoff.records.study import (
     ArmRecord as ArmRecord,
-    Direction as Direction,
     MetricInfo as MetricInfo,
     StudyRecord as StudyRecord,
 )
@@ -82,6 +82,7 @@ from bakeoff.records.study_config import (
     ClassWeights as ClassWeights,
     ConfirmConfig as ConfirmConfig,
     DataConfig as DataConfig,
+    Direction as Direction,
     FinetuneConfig as FinetuneConfig,
     Loss as Loss,
     Normalize as Normalize,

@@ -27,6 +27,8 @@ OUTCOMES: tuple[Outcome, ...] = (
 CHARGED_OUTCOMES: tuple[Outcome, ...] = ("complete", "pruned", "diverged", "infeasible")
 WEIGHTS_HASH = "pretrained weights, SHA-256"
 """Heading, in the environment of a study or run, of the hash of its pretrained weights."""
+CONFIG_HASH = "model configuration, SHA-256"
+"""Heading of the hash of the configuration of a model of the Hugging Face hub."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from bakeoff.ranges import Range
 from bakeoff.records.runs import TrialRecord
-from bakeoff.records.study_config import Budget, ConfirmConfig, ScoreRule
-
-Direction = Literal["maximize", "minimize"]
+from bakeoff.records.study_config import Budget, ConfirmConfig, Direction, ScoreRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
+Direction = Literal["maximize", "minimize"]
 Normalize = Literal["data", "imagenet", "none", "weights"]
 """By the training samples, by the mean and deviation of ImageNet, not at all, or as the pretrained
 weights ask."""
@@ -27,6 +28,7 @@ class DataConfig:
     """Which data, and how it is split."""
 
     dataset: str
+    """Empty if the study has a loop of the user's own that brings its data."""
     task: Task = "classification"
     validation_fraction: float = 0.2
     """Share of the training samples held out for validation. It is stratified by class; for text it
@@ -45,9 +47,18 @@ class DataConfig:
     """Column of a table to predict, or several of them; None means the last column."""
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
+    text: str | None = None
+    """Column of a table that holds texts, the samples; None if every column is a feature."""
+    tokenizer: str | None = None
+    """The model `hf:...` whose tokenizer turns these texts into tokens."""
     augment: tuple[str, ...] = ()
     normalize: Normalize | None = None
     """How inputs are normalised; None does it by the training samples, as `data` does."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the study names any data."""
+        return bool(self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +120,8 @@ class TrainingConfig:
     """Threads of each worker, which change rounding; None leaves them to `--threads`."""
     metrics: tuple[str, ...] = ()
     """Metrics of the user's own that are recorded besides those of the task."""
+    loop: str | None = None
+    """The user's own loop as `package.module:name`; None trains with the built-in one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +215,7 @@ class ConfirmConfig:
 class OwnMetric:
     """What a study file says about a metric of the user's own; None where it does not say."""
 
-    direction: Literal["maximize", "minimize"] | None = None
+    direction: Direction | None = None
     low: float | None = None
     """The smallest value; None if there is none."""
     high: float | None = None
@@ -219,6 +232,8 @@ class TrackingConfig:
     """Project of Weights & Biases; None does not use it."""
     mlflow: str | None = None
     """Experiment of MLflow; None does not use it."""
+    callback: str | None = None
+    """Function of the user's that is called with every event, as `package.module:name`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +253,7 @@ class StudyConfig:
     """The arm that was declared as the reference before the run."""
     data: DataConfig
     model: str
+    """Empty if the study has a loop of the user's own that builds its model."""
     model_params: Params
     training: TrainingConfig
     search: SearchConfig
@@ -248,8 +264,15 @@ class StudyConfig:
     further_objectives: tuple[str, ...] = ()
     """The other objectives: metrics, or costs of a run."""
     metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
-    """Every metric of the user's own that the study names, by its reference."""
+    """Every metric of the user's own that the study names, by its reference, or by the name that a
+    loop of theirs gives it."""
     folder: str = field(default="", compare=False)
     """The folder of the study file on this machine, where its own modules are looked for; empty for
     a study without a file. It is no setting, and is not stored."""
     finetune: FinetuneConfig = FinetuneConfig()
+
+    @property
+    def subject(self) -> str:
+        """What is trained: the model on its data, or the loop of the user's own that has them."""
+        loop, known = self.training.loop, [one for one in (self.model, self.data.dataset) if one]
+        return " on ".join(known) if loop is None else " on ".join([loop, *known[-1:]])

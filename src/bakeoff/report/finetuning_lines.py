@@ -26,10 +26,11 @@ def model_lines(config: StudyConfig, use: Use) -> Iterator[str]:
     finetune = config.finetune
     if finetune.pretrained:
         use("bakeoff.training.pretrained", "load_pretrained")
-        yield "load_pretrained(model, weights, data.num_outputs)"
+        yield "fresh = load_pretrained(model, weights, data.num_outputs)"
     if has_roles(finetune):
         use("bakeoff.records", "FinetuneConfig")
         use("bakeoff.training.weight_roles", "Freezing", "find_roles")
         yield call("finetune = FinetuneConfig", arguments(finetune))
-        yield "roles = find_roles(model, finetune, data.num_outputs)"
+        given = ", fresh" if finetune.pretrained else ""
+        yield f"roles = find_roles(model, finetune, data.num_outputs{given})"
         yield "freezing = Freezing(model, roles, finetune.unfreeze_epoch)"

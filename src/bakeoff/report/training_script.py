@@ -57,8 +57,9 @@ def training_script(params: Params, study: StudyRecord) -> str:
     if study.foreign or not study.study_file:
         return ""
     try:
-        document = tomllib.loads(study_file_toml(params, study.study_file))
-        return _Script(params, study, resolve_stored(document)).text()
+        config = resolve_stored(tomllib.loads(study_file_toml(params, study.study_file)))
+        # A loop of the user's own is a program already.
+        return "" if config.training.loop else _Script(params, study, config).text()
     except (BakeoffError, tomllib.TOMLDecodeError):
         return ""
 
@@ -212,6 +213,8 @@ class _Script:
         yield f'    """The study\'s objective, {self.metric.info.name}."""'
         yield "    model.eval()"
         yield f"    found = no_predictions({task!r}, criterion{deviation})"
+        if self.metric.name in self.config.metrics:
+            yield "    metric.follow(found)"
         yield f"    with {', '.join(['torch.no_grad()', *self._autocast()])}:"
         yield f"        for inputs, labels in split.batches({EVALUATED}):"
         yield "            found.add(model(inputs), labels)"

@@ -10,11 +10,12 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
+from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
-from bakeoff.records import WEIGHTS_HASH, StudyConfig
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH, DataConfig, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
@@ -25,13 +26,27 @@ from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.own_parts import own_parts
 from bakeoff.tracking import check_trackers
 
+NO_DATA = DatasetSummary(
+    num_train=0,
+    num_validation=0,
+    num_test=0,
+    task=DataConfig.task,
+    num_outputs=1,
+    input_shape=(),
+    fingerprint="",
+    class_names=(),
+)
+"""The data of a study with a loop of the user's own that brings it."""
+
 
 def check_packages(config: StudyConfig) -> None:
     """Make sure that the packages of optimizers, model, sampler and trackers are installed.
 
-    The packages are not imported. From here on the process finds the study's own modules.
+    The packages are not imported. From here on the process finds the study's own modules. A model
+    of the Hugging Face hub is downloaded if it is missing.
 
     Raises:
+        DataError: A model of the hub cannot be downloaded.
         MissingDependencyError: A package is missing. The message names the extra to install.
         UsageError: A package has no optimizer of that name, or a part of the user's own is missing.
     """
@@ -42,12 +57,17 @@ def check_packages(config: StudyConfig) -> None:
         if spec.own is None:
             check_installed(spec.name, spec.package)
     check_model_installed(config.model)
+    for name in dict.fromkeys((config.model, config.data.tokenizer or "")):
+        if name.startswith(PREFIX):
+            fetch_hub_model(name)
     check_sampler(config.search.sampler)
-    check_trackers(config.tracking)
+    check_trackers(config.tracking, config.folder)
 
 
 def check_data(config: StudyConfig) -> DatasetSummary:
     """Read the data. Make sure that it suits the objectives and fills the largest batch.
+
+    A loop of the user's own may bring its data, and takes care of its batches itself.
 
     What reading left out, changed or guessed is said in one line on stderr.
 
@@ -55,19 +75,22 @@ def check_data(config: StudyConfig) -> DatasetSummary:
         DataError: The data is missing or unusable. The message says how to get or repair it.
         UsageError: An objective has the same value for every model of so few classes.
     """
+    if not config.data.is_given:
+        return NO_DATA
     summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
     if config.confirm.resplit:
         check_splits(config.data, _all_split_seeds(config))
-    check_batch_size(
-        config.data.dataset,
-        summary.num_train,
-        _extremes(config, "batch_size")[1],
-        _extremes(config, "accumulation_steps")[1],
-    )
+    if config.training.loop is None:
+        check_batch_size(
+            config.data.dataset,
+            summary.num_train,
+            _extremes(config, "batch_size")[1],
+            _extremes(config, "accumulation_steps")[1],
+        )
     metrics = METRICS[config.data.task]
-    for name in (config.objective, *config.further_objectives):
+    for name in {config.objective, *config.further_objectives} - config.metrics.keys():
         if name in metrics and summary.num_outputs < metrics[name].min_outputs:
             raise UsageError(
                 f"study.objective: {name!r} is the same for every model of {summary.num_outputs}"
@@ -119,6 +142,8 @@ def check_unchanged_facts(
 def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tuple[str, ...]:
     """The files of the user's that differ since a study or run began, or came or went since.
 
+    A file of the same name and content is the same, wherever the command was started.
+
     Args:
         environment: What was stored when it began; an old release stored no files.
         code: The files that are imported now, with their hashes.
@@ -126,8 +151,16 @@ def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tup
     before, now = environment.get(CODE), describe_code(code).get(CODE, "")
     if before is None:
         return ()
-    old, new = ({*text.split(", ")} - {""} for text in (before, now))
-    return tuple(sorted({one.rpartition(" (")[0] for one in old ^ new}))
+    old, new = (
+        {(Path(path).name, digest): path for path, _, digest in _parted(text)}
+        for text in (before, now)
+    )
+    return tuple(sorted({(old | new)[key] for key in old.keys() ^ new.keys()}))
+
+
+def _parted(text: str) -> Iterator[tuple[str, str, str]]:
+    """Path, separator and hash of every file in a text of `describe_code`."""
+    return (entry.rpartition(" (") for entry in text.split(", ") if entry)
 
 
 def check_same_code(kind: str, environment: Mapping[str, str], code: Mapping[str, str]) -> None:
@@ -161,18 +194,21 @@ def stored_code(environment: Mapping[str, str]) -> dict[str, str]:
 def check_same_weights(
     kind: str, environment: Mapping[str, str], weights: Mapping[str, str]
 ) -> None:
-    """Refuse pretrained weights that changed since a study or run (`kind`) began.
+    """Refuse a model's files that changed since a study or run (`kind`) began.
 
     Raises:
-        UsageError: Their hashes differ.
+        UsageError: The hashes of its pretrained weights or of its configuration differ.
     """
-    before, now = environment.get(WEIGHTS_HASH), weights.get(WEIGHTS_HASH)
-    if before != now:
-        raise UsageError(
-            f"finetune.pretrained: the weights changed since the {kind} began (SHA-256"
-            f" {str(before)[:12]}, now {str(now)[:12]}); restore them, or give the {kind} a new"
-            " name"
-        )
+    for heading, what in (
+        (WEIGHTS_HASH, "finetune.pretrained: the weights"),
+        (CONFIG_HASH, "model.model: the model's configuration"),
+    ):
+        before, now = environment.get(heading), weights.get(heading)
+        if before != now:
+            raise UsageError(
+                f"{what} changed since the {kind} began (SHA-256 {str(before)[:12]}, now"
+                f" {str(now)[:12]}); restore the file, or give the {kind} a new name"
+            )
 
 
 def check_same_data(kind: str, fingerprint: str, summary: DatasetSummary, advice: str) -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bakeoff.components.optimizers import find_optimizer
-from bakeoff.components.package_models import find_package
+from bakeoff.components.package_models import MODULES, find_package
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
@@ -50,6 +50,9 @@ FACTOR_TITLES: Mapping[str, str] = {
     "head_factor": "learning rate of the head, factor",
 }
 """Headings in the report for the factors of `[finetune]`."""
+PATIENCE = "early_stopping_patience"
+OWN_LOOP_TITLES = {PATIENCE: TRAINING_TITLES[PATIENCE]}
+"""Those that a loop of the user's own follows too."""
 HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
@@ -60,9 +63,28 @@ REPEATABLE = (
 def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str, str]:
     """Everything that is fixed before the study runs, as text by heading."""
     training, search = config.training, config.search
+    params = ", ".join(f"{key} = {value}" for key, value in config.model_params.items())
+    model = config.model or "built by the loop"
+    settings = TRAINING_TITLES if training.loop is None else OWN_LOOP_TITLES
+    return {
+        **(_data(config, summary) if config.data.is_given else {"data": "brought by the loop"}),
+        "model": f"{model} ({params})" if params else model,
+        **describe_finetuning(config),
+        **({"loss": training.loss} if training.loop is None else {"own loop": training.loop}),
+        "epochs": str(training.epochs),
+        "batch size": _setting(config, "batch_size"),
+        **{title: _setting(config, name) for name, title in settings.items()},
+        "optimizers": ", ".join(search.optimizers),
+        "schedulers": ", ".join(search.schedulers),
+        **({} if search.lag is None else {"repeatable": REPEATABLE.format(search.lag)}),
+        "study seed": str(config.seed),
+    }
+
+
+def _data(config: StudyConfig, summary: DatasetSummary) -> dict[str, str]:
+    """The data and how it is split, as text by heading."""
     shape = " x ".join(map(str, summary.input_shape))
     outputs = OUTPUTS[summary.task].format(summary.num_outputs)
-    params = ", ".join(f"{key} = {value}" for key, value in config.model_params.items())
     return {
         "data": f"{config.data.dataset}, {outputs}, samples of {shape}",
         "split": f"{summary.num_train} training{_imbalance(config)},"
@@ -71,16 +93,6 @@ def describe_protocol(config: StudyConfig, summary: DatasetSummary) -> dict[str,
         f"{' (split off the training samples)' if summary.test_is_reserved else ''}",
         **({"data as read": "; ".join(summary.notes)} if summary.notes else {}),
         "augmentation": ", ".join(config.data.augment) or "none",
-        "model": f"{config.model} ({params})" if params else config.model,
-        **describe_finetuning(config),
-        "loss": training.loss,
-        "epochs": str(training.epochs),
-        "batch size": _setting(config, "batch_size"),
-        **{title: _setting(config, name) for name, title in TRAINING_TITLES.items()},
-        "optimizers": ", ".join(search.optimizers),
-        "schedulers": ", ".join(search.schedulers),
-        **({} if search.lag is None else {"repeatable": REPEATABLE.format(search.lag)}),
-        "study seed": str(config.seed),
     }
 
 
@@ -165,7 +177,7 @@ def component_packages(config: StudyConfig) -> dict[str, str]:
     optimizers = map(find_optimizer, config.search.optimizers)
     packages = {spec.package for spec in optimizers if spec.own is None}
     model_package = find_package(config.model)
-    packages |= {model_package} if model_package else set()
+    packages |= {MODULES.get(model_package, model_package)} if model_package else set()
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bakeoff.components.metrics import Untrained, chance_score, find_metric
+from bakeoff.components.metrics import Untrained, chance_score, metric_info, worst_score
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.follow import follow
@@ -11,7 +11,7 @@ from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.ranges import Params, split_name
-from bakeoff.records import ArmRecord, Precision, StudyConfig
+from bakeoff.records import ArmRecord, StudyConfig
 from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
@@ -52,11 +52,15 @@ def measure(
     )
     probed = probe(config, engine, stop)
     return StudyFacts(
-        metric=find_metric(config.objective, summary.task, config.metrics).info,
-        chance_score=chance_score(config.objective, summary.task, untrained, config.metrics),
-        num_train=summary.num_train,
-        num_validation=summary.num_validation,
-        num_test=summary.num_test,
+        metric=metric_info(config.objective, config),
+        chance_score=(
+            chance_score(config.objective, summary.task, untrained)
+            if config.data.is_given and config.objective not in config.metrics
+            else worst_score(config.objective, config)
+        ),
+        num_train=summary.num_train or None,
+        num_validation=summary.num_validation or None,
+        num_test=summary.num_test or None,
         test_is_reserved=summary.test_is_reserved,
         data_fingerprint=summary.fingerprint,
         precision=probed.precision,
@@ -69,8 +73,9 @@ def measure(
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
-    Every other optimizer of the study and every schedule of the user's own is tried for one step.
-    The precision in the result is the fastest one, unless the study file names one.
+    Every other optimizer of the study and every schedule of the user's own is tried for one step. A
+    loop of the user's own trains its first epoch, and builds every other optimizer. The precision
+    in the result is the fastest one, unless the study file names one.
 
     Raises:
         UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
@@ -88,11 +93,11 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     for event in follow(engine, stop, Probe(run="probe", config=first, others=tuple(others))):
         match event:
             case Probed():
-                return _with_named_precision(event, config.training.precision)
+                return _with_named_precision(event, config)
             case Failed():
-                raise UsageError(_blame_model(config.model, event.reason))
+                raise UsageError(_blame(config, event.reason))
             case Died():
-                raise BakeoffError(_blame_model(config.model, event.reason))
+                raise BakeoffError(_blame(config, event.reason))
     raise AssertionError("the last event of a probe is one of these")
 
 
@@ -118,13 +123,22 @@ def _fixed_of(owner: str, arm: ArmRecord) -> Params:
     }
 
 
-def _with_named_precision(probed: Probed, named: Precision) -> Probed:
-    if named == "auto":
+def _with_named_precision(probed: Probed, config: StudyConfig) -> Probed:
+    named = config.training.precision
+    if named == "auto" or config.training.loop is not None:
         return probed
     if named not in probed.seconds_per_step:
         works = ", ".join(probed.seconds_per_step)
         raise UsageError(f"training.precision = {named!r} does not work here; what works: {works}")
     return replace(probed, precision=named, reason="named by the study file")
+
+
+def _blame(config: StudyConfig, reason: str) -> str:
+    """As `_blame_model`; a loop of the user's own is to blame where the reason names nothing."""
+    loop = config.training.loop
+    if loop is not None and not reason.startswith(("training.", "device ")):
+        return f"training.loop = {loop!r}: {reason}"
+    return _blame_model(config.model, reason)
 
 
 def _blame_model(model: str, reason: str) -> str:

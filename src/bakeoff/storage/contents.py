@@ -46,8 +46,9 @@ class StudyFacts:
     metric: MetricInfo
     chance_score: float
     """The score of an untrained model, which is assigned to runs that diverge."""
-    num_validation: int
-    num_test: int
+    num_validation: int | None
+    num_test: int | None
+    """None, as the other numbers of samples, where a loop of the user's own brings its data."""
     data_fingerprint: str
     precision: str
     threads: int

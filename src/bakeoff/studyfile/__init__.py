@@ -32,6 +32,7 @@ from bakeoff.studyfile.finetune import changed_keys
 from bakeoff.studyfile.own_parts import code_folder, own_parts
 from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
 from bakeoff.studyfile.schema import (
+    MetricTable,
     RangeTable,
     StudyFile,
     TrainingSection,
@@ -161,9 +162,9 @@ def format_study(config: StudyConfig) -> str:
             "delta": config.delta,
             "reference": config.reference,
         },
-        "data": _data_section(config.data),
+        **({"data": _data_section(config.data)} if config.data.is_given else {}),
         "model": {
-            "model": config.model,
+            "model": config.model or None,
             **config.model_params,
             "parameter_groups": config.finetune.parameter_groups,
         },
@@ -312,6 +313,8 @@ def _known_keys(place: list[int | str]) -> list[str]:
     for part in place:
         field = getattr(known, "model_fields", {}).get(part)
         known = RangeTable if field is None else field.annotation
+    if place[:1] == ["metrics"]:
+        known = MetricTable
     return list(getattr(known, "model_fields", RangeTable.model_fields))
 
 

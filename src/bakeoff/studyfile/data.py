@@ -4,6 +4,7 @@ import json
 
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.data.dataset_table import SEQUENCE_LENGTH, choose_task, find_source
+from bakeoff.data.hub_files import PREFIX
 from bakeoff.errors import StudyFileError
 from bakeoff.records import DataConfig, Task
 from bakeoff.registry import is_reference
@@ -14,30 +15,39 @@ SOME_KEYS = {
     "image_size": "folder:PATH",
     "target": "csv:PATH",
     "validation": "csv:PATH and text:PATH",
-    "sequence_length": "text:PATH and jargon",
+    "sequence_length": "text:PATH, jargon and data.text",
+    "text": "csv:PATH",
+    "tokenizer": "csv:PATH",
 }
 """Keys that only some data sets have, and those data sets."""
 
 
-def resolve_data(section: DataSection) -> DataConfig:
+def resolve_data(section: DataSection, model: str) -> DataConfig:
     """The data that the section describes, with every default written out; nothing is read.
+
+    The tokenizer of texts is by default that of the model.
 
     Raises:
         StudyFileError: The name is unknown, or a key or the task does not fit the data set.
     """
     name = section.dataset
+    if not name:
+        return _without_data(section)
     with named("data.dataset"):
         keys = find_source(name).keys
     with named("data.task"):
         task = choose_task(name, section.task)
     for key, owners in SOME_KEYS.items():
         value = getattr(section, key)
-        if value is not None and key not in keys:
+        is_length = key == "sequence_length" and section.text is not None
+        if value is not None and key not in keys and not is_length:
             raise StudyFileError(
                 f"data.{key} = {json.dumps(value)}: goes only with {owners}, not with {name!r}"
             )
     _check_validation(section)
     target = _resolve_target(section, task)
+    if section.tokenizer is not None and section.text is None:
+        raise StudyFileError("data.tokenizer: goes only with data.text")
     if section.imbalance is not None and task != "classification":
         raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
     for augmentation in section.augment:
@@ -49,8 +59,11 @@ def resolve_data(section: DataSection) -> DataConfig:
         "augment": tuple(section.augment),
         "target": target,
     }
-    if "sequence_length" in keys and section.sequence_length is None:
+    is_text = section.text is not None
+    if ("sequence_length" in keys or is_text) and section.sequence_length is None:
         values["sequence_length"] = SEQUENCE_LENGTH
+    if is_text:
+        values["tokenizer"] = _tokenizer(section, model)
     return DataConfig(**values)
 
 
@@ -76,6 +89,25 @@ def _resolve_target(section: DataSection, task: Task) -> str | tuple[str, ...] |
     if task != "multilabel":
         raise StudyFileError(f"{key}: task = {json.dumps(task)} takes one column")
     return tuple(given)
+
+
+def _without_data(section: DataSection) -> DataConfig:
+    """No data, which only a loop of the user's own can do without."""
+    for key in section.model_fields_set - {"dataset"}:
+        raise StudyFileError(f"data.{key}: goes only with data.dataset")
+    return DataConfig(dataset="")
+
+
+def _tokenizer(section: DataSection, model: str) -> str:
+    """The model whose tokenizer reads the texts."""
+    if section.tokenizer is not None:
+        return section.tokenizer
+    if not model.startswith(PREFIX):
+        raise StudyFileError(
+            f"data.text = {json.dumps(section.text)}: needs a tokenizer; the model {model!r} has"
+            ' none; name one by data.tokenizer = "hf:NAME"'
+        )
+    return model
 
 
 def _check_validation(section: DataSection) -> None:

@@ -64,6 +64,11 @@ def _check_pretrained(section: FinetuneSection, model: str) -> None:
     given = section.pretrained
     if isinstance(given, str) and is_weights_file(given):
         return
+    if isinstance(given, str) and find_package(model) == "hf":
+        raise StudyFileError(
+            f"finetune.pretrained = {json.dumps(given)}: a model of the hub has one set of weights;"
+            " set true, or name a file"
+        )
     if given and find_package(model) is None:
         packages = ", ".join(f"{package}:NAME" for package in PACKAGES)
         raise StudyFileError(
@@ -83,6 +88,11 @@ def _check_freezing(file: StudyFile) -> None:
             " finetune.pretrained = true, or a file of weights"
         )
     epoch = section.unfreeze_epoch
+    if section.freeze == "backbone" and epoch is None and "layer_decay" in used:
+        raise StudyFileError(
+            "finetune.layer_decay: has no effect, because everything but the head is frozen for the"
+            " whole run"
+        )
     if epoch is None:
         return
     if section.freeze == "none" and file.model.parameter_groups is None:
@@ -116,16 +126,19 @@ def resolve_normalize(file: StudyFile, data: DataConfig) -> DataConfig:
     Raises:
         StudyFileError: The data cannot be normalised so.
     """
+    if not data.is_given:
+        return data
     given, is_pretrained = data.normalize, bool(file.finetune.pretrained)
     key = f"data.normalize = {json.dumps(given)}"
     kind = known_inputs(data.dataset, data.task)
-    if given is not None and data.task == "language":
+    is_text = data.task == "language" or data.text is not None
+    if given is not None and is_text:
         raise StudyFileError(f"{key}: tokens are not normalised")
     if given == "imagenet" and kind not in (None, "image"):
         raise StudyFileError(f"{key}: is for images, and {data.dataset!r} has none")
     if given == "weights" and not is_pretrained:
         raise StudyFileError(f"{key}: goes only with finetune.pretrained")
-    if given is None and is_pretrained and data.task != "language":
+    if given is None and is_pretrained and not is_text:
         return replace(data, normalize="weights")
     return replace(data, normalize=None) if given == "data" and not is_pretrained else data
 

@@ -4,30 +4,37 @@ import json
 import math
 from collections.abc import Mapping
 
-from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRICS
-from bakeoff.components.objectives import COSTS, objective_names
-from bakeoff.components.own_calls import METRIC_CALLS
+from bakeoff.components.metrics import DEFAULT_OBJECTIVES, METRIC_NAMES, METRICS
+from bakeoff.components.objectives import COSTS
 from bakeoff.components.samplers import SAMPLERS
 from bakeoff.errors import StudyFileError
 from bakeoff.records import OwnMetric, Task
 from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once
+from bakeoff.studyfile.own_loop import resolve_yielded
 from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection, StudyFile
 
 
 def resolve_objectives(
-    given: str | list[str] | None, task: Task, own: Mapping[str, OwnMetric]
+    file: StudyFile, task: Task, own: Mapping[str, OwnMetric]
 ) -> tuple[str, ...]:
     """The objectives, the leading one first; the task's default metric if none is given.
 
     Args:
-        given: The key of the study file.
+        file: The study file.
         task: What the labels are.
         own: The metrics of the user's own that the study file names.
 
     Raises:
-        StudyFileError: An objective is unknown or listed twice, or the first one is a cost.
+        StudyFileError: An objective is unknown or listed twice, the first one is a cost, or none is
+            given in a study without data, which has no task.
     """
+    given, has_data = file.study.objective, bool(file.data.dataset)
+    if given is None and not has_data:
+        raise StudyFileError(
+            "study.objective: is missing; name a metric that your loop yields, and describe it as"
+            ' in [metrics.NAME] direction = "maximize"'
+        )
     names = (
         given if isinstance(given, list) else [DEFAULT_OBJECTIVES[task] if given is None else given]
     )
@@ -37,11 +44,12 @@ def resolve_objectives(
             f" {MAX_OBJECTIVES} objectives"
         )
     leading, metrics = names[0], METRICS[task]
-    if leading not in COSTS and leading not in own:
-        check_known("study.objective", metrics.kind, leading, metrics.names)
+    known = (*own, *(metrics.names if has_data else METRIC_NAMES))
+    if leading not in COSTS:
+        check_known("study.objective", metrics.kind if has_data else "metric", leading, known)
     for name in names[1:]:
-        check_known("study.objective", "objective", name, (*objective_names(task), *own))
-    for name in (one for one in names if one in own):
+        check_known("study.objective", "objective", name, (*known, *COSTS.names))
+    for name in (one for one in names if one in own and is_reference(one)):
         _check_meaning(name, own[name], is_leading=name == leading)
     check_once("study.objective", names)
     if leading in COSTS:
@@ -53,12 +61,19 @@ def resolve_objectives(
     return tuple(names)
 
 
-def resolve_metrics(file: StudyFile, task: Task) -> dict[str, OwnMetric]:
-    """What the study file says about the user's own metrics, by the references that it names.
+def resolve_metrics(file: StudyFile) -> dict[str, OwnMetric]:
+    """What the study file says about the user's own metrics, by the names that it gives them.
 
     Raises:
-        StudyFileError: A name is no reference, the task has none, or a table is not used or wrong.
+        StudyFileError: A name is no reference, or a table is not used or wrong.
     """
+    if file.training.loop is not None:
+        return resolve_yielded(file)
+    for name in file.metrics:
+        if not is_reference(name):
+            raise StudyFileError(
+                f"metrics.{name}: describes what a loop of your own yields; set training.loop"
+            )
     for name in file.training.metrics:
         if not is_reference(name):
             raise StudyFileError(
@@ -70,10 +85,6 @@ def resolve_metrics(file: StudyFile, task: Task) -> dict[str, OwnMetric]:
     objectives = given if isinstance(given, list) else [given]
     named = [name for name in objectives if name is not None and is_reference(name)]
     used = dict.fromkeys([*named, *file.training.metrics])
-    for name in used:
-        if task not in METRIC_CALLS:
-            allowed = " and ".join(METRIC_CALLS)
-            raise StudyFileError(f"{name}: metrics of your own are for {allowed}, not for {task}")
     for name in file.metrics:
         check_known(f"metrics.{name}", "metric of your own in this study", name, used)
     return {

@@ -22,15 +22,17 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """
     objectives = (config.objective, *config.further_objectives)
     is_own_model = find_package(config.model) is None
-    is_own_data = find_data(config.data.dataset) is FUNCTION
+    is_own_data = config.data.is_given and find_data(config.data.dataset) is FUNCTION
     named: dict[str, Iterable[str]] = {
         "training.loss": [config.training.loss],
+        "training.loop": [config.training.loop or ""],
         "model.model": [config.model] if is_own_model else [],
         "model.parameter_groups": [config.finetune.parameter_groups or ""],
         "search.optimizers": [one for one in config.search.optimizers if find_optimizer(one).own],
         "search.schedulers": config.search.schedulers,
-        "study.objective": objectives,
+        "study.objective": [] if config.training.loop else objectives,
         "training.metrics": [one for one in config.metrics if one not in objectives],
+        "tracking.callback": [config.tracking.callback or ""],
         "data.augment": config.data.augment,
         "data.dataset": [config.data.dataset] if is_own_data else [],
     }

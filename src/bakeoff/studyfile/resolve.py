@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
 from bakeoff.components.losses import LOSSES, check_loss, find_loss_clash
-from bakeoff.components.models import find_model
+from bakeoff.components.models import model_parameters
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.package_models import check_fresh, find_package
@@ -22,6 +23,7 @@ from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
+    DataConfig,
     StudyConfig,
     Task,
     TrackingConfig,
@@ -33,6 +35,7 @@ from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_conf
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.finetune import resolve_finetune, resolve_normalize
 from bakeoff.studyfile.objective_choice import check_search, resolve_metrics, resolve_objectives
+from bakeoff.studyfile.own_loop import check_loop, check_objectives
 from bakeoff.studyfile.repeatable import fix_training
 from bakeoff.studyfile.schema import ModelSection, RangeTable, StudyFile, TrainingSection
 from bakeoff.studyfile.search import fit_to_grid, resolve_search
@@ -75,13 +78,13 @@ def resolve(file: StudyFile) -> StudyConfig:
     Raises:
         StudyFileError: A name is unknown, or a range or value is not allowed.
     """
+    check_loop(file)
     _check_names(file)
-    data = resolve_normalize(file, resolve_data(file.data))
-    conflict = find_model_conflict(file.model.model, known_inputs(data.dataset, data.task))
-    if conflict is not None:
-        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
-    own_metrics = resolve_metrics(file, data.task)
-    objective, *further = resolve_objectives(file.study.objective, data.task, own_metrics)
+    data = resolve_normalize(file, resolve_data(file.data, file.model.model))
+    if data.is_given and file.model.model:
+        _check_model_takes(file.model.model, data)
+    own_metrics = resolve_metrics(file)
+    objective, *further = resolve_objectives(file, data.task, own_metrics)
     check_search(file.search, (objective, *further))
     compare = tuple(dict.fromkeys(file.study.compare))
     arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
@@ -94,8 +97,7 @@ def resolve(file: StudyFile) -> StudyConfig:
     training, training_ranges = _resolve_training(section, data.task)
     config = StudyConfig(
         name=file.study.name,
-        question=file.study.question
-        or f"Which {' and '.join(compare)} suits {file.model.model} on {file.data.dataset}?",
+        question=file.study.question,
         seed=file.study.seed,
         objective=objective,
         further_objectives=tuple(further),
@@ -114,12 +116,23 @@ def resolve(file: StudyFile) -> StudyConfig:
         tracking=TrackingConfig(**file.tracking.model_dump()),
         metrics=own_metrics,
     )
+    check_objectives(config)
+    if not config.question:
+        question = f"Which {' and '.join(compare)} suits {config.subject}?"
+        config = replace(config, question=question)
     if file.search.sampler == "grid":
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
         config = fit_to_grid(config, arms, is_budget_given=is_budget_given)
     check_repeats(config)
     check_resplit(config)
     return config
+
+
+def _check_model_takes(model: str, data: DataConfig) -> None:
+    kind = "text" if data.text else known_inputs(data.dataset, data.task)
+    conflict = find_model_conflict(model, kind)
+    if conflict is not None:
+        raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
 
 
 def _check_names(file: StudyFile) -> None:
@@ -145,7 +158,7 @@ def _check_names(file: StudyFile) -> None:
     for optimizer in file.search.optimizers:
         _check_optimizer(optimizer, file)
     with named("model.model"):
-        find_model(file.model.model)
+        model_parameters(file.model.model)
 
 
 def _check_optimizer(name: str, file: StudyFile) -> None:
@@ -179,7 +192,7 @@ def _own_schedulers(optimizer: str, file: StudyFile) -> tuple[str, ...] | None:
 
 def _resolve_model(section: ModelSection) -> tuple[dict[str, ParamValue], dict[str, Setting]]:
     """Values and ranges of the model's parameters, with its defaults."""
-    declared, given = find_model(section.model).parameters, section.__pydantic_extra__ or {}
+    declared, given = model_parameters(section.model), section.__pydantic_extra__ or {}
     if find_package(section.model) is not None:
         check_fresh(section.model, given)
     known = declared or {}
@@ -213,6 +226,8 @@ def _resolve_training(
             key = f"training.{name}"
             ranges[key] = read_setting(key, given.pop(name), spec)
             _check_training_range(key, ranges[key])
+    if section.loop is not None:
+        given["precision"] = "fp32"  # nothing is measured, because the loop decides it
     return TrainingConfig(**given), ranges
 
 

@@ -33,17 +33,19 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
+OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"
+"""Names of metrics that the user's code computes: references, or what a loop yields."""
 REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
 
 
-def _name_or_reference(*names: str) -> FieldInfo:
-    """One of `names`, or a reference to code of the user's."""
-    extra: Any = {"anyOf": [{"enum": [*names]}, REFERENCE_SCHEMA]}
-    return cast("FieldInfo", Field(json_schema_extra=extra))
+def _one_of_names(*names: str) -> FieldInfo:
+    """One of these names, or that of a metric of the user's own."""
+    choices: list[Any] = [{"enum": [*names]}, {"pattern": OWN_NAME}]
+    return cast("FieldInfo", Field(json_schema_extra={"anyOf": choices}))
 
 
-MetricName = Annotated[str, _name_or_reference(*METRIC_NAMES)]
-ObjectiveName = Annotated[str, _name_or_reference(*METRIC_NAMES, *COSTS.names)]
+MetricName = Annotated[str, _one_of_names(*METRIC_NAMES)]
+ObjectiveName = Annotated[str, _one_of_names(*METRIC_NAMES, *COSTS.names)]
 MAX_OBJECTIVES = 3
 """With more, nearly every trial is on the Pareto front."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -123,8 +125,9 @@ class StudySection(_Section):
         | None
     ) = None
     """Metric by which runs are scored (`study metrics` lists them), or your own as
-    package.module:name; or up to 3 objectives, of which the first is that metric. Default: accuracy
-    for classification, macro_f1 for multilabel, rmse for regression, loss for language."""
+    package.module:name or as your loop names it; or up to 3 objectives, of which the first is that
+    metric. Default: accuracy for classification, macro_f1 for multilabel, rmse for regression, loss
+    for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -140,9 +143,10 @@ class StudySection(_Section):
 class DataSection(_Section):
     """Which data to use, and how to split it."""
 
-    dataset: str
+    dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
-    text:PATH, npz:PATH or package.module:function."""
+    text:PATH, npz:PATH or package.module:function. Default: none, which only a loop of your own can
+    do without."""
     task: Literal["classification", "multilabel", "regression", "language"] | None = None
     """What is predicted: a class, several labels of 0 and 1, a number, or the next token. Default:
     the task of the data set, or classification if it has none."""
@@ -163,6 +167,11 @@ class DataSection(_Section):
     the last column."""
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
+    text: Annotated[str, Field(min_length=1)] | None = None
+    """Column of a table that holds texts to classify. Default: none; every column is a feature."""
+    tokenizer: Annotated[str, Field(pattern="^hf:.")] | None = None
+    """The model, hf:NAME or hf:./FOLDER, whose tokenizer turns the texts into tokens. Default: the
+    study's model."""
     augment: list[str] = []
     """Random changes of each image in every epoch: flip, crop, cutout, translate, or your own as
     package.module:name, a function of images and a generator or a transform of torchvision."""
@@ -179,8 +188,9 @@ class ModelSection(BaseModel):
     model_config = SETTINGS | ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
-    model: str
-    """Name of a model (`study models` lists them), or your own as package.module:function."""
+    model: str = ""
+    """Name of a model (`study models` lists them), or your own as package.module:function. Default:
+    none, which only a loop of your own can do without."""
     parameter_groups: Annotated[str, Field(min_length=1)] | None = None
     """A function of yours, package.module:function, that is called with the model and returns which
     weights have which factors of learning rate and decay, and which are frozen. Default: none."""
@@ -247,6 +257,10 @@ class TrainingSection(_Section):
     metrics: list[str] = []
     """Metrics of your own, as package.module:name, that are recorded and reported besides those of
     the task."""
+    loop: Annotated[str, Field(min_length=1)] | None = None
+    """Your own training loop as package.module:name, a function of one argument that yields the
+    metrics of each epoch or reports them. [data], [model] and a loss are optional then. Default:
+    the built-in loop."""
 
 
 class MetricTable(_Section):
@@ -363,23 +377,26 @@ class TrackingSection(_Section):
     mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = None
     """Experiment of MLflow that gets every run, at MLFLOW_TRACKING_URI or in mlflow.db in the
     study's folder of results. Default: none."""
+    callback: Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$")] | None = None
+    """Function of yours, as package.module:function, that is called with every event (begin, epoch,
+    pause, end) in a process of its own. Default: none."""
 
 
 class StudyFile(_Section):
     """A study file, as written."""
 
     study: StudySection
-    data: DataSection
-    model: ModelSection
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
     finetune: FinetuneSection = FinetuneSection()
     training: TrainingSection
     search: SearchSection
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
-    metrics: dict[str, MetricTable] = {}
-    """What metrics of your own mean, by their references: [metrics."my_metrics:top2"] direction =
-    "maximize". Default: none."""
+    metrics: dict[Annotated[str, Field(pattern=OWN_NAME)], MetricTable] = {}
+    """What metrics of your own mean, by their references or by the names that your loop gives them:
+    [metrics."my_metrics:top2"] direction = "maximize". Default: none."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
 

@@ -120,6 +120,11 @@ def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None
             from bakeoff.tracking.mlflow_client import MlflowTracker
 
             trackers.append(MlflowTracker(folder, config.tracking.mlflow, group=config.name))
+        if config.tracking.callback is not None:
+            from bakeoff.tracking.callback import CallbackTracker
+
+            callback = config.tracking.callback
+            trackers.append(CallbackTracker(folder, callback, config.name, config.folder))
     except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
         note(f"tracking: {one_line(f'{type(error).__name__}: {error}')[:300]}")
     for tracker in trackers:
@@ -127,11 +132,18 @@ def build_tracking(config: StudyConfig, folder: Path, note: Callable[[str], None
     return Tracking(trackers, note)
 
 
-def check_trackers(config: TrackingConfig) -> None:
+def check_trackers(config: TrackingConfig, folder: str = "") -> None:
     """Make sure that the packages of the trackers are installed, without importing them.
+
+    A function of the user's is imported in a process of its own.
+
+    Args:
+        config: What the study asks for.
+        folder: Folder of the study file.
 
     Raises:
         MissingDependencyError: A package is missing. The message names the extra to install.
+        UsageError: The user's function cannot be imported, or not be called so.
     """
     asked = {
         "tensorboard": config.tensorboard,
@@ -144,3 +156,7 @@ def check_trackers(config: TrackingConfig) -> None:
                 f"tracking.{package}: the package {package} is not installed; get it with"
                 f" pip install 'bakeoff[{package}]'"
             )
+    if config.callback is not None:
+        from bakeoff.tracking.callback import check_callback
+
+        check_callback(config.callback, folder)

@@ -180,7 +180,7 @@ def load_splits(
     train_rows, validation_rows = split_indices(dataset, config, split_seed)
     inputs = dataset.train_inputs
     normalisation: Normalisation | Callable[[Tensor], Tensor] = token_ids
-    if dataset.task != "language":
+    if dataset.task != "language" and config.text is None:
         given = given_normalisation(config.normalize, scale, inputs, device)
         normalisation = given or measure_normalisation(inputs, train_rows, split_seed, device)
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None

@@ -42,8 +42,11 @@ def build_model(
     input_shape: Sequence[int],
     num_outputs: int,
     task: Task = "classification",
+    is_text: bool = False,
 ) -> nn.Module:
     """Build the model and try it on two samples of zeros; torch's global generator draws weights.
+
+    With `is_text` the samples are tokens of whole texts.
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
@@ -52,7 +55,7 @@ def build_model(
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
-    kind = input_kind(task, input_shape)
+    kind = input_kind(task, input_shape, is_text=is_text)
     conflict = find_model_conflict(name, kind)
     if conflict is not None:
         hint = "; grey images need their channel: [N, 1, H, W]" if kind == "rows" else ""
@@ -64,7 +67,8 @@ def build_model(
         check_fresh(name, params)
     model = _call_build(spec, tuple(input_shape), num_outputs, params)
     is_language = kind == "tokens"
-    samples = torch.zeros(2, *input_shape, dtype=torch.int64 if is_language else torch.float32)
+    dtype = torch.int64 if is_language or is_text else torch.float32
+    samples = torch.zeros(2, *input_shape, dtype=dtype)
     expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
     _try_model(name, model, samples, expected)
     try:

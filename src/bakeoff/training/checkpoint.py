@@ -19,6 +19,7 @@ import torch
 
 from bakeoff.errors import CheckpointError, CheckpointWriteError
 from bakeoff.files import write_durably
+from bakeoff.training.loop_state import LoopState
 from bakeoff.training.snapshot import snapshot
 from bakeoff.training.state import TrainingState
 
@@ -37,11 +38,20 @@ FIRST_SAVE_SECONDS = 0.05
 """Assumed cost of a save before the first one is measured."""
 
 
+Saved = TrainingState | LoopState
+"""What a checkpoint holds: a run of the built-in loop, or of a loop of the user's own."""
+
+
 def checkpoint_bytes(state: TrainingState) -> int:
     """Size of a checkpoint of this run after an epoch was scored, without its history."""
     buffer = io.BytesIO()
     torch.save(snapshot(replace(state, best_weights=state.evaluated_weights())), buffer)
     return buffer.tell()
+
+
+def unpickle(data: bytes) -> dict[str, Any]:
+    """What `torch.save` wrote, with tensors on the CPU; only tensors and plain values are read."""
+    return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
 
 
 class Checkpoints:
@@ -80,7 +90,7 @@ class Checkpoints:
         """Ask the run to save the step in progress and to stop. Any thread may call it."""
         self.is_suspended = True
 
-    def is_due_within_epoch(self, state: TrainingState) -> bool:
+    def is_due_within_epoch(self, state: Saved) -> bool:
         """Whether the step that the run has just made is saved."""
         if self.is_suspended:
             return True
@@ -91,7 +101,7 @@ class Checkpoints:
         """Whether a save may cost what the last one did, after so much training time."""
         return self._seconds_per_save <= self._max_share * train_seconds - self._overspent
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: Saved) -> None:
         """Write the state after its last epoch or step, unless it is already saved.
 
         Raises:
@@ -105,7 +115,7 @@ class Checkpoints:
         started = time.perf_counter()
         self._check_attempt()
         buffer = io.BytesIO()
-        torch.save(snapshot(state), buffer)
+        torch.save(state.snapshot() if isinstance(state, LoopState) else snapshot(state), buffer)
         try:
             self._write(name, state, buffer.getbuffer())
             self._newest = name
@@ -140,9 +150,8 @@ class Checkpoints:
             except (OSError, ValueError) as error:
                 logger.warning("%s: skipped a damaged checkpoint (%s)", manifest_path, error)
                 continue
-            payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             self._newest = manifest_path.stem
-            return dict(payload)
+            return unpickle(data)
         return None
 
     def _manifests(self) -> list[Path]:
@@ -155,7 +164,7 @@ class Checkpoints:
             ) from error
         return sorted(found, key=lambda path: path.stem, reverse=True)
 
-    def _write(self, name: str, state: TrainingState, data: memoryview) -> None:
+    def _write(self, name: str, state: Saved, data: memoryview) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         manifest = {
             "format": CHECKPOINT_FORMAT,
@@ -214,7 +223,7 @@ class Checkpoints:
                     path.unlink(missing_ok=True)
 
 
-def _name_of(state: TrainingState) -> str:
+def _name_of(state: Saved) -> str:
     """A name by which checkpoints sort in the order in which they were made."""
     within = "" if state.totals is None else f"-sample-{state.totals.drawn:012d}"
     return f"epoch-{state.epoch:07d}{within}"

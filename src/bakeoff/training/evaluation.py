@@ -16,6 +16,7 @@ from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import plain_batches
 from bakeoff.training.left_out import group_numbers, scores_without_groups
 from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
+from bakeoff.training.own_metric import OwnMetric
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18
@@ -86,6 +87,9 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
         scale.deviation if scale else 1.0,
         keeps_samples=keeps_samples,
     )
+    for metric in state.metric_functions.values():
+        if isinstance(metric, OwnMetric):
+            metric.follow(found)
     # The logits of every token take the most memory in text.
     values_per_input = state.splits.num_outputs if state.splits.task == "language" else 1
     most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
@@ -119,7 +123,10 @@ def read_test(state: TrainingState) -> Tested:
     is_text = state.splits.task == "language"
     groups = group_numbers(len(state.splits.test), contiguous=is_text).to(state.device)
     compute = state.metric_functions[state.objective.name]
-    return Tested(_metrics(state, found), scores_without_groups(found, groups, compute))
+    metrics = _metrics(state, found)
+    if is_text and isinstance(compute, OwnMetric):  # it has seen whole batches only
+        return Tested(metrics)
+    return Tested(metrics, scores_without_groups(found, groups, compute))
 
 
 def test(state: TrainingState) -> dict[str, float]:

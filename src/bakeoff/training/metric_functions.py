@@ -186,13 +186,20 @@ class TokenPredictions:
         self._sums: list[Tensor] = []
         self._num_tokens = 0
         self._keeps_samples = keeps_samples
+        self._followers: list[Callable[[Tensor, Tensor], None]] = []
         self._sample_means: list[Tensor] = []
         """Means over the tokens of each sample, [n, 2] of every batch; see `means`."""
+
+    def follow(self, update: Callable[[Tensor, Tensor], None]) -> None:
+        """Call `update` with the logits [N * L, V] and the tokens [N * L] of every batch."""
+        self._followers.append(update)
 
     def add(self, logits: Tensor, tokens: Tensor) -> None:
         """Add a batch."""
         shape = tokens.shape
         logits, tokens = logits.flatten(0, 1).float(), tokens.flatten()
+        for update in self._followers:
+            update(logits, tokens)
         is_right = logits.argmax(1) == tokens
         losses = cross_entropy(logits, tokens, reduction="sum")
         self._sums.append(torch.stack([losses, is_right.sum()]))

@@ -1,11 +1,14 @@
 """A metric of the user's own: a function of all predictions, or an object that collects batches.
 
-Shapes: N samples, C classes. In regression outputs and targets are in units of the target.
+The outputs of text are not kept, so a metric of text must be an object that collects batches.
+
+Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary. In regression
+outputs and targets are in units of the target.
 """
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -17,10 +20,18 @@ from bakeoff.data.targets import TargetScale
 from bakeoff.errors import UsageError, describe_error
 from bakeoff.records import MetricInfo, Task
 from bakeoff.registry import describe_signature, resolve, users_code
-from bakeoff.training.metric_functions import Predictions, SamplePredictions, no_predictions
+from bakeoff.training.metric_functions import (
+    Predictions,
+    SamplePredictions,
+    TokenPredictions,
+    no_predictions,
+)
 
-NUM_TRIED = 8
-NUM_CLASSES: Mapping[Task, str] = {"classification": "num_classes", "multilabel": "num_labels"}
+NUM_TRIED, MOST_TRIED = 8, 256
+"""Samples with which a metric is tried: one of each class, within these bounds."""
+NUM_CLASSES: Mapping[Task, str] = {
+    "classification": "num_classes", "multilabel": "num_labels", "language": "num_classes",
+}  # fmt: skip
 """The arguments by which metrics of torchmetrics take the number of classes or labels."""
 ROUNDING = 1e-6
 """A value may exceed its bounds by this share of itself."""
@@ -46,6 +57,14 @@ class OwnMetric:
         self.compute = compute
         self.info = info
         self.scale = scale
+        self._followed: tuple[TokenPredictions, _Follower] | None = None
+
+    def follow(self, found: Predictions) -> None:
+        """Collect the batches that are added to `found` from now on, if it does not keep them."""
+        if isinstance(found, TokenPredictions):
+            follower = _Follower(self._new_collector)
+            found.follow(follower.update)
+            self._followed = found, follower
 
     def __call__(self, found: Predictions) -> Tensor:
         """The value as float64; NaN where an output is not finite.
@@ -53,8 +72,8 @@ class OwnMetric:
         Raises:
             UsageError: It is no number within its bounds, or the outputs are too many at once.
         """
-        if not isinstance(found, SamplePredictions):
-            raise TypeError(f"{type(found).__name__} keeps no outputs")
+        if isinstance(found, TokenPredictions):
+            return self._of_followed(found)
         if not found.outputs.isfinite().all():
             return torch.tensor(nan, dtype=torch.float64, device=found.outputs.device)
         with users_code(), torch.no_grad():
@@ -71,12 +90,23 @@ class OwnMetric:
                     " and compute"
                 )
             return self.compute(*self._in_units(found.outputs, found.labels))
-        metric = copy.deepcopy(self.compute)
-        if isinstance(metric, nn.Module):
-            metric.to(found.outputs.device)
+        metric = self._new_collector(found.outputs.device)
         for outputs, labels in found.batches():
             metric.update(*self._in_units(outputs, labels))
         return metric.compute()
+
+    def _new_collector(self, device: torch.device) -> Any:
+        """A copy of the user's object that has seen nothing."""
+        metric = copy.deepcopy(self.compute)
+        return metric.to(device) if isinstance(metric, nn.Module) else metric
+
+    def _of_followed(self, found: TokenPredictions) -> Tensor:
+        if self._followed is None or self._followed[0] is not found:
+            raise ValueError("the metric did not follow these predictions")
+        follower = self._followed[1]
+        with users_code(), torch.no_grad():
+            value = follower.metric.compute() if follower.is_finite else nan
+        return self._checked(value).to(follower.device)
 
     def _in_units(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale is None:
@@ -103,6 +133,26 @@ class OwnMetric:
         return UsageError(f"{self.where}: expected {METRIC.gives}, found {found}")
 
 
+class _Follower:
+    """Feeds the batches of text to a collector; it stops at an output that is not finite."""
+
+    def __init__(self, build: Callable[[torch.device], Any]) -> None:
+        self._build = build
+        self.metric: Any = None
+        self.is_finite = True
+        self.device = torch.device("cpu")
+
+    def update(self, logits: Tensor, tokens: Tensor) -> None:
+        """One batch: logits [N * L, V] and tokens [N * L]."""
+        if self.metric is None:
+            self.device = logits.device
+            self.metric = self._build(self.device)
+        self.is_finite = self.is_finite and bool(logits.isfinite().all())
+        if self.is_finite:
+            with users_code():
+                self.metric.update(logits, tokens)
+
+
 def build_own_metric(
     reference: str,
     task: Task,
@@ -115,7 +165,7 @@ def build_own_metric(
     Args:
         reference: The metric.
         task: What the labels are.
-        num_outputs: Classes, labels, or 1 in regression.
+        num_outputs: Classes, labels, tokens of the vocabulary, or 1 in regression.
         scale: Mean and deviation of the targets in regression.
         info: The bounds of its values.
 
@@ -123,8 +173,6 @@ def build_own_metric(
         UsageError: It cannot be imported or called so, or gives no number within its bounds.
     """
     where = f"metric {reference!r}"
-    if task not in METRIC_CALLS:
-        raise UsageError(f"{where}: expected one of the tasks {', '.join(METRIC_CALLS)}")
     found = resolve(reference)
     expected = f"{where}: expected {METRIC.accepts}, called with {METRIC_CALLS[task]}"
     argument = NUM_CLASSES.get(task)
@@ -136,8 +184,9 @@ def build_own_metric(
         raise UsageError(
             f"{expected}, found {describe_signature(found)} ({describe_error(error)})"
         ) from error
-    if not is_collecting(compute) and not callable(compute):
-        raise UsageError(f"{expected}, found {type(compute).__name__}")
+    if not is_collecting(compute) and (task == "language" or not callable(compute)):
+        kind = "a function" if callable(compute) else type(compute).__name__
+        raise UsageError(f"{expected}; in language with update and compute, found {kind}")
     metric = OwnMetric(where, compute, info, scale)
     _try(metric, expected, task, num_outputs)
     return metric
@@ -169,15 +218,21 @@ def _takes(found: object, argument: str) -> bool:
 
 
 def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None:
-    """Compute the metric once, with samples of every class."""
+    """Compute the metric once, with a sample of every class if there are not too many."""
     generator = torch.Generator().manual_seed(0)
-    num_samples = max(NUM_TRIED, num_outputs)
+    num_samples = min(max(NUM_TRIED, num_outputs), MOST_TRIED)
     predictions = no_predictions(task, nn.functional.mse_loss)
-    targets = torch.randn(num_samples, generator=generator)
-    labels = torch.arange(num_samples) % num_outputs if task == "classification" else targets
     outputs = torch.randn(num_samples, num_outputs, generator=generator)
-    predictions.add(outputs, (outputs > 0).long() if task == "multilabel" else labels)
+    labels = torch.arange(num_samples) % num_outputs
+    if task == "regression":
+        labels = torch.randn(num_samples, generator=generator)
+    elif task == "multilabel":
+        labels = (outputs > 0).long()
+    elif task == "language":
+        outputs, labels = outputs[None], labels[None]
     try:
+        metric.follow(predictions)
+        predictions.add(outputs, labels)
         metric(predictions)
     except UsageError:
         raise

@@ -149,7 +149,7 @@ def _try_optimizer(
 ) -> None:
     """Make a step on the model of `state` with the optimizer of another configuration."""
     model, device = state.model, state.device
-    roles = find_roles(model, config.finetune, state.splits.num_outputs)
+    roles = find_roles(model, config.finetune, state.splits.num_outputs, state.fresh)
     optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, device, roles)
     direction = state.objective.direction
     name, params = config.scheduler, config.scheduler_params

@@ -26,10 +26,15 @@ POSITION = "pos_embed"
 MAX_PREFIX = 4
 """Tokens before the patches, such as those of the class and of registers."""
 NUM_NAMED = 3
+MOST_FRESH = 0.5
+"""Share of the tensors that a file of the hub may lack; another file does not fit the model."""
 
 
-def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -> None:
+def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -> frozenset[str]:
     """Load every weight and buffer of `model` from a file, except those of the head.
+
+    Returns the names of what is fresh besides the head, which only a model of the hub may have: the
+    layers of a task that the file was not trained for.
 
     A first convolution for another number of channels gets the sum (one channel) or a share of the
     filters for red, green and blue, and embeddings of positions are interpolated to another number
@@ -50,9 +55,9 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
     }
     state = read_state(source.path)
     if source.convert is not None and _missing(wanted, state):
-        state = source.convert(state)
+        state = source.convert(state, wanted)
     missing = _missing(wanted, state)
-    if missing:
+    if missing and not (source.may_lack and len(missing) <= MOST_FRESH * len(wanted)):
         named = ", ".join(missing[:NUM_NAMED]) + (", ..." if missing[NUM_NAMED:] else "")
         raise UsageError(
             f"finetune.pretrained: {source.path} lacks {len(missing)} of the {len(wanted)} tensors"
@@ -64,6 +69,7 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
         if name in state
     }
     model.load_state_dict(fitted, strict=False)
+    return frozenset(missing)
 
 
 def read_state(path: Path) -> dict[str, Any]:

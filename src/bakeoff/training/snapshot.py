@@ -63,16 +63,27 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
         state.totals = EpochTotals()
         state.totals.load_state_dict(payload["totals"])
     state.note_save()
-    before, now = payload["environment"], describe_environment(state.device)
-    state.resume_differences = tuple(
+    state.resume_differences = compare_environment(payload["environment"], state.device)
+    # Last, because anything above may draw random numbers.
+    restore_generators(payload["generators"], state.device)
+
+
+def compare_environment(before: Mapping[str, str], device: torch.device) -> tuple[str, ...]:
+    """Differences from the environment of a checkpoint, which are logged; none if it is the same.
+
+    Args:
+        before: What `describe_environment` returned when the checkpoint was written.
+        device: Where the run trains now.
+    """
+    now = describe_environment(device)
+    differences = tuple(
         f"{name} was {before.get(name)}, is {now.get(name)}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     )
-    if state.resume_differences:
-        logger.warning("resumed, not bit-identical: %s", "; ".join(state.resume_differences))
-    # Last, because anything above may draw random numbers.
-    restore_generators(payload["generators"], state.device)
+    if differences:
+        logger.warning("resumed, not bit-identical: %s", "; ".join(differences))
+    return differences
 
 
 def describe_environment(device: torch.device) -> dict[str, str]:

@@ -99,6 +99,7 @@ def _take_apart(
         has_head = any(id(one) in ends for one in part.modules())
         holds_stages = (
             len(parts) == 1
+            or (len(inner) == 1 and isinstance(inner[0], nn.ModuleList))
             or holds_lists
             or is_split
             or has_head

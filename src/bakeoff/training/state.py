@@ -36,7 +36,7 @@ from bakeoff.training.own_state import copy_state
 from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
-from bakeoff.training.weight_roles import Freezing, find_roles
+from bakeoff.training.weight_roles import Freezing, Roles, find_roles
 from bakeoff.training.weights_source import WeightsSource, find_weights
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -76,6 +76,8 @@ class TrainingState:
     history: list[EpochResult] = field(default_factory=list)
     freezing: Freezing
     """Keeps some weights as they are, for a while or for the whole run."""
+    fresh: frozenset[str] = frozenset()
+    """Names of weights before the head that the pretrained ones lack."""
     average: WeightAverage | None = None
     """A moving average of the weights, which the model holds between epochs."""
     best_weights: Weights | None = None
@@ -190,8 +192,9 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     dtype = getattr(splits.train.inputs, "dtype", torch.float32)
     check_augment(config.data.augment, splits.input_shape, dtype, place)
     check_remedies(config, splits.input_shape)
-    model = _build_seeded_model(config, splits, place, weights)
-    freezing, optimizer = _build_freezing_and_optimizer(config, model, splits.num_outputs, place)
+    model, fresh = _build_seeded_model(config, splits, place, weights)
+    roles = find_roles(model, config.finetune, splits.num_outputs, fresh)
+    freezing, optimizer = _build_freezing_and_optimizer(config, model, roles, place)
     seed_everything(config.seed, "training")
     return TrainingState(
         config=config,
@@ -212,6 +215,7 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         metric_functions=_metric_functions(config, splits),
         trainable=_trained_weights(model, optimizer),
         freezing=freezing,
+        fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
 
@@ -230,10 +234,9 @@ def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFu
 
 
 def _build_freezing_and_optimizer(
-    config: TrialConfig, model: nn.Module, num_outputs: int, device: torch.device
+    config: TrialConfig, model: nn.Module, roles: Roles, device: torch.device
 ) -> tuple[Freezing, torch.optim.Optimizer]:
     """What is frozen, and the optimizer over everything that is ever trained."""
-    roles = find_roles(model, config.finetune, num_outputs)
     freezing = Freezing(model, roles, config.finetune.unfreeze_epoch)
     if freezing.is_forever:
         freezing.begin(1)
@@ -270,8 +273,11 @@ def _find_weights(config: TrialConfig) -> WeightsSource | None:
 
 def _build_seeded_model(
     config: TrialConfig, splits: Splits, device: torch.device, weights: WeightsSource | None
-) -> nn.Module:
-    """The model with its first weights: the seed draws them, and pretrained ones replace them."""
+) -> tuple[nn.Module, frozenset[str]]:
+    """The model with its first weights: the seed draws them, and pretrained ones replace them.
+
+    The names are of weights before the head that stay as they were drawn.
+    """
     seed_everything(config.seed, "weights")
     model = build_model(
         config.model,
@@ -279,13 +285,15 @@ def _build_seeded_model(
         input_shape=splits.input_shape,
         num_outputs=splits.num_outputs,
         task=splits.task,
+        is_text=config.data.text is not None,
     )
+    fresh: frozenset[str] = frozenset()
     if weights is not None:
-        load_pretrained(model, weights, splits.num_outputs)
+        fresh = load_pretrained(model, weights, splits.num_outputs)
     model = model.to(device)
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)
-    return model
+    return model, fresh
 
 
 def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
@@ -299,6 +307,10 @@ def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
     clash = find_clash(used, [config.optimizer])
     if clash is not None:
         raise UsageError(f"training.{clash[0]}: {clash[1]}")
+    if training.mixup_alpha and config.data.text is not None:
+        raise UsageError(
+            f"training.mixup_alpha = {training.mixup_alpha:g} mixes numbers, and texts are tokens"
+        )
     if training.cutmix_alpha and len(input_shape) != IMAGE_NDIM:
         raise UsageError(
             f"training.cutmix_alpha = {training.cutmix_alpha:g} needs images of shape [C, H, W], "

@@ -1,6 +1,6 @@
 """What a run does with each weight: its factors of learning rate and decay, and what is frozen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -37,13 +37,19 @@ Roles = Mapping[int, WeightRole]
 """By the id of a weight; one that is missing has the role of any weight of a fresh model."""
 
 
-def find_roles(model: nn.Module, finetune: FinetuneConfig, num_outputs: int) -> Roles:
+def find_roles(
+    model: nn.Module,
+    finetune: FinetuneConfig,
+    num_outputs: int,
+    fresh: Collection[str] = frozenset(),
+) -> Roles:
     """The role of each weight; empty if all have the same.
 
     Args:
         model: The model, whose head has `num_outputs` outputs.
         finetune: Says what is frozen, the factors, or the function that says both.
         num_outputs: Classes, tokens of the vocabulary, or 1 in regression.
+        fresh: Names of weights before the head that no file had; they are treated as the head is.
 
     Raises:
         UsageError: The model has no head or too few stages, nothing would be trained, or the
@@ -54,14 +60,22 @@ def find_roles(model: nn.Module, finetune: FinetuneConfig, num_outputs: int) -> 
     elif finetune.freeze == "none" and not finetune.scales_rates:
         return {}
     else:
-        roles = _roles_by_depth(model, finetune, num_outputs)
-    trained = (one for one in model.parameters() if one.requires_grad)
+        roles = _roles_by_depth(model, finetune, num_outputs, fresh)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    is_frozen = any(roles.get(id(one), WeightRole()).frozen for one in trained)
+    if finetune.unfreeze_epoch is not None and not is_frozen:
+        raise UsageError(
+            f"finetune.unfreeze_epoch = {finetune.unfreeze_epoch}: model.parameter_groups ="
+            f" {finetune.parameter_groups!r} freezes nothing"
+        )
     if all(roles.get(id(one), WeightRole()).frozen for one in trained):
         raise UsageError("finetune.freeze: nothing is left to train")
     return roles
 
 
-def _roles_by_depth(model: nn.Module, finetune: FinetuneConfig, num_outputs: int) -> Roles:
+def _roles_by_depth(
+    model: nn.Module, finetune: FinetuneConfig, num_outputs: int, fresh: Collection[str]
+) -> Roles:
     """Factors that fall from the head to the input, and the first stages frozen.
 
     Source: the decay by depth is that of Clark et al. 2020, https://arxiv.org/abs/2003.10555
@@ -70,7 +84,9 @@ def _roles_by_depth(model: nn.Module, finetune: FinetuneConfig, num_outputs: int
     num_stages = len(parts.stages)
     num_frozen = _num_frozen(finetune.freeze, num_stages)
     roles = {}
-    for weights, stage in stage_of_weights(model, parts).items():
+    names = {id(weights): name for name, weights in model.named_parameters()}
+    for weights, found in stage_of_weights(model, parts).items():
+        stage = num_stages if names[weights] in fresh else found
         factor = finetune.layer_decay ** (num_stages - stage)
         if stage == num_stages:
             factor = finetune.head_factor

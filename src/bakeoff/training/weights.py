@@ -12,10 +12,11 @@ from safetensors.torch import save
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.models import find_model
 from bakeoff.components.parameters import complete_params
+from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
 from bakeoff.data.inputs import Feature
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
-from bakeoff.records import as_plain
+from bakeoff.records import DataConfig, as_plain
 from bakeoff.training.batches import Normalisation
 from bakeoff.training.own_state import encode
 from bakeoff.training.state import TrainingState, Weights
@@ -40,12 +41,12 @@ def write_weights(state: TrainingState, path: Path) -> None:
     metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(about)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, _with_sorted_header(save(tensors, metadata)))
+        write_durably(path, with_sorted_header(save(tensors, metadata)))
     except OSError as error:
         raise CheckpointWriteError(f"{path} cannot be written ({error.strerror})") from error
 
 
-def _with_sorted_header(content: bytes) -> bytes:
+def with_sorted_header(content: bytes) -> bytes:
     """The same file with its header in a fixed order, so that equal runs give equal bytes.
 
     Source: https://huggingface.co/docs/safetensors, "Format": the header's length as 8 bytes, the
@@ -89,6 +90,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
             **_describe_inputs(splits.features, splits.train.normalisation),
+            **_describe_tokenizer(config.data),
         },
         "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
@@ -99,6 +101,15 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
         },
         "configuration": as_plain(config),
     }
+
+
+def _describe_tokenizer(data: DataConfig) -> dict[str, Any]:
+    """The tokenizer of texts as JSON, and the token that fills them up; empty for other data."""
+    if data.text is None:
+        return {}
+    name = str(data.tokenizer)
+    tokenizer = need_hub_file(name, TOKENIZER).read_text(encoding="utf-8")
+    return {"tokenizer": tokenizer, "pad_token": pad_token(name)}
 
 
 def _describe_inputs(features: Sequence[Feature], normalisation: object) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Files of packages are looked for where the packages themselves keep them, and in
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,16 @@ import numpy as np
 
 from bakeoff.components.package_models import check_model_installed, find_package, is_weights_file
 from bakeoff.data.array_cache import data_folder
+from bakeoff.data.hub_files import (
+    CONFIG,
+    PREPROCESSOR,
+    WEIGHTS,
+    find_hub_file,
+    hub_licence,
+    need_hub_file,
+)
 from bakeoff.errors import DataError, UsageError, describe_unknown, one_line
-from bakeoff.records import WEIGHTS_HASH
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 
 NOT_STATED = "not stated"
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -56,8 +65,10 @@ class WeightsSource:
     licence: str = NOT_STATED
     scale: InputScale | None = None
     """None if nobody states it."""
-    convert: Callable[[State], State] | None = None
-    """Brings a file of an older layout to the names of the model, as the package does."""
+    convert: Callable[[State, Collection[str]], State] | None = None
+    """Brings a file of another layout to the names of the model, which are given."""
+    may_lack: bool = False
+    """Whether the file may lack layers that belong to the task, which are then fresh."""
     sha256_prefix: str | None = None
     """The beginning of the hash that a download must have."""
 
@@ -89,15 +100,21 @@ def find_weights(model: str, pretrained: bool | str) -> WeightsSource:
 def describe_source(model: str, pretrained: bool | str) -> dict[str, str]:
     """Name, hash and licence of the weights, as text by heading; empty without any.
 
+    A model of the hub also has the hash of its configuration.
+
     Raises:
         DataError: As `find_weights`.
         UsageError: As there.
         MissingDependencyError: As there.
     """
+    found: dict[str, str] = {}
+    if find_package(model) == "hf":
+        content = need_hub_file(model, CONFIG).read_bytes()
+        found[CONFIG_HASH] = hashlib.sha256(content).hexdigest()
     if not pretrained:
-        return {}
+        return found
     source = find_weights(model, pretrained)
-    return {
+    return found | {
         "pretrained weights": source.title,
         WEIGHTS_HASH: source.sha256,
         "pretrained weights, licence": source.licence,
@@ -145,7 +162,10 @@ def _locate(model: str, pretrained: bool | str) -> WeightsSource:
         return _of_torchvision(architecture, name)
     if package == "timm":
         return _of_timm(architecture, name)
-    raise UsageError(f"finetune.pretrained: the model {model!r} has no published weights")
+    if package == "hf" and name is None:
+        return _of_hub(model)
+    named = "" if name is None else f" {name!r}"
+    raise UsageError(f"finetune.pretrained: the model {model!r} has no published weights{named}")
 
 
 def _own_file(model: str, path: Path) -> WeightsSource:
@@ -156,7 +176,14 @@ def _own_file(model: str, path: Path) -> WeightsSource:
     if scale is None and find_package(model) in ("torchvision", "timm"):
         mean, deviation = _usual_scale(model.partition(":")[2])
         scale = InputScale(mean=mean, deviation=deviation)
-    return WeightsSource(title=path.name, path=path, scale=scale)
+    is_hub = find_package(model) == "hf"
+    return WeightsSource(
+        title=path.name,
+        path=path,
+        scale=scale,
+        convert=_by_suffix if is_hub else None,
+        may_lack=is_hub,
+    )
 
 
 def _usual_scale(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -165,8 +192,6 @@ def _usual_scale(architecture: str) -> tuple[tuple[float, ...], tuple[float, ...
 
 
 def _described_scale(path: Path) -> InputScale | None:
-    import json
-
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -203,7 +228,7 @@ def _of_torchvision(architecture: str, name: str | None) -> WeightsSource:
     if (mean, deviation) == IMAGENET:
         mean, deviation = tuple(asked.mean), tuple(asked.std)
 
-    def convert(_: State) -> State:
+    def convert(_: State, names: Collection[str]) -> State:  # noqa: ARG001 - it knows them
         state: State = get_model(architecture, weights=weights).state_dict()  # reads the same file
         return state
 
@@ -239,7 +264,7 @@ def _of_timm(architecture: str, name: str | None) -> WeightsSource:
     own = data_folder() / "weights" / f"timm-{full}{Path(file).suffix}"
     cached = None if own.is_file() else try_to_load_from_cache(repository, file)
 
-    def convert(state: State) -> State:
+    def convert(state: State, names: Collection[str]) -> State:  # noqa: ARG001 - it knows them
         overlay = {"state_dict": state, "custom_load": False}
         model = timm.create_model(full, pretrained=True, pretrained_cfg_overlay=overlay)
         converted: State = model.state_dict()
@@ -253,3 +278,41 @@ def _of_timm(architecture: str, name: str | None) -> WeightsSource:
         scale=InputScale(mean=tuple(config.mean), deviation=tuple(config.std)),
         convert=convert,
     )
+
+
+def _of_hub(model: str) -> WeightsSource:
+    scale = None
+    preprocessor = find_hub_file(model, PREPROCESSOR)
+    if preprocessor is not None:
+        asked = json.loads(preprocessor.read_text(encoding="utf-8"))
+        if asked.get("do_normalize", True) and "image_mean" in asked:
+            scale = InputScale(mean=tuple(asked["image_mean"]), deviation=tuple(asked["image_std"]))
+    return WeightsSource(
+        title=model,
+        path=need_hub_file(model, WEIGHTS),
+        licence=hub_licence(model) or NOT_STATED,
+        scale=scale,
+        convert=_by_suffix,
+        may_lack=True,
+    )
+
+
+def _by_suffix(state: State, names: Collection[str]) -> State:
+    """The tensors by the model's names, which have up to two more parts in front.
+
+    Files of transformers hold the model inside `bakeoff.networks.huggingface.Logits`, or what is
+    inside that model. Old ones call the weights of norms gamma and beta.
+    """
+    old = {"gamma": "weight", "beta": "bias"}
+    held = {}
+    for name, tensor in state.items():
+        front, dot, last = name.rpartition(".")
+        held[f"{front}{dot}{old.get(last, last)}"] = tensor
+    found = {}
+    for name in names:
+        parts = name.split(".")
+        tails = (".".join(parts[skipped:]) for skipped in range(min(3, len(parts))))
+        tail = next((one for one in tails if one in held), None)
+        if tail is not None:
+            found[name] = held[tail]
+    return found

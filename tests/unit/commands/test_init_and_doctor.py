@@ -97,13 +97,13 @@ def test_the_doctor_reports_a_storage_that_it_cannot_read(
 # ---------------------------------------------------------------- from a stored study
 
 
-def stored_study(folder: Path, **ranges: dict) -> Path:
+def stored_study(folder: Path, first: str = "sgd", **ranges: dict) -> Path:
     """A results folder with a finished grid search, whose points include the bounds.
 
     The best learning rate is 0.01, beyond both ranges.
     """
     space = {
-        "sgd": {
+        first: {
             "learning_rate": {"low": 1e-4, "high": 1e-3, "log": True},
             "momentum": 0.0,
             "weight_decay": 1e-4,
@@ -119,7 +119,7 @@ def stored_study(folder: Path, **ranges: dict) -> Path:
         study={"name": "edge", "seed": 7, "question": "Is <this> \"odd\"?"},
         space=space | ranges,
         search={
-            "sampler": "grid", "grid_points": 2, "schedulers": ["constant"], "pruner": "none",
+            "optimizers": [first, "adam"], "sampler": "grid", "grid_points": 2, "schedulers": ["constant"], "pruner": "none",
             "trials_per_arm": None, "startup_trials": None,
         },
     )  # fmt: skip
@@ -142,25 +142,28 @@ def test_the_file_of_a_stored_study_describes_the_same_study(
         init(source="edge", output=results)
 
 
+@pytest.mark.parametrize(
+    ("first", "key"), [("sgd", "sgd"), ("torch.optim:SGD", '"torch.optim:SGD"')]
+)
 def test_a_widened_study_searches_every_arm_in_the_wider_ranges_on_the_same_data_and_seeds(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str, key: str
 ) -> None:
-    results = stored_study(tmp_path)
+    results = stored_study(tmp_path, first)
     file = tmp_path / "next.toml"
     init(file, source="edge", widen=True, output=results)
     before = Storage(f"sqlite:///{results / 'studies.db'}").load_config("edge")
     after = load_study_file(file)
     space = {
         **before.space,
-        "sgd.learning_rate": FloatRange(low=1e-4, high=1e-2, log=True),
+        f"{first}.learning_rate": FloatRange(low=1e-4, high=1e-2, log=True),
         "adam.learning_rate": FloatRange(low=5e-3, high=0.1, log=True),
     }
     assert after == replace(before, name="edge-wide", space=space)
-    why = "sgd.learning_rate: 0.0001 to 0.001, log -> 0.0001 to 0.01, log (sgd chose 0.001, near the highest)"  # fmt: skip
+    why = f"{first}.learning_rate: 0.0001 to 0.001, log -> 0.0001 to 0.01, log ({first} chose 0.001, near the highest)"  # fmt: skip
     assert f"changed {why}" in capsys.readouterr().out
     lines = file.read_text().splitlines()
     assert f"#   {why}" in lines
-    place = lines.index("[space.sgd.learning_rate]")
+    place = lines.index(f"[space.{key}.learning_rate]")
     assert lines[place + 1] == f"# {why.partition(': ')[2]}"
 
 

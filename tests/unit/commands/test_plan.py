@@ -30,6 +30,21 @@ def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
     assert "which arm is better usually takes repeats = 7 in [search], about 2.0 h" in printed
 
 
+def test_a_plan_of_a_loop_of_ones_own_knows_no_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan(
+        study="toy", arms=("sgd",), objectives=("reward",), budget=Budget(trials=4), search_trials=4, default_trials=1, shortlist_runs=0,
+        repeats=1, repeats_needed=7, hours_for_optimizers=2.0, seeds=3, seconds_per_epoch=0.5, seconds_per_run=0.2,
+        confirmation_runs=3, num_runs=10, max_epochs=30, expected_epochs=30,
+        most_paused=0, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=0, steps_per_epoch=0, seconds_per_step=0.5,
+        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
+    )  # fmt: skip
+    print_plan(plan)
+    printed = capsys.readouterr().out
+    assert "500 ms an epoch" in printed
+    assert "samples in" not in printed
+    assert "one step" not in printed
+
+
 def test_a_plan_counts_the_runs_of_every_repeat() -> None:
     config = resolve_study(
         study_document(

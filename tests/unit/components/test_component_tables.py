@@ -100,7 +100,10 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
     )  # fmt: skip
     assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer")
-    assert DATASETS.names == ("digits", "fashion-mnist", "fashion-rows", "jargon")
+    assert DATASETS.names == (
+        "digits", "fashion-mnist", "fashion-rows", "jargon", "mnist", "cifar10", "cifar100", "svhn",
+        "emnist",
+    )  # fmt: skip
     assert {task: specs.names for task, specs in METRICS.items()} == {
         "classification": (
             "accuracy", "top5_accuracy", "balanced_accuracy", "loss", "macro_f1", "auroc",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,12 +30,15 @@ from bakeoff.components.metrics import (
     Untrained,
     chance_score,
     find_metric,
+    metric_info,
     scored_epoch,
+    worst_score,
 )
 from bakeoff.data.targets import losses_of_the_mean, measure_targets, standardise
 from bakeoff.errors import UsageError
-from bakeoff.records import EpochResult, Task
+from bakeoff.records import EpochResult, OwnMetric, StudyConfig, Task
 from bakeoff.registry import resolve
+from bakeoff.studyfile import resolve_study
 from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
 
 EVERY = pytest.mark.parametrize(
@@ -466,3 +470,37 @@ def test_scored_epoch_follows_the_rule(
 def test_no_epoch_is_scored_without_a_finite_value(rule: str, values: tuple[float, ...]) -> None:
     history = epochs("accuracy", *values)
     assert scored_epoch(history, METRICS["classification"]["accuracy"].info, rule) is None  # type: ignore[arg-type]
+
+
+def described(**metrics: OwnMetric) -> StudyConfig:
+    document = {
+        "study": {"name": "own", "objective": "accuracy"},
+        "training": {"epochs": 1, "loop": "my_loop:train"},
+        "search": {"optimizers": ["sgd"]},
+    }
+    return replace(resolve_study(document), metrics=metrics)
+
+
+def test_a_metric_is_what_the_study_file_says_or_else_what_is_registered():
+    config = described(
+        accuracy=OwnMetric(direction="minimize", high=3.0), reward=OwnMetric(direction="maximize")
+    )
+    assert (metric_info("accuracy", config).direction, metric_info("accuracy", config).high) == (
+        "minimize",
+        3.0,
+    )
+    assert metric_info("reward", config).low == -math.inf
+    assert metric_info("rmse", config).unit == "target units"  # without data, of any task
+    with pytest.raises(UsageError, match="did you mean 'reward'"):
+        metric_info("rewrad", config)
+
+
+def test_a_run_that_diverges_gets_the_score_of_an_untrained_model_or_the_worst_one():
+    config = described(
+        reward=OwnMetric(direction="maximize", low=-5.0),
+        error=OwnMetric(direction="minimize", high=9.0, untrained=2.0),
+    )
+    assert worst_score("reward", config) == -5.0
+    assert worst_score("error", config) == 2.0
+    assert worst_score("accuracy", config) == 0.0
+    assert worst_score("loss", config) == math.inf

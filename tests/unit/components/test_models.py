@@ -16,6 +16,7 @@ def test_own_function_is_taken_by_reference_without_importing_it() -> None:
 @pytest.mark.parametrize("name", ["mpl", "", "a b:c", "resnet18"])
 def test_anything_else_is_refused_listing_the_known(name: str) -> None:
     with pytest.raises(
-        UsageError, match=r"allowed: mlp, cnn, .*, torchvision:NAME, timm:NAME, or a function"
+        UsageError,
+        match=r"allowed: mlp, cnn, .*, torchvision:NAME, timm:NAME, hf:NAME, or a function",
     ):
         find_model(name)

@@ -27,7 +27,7 @@ def test_optimizer_of_the_package_has_ranges_for_rate_and_weight_decay() -> None
         ("pytorch_optimizer:a.b", r"'a\.b' is not the name of a class"),
         ("pytorch_optimizer:SAM", "cannot train here: its step needs a second pass"),
         ("pytorch_optimizer:Muon", "cannot train here: .* 'muon' marks them automatically"),
-        ("torch.optim:SGD", "unknown optimizer 'torch.optim:SGD'"),
+        ("torch.optim.SGD", "unknown optimizer 'torch.optim.SGD'"),
     ],
 )
 def test_unusable_name_is_refused_with_the_reason(name: str, message: str) -> None:

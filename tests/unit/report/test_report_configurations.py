@@ -34,7 +34,7 @@ def test_one_cycle_has_the_chosen_peak_and_warm_up() -> None:
     names = build(sgd_with("one_cycle", **settings) | {"sgd.momentum": 0.9})
     scheduler, optimizer = names["scheduler"], names["optimizer"]
     rates, momenta = [], []
-    for _ in range(TOTAL_STEPS - 1):
+    for _ in range(TOTAL_STEPS):
         rates.append(scheduler.get_last_lr()[0])  # type: ignore[attr-defined]
         momenta.append(optimizer.param_groups[0]["momentum"])  # type: ignore[attr-defined]
         optimizer.step()  # type: ignore[attr-defined]
@@ -43,9 +43,10 @@ def test_one_cycle_has_the_chosen_peak_and_warm_up() -> None:
     assert rates.index(max(rates)) == pytest.approx(0.25 * TOTAL_STEPS, abs=1)
     spec = SCHEDULERS["one_cycle"]
     expected = [
-        RATE * learning_rate_factor(spec, step / TOTAL_STEPS, settings) for step in range(39)
+        RATE * learning_rate_factor(spec, step / TOTAL_STEPS, settings)
+        for step in range(TOTAL_STEPS)
     ]
-    assert rates == pytest.approx(expected, abs=0.1 * RATE)
+    assert rates == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "adafactor", "nesterov", "radam"])

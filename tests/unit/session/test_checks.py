@@ -6,7 +6,7 @@ import pytest
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.errors import UsageError
-from bakeoff.records import WEIGHTS_HASH
+from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -66,6 +66,13 @@ def test_other_pretrained_weights_than_before_are_refused() -> None:
         check_same_weights("study", before, {WEIGHTS_HASH: "b" * 64})
 
 
+def test_another_configuration_of_the_model_than_before_is_refused() -> None:
+    before = {CONFIG_HASH: "a" * 64}
+    check_same_weights("study", before, before)
+    with pytest.raises(UsageError, match=r"model\.model: the model's configuration changed"):
+        check_same_weights("study", before, {CONFIG_HASH: "b" * 64})
+
+
 def test_an_output_folder_below_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(UsageError, match="link is a link to nothing"):
@@ -104,6 +111,13 @@ def test_code_that_changed_since_a_study_began_is_refused_by_its_file() -> None:
     check_same_code("study", {}, {"b.py": "2" * 64})  # begun before it was stored
     with pytest.raises(UsageError, match=r"^b\.py, c\.py: the code changed since the study began"):
         check_same_code("study", before, {"a.py": "0" * 64, "b.py": "2" * 64, "c.py": "3" * 64})
+
+
+def test_code_is_the_same_from_whatever_folder_a_study_continues() -> None:
+    before = describe_code({"studies/a.py": "0" * 64})
+    assert changed_code(before, {"/home/me/studies/a.py": "0" * 64}) == ()
+    changed = changed_code(before, {"/home/me/studies/a.py": "1" * 64})
+    assert changed == ("/home/me/studies/a.py", "studies/a.py")
 
 
 def test_changed_code_is_named_in_order() -> None:

@@ -36,6 +36,14 @@ def test_the_section_survives_being_written_to_a_file(finetune):
     assert resolve_study(tomllib.loads(format_study(config))) == config
 
 
+def test_a_study_of_texts_survives_being_written_to_a_file():
+    data = {"dataset": "csv:reviews.csv", "text": "review"}
+    config = config_of({"pretrained": True}, model={"model": "hf:./bert"}, data=data)
+    assert (config.data.tokenizer, config.data.sequence_length) == ("hf:./bert", 64)
+    assert config.data.normalize is None
+    assert resolve_study(tomllib.loads(format_study(config))) == config
+
+
 def test_a_study_without_the_section_keeps_its_fingerprint():
     without = resolve_study(study_document())
     explicit = resolve_study(
@@ -84,6 +92,7 @@ def test_pretrained_weights_decide_how_inputs_are_normalised(finetune, data, exp
         ({"finetune": {"pretrained": True, "layer_decay": 1.5}}, "finetune.layer_decay"),
         ({"finetune": {"pretrained": True, "layer_decay": {"low": 0.5, "high": 1.5}}}, "finetune.layer_decay = 1.5: must be above 0 and at most 1"),
         ({"finetune": {"pretrained": True, "head_factor": {"low": 0, "high": 2}}}, "finetune.head_factor = 0.0: must be above 0"),
+        ({"finetune": {"pretrained": True, "freeze": "backbone", "layer_decay": 0.5}}, "finetune.layer_decay: has no effect"),
         ({"finetune": {"pretrained": True, "unfreeze_epoch": 2}}, "finetune.unfreeze_epoch = 2: nothing is frozen"),
         ({"finetune": {"pretrained": True, "freeze": "backbone", "unfreeze_epoch": 5}}, "finetune.unfreeze_epoch = 5: a run has 4 epochs only"),
         ({"finetune": {"pretrained": True, "unfreeze_epoch": 1}}, "finetune.unfreeze_epoch = 1"),

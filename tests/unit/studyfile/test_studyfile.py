@@ -121,7 +121,7 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(section, ch
         (b"[study]\nname = \"a\x00\"\n", "is not valid TOML"),
         (b"[data]\nvalidation_fraction = 0,1\n", "(at line 2, column 24): validation_fraction = 0,1"),
         (b"[space.sgd]\n  momentum = NaN\n", "Invalid value (at line 2, column 14): momentum = NaN"),
-        (b"[study]\nname = \"a\"\n", "data: is missing"),
+        (b"[study]\nname = \"a\"\n", "training: is missing"),
         (b"#" * 1_000_001, "is larger than"),
     ],
 )  # fmt: skip

@@ -125,11 +125,34 @@ def test_run_is_scored_by_its_own_metric_and_records_the_others(make_config: Mak
     assert len(tested.without) > 1
 
 
+class Tokens(Collected):
+    """Token accuracy over batches."""
+
+    def __init__(self) -> None:
+        super().__init__(num_classes=6)
+
+
+def test_metric_of_text_sees_every_batch(make_config: MakeConfig) -> None:
+    name = f"{__name__}:Tokens"
+    config = make_config(
+        epochs=1, objective=name, dataset="toy_tasks:language", task="language",
+        train_samples=None, model="toy_tasks:build_bigrams", model_params={},
+    )  # fmt: skip
+    state = loop.prepare(replace(config, metrics={name: OwnMetric(direction="maximize")}), "cpu")
+    (epoch,) = loop.train(state)
+    assert epoch.metrics[name] == pytest.approx(epoch.metrics["token_accuracy"])
+    tested = loop.read_test(state)
+    assert tested.metrics[name] == pytest.approx(tested.metrics["token_accuracy"])
+    assert tested.without == ()
+    with pytest.raises(UsageError, match="in language with update and compute, found a function"):
+        build_own_metric(f"{__name__}:right", "language", 3)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("each", r"expected one number within the bounds .*, found \[10\]"),
-        ("percent", "within the bounds that .metrics. names, found 20, outside 0 to 1"),
+        ("percent", "within the bounds that .metrics. names, found 10, outside 0 to 1"),
         ("three", r"called with \(outputs \[N, C\], labels \[N\]\), found three\(.*TypeError"),
         ("number", "expected a function, a class .*, found int"),
         ("nothing", "has no attribute 'nothing'"),

@@ -25,6 +25,10 @@ def slow_start(model):
     ]
 
 
+def mild(model):
+    return [{"params": model[0].parameters(), "learning_rate": 0.1}]
+
+
 def typed(model):
     return [{"params": model[0].parameters(), "lr": 0.1}]
 
@@ -159,6 +163,12 @@ def test_a_function_that_returns_something_else_is_refused(
 ) -> None:
     config = FinetuneConfig(parameter_groups=f"{own_groups}:{name}")
     with pytest.raises(UsageError, match=message):
+        find_roles(network(), config, NUM_OUTPUTS)
+
+
+def test_nothing_to_thaw_is_refused(own_groups: str) -> None:
+    config = FinetuneConfig(parameter_groups=f"{own_groups}:mild", unfreeze_epoch=2)
+    with pytest.raises(UsageError, match=r"unfreeze_epoch = 2: .*:mild' freezes nothing"):
         find_roles(network(), config, NUM_OUTPUTS)
 
 

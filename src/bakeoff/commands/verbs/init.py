@@ -52,6 +52,7 @@ batch_size = 32
 precision = "auto"                # fp32, bf16 or fp16; auto measures which is fastest here
 clip_grad_norm = 1.0
 # loss = "my_losses:focal"        # called with outputs and targets
+# loop = "my_loop:train"          # your own loop, a generator of metrics; see `bakeoff/docs/guides`
 
 [search]
 # "my_module:Name" is yours: a class or function in my_module.py beside this file
@@ -81,6 +82,7 @@ seeds = "auto"                    # the fewest that usually show a difference of
 # tensorboard = true              # pip install 'bakeoff[tensorboard]'
 # wandb = "my-project"            # pip install 'bakeoff[wandb]'
 # mlflow = "my-experiment"        # pip install 'bakeoff[mlflow]'
+# callback = "my_module:on_event" # called with a dictionary for each epoch
 """
 
 

@@ -4,6 +4,7 @@ ABOUT = """
 Tokens are the input of language models. You can also name a classifier of the packages torchvision
 and timm as "torchvision:NAME" or "timm:NAME"; it takes the package's own parameters (timm is
 installed by: pip install 'bakeoff[timm]') and has fresh weights, or trained ones with [finetune].
+"hf:NAME" is a classifier of images or texts of the Hugging Face hub (pip install 'bakeoff[hf]').
 A model of your own is "package.module:function"; the function is called with input_shape= and
 num_outputs=
 """

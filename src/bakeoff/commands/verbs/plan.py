@@ -73,7 +73,9 @@ class Plan:
     """The newest checkpoints, which a run keeps while it waits or trains."""
     train_samples: int
     steps_per_epoch: int
+    """0 if a loop of the user's own decides it."""
     seconds_per_step: float
+    """Of the built-in loop; of a loop of the user's own it is the duration of its first epoch."""
     seconds_per_epoch: float
     """Of one worker, with evaluation; the mean over arms."""
     seconds_per_run: float
@@ -97,7 +99,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         BakeoffError: The data or the model is unusable.
     """
     from bakeoff.search.forecast import forecast, most_epochs_of
-    from bakeoff.session import RunSettings, largest_checkpoint, smallest_batch
+    from bakeoff.session import RunSettings, largest_checkpoint
     from bakeoff.space import build_arms
 
     started = time.time()
@@ -139,7 +141,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
-        steps_per_epoch=math.ceil(summary.num_train / smallest_batch(config)),
+        steps_per_epoch=_steps_per_epoch(config, summary.num_train),
         seconds_per_step=probed.seconds_per_step[probed.precision],
         seconds_per_epoch=times.epoch,
         seconds_per_run=times.run,
@@ -149,6 +151,13 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
+
+
+def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
+    """The most steps of an epoch; 0 if a loop of the user's own decides them."""
+    from bakeoff.session import smallest_batch
+
+    return 0 if config.training.loop else math.ceil(num_train / smallest_batch(config))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,8 +276,7 @@ def print_plan(plan: Plan) -> None:
         ["budget per arm", promised(plan.budget)],
         ["runs", _runs(plan)],
         ["epochs", f"about {plan.expected_epochs:,}, {plan.max_epochs:,} if nothing is pruned"],
-        ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
-        ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
+        *_one_epoch(plan),
         ["one run", _one_run(plan)],
         ["time", f"about {expected} with {plan.workers} workers, at most {most}"],
         ["disk", _disk(plan)],
@@ -284,6 +292,16 @@ def _objectives(plan: Plan) -> str:
         f"{names}: the search looks for their Pareto front and prunes nothing; of each arm's front"
         f" the best by {plan.objectives[0]} are confirmed"
     )
+
+
+def _one_epoch(plan: Plan) -> list[list[str]]:
+    """Samples and steps of an epoch; those of a loop of the user's own are not known."""
+    if not plan.steps_per_epoch:
+        return []
+    return [
+        ["one epoch", f"{plan.train_samples:,} samples in {plan.steps_per_epoch:,} steps"],
+        ["one step", f"{1000 * plan.seconds_per_step:.2f} ms, measured here"],
+    ]
 
 
 def _one_run(plan: Plan) -> str:

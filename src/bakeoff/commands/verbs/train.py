@@ -60,28 +60,23 @@ def train(
         others=tuple(settings or ()),
     )
     config = fix_settings(load_study_file(file), chosen)
-    if seed is not None and not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"--seed = {seed}: allowed are 0 to {MAX_SEED}")
-    seed = default_seed(config) if seed is None else seed
+    seed = default_seed(config) if seed is None else _check_seed(seed)
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
     worker = one_worker(device, choose_threads(config, threads))
     typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(
-            config,
-            folder,
-            seed=seed,
-            settings=worker,
-            observer=progress,
-            accepts_code=accept_code,
+            config, folder, seed=seed, settings=worker, observer=progress, accepts_code=accept_code
         )
-    page = write_page(report)
-    if as_json:
-        print_json(_summary(report))
-    else:
-        _print_report(report, page)
+    _print_report(report, write_page(report), as_json=as_json)
     if report.result.outcome != "complete":
         raise NothingCompletedError(f"the run {report.result.outcome}; {folder.page} shows how")
+
+
+def _check_seed(seed: int) -> int:
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"--seed = {seed}: allowed are 0 to {MAX_SEED}")
+    return seed
 
 
 def _describe(params: "Params") -> str:
@@ -102,7 +97,10 @@ def _summary(report: "RunReport") -> dict[str, object]:
     }
 
 
-def _print_report(report: "RunReport", page: "RunPage") -> None:
+def _print_report(report: "RunReport", page: "RunPage", *, as_json: bool) -> None:
+    if as_json:
+        print_json(_summary(report))
+        return
     if report.was_finished:
         typer.echo("nothing to train: this run is finished\n")
     if report.result.scored_epoch is not None:

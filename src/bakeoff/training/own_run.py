@@ -1,0 +1,403 @@
+"""What a training loop of the user's own is called with.
+
+    def train(run):
+        model = Network(width=run.params["width"])
+        optimizer = run.optimizer(model)
+        for epoch in run.epochs(model=model):
+            ...
+            yield {"accuracy": ..., "loss": ...}
+        if run.wants_test:
+            yield run.test({"accuracy": ...})
+
+A loop that a framework owns calls `run.begin_epoch()` and `run.report(metrics)` in its callbacks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.parameters import complete_params
+from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
+from bakeoff.errors import UsageError
+from bakeoff.ranges import ParamValue
+from bakeoff.records import EpochResult
+from bakeoff.seeding import derive_seed
+from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
+from bakeoff.training.batches import Splits, epoch_order, fetch_seed, load_splits
+from bakeoff.training.build import build_augment, build_model, build_optimizer, check_augment
+from bakeoff.training.loop_state import LoopState
+from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
+from bakeoff.training.schedule import Schedule
+
+
+class Run:
+    """One run: what it is to use, and where it reports.
+
+    Args:
+        state: What changes while it trains.
+        folder: An empty folder for files of the loop, which is removed when the run ends.
+        wants_test: Whether it reads the test set at its end.
+        hand_over: Is given every epoch; raises `RunEnded` to end the run.
+        on_built: Is called when the first optimizer was built.
+    """
+
+    def __init__(
+        self,
+        state: LoopState,
+        *,
+        folder: Path,
+        wants_test: bool,
+        hand_over: Callable[[EpochResult], None],
+        on_built: Callable[[], None] | None = None,
+    ) -> None:
+        self._state = state
+        self._config = state.config
+        self._wants_test = wants_test
+        self._hand_over = hand_over
+        self._on_built = on_built
+        self._ended: RunEnded | None = None
+        self._schedules: list[Schedule] = []
+        self._expected = tuple(dict.fromkeys((self._config.objective, *self._config.metrics)))
+        self.folder = folder
+        """An empty folder for files of a framework; it is removed when the run ends."""
+        self.test_metrics: dict[str, float] = {}
+        """What `test` was given."""
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.optimizer_name}, epoch {self.completed} of {self.num_epochs}>"
+
+    @property
+    def params(self) -> dict[str, ParamValue]:
+        """The parameters: those of `[model]` by name, others in full, as `sgd.learning_rate`."""
+        config = self._config
+        owned = {config.optimizer: self.optimizer_params, config.scheduler: self.scheduler_params}
+        others = {
+            f"{owner}.{key}": one for owner, given in owned.items() for key, one in given.items()
+        }
+        return {**others, **config.model_params}
+
+    @property
+    def optimizer_name(self) -> str:
+        """The optimizer of this run's arm."""
+        return self._config.optimizer
+
+    @property
+    def optimizer_params(self) -> dict[str, ParamValue]:
+        """Its parameters, such as `learning_rate`, with defaults for what is not searched."""
+        spec = find_optimizer(self._config.optimizer)
+        return dict(complete_params(spec.name, spec.parameters, self._config.optimizer_params))
+
+    @property
+    def scheduler_name(self) -> str:
+        """The learning-rate schedule of this run's arm."""
+        return self._config.scheduler
+
+    @property
+    def scheduler_params(self) -> dict[str, ParamValue]:
+        """Its parameters, with defaults for those that are not searched."""
+        spec = SCHEDULERS[self._config.scheduler]
+        return dict(complete_params(spec.name, spec.parameters, self._config.scheduler_params))
+
+    @property
+    def seed(self) -> int:
+        """The training seed; Python's, NumPy's and torch's generators were seeded with it."""
+        return self._config.seed
+
+    @property
+    def epoch_seed(self) -> int:
+        """A seed of its own for each epoch, for an order that does not depend on generators."""
+        return derive_seed(self._config.seed, "epoch", self.completed)
+
+    def order(self, count: int) -> list[int]:
+        """A random order of `count` samples for this epoch, whatever the generators' state is."""
+        generator = torch.Generator().manual_seed(self.epoch_seed)
+        return torch.randperm(count, generator=generator).tolist()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run trains."""
+        return self._state.device
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the whole run."""
+        return self._config.training.epochs
+
+    @property
+    def completed(self) -> int:
+        """Epochs that were reported, also before the run was resumed."""
+        return self._state.epoch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last epoch was reported: all are done, or early stopping ended the run."""
+        return self._state.is_over
+
+    @property
+    def batch_size(self) -> int:
+        """`[training] batch_size`."""
+        return self._config.training.batch_size
+
+    @property
+    def wants_test(self) -> bool:
+        """Whether the loop has to give test metrics now, with the scored epoch's weights."""
+        if self._wants_test:
+            self._state.finalise()
+        return self._wants_test
+
+    @cached_property
+    def data(self) -> RunData:
+        """The data of `[data]`, on the run's device.
+
+        Raises:
+            UsageError: The study names no data.
+            DataError: The data is missing or unusable.
+        """
+        splits = self._splits
+        return RunData(
+            train=splits.train,
+            validation=splits.validation,
+            task=splits.task,
+            num_outputs=splits.num_outputs,
+            input_shape=splits.input_shape,
+            class_names=splits.class_names,
+            _test=splits.test if self._wants_test else None,
+        )
+
+    @cached_property
+    def _splits(self) -> Splits:
+        config = self._config
+        if not config.data.is_given:
+            raise UsageError("run.data: the study names no data; add [data] dataset to its file")
+        splits = load_splits(
+            config.data, config.split_seed, self.device, test_seed=config.test_seed
+        )
+        check_augment(config.data.augment, splits.input_shape)
+        return splits
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This epoch's training batches, in an order that depends on the seed and the epoch only.
+
+        Inputs are normalised and changed by `[data] augment`.
+
+        Raises:
+            UsageError: As `data`.
+        """
+        train, epoch, seed = self.data.train, self.completed + 1, self.seed
+        order = epoch_order(len(train), self.batch_size, seed, epoch).to(self.device)
+        augment = build_augment(
+            self._config.data.augment,
+            num_samples=len(train),
+            seed=seed,
+            epoch=epoch,
+            device=self.device,
+        )
+        return train.batches(self.batch_size, order, augment, seed=fetch_seed(seed, epoch))
+
+    def build_model(self) -> nn.Module:
+        """The model of `[model]`, on the run's device, for the samples of `[data]`.
+
+        Raises:
+            UsageError: The study names no model, or it cannot be built.
+        """
+        config, splits = self._config, self._splits
+        if not config.model:
+            raise UsageError("run.build_model(): [model] names no model")
+        shape, outputs = splits.input_shape, splits.num_outputs
+        model = build_model(
+            config.model,
+            config.model_params,
+            input_shape=shape,
+            num_outputs=outputs,
+            task=splits.task,
+        )
+        return model.to(self.device)
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of this run's arm over the trainable weights of `model`; it is tracked.
+
+        Raises:
+            UsageError: `model` is no module, or the optimizer cannot train it.
+        """
+        if not isinstance(model, nn.Module):
+            raise UsageError(
+                "run.optimizer(model): expected a torch.nn.Module, found"
+                f" {type(model).__name__}; nn.ParameterList holds single weights"
+            )
+        config, state = self._config, self._state
+        optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, self.device)
+        is_first = not state.optimizers
+        state.track(_numbered("optimizer", len(state.optimizers)), optimizer, is_scored=False)
+        state.optimizers.append(optimizer)
+
+        def count(one: torch.optim.Optimizer, *_: object) -> None:
+            state.num_steps += 1
+            if is_first:
+                state.epoch_steps += 1
+                state.learning_rate = float(one.param_groups[0]["lr"])
+
+        optimizer.register_step_post_hook(count)
+        if self._on_built is not None:
+            self._on_built()
+        return optimizer
+
+    def scheduler(self, optimizer: torch.optim.Optimizer, *, total_steps: int) -> RunScheduler:
+        """The learning-rate schedule of this run's arm; it is tracked.
+
+        Args:
+            optimizer: One of `optimizer`.
+            total_steps: Steps of the whole run, by which the schedule measures its progress.
+
+        Raises:
+            UsageError: `total_steps` is no positive number.
+        """
+        if total_steps < 1:
+            raise UsageError(f"run.scheduler(total_steps={total_steps}): must be at least 1")
+        config, state = self._config, self._state
+        schedule = Schedule(
+            optimizer,
+            config.scheduler,
+            config.scheduler_params,
+            total_steps=total_steps,
+            epochs=self.num_epochs,
+            direction=state.objective.direction,
+        )
+        scheduler = RunScheduler(optimizer, schedule)
+        state.track(_numbered("scheduler", len(self._schedules)), scheduler, is_scored=False)
+        self._schedules.append(schedule)
+        return scheduler
+
+    def rate_factor(self, progress: float) -> float:
+        """The factor of the learning rate at a share of the run in [0, 1], without an optimizer.
+
+        Raises:
+            UsageError: The schedule follows the objective, so that it has no such factor.
+        """
+        spec = SCHEDULERS[self._config.scheduler]
+        if spec.stateful:
+            raise UsageError(f"run.rate_factor: {spec.name!r} follows the objective, not progress")
+        params = complete_params(spec.name, spec.parameters, self._config.scheduler_params)
+        return learning_rate_factor(spec, progress, params)
+
+    def track(self, **things: Any) -> None:
+        """Save the state of these from now on; a resumed run sets it when its epoch begins.
+
+        Args:
+            things: Modules, `torch.Generator`s, or anything with `state_dict` and
+                `load_state_dict` whose state is made of tensors, arrays and plain values.
+
+        Raises:
+            UsageError: Something has no state that can be saved, or a name is taken.
+        """
+        for name, thing in things.items():
+            self._state.track(name, thing)
+
+    def epochs(self, **tracked: Any) -> Iterator[int]:
+        """The epochs that are left, counted from 0; the loop yields or reports once in each.
+
+        Args:
+            tracked: As `track`.
+
+        Raises:
+            UsageError: As `track`; or an epoch ended without metrics.
+        """
+        self.track(**tracked)
+        return self._epochs()
+
+    def _epochs(self) -> Iterator[int]:
+        while not self.is_over:
+            epoch = self.begin_epoch()
+            yield epoch
+            if self.completed == epoch:
+                raise UsageError(f"epoch {epoch + 1} ended without metrics; expected one yield")
+        self._state.finalise()
+
+    def begin_epoch(self) -> int:
+        """Begin an epoch; return how many are complete. A resumed run continues exactly here.
+
+        Raises:
+            RunEnded: The run has ended.
+            UsageError: The run is over.
+            CheckpointError: What the loop tracks is not what the checkpoint holds.
+        """
+        if self._ended is not None:
+            raise self._ended
+        self._check_not_over()
+        self._state.begin_epoch()
+        return self.completed
+
+    def report(self, metrics: Mapping[str, float]) -> None:
+        """Report an epoch, as a `yield` does. The run is saved here, and may end here.
+
+        Raises:
+            RunEnded: The run was pruned or paused, or its metrics are not finite.
+            UsageError: The metrics are none, lack an objective, or come at a wrong time.
+        """
+        if self._ended is not None:
+            raise self._ended
+        state = self._state
+        self._check_not_over()
+        if not state.has_begun:
+            raise UsageError(
+                f"expected that epoch {self.completed + 1} begins by run.epochs() or"
+                " run.begin_epoch(), found metrics without it: once per epoch"
+            )
+        checked = as_numbers(metrics, self._expected)
+        for schedule in self._schedules:
+            schedule.end_epoch(checked[state.objective.name])
+        result = state.record(checked)
+        try:
+            self._hand_over(result)
+        except RunEnded as ended:
+            self._ended = ended
+            raise
+        if self._wants_test:
+            state.finalise()
+
+    def _check_not_over(self) -> None:
+        if self.is_over:
+            raise UsageError(
+                f"expected {self.completed} epochs (run.num_epochs = {self.num_epochs}), found"
+                " another one after the run was over (run.is_over)"
+            )
+
+    def test(self, metrics: Mapping[str, float]) -> TestScores:
+        """Give the metrics on the test set, once, at the end of a run that wants them.
+
+        Raises:
+            UsageError: The run does not want them, is not over, or the objective is missing.
+        """
+        if not self._wants_test:
+            raise UsageError(
+                "run.test: only runs of the confirmation are tested; ask run.wants_test"
+            )
+        if not self.is_over:
+            raise UsageError(f"run.test: epoch {self.completed} is not the run's last one")
+        self.test_metrics = as_numbers(metrics, self._expected)
+        return TestScores(metrics=self.test_metrics)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Within it, optimizers that average weights leave them as they are evaluated."""
+        self._state.finalise()
+        if self.is_over:
+            yield
+            return
+        for optimizer in self._state.optimizers:
+            switch_to_evaluation(optimizer)
+        try:
+            yield
+        finally:
+            for optimizer in self._state.optimizers:
+                switch_to_training(optimizer)
+
+
+def _numbered(name: str, number: int) -> str:
+    """`optimizer`, `optimizer 2`, ..."""
+    return name if not number else f"{name} {number + 1}"
