@@ -26,6 +26,15 @@ def regression(num_samples: int = 600) -> Arrays:
     return {"x": inputs, "y": targets}
 
 
+def targets(num_samples: int = 600) -> Arrays:
+    """Features [N, 5] and targets [N, 2] of very different sizes, linear but for noise."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num_samples, 5)).astype(np.float32)
+    known = inputs @ generator.normal(size=(5, 2))
+    noise = 0.2 * generator.normal(size=known.shape)
+    return {"x": inputs, "y": (known + noise) * [1000.0, 0.1] + [0.0, OFFSET]}
+
+
 FLIPPED = 0.05
 """Share of labels that are the opposite of what the features say."""
 

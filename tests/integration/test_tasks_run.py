@@ -86,6 +86,26 @@ def test_labels_of_a_table_are_run_to_their_report(tmp_path):
     assert run(tmp_path, tomllib.loads((tmp_path / "toy.toml").read_text())) == output
 
 
+def test_several_targets_of_a_table_are_run_to_their_report(tmp_path):
+    arrays = toy_tasks.targets(300)
+    columns = [*(f"x{number}" for number in range(5)), "price", "weight"]
+    rows = np.column_stack([arrays["x"], arrays["y"]])
+    np.savetxt(tmp_path / "mine.csv", rows, "%.9g", ",", header=",".join(columns), comments="")
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "csv:mine.csv", "task": "regression", "target": ["price", "weight"]},
+            training={"epochs": 12, "batch_size": 32},
+        ),
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.unit) == ("rmse", "deviations of each target")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert tested["rmse"] < 0.4
+    assert "2 numbers, each in units of its deviation" in record.protocol["data"]
+    assert "deviations of each target" in (output / "toy" / "report.md").read_text()
+
+
 def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
     (tmp_path / "mine.py").write_text(Path(toy_tasks.__file__).read_text())
     output = run(

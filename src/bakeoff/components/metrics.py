@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bakeoff.errors import UsageError, describe_unknown
@@ -19,6 +19,7 @@ from bakeoff.records import (
 )
 from bakeoff.registry import Registry
 
+TARGET_UNITS = "target units"
 NONE_OWN: Mapping[str, OwnMetric] = {}
 """No metric of the user's own."""
 
@@ -28,11 +29,11 @@ class Untrained:
     """What the scores of an untrained model depend on."""
 
     num_outputs: int
-    """Classes, labels, or tokens of the vocabulary; 1 in regression."""
+    """Classes, labels, tokens of the vocabulary, or targets in regression."""
     loss: Loss = "cross_entropy"
     """The loss that the study trains with."""
     target_deviation: float = 1.0
-    """Standard deviation of the training targets in regression."""
+    """Standard deviation of the training target in regression; 1 with several targets."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Validation losses of predicting the training mean, in standardised units."""
     label_shares: tuple[float, ...] = ()
@@ -67,16 +68,19 @@ def find_metric(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) 
     return _own_metric(name, own[name]) if name in own else METRICS[task][name]
 
 
-def metric_info(name: str, config: StudyConfig | TrialConfig) -> MetricInfo:
+def metric_info(name: str, config: StudyConfig | TrialConfig, num_targets: int = 1) -> MetricInfo:
     """The meaning of a metric of a study: as its file describes it, or that of the registry.
 
-    Without data the task is unknown. A name means the same in every task, so any of them tells.
+    Errors of several targets are in units of their deviations. Without data the task is unknown. A
+    name means the same in every task, so any of them tells.
 
     Raises:
         UsageError: It is in neither; the message offers the nearest one.
     """
     if config.data.is_given or name in config.metrics:
-        return find_metric(name, config.data.task, config.metrics).info
+        info = find_metric(name, config.data.task, config.metrics).info
+        has_unit = info.unit == TARGET_UNITS and num_targets > 1
+        return replace(info, unit="deviations of each target") if has_unit else info
     found = [metrics[name].info for metrics in METRICS.values() if name in metrics]
     if not found:
         raise UsageError(describe_unknown("metric", name, (*config.metrics, *METRIC_NAMES)))
@@ -323,14 +327,14 @@ _REGRESSION: Registry[MetricSpec] = Registry(
             "rmse",
             "RMSE",
             "torchmetrics.functional.mean_squared_error, squared=False",
-            unit="target units",
+            unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
         ),
         _metric(
             "mae",
             "MAE",
             "torchmetrics.functional.mean_absolute_error",
-            unit="target units",
+            unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * one.mean_losses["l1"],
         ),
         _share("r2", "R2", "torchmetrics.functional.r2_score", chance=lambda _: 0.0, low=-math.inf),

@@ -27,7 +27,7 @@ class OwnCall:
 LOSS_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "multilabel": "(outputs [N, K], labels [N, K])",
-    "regression": "(predictions [N], standardised targets [N])",
+    "regression": "(predictions [N], standardised targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What the loss of each task is called with."""
@@ -53,7 +53,7 @@ SCHEDULER = OwnCall(
 METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "multilabel": "(outputs [N, K], labels [N, K])",
-    "regression": "(predictions [N], targets [N])",
+    "regression": "(predictions [N], targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What a metric of each task is called with; in regression both are in units of the target."""

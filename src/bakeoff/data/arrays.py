@@ -2,9 +2,9 @@
 
 Classification and regression: inputs are features [N, F], rows [N, T, F] or images [N, C, H, W],
 uint8 or float32. Labels are [N]: int64 in 0..C-1, where the training data has samples of every
-class, or float32 targets. Multi-label: labels are uint8 [N, K], 1 where
-a sample has a label. Language: inputs are token ids [N, L], and labels [N, L] are the token after
-each of them, both in the smallest integer type that holds the vocabulary.
+class, or float32 targets, [N, T] if there are several. Multi-label: labels are uint8 [N, K], 1
+where a sample has a label. Language: inputs are token ids [N, L], and labels [N, L] are the token
+after each of them, both in the smallest integer type that holds the vocabulary.
 """
 
 from collections.abc import Mapping
@@ -101,8 +101,8 @@ def check_arrays(
     looks_closely &= task != "language"
     if looks_closely:
         notes += train_notes(inputs, splits_test="x_test" not in named)
-    if task == "regression" and (labels == labels[0]).all():
-        notes.append("all targets have one value, so there is nothing to predict")
+    if task == "regression":
+        notes += _target_notes(labels)
     whole, given = inputs, dict[str, Inputs]()
     if "x_val" in named:
         validation = _check_part(named, "val", where, task)
@@ -137,6 +137,15 @@ def _absent_classes(labels: Inputs, others: Inputs, name: str, task: Task) -> li
     absent = np.setdiff1d(labels, others) if task == "classification" else np.empty(0)
     shown = ", ".join(map(str, absent[:MAX_LISTED]))
     return [f"{name} has no sample of {len(absent)} classes: {shown}"] if len(absent) else []
+
+
+def _target_notes(targets: Inputs) -> list[str]:
+    """Says of which targets, [N] or [N, T], there is nothing to predict."""
+    is_constant = (targets == targets[0]).all(axis=0)
+    if is_constant.all():
+        return ["all targets have one value, so there is nothing to predict"]
+    found = ", ".join(map(str, np.flatnonzero(is_constant)[:MAX_LISTED]))
+    return [f"targets with one value only tell nothing: {found}"] if found else []
 
 
 def array_name(key: str) -> str:
@@ -199,11 +208,13 @@ def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
         return check_label_sets(values, where)
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
-    if values.ndim != 1:
-        is_one_hot = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
-        hint = "; y.argmax(1) are the numbers of one-hot labels" if is_one_hot else ""
-        if is_one_hot and (values.sum(axis=1) != 1).any():
-            hint = '; [data] task = "multilabel" takes several labels per sample'
+    are_flags = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
+    is_one_hot = are_flags and (values.sum(axis=1) == 1).all()
+    is_several = task == "regression" and values.ndim == 2 and not is_one_hot  # noqa: PLR2004
+    if values.ndim != 1 and not is_several:
+        hint = '; [data] task = "multilabel" takes several labels per sample' if are_flags else ""
+        if is_one_hot:
+            hint = "; y.argmax(1) are the numbers of one-hot labels"
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]{hint}")
     if task == "regression":
         targets = _as_uint8_or_float32(values, where).astype(np.float32)

@@ -279,7 +279,7 @@ FORMS: Registry[DataSource] = Registry(
             " x_test, y_test if there are such sets: features"
             " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
             " or tokens and next tokens [N, L]; y of several labels per sample is [N, K] of 0 and"
-            " 1",
+            " 1, y of several targets [N, T]",
             tasks=("classification", "multilabel", "regression", "language"),
             load=_load_npz,
             suffixes=(".npz",),
@@ -297,7 +297,7 @@ FORMS: Registry[DataSource] = Registry(
         DataSource(
             name="csv",
             description="a table with a header, may be gzipped; target names the column to "
-            "predict, by default the last, or a list of columns of 0 and 1 for several labels;"
+            "predict, by default the last, or lists several labels (0 and 1) or several targets;"
             " text columns with few values become one-hot;"
             ' text = "column" names a column of texts, which a model hf:NAME reads;'
             ' validation = "csv:PATH" names a table to validate on',

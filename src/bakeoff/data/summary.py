@@ -22,13 +22,13 @@ class DatasetSummary:
     num_test: int
     task: Task
     num_outputs: int
-    """Classes, labels, tokens of the vocabulary, or 1 in regression."""
+    """Classes, labels, tokens of the vocabulary, or targets in regression."""
     input_shape: tuple[int, ...]
     """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
     fingerprint: str
     class_names: tuple[str, ...]
     target_deviation: float = 1.0
-    """Standard deviation of the training targets, in regression."""
+    """Standard deviation of the training target, in regression; 1 with several targets."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
     label_shares: tuple[float, ...] = ()
@@ -39,6 +39,11 @@ class DatasetSummary:
     """Whether the validation samples are a set of their own."""
     notes: tuple[str, ...] = ()
     """What reading the data left out, changed or guessed."""
+
+    @property
+    def num_targets(self) -> int:
+        """Number of targets of a regression; 1 in other tasks."""
+        return self.num_outputs if self.task == "regression" else 1
 
 
 def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
@@ -73,7 +78,7 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         targets = np.asarray(dataset.validation_labels)
     return replace(
         summary,
-        target_deviation=scale.deviation,
+        target_deviation=scale.error_unit,
         mean_losses=losses_of_the_mean(targets[validation], scale),
     )
 

@@ -208,7 +208,7 @@ class _Script:
             self._use(module, function)
         self._use("bakeoff.training.metric_functions", "no_predictions")
         task = self.config.data.task
-        deviation = ", data.target_scale.deviation" if task == "regression" else ""
+        deviation = ", data.target_scale.error_unit" if task == "regression" else ""
         yield "def evaluate(split):"
         yield f'    """The study\'s objective, {self.metric.info.name}."""'
         yield "    model.eval()"

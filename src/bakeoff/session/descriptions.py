@@ -85,6 +85,8 @@ def _data(config: StudyConfig, summary: DatasetSummary) -> dict[str, str]:
     """The data and how it is split, as text by heading."""
     shape = " x ".join(map(str, summary.input_shape))
     outputs = OUTPUTS[summary.task].format(summary.num_outputs)
+    if summary.num_targets > 1:
+        outputs = f"{summary.num_targets} numbers, each in units of its deviation"
     return {
         "data": f"{config.data.dataset}, {outputs}, samples of {shape}",
         "split": f"{summary.num_train} training{_imbalance(config)},"

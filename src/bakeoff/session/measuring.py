@@ -52,7 +52,7 @@ def measure(
     )
     probed = probe(config, engine, stop)
     return StudyFacts(
-        metric=metric_info(config.objective, config),
+        metric=metric_info(config.objective, config, summary.num_targets),
         chance_score=(
             chance_score(config.objective, summary.task, untrained)
             if config.data.is_given and config.objective not in config.metrics

@@ -86,9 +86,9 @@ def _resolve_target(section: DataSection, task: Task) -> str | tuple[str, ...] |
             )
     if not isinstance(given, list):
         return given
-    if task != "multilabel":
+    if task not in ("multilabel", "regression") or not given:
         raise StudyFileError(f"{key}: task = {json.dumps(task)} takes one column")
-    return tuple(given)
+    return tuple(given) if len(given) > 1 else given[0]
 
 
 def _without_data(section: DataSection) -> DataConfig:

@@ -163,8 +163,8 @@ class DataSection(_Section):
     image_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Pixels per side to which images of a folder are resized. Default: they keep their size."""
     target: Annotated[str, Field(min_length=1)] | list[str] | None = None
-    """Column of a table to predict, or a list of columns of 0 and 1 for several labels. Default:
-    the last column."""
+    """Column of a table to predict, or a list: columns of 0 and 1 for several labels, or columns of
+    numbers for several targets. Default: the last column."""
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
     text: Annotated[str, Field(min_length=1)] | None = None

@@ -20,6 +20,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
 from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
+from bakeoff.training.metric_functions import of_targets
 from bakeoff.training.own_loss import build_own_loss
 
 MIN_UNCERTAINTY = 1e-6
@@ -55,15 +56,18 @@ class LabelLoss(nn.Module):
 
 
 class TargetLoss(nn.Module):
-    """Mean of `criterion` between predictions [N, 1] and standardised targets [N]."""
+    """Mean of `criterion` between predictions and standardised targets.
+
+    Predictions are [N, 1] for targets [N], and [N, T] for T targets [N, T], which count alike.
+    """
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
         self.criterion = criterion
 
     def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """The mean over all samples."""
-        loss: Tensor = self.criterion(predictions[:, 0], targets)
+        """The mean over all samples and targets."""
+        loss: Tensor = self.criterion(of_targets(predictions, targets), targets)
         return loss
 
 
@@ -131,7 +135,7 @@ TARGET_LOSSES: dict[Loss, nn.Module] = {
 def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
     """The loss of a run, a mean over the batch, as a function of outputs and labels.
 
-    Regression compares predictions [N, 1] with standardised targets [N].
+    Regression compares predictions [N, 1] with standardised targets [N], or [N, T] with [N, T].
 
     Raises:
         UsageError: The task has no such loss, or one of the user's own cannot be used.

@@ -25,6 +25,7 @@ from bakeoff.training.metric_functions import (
     SamplePredictions,
     TokenPredictions,
     no_predictions,
+    of_targets,
 )
 
 NUM_TRIED, MOST_TRIED = 8, 256
@@ -111,8 +112,12 @@ class OwnMetric:
     def _in_units(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale is None:
             return outputs, labels
+        deviation, mean = (
+            one if isinstance(one, float) else outputs.new_tensor(one)
+            for one in (self.scale.deviation, self.scale.mean)
+        )
         return tuple(  # type: ignore[return-value]
-            one * self.scale.deviation + self.scale.mean for one in (outputs[:, 0], labels)
+            one * deviation + mean for one in (of_targets(outputs, labels), labels)
         )
 
     def _checked(self, value: object) -> Tensor:
@@ -165,7 +170,7 @@ def build_own_metric(
     Args:
         reference: The metric.
         task: What the labels are.
-        num_outputs: Classes, labels, tokens of the vocabulary, or 1 in regression.
+        num_outputs: Classes, labels, tokens of the vocabulary, or targets in regression.
         scale: Mean and deviation of the targets in regression.
         info: The bounds of its values.
 
@@ -225,7 +230,8 @@ def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None
     outputs = torch.randn(num_samples, num_outputs, generator=generator)
     labels = torch.arange(num_samples) % num_outputs
     if task == "regression":
-        labels = torch.randn(num_samples, generator=generator)
+        shape = (num_samples, num_outputs) if num_outputs > 1 else (num_samples,)
+        labels = torch.randn(shape, generator=generator)
     elif task == "multilabel":
         labels = (outputs > 0).long()
     elif task == "language":

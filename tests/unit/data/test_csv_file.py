@@ -73,6 +73,13 @@ def test_several_columns_of_0_and_1_are_labels_by_their_names(tmp_path: Path) ->
     assert table.class_names == ("hot", "tall")
 
 
+def test_several_columns_of_numbers_are_targets_by_their_names(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS, target=("length", "width"), task="regression")
+    assert (table.labels.tolist(), table.labels.dtype) == ([[1.5, 2], [2.5, 3], [-1000, 4]], float)
+    assert table.class_names == ("length", "width")
+    assert feature_names(table)[0] == "colour=blue"
+
+
 @pytest.mark.parametrize(
     ("content", "target", "message"),
     [

@@ -166,6 +166,19 @@ def test_labels_are_interpreted_by_their_names(tmp_path: Path, table: Path) -> N
     assert {len(row) for row in found} > {1}
 
 
+def test_several_targets_are_interpreted_by_their_names_and_in_their_units(
+    tmp_path: Path, table: Path
+) -> None:
+    data = DataConfig(dataset=f"csv:{table}", task="regression", target=("size", "a=x"))
+    state, _ = exported(tmp_path, data, loss="mse")
+    _, outputs, found = json.loads(run(tmp_path, "-c", ENCODE, str(table)))
+    scale = state.splits.target_scale
+    assert scale is not None
+    expected = np.array(outputs) * scale.deviation + scale.mean
+    assert list(found[0]) == ["size", "a=x"]
+    np.testing.assert_allclose([list(one.values()) for one in found], expected, rtol=1e-4)
+
+
 DECODE = """
 import json, sys
 sys.modules["bakeoff"] = None  # as if it were not installed

@@ -104,6 +104,7 @@ def test_sequence_model_reads_an_image_row_by_row(make_config: MakeConfig, model
     [
         REGRESSION,
         MULTILABEL,
+        {**REGRESSION, "dataset": "toy_tasks:targets"},
         LANGUAGE,
         *({**ROWS, **DROPPING, "model": model} for model in SEQUENCE_MODELS),
         *({**LANGUAGE, **DROPPING, "model": model} for model in SEQUENCE_MODELS),
