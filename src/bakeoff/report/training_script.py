@@ -16,10 +16,11 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.errors import BakeoffError
 from bakeoff.own_source import code_files, folders_of
 from bakeoff.ranges import Params, owned_params
-from bakeoff.records import StudyConfig, StudyRecord, TrainingConfig
+from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
+from bakeoff.report.loss_call import loss_call
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
@@ -27,11 +28,6 @@ from bakeoff.studyfile import resolve_stored
 from bakeoff.studyfile.own_parts import own_modules
 
 AUTOCAST = {"bf16": "torch.bfloat16", "fp16": "torch.float16"}
-TARGET_LOSSES = {
-    "mse": "nn.MSELoss()",
-    "l1": "nn.L1Loss()",
-    "huber": "nn.HuberLoss(delta=HUBER_DELTA)",
-}
 EVALUATED = 1024
 """Samples of a batch in evaluation."""
 STATISTICS_BATCHES = 50
@@ -165,6 +161,9 @@ class _Script:
             "device, memory_format=torch.channels_last" if self.model.channels_last else "device"
         )
         yield f"model = model.to({layout})"
+        if self.model.parameters is None and not self.model.channels_last:
+            self._use("bakeoff.training.memory_layout", "store_channels_last")
+            yield "store_channels_last(model, data.input_shape)"
         if self._has_roles and self.config.finetune.unfreeze_epoch is None:
             yield "freezing.begin(1)  # the optimizer never has what is frozen"
 
@@ -186,7 +185,7 @@ class _Script:
 
     def _preparation(self) -> Iterator[str]:
         """The loss, and what the loop keeps."""
-        yield f"criterion = {self._loss()}.to(device)"
+        yield f"criterion = {loss_call(self.config, self._use)}.to(device)"
         if self.precision == "fp16":
             yield "scaler = torch.amp.GradScaler(device.type)"
         if self.training.ema_decay:
@@ -202,46 +201,6 @@ class _Script:
     def _keeps_best(self) -> bool:
         patience = self.training.early_stopping_patience
         return self.config.score_rule == "best_epoch" or patience is not None
-
-    def _loss(self) -> str:
-        """The criterion; each is a mean over the batch."""
-        training, task = self.training, self.config.data.task
-        module = "bakeoff.training.losses"
-        if is_reference(training.loss):
-            return self._own_loss()
-        self._use("torch", "nn")
-        if task == "regression":
-            self._use(module, "TargetLoss")
-            if training.loss == "huber":
-                self._use("bakeoff.data.targets", "HUBER_DELTA")
-            return f"TargetLoss({TARGET_LOSSES[training.loss]})"
-        smoothing = f"label_smoothing={training.label_smoothing!r}"
-        smoothing = smoothing if training.label_smoothing else ""
-        if task == "language":
-            self._use(module, "TokenCrossEntropy")
-            return f"TokenCrossEntropy({smoothing})"
-        if training.class_weights == "none" and not training.focal_gamma:
-            return f"nn.CrossEntropyLoss({smoothing})"
-        self._use(module, "build_class_loss")
-        self._use("bakeoff.records", "TrainingConfig")
-        changed = [
-            f"{name}={getattr(training, name)!r}"
-            for name in ("class_weights", "focal_gamma", "label_smoothing")
-            if getattr(training, name) != getattr(TrainingConfig(epochs=1), name)
-        ]
-        settings = f"TrainingConfig({', '.join(['epochs=epochs', *changed])})"
-        return f"build_class_loss({settings}, data.train, data.num_outputs)"
-
-    def _own_loss(self) -> str:
-        """The user's loss, in the form in which the study called it."""
-        self._use("bakeoff.training.own_loss", "build_own_loss")
-        weights = ""
-        if self.training.class_weights == "balanced":
-            self._use("bakeoff.training.losses", "balanced_weights")
-            labels = "data.train.labels[data.train.rows].cpu()"
-            weights = f", balanced_weights({labels}, data.num_outputs)"
-        given = f"{self.training.loss!r}, {self.config.data.task!r}, data.num_outputs"
-        return f"build_own_loss({given}{weights})"
 
     def _evaluation(self) -> Iterator[str]:
         if self.metric.name in self.config.metrics:

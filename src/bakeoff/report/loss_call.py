@@ -1,0 +1,56 @@
+"""The criterion of a pasted training program: the loss of a study as a call."""
+
+from collections.abc import Callable
+
+from bakeoff.records import StudyConfig, TrainingConfig
+from bakeoff.registry import is_reference
+
+Use = Callable[..., None]
+"""Adds names to the imports of the program: `use(module, *names)`."""
+TARGET_LOSSES = {
+    "mse": "nn.MSELoss()",
+    "l1": "nn.L1Loss()",
+    "huber": "nn.HuberLoss(delta=HUBER_DELTA)",
+}
+
+
+def loss_call(config: StudyConfig, use: Use) -> str:
+    """The criterion; each is a mean over the batch."""
+    training, task = config.training, config.data.task
+    module = "bakeoff.training.losses"
+    if is_reference(training.loss):
+        return _own_loss(config, use)
+    use("torch", "nn")
+    if task == "regression":
+        use(module, "TargetLoss")
+        if training.loss == "huber":
+            use("bakeoff.data.targets", "HUBER_DELTA")
+        return f"TargetLoss({TARGET_LOSSES[training.loss]})"
+    smoothing = f"label_smoothing={training.label_smoothing!r}"
+    smoothing = smoothing if training.label_smoothing else ""
+    if task == "language":
+        use(module, "TokenCrossEntropy")
+        return f"TokenCrossEntropy({smoothing})"
+    if training.class_weights == "none" and not training.focal_gamma:
+        return f"nn.CrossEntropyLoss({smoothing})"
+    use(module, "build_class_loss")
+    use("bakeoff.records", "TrainingConfig")
+    changed = [
+        f"{name}={getattr(training, name)!r}"
+        for name in ("class_weights", "focal_gamma", "label_smoothing")
+        if getattr(training, name) != getattr(TrainingConfig(epochs=1), name)
+    ]
+    settings = f"TrainingConfig({', '.join(['epochs=epochs', *changed])})"
+    return f"build_class_loss({settings}, data.train, data.num_outputs)"
+
+
+def _own_loss(config: StudyConfig, use: Use) -> str:
+    """The user's loss, in the form in which the study called it."""
+    use("bakeoff.training.own_loss", "build_own_loss")
+    weights = ""
+    if config.training.class_weights == "balanced":
+        use("bakeoff.training.losses", "balanced_weights")
+        labels = "data.train.labels[data.train.rows].cpu()"
+        weights = f", balanced_weights({labels}, data.num_outputs)"
+    given = f"{config.training.loss!r}, {config.data.task!r}, data.num_outputs"
+    return f"build_own_loss({given}{weights})"
