@@ -123,6 +123,8 @@ class Probed(_Message):
     """Size of a checkpoint of this configuration."""
     weight_bytes: int = 0
     """Size of its trainable weights."""
+    channels_last: bool = False
+    """Whether its convolutions are stored channels last."""
     num_checkpoints: int = 0
     """Number of checkpoints that a run keeps."""
     code: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
-from bakeoff.report.loss_lines import loss_call
+from bakeoff.report.loss_call import loss_call
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
@@ -161,6 +161,9 @@ class _Script:
             "device, memory_format=torch.channels_last" if self.model.channels_last else "device"
         )
         yield f"model = model.to({layout})"
+        if self.model.parameters is None and not self.model.channels_last:
+            self._use("bakeoff.training.memory_layout", "store_channels_last")
+            yield "store_channels_last(model, data.input_shape)"
         if self._has_roles and self.config.finetune.unfreeze_epoch is None:
             yield "freezing.begin(1)  # the optimizer never has what is frozen"
 

@@ -156,6 +156,7 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         "threads per worker": str(settings.threads),
         "precision": f"{probed.precision}: {probed.reason}",
         "seconds per step": measured,
+        **({"memory layout": "channels last"} if probed.channels_last else {}),
         **describe_code(probed.code),
         **probed.weights,
     }

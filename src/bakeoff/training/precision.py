@@ -17,6 +17,7 @@ from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.loop import train_step
 from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.memory_layout import is_channels_last
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
 from bakeoff.training.weight_roles import find_roles
@@ -47,6 +48,8 @@ class PrecisionChoice:
     """Size of a checkpoint of this configuration."""
     weight_bytes: int
     """Size of its weights."""
+    channels_last: bool = False
+    """Whether its convolutions are stored channels last."""
 
 
 def measure_precision(
@@ -90,6 +93,7 @@ def measure_precision(
         reason=_reason(chosen, seconds),
         checkpoint_bytes=checkpoint_bytes(state),
         weight_bytes=sum(weight.nbytes for weight in state.model.parameters()),
+        channels_last=is_channels_last(state.model),
     )
 
 

@@ -31,6 +31,7 @@ from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
+from bakeoff.training.memory_layout import store_channels_last
 from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
 from bakeoff.training.pretrained import load_pretrained
@@ -293,6 +294,8 @@ def _build_seeded_model(
     model = model.to(device)
     if find_model(config.model).channels_last:
         model = model.to(memory_format=torch.channels_last)
+    else:
+        store_channels_last(model, splits.input_shape)
     return model, fresh
 
 
