@@ -154,6 +154,7 @@ class _Script:
         if self.model.parameters is not None:
             given = complete_params(f"model {self.model.name}", self.model.parameters, given)
         named = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        named += ["categories=data.categories"] if self.config.data.categories else []
         named += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
         yield call(f"model = {function}", named)
         yield from model_lines(self.config, self._use)

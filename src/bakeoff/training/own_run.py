@@ -216,6 +216,7 @@ class Run:
             input_shape=shape,
             num_outputs=outputs,
             task=splits.task,
+            categories=splits.categories,
         )
         return model.to(self.device)
 
