@@ -216,7 +216,9 @@ class Run:
             input_shape=shape,
             num_outputs=outputs,
             task=splits.task,
+            is_text=config.data.text is not None,
             categories=splits.categories,
+            vocabulary=splits.vocabulary,
         )
         return model.to(self.device)
 
