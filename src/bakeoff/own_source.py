@@ -10,6 +10,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
@@ -19,6 +20,13 @@ from bakeoff.errors import UsageError, describe_unknown
 
 CODE = "own code"
 """Heading of the files of the user's code among the facts about a study."""
+OWN_PACKAGES = frozenset(
+    {
+        "bakeoff", "numpy", "optuna", "pytorch_optimizer", "schedulefree", "timm", "torch",
+        "torchmetrics", "torchvision",
+    }
+)  # fmt: skip
+"""Packages whose code this program runs itself."""
 _study_folders: list[str] = []
 
 
@@ -35,8 +43,11 @@ def look_in(folder: str) -> None:
 
 
 def own_folders() -> tuple[str, ...]:
-    """The study file's folder, if there is one, and the current folder."""
-    return tuple(dict.fromkeys((*_study_folders, str(Path.cwd()))))
+    """The study file's folder, if there is one, and the current folder, if it was not removed."""
+    current: list[str] = []
+    with suppress(OSError):
+        current.append(str(Path.cwd()))
+    return tuple(dict.fromkeys((*_study_folders, *current)))
 
 
 def search_path() -> tuple[str, ...]:
@@ -45,12 +56,15 @@ def search_path() -> tuple[str, ...]:
 
 
 def find_own(module: str) -> Path | None:
-    """The file of a module in a folder of the user's; None if there is none, or Python has its own.
+    """The file of a module in a folder of the user's; None if there is none.
+
+    None also for modules of Python and of the packages that this program itself uses: a file of the
+    user's must not take the place of torch.
 
     Raises:
         UsageError: Two folders have different files of this name.
     """
-    if _is_known(module):
+    if _is_known(module) or module.partition(".")[0] in OWN_PACKAGES:
         return None
     found = [file for one in own_folders() if (file := find_source(module, [one])) is not None]
     for other in found[1:]:

@@ -271,3 +271,18 @@ def test_a_study_is_run_reported_and_exported_and_names_its_weights(
     assert "my_groups" not in (study / "out" / "load_model.py").read_text()
     capsys.readouterr()
     assert call("report", "toy") == 0
+
+
+def test_a_function_that_returns_no_groups_ends_a_study_before_it_begins(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "wrong_groups.py").write_text("def groups(model):\n    return {'params': []}\n")
+    file = study / "toy.toml"
+    file.write_text(file.read_text().replace("my_groups:groups", "wrong_groups:groups"))
+    assert call("run", "toy.toml", "--workers", "1") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith(
+        "study: model.parameter_groups = 'wrong_groups:groups': expected a list of groups such as"
+    )
+    assert lines[-1].endswith("found dict")
+    assert not (study / "results" / "studies.db").exists()

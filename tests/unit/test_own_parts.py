@@ -127,6 +127,15 @@ def test_settings_of_one_run_name_parameters_by_reference(folder: Path) -> None:
         fix_settings(load(folder), Chosen(optimizer=LION, others=(f"{LION}.beta=0.85",)))
 
 
+def test_settings_of_a_command_reach_names_with_dots(folder: Path) -> None:
+    load(folder, metrics={"unread_parts:top2": {"low": 0.0, "direction": "maximize"}})
+    settings = [f'space."{LION}".beta1=0.85', 'metrics."unread_parts:top2".high=2.0']
+    config = load_study_file(folder / "toy.toml", settings)
+    assert config.space[f"{LION}.beta1"] == 0.85
+    expected = OwnMetric(direction="maximize", low=0.0, high=2.0)
+    assert config.metrics == {"unread_parts:top2": expected}
+
+
 def test_stored_study_is_reported_and_shown_after_its_modules_are_gone(
     folder: Path, storage_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,14 @@ def test_module_of_another_studys_folder_is_not_taken_for_this_studys(beside: Pa
         resolve("beside_a_study:value")
 
 
+def test_file_of_the_users_does_not_take_the_place_of_torch(beside: Path) -> None:
+    (beside / "torch").mkdir()
+    (beside / "torch" / "__init__.py").touch()
+    (beside / "torch" / "optim.py").write_text("class SGD: pass\n")
+    assert find_own("torch.optim") is None
+    assert resolve("torch.optim:SGD").__module__ == "torch.optim.sgd"
+
+
 def test_missing_module_is_refused_with_the_nearest_file(beside: Path) -> None:
     (beside / "my_losses.py").write_text("def focal(outputs, targets): ...\n")
     with pytest.raises(UsageError, match=r"no module 'my_loses' in .*; did you mean 'my_losses'"):

@@ -77,7 +77,7 @@ def test_the_default_configuration_is_the_librarys_without_a_schedule():
 
 
 def test_an_optimizer_of_the_package_has_a_default_configuration_too():
-    name = "pytorch_optimizer:Lion"
+    name = "pytorch_optimizer:AdaBelief"
     [arm] = arms_of(search={"optimizers": [name], "schedulers": ["constant"]})
     assert default_params(arm, "mlp") == {
         "optimizer": name,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bakeoff.components.package_optimizers import PACKAGE_PREFIX, check_usable
+from bakeoff.components.package_ranges import ENTRIES, OTHERS
 from bakeoff.components.parameters import (
     POSITIVE_SHARE,
     ParameterSpec,
@@ -154,17 +155,6 @@ def _adam_parameters(
         "epsilon": _EPSILON,
     }
 
-
-_PACKAGE_PARAMETERS: Mapping[str, ParameterSpec] = {
-    "learning_rate": _learning_rate(
-        1e-5, 1.0, 1e-3, "the default of 73 of the 127 optimizers of release 4.1 is 1e-3"
-    ),
-    "weight_decay": ParameterSpec(
-        range=FloatRange(low=1e-6, high=1.0, log=True, natural_low=True),  # practically no decay
-        default=0.0,
-        source="L2 or decoupled, as the package has it: both ranges together",
-    ),
-}
 
 OPTIMIZERS: Registry[OptimizerSpec] = Registry(
     "optimizer",
@@ -374,7 +364,7 @@ def find_optimizer(name: str) -> OptimizerSpec:
             name=name,
             description="a class or function of yours",
             build=name,
-            parameters=own_parameters(own, _PACKAGE_PARAMETERS),
+            parameters=own_parameters(own, OTHERS.parameters),
             weight_decay="own",
             state_bytes=None,
             averages={"train", "eval"} <= methods,
@@ -387,12 +377,15 @@ def find_optimizer(name: str) -> OptimizerSpec:
             " package.module:name"
         )
     check_usable(name)
+    class_name = name.removeprefix(PACKAGE_PREFIX)
+    known = ENTRIES.get(class_name, OTHERS)
     return OptimizerSpec(
         name=name,
         description="from the package pytorch_optimizer",
         build=name,
-        parameters=_PACKAGE_PARAMETERS,
+        parameters=known.parameters,
+        fixed=known.fixed,
         weight_decay="own",
         state_bytes=None,
-        averages=name.removeprefix(PACKAGE_PREFIX).startswith("ScheduleFree"),
+        averages=class_name.startswith("ScheduleFree"),
     )

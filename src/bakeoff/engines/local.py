@@ -65,7 +65,7 @@ class LocalEngine:
             threads=threads,
             device=device,
             import_path=tuple(import_path()),
-            study_folder=own_folders()[0],
+            study_folder=next(iter(own_folders()), ""),
             parent=os.getpid(),
         )
         self._num_workers = num_workers

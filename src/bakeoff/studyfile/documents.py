@@ -14,6 +14,8 @@ STUDIES = Path("studies")
 MAX_BASES = 8
 VALUE_KEYS = frozenset({"low", "choices", "name"})
 """A table with one of these keys, below the sections of a file, is one value."""
+METRICS = "metrics"
+"""The section in which they are not."""
 
 Document = Mapping[str, Any]
 
@@ -63,14 +65,27 @@ def _base_of(document: Document) -> str | None:
     return base if isinstance(base, str) and base else None
 
 
-def merged(below: Document, above: Document, depth: int = 0) -> dict[str, Any]:
-    """`below` with what `above` says. Ranges and other tables that are one value are replaced."""
+def merged(
+    below: Document, above: Document, depth: int = 0, *, has_values: bool = True
+) -> dict[str, Any]:
+    """`below` with what `above` says. Ranges and other tables that are one value are replaced.
+
+    Args:
+        below: A document, or a table of it.
+        above: What takes precedence.
+        depth: Of the table in its document.
+        has_values: Whether tables below this one can be one value. Those of `[metrics]` cannot,
+            although they have the keys of a range.
+    """
     result = dict(below)
     for key, value in above.items():
         before = result.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            is_value = depth > 0 and VALUE_KEYS & (value.keys() | before.keys())
-            result[key] = value if is_value else merged(before, value, depth + 1)
+            keys = value.keys() | before.keys()
+            is_value = depth > 0 and has_values and VALUE_KEYS & keys
+            inner = has_values and (depth > 0 or key != METRICS)
+            joined = merged(before, value, depth + 1, has_values=inner)
+            result[key] = value if is_value else joined
         else:
             result[key] = value
     return result

@@ -22,7 +22,9 @@ COUNTER = "num_batches_tracked"
 """A buffer of batch normalisation that old files lack."""
 RGB = 3
 IMAGE_NDIM = 4
-POSITION = "pos_embed"
+POSITIONS = ("pos_embed", "position_embeddings")
+"""Parts of the names of tables [1, N, D] with a row for each patch of an image."""
+POSITIONS_NDIM = 3
 MAX_PREFIX = 4
 """Tokens before the patches, such as those of the class and of registers."""
 NUM_NAMED = 3
@@ -118,7 +120,8 @@ def _fit(name: str, given: Tensor, wanted: Tensor, path: Path) -> Tensor:
     is_filter = len(old) == len(new) == IMAGE_NDIM and [old[0], *old[2:]] == [new[0], *new[2:]]
     if is_filter and old[1] == RGB:
         return _adapt_channels(given, new[1]).to(wanted.dtype)
-    if POSITION in name and len(old) == len(new) and old[-1] == new[-1]:
+    is_table = len(old) == len(new) == POSITIONS_NDIM and old[-1] == new[-1]
+    if is_table and any(part in name for part in POSITIONS):
         resampled = _resample_positions(given, new[-2])
         if resampled is not None:
             return resampled.to(wanted.dtype)

@@ -8,6 +8,8 @@ from bakeoff.commands.verbs.optimizers import optimizers
 from bakeoff.components.metrics import METRICS
 from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import OPTIMIZERS
+from bakeoff.components.package_optimizers import PACKAGE_PREFIX
+from bakeoff.components.package_ranges import ENTRIES
 
 
 def test_optimizers_are_listed_with_what_they_need_and_each_parameter(
@@ -16,7 +18,7 @@ def test_optimizers_are_listed_with_what_they_need_and_each_parameter(
     optimizers()
     summary, note, parameters = capsys.readouterr().out.split("\n\n")
     rows = {line.split()[0]: line for line in summary.splitlines()[1:]}
-    assert tuple(rows) == OPTIMIZERS.names
+    assert tuple(rows) == (*OPTIMIZERS.names, *(PACKAGE_PREFIX + name for name in ENTRIES))
     assert rows["schedule_free_adamw"].split()[-4:] == [
         "decoupled",
         "8",

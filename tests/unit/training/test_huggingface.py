@@ -22,6 +22,7 @@ from bakeoff.session.checks import check_packages
 from bakeoff.studyfile import resolve_study
 from bakeoff.training import loop
 from bakeoff.training.build import build_model
+from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.stages import find_parts
 from bakeoff.training.state import TrainingState
 from bakeoff.training.weights import scored_weights, write_weights
@@ -233,6 +234,24 @@ def test_a_model_of_images_is_built_for_their_channels(tmp_path: Path, channels:
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     model = build_model(f"hf:{tmp_path}", {}, input_shape=(channels, 32, 32), num_outputs=4)
     assert model(torch.zeros(2, channels, 32, 32)).shape == (2, 4)
+
+
+def test_a_vision_transformer_takes_images_of_another_size(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+        image_size=32, patch_size=8,
+    )  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    given = transformers.ViTForImageClassification(config).state_dict()
+    table = "vit.embeddings.position_embeddings"
+    given[table][:, 1:] = 2.5  # the same for every patch, so that it is the same in between
+    save_file(given, tmp_path / "model.safetensors")
+    model = build_model(f"hf:{tmp_path}", {}, input_shape=(3, 16, 16), num_outputs=4)
+    load_pretrained(model, find_weights(f"hf:{tmp_path}", True), 4)
+    found = model.state_dict()[f"model.{table}"]
+    assert found.shape == (1, 1 + 4, 8)
+    assert torch.equal(found[:, 0], given[table][:, 0])
+    torch.testing.assert_close(found[:, 1:], torch.full((1, 4, 8), 2.5))
 
 
 def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@ from bakeoff.components.package_optimizers import EXTRA, PACKAGE_PREFIX
 
 ABOUT = f"""
 State is counted for fp32 weights of large matrices, with momentum where it can be set. Weight decay
-does not apply to norms and biases. You can also name any optimizer of the package pytorch_optimizer
-as "{PACKAGE_PREFIX}Name". This package and schedulefree are installed by:
-pip install 'bakeoff[{EXTRA}]'
+does not apply to norms and biases. You can also name any other optimizer of the package
+pytorch_optimizer as "{PACKAGE_PREFIX}Name", and one of your own as "package.module:Name".
+The packages pytorch_optimizer and schedulefree are installed by: pip install 'bakeoff[{EXTRA}]'
 """
 
 
@@ -16,11 +16,13 @@ def optimizers(as_json: options.Json = False) -> None:
     """
     from bakeoff.commands.catalog import print_with_parameters
     from bakeoff.components.compatibility import allowed_schedulers
-    from bakeoff.components.optimizers import OPTIMIZERS
+    from bakeoff.components.optimizers import OPTIMIZERS, find_optimizer
+    from bakeoff.components.package_ranges import ENTRIES
     from bakeoff.components.schedulers import SCHEDULERS
 
     rows: list[dict[str, object]] = []
-    for spec in OPTIMIZERS:
+    listed = [*OPTIMIZERS, *(find_optimizer(PACKAGE_PREFIX + name) for name in ENTRIES)]
+    for spec in listed:
         allowed = allowed_schedulers(spec.name)
         rows.append(
             {
@@ -32,4 +34,4 @@ def optimizers(as_json: options.Json = False) -> None:
                 "package": spec.package,
             }
         )
-    print_with_parameters(rows, [one.parameters for one in OPTIMIZERS], ABOUT, as_json=as_json)
+    print_with_parameters(rows, [one.parameters for one in listed], ABOUT, as_json=as_json)
