@@ -26,6 +26,30 @@ def regression(num_samples: int = 600) -> Arrays:
     return {"x": inputs, "y": targets}
 
 
+def targets(num_samples: int = 600) -> Arrays:
+    """Features [N, 5] and targets [N, 2] of very different sizes, linear but for noise."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num_samples, 5)).astype(np.float32)
+    known = inputs @ generator.normal(size=(5, 2))
+    noise = 0.2 * generator.normal(size=known.shape)
+    return {"x": inputs, "y": (known + noise) * [1000.0, 0.1] + [0.0, OFFSET]}
+
+
+FLIPPED = 0.05
+"""Share of labels that are the opposite of what the features say."""
+
+
+def multilabel(num_samples: int = 600) -> Arrays:
+    """Features [N, 6] and labels [N, 3], each the sign of one feature but for flipped ones.
+
+    The last label is rare: one sample in five has it.
+    """
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num_samples, 6)).astype(np.float32)
+    labels = inputs[:, :3] > np.array([0.0, 0.5, 1.0])
+    return {"x": inputs, "y": (labels ^ (generator.random(labels.shape) < FLIPPED)).astype(int)}
+
+
 def language(num_blocks: int = 300) -> Arrays:
     """A Markov chain cut into blocks [N, L] of tokens and next tokens."""
     generator = np.random.default_rng(0)

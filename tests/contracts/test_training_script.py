@@ -21,7 +21,7 @@ from bakeoff.studyfile import format_study, resolve_study
 from bakeoff.training.loop import prepare, train
 from record_examples import example_record
 from study_examples import study_document
-from toy_tasks import language, regression
+from toy_tasks import language, multilabel, regression, targets
 
 NUM_SAMPLES = 256
 EPOCHS = 4
@@ -174,6 +174,10 @@ TASKS: dict[str, dict[str, Any]] = {
         "data": {"train_samples": 320}, "model": {"model": "cnn", "width": 8},
     },
     "text": {"data": {"dataset": "npz:text.npz", "task": "language"}, "model": {"model": "gru"}},
+    "labels": {"data": {"dataset": "npz:labels.npz", "task": "multilabel"},
+               "training": {"class_weights": "balanced"}, "study": {"objective": "loss"}},
+    "several numbers": {"data": {"dataset": "npz:targets.npz", "task": "regression"},
+                        "study": {"objective": "rmse"}},
     "numbers": {"data": {"dataset": "npz:numbers.npz", "task": "regression"},
                 "training": {"loss": "huber"}, "study": {"objective": "mae"}},
 }  # fmt: skip
@@ -186,6 +190,8 @@ def test_the_program_trains_whatever_a_study_trains(
     monkeypatch.chdir(tmp_path)
     np.savez("text.npz", **language(60))
     np.savez("numbers.npz", **regression(200))
+    np.savez("labels.npz", **multilabel(200))
+    np.savez("targets.npz", **targets(200))
     document = study_document(training={"batch_size": 32}, data={}, model={})
     for section, keys in TASKS[task].items():
         model = {} if "model" in keys else document[section]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,52 @@ def test_regression_is_run_from_an_npz_file_to_its_report(tmp_path):
     assert json.loads((output / "toy" / "summary.json").read_text())
 
 
+def test_labels_of_a_table_are_run_to_their_report(tmp_path):
+    arrays = toy_tasks.multilabel(300)
+    columns = [*(f"x{number}" for number in range(6)), "red", "tall", "hot"]
+    rows = np.column_stack([arrays["x"], arrays["y"]])
+    np.savetxt(tmp_path / "mine.csv", rows, "%g", ",", header=",".join(columns), comments="")
+    output = run(
+        tmp_path,
+        small_study(
+            data={
+                "dataset": "csv:mine.csv",
+                "task": "multilabel",
+                "target": ["red", "tall", "hot"],
+            },
+            training={"epochs": 12, "batch_size": 32, "class_weights": "balanced"},
+        ),
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.direction) == ("macro_f1", "maximize")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert tested["macro_f1"] > 0.7
+    assert record.protocol["data"] == "csv:mine.csv, 3 labels that each apply or not, samples of 6"
+    assert "stratified by sets of labels" in record.protocol["split"]
+    assert "macro_f1" in (output / "toy" / "report.md").read_text()
+    assert run(tmp_path, tomllib.loads((tmp_path / "toy.toml").read_text())) == output
+
+
+def test_several_targets_of_a_table_are_run_to_their_report(tmp_path):
+    arrays = toy_tasks.targets(300)
+    columns = [*(f"x{number}" for number in range(5)), "price", "weight"]
+    rows = np.column_stack([arrays["x"], arrays["y"]])
+    np.savetxt(tmp_path / "mine.csv", rows, "%.9g", ",", header=",".join(columns), comments="")
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "csv:mine.csv", "task": "regression", "target": ["price", "weight"]},
+            training={"epochs": 12, "batch_size": 32},
+        ),
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.unit) == ("rmse", "deviations of each target")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert tested["rmse"] < 0.4
+    assert "2 numbers, each in units of its deviation" in record.protocol["data"]
+    assert "deviations of each target" in (output / "toy" / "report.md").read_text()
+
+
 def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
     (tmp_path / "mine.py").write_text(Path(toy_tasks.__file__).read_text())
     output = run(
@@ -102,6 +149,32 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
                 "training": {"label_smoothing": 0.1},
             },
             "training.label_smoothing = 0.1 cannot be used in regression",
+        ),
+        (
+            {"data": {"dataset": "csv:x.csv", "task": "multilabel"}},
+            'data.target = null: task = "multilabel" takes a list of two or more columns of 0 and',
+        ),
+        (
+            {"data": {"dataset": "csv:x.csv", "task": "multilabel", "target": ["a", "a"]}},
+            "data.target",
+        ),
+        (
+            {"data": {"dataset": "csv:x.csv", "target": ["a", "b"]}},
+            'data.target = ["a", "b"]: task = "classification" takes one column',
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "multilabel"},
+                "training": {"sampling": "weighted"},
+            },
+            'training.sampling = "weighted" cannot be used in multilabel',
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "multilabel"},
+                "training": {"loss": "x:y", "class_weights": "balanced"},
+            },
+            "training.class_weights: is part of bce, and training.loss is 'x:y'",
         ),
         (
             {"data": {"dataset": "npz:x.npz", "task": "language"}},

@@ -8,6 +8,7 @@ from bakeoff.registry import is_reference
 
 LOSSES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("cross_entropy",),
+    "multilabel": ("bce",),
     "regression": ("mse", "l1", "huber"),
     "language": ("cross_entropy",),
 }
@@ -48,6 +49,8 @@ def find_loss_clash(
     for key in NOT_HONOURED:
         if key in used:
             return f"training.{key}", f"is part of cross_entropy, and training.loss is {name!r}"
+    if task == "multilabel" and "class_weights" in used:
+        return "training.class_weights", f"is part of bce, and training.loss is {name!r}"
     if task == "regression" and "loss" in objectives:
         reason = f"is the training loss, and what {name!r} is without training is not known"
         return "study.objective = 'loss'", f"{reason}; compare by rmse, mae or r2"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bakeoff.errors import UsageError, describe_unknown
@@ -19,6 +19,7 @@ from bakeoff.records import (
 )
 from bakeoff.registry import Registry
 
+TARGET_UNITS = "target units"
 NONE_OWN: Mapping[str, OwnMetric] = {}
 """No metric of the user's own."""
 
@@ -28,13 +29,15 @@ class Untrained:
     """What the scores of an untrained model depend on."""
 
     num_outputs: int
-    """Classes, or tokens of the vocabulary; 1 in regression."""
+    """Classes, labels, tokens of the vocabulary, or targets in regression."""
     loss: Loss = "cross_entropy"
     """The loss that the study trains with."""
     target_deviation: float = 1.0
-    """Standard deviation of the training targets in regression."""
+    """Standard deviation of the training target in regression; 1 with several targets."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Validation losses of predicting the training mean, in standardised units."""
+    label_shares: tuple[float, ...] = ()
+    """Share of the validation samples that have each label, in a multi-label task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +68,19 @@ def find_metric(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) 
     return _own_metric(name, own[name]) if name in own else METRICS[task][name]
 
 
-def metric_info(name: str, config: StudyConfig | TrialConfig) -> MetricInfo:
+def metric_info(name: str, config: StudyConfig | TrialConfig, num_targets: int = 1) -> MetricInfo:
     """The meaning of a metric of a study: as its file describes it, or that of the registry.
 
-    Without data the task is unknown. A name means the same in every task, so any of them tells.
+    Errors of several targets are in units of their deviations. Without data the task is unknown. A
+    name means the same in every task, so any of them tells.
 
     Raises:
         UsageError: It is in neither; the message offers the nearest one.
     """
     if config.data.is_given or name in config.metrics:
-        return find_metric(name, config.data.task, config.metrics).info
+        info = find_metric(name, config.data.task, config.metrics).info
+        has_unit = info.unit == TARGET_UNITS and num_targets > 1
+        return replace(info, unit="deviations of each target") if has_unit else info
     found = [metrics[name].info for metrics in METRICS.values() if name in metrics]
     if not found:
         raise UsageError(describe_unknown("metric", name, (*config.metrics, *METRIC_NAMES)))
@@ -129,8 +135,11 @@ def chance_score(
 
     With C balanced classes or tokens the model gives each the same probability and decides by a
     fair draw: accuracies are 1/C and the cross-entropy is ln C. (Its calibration error would be
-    perfect, so the worst one is used instead.) In regression the model predicts the mean of the
-    training targets: R2 is 0, and the errors are the distances of the validation targets from it.
+    perfect, so the worst one is used instead.) With several labels per sample it decides each label
+    by a fair draw: it finds half of the samples that have a label, and of the samples that it finds
+    the share p has the label, so that F1 is p / (p + 1/2). In regression the model predicts the
+    mean of the training targets: R2 is 0, and the errors are the distances of the validation
+    targets from it.
 
     Raises:
         UsageError: The task has no such metric.
@@ -167,12 +176,13 @@ def _metric(
     unit: str = "",
     is_mean_over_samples: bool = False,
     min_outputs: int = 1,
+    module: str = "metric_functions",
 ) -> MetricSpec:
     info = MetricInfo(
         name=name, direction=direction, low=low, high=high, title=title, unit=unit,
         is_mean_over_samples=is_mean_over_samples,
     )  # fmt: skip
-    compute = f"bakeoff.training.metric_functions:{name}"
+    compute = f"bakeoff.training.{module}:{name}"
     return MetricSpec(
         info=info, compute=compute, chance=chance, source=source, min_outputs=min_outputs
     )
@@ -244,6 +254,72 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
     ),
 )
 
+
+def _mean_share(untrained: Untrained) -> float:
+    return sum(untrained.label_shares) / len(untrained.label_shares)
+
+
+def _mean_of_present(shares: Sequence[float]) -> float:
+    present = [share for share in shares if share > 0]
+    return sum(present) / len(present) if present else math.nan
+
+
+def _drawn_f1(share: float) -> float:
+    return share / (share + 0.5)
+
+
+_of_labels = partial(_share, module="label_metrics")
+
+_MULTILABEL: Registry[MetricSpec] = Registry(
+    "multilabel metric",
+    (
+        _of_labels(
+            "macro_f1",
+            "Macro F1",
+            "torchmetrics.functional.classification.multilabel_f1_score, macro average",
+            chance=lambda one: sum(map(_drawn_f1, one.label_shares)) / len(one.label_shares),
+        ),
+        _of_labels(
+            "micro_f1",
+            "Micro F1",
+            "torchmetrics.functional.classification.multilabel_f1_score, micro average",
+            chance=lambda one: _drawn_f1(_mean_share(one)),
+        ),
+        _of_labels(
+            "exact_match",
+            "Exact match",
+            "torchmetrics.functional.classification.multilabel_exact_match",
+            chance=lambda one: 0.5**one.num_outputs,
+            is_mean_over_samples=True,
+        ),
+        _of_labels(
+            "hamming_accuracy",
+            "Hamming accuracy",
+            "torchmetrics.functional.classification.multilabel_accuracy, micro average",
+            chance=lambda _: 0.5,
+        ),
+        _of_labels(
+            "mean_average_precision",
+            "Mean average precision",
+            "sklearn.metrics.average_precision_score, mean over labels that some sample has",
+            chance=lambda one: _mean_of_present(one.label_shares),
+        ),
+        _of_labels(
+            "auroc",
+            "AUROC",
+            "sklearn.metrics.roc_auc_score, mean over labels that some samples have and some lack",
+            chance=lambda _: 0.5,
+        ),
+        _metric(
+            "loss",
+            "Binary cross-entropy",
+            "torch.nn.functional.binary_cross_entropy_with_logits, mean over samples and labels",
+            unit="nats/label",
+            chance=lambda _: math.log(2),
+        ),
+    ),
+)
+
 _REGRESSION: Registry[MetricSpec] = Registry(
     "regression metric",
     (
@@ -251,14 +327,14 @@ _REGRESSION: Registry[MetricSpec] = Registry(
             "rmse",
             "RMSE",
             "torchmetrics.functional.mean_squared_error, squared=False",
-            unit="target units",
+            unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
         ),
         _metric(
             "mae",
             "MAE",
             "torchmetrics.functional.mean_absolute_error",
-            unit="target units",
+            unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * one.mean_losses["l1"],
         ),
         _share("r2", "R2", "torchmetrics.functional.r2_score", chance=lambda _: 0.0, low=-math.inf),
@@ -300,6 +376,7 @@ _LANGUAGE: Registry[MetricSpec] = Registry(
 
 METRICS: Mapping[Task, Registry[MetricSpec]] = {
     "classification": _CLASSIFICATION,
+    "multilabel": _MULTILABEL,
     "regression": _REGRESSION,
     "language": _LANGUAGE,
 }
@@ -307,6 +384,7 @@ METRICS: Mapping[Task, Registry[MetricSpec]] = {
 
 DEFAULT_OBJECTIVES: Mapping[Task, str] = {
     "classification": "accuracy",
+    "multilabel": "macro_f1",
     "regression": "rmse",
     "language": "loss",
 }

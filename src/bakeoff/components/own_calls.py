@@ -1,6 +1,7 @@
 """What the user's own parts are called with and must give, in one table for messages and guide.
 
-N is the number of samples, C of classes, L of tokens in a sample, V of tokens in the vocabulary.
+N is the number of samples, C of classes, K of labels, L of tokens in a sample, V of tokens in the
+vocabulary.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ class OwnCall:
 
 LOSS_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
-    "regression": "(predictions [N], standardised targets [N])",
+    "multilabel": "(outputs [N, K], labels [N, K])",
+    "regression": "(predictions [N], standardised targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What the loss of each task is called with."""
@@ -50,7 +52,8 @@ SCHEDULER = OwnCall(
 )
 METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
-    "regression": "(predictions [N], targets [N])",
+    "multilabel": "(outputs [N, K], labels [N, K])",
+    "regression": "(predictions [N], targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
 """What a metric of each task is called with; in regression both are in units of the target."""
@@ -61,7 +64,7 @@ METRIC = OwnCall(
     " returns either of them",
     called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
     + "; a function with all samples (not in language), update with each batch; a class gets"
-    " num_classes=C where it takes it",
+    " num_classes=C, or num_labels=K in multilabel, where it takes it",
     gives="one number within the bounds that [metrics] names",
 )
 AUGMENTATION = OwnCall(

@@ -67,6 +67,7 @@ REMEDIES: Registry[RemedySpec] = Registry(
         RemedySpec(
             name="class_weights",
             off="none",
+            tasks=("classification", "multilabel"),
             reason="it weighs classes",
             source="King and Zeng 2001; scikit-learn, compute_class_weight('balanced')",
         ),
@@ -93,7 +94,7 @@ REMEDIES: Registry[RemedySpec] = Registry(
         ),
         RemedySpec(
             name="ema_decay",
-            tasks=("classification", "regression", "language"),
+            tasks=("classification", "multilabel", "regression", "language"),
             source="Tarvainen and Valpola 2017, arXiv:1703.01780",
         ),
     ),

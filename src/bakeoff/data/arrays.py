@@ -2,7 +2,8 @@
 
 Classification and regression: inputs are features [N, F], rows [N, T, F] or images [N, C, H, W],
 uint8 or float32. Labels are [N]: int64 in 0..C-1, where the training data has samples of every
-class, or float32 targets. Language: inputs are token ids [N, L], and labels [N, L] are the token
+class, or float32 targets, [N, T] if there are several. Multi-label: labels are uint8 [N, K], 1
+where a sample has a label. Language: inputs are token ids [N, L], and labels [N, L] are the token
 after each of them, both in the smallest integer type that holds the vocabulary.
 """
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_notes import CHANNELS, part_notes, train_notes
 from bakeoff.data.inputs import Feature
+from bakeoff.data.label_sets import check_label_sets
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
 from bakeoff.records import Task
@@ -99,8 +101,8 @@ def check_arrays(
     looks_closely &= task != "language"
     if looks_closely:
         notes += train_notes(inputs, splits_test="x_test" not in named)
-    if task == "regression" and (labels == labels[0]).all():
-        notes.append("all targets have one value, so there is nothing to predict")
+    if task == "regression":
+        notes += _target_notes(labels)
     whole, given = inputs, dict[str, Inputs]()
     if "x_val" in named:
         validation = _check_part(named, "val", where, task)
@@ -135,6 +137,15 @@ def _absent_classes(labels: Inputs, others: Inputs, name: str, task: Task) -> li
     absent = np.setdiff1d(labels, others) if task == "classification" else np.empty(0)
     shown = ", ".join(map(str, absent[:MAX_LISTED]))
     return [f"{name} has no sample of {len(absent)} classes: {shown}"] if len(absent) else []
+
+
+def _target_notes(targets: Inputs) -> list[str]:
+    """Says of which targets, [N] or [N, T], there is nothing to predict."""
+    is_constant = (targets == targets[0]).all(axis=0)
+    if is_constant.all():
+        return ["all targets have one value, so there is nothing to predict"]
+    found = ", ".join(map(str, np.flatnonzero(is_constant)[:MAX_LISTED]))
+    return [f"targets with one value only tell nothing: {found}"] if found else []
 
 
 def array_name(key: str) -> str:
@@ -188,14 +199,22 @@ def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: 
 def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     """Return labels [N] as they are kept: class numbers as int64, regression targets as float32.
 
+    Labels of several per sample are [N, K] of 0 and 1, and are kept as bytes.
+
     Raises:
         DataError: The values cannot be labels for the task.
     """
+    if task == "multilabel":
+        return check_label_sets(values, where)
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
-    if values.ndim != 1:
-        is_one_hot = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
-        hint = "; y.argmax(1) are the numbers of one-hot labels" if is_one_hot else ""
+    are_flags = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
+    is_one_hot = are_flags and (values.sum(axis=1) == 1).all()
+    is_several = task == "regression" and values.ndim == 2 and not is_one_hot  # noqa: PLR2004
+    if values.ndim != 1 and not is_several:
+        hint = '; [data] task = "multilabel" takes several labels per sample' if are_flags else ""
+        if is_one_hot:
+            hint = "; y.argmax(1) are the numbers of one-hot labels"
         raise DataError(f"{where} has shape {list(values.shape)}; it must be [N]{hint}")
     if task == "regression":
         targets = _as_uint8_or_float32(values, where).astype(np.float32)
@@ -348,6 +367,10 @@ def _check_agreement(
         raise DataError(
             f"{where}: samples of x_train have shape {list(inputs.shape[1:])}, "
             f"of x_{part} {list(other_inputs.shape[1:])}"
+        )
+    if labels.shape[1:] != other_labels.shape[1:] and task != "language":
+        raise DataError(
+            f"{where}: y_train has shape {list(labels.shape)}, y_{part} {list(other_labels.shape)}"
         )
     if inputs.dtype != other_inputs.dtype and task != "language":
         raise DataError(f"{where}: x_train is {inputs.dtype}, x_{part} is {other_inputs.dtype}")

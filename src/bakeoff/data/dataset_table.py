@@ -278,8 +278,9 @@ FORMS: Registry[DataSource] = Registry(
             description="arrays x, y or x_train, y_train in an .npz file, with x_val, y_val and"
             " x_test, y_test if there are such sets: features"
             " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
-            " or tokens and next tokens [N, L]",
-            tasks=("classification", "regression", "language"),
+            " or tokens and next tokens [N, L]; y of several labels per sample is [N, K] of 0 and"
+            " 1, y of several targets [N, T]",
+            tasks=("classification", "multilabel", "regression", "language"),
             load=_load_npz,
             suffixes=(".npz",),
         ),
@@ -296,10 +297,11 @@ FORMS: Registry[DataSource] = Registry(
         DataSource(
             name="csv",
             description="a table with a header, may be gzipped; target names the column to "
-            "predict, by default the last; text columns with few values become one-hot;"
+            "predict, by default the last, or lists several labels (0 and 1) or several targets;"
+            " text columns with few values become one-hot;"
             ' text = "column" names a column of texts, which a model hf:NAME reads;'
             ' validation = "csv:PATH" names a table to validate on',
-            tasks=("classification", "regression"),
+            tasks=("classification", "multilabel", "regression"),
             load=_load_table,
             inputs="features",
             keys=("target", "validation", "text", "tokenizer"),
@@ -322,7 +324,7 @@ FUNCTION = DataSource(
     name="package.module:function",
     description="a function of yours that returns arrays by the names of npz:PATH, or a torch"
     " Dataset, a pair of them or a mapping with the keys train, val and test",
-    tasks=("classification", "regression", "language"),
+    tasks=("classification", "multilabel", "regression", "language"),
 )
 
 

@@ -59,7 +59,8 @@ class Dataset:
     """Samples to validate on; None if they are drawn from the training samples."""
     validation_labels: Inputs | None = None
     class_names: tuple[str, ...]
-    """The tokens if this is text; empty in regression."""
+    """The labels of a multi-label task, several targets, or the tokens if this is text; empty with
+    one target."""
     source: str
     licence: str = YOUR_OWN
     fingerprint: str
@@ -73,7 +74,7 @@ class Dataset:
 
     @property
     def num_outputs(self) -> int:
-        """Number of outputs of a model: classes, tokens of the vocabulary, or 1 in regression."""
+        """Number of outputs of a model: classes, labels, tokens of the vocabulary, or targets."""
         return len(self.class_names) or 1
 
 
@@ -229,13 +230,15 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
 
 
 def _name_arrays(arrays: Arrays, *, task: Task, **named: Any) -> Dataset:
-    """Make a data set of arrays; classes and tokens without names are called by their number."""
-    if not arrays.class_names and task != "regression":
+    """Make a data set of arrays; what has no names is called by its number."""
+    if not arrays.class_names and (task != "regression" or arrays.train_labels.ndim > 1):
         labelled: list[Inputs | None] = [arrays.train_labels]
         if task == "language":
             labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
             labelled += [arrays.validation_inputs, arrays.validation_labels]
         highest = max(int(part.max()) for part in labelled if part is not None)
+        if task in ("multilabel", "regression"):
+            highest = arrays.train_labels.shape[1] - 1
         arrays = replace(arrays, class_names=_numbered(highest))
     return Dataset(task=task, **vars(arrays), **named)
 
@@ -283,7 +286,14 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
         own_names = getattr(parts["train"], "classes", None)  # as data sets of torchvision have it
         if isinstance(own_names, (list, tuple)) and len(own_names) == len(class_names):
             class_names = tuple(map(str, own_names))
+    elif train.ndim > 1:
+        class_names = _numbered(train.shape[1] - 1)
     for part, found in labels.items():
+        if found.shape[1:] != train.shape[1:]:
+            raise DataError(
+                f"{name}: {part} has labels of shape {list(found.shape[1:])}, train of"
+                f" {list(train.shape[1:])}"
+            )
         if task == "classification" and found.max() > train.max():
             raise DataError(
                 f"{name}: {part} has the label {found.max()}, train only 0..{train.max()}"

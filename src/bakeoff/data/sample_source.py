@@ -94,7 +94,7 @@ class SampleInputs:
     rows: Indices
     """Indices of these samples in the part, [N]."""
     labels: NDArray[Any]
-    """Their known labels, [N]."""
+    """Their known labels, [N] or [N, K]."""
     sample_shape: tuple[int, ...]
     dtype: "np.dtype[Any]"
 
@@ -200,9 +200,10 @@ def as_parts(value: Any, reference: str) -> Mapping[Part, Samples]:
 def read_labels(
     samples: Samples, where: str, advance: Callable[[int, int], None] | None = None
 ) -> NDArray[Any]:
-    """Return all labels [N], from `targets`, `labels` or `tensors` if the data set has one of them.
+    """Return all labels [N], or [N, K] if each sample has several.
 
-    Otherwise every sample is fetched once, which may take as long as an epoch.
+    They are read from `targets`, `labels` or `tensors` if the data set has one of them. Otherwise
+    every sample is fetched once, which may take as long as an epoch.
 
     Args:
         samples: The data set; a `Subset` of torch is looked into.
@@ -226,13 +227,15 @@ def read_labels(
 
 
 def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
-    """Return labels [n] as whole numbers, or as float32.
+    """Return labels [n], or rows of labels [n, K], as whole numbers, or as float32.
 
     Raises:
-        DataError: One of them is not a number.
+        DataError: One of them is not a number, or they differ in number.
     """
     try:
-        array = np.array([np.asarray(label).item() for label in labels])
+        given = [np.asarray(label) for label in labels]
+        several = given[0].ndim == 1 and given[0].size > 1
+        array = np.stack(given) if several else np.array([label.item() for label in given])
     except ValueError:
         raise DataError(f"{where}: labels must be numbers, one for each sample") from None
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
@@ -253,7 +256,7 @@ def _known_labels(samples: Any) -> NDArray[Any] | None:
     if found is None:
         return None
     array = np.asarray(found)
-    return array if array.ndim == 1 and array.dtype.kind in "iufb" else None
+    return array if array.ndim in (1, 2) and array.dtype.kind in "iufb" else None
 
 
 def fingerprint_samples(source: SampleSource) -> str:

@@ -39,8 +39,9 @@ def hold_out(
     """Return the indices that are kept and the indices that are held out, each sorted.
 
     The share `fraction` of all samples, rounded, is held out. Classes are stratified, and at least
-    one sample of each is held out. In regression, the held-out samples are drawn at random. Of
-    text, the last part is held out whatever the seed, so that it touches the kept part only once.
+    one sample of each is held out. Of samples with several labels, sets of labels are stratified.
+    In regression, the held-out samples are drawn at random. Of text, the last part is held out
+    whatever the seed, so that it touches the kept part only once.
 
     Raises:
         ValueError: There are too few samples, or too few of some class, for both sides.
@@ -56,6 +57,8 @@ def hold_out(
     if task == "language":
         order = np.arange(num_samples)
         return order[:-num_held], order[-num_held:]
+    if task == "multilabel":
+        return _hold_out_label_sets(labels, num_held, seed)
     order = np.random.default_rng(seed).permutation(num_samples)
     return np.sort(order[num_held:]), np.sort(order[:num_held])
 
@@ -133,3 +136,19 @@ def _hold_out_stratified(
             f"class {name} has too few samples ({count}) to hold out a share of {fraction:g}"
         )
     return kept, held
+
+
+def _hold_out_label_sets(labels: NDArray[Any], num_held: int, seed: int) -> tuple[Indices, Indices]:
+    """Stratify samples [N, K] that have several labels each.
+
+    The samples are sorted by their labels, rarest label first, and at random among equal ones. Then
+    every n-th one is held out. So each set of labels is held out in its proportion, give or take
+    one sample, and sets that are too rare for that are held out together with similar ones.
+    """
+    generator = np.random.default_rng(seed)
+    rarest_last = np.argsort(-labels.sum(axis=0, dtype=np.int64), kind="stable")
+    keys = (generator.random(len(labels)), *(labels[:, label] for label in rarest_last))
+    places = (np.arange(num_held) + generator.random()) * (len(labels) / num_held)
+    is_held = np.zeros(len(labels), dtype=bool)
+    is_held[np.lexsort(keys)[places.astype(np.int64)]] = True
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bakeoff.data.datasets import load_dataset, split_indices
+from bakeoff.data.datasets import Dataset, load_dataset, split_indices
+from bakeoff.data.label_sets import absent_label_notes, count_labels
+from bakeoff.data.splits import Indices
 from bakeoff.data.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Loss, Task
@@ -20,21 +22,28 @@ class DatasetSummary:
     num_test: int
     task: Task
     num_outputs: int
-    """Classes, tokens of the vocabulary, or 1 in regression."""
+    """Classes, labels, tokens of the vocabulary, or targets in regression."""
     input_shape: tuple[int, ...]
     """Shape of one sample: (F,), (T, F), (C, H, W), or (L,) tokens."""
     fingerprint: str
     class_names: tuple[str, ...]
     target_deviation: float = 1.0
-    """Standard deviation of the training targets, in regression."""
+    """Standard deviation of the training target, in regression; 1 with several targets."""
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
+    label_shares: tuple[float, ...] = ()
+    """Share of the validation samples that have each label, in a multi-label task."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
     validation_is_given: bool = False
     """Whether the validation samples are a set of their own."""
     notes: tuple[str, ...] = ()
     """What reading the data left out, changed or guessed."""
+
+    @property
+    def num_targets(self) -> int:
+        """Number of targets of a regression; 1 in other tasks."""
+        return self.num_outputs if self.task == "regression" else 1
 
 
 def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
@@ -59,6 +68,8 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         validation_is_given=dataset.validation_labels is not None,
         notes=dataset.notes,
     )
+    if dataset.task == "multilabel":
+        return _with_labels(summary, dataset, train, validation)
     if dataset.task != "regression":
         return summary
     targets = np.asarray(dataset.train_labels)
@@ -67,8 +78,32 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         targets = np.asarray(dataset.validation_labels)
     return replace(
         summary,
-        target_deviation=scale.deviation,
+        target_deviation=scale.error_unit,
         mean_losses=losses_of_the_mean(targets[validation], scale),
+    )
+
+
+def _with_labels(
+    summary: DatasetSummary, dataset: Dataset, train: Indices, validation: Indices
+) -> DatasetSummary:
+    """The summary with how frequent labels are, and which ones a part has no samples of."""
+    labels = np.asarray(dataset.train_labels)
+    given = labels if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
+    parts = {
+        "training": labels[train],
+        "validation": given[validation],
+        "test": np.asarray(dataset.test_labels),
+    }
+    notes = [
+        note
+        for part, found in parts.items()
+        for note in absent_label_notes(found, dataset.class_names, part)
+    ]
+    shares = count_labels(parts["validation"]) / len(validation)
+    return replace(
+        summary,
+        label_shares=tuple(shares.tolist()),
+        notes=(*summary.notes, *notes),
     )
 
 

@@ -144,6 +144,20 @@ def encode_classes(
     return np.asarray(labels, dtype=np.int64)
 
 
+def encode_flags(column: "pd.Series[Any]", where: str) -> NDArray[np.uint8]:
+    """Whether each row has a label, [N], from a column of 0 and 1, or of true and false.
+
+    Raises:
+        DataError: The column holds something else.
+    """
+    known = column.isin((0, 1)) | column.astype(str).str.strip().isin(("0", "1"))
+    if not known.all():
+        raise DataError(
+            f"{where} holds {_first_cell(column, ~known)}; a label is 1 where a row has it, else 0"
+        )
+    return np.asarray(column, dtype=np.uint8)
+
+
 def _cells(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """Whole numbers as they are, everything else as text without spaces around it."""
     if column.dtype.kind == "f":

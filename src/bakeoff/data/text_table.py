@@ -4,19 +4,19 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
 from bakeoff.data.arrays import Arrays
-from bakeoff.data.csv_file import read_frame
+from bakeoff.data.csv_file import encode_labels, name_classes, target_columns
+from bakeoff.data.csv_frame import read_frame
 from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
 from bakeoff.data.splits import hold_out_test
-from bakeoff.data.table_columns import class_notes, encode_classes, fit_classes, wide_numbers
 from bakeoff.errors import DataError, MissingDependencyError, describe_unknown
-from bakeoff.records import DataConfig, Task
+from bakeoff.records import DataConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,10 +49,11 @@ def load_text_table(
 
 def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | None) -> Arrays:
     frame, notes = read_frame(path)
-    text, target = _columns(config, frame, path)
-    labels, class_names = _labels(frame, target, f"{path}: target {target!r}", config.task)
+    text, targets = _columns(config, frame, path)
+    class_names, guesses = name_classes(frame, targets, config.task, path)
+    labels = encode_labels(frame, targets, config.task, class_names, path)
     inputs, num_cut = tokenize(config, tokenizer, frame[text].astype(str))
-    notes += list(class_notes(class_names, target)) if class_names else []
+    notes += guesses
     if num_cut:
         notes.append(
             f"{num_cut:,} of {len(frame):,} texts have more than {config.sequence_length} tokens"
@@ -71,13 +72,8 @@ def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | 
     if validation is None:
         return arrays
     other, _ = read_frame(validation)
-    _columns(replace(config, text=text, target=target), other, validation)
-    where = f"{validation}: target {target!r}"
-    own = (
-        encode_classes(other[target], class_names, where)
-        if class_names
-        else wide_numbers(other[target], where)
-    )
+    _columns(replace(config, text=text, target=targets), other, validation)
+    own = encode_labels(other, targets, config.task, class_names, validation)
     return replace(
         arrays,
         validation_inputs=tokenize(config, tokenizer, other[text].astype(str))[0],
@@ -86,25 +82,16 @@ def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | 
     )
 
 
-def _columns(config: DataConfig, frame: "pd.DataFrame", path: Path) -> tuple[str, str]:
-    """The columns of the texts and of the target, which is by default the last one."""
+def _columns(config: DataConfig, frame: "pd.DataFrame", path: Path) -> tuple[str, tuple[str, ...]]:
+    """The column of the texts, and those to predict, by default the last one."""
     names = [str(name) for name in frame]
-    text, target = str(config.text), config.target or names[-1]
-    for key, name in (("text", text), ("target", target)):
-        if name not in names:
-            raise DataError(f"{path}: data.{key}: {describe_unknown('column', name, names)}")
-    if text == target:
+    text = str(config.text)
+    if text not in names:
+        raise DataError(f"{path}: data.text: {describe_unknown('column', text, names)}")
+    targets = target_columns(config.target, names, path)
+    if text in targets:
         raise DataError(f"{path}: data.text: column {text!r} is the target; name it by data.target")
-    return text, target
-
-
-def _labels(
-    frame: "pd.DataFrame", target: str, where: str, task: Task
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    if task == "regression":
-        return wide_numbers(frame[target], where), ()
-    class_names = fit_classes(frame[target], where)
-    return encode_classes(frame[target], class_names, where), class_names
+    return text, targets
 
 
 def tokenize(

@@ -77,7 +77,7 @@ class _Configuration(_Part):
 
 class _Description(_Part):
     format: Annotated[int, Field(strict=True, ge=1, le=WEIGHTS_FORMAT)]
-    task: Literal["classification", "regression", "language"]
+    task: Literal["classification", "multilabel", "regression", "language"]
     build: Annotated[str, AfterValidator(_check_reference)]
     arguments: _Arguments
     class_names: list[str]

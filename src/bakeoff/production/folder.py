@@ -37,6 +37,8 @@ class RunFacts:
     data_fingerprint: str
     environment: Mapping[str, str] = field(default_factory=dict)
     """Package versions and machine on which it began."""
+    num_targets: int = 1
+    """Targets of a regression; 1 in other tasks."""
 
     @property
     def weights_sha256(self) -> str:

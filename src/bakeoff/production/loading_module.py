@@ -146,14 +146,27 @@ TO_TOKENS = """\
     return torch.as_tensor(samples).long()"""
 TO_NAMES = """\
     return [ABOUT["class_names"][best] for best in outputs.argmax(1)]"""
+TO_LABELS = """\
+    names = ABOUT["class_names"]
+    return [[name for name, is_one in zip(names, row) if is_one] for row in outputs > 0]"""
 TO_NEXT_TOKENS = """\
     return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
 TO_TARGETS = """\
     return (outputs[:, 0] * ABOUT["targets"]["scale"] + ABOUT["targets"]["mean"]).tolist()"""
+TO_NAMED_TARGETS = """\
+    scale, mean = (torch.tensor(ABOUT["targets"][name]) for name in ("scale", "mean"))
+    rows = (outputs * scale + mean).tolist()
+    return [dict(zip(ABOUT["class_names"], row)) for row in rows]"""
+SEVERAL_TARGETS = "regression of several targets"
 USES: Mapping[str, tuple[str, str, str, str]] = {
     "classification": (NORMALISE, "Most likely class of each sample, by name.", TO_NAMES, "N, {}"),
+    "multilabel": (NORMALISE, "Labels of each sample, by name.", TO_LABELS, "N, {}"),
     "regression": (
         NORMALISE, "Predicted target of each sample, in its original unit.", TO_TARGETS, "N, 1",
+    ),
+    SEVERAL_TARGETS: (
+        NORMALISE, "Predicted targets of each sample by name, in their original units.",
+        TO_NAMED_TARGETS, "N, {}",
     ),
     "language": (TO_TOKENS, "Most likely next token of each sample.", TO_NEXT_TOKENS, "N, L, {}"),
 }  # fmt: skip
@@ -188,7 +201,8 @@ def module_name(stem: str) -> str:
 def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, example: str) -> str:
     """The source of the module: network, preparation of inputs, meaning of outputs."""
     source = network_source(about["build"])
-    prepare, meaning, interpret, outputs = USES[about["task"]]
+    is_several = about["task"] == "regression" and about["class_names"]
+    prepare, meaning, interpret, outputs = USES[SEVERAL_TARGETS if is_several else about["task"]]
     shape = ", ".join(map(str, about["inputs"]["shape"]))
     imports = {*IMPORTS, *source.imports.splitlines()}
     if _is_image_folder(about):

@@ -14,7 +14,7 @@ def write_page(report: RunReport) -> RunPage:
     page = RunPage(
         study=config.name,
         run=report.folder.path.name,
-        objective=metric_info(config.objective, config),
+        objective=metric_info(config.objective, config, facts.num_targets),
         outcome=result.outcome,
         history=report.history,
         scored_epoch=result.scored_epoch,

@@ -147,6 +147,7 @@ def train_run(
                 threads=settings.threads,
                 device=settings.device,
                 data_fingerprint=summary.fingerprint,
+                num_targets=summary.num_targets,
                 environment=describe_environment(settings, probed),
             )
         with _locked(folder):

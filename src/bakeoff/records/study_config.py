@@ -6,10 +6,12 @@ from typing import Literal
 
 from bakeoff.ranges import Params, Range
 
-Task = Literal["classification", "regression", "language"]
-"""A class per sample, a number per sample, or the next token after every token."""
+Task = Literal["classification", "multilabel", "regression", "language"]
+"""A class per sample, several labels per sample that each apply or not, a number per sample, or the
+next token after every token."""
 Loss = str
-"""`mse`, `l1` and `huber` for regression, `cross_entropy` for everything else, or the user's own as
+"""`mse`, `l1` and `huber` for regression, `bce` for several labels per sample, `cross_entropy` for
+everything else, or the user's own as
 `package.module:name`."""
 ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
@@ -41,8 +43,8 @@ class DataConfig:
     None removes none. `train_samples` counts the samples that remain."""
     image_size: int | None = None
     """Pixels per side to which images of a folder are resized; None does not resize them."""
-    target: str | None = None
-    """Column of a table to predict; None means the last column."""
+    target: str | tuple[str, ...] | None = None
+    """Column of a table to predict, or several of them; None means the last column."""
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
     text: str | None = None
@@ -100,7 +102,8 @@ class TrainingConfig:
     """Batches per optimizer step. Batch normalisation sees each batch separately."""
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
-    """`balanced` weighs a sample in the loss by the inverse frequency of its class."""
+    """`balanced` weighs a sample in the loss by the inverse frequency of its class; with several
+    labels per sample, those that have a label weigh as much as those that do not."""
     sampling: Sampling = "shuffled"
     """`weighted` draws every class equally often, with replacement."""
     focal_gamma: float = 0.0

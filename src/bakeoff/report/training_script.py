@@ -20,7 +20,7 @@ from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
-from bakeoff.report.loss_call import loss_call
+from bakeoff.report.loss_lines import loss_call
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
@@ -211,7 +211,7 @@ class _Script:
             self._use(module, function)
         self._use("bakeoff.training.metric_functions", "no_predictions")
         task = self.config.data.task
-        deviation = ", data.target_scale.deviation" if task == "regression" else ""
+        deviation = ", data.target_scale.error_unit" if task == "regression" else ""
         yield "def evaluate(split):"
         yield f'    """The study\'s objective, {self.metric.info.name}."""'
         yield "    model.eval()"

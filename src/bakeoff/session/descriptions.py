@@ -19,12 +19,14 @@ PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torc
 
 OUTPUTS: Mapping[Task, str] = {
     "classification": "{} classes",
+    "multilabel": "{} labels that each apply or not",
     "regression": "a number",
     "language": "one of {} tokens",
 }
 """What the network predicts."""
 HOW_SPLIT: Mapping[Task, str] = {
     "classification": "stratified",
+    "multilabel": "stratified by sets of labels",
     "regression": "at random",
     "language": "the last part",
 }
@@ -83,6 +85,8 @@ def _data(config: StudyConfig, summary: DatasetSummary) -> dict[str, str]:
     """The data and how it is split, as text by heading."""
     shape = " x ".join(map(str, summary.input_shape))
     outputs = OUTPUTS[summary.task].format(summary.num_outputs)
+    if summary.num_targets > 1:
+        outputs = f"{summary.num_targets} numbers, each in units of its deviation"
     return {
         "data": f"{config.data.dataset}, {outputs}, samples of {shape}",
         "split": f"{summary.num_train} training{_imbalance(config)},"

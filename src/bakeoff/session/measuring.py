@@ -48,10 +48,11 @@ def measure(
         loss=config.training.loss,
         target_deviation=summary.target_deviation,
         mean_losses=summary.mean_losses,
+        label_shares=summary.label_shares,
     )
     probed = probe(config, engine, stop)
     return StudyFacts(
-        metric=metric_info(config.objective, config),
+        metric=metric_info(config.objective, config, summary.num_targets),
         chance_score=(
             chance_score(config.objective, summary.task, untrained)
             if config.data.is_given and config.objective not in config.metrics

@@ -6,7 +6,7 @@ from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.data.dataset_table import SEQUENCE_LENGTH, choose_task, find_source
 from bakeoff.data.hub_files import PREFIX
 from bakeoff.errors import StudyFileError
-from bakeoff.records import DataConfig
+from bakeoff.records import DataConfig, Task
 from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.schema import DataSection
@@ -45,6 +45,7 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
                 f"data.{key} = {json.dumps(value)}: goes only with {owners}, not with {name!r}"
             )
     _check_validation(section)
+    target = _resolve_target(section, task)
     if section.tokenizer is not None and section.text is None:
         raise StudyFileError("data.tokenizer: goes only with data.text")
     if section.imbalance is not None and task != "classification":
@@ -53,13 +54,41 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
         if not is_reference(augmentation):
             check_known("data.augment", AUGMENTATIONS.kind, augmentation, AUGMENTATIONS.names)
     check_once("data.augment", section.augment)
-    values = section.model_dump() | {"task": task, "augment": tuple(section.augment)}
+    values = section.model_dump() | {
+        "task": task,
+        "augment": tuple(section.augment),
+        "target": target,
+    }
     is_text = section.text is not None
     if ("sequence_length" in keys or is_text) and section.sequence_length is None:
         values["sequence_length"] = SEQUENCE_LENGTH
     if is_text:
         values["tokenizer"] = _tokenizer(section, model)
     return DataConfig(**values)
+
+
+def _resolve_target(section: DataSection, task: Task) -> str | tuple[str, ...] | None:
+    """The column to predict, or several columns; None means the last column of a table.
+
+    Raises:
+        StudyFileError: The task has another number of targets, or one is listed twice.
+    """
+    given = section.target
+    key = f"data.target = {json.dumps(given)}"
+    if isinstance(given, list):
+        check_once("data.target", given)
+    if task == "multilabel":
+        if "target" not in find_source(section.dataset).keys:
+            return None
+        if not isinstance(given, list) or len(given) < 2:  # noqa: PLR2004 - said in the message
+            raise StudyFileError(
+                f"{key}: task = {json.dumps(task)} takes a list of two or more columns of 0 and 1"
+            )
+    if not isinstance(given, list):
+        return given
+    if task not in ("multilabel", "regression") or not given:
+        raise StudyFileError(f"{key}: task = {json.dumps(task)} takes one column")
+    return tuple(given) if len(given) > 1 else given[0]
 
 
 def _without_data(section: DataSection) -> DataConfig:

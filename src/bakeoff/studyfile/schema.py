@@ -125,7 +125,8 @@ class StudySection(_Section):
     ) = None
     """Metric by which runs are scored (`study metrics` lists them), or your own as
     package.module:name or as your loop names it; or up to 3 objectives, of which the first is that
-    metric. Default: accuracy for classification, rmse for regression, loss for language."""
+    metric. Default: accuracy for classification, macro_f1 for multilabel, rmse for regression, loss
+    for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -144,8 +145,9 @@ class DataSection(_Section):
     dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
     text:PATH, npz:PATH or package.module:function. Default: none, with a loop of your own."""
-    task: Literal["classification", "regression", "language"] | None = None
-    """What the labels are. Default: the task of the data set, or classification if it has none."""
+    task: Literal["classification", "multilabel", "regression", "language"] | None = None
+    """What is predicted: a class, several labels of 0 and 1, a number, or the next token. Default:
+    the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
     """Share of the training samples held out for validation, between 0 and 1."""
     validation: Annotated[str, Field(min_length=1)] | None = None
@@ -158,8 +160,9 @@ class DataSection(_Section):
     the smallest. Default: the samples stay as they are."""
     image_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Pixels per side to which images of a folder are resized. Default: they keep their size."""
-    target: Annotated[str, Field(min_length=1)] | None = None
-    """Column of a table to predict. Default: the last column."""
+    target: Annotated[str, Field(min_length=1)] | list[str] | None = None
+    """Column of a table to predict, or a list: columns of 0 and 1 for several labels, or columns of
+    numbers for several targets. Default: the last column."""
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
     text: Annotated[str, Field(min_length=1)] | None = None
@@ -219,9 +222,9 @@ class TrainingSection(_Section):
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
     """Number format of the computation; auto measures which is fastest on this machine."""
     loss: Annotated[str, Field(min_length=1)] | None = None
-    """The training loss: cross_entropy, for regression mse, l1 or huber, or your own as
-    package.module:name, called with outputs and targets. Default: mse for regression, otherwise
-    cross_entropy."""
+    """The training loss: cross_entropy, for multilabel bce, for regression mse, l1 or huber, or
+    your own as package.module:name, called with outputs and targets. Default: mse for regression,
+    bce for multilabel, otherwise cross_entropy."""
     clip_grad_norm: Annotated[float, Field(gt=0)] | RangeTable | None = None
     """Largest norm of the whole gradient. Default: no clipping."""
     clip_grad_value: Annotated[float, Field(gt=0)] | RangeTable | None = None
@@ -231,7 +234,7 @@ class TrainingSection(_Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | RangeTable = 0.0
     """Share of the target that is spread over all classes, from 0 (off) to below 1."""
     class_weights: ClassWeights = "none"
-    """balanced: samples of rare classes weigh more in the loss."""
+    """balanced: samples of rare classes, or with rare labels, weigh more in the loss."""
     sampling: Sampling = "shuffled"
     """weighted: every class is drawn equally often, with replacement."""
     focal_gamma: Annotated[float, Field(ge=0, le=10)] | RangeTable = 0.0

@@ -1,8 +1,8 @@
 """Batches, selected from arrays in memory or fetched by a loader.
 
-Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N]; of a language model tokens and next
-tokens [N, L]. A split is a list of rows of arrays that all splits share. A position is a sample's
-place in its split.
+Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N], or [N, K] if samples have several;
+of a language model tokens and next tokens [N, L]. A split is a list of rows of arrays that all
+splits share. A position is a sample's place in its split.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,7 +64,8 @@ class Split:
     inputs: Tensor | LoadedInputs
     """All rows, as stored; shared with other splits."""
     labels: Tensor
-    """Classes as int64, standardised targets as float32, or tokens as they are stored."""
+    """Classes as int64, labels [N, K] as uint8, standardised targets [N] or [N, T] as float32, or
+    tokens as they are stored."""
     rows: Tensor
     """Rows that belong to this split, [n]."""
     normalisation: Normalisation | Callable[[Tensor], Tensor]
@@ -141,10 +142,10 @@ class Splits:
     """Samples of the test set, which are not read before someone iterates over them."""
     task: Task
     num_outputs: int
-    """Number of classes, of tokens in the vocabulary, or 1 in regression."""
+    """Number of classes, of labels, of tokens in the vocabulary, or of targets in regression."""
     input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
-    """Names of the classes, or tokens of a language model; empty in regression."""
+    """Names of classes, labels or several targets, or tokens of a language model; else empty."""
     fingerprint: str
     target_scale: TargetScale | None = None
     """Mean and deviation by which regression targets were standardised."""

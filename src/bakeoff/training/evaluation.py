@@ -84,7 +84,7 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     found = no_predictions(
         state.splits.task,
         state.criterion,
-        scale.deviation if scale else 1.0,
+        scale.error_unit if scale else 1.0,
         keeps_samples=keeps_samples,
     )
     for metric in state.metric_functions.values():

@@ -266,7 +266,8 @@ class LoadedInputs:
             )
         got = as_labels(fetched.labels, where)
         if not np.array_equal(got.astype(labels.dtype), labels):
-            place = int(np.argmax(got.astype(labels.dtype) != labels))
+            differs = got.astype(labels.dtype) != labels
+            place = int(np.argmax(differs.reshape(len(labels), -1).any(axis=1)))
             raise DataError(
                 f"{where} {request.rows[place]} has the label {got[place]}, but was first "
                 f"read as {labels[place]}; labels must be those of its `targets` and never change"

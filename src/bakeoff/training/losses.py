@@ -1,18 +1,26 @@
 """The training loss of each task.
 
-Shapes: logits [N, C] and labels [N] or class probabilities [N, C] of C classes; of a language model
+Shapes: logits [N, C] and labels [N] or class probabilities [N, C] of C classes; logits and labels
+[N, K] of K labels; of a language model
 logits [N, L, V] and next tokens [N, L], with L tokens in a sample and V in the vocabulary.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, one_hot
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    log_softmax,
+    one_hot,
+)
 
+from bakeoff.components.losses import LOSSES
 from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
 from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
+from bakeoff.training.metric_functions import of_targets
 from bakeoff.training.own_loss import build_own_loss
 
 MIN_UNCERTAINTY = 1e-6
@@ -28,16 +36,38 @@ class TokenCrossEntropy(nn.CrossEntropyLoss):
         return super().forward(input.flatten(0, 1), target.flatten())
 
 
+class LabelLoss(nn.Module):
+    """Mean binary cross-entropy over every label of every sample: logits and labels [N, K].
+
+    Args:
+        positive_weights: One for each label, [K], by which the samples that have it count; None
+            counts all samples alike.
+    """
+
+    def __init__(self, positive_weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.positive_weights: Tensor | None
+        self.register_buffer("positive_weights", positive_weights)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over all samples and labels."""
+        weights = self.positive_weights
+        return binary_cross_entropy_with_logits(logits, labels.float(), pos_weight=weights)
+
+
 class TargetLoss(nn.Module):
-    """Mean of `criterion` between predictions [N, 1] and standardised targets [N]."""
+    """Mean of `criterion` between predictions and standardised targets.
+
+    Predictions are [N, 1] for targets [N], and [N, T] for T targets [N, T], which count alike.
+    """
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
         self.criterion = criterion
 
     def forward(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """The mean over all samples."""
-        loss: Tensor = self.criterion(predictions[:, 0], targets)
+        """The mean over all samples and targets."""
+        loss: Tensor = self.criterion(of_targets(predictions, targets), targets)
         return loss
 
 
@@ -105,7 +135,7 @@ TARGET_LOSSES: dict[Loss, nn.Module] = {
 def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.Module:
     """The loss of a run, a mean over the batch, as a function of outputs and labels.
 
-    Regression compares predictions [N, 1] with standardised targets [N].
+    Regression compares predictions [N, 1] with standardised targets [N], or [N, T] with [N, T].
 
     Raises:
         UsageError: The task has no such loss, or one of the user's own cannot be used.
@@ -118,10 +148,12 @@ def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.
                 splits.train.labels[splits.train.rows].cpu(), splits.num_outputs
             )
         return build_own_loss(loss, splits.task, splits.num_outputs, weights).to(device)
-    if (loss in TARGET_LOSSES) != (splits.task == "regression"):
+    if loss not in LOSSES[splits.task]:
         raise UsageError(f"training.loss = {loss!r} is not a loss for {splits.task}")
     if splits.task == "regression":
         return TargetLoss(TARGET_LOSSES[loss]).to(device)
+    if splits.task == "multilabel":
+        return build_label_loss(config.training, splits.train).to(device)
     if splits.task == "language":
         return TokenCrossEntropy(label_smoothing=smoothing).to(device)
     return build_class_loss(config.training, splits.train, splits.num_outputs).to(device)
@@ -137,6 +169,22 @@ def build_class_loss(training: TrainingConfig, train: Split, num_classes: int) -
     if training.class_weights == "balanced":
         return WeightedCrossEntropy(weights, training.label_smoothing)
     return nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+
+
+def build_label_loss(training: TrainingConfig, train: Split) -> nn.Module:
+    """The loss of several labels per sample, with the settings of `training`."""
+    if training.class_weights == "balanced":
+        return LabelLoss(balanced_positives(train.labels[train.rows].cpu()))
+    return LabelLoss()
+
+
+def balanced_positives(labels: Tensor) -> Tensor:
+    """Samples without each label of `labels` [N, K] over samples with it, [K]; 1 without any.
+
+    Source: the example of torch.nn.BCEWithLogitsLoss
+    """
+    positives = labels.sum(0, dtype=torch.float64)
+    return torch.where(positives > 0, (len(labels) - positives) / positives, 1.0).float()
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:

@@ -10,7 +10,7 @@ time in which a worker starts (10 s instead of 4.7 s on a busy core) and adds 23
 evaluation takes 2.6 to 4.6 times the CPU time (55 ms instead of 21 ms for 10,000 samples of 10
 classes). Its results are float32: an accuracy of 0.3387 becomes 0.33869999647.
 
-Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary.
+Shapes: N samples, C classes, K labels, T targets, L tokens in a sample, V tokens in the vocabulary.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 
 from bakeoff.records import Task
 
@@ -47,7 +47,7 @@ class per_sample(cached_property[Tensor]):  # noqa: N801 - used as a decorator
 
 
 class SamplePredictions:
-    """Outputs [N, ...] as float32 and labels [N] of all samples."""
+    """Outputs [N, ...] as float32 and labels [N] or [N, K] of all samples."""
 
     def __init__(self) -> None:
         self._batches: list[tuple[Tensor, Tensor]] = []
@@ -79,12 +79,12 @@ class SamplePredictions:
 
     @per_sample
     def outputs(self) -> Tensor:
-        """[N, C] logits, or [N, 1] predictions."""
+        """[N, C] or [N, K] logits, or [N, 1] or [N, T] predictions."""
         return torch.cat([outputs for outputs, _ in self._batches])
 
     @per_sample
     def labels(self) -> Tensor:
-        """[N]."""
+        """[N], or [N, K] of several labels, or [N, T] of several targets, per sample."""
         return torch.cat([labels for _, labels in self._batches])
 
 
@@ -147,13 +147,24 @@ class ClassPredictions(SamplePredictions):
         return counts.double().view(num_classes, num_classes)
 
 
+def of_targets(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Predictions in the shape of the targets: [N] of [N, 1] for one target, else [N, T]."""
+    return outputs[:, 0] if targets.ndim == 1 else outputs
+
+
+class LabelPredictions(SamplePredictions):
+    """Logits [N, K] and labels [N, K] of 0 and 1."""
+
+
 class TargetPredictions(SamplePredictions):
     """Predictions [N, 1] and targets [N], both standardised by the training targets.
 
+    With several targets both are [N, T]. Each is standardised on its own, and so are its errors.
+
     Args:
         criterion: The training loss.
-        deviation: Standard deviation of the training targets, which turns standardised errors into
-            units of the target.
+        deviation: Standard deviation of the training target, which turns standardised errors into
+            units of the target; 1 with several targets.
     """
 
     def __init__(self, criterion: Criterion, deviation: float) -> None:
@@ -167,8 +178,9 @@ class TargetPredictions(SamplePredictions):
 
     @per_sample
     def errors(self) -> Tensor:
-        """Target minus prediction, [N], in units of the target, as float64."""
-        return self.deviation * (self.labels.double() - self.outputs[:, 0].double())
+        """Target minus prediction, [N] or [N, T], in units of the target, as float64."""
+        predicted = of_targets(self.outputs, self.labels)
+        return self.deviation * (self.labels.double() - predicted.double())
 
 
 class TokenPredictions:
@@ -217,7 +229,7 @@ class TokenPredictions:
         return torch.stack(self._sums, 1).double().sum(1) / self._num_tokens
 
 
-Predictions = ClassPredictions | TargetPredictions | TokenPredictions
+Predictions = ClassPredictions | LabelPredictions | TargetPredictions | TokenPredictions
 
 
 def no_predictions(
@@ -231,6 +243,8 @@ def no_predictions(
 
     With `keeps_samples`, also text can be asked for a `part` of its samples.
     """
+    if task == "multilabel":
+        return LabelPredictions()
     if task == "regression":
         return TargetPredictions(criterion, target_deviation)
     if task == "language":
@@ -242,11 +256,14 @@ def loss(found: Predictions) -> Tensor:
     """Mean loss; NaN if any output is NaN.
 
     For classes and tokens it is the cross-entropy in nats, whatever label smoothing training uses;
-    in regression it is the training loss, of standardised targets.
+    for several labels the binary one, whatever their weights; in regression it is the training
+    loss, of standardised targets.
     """
     match found:
         case ClassPredictions():
             return nll_loss(found.log_probabilities, found.labels)
+        case LabelPredictions():
+            return binary_cross_entropy_with_logits(found.outputs, found.labels.float())
         case TargetPredictions():
             return found.criterion(found.outputs, found.labels)
         case TokenPredictions():
@@ -325,21 +342,25 @@ def calibration_error(found: ClassPredictions) -> Tensor:
 
 
 def rmse(found: TargetPredictions) -> Tensor:
-    """Root of the mean squared error, in units of the target."""
+    """Root of the mean squared error, in units of the target, or of several targets' deviations."""
     return found.errors.square().mean().sqrt()
 
 
 def mae(found: TargetPredictions) -> Tensor:
-    """Mean absolute error, in units of the target."""
+    """Mean absolute error, in units of the target, or of several targets' deviations."""
     return found.errors.abs().mean()
 
 
 def r2(found: TargetPredictions) -> Tensor:
-    """Share of the targets' variance that is explained; NaN where all targets are equal."""
+    """Share of the targets' variance that is explained; NaN where all targets are equal.
+
+    With several targets it is the mean of their shares, without those whose values are all equal.
+    """
     targets = found.deviation * found.labels.double()
-    variance = (targets - targets.mean()).square().sum()
-    explained = 1 - found.errors.square().sum() / variance
-    return torch.where(variance > 0, explained, torch.nan)
+    variance = (targets - targets.mean(0)).square().sum(0)
+    explained = 1 - found.errors.square().sum(0) / variance
+    counts = variance > 0
+    return torch.where(counts, explained, 0.0).sum() / counts.sum()
 
 
 def perplexity(found: TokenPredictions) -> Tensor:

@@ -1,7 +1,8 @@
 """A loss of the user's own: built by its reference, and tried before it trains anything.
 
 It is called with outputs and targets as torch's losses are: logits [N, C] and labels [N], for text
-[N * L, V] and [N * L], in regression predictions [N] and standardised targets [N].
+[N * L, V] and [N * L], for several labels logits and labels [N, K] as floats, in regression
+predictions [N] and standardised targets [N].
 """
 
 import inspect
@@ -15,6 +16,7 @@ from bakeoff.components.own_calls import LOSS, LOSS_CALLS
 from bakeoff.errors import UsageError, describe_error
 from bakeoff.records import Task
 from bakeoff.registry import describe_signature, resolve, users_code
+from bakeoff.training.metric_functions import of_targets
 
 WEIGHT = "weight"
 """The argument by which torch's losses take class weights [C]."""
@@ -42,7 +44,9 @@ class OwnLoss(nn.Module):
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean over the batch."""
         if self.task == "regression":
-            outputs = outputs[:, 0]
+            outputs = of_targets(outputs, targets)
+        elif self.task == "multilabel":
+            targets = targets.float()
         elif self.task == "language":
             outputs, targets = outputs.flatten(0, 1), targets.flatten()
         given = {} if self.weights is None else {WEIGHT: self.weights}
@@ -62,7 +66,7 @@ def build_own_loss(
     Args:
         reference: The loss.
         task: What the labels are.
-        num_outputs: Classes, tokens of the vocabulary, or 1 in regression.
+        num_outputs: Classes, labels, tokens of the vocabulary, or targets in regression.
         weights: Class weights [C], if the study wants them.
 
     Raises:
@@ -104,8 +108,11 @@ def _try(loss: OwnLoss, where: str, num_outputs: int) -> None:
     generator = torch.Generator().manual_seed(0)
     shape = (NUM_TRIED, 2, num_outputs) if loss.task == "language" else (NUM_TRIED, num_outputs)
     outputs = torch.randn(shape, generator=generator).requires_grad_()
-    targets = torch.randn(NUM_TRIED, generator=generator)
-    if loss.task != "regression":
+    several = (num_outputs,) if loss.task == "regression" and num_outputs > 1 else ()
+    targets = torch.randn(NUM_TRIED, *several, generator=generator)
+    if loss.task == "multilabel":
+        targets = (outputs.detach() > 0).float()
+    elif loss.task != "regression":
         targets = torch.arange(outputs.numel() // num_outputs).view(shape[:-1]) % num_outputs
     half = NUM_TRIED // 2
     parts = [slice(None), slice(half), slice(half, None)]

@@ -8,7 +8,7 @@ outputs and targets are in units of the target.
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -25,12 +25,15 @@ from bakeoff.training.metric_functions import (
     SamplePredictions,
     TokenPredictions,
     no_predictions,
+    of_targets,
 )
 
 NUM_TRIED, MOST_TRIED = 8, 256
 """Samples with which a metric is tried: one of each class, within these bounds."""
-NUM_CLASSES = "num_classes"
-"""The argument by which metrics of torchmetrics take the number of classes."""
+NUM_CLASSES: Mapping[Task, str] = {
+    "classification": "num_classes", "multilabel": "num_labels", "language": "num_classes",
+}  # fmt: skip
+"""The arguments by which metrics of torchmetrics take the number of classes or labels."""
 ROUNDING = 1e-6
 """A value may exceed its bounds by this share of itself."""
 MAX_BYTES = 1 << 30
@@ -109,8 +112,12 @@ class OwnMetric:
     def _in_units(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale is None:
             return outputs, labels
+        deviation, mean = (
+            one if isinstance(one, float) else outputs.new_tensor(one)
+            for one in (self.scale.deviation, self.scale.mean)
+        )
         return tuple(  # type: ignore[return-value]
-            one * self.scale.deviation + self.scale.mean for one in (outputs[:, 0], labels)
+            one * deviation + mean for one in (of_targets(outputs, labels), labels)
         )
 
     def _checked(self, value: object) -> Tensor:
@@ -163,7 +170,7 @@ def build_own_metric(
     Args:
         reference: The metric.
         task: What the labels are.
-        num_outputs: Classes, tokens of the vocabulary, or 1 in regression.
+        num_outputs: Classes, labels, tokens of the vocabulary, or targets in regression.
         scale: Mean and deviation of the targets in regression.
         info: The bounds of its values.
 
@@ -173,7 +180,8 @@ def build_own_metric(
     where = f"metric {reference!r}"
     found = resolve(reference)
     expected = f"{where}: expected {METRIC.accepts}, called with {METRIC_CALLS[task]}"
-    given = {NUM_CLASSES: num_outputs} if task != "regression" and _takes_classes(found) else {}
+    argument = NUM_CLASSES.get(task)
+    given = {argument: num_outputs} if argument and _takes(found, argument) else {}
     try:
         with users_code():
             compute = found(**given) if _is_factory(found) else found  # type: ignore[operator]
@@ -207,9 +215,9 @@ def _is_factory(found: object) -> bool:
     return False
 
 
-def _takes_classes(found: object) -> bool:
+def _takes(found: object, argument: str) -> bool:
     try:
-        return NUM_CLASSES in inspect.signature(found).parameters  # type: ignore[arg-type]
+        return argument in inspect.signature(found).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
 
@@ -222,7 +230,10 @@ def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None
     outputs = torch.randn(num_samples, num_outputs, generator=generator)
     labels = torch.arange(num_samples) % num_outputs
     if task == "regression":
-        labels = torch.randn(num_samples, generator=generator)
+        shape = (num_samples, num_outputs) if num_outputs > 1 else (num_samples,)
+        labels = torch.randn(shape, generator=generator)
+    elif task == "multilabel":
+        labels = (outputs > 0).long()
     elif task == "language":
         outputs, labels = outputs[None], labels[None]
     try:

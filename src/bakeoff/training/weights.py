@@ -84,7 +84,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
             **spec.fixed,
             **params,
         },
-        # The vocabulary of a language model; empty in regression.
+        # The vocabulary of a language model; empty in regression of one target.
         "class_names": list(splits.class_names),
         "inputs": {
             "shape": list(splits.input_shape),

@@ -8,9 +8,11 @@ import pytest
 import torch
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
     confusion_matrix,
     f1_score,
+    hamming_loss,
     log_loss,
     mean_absolute_error,
     r2_score,
@@ -68,6 +70,15 @@ def classes(seed: int, num_samples: int = 90) -> Batch:
     return logits + 2 * one_hot(labels, 5), labels
 
 
+def label_sets(seed: int, num_samples: int = 90) -> Batch:
+    """Logits, some of them equal, and labels [N, 4], of which the last is rare."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = torch.tensor([0.5, 0.4, 0.3, 0.1])
+    labels = (torch.rand(num_samples, 4, generator=generator) < shares).long()
+    logits = torch.randn(num_samples, 4, generator=generator) + 1.5 * labels - 0.5
+    return (4 * logits).round() / 4 + 0.1, labels
+
+
 def targets(seed: int, num_samples: int = 90) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(num_samples, generator=generator)
@@ -81,12 +92,15 @@ def tokens(seed: int, num_samples: int = 12) -> Batch:
 
 BATCHES: dict[Task, Callable[[int], Batch]] = {
     "classification": classes,
+    "multilabel": label_sets,
     "regression": targets,
     "language": tokens,
 }
 
 
 def perfect(task: Task, labels: Tensor) -> Tensor:
+    if task == "multilabel":
+        return 100.0 * labels - 50
     return labels[:, None] if task == "regression" else 50.0 * one_hot(labels, 5)
 
 
@@ -196,6 +210,41 @@ def test_confusion_counts_samples_by_class_and_predicted_class(seed: int) -> Non
     found = ClassPredictions()
     found.add(logits, labels)
     assert found.confusion.tolist() == confusion_matrix(labels, logits.argmax(1)).tolist()
+
+
+@SEEDS
+def test_metrics_of_label_sets_equal_those_of_scikit_learn(seed: int) -> None:
+    logits, labels = label_sets(seed)
+    guessed, shares = (logits > 0).long(), logits.double().sigmoid().numpy()
+    expected = {
+        "macro_f1": f1_score(labels, guessed, average="macro"),
+        "micro_f1": f1_score(labels, guessed, average="micro"),
+        "exact_match": accuracy_score(labels, guessed),
+        "hamming_accuracy": 1 - hamming_loss(labels, guessed),
+        "mean_average_precision": average_precision_score(labels, shares, average="macro"),
+        "auroc": roc_auc_score(labels, shares, average="macro"),
+        "loss": log_loss(labels.flatten(), shares.flatten()),
+    }
+    assert tuple(expected) == METRICS["multilabel"].names
+    found = {name: compute("multilabel", name, (logits, labels)) for name in expected}
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_that_no_sample_or_every_sample_has_are_left_out_of_what_ranks_samples() -> None:
+    logits, labels = label_sets(0)
+    expected = {
+        name: compute("multilabel", name, (logits[:, :2], labels[:, :2]))
+        for name in ("auroc", "mean_average_precision", "macro_f1")
+    }
+    guesses = torch.cat([logits[:, :2], -torch.ones(90, 1)], 1)
+    absent = torch.cat([labels[:, :2], torch.zeros(90, 1, dtype=torch.int64)], 1)
+    found = {name: compute("multilabel", name, (guesses, absent)) for name in expected}
+    assert found == pytest.approx(expected)
+    none = torch.zeros(90, 2, dtype=torch.int64)
+    assert math.isnan(compute("multilabel", "auroc", (logits[:, :2], none)))
+    assert math.isnan(compute("multilabel", "auroc", (logits[:, :2], 1 - none)))
+    assert math.isnan(compute("multilabel", "mean_average_precision", (logits[:, :2], none)))
+    assert compute("multilabel", "mean_average_precision", (logits[:, :2], 1 - none)) == 1.0
 
 
 @SEEDS
@@ -320,6 +369,19 @@ def test_chance_score_is_what_fair_guesses_get(task: Task, metric: str) -> None:
         labels, guesses = labels.view(200, 100), guesses.view(200, 100, 10)
     expected = chance_score(metric, task, Untrained(num_outputs=10))
     assert compute(task, metric, (guesses, labels)) == pytest.approx(expected, abs=0.01)
+
+
+SHARES = (0.5, 0.25, 0.1)
+
+
+@pytest.mark.parametrize("metric", METRICS["multilabel"].names)
+def test_chance_score_of_label_sets_is_what_fair_draws_of_each_label_get(metric: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(50_000, 3, generator=generator) < torch.tensor(SHARES)).long()
+    draws = 1e-6 * (torch.rand(50_000, 3, generator=generator) - 0.5)
+    untrained = Untrained(num_outputs=3, loss="bce", label_shares=SHARES)
+    expected = chance_score(metric, "multilabel", untrained)
+    assert compute("multilabel", metric, (draws, labels)) == pytest.approx(expected, abs=0.01)
 
 
 def test_calibration_error_of_a_run_that_diverged_is_the_worst_not_the_perfect_one_of_guessing() -> (

@@ -32,6 +32,20 @@ EXPECTED: dict[Task, dict[str, Compute]] = {
             x, y, NUM_CLASSES
         ),
     },
+    "multilabel": {
+        "macro_f1": lambda x, y: classification.multilabel_f1_score(x, y, NUM_CLASSES),
+        "micro_f1": lambda x, y: classification.multilabel_f1_score(
+            x, y, NUM_CLASSES, average="micro"
+        ),
+        "exact_match": lambda x, y: classification.multilabel_exact_match(x, y, NUM_CLASSES),
+        "hamming_accuracy": lambda x, y: classification.multilabel_accuracy(
+            x, y, NUM_CLASSES, average="micro"
+        ),
+        "mean_average_precision": lambda x, y: classification.multilabel_average_precision(
+            x, y, NUM_CLASSES
+        ),
+        "auroc": lambda x, y: classification.multilabel_auroc(x, y, NUM_CLASSES),
+    },
     "regression": {
         "rmse": lambda x, y: functional.mean_squared_error(x[:, 0], y, squared=False),
         "mae": lambda x, y: functional.mean_absolute_error(x[:, 0], y),
@@ -52,6 +66,9 @@ def predictions(task: Task, seed: int) -> tuple[Tensor, Tensor]:
     if task == "regression":
         values = torch.randn(240, generator=generator)
         return (values + torch.randn(240, generator=generator))[:, None], values
+    if task == "multilabel":
+        given = torch.rand(240, NUM_CLASSES, generator=generator)
+        return torch.randn(240, NUM_CLASSES, generator=generator) - given, (given < 0.3).long()
     labels = torch.randperm(240, generator=generator) % NUM_CLASSES
     logits = torch.randn(240, NUM_CLASSES, generator=generator)
     logits[torch.arange(240), labels] += 1

@@ -63,6 +63,43 @@ def test_targets_of_regression_are_numbers(tmp_path: Path) -> None:
     assert (table.labels.dtype, table.class_names) == (np.float64, ())
 
 
+LABELS = "size,red,tall,hot\n1.5,0,true,1\n2,1,false,0\n3,1,true,0\n"
+
+
+def test_several_columns_of_0_and_1_are_labels_by_their_names(tmp_path: Path) -> None:
+    table = read(tmp_path, LABELS, target=("hot", "tall"), task="multilabel")
+    assert feature_names(table) == ("size", "red")
+    assert (table.labels.tolist(), table.labels.dtype) == ([[1, 1], [0, 0], [0, 1]], np.uint8)
+    assert table.class_names == ("hot", "tall")
+
+
+def test_several_columns_of_numbers_are_targets_by_their_names(tmp_path: Path) -> None:
+    table = read(tmp_path, FLOWERS, target=("length", "width"), task="regression")
+    assert (table.labels.tolist(), table.labels.dtype) == ([[1.5, 2], [2.5, 3], [-1000, 4]], float)
+    assert table.class_names == ("length", "width")
+    assert feature_names(table)[0] == "colour=blue"
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "message"),
+    [
+        (LABELS, ("hot", "size"), "target 'size' holds '1.5' in row 1; a label is 1 where a row"),
+        (LABELS, ("hot", "tal"), "data.target: unknown column 'tal'; did you mean 'tall'"),
+        (LABELS, ("size", "red", "tall", "hot"), "every column is a target, so there are no feat"),
+        (
+            LABELS.replace("0\n", "no\n"),
+            ("hot", "red"),
+            "target 'hot' holds 'no' in row 2; a label",
+        ),
+    ],
+)
+def test_a_column_that_holds_no_label_is_refused_naming_the_row(
+    tmp_path: Path, content: str, target: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content, target=target, task="multilabel")
+
+
 @pytest.mark.parametrize(
     "content",
     [

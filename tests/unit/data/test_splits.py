@@ -31,6 +31,29 @@ def test_kept_and_held_out_samples_are_all_samples() -> None:
     assert len(held) == 40
 
 
+RARE = np.random.default_rng(0).random((500, 4)) < np.array([0.5, 0.2, 0.1, 0.03])
+"""Label sets [N, K], whose last label is rare."""
+
+
+@given(seed=st.integers(0, 2**31 - 1), fraction=st.floats(0.05, 0.5))
+def test_sets_of_labels_are_held_out_in_their_proportions(seed: int, fraction: float) -> None:
+    kept, held = hold_out(RARE, "multilabel", fraction, seed)
+    assert sorted([*kept, *held]) == list(range(500))
+    assert len(held) == round(fraction * 500)
+    sets, of_set = np.unique(RARE, axis=0, return_inverse=True)
+    share = len(held) / 500
+    expected = share * np.bincount(of_set.ravel())
+    found = np.bincount(of_set.ravel()[held], minlength=len(sets))
+    assert np.abs(found - expected).max() <= 1
+    assert abs(RARE[held][:, 3].sum() - share * RARE[:, 3].sum()) <= 1
+
+
+def test_held_out_sets_of_labels_follow_the_seed() -> None:
+    first, again, other = (hold_out(RARE, "multilabel", 0.2, seed)[1] for seed in (1, 1, 2))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
 def test_message_names_a_class_too_small_for_both_sides() -> None:
     with pytest.raises(ValueError, match=r"class 2 has too few samples \(1\)"):
         hold_out(np.array([0] * 10 + [1] * 10 + [2]), "classification", 0.2, 0)

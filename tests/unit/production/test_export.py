@@ -56,7 +56,9 @@ def exported(
         model=model,
         model_params={"width": 8},
         data=data,
-        training=TrainingConfig(epochs=1, batch_size=8, precision="fp32"),
+        training=TrainingConfig(
+            epochs=1, batch_size=8, precision="fp32", loss=changes.pop("loss", "cross_entropy")
+        ),
         **{"objective": "loss", "score_rule": "best_epoch", "seed": 1, "split_seed": 0, **changes},
     )
     state = loop.prepare(config, "cpu")
@@ -150,6 +152,31 @@ def test_a_text_is_encoded_as_the_data_set_encoded_it(tmp_path: Path, table: Pat
     first, second = json.loads(run(tmp_path, "-c", code))
     assert first == state.splits.train.inputs[0].tolist()  # type: ignore[index]
     assert second[2] == 0
+
+
+def test_labels_are_interpreted_by_their_names(tmp_path: Path, table: Path) -> None:
+    names = ("open", "round")
+    table.write_text(TABLE[1:].replace("kind", "round").replace("u\n", "0\n").replace("v\n", "1\n"))
+    data = DataConfig(dataset=f"csv:{table}", task="multilabel", target=names)
+    state, _ = exported(tmp_path, data, loss="bce")
+    assert state.splits.num_outputs == 2
+    _, outputs, found = json.loads(run(tmp_path, "-c", ENCODE, str(table)))
+    expected = [[name for name, one in zip(names, row, strict=True) if one > 0] for row in outputs]
+    assert found == expected
+    assert {len(row) for row in found} > {1}
+
+
+def test_several_targets_are_interpreted_by_their_names_and_in_their_units(
+    tmp_path: Path, table: Path
+) -> None:
+    data = DataConfig(dataset=f"csv:{table}", task="regression", target=("size", "a=x"))
+    state, _ = exported(tmp_path, data, loss="mse")
+    _, outputs, found = json.loads(run(tmp_path, "-c", ENCODE, str(table)))
+    scale = state.splits.target_scale
+    assert scale is not None
+    expected = np.array(outputs) * scale.deviation + scale.mean
+    assert list(found[0]) == ["size", "a=x"]
+    np.testing.assert_allclose([list(one.values()) for one in found], expected, rtol=1e-4)
 
 
 DECODE = """

@@ -55,7 +55,7 @@ def test_a_default_value_is_the_one_in_the_description(section, key):
         ("SearchSection", "trials_per_arm", f"{DEFAULT_TRIALS} trials"),
         ("SearchSection", "lag", f"{DEFAULT_LAG} trials"),
         ("SearchSection", "startup_trials", f"{STARTUP_TRIALS} trials"),
-        ("TrainingSection", "loss", f"{LOSSES['regression'][0]} for regression, otherwise {LOSSES['classification'][0]}"),
+        ("TrainingSection", "loss", f"{LOSSES['regression'][0]} for regression, {LOSSES['multilabel'][0]} for multilabel, otherwise {LOSSES['classification'][0]}"),
         ("StudySection", "objective", ", ".join(f"{name} for {task}" for task, name in DEFAULT_OBJECTIVES.items())),
         *(("PrunerTable", key, one.default) for spec in PRUNERS for key, one in spec.parameters.items() if one.default is not None),
     ],

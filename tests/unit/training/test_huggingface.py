@@ -126,6 +126,23 @@ def test_texts_of_a_column_become_tokens_of_the_models_tokenizer(folder: Path) -
     assert words[3:] == ["[PAD]"] * 3
 
 
+def test_texts_may_have_several_labels(folder: Path, tmp_path: Path) -> None:
+    rows = (folder / "reviews.csv").read_text().splitlines()
+    labelled = [f"{row},{number % 2},{number % 3 % 2}" for number, row in enumerate(rows)]
+    labelled[0] = f"{rows[0]},kind,long"
+    (tmp_path / "labelled.csv").write_text("\n".join(labelled) + "\n")
+    changes = {"dataset": f"csv:{tmp_path / 'labelled.csv'}", "task": "multilabel"}
+    dataset = load_dataset(replace(text_run(folder).data, **changes, target=("kind", "long")))
+    assert dataset.class_names == ("kind", "long")
+    assert (dataset.train_labels.shape, dataset.train_inputs.shape) == ((96, 2), (96, LENGTH))
+    moods = {
+        WORDS[row[1]] in BAD
+        for row, one in zip(dataset.train_inputs, dataset.train_labels, strict=True)
+        if one[0]
+    }
+    assert moods == {False}
+
+
 def test_long_texts_are_cut_and_that_is_said(folder: Path) -> None:
     dataset = load_dataset(replace(text_run(folder).data, sequence_length=2))
     assert dataset.train_inputs.shape == (96, 2)

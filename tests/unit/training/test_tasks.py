@@ -25,6 +25,10 @@ REGRESSION = {
     "loss": "mse", "objective": "rmse",
     "optimizer_params": {"learning_rate": 0.02}, "epochs": 20,
 }  # fmt: skip
+MULTILABEL = {
+    "dataset": "toy_tasks:multilabel", "task": "multilabel", "train_samples": None, "loss": "bce",
+    "objective": "macro_f1", "class_weights": "balanced", "ema_decay": 0.9,
+}  # fmt: skip
 LANGUAGE = {
     "dataset": "toy_tasks:language", "task": "language", "train_samples": None,
     "objective": "loss", "model": "toy_tasks:build_bigrams", "model_params": {},
@@ -99,6 +103,8 @@ def test_sequence_model_reads_an_image_row_by_row(make_config: MakeConfig, model
     "cell",
     [
         REGRESSION,
+        MULTILABEL,
+        {**REGRESSION, "dataset": "toy_tasks:targets"},
         LANGUAGE,
         *({**ROWS, **DROPPING, "model": model} for model in SEQUENCE_MODELS),
         *({**LANGUAGE, **DROPPING, "model": model} for model in SEQUENCE_MODELS),

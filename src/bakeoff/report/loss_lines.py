@@ -1,12 +1,9 @@
-"""The criterion of a pasted training program: the loss of a study as a call."""
-
-from collections.abc import Callable
+"""The loss of a training program, as the study's runs had it."""
 
 from bakeoff.records import StudyConfig, TrainingConfig
 from bakeoff.registry import is_reference
+from bakeoff.report.finetuning_lines import Use
 
-Use = Callable[..., None]
-"""Adds names to the imports of the program: `use(module, *names)`."""
 TARGET_LOSSES = {
     "mse": "nn.MSELoss()",
     "l1": "nn.L1Loss()",
@@ -15,11 +12,13 @@ TARGET_LOSSES = {
 
 
 def loss_call(config: StudyConfig, use: Use) -> str:
-    """The criterion; each is a mean over the batch."""
+    """Return the expression that builds the criterion, a mean over the batch."""
     training, task = config.training, config.data.task
     module = "bakeoff.training.losses"
     if is_reference(training.loss):
         return _own_loss(config, use)
+    if task == "multilabel":
+        return _label_loss(training, use)
     use("torch", "nn")
     if task == "regression":
         use(module, "TargetLoss")
@@ -44,13 +43,23 @@ def loss_call(config: StudyConfig, use: Use) -> str:
     return f"build_class_loss({settings}, data.train, data.num_outputs)"
 
 
+def _label_loss(training: TrainingConfig, use: Use) -> str:
+    """Binary cross-entropy, with the positive weights of the study."""
+    use("bakeoff.training.losses", "LabelLoss")
+    if training.class_weights == "none":
+        return "LabelLoss()"
+    use("bakeoff.training.losses", "balanced_positives")
+    return "LabelLoss(balanced_positives(data.train.labels[data.train.rows].cpu()))"
+
+
 def _own_loss(config: StudyConfig, use: Use) -> str:
     """The user's loss, in the form in which the study called it."""
+    training = config.training
     use("bakeoff.training.own_loss", "build_own_loss")
     weights = ""
-    if config.training.class_weights == "balanced":
+    if training.class_weights == "balanced":
         use("bakeoff.training.losses", "balanced_weights")
         labels = "data.train.labels[data.train.rows].cpu()"
         weights = f", balanced_weights({labels}, data.num_outputs)"
-    given = f"{config.training.loss!r}, {config.data.task!r}, data.num_outputs"
+    given = f"{training.loss!r}, {config.data.task!r}, data.num_outputs"
     return f"build_own_loss({given}{weights})"
