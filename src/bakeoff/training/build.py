@@ -130,8 +130,8 @@ def build_optimizer(
 
     What decays follows from the weights' place in the model, whatever the optimizer: see
     `parameter_groups`. With `roles`, weights have their own factors of learning rate and decay. It
-    is fused where torch offers that, which it does not for complex weights,
-    and ready to train.
+    is torch's fused or vectorized implementation where there is one, which complex weights do not
+    have, and ready to train.
 
     Raises:
         UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
@@ -146,8 +146,14 @@ def build_optimizer(
     is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
     if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
+    elif spec.on_cpu is not None and not is_complex and device.type == "cpu":
+        arguments[spec.on_cpu] = True
     groups = parameter_groups(model, weight_decay)
-    groups = split_by_role(groups, roles or {}, float(arguments["lr"]))
+    if roles and "lr" not in arguments:
+        raise UsageError(
+            f"optimizer {name!r}: has no learning rate, of which [finetune] sets shares"
+        )
+    groups = split_by_role(groups, roles or {}, float(arguments.get("lr", 0.0)))
     if spec.needs_hidden_weights:
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
