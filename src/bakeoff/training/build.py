@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
@@ -172,6 +172,13 @@ def build_optimizer(
         raise UsageError(f"optimizer {name!r} has no weight decay; set weight_decay = 0")
     switch_to_training(optimizer)
     return optimizer
+
+
+def _implementation(spec: OptimizerSpec, device: torch.device) -> dict[str, bool]:
+    """The arguments that choose torch's fastest implementation on a device."""
+    if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
+        return {"fused": True}
+    return {spec.on_cpu: True} if spec.on_cpu is not None and device.type == "cpu" else {}
 
 
 def _split_hidden(
