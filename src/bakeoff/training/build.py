@@ -144,16 +144,11 @@ def build_optimizer(
     arguments = {**spec.arguments(spec.complete(params)), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
     is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
-    if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
-        arguments["fused"] = True
-    elif spec.on_cpu is not None and not is_complex and device.type == "cpu":
-        arguments[spec.on_cpu] = True
+    if not is_complex:
+        arguments |= _implementation(spec, device)
     groups = parameter_groups(model, weight_decay)
-    if roles and "lr" not in arguments:
-        raise UsageError(
-            f"optimizer {name!r}: has no learning rate, of which [finetune] sets shares"
-        )
-    groups = split_by_role(groups, roles or {}, float(arguments.get("lr", 0.0)))
+    if roles:
+        groups = _split_by_role(name, groups, roles, arguments)
     if spec.needs_hidden_weights:
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
@@ -179,6 +174,14 @@ def _implementation(spec: OptimizerSpec, device: torch.device) -> dict[str, bool
     if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
         return {"fused": True}
     return {spec.on_cpu: True} if spec.on_cpu is not None and device.type == "cpu" else {}
+
+
+def _split_by_role(
+    name: str, groups: list[dict[str, Any]], roles: Roles, arguments: Params
+) -> list[dict[str, Any]]:
+    if "lr" not in arguments:
+        raise UsageError(f"optimizer {name!r}: has no learning rate that [finetune] could scale")
+    return split_by_role(groups, roles, float(arguments["lr"]))
 
 
 def _split_hidden(
