@@ -176,6 +176,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "text": {"data": {"dataset": "npz:text.npz", "task": "language"}, "model": {"model": "gru"}},
     "labels": {"data": {"dataset": "npz:labels.npz", "task": "multilabel"},
                "training": {"class_weights": "balanced"}, "study": {"objective": "loss"}},
+    "codes": {"data": {"dataset": "csv:codes.csv", "task": "regression", "categories": "codes"},
+              "model": {"model": "tabular_mlp", "width": 8}},
     "several numbers": {"data": {"dataset": "npz:targets.npz", "task": "regression"},
                         "study": {"objective": "rmse"}},
     "numbers": {"data": {"dataset": "npz:numbers.npz", "task": "regression"},
@@ -192,6 +194,8 @@ def test_the_program_trains_whatever_a_study_trains(
     np.savez("numbers.npz", **regression(200))
     np.savez("labels.npz", **multilabel(200))
     np.savez("targets.npz", **targets(200))
+    rows = (f"{'uvw'[row % 3]},{row % 7},{2 * (row % 3 == 1) + row % 7}" for row in range(200))
+    Path("codes.csv").write_text("\n".join(["kind,size,price", *rows]))
     document = study_document(training={"batch_size": 32}, data={}, model={})
     for section, keys in TASKS[task].items():
         model = {} if "model" in keys else document[section]

@@ -15,6 +15,7 @@ from bakeoff.commands.cli import main
 from bakeoff.storage import Storage
 from study_examples import study_document
 
+FLATS = Path(__file__).parents[2] / "studies" / "tables" / "flats.csv"
 STUDY = [sys.executable, "-m", "bakeoff", "run", "toy.toml", "--workers", "1"]
 
 
@@ -104,6 +105,29 @@ def test_several_targets_of_a_table_are_run_to_their_report(tmp_path):
     assert tested["rmse"] < 0.4
     assert "2 numbers, each in units of its deviation" in record.protocol["data"]
     assert "deviations of each target" in (output / "toy" / "report.md").read_text()
+
+
+def test_codes_of_a_table_are_run_to_their_report(tmp_path):
+    output = run(
+        tmp_path,
+        small_study(
+            data={
+                "dataset": f"csv:{FLATS}",
+                "task": "regression",
+                "target": ["rent", "costs"],
+                "categories": "codes",
+                "train_samples": 400,
+            },
+            training={"epochs": 10, "batch_size": 32},
+        )
+        | {"model": {"model": "tabular_mlp", "width": 32}},
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert tested["r2"] > 0.6
+    assert "code from 1 on: district (16), heating (4)" in record.protocol["data as read"]
+    configuration = output / "toy" / "configurations" / "adam.py"
+    assert "categories=data.categories" in configuration.read_text()
 
 
 def test_language_model_is_run_from_a_function_to_its_report(tmp_path):

@@ -21,7 +21,8 @@ class ModelSpec:
     name: str
     description: str
     build: str
-    """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`."""
+    """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`, which is
+    also called with `categories=` if samples have codes."""
     inputs: tuple[InputKind, ...]
     """Inputs that it takes. Output: [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
     parameters: Mapping[str, ParameterSpec] | None
@@ -64,7 +65,7 @@ def find_model(name: str) -> ModelSpec:
             name=name,
             description="a function of yours",
             build=name,
-            inputs=("features", "rows", "image", "tokens", "text"),
+            inputs=("features", "codes", "rows", "image", "tokens", "text"),
             parameters=None,
         )
     raise UsageError(
@@ -121,6 +122,20 @@ _RECURRENT = {
     "dropout": _DROPOUT,
 }
 
+_MLP = {
+    "width": _fixed(
+        range=IntRange(low=16, high=512, log=True),
+        default=128,
+        source="small enough for one CPU core",
+    ),
+    "depth": _fixed(
+        range=IntRange(low=1, high=4),
+        default=2,
+        source="deeper plain networks need normalisation or skips",
+    ),
+    "dropout": _DROPOUT,
+}
+
 MODELS: Registry[ModelSpec] = Registry(
     "model",
     (
@@ -129,19 +144,7 @@ MODELS: Registry[ModelSpec] = Registry(
             description="Fully connected layers with ReLU",
             build="bakeoff.networks.plain:build_mlp",
             inputs=("features", "rows", "image"),
-            parameters={
-                "width": _fixed(
-                    range=IntRange(low=16, high=512, log=True),
-                    default=128,
-                    source="small enough for one CPU core",
-                ),
-                "depth": _fixed(
-                    range=IntRange(low=1, high=4),
-                    default=2,
-                    source="deeper plain networks need normalisation or skips",
-                ),
-                "dropout": _DROPOUT,
-            },
+            parameters=_MLP,
         ),
         ModelSpec(
             name="cnn",
@@ -210,6 +213,13 @@ MODELS: Registry[ModelSpec] = Registry(
                 ),
                 "dropout": _DROPOUT,
             },
+        ),
+        ModelSpec(
+            name="tabular_mlp",
+            description="Embeddings of the codes of a table, then layers as in mlp",
+            build="bakeoff.networks.tabular:build_tabular_mlp",
+            inputs=("features", "codes"),
+            parameters=_MLP,
         ),
     ),
 )

@@ -182,7 +182,10 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     arrays = Arrays(
         **mapped,
         class_names=tuple(map(str, manifest["class_names"])),
-        features=tuple(Feature(**one) for one in manifest["features"]),
+        features=tuple(
+            Feature(**{**one, "levels": tuple(one.get("levels", ()))})
+            for one in manifest["features"]
+        ),
         test_is_reserved=bool(manifest["test_is_reserved"]),
         notes=tuple(map(str, manifest["notes"])),
     )

@@ -59,7 +59,12 @@ class Table:
 
 
 def load_csv(
-    path: Path, target: Target, task: Task, validation: Path | None = None
+    path: Path,
+    target: Target,
+    task: Task,
+    validation: Path | None = None,
+    *,
+    as_codes: bool = False,
 ) -> tuple[Arrays, str]:
     """Return the table at `path` as a data set, mapped into memory, and its fingerprint.
 
@@ -72,7 +77,7 @@ def load_csv(
     sources = (path,) if validation is None else (path, validation)
 
     def decode() -> Arrays:
-        tables = read_tables(sources, target, task)
+        tables = read_tables(sources, target, task, as_codes=as_codes)
         raw = dict(zip(("x", "y"), (tables[0].features, tables[0].labels), strict=True))
         notes = tables[0].notes
         if validation is not None:
@@ -86,7 +91,8 @@ def load_csv(
         arrays = check_arrays(raw, str(path), task, tables[0].class_names)
         return replace(arrays, features=tables[0].columns, notes=notes)
 
-    column = hashlib.sha256(repr(target).encode()).hexdigest()[:8]
+    asked = (target, "codes") if as_codes else target
+    column = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
     return load_cached(f"csv-{task}-{column}", sources, decode)
 
 
@@ -113,10 +119,13 @@ def read_csv(path: Path, target: Target, task: Task) -> Table:
     return read_tables((path,), target, task)[0]
 
 
-def read_tables(paths: Sequence[Path], target: Target, task: Task) -> list[Table]:
+def read_tables(
+    paths: Sequence[Path], target: Target, task: Task, *, as_codes: bool = False
+) -> list[Table]:
     """Read the table at the first path as `read_csv` does, and the others by what it tells.
 
-    The others may have their columns in another order, and more columns.
+    With `as_codes` a column of texts is one feature of integers instead of one for each text. The
+    others may have their columns in another order, and more columns.
 
     Raises:
         DataError: As `read_csv`; or another table lacks a column or has other classes.
@@ -128,7 +137,10 @@ def read_tables(paths: Sequence[Path], target: Target, task: Task) -> list[Table
     _check_first_line(frame, path)
     used, notes = _used_columns(frame, targets, path)
     notes += read_notes
-    fitted = {name: fit_features(frame[name], f"{path}: column {name!r}", name) for name in used}
+    fitted = {
+        name: fit_features(frame[name], f"{path}: column {name!r}", name, as_codes=as_codes)
+        for name in used
+    }
     notes += column_notes([(frame[name], features) for name, features in fitted.items()])
     class_names, guesses = name_classes(frame, targets, task, path)
     notes += [*guesses, *_row_notes(frame)]
@@ -218,14 +230,15 @@ def _unknown_texts(
     frame: "pd.DataFrame", fitted: Mapping[str, Sequence[Feature]], path: Path
 ) -> Iterator[str]:
     for name, features in fitted.items():
-        if features[0].value is None:
+        levels = features[0].levels
+        if features[0].value is None and not levels:
             continue
-        known = [feature.value for feature in features]
+        known = levels or [feature.value for feature in features]
         unknown = ~frame[name].astype(str).str.strip().isin(known)
         if unknown.any():
             yield (
                 f"{int(unknown.sum())} rows of {path.name} have a text in column {name!r} that no"
-                " training row has; all its features are 0 there"
+                f" training row has; {'its code is' if levels else 'all its features are'} 0 there"
             )
 
 

@@ -148,7 +148,8 @@ def _load_table(config: DataConfig) -> tuple[Arrays, str]:
         from bakeoff.data.text_table import load_text_table
 
         return load_text_table(config, path, validation)
-    return load_csv(path, config.target, config.task, validation)
+    as_codes = config.categories == "codes"
+    return load_csv(path, config.target, config.task, validation, as_codes=as_codes)
 
 
 def _load_own_text(config: DataConfig) -> tuple[Arrays, str]:
@@ -298,13 +299,14 @@ FORMS: Registry[DataSource] = Registry(
             name="csv",
             description="a table with a header, may be gzipped; target names the column to "
             "predict, by default the last, or lists several labels (0 and 1) or several targets;"
-            " text columns with few values become one-hot;"
-            ' text = "column" names a column of texts, which a model hf:NAME reads;'
+            " text columns with few values become one-hot,"
+            ' or integers with categories = "codes"; text = "column" names a column of texts, which'
+            " a model hf:NAME reads;"
             ' validation = "csv:PATH" names a table to validate on',
             tasks=("classification", "multilabel", "regression"),
             load=_load_table,
             inputs="features",
-            keys=("target", "validation", "text", "tokenizer"),
+            keys=("target", "validation", "categories", "text", "tokenizer"),
             suffixes=(".csv", ".tsv"),
         ),
         DataSource(

@@ -26,6 +26,8 @@ MISSING_NUMBERS = (-99, -999, -9999, -99999, -999999)
 """Numbers that often stand for a missing value, where all others are larger."""
 MAX_LEVELS = 20
 """Greatest number of different texts in a column; each becomes a feature of its own."""
+MAX_CODES = 1000
+"""Greatest number of different texts in a column that is read as codes."""
 MAX_CLASSES = 1000
 """Greatest number of different values in a target of classes."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -52,8 +54,12 @@ DATE_OR_TIME = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*|\d{1,2}:\d{2}.*")
 MAX_LISTED = 5
 
 
-def fit_features(column: "pd.Series[Any]", where: str, name: str) -> list[Feature]:
+def fit_features(
+    column: "pd.Series[Any]", where: str, name: str, *, as_codes: bool = False
+) -> list[Feature]:
     """The features of a column: itself if it holds numbers, else one for each of its values.
+
+    With `as_codes` a column of texts is one feature, whose codes stand for its values.
 
     Raises:
         DataError: It holds neither numbers nor few texts; the message names the row.
@@ -71,24 +77,31 @@ def fit_features(column: "pd.Series[Any]", where: str, name: str) -> list[Featur
             " write numbers as 1234.5"
         )
     levels = sorted(texts.str.strip().unique())
-    if len(levels) > MAX_LEVELS:
+    most = MAX_CODES if as_codes else MAX_LEVELS
+    if len(levels) > most:
         is_date = texts.str.strip().str.fullmatch(DATE_OR_TIME).mean() > MOST
         advice = "write dates as numbers, such as days" if is_date else "drop it or encode it"
         raise DataError(
             f"{where} holds text with {len(levels)} different values, for example {levels[0]!r}; "
-            f"allowed are numbers, or at most {MAX_LEVELS} different values; {advice}"
+            f"allowed are numbers, or at most {most} different values; {advice}"
         )
+    if as_codes:
+        return [Feature(column=name, levels=tuple(levels))]
     return [Feature(column=name, value=level) for level in levels]
 
 
 def encode_features(
     column: "pd.Series[Any]", features: Sequence[Feature], where: str
 ) -> list[NDArray[np.float32]]:
-    """The values [N] of each feature of a column; a text that no feature stands for gives 0.
+    """The values [N] of each feature of a column; a text without a feature or code gives 0.
 
     Raises:
         DataError: The features are numbers, and the column does not hold numbers.
     """
+    if features[0].levels:
+        codes = {text: code for code, text in enumerate(features[0].levels, 1)}
+        found = column.astype(str).str.strip().map(codes)
+        return [np.asarray(found.fillna(0), dtype=np.float32)]
     if features[0].value is None:
         offset = features[0].offset
         values = wide_numbers(column, where)
@@ -225,11 +238,15 @@ def column_notes(
     columns: Sequence[tuple["pd.Series[Any]", Sequence[Feature]]],
 ) -> Iterator[str]:
     """What is guessed about columns of features, each as a sentence without a full stop."""
-    constant, texts = [], []
+    constant, texts, codes = [], [], []
     for column, features in columns:
         name = features[0].column
         yield from _offset_notes(features)
-        if features[0].value is not None:
+        if levels := features[0].levels:
+            codes.append(f"{name} ({len(levels)})")
+            named = [Feature(column=name, value=level) for level in levels]
+            yield from _text_notes(named, f"in column {name!r}", "value")
+        elif features[0].value is not None:
             texts.append(f"{name} ({len(features)})")
             yield from _text_notes(features, f"in column {name!r}", "value")
         else:
@@ -238,6 +255,8 @@ def column_notes(
             constant.append(name)
     if texts:
         yield f"each value of a text column is a feature of its own: {_listed(texts)}"
+    if codes:
+        yield f"each value of a text column is a code from 1 on: {_listed(codes)}"
     if constant:
         yield f"columns with one value only tell nothing: {_listed(constant)}"
 

@@ -77,13 +77,15 @@ def encode(rows):
     return torch.tensor([[encode_cell(row, **feature) for feature in features] for row in rows])
 
 
-def encode_cell(row, column, value, offset=0.0):
-    """The number in a column; or, if `value` is given, 1.0 if the column contains `value`."""
+def encode_cell(row, column, value, offset=0.0, levels=()):
+    """The number in a column, the code of its text, or 1.0 if the column contains `value`."""
     # as in training: a byte order mark and spaces around a name are no part of it
     cells = {" ".join(name.lstrip("\\ufeff").split()): cell for name, cell in row.items()}
     if column not in cells:
         raise ValueError(f"no column {column!r} in {list(row)}")
     cell = str(cells[column])
+    if levels:  # 0 stands for every text that training did not know
+        return float(levels.index(cell.strip()) + 1) if cell.strip() in levels else 0.0
     if value is None:
         number = {"true": "1", "false": "0"}.get(cell.strip().lower(), cell).replace(",", ".")
         return float(number) - offset

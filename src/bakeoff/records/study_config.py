@@ -45,6 +45,9 @@ class DataConfig:
     """Pixels per side to which images of a folder are resized; None does not resize them."""
     target: str | tuple[str, ...] | None = None
     """Column of a table to predict, or several of them; None means the last column."""
+    categories: Literal["codes"] | None = None
+    """`codes` reads each text column of a table as one column of integers; None makes a feature of
+    0 and 1 for each of its texts."""
     sequence_length: int | None = None
     """Tokens in a sample of text; None for other data."""
     text: str | None = None

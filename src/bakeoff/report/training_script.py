@@ -20,7 +20,7 @@ from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.registry import is_reference
 from bakeoff.report.figures.style import printable
 from bakeoff.report.finetuning_lines import has_roles, model_lines, source_lines
-from bakeoff.report.loss_lines import loss_call
+from bakeoff.report.loss_call import loss_call
 from bakeoff.report.one_run_file import study_file_toml
 from bakeoff.report.pytorch_code import MAX_LINE, arguments, call, chosen_lines
 from bakeoff.seeding import derive_seed
@@ -154,6 +154,7 @@ class _Script:
         if self.model.parameters is not None:
             given = complete_params(f"model {self.model.name}", self.model.parameters, given)
         named = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        named += ["categories=data.categories"] if self.config.data.categories else []
         named += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
         yield call(f"model = {function}", named)
         yield from model_lines(self.config, self._use)

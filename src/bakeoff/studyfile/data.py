@@ -16,6 +16,7 @@ SOME_KEYS = {
     "target": "csv:PATH",
     "validation": "csv:PATH and text:PATH",
     "sequence_length": "text:PATH, jargon and data.text",
+    "categories": "csv:PATH",
     "text": "csv:PATH",
     "tokenizer": "csv:PATH",
 }
@@ -46,10 +47,7 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
             )
     _check_validation(section)
     target = _resolve_target(section, task)
-    if section.tokenizer is not None and section.text is None:
-        raise StudyFileError("data.tokenizer: goes only with data.text")
-    if section.imbalance is not None and task != "classification":
-        raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
+    _check_fit(section, task)
     for augmentation in section.augment:
         if not is_reference(augmentation):
             check_known("data.augment", AUGMENTATIONS.kind, augmentation, AUGMENTATIONS.names)
@@ -58,6 +56,7 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
         "task": task,
         "augment": tuple(section.augment),
         "target": target,
+        "categories": None if section.categories == "one_hot" else section.categories,
     }
     is_text = section.text is not None
     if ("sequence_length" in keys or is_text) and section.sequence_length is None:
@@ -65,6 +64,20 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
     if is_text:
         values["tokenizer"] = _tokenizer(section, model)
     return DataConfig(**values)
+
+
+def _check_fit(section: DataSection, task: Task) -> None:
+    """Keys that need another key, exclude one, or need classes.
+
+    Raises:
+        StudyFileError: One is there that does not fit.
+    """
+    if section.tokenizer is not None and section.text is None:
+        raise StudyFileError("data.tokenizer: goes only with data.text")
+    if section.categories is not None and section.text is not None:
+        raise StudyFileError("data.categories: goes not with data.text, the only column of samples")
+    if section.imbalance is not None and task != "classification":
+        raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
 
 
 def _resolve_target(section: DataSection, task: Task) -> str | tuple[str, ...] | None:

@@ -130,6 +130,7 @@ def resolve(file: StudyFile) -> StudyConfig:
 
 def _check_model_takes(model: str, data: DataConfig) -> None:
     kind = "text" if data.text else known_inputs(data.dataset, data.task)
+    kind = "codes" if data.categories else kind
     conflict = find_model_conflict(model, kind)
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")

@@ -163,6 +163,9 @@ class DataSection(_Section):
     target: Annotated[str, Field(min_length=1)] | list[str] | None = None
     """Column of a table to predict, or a list: columns of 0 and 1 for several labels, or columns of
     numbers for several targets. Default: the last column."""
+    categories: Literal["one_hot", "codes"] | None = None
+    """How text columns of a table are read: one_hot (a feature of 0 and 1 for each text) or codes
+    (one column of integers, for models with embeddings). Default: one_hot."""
     sequence_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Tokens in a sample of text. Default: 64 tokens."""
     text: Annotated[str, Field(min_length=1)] | None = None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
-from bakeoff.data.inputs import Feature
+from bakeoff.data.inputs import Categories, Feature, code_counts
 from bakeoff.data.sample_source import SampleInputs
 from bakeoff.data.targets import TargetScale, measure_targets, standardise
 from bakeoff.errors import UsageError
@@ -151,6 +151,9 @@ class Splits:
     """Mean and deviation by which regression targets were standardised."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
+    categories: Categories | None = None
+    """The places of codes in the inputs, and how many there are; None unless the study asks for
+    codes."""
 
 
 def load_splits(
@@ -183,6 +186,7 @@ def load_splits(
     if dataset.task != "language" and config.text is None:
         given = given_normalisation(config.normalize, scale, inputs, device)
         normalisation = given or measure_normalisation(inputs, train_rows, split_seed, device)
+        normalisation = keep_codes(normalisation, code_counts(dataset.features))
     train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
     validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
     if dataset.task == "regression":
@@ -221,6 +225,7 @@ def load_splits(
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
         features=dataset.features,
+        categories=code_counts(dataset.features) if config.categories else None,
     )
 
 
@@ -285,6 +290,16 @@ def _check_shares(key: str, sample: NDArray[Any]) -> None:
             f"{key}: is for bytes, or numbers from 0 to 1, and the data has {low:g} to {high:g};"
             ' set data.normalize = "none" if it is normalised already, or "data"'
         )
+
+
+def keep_codes(normalisation: Normalisation, categories: Categories) -> Normalisation:
+    """The normalisation of a table's numbers, which leaves codes as they are."""
+    if not categories:
+        return normalisation
+    places = [place for place, _ in categories]
+    mean, scale = normalisation.mean.clone(), normalisation.scale.clone()
+    mean[places], scale[places] = 0.0, 1.0
+    return Normalisation(mean=mean, scale=scale)
 
 
 def measure_normalisation(

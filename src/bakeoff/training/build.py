@@ -1,6 +1,6 @@
 """Building what a run trains with: model, optimizer, augmentation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
-from bakeoff.data.inputs import input_kind
+from bakeoff.data.inputs import Categories, input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
 from bakeoff.records import Task
@@ -43,10 +43,12 @@ def build_model(
     num_outputs: int,
     task: Task = "classification",
     is_text: bool = False,
+    categories: Categories | None = None,
 ) -> nn.Module:
     """Build the model and try it on two samples of zeros; torch's global generator draws weights.
 
-    With `is_text` the samples are tokens of whole texts.
+    With `is_text` the samples are tokens of whole texts. With `categories` some of their numbers
+    are codes, and the model is built with this argument as well.
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
@@ -55,7 +57,8 @@ def build_model(
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
-    kind = input_kind(task, input_shape, is_text=is_text)
+    has_codes = categories is not None
+    kind = input_kind(task, input_shape, is_text=is_text, has_codes=has_codes)
     conflict = find_model_conflict(name, kind)
     if conflict is not None:
         hint = "; grey images need their channel: [N, 1, H, W]" if kind == "rows" else ""
@@ -65,7 +68,8 @@ def build_model(
     if find_package(name) is not None:
         check_model_installed(name)
         check_fresh(name, params)
-    model = _call_build(spec, tuple(input_shape), num_outputs, params)
+    given = {"categories": categories, **params} if has_codes else params
+    model = _call_build(spec, tuple(input_shape), num_outputs, given)
     is_language = kind == "tokens"
     dtype = torch.int64 if is_language or is_text else torch.float32
     samples = torch.zeros(2, *input_shape, dtype=dtype)
@@ -79,14 +83,14 @@ def build_model(
 
 
 def _call_build(
-    spec: ModelSpec, input_shape: tuple[int, ...], num_outputs: int, params: Params
+    spec: ModelSpec, input_shape: tuple[int, ...], num_outputs: int, given: Mapping[str, Any]
 ) -> nn.Module:
     build = resolve(spec.build)
     if not callable(build):
         raise UsageError(f"model {spec.name!r} is not a function")
     try:
         with users_code():
-            model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **params)
+            model = build(input_shape=input_shape, num_outputs=num_outputs, **spec.fixed, **given)
     except BakeoffError:
         raise
     except (Exception, SystemExit) as error:  # the user's function may raise anything at all

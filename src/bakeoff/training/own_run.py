@@ -217,6 +217,7 @@ class Run:
             num_outputs=splits.num_outputs,
             task=splits.task,
             is_text=config.data.text is not None,
+            categories=splits.categories,
         ).to(self.device)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:

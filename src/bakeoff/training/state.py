@@ -287,6 +287,7 @@ def _build_seeded_model(
         num_outputs=splits.num_outputs,
         task=splits.task,
         is_text=config.data.text is not None,
+        categories=splits.categories,
     )
     fresh: frozenset[str] = frozenset()
     if weights is not None:
@@ -313,6 +314,10 @@ def check_remedies(config: TrialConfig, input_shape: Sequence[int]) -> None:
     if training.mixup_alpha and config.data.text is not None:
         raise UsageError(
             f"training.mixup_alpha = {training.mixup_alpha:g} mixes numbers, and texts are tokens"
+        )
+    if training.mixup_alpha and config.data.categories == "codes":
+        raise UsageError(
+            f"training.mixup_alpha = {training.mixup_alpha:g} mixes numbers, and codes are none"
         )
     if training.cutmix_alpha and len(input_shape) != IMAGE_NDIM:
         raise UsageError(

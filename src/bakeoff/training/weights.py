@@ -81,6 +81,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
         "arguments": {
             "input_shape": list(splits.input_shape),
             "num_outputs": splits.num_outputs,
+            **({} if splits.categories is None else {"categories": splits.categories}),
             **spec.fixed,
             **params,
         },
@@ -126,6 +127,15 @@ def _describe_inputs(features: Sequence[Feature], normalisation: object) -> dict
     example: dict[str, str] = {}
     for feature, middle in zip(features, mean, strict=True):
         example.setdefault(
-            feature.column, f"{middle:.6g}" if feature.value is None else feature.value
+            feature.column, feature.value or next(iter(feature.levels), f"{middle:.6g}")
         )
-    return {**found, "features": [asdict(feature) for feature in features], "example": example}
+    return {
+        **found,
+        "features": [_describe_feature(feature) for feature in features],
+        "example": example,
+    }
+
+
+def _describe_feature(feature: Feature) -> dict[str, Any]:
+    """The fields of a feature; one without codes has no levels."""
+    return {name: value for name, value in asdict(feature).items() if name != "levels" or value}

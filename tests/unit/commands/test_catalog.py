@@ -65,5 +65,7 @@ def test_metrics_are_listed_by_task_with_the_default_marked(
     assert [(row["task"], row["metric"]) for row in rows] == [
         (task, name) for task, specs in METRICS.items() for name in specs.names
     ]
-    assert [row["metric"] for row in rows if row["default"]] == ["accuracy", "rmse", "loss"]
+    assert [row["metric"] for row in rows if row["default"]] == [
+        "accuracy", "macro_f1", "rmse", "loss",
+    ]  # fmt: skip
     assert {row["metric"]: row["range"] for row in rows}["perplexity"] == "from 1"

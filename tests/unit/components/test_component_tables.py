@@ -99,7 +99,7 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "constant", "linear", "step", "multi_step", "exponential", "polynomial", "cosine",
         "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
     )  # fmt: skip
-    assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer")
+    assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer", "tabular_mlp")
     assert DATASETS.names == (
         "digits", "fashion-mnist", "fashion-rows", "jargon", "mnist", "cifar10", "cifar100", "svhn",
         "emnist",
@@ -108,6 +108,10 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "classification": (
             "accuracy", "top5_accuracy", "balanced_accuracy", "loss", "macro_f1", "auroc",
             "calibration_error",
+        ),
+        "multilabel": (
+            "macro_f1", "micro_f1", "exact_match", "hamming_accuracy", "mean_average_precision",
+            "auroc", "loss",
         ),
         "regression": ("rmse", "mae", "r2", "loss"),
         "language": ("loss", "perplexity", "token_accuracy"),

@@ -13,20 +13,29 @@ from bakeoff.records import Task
 from bakeoff.training.build import build_model
 
 SHAPES: dict[InputKind, tuple[int, ...]] = {
-    "features": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,),
+    "features": (5,), "codes": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,),
 }  # fmt: skip
+CODES = ((1, 4), (4, 9))
 CELLS = [(spec.name, kind) for spec in MODELS for kind in spec.inputs]
 
 
 def build(name: str, kind: InputKind, **params: ParamValue) -> nn.Module:
     task: Task = "language" if kind == "tokens" else "classification"
-    return build_model(name, params, input_shape=SHAPES[kind], num_outputs=7, task=task)
+    codes = CODES if kind == "codes" else None
+    return build_model(
+        name, params, input_shape=SHAPES[kind], num_outputs=7, task=task, categories=codes
+    )
 
 
 def some_samples(kind: InputKind, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     if kind == "tokens":
         return torch.randint(0, 7, (4, *SHAPES[kind]), generator=generator)
+    if kind == "codes":
+        samples = torch.randn(4, *SHAPES[kind], generator=generator)
+        for place, count in CODES:
+            samples[:, place] = torch.randint(0, count, (4,), generator=generator)
+        return samples
     return torch.randn(4, *SHAPES[kind], generator=generator)
 
 
@@ -47,7 +56,8 @@ def test_same_seed_gives_the_same_weights(name: str) -> None:
     models = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        models.append(build_model(name, {}, input_shape=(1, 8, 8), num_outputs=10))
+        shape = SHAPES["features"] if name == "tabular_mlp" else (1, 8, 8)
+        models.append(build_model(name, {}, input_shape=shape, num_outputs=10))
     first, again, other = (
         torch.cat([weights.flatten() for weights in model.parameters()]) for model in models
     )

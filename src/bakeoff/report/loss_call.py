@@ -1,9 +1,12 @@
-"""The loss of a training program, as the study's runs had it."""
+"""The criterion of a pasted training program: the loss of a study as a call."""
+
+from collections.abc import Callable
 
 from bakeoff.records import StudyConfig, TrainingConfig
 from bakeoff.registry import is_reference
-from bakeoff.report.finetuning_lines import Use
 
+Use = Callable[..., None]
+"""Adds names to the imports of the program: `use(module, *names)`."""
 TARGET_LOSSES = {
     "mse": "nn.MSELoss()",
     "l1": "nn.L1Loss()",
@@ -12,7 +15,7 @@ TARGET_LOSSES = {
 
 
 def loss_call(config: StudyConfig, use: Use) -> str:
-    """Return the expression that builds the criterion, a mean over the batch."""
+    """The criterion; each is a mean over the batch."""
     training, task = config.training, config.data.task
     module = "bakeoff.training.losses"
     if is_reference(training.loss):
@@ -54,12 +57,11 @@ def _label_loss(training: TrainingConfig, use: Use) -> str:
 
 def _own_loss(config: StudyConfig, use: Use) -> str:
     """The user's loss, in the form in which the study called it."""
-    training = config.training
     use("bakeoff.training.own_loss", "build_own_loss")
     weights = ""
-    if training.class_weights == "balanced":
+    if config.training.class_weights == "balanced":
         use("bakeoff.training.losses", "balanced_weights")
         labels = "data.train.labels[data.train.rows].cpu()"
         weights = f", balanced_weights({labels}, data.num_outputs)"
-    given = f"{training.loss!r}, {config.data.task!r}, data.num_outputs"
+    given = f"{config.training.loss!r}, {config.data.task!r}, data.num_outputs"
     return f"build_own_loss({given}{weights})"
