@@ -641,7 +641,9 @@ def test_plain_values_and_arrays_come_back_as_they_were(value):
 
 
 @pytest.mark.parametrize(
-    "value", [{1.5: 2}, {1, 2}, np.array(["x"]), np.array([object()])], ids=repr
+    "value",
+    [{1.5: 2}, {1, 2}, np.array(["x"]), np.array([object()])],
+    ids=["number as key", "set", "texts", "objects"],
 )
 def test_other_values_are_refused(value):
     with pytest.raises(UsageError, match=r"the state .state. is .*, which cannot be saved"):
