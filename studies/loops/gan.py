@@ -1,6 +1,6 @@
 """A generative adversarial network that learns points on a ring, with a loop of its own.
 
-cd studies/loops && study run gan.toml
+study run studies/loops/gan.toml
 """
 
 import math

@@ -1,7 +1,7 @@
 """A module of PyTorch Lightning, whose trainer owns the loop.
 
 pip install lightning
-cd studies/loops && study run lightning_digits.toml
+study run studies/loops/lightning_digits.toml
 """
 
 import logging

@@ -1,6 +1,6 @@
 """A linear classifier of scikit-learn, trained by `partial_fit`, with a loop of its own.
 
-cd studies/loops && study run linear.toml
+study run studies/loops/linear.toml
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """A small BERT that the Trainer of Hugging Face trains; it is built here, nothing is downloaded.
 
 pip install transformers accelerate
-cd studies/loops && study run transformer.toml
+study run studies/loops/transformer.toml
 """
 
 import torch

@@ -54,7 +54,9 @@ class OptimizerSpec:
     """Optimizers that are special cases of this one within its default space. Limits do not count:
     Adam becomes momentum only as epsilon grows without bound, far outside the ranges here."""
     fused: bool = False
-    """Whether torch has a fused implementation."""
+    """Whether torch has a fused implementation on every device."""
+    on_cpu: Literal["fused", "foreach"] | None = None
+    """torch's faster implementation on CPUs, which it does not choose by itself there."""
     needs_hidden_weights: bool = False
     """Whether it treats hidden matrices differently, so that its groups must be marked."""
     averages: bool = False
@@ -213,6 +215,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "epsilon": _EPSILON,
             },
             state_bytes=8.0,
+            on_cpu="foreach",
         ),
         OptimizerSpec(
             name="nadam",
@@ -220,6 +223,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:NAdam",
             parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
             state_bytes=8.0,
+            on_cpu="foreach",
         ),
         OptimizerSpec(
             name="radam",
@@ -227,6 +231,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:RAdam",
             parameters=_adam_parameters(1e-3, _L2_WEIGHT_DECAY),
             state_bytes=8.0,
+            on_cpu="foreach",
         ),
         OptimizerSpec(
             name="adamax",
@@ -234,6 +239,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             build="torch.optim:Adamax",
             parameters=_adam_parameters(2e-3, _L2_WEIGHT_DECAY),
             state_bytes=8.0,
+            on_cpu="foreach",
         ),
         OptimizerSpec(
             name="adagrad",
@@ -252,6 +258,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "epsilon": replace(_EPSILON, default=1e-10),
             },
             state_bytes=4.0,
+            on_cpu="fused",
         ),
         OptimizerSpec(
             name="adadelta",
@@ -270,6 +277,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
                 "epsilon": replace(_EPSILON, default=1e-6),
             },
             state_bytes=8.0,
+            on_cpu="foreach",
         ),
         OptimizerSpec(
             name="adafactor",

@@ -74,8 +74,8 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Every other optimizer of the study and every schedule of the user's own is tried for one step. A
-    loop of the user's own trains its first epoch, and builds every other optimizer. The precision
-    in the result is the fastest one, unless the study file names one.
+    loop of the user's own trains its first epoch, and is run with the others until theirs begins.
+    The precision in the result is the fastest one, unless the study file names one.
 
     Raises:
         UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
@@ -136,7 +136,7 @@ def _with_named_precision(probed: Probed, config: StudyConfig) -> Probed:
 def _blame(config: StudyConfig, reason: str) -> str:
     """As `_blame_model`; a loop of the user's own is to blame where the reason names nothing."""
     loop = config.training.loop
-    if loop is not None and not reason.startswith(("training.", "device ")):
+    if loop is not None and not reason.startswith((*NAMED, "device ")):
         return f"training.loop = {loop!r}: {reason}"
     return _blame_model(config.model, reason)
 

@@ -30,8 +30,11 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
         "model.parameter_groups": [config.finetune.parameter_groups or ""],
         "search.optimizers": [one for one in config.search.optimizers if find_optimizer(one).own],
         "search.schedulers": config.search.schedulers,
+        # A loop of the user's own yields its metrics, so their names refer to no code.
         "study.objective": [] if config.training.loop else objectives,
-        "training.metrics": [one for one in config.metrics if one not in objectives],
+        "training.metrics": [
+            one for one in config.metrics if one not in objectives and not config.training.loop
+        ],
         "tracking.callback": [config.tracking.callback or ""],
         "data.augment": config.data.augment,
         "data.dataset": [config.data.dataset] if is_own_data else [],

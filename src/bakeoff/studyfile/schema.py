@@ -33,8 +33,7 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
-OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"
-"""Names of metrics that the user's code computes: references, or what a loop yields."""
+OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"  # references, or what a loop yields
 REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
 
 
@@ -145,8 +144,7 @@ class DataSection(_Section):
 
     dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
-    text:PATH, npz:PATH or package.module:function. Default: none, which only a loop of your own can
-    do without."""
+    text:PATH, npz:PATH or package.module:function. Default: none, with a loop of your own."""
     task: Literal["classification", "multilabel", "regression", "language"] | None = None
     """What is predicted: a class, several labels of 0 and 1, a number, or the next token. Default:
     the task of the data set, or classification if it has none."""
@@ -193,7 +191,7 @@ class ModelSection(BaseModel):
     __pydantic_extra__: dict[str, int | float | bool | str | RangeTable] = Field(init=False)
     model: str = ""
     """Name of a model (`study models` lists them), or your own as package.module:function. Default:
-    none, which only a loop of your own can do without."""
+    none, with a loop of your own."""
     parameter_groups: Annotated[str, Field(min_length=1)] | None = None
     """A function of yours, package.module:function, that is called with the model and returns which
     weights have which factors of learning rate and decay, and which are frozen. Default: none."""
@@ -258,12 +256,10 @@ class TrainingSection(_Section):
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
     metrics: list[str] = []
-    """Metrics of your own, as package.module:name, that are recorded and reported besides those of
-    the task."""
+    """Metrics of your own, as package.module:name, that are recorded besides those of the task."""
     loop: Annotated[str, Field(min_length=1)] | None = None
     """Your own training loop as package.module:name, a function of one argument that yields the
-    metrics of each epoch or reports them. [data], [model] and a loss are optional then. Default:
-    the built-in loop."""
+    metrics of each epoch or reports them. Default: the built-in loop."""
 
 
 class MetricTable(_Section):
@@ -276,8 +272,7 @@ class MetricTable(_Section):
     high: float | None = None
     """Largest value, in the unit of the metric. Default: no bound."""
     untrained: float | None = None
-    """Score of an untrained model, which diverged runs get. Default: none; the objective by which
-    runs are scored needs it."""
+    """Score without training, which diverged runs get. Default: none; the objective needs it."""
 
 
 def _describe_pruners(schema: dict[str, Any], section: type[BaseModel]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bakeoff.components.augmentations import AUGMENTATIONS
 from bakeoff.components.compatibility import find_model_conflict
 from bakeoff.components.models import ModelSpec, find_model
-from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
@@ -137,8 +137,8 @@ def build_optimizer(
 
     What decays follows from the weights' place in the model, whatever the optimizer: see
     `parameter_groups`. With `roles`, weights have their own factors of learning rate and decay. It
-    is fused where torch offers that, which it does not for complex weights,
-    and ready to train.
+    is torch's fused or vectorized implementation where there is one, which complex weights do not
+    have, and ready to train.
 
     Raises:
         UsageError: The optimizer or a parameter is unknown, a value is refused, or the model has
@@ -151,10 +151,11 @@ def build_optimizer(
     arguments = {**spec.arguments(spec.complete(params)), **spec.fixed}
     weight_decay = float(arguments.pop("weight_decay", 0.0))
     is_complex = any(one.is_complex() for one in model.parameters() if one.requires_grad)
-    if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
-        arguments["fused"] = True
+    if not is_complex:
+        arguments |= _implementation(spec, device)
     groups = parameter_groups(model, weight_decay)
-    groups = split_by_role(groups, roles or {}, float(arguments["lr"]))
+    if roles:
+        groups = _split_by_role(name, groups, roles, arguments)
     if spec.needs_hidden_weights:
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
@@ -173,6 +174,21 @@ def build_optimizer(
         raise UsageError(f"optimizer {name!r} has no weight decay; set weight_decay = 0")
     switch_to_training(optimizer)
     return optimizer
+
+
+def _implementation(spec: OptimizerSpec, device: torch.device) -> dict[str, bool]:
+    """The arguments that choose torch's fastest implementation on a device."""
+    if spec.fused and device.type in {"cpu", "cuda", "mps", "xpu"}:
+        return {"fused": True}
+    return {spec.on_cpu: True} if spec.on_cpu is not None and device.type == "cpu" else {}
+
+
+def _split_by_role(
+    name: str, groups: list[dict[str, Any]], roles: Roles, arguments: Params
+) -> list[dict[str, Any]]:
+    if "lr" not in arguments:
+        raise UsageError(f"optimizer {name!r}: has no learning rate that [finetune] could scale")
+    return split_by_role(groups, roles, float(arguments["lr"]))
 
 
 def _split_hidden(

@@ -108,7 +108,7 @@ class OwnTraining:
             raise RunEnded
 
     def build(self) -> None:
-        """Run the loop only until it has built its optimizer, to see that the two go together.
+        """Run the loop only until its first epoch, to see that it goes with its optimizer.
 
         Raises:
             UsageError: They do not.

@@ -20,8 +20,8 @@ from bakeoff.training.tracked import load_into, num_weight_bytes
 def rehearse(config: TrialConfig, device: str, others: Sequence[TrialConfig]) -> PrecisionChoice:
     """Run the loop for one epoch and its test, save its state and load it again.
 
-    The test metrics are discarded. Then the loop is run with each of `others` until it has built
-    its optimizer.
+    The test metrics are discarded. Then the loop is run with each of `others`, which have other
+    optimizers or schedules, until its first epoch begins.
 
     Raises:
         UsageError: Something of it fails, or is not as expected; the message begins with the key.
@@ -35,7 +35,7 @@ def rehearse(config: TrialConfig, device: str, others: Sequence[TrialConfig]) ->
         for name, thing in training.state.tracked.items():
             load_into(name, thing, stored["tracked"][name])
     for other in others:
-        with _naming(where, f" with optimizer {other.optimizer!r}"):
+        with _naming(where, f" with {other.optimizer} and {other.scheduler}"):
             OwnTraining(other, device, wants_test=False).build()
     return PrecisionChoice(
         precision="fp32",

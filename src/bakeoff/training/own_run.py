@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.optimizers import find_optimizer
+from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import SCHEDULERS, learning_rate_factor
+from bakeoff.components.schedulers import learning_rate_factor
 from bakeoff.errors import UsageError
 from bakeoff.ranges import ParamValue
 from bakeoff.records import EpochResult
@@ -44,7 +45,7 @@ class Run:
         folder: An empty folder for files of the loop, which is removed when the run ends.
         wants_test: Whether it reads the test set at its end.
         hand_over: Is given every epoch; raises `RunEnded` to end the run.
-        on_built: Is called when the first optimizer was built.
+        on_built: Is called when the first epoch begins, before which everything is built.
     """
 
     def __init__(
@@ -69,9 +70,6 @@ class Run:
         self.test_metrics: dict[str, float] = {}
         """What `test` was given."""
 
-    def __repr__(self) -> str:
-        return f"<Run of {self.optimizer_name}, epoch {self.completed} of {self.num_epochs}>"
-
     @property
     def params(self) -> dict[str, ParamValue]:
         """The parameters: those of `[model]` by name, others in full, as `sgd.learning_rate`."""
@@ -84,14 +82,15 @@ class Run:
 
     @property
     def optimizer_name(self) -> str:
-        """The optimizer of this run's arm."""
+        """The optimizer of this arm."""
         return self._config.optimizer
 
     @property
     def optimizer_params(self) -> dict[str, ParamValue]:
         """Its parameters, such as `learning_rate`, with defaults for what is not searched."""
-        spec = find_optimizer(self._config.optimizer)
-        return dict(complete_params(spec.name, spec.parameters, self._config.optimizer_params))
+        spec, given = find_optimizer(self._config.optimizer), self._config.optimizer_params
+        # The user's own may take more than its source tells.
+        return {**given} if spec.own else complete_params(spec.name, spec.parameters, given)
 
     @property
     def scheduler_name(self) -> str:
@@ -101,8 +100,8 @@ class Run:
     @property
     def scheduler_params(self) -> dict[str, ParamValue]:
         """Its parameters, with defaults for those that are not searched."""
-        spec = SCHEDULERS[self._config.scheduler]
-        return dict(complete_params(spec.name, spec.parameters, self._config.scheduler_params))
+        spec, given = find_scheduler(self._config.scheduler), self._config.scheduler_params
+        return {**given} if spec.own else complete_params(spec.name, spec.parameters, given)
 
     @property
     def seed(self) -> int:
@@ -178,7 +177,8 @@ class Run:
         splits = load_splits(
             config.data, config.split_seed, self.device, test_seed=config.test_seed
         )
-        check_augment(config.data.augment, splits.input_shape)
+        dtype = getattr(splits.train.inputs, "dtype", torch.float32)
+        check_augment(config.data.augment, splits.input_shape, dtype, self.device)
         return splits
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -197,6 +197,7 @@ class Run:
             seed=seed,
             epoch=epoch,
             device=self.device,
+            batch_size=self.batch_size,
         )
         return train.batches(self.batch_size, order, augment, seed=fetch_seed(seed, epoch))
 
@@ -209,18 +210,16 @@ class Run:
         config, splits = self._config, self._splits
         if not config.model:
             raise UsageError("run.build_model(): [model] names no model")
-        shape, outputs = splits.input_shape, splits.num_outputs
-        model = build_model(
+        return build_model(
             config.model,
             config.model_params,
-            input_shape=shape,
-            num_outputs=outputs,
+            input_shape=splits.input_shape,
+            num_outputs=splits.num_outputs,
             task=splits.task,
             is_text=config.data.text is not None,
             categories=splits.categories,
             vocabulary=splits.vocabulary,
-        )
-        return model.to(self.device)
+        ).to(self.device)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of this run's arm over the trainable weights of `model`; it is tracked.
@@ -246,8 +245,6 @@ class Run:
                 state.learning_rate = float(one.param_groups[0]["lr"])
 
         optimizer.register_step_post_hook(count)
-        if self._on_built is not None:
-            self._on_built()
         return optimizer
 
     def scheduler(self, optimizer: torch.optim.Optimizer, *, total_steps: int) -> RunScheduler:
@@ -260,9 +257,9 @@ class Run:
         Raises:
             UsageError: `total_steps` is no positive number.
         """
+        config, state = self._config, self._state
         if total_steps < 1:
             raise UsageError(f"run.scheduler(total_steps={total_steps}): must be at least 1")
-        config, state = self._config, self._state
         schedule = Schedule(
             optimizer,
             config.scheduler,
@@ -282,11 +279,10 @@ class Run:
         Raises:
             UsageError: The schedule follows the objective, so that it has no such factor.
         """
-        spec = SCHEDULERS[self._config.scheduler]
+        spec = find_scheduler(self._config.scheduler)
         if spec.stateful:
             raise UsageError(f"run.rate_factor: {spec.name!r} follows the objective, not progress")
-        params = complete_params(spec.name, spec.parameters, self._config.scheduler_params)
-        return learning_rate_factor(spec, progress, params)
+        return float(learning_rate_factor(spec, progress, self.scheduler_params))
 
     def track(self, **things: Any) -> None:
         """Save the state of these from now on; a resumed run sets it when its epoch begins.
@@ -332,6 +328,8 @@ class Run:
         if self._ended is not None:
             raise self._ended
         self._check_not_over()
+        if self._on_built is not None:
+            self._on_built()
         self._state.begin_epoch()
         return self.completed
 
@@ -377,9 +375,7 @@ class Run:
             UsageError: The run does not want them, is not over, or the objective is missing.
         """
         if not self._wants_test:
-            raise UsageError(
-                "run.test: only runs of the confirmation are tested; ask run.wants_test"
-            )
+            raise UsageError("run.test: only confirmation runs are tested; ask run.wants_test")
         if not self.is_over:
             raise UsageError(f"run.test: epoch {self.completed} is not the run's last one")
         self.test_metrics = as_numbers(metrics, self._expected)

@@ -101,6 +101,14 @@ def test_metrics_describe_what_a_loop_yields():
         resolve_study(study_document(metrics=LOOP["metrics"]))
 
 
+def test_a_metric_of_a_loop_that_looks_like_a_reference_is_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_loop.py").write_text("def train(run): ...\n")
+    metrics = {**LOOP["metrics"], "loss:d": {"direction": "minimize"}}
+    (tmp_path / "own.toml").write_text(tomli_w.dumps(changed(metrics=metrics)))
+    assert set(load_study_file(tmp_path / "own.toml").metrics) == {"reward", "loss:d"}
+
+
 def test_the_loop_is_looked_for_without_importing_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "own.toml"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from torch.nn.utils import parameters_to_vector
 
 from bakeoff.components.metrics import METRICS, scored_epoch
@@ -58,6 +59,26 @@ def test_gradient_norm_has_the_bits_of_torch(gradients: list[torch.Tensor]) -> N
     expected = torch.nn.utils.get_total_norm(gradients)
     mine = loop.total_norm(gradients)
     assert (mine.dtype, mine.item()) == (expected.dtype, expected.item())
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1.0, 1e9])
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_clipped_gradients_have_the_bits_of_torch(limit: float, seed: int, number: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(1, 40, (number, 2), generator=generator).tolist()
+    mine = [torch.nn.Parameter(torch.zeros(size)) for size in sizes]
+    for weights in mine:
+        weights.grad = torch.randn(weights.shape, generator=generator)
+    torchs = [torch.nn.Parameter(torch.zeros(size)) for size in sizes]
+    for weights, like in zip(torchs, mine, strict=True):
+        weights.grad = like.grad.clone()
+    gradients = [weights.grad for weights in mine]
+
+    loop.clip_norm(mine, gradients, limit, loop.total_norm(gradients))
+    torch.nn.utils.clip_grad_norm_(torchs, limit)
+
+    assert all(torch.equal(one.grad, other.grad) for one, other in zip(mine, torchs, strict=True))
 
 
 def test_each_epoch_is_yielded_and_the_last_one_is_finished(make_config: MakeConfig) -> None:

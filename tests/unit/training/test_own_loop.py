@@ -358,6 +358,38 @@ def test_the_loop_is_given_what_the_arm_sampled(run_loop):
     assert sorted(seen["order"]) == [0, 1, 2, 3, 4]
 
 
+def test_an_optimizer_and_a_schedule_of_ones_own_are_used_in_a_loop_of_ones_own(
+    run_loop, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code = "def falling(progress, floor=0.1):\n    return max(floor, 1 - progress)\n"
+    (tmp_path / "parts_of_a_loop.py").write_text(code)
+    seen: dict[str, Any] = {}
+
+    def train(run):
+        model, optimizer = linear(run)
+        scheduler = run.scheduler(optimizer, total_steps=run.num_epochs)
+        seen.update(run.params, factor=run.rate_factor(0.5), kind=type(optimizer).__name__)
+        for _ in run.epochs(model=model):
+            step(model, optimizer)
+            scheduler.step()
+            yield {"reward": 1.0}
+        seen["rate"] = scheduler.get_last_lr()[0]
+
+    run_loop(
+        train,
+        optimizer="torch.optim:Rprop",
+        optimizer_params={"learning_rate": 0.01},
+        scheduler="parts_of_a_loop:falling",
+        scheduler_params={"floor": 0.2},
+    )
+    assert seen["kind"] == "Rprop"
+    assert seen["torch.optim:Rprop.learning_rate"] == 0.01
+    assert (seen["factor"], seen["parts_of_a_loop:falling.floor"]) == (0.5, 0.2)
+    assert seen["rate"] == pytest.approx(0.2 * 0.01)
+    sys.modules.pop("parts_of_a_loop", None)
+
+
 def test_data_is_split_as_for_the_built_in_loop_and_its_test_set_is_hidden(run_loop):
     seen: list[Any] = []
 
@@ -468,7 +500,7 @@ MISTAKES: list[tuple[Any, str]] = [
         "the state \"odd['made']\" is object, which cannot be saved; allowed: tensors, arrays",
     ),
     (tracking_late, "run.track(model=...): track it before the first epoch begins"),
-    (early_test, "run.test: only runs of the confirmation are tested; ask run.wants_test"),
+    (early_test, "run.test: only confirmation runs are tested; ask run.wants_test"),
     (lambda: None, "expected a loop that is called as <lambda>(run), found <lambda>()"),
     (7, "expected a generator that yields metrics, or a function that calls run.report(metrics)"),
 ]
@@ -531,12 +563,13 @@ def test_a_rehearsal_trains_one_epoch_and_its_test_and_builds_every_optimizer(ru
     run_loop(train)
     seen.clear()
     choice = rehearse(RUN, "cpu", [replace(RUN, optimizer="adam", optimizer_params={})])
-    assert seen == [("sgd", 1), 0, "test"]  # the other one ended when its optimizer was built
+    # the other one ended when its first epoch began
+    assert seen == [("sgd", 1), 0, "test", ("adam", 3)]
     assert choice.precision == "fp32"
     assert choice.weight_bytes == 12
     assert choice.checkpoint_bytes > 5000  # the generators alone
     muon = replace(RUN, optimizer="muon", optimizer_params={})
-    with pytest.raises(UsageError, match=r"with optimizer 'muon': .* is for hidden weights"):
+    with pytest.raises(UsageError, match=r"with muon and constant: .* is for hidden weights"):
         rehearse(RUN, "cpu", [muon])
     assert profile_loop(RUN, "cpu").parts["rest"] > 0
 
@@ -608,7 +641,9 @@ def test_plain_values_and_arrays_come_back_as_they_were(value):
 
 
 @pytest.mark.parametrize(
-    "value", [{1.5: 2}, {1, 2}, np.array(["x"]), np.array([object()])], ids=repr
+    "value",
+    [{1.5: 2}, {1, 2}, np.array(["x"]), np.array([object()])],
+    ids=["number as key", "set", "texts", "objects"],
 )
 def test_other_values_are_refused(value):
     with pytest.raises(UsageError, match=r"the state .state. is .*, which cannot be saved"):

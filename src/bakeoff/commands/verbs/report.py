@@ -93,16 +93,8 @@ def report(
         return
     from bakeoff.foreign import ForeignStudy
 
-    if names:
-        raise UsageError(
-            f"{names[0]!r} names a study of bakeoff; --study and --arm name one of another program"
-        )
-    if csv is None and storage is None:
-        raise UsageError("--storage: say where the study is stored, e.g. sqlite:///FILE")
-    if csv is not None and study is not None:
-        raise UsageError("--study: names a study in a storage; --csv names a file of runs")
     foreign = ForeignStudy(
-        location=str(storage) if csv is None else f"csv:{csv}",
+        location=_foreign_location(names or [], storage, study, csv),
         direction=direction,
         name=study,
         arms=tuple(arm or ()),
@@ -112,6 +104,23 @@ def report(
         delta=delta,
     )
     _report_foreign(foreign, output, image or (), as_json=as_json)
+
+
+def _foreign_location(
+    names: Sequence[str], storage: str | None, study: str | None, csv: Path | None
+) -> str:
+    """Where the study of another program, or the file of its runs, is."""
+    if names:
+        raise UsageError(
+            f"{names[0]!r} names a study of bakeoff; --study and --arm name one of another program"
+        )
+    if csv is not None and study is not None:
+        raise UsageError("--study: names a study in a storage; --csv names a file of runs")
+    if csv is not None:
+        return f"csv:{csv}"
+    if storage is None:
+        raise UsageError("--storage: say where the study is stored, e.g. sqlite:///FILE")
+    return storage
 
 
 def _report_own(
