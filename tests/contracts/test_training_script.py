@@ -178,6 +178,8 @@ TASKS: dict[str, dict[str, Any]] = {
                "training": {"class_weights": "balanced"}, "study": {"objective": "loss"}},
     "codes": {"data": {"dataset": "csv:codes.csv", "task": "regression", "categories": "codes"},
               "model": {"model": "tabular_mlp", "width": 8}},
+    "texts": {"data": {"dataset": "csv:texts.csv", "text": "review", "sequence_length": 6},
+              "model": {"model": "gru"}, "study": {"objective": "loss"}},
     "several numbers": {"data": {"dataset": "npz:targets.npz", "task": "regression"},
                         "study": {"objective": "rmse"}},
     "numbers": {"data": {"dataset": "npz:numbers.npz", "task": "regression"},
@@ -195,6 +197,8 @@ def test_the_program_trains_whatever_a_study_trains(
     np.savez("labels.npz", **multilabel(200))
     np.savez("targets.npz", **targets(200))
     rows = (f"{'uvw'[row % 3]},{row % 7},{2 * (row % 3 == 1) + row % 7}" for row in range(200))
+    reviews = (f"{'no ' * (row % 2)}good day {row % 5},{'ab'[row % 2]}" for row in range(200))
+    Path("texts.csv").write_text("\n".join(["review,mood", *reviews]))
     Path("codes.csv").write_text("\n".join(["kind,size,price", *rows]))
     document = study_document(training={"batch_size": 32}, data={}, model={})
     for section, keys in TASKS[task].items():

@@ -130,6 +130,23 @@ def test_codes_of_a_table_are_run_to_their_report(tmp_path):
     assert "categories=data.categories" in configuration.read_text()
 
 
+def test_texts_with_labels_are_run_to_their_report(tmp_path):
+    rows = (f"a {'bad' if row % 2 else 'good'} day {row % 7},{row % 2}" for row in range(200))
+    (tmp_path / "mine.csv").write_text("\n".join(["review,mood", *rows]))
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "csv:mine.csv", "text": "review", "sequence_length": 6},
+            training={"epochs": 6, "batch_size": 16},
+        )
+        | {"model": {"model": "gru", "width": 16}},
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert tested["accuracy"] == 1.0
+    assert record.protocol["data"] == "csv:mine.csv, 2 classes, samples of 6"
+
+
 def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
     (tmp_path / "mine.py").write_text(Path(toy_tasks.__file__).read_text())
     output = run(

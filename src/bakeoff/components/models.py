@@ -22,7 +22,8 @@ class ModelSpec:
     description: str
     build: str
     """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`, which is
-    also called with `categories=` if samples have codes."""
+    also called with `categories=` if samples have codes, and with `num_tokens=` if they are texts
+    of a vocabulary of their own."""
     inputs: tuple[InputKind, ...]
     """Inputs that it takes. Output: [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
     parameters: Mapping[str, ParameterSpec] | None
@@ -107,7 +108,7 @@ _DROPOUT = _fixed(
     source="Srivastava et al. 2014: up to one half for hidden units",
 )
 
-_SEQUENCES: tuple[InputKind, ...] = ("rows", "image", "tokens")
+_SEQUENCES: tuple[InputKind, ...] = ("rows", "image", "tokens", "text")
 _RECURRENT = {
     "width": _fixed(
         range=IntRange(low=16, high=512, log=True),

@@ -42,6 +42,7 @@ class About:
     """What an entry holds besides its arrays; the fields of `Arrays` have the same names."""
 
     class_names: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     test_is_reserved: bool = False
     notes: tuple[str, ...] = ()
@@ -182,6 +183,7 @@ def _open_entry(entry: Path) -> tuple[Arrays, str]:
     arrays = Arrays(
         **mapped,
         class_names=tuple(map(str, manifest["class_names"])),
+        vocabulary=tuple(map(str, manifest.get("vocabulary", ()))),
         features=tuple(
             Feature(**{**one, "levels": tuple(one.get("levels", ()))})
             for one in manifest["features"]

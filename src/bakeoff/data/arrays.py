@@ -56,6 +56,8 @@ class Arrays:
     validation_labels: Inputs | None = None
     class_names: tuple[str, ...] = ()
     """Names of classes or tokens, if the source names them."""
+    vocabulary: tuple[str, ...] = ()
+    """The tokens of texts that have labels, where they are numbered by the training texts."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False

@@ -300,8 +300,8 @@ FORMS: Registry[DataSource] = Registry(
             description="a table with a header, may be gzipped; target names the column to "
             "predict, by default the last, or lists several labels (0 and 1) or several targets;"
             " text columns with few values become one-hot,"
-            ' or integers with categories = "codes"; text = "column" names a column of texts, which'
-            " a model hf:NAME reads;"
+            ' or integers with categories = "codes"; text = "column" names a column of texts, read'
+            ' as words, as characters (tokenizer = "characters") or by a model hf:NAME;'
             ' validation = "csv:PATH" names a table to validate on',
             tasks=("classification", "multilabel", "regression"),
             load=_load_table,

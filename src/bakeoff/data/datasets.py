@@ -65,6 +65,8 @@ class Dataset:
     licence: str = YOUR_OWN
     fingerprint: str
     """Depends on every value of every array; of samples that are fetched, only on some of them."""
+    vocabulary: tuple[str, ...] = ()
+    """The tokens of texts that have labels, where they are numbered by the training texts."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from bakeoff.data.array_cache import load_cached
 from bakeoff.data.arrays import Arrays
 from bakeoff.data.csv_file import encode_labels, name_classes, target_columns
 from bakeoff.data.csv_frame import read_frame
-from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
+from bakeoff.data.hub_files import PREFIX, TOKENIZER, need_hub_file, pad_token
+from bakeoff.data.own_tokens import make_vocabulary, number_texts
 from bakeoff.data.splits import hold_out_test
 from bakeoff.errors import DataError, MissingDependencyError, describe_unknown
 from bakeoff.records import DataConfig
@@ -36,9 +37,11 @@ def load_text_table(
         DataError: The table or the tokenizer cannot be read, or a column is missing.
         MissingDependencyError: The package tokenizers is not installed.
     """
-    tokenizer = need_hub_file(str(config.tokenizer), TOKENIZER)
-    sources = (path, tokenizer) if validation is None else (path, tokenizer, validation)
-    asked = (config.text, config.target, config.sequence_length, pad_token(str(config.tokenizer)))
+    is_hub = str(config.tokenizer).startswith(PREFIX)
+    tokenizer = need_hub_file(str(config.tokenizer), TOKENIZER) if is_hub else None
+    sources = tuple(one for one in (path, tokenizer, validation) if one is not None)
+    asked: tuple[object, ...] = (config.text, config.target, config.sequence_length)
+    asked += (pad_token(str(config.tokenizer)) if is_hub else config.tokenizer,)
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
 
     def decode() -> Arrays:
@@ -47,25 +50,37 @@ def load_text_table(
     return load_cached(f"texts-{config.task}-{name}", sources, decode)
 
 
-def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | None) -> Arrays:
+def _decode(
+    config: DataConfig, tokenizer: Path | None, path: Path, validation: Path | None
+) -> Arrays:
     frame, notes = read_frame(path)
     text, targets = _columns(config, frame, path)
     class_names, guesses = name_classes(frame, targets, config.task, path)
     labels = encode_labels(frame, targets, config.task, class_names, path)
-    inputs, num_cut = tokenize(config, tokenizer, frame[text].astype(str))
+    kept, held = hold_out_test(labels, config.task, str(path), class_names)
+    texts = frame[text].astype(str)
+    vocabulary = () if tokenizer else make_vocabulary(texts.iloc[kept], str(config.tokenizer))
+
+    def tokens(some: "pd.Series[Any]") -> tuple[NDArray[np.int32], int]:
+        if tokenizer is not None:
+            return tokenize(config, tokenizer, some)
+        length = int(config.sequence_length or 0)
+        return number_texts(list(some), vocabulary, str(config.tokenizer), length)
+
+    inputs, num_cut = tokens(texts)
     notes += guesses
     if num_cut:
         notes.append(
             f"{num_cut:,} of {len(frame):,} texts have more than {config.sequence_length} tokens"
             " and are cut"
         )
-    kept, held = hold_out_test(labels, config.task, str(path), class_names)
     arrays = Arrays(
         train_inputs=inputs[kept],
         train_labels=labels[kept],
         test_inputs=inputs[held],
         test_labels=labels[held],
         class_names=class_names,
+        vocabulary=vocabulary,
         test_is_reserved=True,
         notes=tuple(notes),
     )
@@ -76,7 +91,7 @@ def _decode(config: DataConfig, tokenizer: Path, path: Path, validation: Path | 
     own = encode_labels(other, targets, config.task, class_names, validation)
     return replace(
         arrays,
-        validation_inputs=tokenize(config, tokenizer, other[text].astype(str))[0],
+        validation_inputs=tokens(other[text].astype(str))[0],
         validation_labels=own,
         notes=(*notes, f"validation samples are the rows of {validation} ({len(own):,})"),
     )

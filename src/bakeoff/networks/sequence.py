@@ -1,8 +1,9 @@
 """Networks that read samples in order. They are imported only if one is built.
 
 Rows [N, T, F] are read as they are, and images [N, C, H, W] as H rows of C * W numbers; the network
-gives one output for the sample. Tokens [N, L] are embedded; the network predicts the next token
-after each of them.
+gives one output for the sample. Tokens [N, L] are embedded. The network predicts the next token
+after each of them, or, if it is built with a number of tokens, gives one output for the sample; the
+token 0 at the end of a text is then left out.
 
 This module imports nothing of bakeoff; see `plain`.
 """
@@ -19,30 +20,54 @@ IMAGE_NDIM = 3
 
 
 def build_lstm(
-    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
+    input_shape: Sequence[int],
+    num_outputs: int,
+    width: int,
+    depth: int,
+    dropout: float,
+    num_tokens: int = 0,
 ) -> nn.Module:
-    """Build `depth` layers of `width` LSTM cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K]."""
-    return Recurrent(nn.LSTM, input_shape, num_outputs, width, depth, dropout)
+    """Build `depth` layers of `width` LSTM cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K].
+
+    With `num_tokens` it is [N, L] -> [N, K].
+    """
+    return Recurrent(nn.LSTM, input_shape, num_outputs, width, depth, dropout, num_tokens)
 
 
 def build_gru(
-    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, dropout: float
+    input_shape: Sequence[int],
+    num_outputs: int,
+    width: int,
+    depth: int,
+    dropout: float,
+    num_tokens: int = 0,
 ) -> nn.Module:
-    """Build `depth` layers of `width` GRU cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K]."""
-    return Recurrent(nn.GRU, input_shape, num_outputs, width, depth, dropout)
+    """Build `depth` layers of `width` GRU cells: [N, T, F] -> [N, K], [N, L] -> [N, L, K].
+
+    With `num_tokens` it is [N, L] -> [N, K].
+    """
+    return Recurrent(nn.GRU, input_shape, num_outputs, width, depth, dropout, num_tokens)
 
 
 def build_transformer(
-    input_shape: Sequence[int], num_outputs: int, width: int, depth: int, heads: int, dropout: float
+    input_shape: Sequence[int],
+    num_outputs: int,
+    width: int,
+    depth: int,
+    heads: int,
+    dropout: float,
+    num_tokens: int = 0,
 ) -> nn.Module:
     """Build `depth` pre-norm blocks of `width`: [N, T, F] -> [N, K], [N, L] -> [N, L, K].
+
+    With `num_tokens` it is [N, L] -> [N, K].
 
     Raises:
         ValueError: `width` is not a multiple of `heads`.
     """
     if width % heads:
         raise ValueError(f"model.width = {width} must be a multiple of model.heads = {heads}")
-    return Transformer(input_shape, num_outputs, width, depth, heads, dropout)
+    return Transformer(input_shape, num_outputs, width, depth, heads, dropout, num_tokens)
 
 
 def reads_tokens(input_shape: Sequence[int]) -> bool:
@@ -63,8 +88,18 @@ def row_shape(input_shape: Sequence[int]) -> tuple[int, int]:
     return input_shape[0], prod(input_shape[1:])
 
 
+def is_token(tokens: Tensor) -> Tensor:
+    """Whether each of the tokens [N, L] is no padding; the first one of a text never is."""
+    is_real = tokens != 0
+    is_first = torch.arange(tokens.shape[1], device=tokens.device) == 0
+    return is_real | is_first
+
+
 class Recurrent(nn.Module):
-    """Recurrent layers, then a linear layer on the last step, or on every token's step."""
+    """Recurrent layers, then a linear layer on the last step, or on every token's step.
+
+    The last step of a labelled text is that of its last token before the padding.
+    """
 
     def __init__(
         self,
@@ -74,9 +109,12 @@ class Recurrent(nn.Module):
         width: int,
         depth: int,
         dropout: float,
+        num_tokens: int,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_outputs, width) if reads_tokens(input_shape) else None
+        self.is_labelled_text = num_tokens > 0
+        num_embedded = num_tokens or num_outputs
+        self.embedding = nn.Embedding(num_embedded, width) if reads_tokens(input_shape) else None
         self.layers = layers(
             width if self.embedding else row_shape(input_shape)[1],
             width,
@@ -88,9 +126,13 @@ class Recurrent(nn.Module):
         self.output = nn.Linear(width, num_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L] -> [N, L, K]."""
+        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L] -> [N, L, K], labelled ones [N, K]."""
         if self.embedding is not None:
             states, _ = self.layers(self.embedding(inputs))
+            if self.is_labelled_text:
+                places = torch.arange(inputs.shape[1], device=inputs.device)
+                last = (is_token(inputs) * places).argmax(1)
+                states = states[torch.arange(len(states), device=states.device), last]
         else:
             states, _ = self.layers(as_rows(inputs))
             states = states[:, -1]
@@ -100,6 +142,8 @@ class Recurrent(nn.Module):
 
 class Transformer(nn.Module):
     """Pre-norm blocks over learned positions: causal over tokens, otherwise averaged over the rows.
+
+    Labelled texts are averaged over their tokens, which do not see the padding.
 
     Source: Radford et al. 2019 (GPT-2) for the blocks, and for smaller initial weights in deeper
     networks where they end in the residual stream. LeCun et al. 1998 for initial weights whose
@@ -115,12 +159,16 @@ class Transformer(nn.Module):
         depth: int,
         heads: int,
         dropout: float,
+        num_tokens: int,
     ) -> None:
         super().__init__()
-        self.is_causal = reads_tokens(input_shape)
+        self.is_labelled_text = num_tokens > 0
+        self.is_causal = reads_tokens(input_shape) and not self.is_labelled_text
         length, num_features = row_shape(input_shape)
         self.embedding: nn.Module = (
-            nn.Embedding(num_outputs, width) if self.is_causal else nn.Linear(num_features, width)
+            nn.Embedding(num_tokens or num_outputs, width)
+            if reads_tokens(input_shape)
+            else nn.Linear(num_features, width)
         )
         self.positions = nn.Embedding(length, width)
         self.dropout = _dropout(dropout)
@@ -136,11 +184,26 @@ class Transformer(nn.Module):
                     weights.div_((2 * depth) ** 0.5)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L], L at most as built -> [N, L, K]."""
+        """[N, T, F] or [N, C, H, W] -> [N, K]; tokens [N, L], L at most as built -> [N, L, K].
+
+        Labelled tokens [N, L] -> [N, K].
+        """
+        if self.is_labelled_text:
+            return self._of_texts(inputs)
         states = self.embedding(inputs if self.is_causal else as_rows(inputs))
         states = states + self.positions.weight[: states.shape[1]]
         states = self.norm(self.blocks(self.dropout(states)))
         logits: Tensor = self.output(states if self.is_causal else states.mean(1))
+        return logits
+
+    def _of_texts(self, tokens: Tensor) -> Tensor:
+        is_real = is_token(tokens)
+        states = self.dropout(self.embedding(tokens) + self.positions.weight[: tokens.shape[1]])
+        for block in self.blocks:
+            states = block(states, is_real[:, None, None])
+        share = is_real / is_real.sum(1, keepdim=True)
+        pooled = (self.norm(states) * share[:, :, None]).sum(1)
+        logits: Tensor = self.output(pooled)
         return logits
 
 
@@ -161,9 +224,9 @@ class Block(nn.Module):
         )
         self.dropout = _dropout(dropout)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """[N, L, D] -> [N, L, D]."""
-        states = states + self.dropout(self.attention(self.norm(states)))
+    def forward(self, states: Tensor, is_seen: Tensor | None = None) -> Tensor:
+        """[N, L, D] -> [N, L, D]; places that are not seen, [N, 1, 1, L], change no other."""
+        states = states + self.dropout(self.attention(self.norm(states), is_seen))
         result: Tensor = states + self.dropout(self.feed_forward(self.feed_norm(states)))
         return result
 
@@ -179,14 +242,19 @@ class Attention(nn.Module):
         self.projections = nn.Linear(width, 3 * width)
         self.into_stream = nn.Linear(width, width)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """[N, L, D] -> [N, L, D]."""
+    def forward(self, states: Tensor, is_seen: Tensor | None = None) -> Tensor:
+        """[N, L, D] -> [N, L, D]; see `Block`."""
         num, length, width = states.shape
         parts = self.projections(states).view(num, length, 3, self.heads, width // self.heads)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         mixed = scaled_dot_product_attention(
-            queries, keys, values, dropout_p=dropout, is_causal=self.is_causal
+            queries,
+            keys,
+            values,
+            attn_mask=is_seen,
+            dropout_p=dropout,
+            is_causal=self.is_causal,
         )
         result: Tensor = self.into_stream(mixed.transpose(1, 2).reshape(num, length, width))
         return result

@@ -63,6 +63,8 @@ class _Inputs(_Part):
     dtype: Annotated[str, Field(pattern=f"^({DTYPE})$")]
     features: list[_Feature] | None = None
     tokenizer: str | None = None
+    vocabulary: list[str] | None = None
+    pattern: str | None = None
     pad_token: Size = 0
 
 

@@ -115,6 +115,19 @@ def encode(texts):
 
 
 '''
+ENCODE_OWN = '''\
+def encode(texts):
+    """Convert texts to tokens [N, $inputs], cut or filled up, as for training."""
+    numbers = {token: number for number, token in enumerate(ABOUT["inputs"]["vocabulary"])}
+    samples = torch.zeros(len(texts), $inputs, dtype=torch.int32)
+    for row, text in enumerate(texts):
+        tokens = re.findall(ABOUT["inputs"]["pattern"], text.lower())[:$inputs]
+        codes = [numbers.get(token, 1) for token in tokens]
+        samples[row, : len(codes)] = torch.tensor(codes, dtype=torch.int32)
+    return samples
+
+
+'''
 ENCODE_IMAGES = '''\
 def encode(files):
     """Decode image files to samples [N, $inputs], as for training."""
@@ -189,6 +202,7 @@ SAMPLES = {
     "": "torch.zeros(2, {shape})  # replace by {dtype} [N, {shape}], as in the data set",
     ENCODE_ROWS: 'encode([ABOUT["inputs"]["example"]])  # replace by encode(csv.DictReader(file))',
     ENCODE_IMAGES: "torch.zeros(2, {shape})  # replace by encode(['one.png', 'other.png'])",
+    ENCODE_OWN: 'encode(["one text", "another text"])  # replace by texts',
     ENCODE_LABELLED: 'encode(["one text", "another text"])  # replace by texts',
     ENCODE_TEXTS: 'encode(["The "])  # replace by texts of one length',
 }
@@ -211,6 +225,9 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
         imports |= {*IMAGE_IMPORTS}
     if about["inputs"].get("tokenizer"):
         imports |= {*TEXT_IMPORTS}
+        prepare = TO_TOKENS
+    if about["inputs"].get("vocabulary"):
+        imports |= {"import re"}
         prepare = TO_TOKENS
     return MODULE.substitute(
         needs=_needs(about),
@@ -256,6 +273,8 @@ def _encoding(about: Mapping[str, Any]) -> str:
         return ENCODE_IMAGES
     if about["inputs"].get("tokenizer"):
         return ENCODE_LABELLED
+    if about["inputs"].get("vocabulary"):
+        return ENCODE_OWN
     is_text = about["task"] == "language" and about["class_names"][0] == UNKNOWN
     return ENCODE_TEXTS if is_text else ""
 

@@ -53,7 +53,7 @@ class DataConfig:
     text: str | None = None
     """Column of a table that holds texts, the samples; None if every column is a feature."""
     tokenizer: str | None = None
-    """The model `hf:...` whose tokenizer turns these texts into tokens."""
+    """The model `hf:...` whose tokenizer turns these texts into tokens, `words` or `characters`."""
     augment: tuple[str, ...] = ()
     normalize: Normalize | None = None
     """How inputs are normalised; None does it by the training samples, as `data` does."""

@@ -13,6 +13,7 @@ from bakeoff.components.metrics import find_metric
 from bakeoff.components.models import find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.parameters import complete_params
+from bakeoff.data.own_tokens import PATTERNS
 from bakeoff.errors import BakeoffError
 from bakeoff.own_source import code_files, folders_of
 from bakeoff.ranges import Params, owned_params
@@ -154,6 +155,8 @@ class _Script:
         if self.model.parameters is not None:
             given = complete_params(f"model {self.model.name}", self.model.parameters, given)
         named = ["input_shape=data.input_shape", "num_outputs=data.num_outputs"]
+        if self.config.data.tokenizer in PATTERNS:
+            named.append("num_tokens=len(data.vocabulary)")
         named += ["categories=data.categories"] if self.config.data.categories else []
         named += [f"{key}={value!r}" for key, value in {**self.model.fixed, **given}.items()]
         yield call(f"model = {function}", named)

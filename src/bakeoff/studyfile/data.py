@@ -11,6 +11,8 @@ from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.schema import DataSection
 
+OWN_TOKENS = "words"
+"""The tokenizer of texts whose model has none."""
 SOME_KEYS = {
     "image_size": "folder:PATH",
     "target": "csv:PATH",
@@ -26,7 +28,7 @@ SOME_KEYS = {
 def resolve_data(section: DataSection, model: str) -> DataConfig:
     """The data that the section describes, with every default written out; nothing is read.
 
-    The tokenizer of texts is by default that of the model.
+    The tokenizer of texts is by default that of the model, or else words.
 
     Raises:
         StudyFileError: The name is unknown, or a key or the task does not fit the data set.
@@ -112,15 +114,19 @@ def _without_data(section: DataSection) -> DataConfig:
 
 
 def _tokenizer(section: DataSection, model: str) -> str:
-    """The model whose tokenizer reads the texts."""
-    if section.tokenizer is not None:
-        return section.tokenizer
-    if not model.startswith(PREFIX):
-        raise StudyFileError(
-            f"data.text = {json.dumps(section.text)}: needs a tokenizer; the model {model!r} has"
-            ' none; name one by data.tokenizer = "hf:NAME"'
-        )
-    return model
+    """What turns the texts into tokens: of a model of the hub only its own kind does.
+
+    Raises:
+        StudyFileError: The model cannot know these tokens.
+    """
+    is_hub = model.startswith(PREFIX)
+    found = section.tokenizer or (model if is_hub else OWN_TOKENS)
+    key = f"data.tokenizer = {json.dumps(found)}"
+    if is_hub and not found.startswith(PREFIX):
+        raise StudyFileError(f"{key}: the model {model!r} knows the tokens of hf:NAME only")
+    if found.startswith(PREFIX) and not (is_hub or is_reference(model)):
+        raise StudyFileError(f"{key}: goes only with a model hf:NAME or one of your own")
+    return found
 
 
 def _check_validation(section: DataSection) -> None:

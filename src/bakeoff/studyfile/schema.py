@@ -170,9 +170,9 @@ class DataSection(_Section):
     """Tokens in a sample of text. Default: 64 tokens."""
     text: Annotated[str, Field(min_length=1)] | None = None
     """Column of a table that holds texts to classify. Default: none; every column is a feature."""
-    tokenizer: Annotated[str, Field(pattern="^hf:.")] | None = None
-    """The model, hf:NAME or hf:./FOLDER, whose tokenizer turns the texts into tokens. Default: the
-    study's model."""
+    tokenizer: Annotated[str, Field(pattern="^(hf:.+|words|characters)$")] | None = None
+    """What turns the texts into tokens: words, characters, or the model hf:NAME or hf:./FOLDER.
+    Default: the study's model if it is one, otherwise words."""
     augment: list[str] = []
     """Random changes of each image in every epoch: flip, crop, cutout, translate, or your own as
     package.module:name, a function of images and a generator or a transform of torchvision."""

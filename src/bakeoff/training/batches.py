@@ -151,6 +151,8 @@ class Splits:
     """Mean and deviation by which regression targets were standardised."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
+    vocabulary: tuple[str, ...] = ()
+    """The tokens of texts that have labels, where they are numbered by the training texts."""
     categories: Categories | None = None
     """The places of codes in the inputs, and how many there are; None unless the study asks for
     codes."""
@@ -225,6 +227,7 @@ def load_splits(
         fingerprint=dataset.fingerprint,
         target_scale=target_scale,
         features=dataset.features,
+        vocabulary=dataset.vocabulary,
         categories=code_counts(dataset.features) if config.categories else None,
     )
 

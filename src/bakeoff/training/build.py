@@ -44,11 +44,13 @@ def build_model(
     task: Task = "classification",
     is_text: bool = False,
     categories: Categories | None = None,
+    vocabulary: Sequence[str] = (),
 ) -> nn.Module:
     """Build the model and try it on two samples of zeros; torch's global generator draws weights.
 
-    With `is_text` the samples are tokens of whole texts. With `categories` some of their numbers
-    are codes, and the model is built with this argument as well.
+    With `is_text` the samples are tokens of whole texts. With a vocabulary of these the model is
+    built with `num_tokens=` as well. With `categories` some of the numbers are codes, and it is
+    built with this argument as well.
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
@@ -69,6 +71,7 @@ def build_model(
         check_model_installed(name)
         check_fresh(name, params)
     given = {"categories": categories, **params} if has_codes else params
+    given = {"num_tokens": len(vocabulary), **given} if vocabulary else given
     model = _call_build(spec, tuple(input_shape), num_outputs, given)
     is_language = kind == "tokens"
     dtype = torch.int64 if is_language or is_text else torch.float32

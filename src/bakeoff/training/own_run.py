@@ -218,6 +218,7 @@ class Run:
             task=splits.task,
             is_text=config.data.text is not None,
             categories=splits.categories,
+            vocabulary=splits.vocabulary,
         ).to(self.device)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:

@@ -288,6 +288,7 @@ def _build_seeded_model(
         task=splits.task,
         is_text=config.data.text is not None,
         categories=splits.categories,
+        vocabulary=splits.vocabulary,
     )
     fresh: frozenset[str] = frozenset()
     if weights is not None:

@@ -14,6 +14,7 @@ from bakeoff.components.models import find_model
 from bakeoff.components.parameters import complete_params
 from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
 from bakeoff.data.inputs import Feature
+from bakeoff.data.own_tokens import PATTERNS
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.files import write_durably
 from bakeoff.records import DataConfig, as_plain
@@ -82,6 +83,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
             "input_shape": list(splits.input_shape),
             "num_outputs": splits.num_outputs,
             **({} if splits.categories is None else {"categories": splits.categories}),
+            **({"num_tokens": len(splits.vocabulary)} if splits.vocabulary else {}),
             **spec.fixed,
             **params,
         },
@@ -91,7 +93,7 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
             "shape": list(splits.input_shape),
             "dtype": str(splits.train.inputs.dtype).removeprefix("torch."),
             **_describe_inputs(splits.features, splits.train.normalisation),
-            **_describe_tokenizer(config.data),
+            **_describe_tokenizer(config.data, splits.vocabulary),
         },
         "targets": None if scale is None else {"mean": scale.mean, "scale": scale.deviation},
         "epoch": None if scored is None else scored.epoch,
@@ -104,10 +106,15 @@ def describe_weights(state: TrainingState) -> dict[str, Any]:
     }
 
 
-def _describe_tokenizer(data: DataConfig) -> dict[str, Any]:
-    """The tokenizer of texts as JSON, and the token that fills them up; empty for other data."""
+def _describe_tokenizer(data: DataConfig, vocabulary: Sequence[str]) -> dict[str, Any]:
+    """What a text is split into, and its tokens by number; or the tokenizer as JSON.
+
+    It is empty for other data.
+    """
     if data.text is None:
         return {}
+    if vocabulary:
+        return {"vocabulary": vocabulary, "pattern": PATTERNS[str(data.tokenizer)]}
     name = str(data.tokenizer)
     tokenizer = need_hub_file(name, TOKENIZER).read_text(encoding="utf-8")
     return {"tokenizer": tokenizer, "pad_token": pad_token(name)}

@@ -45,7 +45,7 @@ def test_models_are_listed_with_what_they_take_and_each_parameter(
     summary, note, parameters = capsys.readouterr().out.split("\n\n")
     rows = {line.split()[0]: line for line in summary.splitlines()[1:]}
     assert tuple(rows) == MODELS.names
-    assert "rows [T, F], image [C, H, W] or tokens [L]" in rows["lstm"]
+    assert "rows [T, F], image [C, H, W], tokens [L] or text [L]" in rows["lstm"]
     assert "timm:NAME" in note
     assert any(line.split()[:2] == ["transformer", "heads"] for line in parameters.splitlines())
 

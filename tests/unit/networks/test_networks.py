@@ -13,7 +13,7 @@ from bakeoff.records import Task
 from bakeoff.training.build import build_model
 
 SHAPES: dict[InputKind, tuple[int, ...]] = {
-    "features": (5,), "codes": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,),
+    "features": (5,), "codes": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,), "text": (11,),
 }  # fmt: skip
 CODES = ((1, 4), (4, 9))
 CELLS = [(spec.name, kind) for spec in MODELS for kind in spec.inputs]
@@ -23,13 +23,14 @@ def build(name: str, kind: InputKind, **params: ParamValue) -> nn.Module:
     task: Task = "language" if kind == "tokens" else "classification"
     codes = CODES if kind == "codes" else None
     return build_model(
-        name, params, input_shape=SHAPES[kind], num_outputs=7, task=task, categories=codes
-    )
+        name, params, input_shape=SHAPES[kind], num_outputs=7, task=task, categories=codes,
+        is_text=kind == "text", vocabulary=tuple("abcdefg") if kind == "text" else (),
+    )  # fmt: skip
 
 
 def some_samples(kind: InputKind, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    if kind == "tokens":
+    if kind in ("tokens", "text"):
         return torch.randint(0, 7, (4, *SHAPES[kind]), generator=generator)
     if kind == "codes":
         samples = torch.randn(4, *SHAPES[kind], generator=generator)

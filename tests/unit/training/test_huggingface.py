@@ -283,8 +283,8 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": {"text": "review"}, "model": {"model": "mlp"}}, "needs a tokenizer; the model 'mlp' has none"),
-        ({"data": {"text": "review", "tokenizer": "hf:./bert"}, "model": {"model": "mlp"}}, "model 'mlp' cannot take text [L]"),
+        ({"data": {"text": "review"}, "model": {"model": "mlp"}}, "model 'mlp' cannot take text [L]"),
+        ({"data": {"text": "review", "tokenizer": "hf:./bert"}, "model": {"model": "mlp"}}, "data.tokenizer = \"hf:./bert\": goes only with a model hf:NAME"),
         ({"data": {"tokenizer": "hf:./bert"}, "model": {"model": "mlp"}}, "data.tokenizer: goes only with data.text"),
         ({"model": {"model": "hf:./bert"}}, "cannot take features [F]; it takes image [C, H, W] or text [L]"),
         ({"data": {"text": "review"}, "model": {"model": "hf:./bert"}, "finetune": {"pretrained": "main"}}, "finetune.pretrained"),

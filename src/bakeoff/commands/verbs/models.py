@@ -6,7 +6,8 @@ and timm as "torchvision:NAME" or "timm:NAME"; it takes the package's own parame
 installed by: pip install 'bakeoff[timm]') and has fresh weights, or trained ones with [finetune].
 "hf:NAME" is a classifier of images or texts of the Hugging Face hub (pip install 'bakeoff[hf]').
 A model of your own is "package.module:function"; the function is called with input_shape= and
-num_outputs=, and with categories= where categories = "codes" under [data] makes codes of texts.
+num_outputs=, with categories= where categories = "codes" under [data] makes codes of texts, and
+with num_tokens= where text = "column" makes words or characters of them.
 """
 
 
