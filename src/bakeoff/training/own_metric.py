@@ -9,7 +9,7 @@ outputs and targets are in units of the target.
 import copy
 import inspect
 from collections.abc import Callable
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import Any
 
 import torch
@@ -31,8 +31,6 @@ NUM_TRIED, MOST_TRIED = 8, 256
 """Samples with which a metric is tried: one of each class, within these bounds."""
 NUM_CLASSES = "num_classes"
 """The argument by which metrics of torchmetrics take the number of classes."""
-ROUNDING = 1e-6
-"""A value may exceed its bounds by this share of itself."""
 MAX_BYTES = 1 << 30
 """Bytes of outputs up to which a function is called with all samples at once."""
 UNBOUNDED = MetricInfo(name="", direction="maximize", low=-inf, high=inf)
@@ -121,9 +119,7 @@ class OwnMetric:
         if number.ndim:
             raise self._wrong(str(list(number.shape)))
         plain = float(number)
-        allowed = ROUNDING * max(1.0, abs(plain))
-        is_within = self.info.low - allowed <= plain <= self.info.high + allowed
-        if isfinite(plain) and not is_within:
+        if not self.info.allows(plain):
             raise self._wrong(f"{plain:.6g}, outside {self.info.low:g} to {self.info.high:g}")
         return number
 
