@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from bakeoff.ranges import Range
 from bakeoff.records.runs import TrialRecord
 from bakeoff.records.study_config import Budget, ConfirmConfig, Direction, ScoreRule
+
+ROUNDING = 1e-6
+"""A value of a metric may exceed its bounds by this share of itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,11 @@ class MetricInfo:
     def sign(self) -> int:
         """+1 where higher is better, -1 where lower is."""
         return 1 if self.direction == "maximize" else -1
+
+    def allows(self, value: float) -> bool:
+        """Whether a value lies within the bounds, up to rounding; one that is not finite does."""
+        allowed = ROUNDING * max(1.0, abs(value))
+        return not isfinite(value) or self.low - allowed <= value <= self.high + allowed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ outputs and targets are in units of the target.
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import Any
 
 import torch
@@ -34,8 +34,6 @@ NUM_CLASSES: Mapping[Task, str] = {
     "classification": "num_classes", "multilabel": "num_labels", "language": "num_classes",
 }  # fmt: skip
 """The arguments by which metrics of torchmetrics take the number of classes or labels."""
-ROUNDING = 1e-6
-"""A value may exceed its bounds by this share of itself."""
 MAX_BYTES = 1 << 30
 """Bytes of outputs up to which a function is called with all samples at once."""
 UNBOUNDED = MetricInfo(name="", direction="maximize", low=-inf, high=inf)
@@ -128,9 +126,7 @@ class OwnMetric:
         if number.ndim:
             raise self._wrong(str(list(number.shape)))
         plain = float(number)
-        allowed = ROUNDING * max(1.0, abs(plain))
-        is_within = self.info.low - allowed <= plain <= self.info.high + allowed
-        if isfinite(plain) and not is_within:
+        if not self.info.allows(plain):
             raise self._wrong(f"{plain:.6g}, outside {self.info.low:g} to {self.info.high:g}")
         return number
 

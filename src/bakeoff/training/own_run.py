@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bakeoff.components.metrics import metric_info
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.own_schedules import find_scheduler
 from bakeoff.components.parameters import complete_params
@@ -64,7 +65,8 @@ class Run:
         self._on_built = on_built
         self._ended: RunEnded | None = None
         self._schedules: list[Schedule] = []
-        self._expected = tuple(dict.fromkeys((self._config.objective, *self._config.metrics)))
+        names = dict.fromkeys((self._config.objective, *self._config.metrics))
+        self._expected = [metric_info(name, self._config) for name in names]
         self.folder = folder
         """An empty folder for files of a framework; it is removed when the run ends."""
         self.test_metrics: dict[str, float] = {}
@@ -338,7 +340,7 @@ class Run:
 
         Raises:
             RunEnded: The run was pruned or paused, or its metrics are not finite.
-            UsageError: The metrics are none, lack an objective, or come at a wrong time.
+            UsageError: The metrics are none, lack an objective, are out of bounds, or come too late.
         """
         if self._ended is not None:
             raise self._ended
@@ -372,7 +374,7 @@ class Run:
         """Give the metrics on the test set, once, at the end of a run that wants them.
 
         Raises:
-            UsageError: The run does not want them, is not over, or the objective is missing.
+            UsageError: The run does not want them, is not over, or one is missing or out of bounds.
         """
         if not self._wants_test:
             raise UsageError("run.test: only confirmation runs are tested; ask run.wants_test")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from bakeoff.errors import UsageError
-from bakeoff.records import Task
+from bakeoff.records import MetricInfo, Task
 from bakeoff.training.batches import Split
 from bakeoff.training.schedule import Schedule
 
@@ -84,25 +84,30 @@ class RunScheduler(LRScheduler):
         self.schedule.load_state_dict(state_dict)
 
 
-def as_numbers(metrics: object, expected: Collection[str]) -> dict[str, float]:
+def as_numbers(metrics: object, expected: Collection[MetricInfo]) -> dict[str, float]:
     """What a loop yielded as numbers by name.
 
     Args:
         metrics: Numbers by name, as Python, NumPy or torch have them.
-        expected: Names that must be among them.
+        expected: What must be among them.
 
     Raises:
-        UsageError: They are something else, or a name is missing.
+        UsageError: They are something else, or one is missing or out of its bounds.
     """
     if not isinstance(metrics, Mapping) or not all(isinstance(one, str) for one in metrics):
         raise UsageError(
             f'expected metrics by name, as in {{"loss": 0.5}}, found {_shown(metrics)}'
         )
     found = {name: _number(name, value) for name, value in metrics.items()}
-    for name in expected:
-        if name not in found:
+    for one in expected:
+        if one.name not in found:
             others = ", ".join(found) or "none"
-            raise UsageError(f"expected the metric {name!r} of the study file, found {others}")
+            raise UsageError(f"expected the metric {one.name!r} of the study file, found {others}")
+        if not one.allows(found[one.name]):
+            raise UsageError(
+                f"expected {one.low:g} to {one.high:g} as metric {one.name!r}, found"
+                f" {found[one.name]:.6g}; describe a metric of another range under [metrics]"
+            )
     return found
 
 

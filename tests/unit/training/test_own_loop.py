@@ -533,6 +533,16 @@ def test_a_confirmation_run_needs_test_metrics_and_what_it_tests(run_loop):
     assert found.test_metrics == {"reward": 1.0}
 
 
+def test_a_value_out_of_a_metrics_bounds_is_refused(run_loop):
+    def percent(run):
+        for _ in run.epochs(model=nn.Linear(1, 1)):
+            yield {"accuracy": 0.5, "reward": -3.0}
+        yield run.test({"accuracy": 50.0, "reward": -3.0})
+
+    with pytest.raises(UsageError, match="expected 0 to 1 as metric 'accuracy', found 50; "):
+        run_loop(percent, wants_test=True, objective="accuracy")
+
+
 def test_a_loop_that_raises_names_its_line_in_the_rehearsal(run_loop):
     def train(run):
         raise KeyError("own fault")
