@@ -54,12 +54,10 @@ def mean_average_precision(found: LabelPredictions) -> Tensor:
     samples with at least their score. Labels that no sample has are left out. It is NaN if no label
     remains or a logit is NaN.
     """
-    scores, given = _by_label(found)
-    at_least = scores.shape[1] - torch.searchsorted(scores.sort(1).values, scores)
-    own = scores.masked_fill(~given, -torch.inf).sort(1).values
-    own_at_least = scores.shape[1] - torch.searchsorted(own, scores)
-    precisions = torch.where(given, own_at_least.double() / at_least, 0.0)
-    return _mean_over_labels(precisions.sum(1), given.sum(1), scores)
+    own, others = _count_ranks(found)
+    own_at_least, at_least = (one.flip(1).cumsum(1).flip(1) for one in (own, own + others))
+    sums = (own * own_at_least / at_least.clamp(min=1)).sum(1)
+    return _mean_over_labels(sums, own.sum(1), found)
 
 
 def auroc(found: LabelPredictions) -> Tensor:
@@ -71,20 +69,28 @@ def auroc(found: LabelPredictions) -> Tensor:
 
     Source: the ranks of Mann and Whitney 1947.
     """
-    scores, given = _by_label(found)
-    others = scores.masked_fill(given, torch.inf).sort(1).values
-    below = torch.searchsorted(others, scores) + torch.searchsorted(others, scores, right=True)
-    twice = torch.where(given, below, 0).double().sum(1)
-    positives = given.sum(1)
-    return _mean_over_labels(twice / 2, positives * (scores.shape[1] - positives), scores)
+    own, others = _count_ranks(found)
+    pairs = (own * (others.cumsum(1) - others / 2)).sum(1)
+    return _mean_over_labels(pairs, own.sum(1) * others.sum(1), found)
 
 
-def _by_label(found: LabelPredictions) -> tuple[Tensor, Tensor]:
-    """Logits and whether the label is given, each [K, N]."""
-    return found.outputs.T.contiguous(), (found.labels > 0).T.contiguous()
+def _count_ranks(found: LabelPredictions) -> tuple[Tensor, Tensor]:
+    """Samples with and without each label by the rank of their logit, each [K, R] of R ranks.
+
+    The ranks are those of all samples, so that a part of them needs no sorting.
+    """
+    num_ranks = len((found.whole or found).labels)
+    num_labels = found.labels.shape[1]
+    first = num_ranks * torch.arange(num_labels, device=found.labels.device)
+    places, given = found.ranks + first, found.labels > 0
+    own, others = (
+        torch.bincount(places[chosen], minlength=num_labels * num_ranks).double()
+        for chosen in (given, ~given)
+    )
+    return own.view(num_labels, num_ranks), others.view(num_labels, num_ranks)
 
 
-def _mean_over_labels(sums: Tensor, counts: Tensor, scores: Tensor) -> Tensor:
-    """Mean of `sums / counts` [K] over the labels with a count; NaN if a score is."""
+def _mean_over_labels(sums: Tensor, counts: Tensor, found: LabelPredictions) -> Tensor:
+    """Mean of `sums / counts` [K] over the labels with a count; NaN if a logit is."""
     mean = torch.where(counts > 0, sums / counts.clamp(min=1), torch.nan).nanmean()
-    return torch.where(scores.isnan().any(), torch.nan, mean)
+    return torch.where(found.outputs.isnan().any(), torch.nan, mean)

@@ -155,6 +155,13 @@ def of_targets(outputs: Tensor, targets: Tensor) -> Tensor:
 class LabelPredictions(SamplePredictions):
     """Logits [N, K] and labels [N, K] of 0 and 1."""
 
+    @per_sample
+    def ranks(self) -> Tensor:
+        """Number of samples with a lower logit of the label, [N, K]; equal logits share one."""
+        scores = self.outputs.T.contiguous()
+        ranks = torch.searchsorted(scores.sort(1).values, scores).T
+        return ranks.clamp(max=len(ranks) - 1)  # NaN would come after all
+
 
 class TargetPredictions(SamplePredictions):
     """Predictions [N, 1] and targets [N], both standardised by the training targets.

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from bakeoff.components.metrics import Untrained, chance_score
+from bakeoff.components.metrics import Untrained, chance_score, metric_info
 from bakeoff.data.arrays import check_arrays
 from bakeoff.data.datasets import load_dataset
 from bakeoff.data.summary import describe_dataset
@@ -92,6 +92,17 @@ def test_metrics_are_those_of_scikit_learn_averaged_over_targets() -> None:
     lost = no_predictions("regression", torch.nn.functional.mse_loss)
     lost.add(torch.cat([guesses[:, :2], torch.full((90, 1), torch.nan)], 1), values)
     assert torch.isnan(r2(lost))
+
+
+def test_errors_of_several_targets_are_in_units_of_their_deviations(
+    make_config: MakeConfig,
+) -> None:
+    config = make_config(**TARGETS)
+    units = {name: metric_info(name, config, 2).unit for name in ("rmse", "mae", "r2")}
+    assert units == {
+        "rmse": "deviations of each target", "mae": "deviations of each target", "r2": "",
+    }  # fmt: skip
+    assert metric_info("rmse", config).unit == "target units"
 
 
 def test_each_target_has_its_own_mean_and_deviation() -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 ABOUT = """
 All metrics of the task are recorded after every epoch; objective = "NAME" under [study] chooses the
 one that runs are judged by. task = "NAME" under [data] says what the labels are; where the data set
-does not determine it, the task is classification."""
+does not determine it, the task is classification. Of several targets of a regression, rmse and mae
+are in units of each target's deviation, and r2 is the mean over targets."""
 
 
 def metrics(as_json: options.Json = False) -> None:
