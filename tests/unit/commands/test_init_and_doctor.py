@@ -29,6 +29,7 @@ def test_the_starter_of_another_model_is_valid_and_hints_at_fine_tuning(
     tmp_path: Path, model: str
 ) -> None:
     file = tmp_path / "mine.toml"
+    (tmp_path / "my_models.py").write_text("def build(input_shape, num_outputs): ...\n")
     init(file, model=model)
     assert load_study_file(file).model == model
     assert (FINETUNE in file.read_text()) == model.startswith("torchvision:")

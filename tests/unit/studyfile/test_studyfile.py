@@ -284,7 +284,7 @@ def test_any_content_gives_a_study_or_one_line_of_error(section, key, value):
 
 
 def test_an_optimizer_of_the_package_is_searched_like_any_other():
-    name = "pytorch_optimizer:Lion"
+    name = "pytorch_optimizer:AdaBelief"
     config = resolve_study(
         study_document(search={"optimizers": ["sgd", name]}, space={name: {"weight_decay": 0.1}})
     )
