@@ -30,6 +30,7 @@ from bakeoff.studyfile.documents import (
 from bakeoff.studyfile.named_arms import (
     ARMS,
     arm_tables,
+    check_losses,
     check_tables,
     document_of_arm,
     named_arm,
@@ -141,7 +142,9 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
             arms[name] = named_arm(_resolve(document_of_arm(document, name), {}), study)
         except StudyFileError as error:
             raise StudyFileError(f"arms.{name}: {error}") from None
-    return _resolve(document, arms)
+    study = _resolve(document, arms)
+    check_losses(study)
+    return study
 
 
 def _resolve(document: Mapping[str, Any], arms: Mapping[str, NamedArm]) -> StudyConfig:

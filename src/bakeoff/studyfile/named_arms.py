@@ -40,6 +40,8 @@ ALLOWED: Mapping[str, tuple[str, ...] | None] = {
     "search": ("optimizers", "schedulers"),
 }
 """Sections that an arm can have, with their keys; None for all keys but those above."""
+UNNAMED_NORMALIZE = "data"
+"""How inputs are normalised where a study file does not say and no weights are pretrained."""
 FINETUNE_DEFAULTS = {
     name: field.default
     for name, field in FinetuneSection.model_fields.items()
@@ -165,8 +167,8 @@ def _table(arm: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
     before = _shared(below)
     for (section, key), value in _shared(arm).items():
         if section != "model" and before.get((section, key)) != value:
-            # a missing value is no value in TOML; inputs that nothing is said about are as "data"
-            found.setdefault(section, {})[key] = "data" if value is None else value
+            # only how inputs are normalised can be None, which TOML has not
+            found.setdefault(section, {})[key] = UNNAMED_NORMALIZE if value is None else value
     for key in ("optimizers", "schedulers"):
         if arm["search"][key] != below["search"][key]:
             found.setdefault("search", {})[key] = arm["search"][key]
@@ -198,13 +200,12 @@ def _shared(document: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 def arm_settings(config: StudyConfig) -> dict[str, dict[str, str]]:
     """Each named arm's values of the settings in which the arms differ, as text by key.
 
-    What is searched is left out, because every configuration names it.
+    What an arm searches is left out, because each of its configurations names it.
     """
     found = {
         name: {
             f"{section}.{key}": value
             for (section, key), value in _shared(study_document(config.of_arm(name))).items()
-            if not isinstance(value, dict)
         }
         for name in config.arms
     }
@@ -215,12 +216,21 @@ def arm_settings(config: StudyConfig) -> dict[str, dict[str, str]]:
         if any(one.get(key) != other.get(key) for one, other in pairwise(found.values()))
     ]
     return {
-        name: {key: _text(settings[key]) for key in differ if key in settings}
+        name: {
+            key: _text(key, settings.get(key))
+            for key in differ
+            # parameters of another model mean nothing to this one
+            if not isinstance(settings.get(key), dict)
+            and (key in settings or not key.startswith("model."))
+        }
         for name, settings in found.items()
     }
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
+    """A value as text; None where a study file says nothing."""
+    if value is None:
+        return UNNAMED_NORMALIZE if key == "data.normalize" else "none"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

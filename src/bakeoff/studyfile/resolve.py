@@ -35,7 +35,6 @@ from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
 from bakeoff.studyfile.finetune import resolve_finetune, resolve_normalize
-from bakeoff.studyfile.named_arms import check_losses
 from bakeoff.studyfile.objective_choice import check_search, resolve_metrics, resolve_objectives
 from bakeoff.studyfile.own_loop import check_loop, check_objectives
 from bakeoff.studyfile.repeatable import fix_training
@@ -115,16 +114,18 @@ def resolve(file: StudyFile, named_arms: Mapping[str, NamedArm]) -> StudyConfig:
         arms=named_arms,
     )
     check_objectives(config)
-    check_losses(config)
     if not config.question:
-        question = f"Which {' and '.join(compare) or 'arm'} suits {config.subject}?"
-        config = replace(config, question=question)
+        config = replace(config, question=_question(config))
     if file.search.sampler == "grid" and len(named_arms) == len(file.arms):
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
         config = fit_to_grid(config, arms, is_budget_given=is_budget_given)
     check_repeats(config)
     check_resplit(config)
     return config
+
+
+def _question(config: StudyConfig) -> str:
+    return f"Which {' and '.join(config.compare) or 'arm'} suits {config.subject}?"
 
 
 def _check_model_takes(model: str, data: DataConfig) -> None:
