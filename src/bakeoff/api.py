@@ -23,7 +23,7 @@ from bakeoff.production.run import RunReport
 from bakeoff.records import StudyConfig, StudyRecord
 from bakeoff.session import RunSettings, choose_threads, run_study
 from bakeoff.session.study import SessionResult
-from bakeoff.studyfile import arm_names, format_study, load_study
+from bakeoff.studyfile import format_study, load_study, study_arms
 
 Device = Literal["cpu", "cuda"]
 
@@ -142,7 +142,7 @@ class Study:
     def __repr__(self) -> str:
         config = self.config
         search = config.search
-        arms = arm_names(config.compare, search.optimizers, search.schedulers)
+        arms = study_arms(config)
         repeats = f" in each of {search.repeats} repeats" if search.repeats > 1 else ""
         return (
             f"<Study {config.name}: {config.subject}; {', '.join(arms)};"
@@ -259,7 +259,7 @@ def drive_study(
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
-    arms = arm_names(config.compare, config.search.optimizers, config.search.schedulers)
+    arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
     with shown as observer:

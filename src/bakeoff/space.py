@@ -37,8 +37,9 @@ from bakeoff.ranges import (
 )
 from bakeoff.records import READS_TEST, ArmRecord, Purpose, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed, repeat_seed
-from bakeoff.studyfile import arm_names, describe_settings
-from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of
+from bakeoff.studyfile import describe_settings
+from bakeoff.studyfile.arm_parameters import arm_space, is_active, names_of, study_arms
+from bakeoff.studyfile.named_arms import arm_settings
 
 Setting = Range | ParamValue
 MAY_CHANGE = (
@@ -50,18 +51,22 @@ MAY_CHANGE = (
 MAY_BE_EXTENDED = (
     "search.optimizers:", "search.schedulers:", "search.trials_per_arm:", "search.epochs_per_arm:",
     "search.seconds_per_arm:", "search.startup_trials:", "search.repeats:", "space.",
-    "confirm.seeds:", "confirm.repeat_seeds:", "confirm.looks:",
+    "confirm.seeds:", "confirm.repeat_seeds:", "confirm.looks:", "arms:",
 )  # fmt: skip
 """Settings that an extension may change, with further conditions in `check_extension`."""
 
 
 def build_arms(config: StudyConfig) -> tuple[ArmRecord, ...]:
     """The study's arms with their spaces, in the order of the study file."""
-    search = config.search
-    names = arm_names(config.compare, search.optimizers, search.schedulers)
+    settings = arm_settings(config)
     return tuple(
-        ArmRecord(name=name, space=space, contains=_contained_arms(space, config))
-        for name in names
+        ArmRecord(
+            name=name,
+            space=space,
+            contains=_contained_arms(space, config),
+            settings=settings.get(name, {}),
+        )
+        for name in study_arms(config)
         for space in (arm_space(name, config),)
     )
 
@@ -208,7 +213,7 @@ def build_trial_config(
     """The training run that these parameters describe.
 
     Args:
-        config: The study.
+        config: The study; where arms are named, `StudyConfig.of_arm` of the run's arm.
         params: The parameters by full name, as `suggest` returns them.
         seed: The training seed of this run.
         repeat: The repeat that it belongs to; with `purpose` it decides the split.
@@ -240,17 +245,20 @@ def distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribu
 
     A parameter with a fixed value is a choice of one value, so that the stored trial is complete. A
     value outside its range (a library default such as weight decay 0 in a logarithmic range) has no
-    distribution and is left out.
+    distribution and is left out. So is a value that a named arm alone allows, because Optuna takes
+    the distribution of the first arm with this parameter for those of all arms.
     """
-    all_settings: dict[str, Setting] = {
-        "optimizer": Choice(choices=config.search.optimizers),
-        "scheduler": Choice(choices=config.search.schedulers),
-        **config.space,
-    }
+    variants = (*config.variants.values(),)
+    all_settings: dict[str, Setting] = {}
+    for variant in reversed(variants):
+        all_settings |= variant.space
+    for key in ("optimizer", "scheduler"):
+        names = [name for one in variants for name in getattr(one.search, f"{key}s")]
+        all_settings[key] = Choice(choices=tuple(dict.fromkeys(names)))
     return {
         name: _distribution(all_settings[name])
         for name, value in params.items()
-        if allows(all_settings[name], value)
+        if name in all_settings and allows(all_settings[name], value)
     }
 
 
@@ -309,7 +317,8 @@ def check_extension(stored: StudyConfig, given: StudyConfig) -> list[str]:
         SpaceChangedError: Something else differs; the message lists each difference.
     """
     changes = describe_changes(stored, given)
-    refused = [change for change in changes if not change.startswith(MAY_BE_EXTENDED)]
+    added = tuple(f"arms.{name}." for name in given.arms if name not in stored.arms)
+    refused = [one for one in changes if not one.startswith((*MAY_BE_EXTENDED, *added))]
     spaces = {arm.name: arm.space for arm in build_arms(given)}
     refused += [
         f"the space of {arm.name} changed or is missing"

@@ -36,7 +36,8 @@ def stored_study_file(
     stored one. So every arm is searched anew on the same data.
 
     Raises:
-        UsageError: There is no such study, or there is no range to widen.
+        UsageError: There is no such study, or there is no range to widen, or the study names its
+            arms and is to be widened.
         StorageError: The storage cannot be read.
     """
     stored = open_storage(storage, output)
@@ -46,6 +47,11 @@ def stored_study_file(
             what=f"The study {source} as it is stored.", source=source, option=""
         )
         return source, header + format_study(config), []
+    if config.arms:
+        raise UsageError(
+            f"--widen: the arms of {source} have spaces of their own; widen the ranges under"
+            " [arms] by hand in the file that `study init --from` writes"
+        )
     comparison = compare(stored.load_record(source))
     name = _free_name(source, (*stored.names(), *stored.foreign_names()))
     wider, changes = _widened(config, comparison)

@@ -45,6 +45,7 @@ from bakeoff.records import (
     StudyConfig,
     TrialConfig,
     as_plain,
+    of_named_arm,
 )
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
@@ -181,13 +182,15 @@ class Driver:
         plan = run.plan
         trial = replace(
             build_trial_config(
-                self._trained_config,
+                self._trained_config.of_arm(plan.arm),
                 plan.params,
                 plan.seed,
                 repeat=plan.repeat,
                 purpose=plan.purpose,
             ),
-            weights_sha256=self._facts.environment.get(WEIGHTS_HASH, ""),
+            weights_sha256=self._facts.environment.get(
+                of_named_arm(WEIGHTS_HASH, plan.arm) if self._config.arms else WEIGHTS_HASH, ""
+            ),
         )
         self._engine.submit(
             Job(

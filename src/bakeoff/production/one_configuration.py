@@ -42,8 +42,14 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
 
     Raises:
         StudyFileError: A setting is unknown, or a value is not allowed.
-        UsageError: An entry of `others` cannot be parsed.
+        UsageError: An entry of `others` cannot be parsed, or the study names its arms.
     """
+    if config.arms:
+        raise UsageError(
+            f"study {config.name!r} has several configurations, its arms {', '.join(config.arms)};"
+            " take the file of one of them, which the report of the study writes to"
+            " configurations, or a study file without [arms]"
+        )
     document = tomllib.loads(format_study(config))
     optimizer = chosen.optimizer or config.search.optimizers[0]
     scheduler = chosen.scheduler or _scheduler_of(config, optimizer)

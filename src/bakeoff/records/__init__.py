@@ -60,6 +60,7 @@ from bakeoff.records.runs import (
     TrialConfig as TrialConfig,
     TrialRecord as TrialRecord,
     keep_last_confusion as keep_last_confusion,
+    of_named_arm as of_named_arm,
 )
 from bakeoff.records.search_findings import (
     ArmFront as ArmFront,
@@ -85,6 +86,7 @@ from bakeoff.records.study_config import (
     Direction as Direction,
     FinetuneConfig as FinetuneConfig,
     Loss as Loss,
+    NamedArm as NamedArm,
     Normalize as Normalize,
     OwnMetric as OwnMetric,
     Precision as Precision,

@@ -31,6 +31,11 @@ CONFIG_HASH = "model configuration, SHA-256"
 """Heading of the hash of the configuration of a model of the Hugging Face hub."""
 
 
+def of_named_arm(heading: str, arm: str) -> str:
+    """The heading, in an environment, of what concerns one of the arms that a study names."""
+    return f"{heading} (arm {arm})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
     """Everything that determines one training run."""

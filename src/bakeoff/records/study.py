@@ -45,6 +45,9 @@ class ArmRecord:
     """Range or fixed value by full parameter name, in the order of sampling."""
     contains: tuple[str, ...] = ()
     """Arms that are special cases of this one."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Its values of the settings in which the named arms of a study differ, as text by key; empty
+    if the arms are optimizers or schedules."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A checked study file as plain values: `StudyConfig` and its parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bakeoff.ranges import Params, Range
@@ -240,6 +240,24 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamedArm:
+    """What a named arm may have of its own.
+
+    The epochs, precision, threads and recorded metrics of its training are those of the study.
+    """
+
+    augment: tuple[str, ...]
+    normalize: Normalize | None
+    model: str
+    model_params: Params
+    finetune: FinetuneConfig
+    training: TrainingConfig
+    optimizers: tuple[str, ...]
+    schedulers: tuple[str, ...]
+    space: Mapping[str, Range | float | int | bool | str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """A study file that has been checked, with every default filled in."""
 
@@ -250,6 +268,7 @@ class StudyConfig:
     """The metric that runs are scored by; the first one if there are several objectives."""
     score_rule: ScoreRule
     compare: tuple[str, ...]
+    """What the arms are; empty if the study file names them (`arms`)."""
     delta: float | None
     """Smallest difference that matters, in units of the objective; None derives it from data."""
     reference: str | None
@@ -273,9 +292,43 @@ class StudyConfig:
     """The folder of the study file on this machine, where its own modules are looked for; empty for
     a study without a file. It is no setting, and is not stored."""
     finetune: FinetuneConfig = FinetuneConfig()
+    arms: Mapping[str, NamedArm] = field(default_factory=dict)
+    """The arms that the study file names; empty if the arms are optimizers or schedules."""
+
+    def of_arm(self, name: str) -> "StudyConfig":
+        """The study with what a named arm has of its own; itself if no arms are named."""
+        if not self.arms:
+            return self
+        arm, ours = self.arms[name], self.training
+        return replace(
+            self,
+            arms={},
+            compare=("optimizer",),
+            reference=None,
+            data=replace(self.data, augment=arm.augment, normalize=arm.normalize),
+            model=arm.model,
+            model_params=arm.model_params,
+            finetune=arm.finetune,
+            training=replace(
+                arm.training,
+                epochs=ours.epochs,
+                precision=ours.precision,
+                threads=ours.threads,
+                metrics=ours.metrics,
+            ),
+            search=replace(self.search, optimizers=arm.optimizers, schedulers=arm.schedulers),
+            space=arm.space,
+        )
+
+    @property
+    def variants(self) -> Mapping[str, "StudyConfig"]:
+        """The study of each named arm by its name; the study itself as `""` if none is named."""
+        return {name: self.of_arm(name) for name in self.arms} or {"": self}
 
     @property
     def subject(self) -> str:
         """What is trained: the model on its data, or the loop of the user's own that has them."""
-        loop, known = self.training.loop, [one for one in (self.model, self.data.dataset) if one]
+        models = {arm.model for arm in self.variants.values()}
+        model = self.model if models == {self.model} else ""  # several have no common name
+        loop, known = self.training.loop, [one for one in (model, self.data.dataset) if one]
         return " on ".join(known) if loop is None else " on ".join([loop, *known[-1:]])

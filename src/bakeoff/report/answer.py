@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from statistics import median
 
 from bakeoff.analysis.wording import SCOPE, metric_name, number, plural
-from bakeoff.ranges import Params, ParamValue, owned_params
+from bakeoff.ranges import Params, ParamValue, owned_params, split_name
 from bakeoff.records import (
     ArmSummary,
     Comparison,
     ConfirmedScores,
     MetricInfo,
+    StudyRecord,
     TrialRecord,
 )
 from bakeoff.records.durations import format_duration
@@ -217,7 +218,7 @@ def _recommend(
         arm=arm.arm,
         name=printable(arm.arm),
         is_default=False,
-        settings=settings_line(arm.chosen_params, is_foreign=study.foreign),
+        settings=arm_line(arm.arm, arm.chosen_params, study),
         score=_score(arm.confirmed, arm.search_best, study.objective),
         cost="; ".join(filter(None, [_run_cost(confirmed), search_cost])),
         run_seconds=_run_seconds(confirmed),
@@ -243,7 +244,7 @@ def _recommend_defaults(
         arm=arm.arm,
         name=printable(arm.arm) + DEFAULTS_SUFFIX,
         is_default=True,
-        settings=settings_line(default_params(arm, study), is_foreign=study.foreign),
+        settings=arm_line(arm.arm, default_params(arm, study), study),
         score=_score(scores, None, study.objective),
         cost="; ".join(filter(None, [_run_cost(runs), "no search"])),
         run_seconds=_run_seconds(runs),
@@ -301,6 +302,14 @@ def _run_cost(runs: Sequence[TrialRecord]) -> str:
         return ""
     epochs = plural(round(median(run.epochs_run for run in _whole_runs(runs))), "epoch")
     return f"one run: {epochs}, {format_duration(seconds)}"
+
+
+def arm_line(arm: str, params: Params, study: StudyRecord) -> str:
+    """A configuration of an arm on one line, with what sets a named arm apart from the others."""
+    line = settings_line(params, is_foreign=study.foreign)
+    own = next((one.settings for one in study.arms if one.name == arm), {})
+    named = [f"{split_name(key)[1].replace('_', ' ')} {value}" for key, value in own.items()]
+    return ", ".join([line, *map(printable, named)]) if line else ""
 
 
 def settings_line(params: Params, *, is_foreign: bool = False) -> str:

@@ -83,11 +83,11 @@ def default_params(arm: ArmSummary, study: StudyRecord) -> Params:
 def _pastable(
     arm: str, name: str, params: Params, study: StudyRecord, *, is_default: bool
 ) -> PastableConfiguration:
-    program = training_script(params, study)
+    program = training_script(params, study, arm)
     if study.foreign:
         toml, code, title = "", _dictionary(params), "Parameters"
     else:
-        toml = study_file_toml(params, study.study_file)
+        toml = study_file_toml(params, study.study_file, arm)
         code = program or pytorch_code(params, study)
         title = "PyTorch, a whole program" if program else "PyTorch, optimizer and schedule"
     return PastableConfiguration(

@@ -9,19 +9,24 @@ import tomli_w
 
 from bakeoff.ranges import Params, split_name
 from bakeoff.studyfile.arm_parameters import SHARED_OWNERS
+from bakeoff.studyfile.named_arms import ARMS, document_of_arm
 
 ONE_ITEM_LIST = re.compile(r"\[\n    (.*),\n\]")
 
 
-def study_file_toml(params: Params, study_file: str = "") -> str:
+def study_file_toml(params: Params, study_file: str = "", arm: str = "") -> str:
     """A study file that trains one configuration.
 
     Args:
         params: The configuration, by full parameter name.
         study_file: The file of the study that found it. If it is empty, only the sections that fix
             `params` are written.
+        arm: The arm that it belongs to; it matters where the study names its arms.
     """
-    document: dict[str, dict[str, Any]] = _of_one_run(tomllib.loads(study_file), params)
+    study = tomllib.loads(study_file)
+    if ARMS in study:
+        study = document_of_arm(study, arm)
+    document: dict[str, dict[str, Any]] = _of_one_run(study, params)
     for name, value in params.items():
         owner, parameter = split_name(name)
         if not owner:

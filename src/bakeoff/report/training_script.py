@@ -46,7 +46,7 @@ STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
 LATER = "if scaler.get_scale() >= scale:  # the step was not skipped"
 
 
-def training_script(params: Params, study: StudyRecord) -> str:
+def training_script(params: Params, study: StudyRecord, arm: str = "") -> str:
     """A program that trains one configuration as the study did; run or paste it as it is.
 
     It is empty where the study's file is not known, or names something that is not known here.
@@ -54,11 +54,12 @@ def training_script(params: Params, study: StudyRecord) -> str:
     Args:
         params: The configuration, by full parameter name.
         study: The study that found it.
+        arm: The arm that it belongs to; it matters where the study names its arms.
     """
     if study.foreign or not study.study_file:
         return ""
     try:
-        config = resolve_stored(tomllib.loads(study_file_toml(params, study.study_file)))
+        config = resolve_stored(tomllib.loads(study_file_toml(params, study.study_file, arm)))
         # A loop of the user's own is a program already.
         return "" if config.training.loop else _Script(params, study, config).text()
     except (BakeoffError, tomllib.TOMLDecodeError):

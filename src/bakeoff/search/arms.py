@@ -133,7 +133,7 @@ class Search:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
                 arm=arm.name,
-                params=default_params(arm, self._config.model),
+                params=default_params(arm, self._config.of_arm(arm.name).model),
                 seed=derive_seed(self._config.seed, "default"),
                 phase="default",
                 repeat=self._repeat,
@@ -162,7 +162,7 @@ class Search:
             seed=seed,
             phase=phase,
             decision_epochs=self._cohorts.decision_epochs(
-                build_trial_config(self._config, params, seed)
+                build_trial_config(self._config.of_arm(arm), params, seed)
             ),
             audited=self._is_audited(index),
             repeat=self._repeat,

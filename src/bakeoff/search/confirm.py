@@ -249,8 +249,8 @@ def _defaults(
 ) -> dict[str, TrialPlan]:
     """The library defaults of each arm as runs without a seed; none if the study has no defaults.
 
-    They name the search trial that ran them. No two arms have the same ones, because the arms are
-    optimizers or schedules, and these are part of the defaults.
+    They name the search trial that ran them. Only named arms can have the same ones; each arm then
+    trains them as its own.
     """
     if not config.search.defaults:
         return {}
@@ -258,7 +258,7 @@ def _defaults(
     return {
         arm.name: TrialPlan(
             arm=arm.name,
-            params=default_params(arm, config.model),
+            params=default_params(arm, config.of_arm(arm.name).model),
             seed=0,
             phase="default",
             purpose="default",

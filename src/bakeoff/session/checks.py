@@ -53,11 +53,14 @@ def check_packages(config: StudyConfig) -> None:
     look_in(config.folder)
     for key, reference in own_parts(config):
         check_reference(key, reference, search_path())
-    for spec in map(find_optimizer, config.search.optimizers):
+    variants = config.variants.values()
+    for spec in (find_optimizer(name) for one in variants for name in one.search.optimizers):
         if spec.own is None:
             check_installed(spec.name, spec.package)
-    check_model_installed(config.model)
-    for name in dict.fromkeys((config.model, config.data.tokenizer or "")):
+    models = [one.model for one in variants]
+    for model in models:
+        check_model_installed(model)
+    for name in dict.fromkeys((*models, config.data.tokenizer or "")):
         if name.startswith(PREFIX):
             fetch_hub_model(name)
     check_sampler(config.search.sampler)
@@ -109,6 +112,11 @@ def _all_split_seeds(config: StudyConfig) -> Iterator[tuple[int, int | None]]:
 
 def _extremes(config: StudyConfig, name: str) -> tuple[int, int]:
     """The smallest and the largest value that an integer of `[training]` takes in the study."""
+    found = [_extremes_of_one(one, name) for one in config.variants.values()]
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _extremes_of_one(config: StudyConfig, name: str) -> tuple[int, int]:
     match config.space.get(f"training.{name}"):
         case IntRange() as setting:
             return setting.low, setting.high
@@ -203,8 +211,12 @@ def check_same_weights(
         (WEIGHTS_HASH, "finetune.pretrained: the weights"),
         (CONFIG_HASH, "model.model: the model's configuration"),
     ):
-        before, now = environment.get(heading), weights.get(heading)
-        if before != now:
+        known = [key for key in {**environment, **weights} if key.startswith(heading)]
+        for key in known:
+            before, now = environment.get(key), weights.get(key)
+            is_new_arm = before is None and key != heading  # that an extension added
+            if before == now or is_new_arm:
+                continue
             raise UsageError(
                 f"{what} changed since the {kind} began (SHA-256 {str(before)[:12]}, now"
                 f" {str(now)[:12]}); restore the file, or give the {kind} a new name"

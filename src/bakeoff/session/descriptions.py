@@ -177,10 +177,12 @@ def _installed(package: str) -> str:
 
 def component_packages(config: StudyConfig) -> dict[str, str]:
     """Versions of the packages, other than `PACKAGES`, that optimizers and model come from."""
-    optimizers = map(find_optimizer, config.search.optimizers)
-    packages = {spec.package for spec in optimizers if spec.own is None}
-    model_package = find_package(config.model)
-    packages |= {MODULES.get(model_package, model_package)} if model_package else set()
+    packages = set[str]()
+    for one in config.variants.values():
+        optimizers = map(find_optimizer, one.search.optimizers)
+        packages |= {spec.package for spec in optimizers if spec.own is None}
+        model_package = find_package(one.model)
+        packages |= {MODULES.get(model_package, model_package)} if model_package else set()
     return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
 
 

@@ -1,7 +1,8 @@
 """Trains the model for a few steps in a worker and records the facts that a study keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
 from bakeoff.components.metrics import Untrained, chance_score, metric_info, worst_score
 from bakeoff.components.optimizers import find_optimizer
@@ -11,7 +12,7 @@ from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.ranges import Params, split_name
-from bakeoff.records import ArmRecord, StudyConfig
+from bakeoff.records import ArmRecord, Precision, StudyConfig, of_named_arm
 from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
@@ -71,6 +72,44 @@ def measure(
 
 
 def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
+    """Train default configurations for a few steps in a worker: that of every named arm.
+
+    The first named arm decides the precision, in which all of them are tried. Where no arms are
+    named, see `_probe_one`.
+
+    Raises:
+        UsageError: An arm cannot be trained; the message names it.
+        BakeoffError: As `_probe_one`, which also says more about errors.
+    """
+    found: dict[str, Probed] = {}
+    for name, one in config.variants.items():
+        precision = next((cast("Precision", known.precision) for known in found.values()), None)
+        training = replace(one.training, precision=precision or one.training.precision)
+        try:
+            found[name] = _probe_one(replace(one, training=training), engine, stop)
+        except UsageError as error:
+            raise UsageError(f"arms.{name}: {error}" if name else str(error)) from None
+    return _together(found, config) if config.arms else found[""]
+
+
+def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
+    """What was found of every named arm: the precision of the first one, the largest checkpoint."""
+    return replace(
+        next(iter(found.values())),
+        checkpoint_bytes=max(
+            largest_checkpoint(config.of_arm(name), one) for name, one in found.items()
+        ),
+        weight_bytes=max(one.weight_bytes for one in found.values()),
+        code={file: digest for one in found.values() for file, digest in one.code.items()},
+        weights={
+            of_named_arm(heading, name): text
+            for name, one in found.items()
+            for heading, text in one.weights.items()
+        },
+    )
+
+
+def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Every other optimizer of the study and every schedule of the user's own is tried for one step. A
@@ -158,8 +197,10 @@ def _blame_model(model: str, reason: str) -> str:
 def largest_checkpoint(config: StudyConfig, probed: Probed) -> int:
     """Estimated bytes of a checkpoint of the arm whose optimizer keeps the most state.
 
-    `probed` measured a checkpoint of the first arm.
+    `probed` measured a checkpoint of the first arm, or the largest one where arms are named.
     """
+    if config.arms:
+        return probed.checkpoint_bytes
     first = str(default_params(build_arms(config)[0], config.model)["optimizer"])
     known = {name: find_optimizer(name).state_bytes for name in config.search.optimizers}
     sizes = {name: UNKNOWN_STATE_BYTES if size is None else size for name, size in known.items()}

@@ -29,16 +29,17 @@ class _FewRuns:
 
     def __init__(self, config: StudyConfig, num_runs: int) -> None:
         arms = build_arms(config)
+        chosen = [arms[index % len(arms)] for index in range(num_runs)]
         self._plans = [
             TrialPlan(
-                arm=arms[index % len(arms)].name,
-                params=default_params(arms[index % len(arms)], config.model),
+                arm=arm.name,
+                params=default_params(arm, config.of_arm(arm.name).model),
                 seed=index,
                 phase="user",
                 purpose="confirm",
                 configuration=index,
             )
-            for index in range(num_runs)
+            for index, arm in enumerate(chosen)
         ]
         self.ended: list[float] = []
         """When each run ended, on the monotonic clock."""

@@ -75,8 +75,9 @@ def measure_times(
     """
     start = time.time() - started
     trials = [
-        build_trial_config(config, default_params(arm, config.model), derive_seed(config.seed))
+        build_trial_config(one, default_params(arm, one.model), derive_seed(config.seed))
         for arm in build_arms(config)
+        for one in (config.of_arm(arm.name),)
     ]
     # Every worker imports its libraries before anything is measured.
     first = list(_profile(engine, stop, [trials[0]] * workers, WARMUP_SECONDS))

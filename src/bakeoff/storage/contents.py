@@ -9,11 +9,20 @@ from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.errors import StudyFileError
-from bakeoff.records import MetricInfo, StudyConfig, StudyRecord, TrialRecord, WarmStarts, as_plain
+from bakeoff.records import (
+    ArmRecord,
+    MetricInfo,
+    StudyConfig,
+    StudyRecord,
+    TrialRecord,
+    WarmStarts,
+    as_plain,
+)
 from bakeoff.records.significance import min_confirmation_seeds
 from bakeoff.space import build_arms, fingerprint
 from bakeoff.storage.checksums import ADVICE, DamagedError, opened, sealed
 from bakeoff.studyfile import format_study, resolve_stored
+from bakeoff.studyfile.arm_parameters import names_of
 
 FORMAT = FIRST_FORMAT_WITH_CHECKSUMS = 2
 CHANGED_KEY = "changed_after_results"
@@ -130,7 +139,7 @@ def extended_content(
     """The content of a study that gets more trials or arms.
 
     Args:
-        content: The content so far. The optimizers and schedules of the first one are kept.
+        content: The content so far. The arms, optimizers and schedules of the first one are kept.
         config: The new settings.
         num_trials: Number of search trials that are stored.
         changes_after_results: The changed settings, if test metrics were already known.
@@ -140,7 +149,11 @@ def extended_content(
     before = config_of(content)
     search = before.search
     extended: dict[str, Any] = {
-        "begun_with": {"optimizers": search.optimizers, "schedulers": search.schedulers},
+        "begun_with": {
+            "optimizers": search.optimizers,
+            "schedulers": search.schedulers,
+            **({"arms": tuple(before.arms)} if before.arms else {}),
+        },
         **content,
         "config": format_study(config),
         "settled": num_trials,
@@ -157,10 +170,16 @@ def extended_content(
 
 
 def as_begun(config: StudyConfig, content: Content) -> StudyConfig:
-    """`config` with the choices of `optimizer` and `scheduler` that the study began with."""
-    stored = content.get("begun_with", {})
-    begun: dict[str, Any] = {key: tuple(names) for key, names in stored.items()}
-    return replace(config, search=replace(config.search, **begun))
+    """`config` with the named arms, optimizers and schedules that the study began with."""
+    begun: dict[str, Any] = {
+        key: tuple(names) for key, names in content.get("begun_with", {}).items()
+    }
+    named = begun.pop("arms", tuple(config.arms))
+    return replace(
+        config,
+        search=replace(config.search, **begun),
+        arms={name: config.arms[name] for name in named},
+    )
 
 
 def build_record(
@@ -182,6 +201,7 @@ def build_record(
     """
     trials, confirmations = tuple(trials), tuple(confirmations)
     config, facts = config_of(content), study_facts_of(content)
+    arms = build_arms(config)
     return StudyRecord(
         name=config.name,
         question=config.question,
@@ -189,7 +209,7 @@ def build_record(
         further_objectives=further_objectives(config),
         score_rule=config.score_rule,
         epochs=config.training.epochs,
-        arms=build_arms(config),
+        arms=arms,
         trials=trials,
         confirmations=confirmations,
         trials_per_arm=config.search.trials_per_arm,
@@ -208,6 +228,7 @@ def build_record(
         test_is_reserved=facts.test_is_reserved,
         protocol={
             **facts.protocol,
+            **{f"arm {arm.name}": describe_arm(arm) for arm in arms if config.arms},
             "checksums": _checksums(len(trials) + len(confirmations), num_unchecked),
         },
         environment=facts.environment,
@@ -219,6 +240,13 @@ def build_record(
         read_at_seeds=tuple(content.get(READ_KEY, ())),
         read_at_repeats=tuple(content.get(READ_REPEATS_KEY, ())),
     )
+
+
+def describe_arm(arm: ArmRecord) -> str:
+    """The settings in which a named arm differs from the others, for the protocol."""
+    owners = {f"{key}s": names_of(arm.space[key]) for key in ("optimizer", "scheduler")}
+    given = {**arm.settings, **{key: ", ".join(names) for key, names in owners.items()}}
+    return "; ".join(f"{key} = {value}" for key, value in given.items())
 
 
 def _checksums(num_runs: int, num_unchecked: int) -> str:

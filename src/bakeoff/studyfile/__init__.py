@@ -18,9 +18,8 @@ from pydantic import ValidationError
 from bakeoff.components.signatures import without_sources
 from bakeoff.errors import StudyFileError, UsageError, describe_unknown, one_line
 from bakeoff.own_source import check_reference, look_in, search_path
-from bakeoff.ranges import Choice, FloatRange, IntRange, split_name
-from bakeoff.records import DataConfig, StudyConfig, as_plain
-from bakeoff.studyfile.arm_parameters import SHARED_OWNERS, Setting
+from bakeoff.records import NamedArm, StudyConfig
+from bakeoff.studyfile.arm_parameters import study_arms as study_arms
 from bakeoff.studyfile.documents import (
     locate as locate,
     merged,
@@ -28,9 +27,16 @@ from bakeoff.studyfile.documents import (
     parse_settings as parse_settings,
     with_base,
 )
-from bakeoff.studyfile.finetune import changed_keys
+from bakeoff.studyfile.named_arms import (
+    ARMS,
+    arm_tables,
+    check_losses,
+    check_tables,
+    document_of_arm,
+    named_arm,
+)
 from bakeoff.studyfile.own_parts import code_folder, own_parts
-from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, arm_names as arm_names, resolve
+from bakeoff.studyfile.resolve import STUDY_NAME as STUDY_NAME, resolve
 from bakeoff.studyfile.schema import (
     MetricTable,
     RangeTable,
@@ -38,6 +44,7 @@ from bakeoff.studyfile.schema import (
     TrainingSection,
     study_schema as study_schema,
 )
+from bakeoff.studyfile.written import study_document
 
 MAX_FILE_BYTES = 1_000_000
 MAX_KEY_PARTS = 100
@@ -125,8 +132,25 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
         StudyFileError: The document is wrong; the message does not name a file.
     """
     document = with_base(document, Path(), _read_toml)
+    study = _resolve(document, {})
+    if ARMS not in document:
+        return study
+    check_tables(document[ARMS])
+    arms = {}
+    for name in document[ARMS]:
+        try:
+            arms[name] = named_arm(_resolve(document_of_arm(document, name), {}), study)
+        except StudyFileError as error:
+            raise StudyFileError(f"arms.{name}: {error}") from None
+    study = _resolve(document, arms)
+    check_losses(study)
+    return study
+
+
+def _resolve(document: Mapping[str, Any], arms: Mapping[str, NamedArm]) -> StudyConfig:
+    """The study of a document without a base, with its named arms if they are known."""
     try:
-        return resolve(StudyFile.model_validate(document))
+        return resolve(StudyFile.model_validate(document), arms)
     except ValidationError as error:
         raise StudyFileError(one_line(_describe(error, document))) from None
     except UsageError as error:
@@ -145,55 +169,8 @@ def resolve_stored(document: Mapping[str, Any]) -> StudyConfig:
 
 def format_study(config: StudyConfig) -> str:
     """The study as a TOML file that loads back to the same `StudyConfig`."""
-    search = as_plain(config.search)
-    pruner_params = search.pop("pruner_params")
-    if pruner_params:
-        search["pruner"] = {"name": config.search.pruner, **pruner_params}
-    search["repeatable"] = None if config.search.lag is None else True
-    objectives = [config.objective, *config.further_objectives]
-    document: dict[str, dict[str, Any]] = {
-        "study": {
-            "name": config.name,
-            "question": config.question,
-            "seed": config.seed,
-            "objective": objectives if len(objectives) > 1 else config.objective,
-            "score": config.score_rule,
-            "compare": list(config.compare),
-            "delta": config.delta,
-            "reference": config.reference,
-        },
-        **({"data": _data_section(config.data)} if config.data.is_given else {}),
-        "model": {
-            "model": config.model or None,
-            **config.model_params,
-            "parameter_groups": config.finetune.parameter_groups,
-        },
-        "finetune": changed_keys(config.finetune),
-        "training": as_plain(config.training),
-        "metrics": {name: as_plain(said) for name, said in config.metrics.items()},
-        "search": search,
-        "space": {},
-        "confirm": as_plain(config.confirm),
-        "tracking": as_plain(config.tracking),
-    }
-    if not config.metrics:  # so that studies stored without them keep their fingerprint
-        del document["training"]["metrics"], document["metrics"]
-    for name, setting in config.space.items():
-        owner, parameter = split_name(name)
-        is_shared = owner in SHARED_OWNERS
-        table = document[owner] if is_shared else document["space"].setdefault(owner, {})
-        table[parameter] = _plain_setting(setting)
-    if not document["finetune"]:  # so that studies stored without it keep their fingerprint
-        del document["finetune"]
-    return tomli_w.dumps(_without_none(document))
-
-
-def _data_section(data: DataConfig) -> dict[str, Any]:
-    """The keys of `[data]`; a share to validate on does not go with a set of its own."""
-    section: dict[str, Any] = as_plain(data)
-    if data.validation is not None:
-        del section["validation_fraction"]
-    return section
+    arms = {ARMS: arm_tables(config)} if config.arms else {}
+    return tomli_w.dumps(study_document(config) | arms)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -318,31 +295,15 @@ def _known_keys(place: list[int | str]) -> list[str]:
     return list(getattr(known, "model_fields", RangeTable.model_fields))
 
 
-def _plain_setting(setting: Setting) -> Any:
-    if isinstance(setting, Choice):
-        return {"choices": list(setting.choices)}
-    if isinstance(setting, (FloatRange, IntRange)):
-        step = {"step": setting.step} if isinstance(setting, IntRange) and not setting.log else {}
-        # only where it is set, so that studies stored without it keep their fingerprint
-        is_from_one = isinstance(setting, FloatRange) and setting.log_from_one
-        scale = {"log_from_one": True} if is_from_one else {"log": setting.log}
-        return {"low": setting.low, "high": setting.high, **scale, **step}
-    return setting
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return value
-
-
 def describe_settings(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Every setting as (dotted key, value as JSON), for fingerprints and differences."""
+    if config.arms:  # an arm may have no setting of its own
+        yield ARMS, json.dumps([*config.arms])
     yield from _flatten("", tomllib.loads(format_study(config)))
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    is_range = isinstance(value, dict) and ({"low", "choices"} & value.keys())
+    is_range = isinstance(value, dict) and prefix != ARMS and {"low", "choices"} & value.keys()
     if isinstance(value, dict) and not is_range:
         for key, item in value.items():
             yield from _flatten(f"{prefix}.{key}" if prefix else key, item)

@@ -8,12 +8,30 @@ SHARED_OWNERS = ("model", "finetune", "training")
 """Sections of a study file whose keys are parameters of every arm."""
 
 
+def arm_names(
+    compare: tuple[str, ...], optimizers: tuple[str, ...], schedulers: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of the arms, in the order of the study file: `adamw`, `cosine` or `adamw+cosine`."""
+    if "scheduler" not in compare:
+        return optimizers
+    if "optimizer" not in compare:
+        return schedulers
+    return tuple(f"{optimizer}+{scheduler}" for optimizer in optimizers for scheduler in schedulers)
+
+
+def study_arms(config: StudyConfig) -> tuple[str, ...]:
+    """Names of the arms of a study, in the order of the study file."""
+    search = config.search
+    return tuple(config.arms) or arm_names(config.compare, search.optimizers, search.schedulers)
+
+
 def arm_space(arm: str, config: StudyConfig) -> dict[str, Setting]:
     """Range or fixed value of each parameter of the arm, in the order in which they are sampled."""
+    compare, config = config.compare, config.of_arm(arm)
     optimizers, schedulers = config.search.optimizers, config.search.schedulers
-    if "optimizer" in config.compare:
+    if "optimizer" in compare:
         optimizers = (arm.partition("+")[0],)
-    if "scheduler" in config.compare:
+    if "scheduler" in compare:
         schedulers = (arm.rpartition("+")[2],)
     scheduler = _one_or_choice(schedulers)
     if len(optimizers) == 1:

@@ -13,6 +13,12 @@ from bakeoff.own_source import code_files, find_source, folders_of
 from bakeoff.records import StudyConfig
 from bakeoff.registry import is_reference
 
+OF_ARMS = frozenset({
+    "training.loss", "model.model", "model.parameter_groups", "search.optimizers",
+    "search.schedulers", "data.augment",
+})  # fmt: skip
+"""Keys that named arms may have."""
+
 
 def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """The keys of a study file whose value refers to code of the user's, and the references.
@@ -20,6 +26,16 @@ def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     Raises:
         UsageError: The data set or an optimizer is unknown.
     """
+    known = set[tuple[str, str]]()
+    for arm, one in config.variants.items():
+        for key, reference in _own_parts(one):
+            if (key, reference) not in known:
+                known.add((key, reference))
+                yield f"arms.{arm}.{key}" if arm and key in OF_ARMS else key, reference
+
+
+def _own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
+    """Those of a study without named arms."""
     objectives = (config.objective, *config.further_objectives)
     is_own_model = find_package(config.model) is None
     is_own_data = config.data.is_given and find_data(config.data.dataset) is FUNCTION

@@ -24,12 +24,13 @@ from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
     DataConfig,
+    NamedArm,
     StudyConfig,
     Task,
     TrackingConfig,
     TrainingConfig,
 )
-from bakeoff.studyfile.arm_parameters import Setting, names_of
+from bakeoff.studyfile.arm_parameters import Setting, arm_names, names_of
 from bakeoff.studyfile.checks import check_known, check_once, named
 from bakeoff.studyfile.confirm import check_repeats, check_resplit, resolve_confirm
 from bakeoff.studyfile.data import resolve_data
@@ -61,19 +62,12 @@ SCHEDULER = "scheduler"
 """Key under `[space.<optimizer>]`: the schedules of its arm, if they are fewer than the study's."""
 
 
-def arm_names(
-    compare: tuple[str, ...], optimizers: tuple[str, ...], schedulers: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Names of the arms, in the order of the study file: `adamw`, `cosine` or `adamw+cosine`."""
-    if "scheduler" not in compare:
-        return optimizers
-    if "optimizer" not in compare:
-        return schedulers
-    return tuple(f"{optimizer}+{scheduler}" for optimizer in optimizers for scheduler in schedulers)
-
-
-def resolve(file: StudyFile) -> StudyConfig:
+def resolve(file: StudyFile, named_arms: Mapping[str, NamedArm]) -> StudyConfig:
     """The study that a parsed file describes.
+
+    Args:
+        file: The parsed file.
+        named_arms: The arms of its section `[arms]`; empty as long as they are not known.
 
     Raises:
         StudyFileError: A name is unknown, or a range or value is not allowed.
@@ -86,8 +80,10 @@ def resolve(file: StudyFile) -> StudyConfig:
     own_metrics = resolve_metrics(file)
     objective, *further = resolve_objectives(file, data.task, own_metrics)
     check_search(file.search, (objective, *further))
-    compare = tuple(dict.fromkeys(file.study.compare))
-    arms = arm_names(compare, tuple(file.search.optimizers), tuple(file.search.schedulers))
+    compare = () if file.arms else tuple(dict.fromkeys(file.study.compare))
+    arms = tuple(file.arms) or arm_names(
+        compare, tuple(file.search.optimizers), tuple(file.search.schedulers)
+    )
     if file.study.reference is not None:
         check_known("study.reference", "arm", file.study.reference, arms)
     _check_remedies(file, data.task, (objective, *further))
@@ -115,17 +111,21 @@ def resolve(file: StudyFile) -> StudyConfig:
         confirm=resolve_confirm(file.confirm, len(arms)),
         tracking=TrackingConfig(**file.tracking.model_dump()),
         metrics=own_metrics,
+        arms=named_arms,
     )
     check_objectives(config)
     if not config.question:
-        question = f"Which {' and '.join(compare)} suits {config.subject}?"
-        config = replace(config, question=question)
-    if file.search.sampler == "grid":
+        config = replace(config, question=_question(config))
+    if file.search.sampler == "grid" and len(named_arms) == len(file.arms):
         is_budget_given = "trials_per_arm" in file.search.model_fields_set
         config = fit_to_grid(config, arms, is_budget_given=is_budget_given)
     check_repeats(config)
     check_resplit(config)
     return config
+
+
+def _question(config: StudyConfig) -> str:
+    return f"Which {' and '.join(config.compare) or 'arm'} suits {config.subject}?"
 
 
 def _check_model_takes(model: str, data: DataConfig) -> None:
@@ -148,6 +148,8 @@ def _check_names(file: StudyFile) -> None:
             f"study.name = {name}: names that begin with {' or '.join(RESERVED_NAMES)} are taken by"
             " other files of the results folder"
         )
+    if file.arms and "compare" in file.study.model_fields_set:
+        raise StudyFileError("study.compare: the arms are those of [arms]; remove one of them")
     if not file.study.compare:
         raise StudyFileError('study.compare = []: allowed are "optimizer" and "scheduler"')
     for scheduler in file.search.schedulers:

@@ -33,6 +33,7 @@ def _one_of(registry: Registry[Any]) -> FieldInfo:
 
 
 PrunerName = Annotated[str, _one_of(PRUNERS)]
+ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,59}$"
 OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"  # references, or what a loop yields
 REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
 
@@ -397,6 +398,11 @@ class StudyFile(_Section):
     [metrics."my_metrics:top2"] direction = "maximize". Default: none."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
+    arms: dict[Annotated[str, Field(pattern=ARM_NAME)], dict[str, dict[str, Any]]] = {}
+    """Named arms, in place of study.compare, each with the settings that it has of its own: keys of
+    [model], [finetune], [training], [space], of [data] augment and normalize, and of [search]
+    optimizers and schedulers; [arms.focal] training.loss = "my_losses:focal". An arm without
+    settings is the study as it stands. Default: none."""
 
 
 def study_schema() -> str:

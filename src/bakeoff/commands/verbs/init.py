@@ -83,6 +83,10 @@ seeds = "auto"                    # the fewest that usually show a difference of
 # wandb = "my-project"            # pip install 'bakeoff[wandb]'
 # mlflow = "my-experiment"        # pip install 'bakeoff[mlflow]'
 # callback = "my_module:on_event" # called with a dictionary for each epoch
+
+# [arms.focal]                    # instead of `compare`: arms by name, with settings of their own
+# training.loss = "my_losses:focal"
+# [arms.cross_entropy]            # without any: the study as it stands
 """
 
 
