@@ -147,7 +147,12 @@ def build_optimizer(
     if spec.fused and not is_complex and device.type in {"cpu", "cuda", "mps", "xpu"}:
         arguments["fused"] = True
     groups = parameter_groups(model, weight_decay)
-    groups = split_by_role(groups, roles or {}, float(arguments["lr"]))
+    if roles and "lr" not in arguments:
+        raise UsageError(
+            f"optimizer {name!r}: factors of the learning rate need one, and its signature has no"
+            f' lr; name learning_rate under [space."{name}"]'
+        )
+    groups = split_by_role(groups, roles or {}, float(arguments.get("lr", 0.0)))
     if spec.needs_hidden_weights:
         groups = _split_hidden(name, model, groups)
     build = cast("Callable[..., torch.optim.Optimizer]", resolve(spec.build))
