@@ -339,7 +339,7 @@ class Run:
 
         Raises:
             RunEnded: The run was pruned or paused, or its metrics are not finite.
-            UsageError: The metrics are none, lack an objective, are out of bounds, or come too late.
+            UsageError: The metrics are none, lack an objective, are out of bounds, or late.
         """
         if self._ended is not None:
             raise self._ended
