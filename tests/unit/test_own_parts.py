@@ -1,5 +1,6 @@
 """A study of the user's own parts is checked, searched and reported without importing them."""
 
+import json
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -13,12 +14,13 @@ from bakeoff import Study
 from bakeoff.analysis.comparison import compare
 from bakeoff.commands.cli import main
 from bakeoff.errors import StudyFileError, UsageError
-from bakeoff.own_source import look_in
+from bakeoff.own_source import CODE, look_in
 from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
 from bakeoff.ranges import FloatRange, owned_params, split_name
 from bakeoff.records import OwnMetric, StudyConfig
 from bakeoff.report import write_report
 from bakeoff.session import check_packages
+from bakeoff.session.measuring import _blame
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study
@@ -180,6 +182,48 @@ def test_study_from_python_finds_modules_beside_its_file(folder: Path) -> None:
     assert Study(study).config.folder == str(folder)
     with pytest.raises(StudyFileError, match=r"no module 'unread_parts' in .* or among the pack"):
         Study(own_document())
+
+
+def test_a_file_of_results_finds_its_modules_from_any_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "far" / "results" / "mine"
+    files = ", ".join(f"kit/{name} (0)" for name in FILES)
+    facts = json.dumps({"environment": {CODE: files}})
+    for name, text in {
+        "environment.json": facts,
+        "configurations/one.toml": tomli_w.dumps(own_document()),
+        **{f"code/kit/{name}": text for name, text in FILES.items()},
+    }.items():
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text(text)
+    monkeypatch.chdir(results / "configurations")
+    found = load_study_file(Path("one.toml"))
+    assert found.folder == str(results / "code" / "kit")
+    (tmp_path / "there").mkdir()
+    folder.rename(tmp_path / "there" / "kit")
+    monkeypatch.chdir(tmp_path / "there")
+    found = load_study_file(results / "configurations" / "one.toml")
+    assert found.folder == str(tmp_path / "there" / "kit")
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (
+            "cannot import 'unread_parts' for 'unread_parts:focal': SystemExit: 2",
+            "training.loss = 'unread_parts:focal': cannot import",
+        ),
+        ("ValueError: odd (opt.py:7)", f"search.optimizers = '{LION}': ValueError"),
+        ("KeyError: 'x' (elsewhere.py:7)", "model.model = 'mlp': KeyError"),
+        ("model 'mlp' gives [2] (unread_parts.py:1)", "model.model = 'mlp' gives [2]"),
+        ("optimizer 'a:b': odd (opt.py:7)", "search.optimizers: optimizer 'a:b': odd"),
+    ],
+)
+def test_a_failure_is_blamed_on_the_part_whose_file_raised_it(
+    folder: Path, reason: str, message: str
+) -> None:
+    assert _blame(resolve_study(own_document()), reason).startswith(message)
 
 
 def test_file_named_like_a_module_of_python_is_refused(folder: Path) -> None:

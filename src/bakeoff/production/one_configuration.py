@@ -65,10 +65,18 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
     own = {owner: dict(document["space"].get(owner, {})) for owner in (optimizer, scheduler)}
     own[optimizer].pop("scheduler", None)
     document["space"] = own
-    for name, value in _given(chosen, optimizer).items():
+    given = _given(chosen, optimizer)
+    for name, value in given.items():
         owner, parameter = split_name(name)
         parent = document if owner in SHARED_OWNERS else own
         parent.setdefault(owner, {})[parameter] = value
+    is_fresh = not document.get("finetune", {}).get("pretrained")
+    if (
+        is_fresh
+        and "data.normalize" not in given
+        and document["data"].get("normalize") == "weights"
+    ):
+        del document["data"]["normalize"]  # it follows from weights that are no longer loaded
     return replace(_without_ranges(resolve_study(document)), folder=config.folder)
 
 

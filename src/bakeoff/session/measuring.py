@@ -20,6 +20,7 @@ from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
+from bakeoff.studyfile.own_parts import own_parts
 from bakeoff.training.weights_source import fetch_weights
 
 KINDS = {
@@ -177,7 +178,22 @@ def _blame(config: StudyConfig, reason: str) -> str:
     loop = config.training.loop
     if loop is not None and not reason.startswith((*NAMED, "device ")):
         return f"training.loop = {loop!r}: {reason}"
-    return _blame_model(config.model, reason)
+    return _blame_own(config, reason) or _blame_model(config.model, reason)
+
+
+def _blame_own(config: StudyConfig, reason: str) -> str:
+    """The keys of the user's own parts that the reason names, or whose file; empty if none."""
+    named, beside = [], []
+    for key, reference in own_parts(config):
+        file = reference.partition(":")[0].rpartition(".")[2]
+        if reason.startswith(f"cannot import {reference.partition(':')[0]!r} for {reference!r}"):
+            named.append(f"{key} = {reference!r}")
+        elif f"({file}.py:" in reason and not reason.startswith(
+            (*NAMED, *KINDS.values(), "model ")
+        ):
+            beside.append(f"{key} = {reference!r}")
+    found = " or ".join(named or beside)
+    return f"{found}: {reason}" if found else ""
 
 
 def _blame_model(model: str, reason: str) -> str:

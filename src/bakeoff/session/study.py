@@ -35,6 +35,7 @@ from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
+from bakeoff.studyfile.own_parts import COPIES
 from bakeoff.tracking import build_tracking
 from bakeoff.tracking.observer import TrackedObserver
 
@@ -173,7 +174,7 @@ def _drive(
     folder = settings.output / config.name
     try:
         write_atomically(folder / "study.toml", format_study(config))
-        _keep_code(folder / "code", storage.load_facts(config.name))
+        _keep_code(folder / COPIES, storage.load_facts(config.name))
     except OSError as error:
         raise StorageError(str(error)) from None
     facts = storage.load_facts(config.name)

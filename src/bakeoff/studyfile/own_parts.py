@@ -13,6 +13,8 @@ from bakeoff.own_source import code_files, find_source, folders_of
 from bakeoff.records import StudyConfig
 from bakeoff.registry import is_reference
 
+COPIES = "code"
+"""Folder in a study's results with copies of the files of the user's that it imported."""
 OF_ARMS = frozenset({
     "training.loss", "model.model", "model.parameter_groups", "search.optimizers",
     "search.schedulers", "data.augment",
@@ -62,7 +64,7 @@ def code_folder(file: Path, document: Mapping[str, Any]) -> str:
     """The folder in which the modules of a study file are looked for first: that of the file.
 
     A file among the results of a study or run has none beside it. Its modules are where the study
-    or run found them, seen from the current folder.
+    or run found them, seen from the current folder, or else in the copies that a study keeps.
 
     Args:
         file: The study file.
@@ -70,11 +72,20 @@ def code_folder(file: Path, document: Mapping[str, Any]) -> str:
     """
     own = file.parent.absolute()
     modules = {text.partition(":")[0] for text in _texts(document) if is_reference(text)}
-    if all(find_source(module, [str(own)]) is None for module in modules):
-        for facts in (own / "run.json", own / "environment.json", own.parent / "environment.json"):
-            for folder in other_folders(modules, _environment(facts)):
-                return str(Path(folder).absolute())
+    for folder in (own, *_folders_of_results(own, modules)):
+        if any(find_source(module, [str(folder)]) is not None for module in modules):
+            return str(folder)
     return str(own)
+
+
+def _folders_of_results(own: Path, modules: Iterable[str]) -> Iterator[Path]:
+    """Where a study or run found its modules, and where it keeps their copies."""
+    for facts in (own / "run.json", own / "environment.json", own.parent / "environment.json"):
+        folders = folders_of(modules, code_files(_environment(facts)))
+        yield from (Path(folder).absolute() for folder in folders)
+        yield from (
+            facts.parent / COPIES / folder for folder in folders if not Path(folder).is_absolute()
+        )
 
 
 def other_folders(modules: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:

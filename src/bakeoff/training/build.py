@@ -187,7 +187,10 @@ def _split_by_role(
     name: str, groups: list[dict[str, Any]], roles: Roles, arguments: Params
 ) -> list[dict[str, Any]]:
     if "lr" not in arguments:
-        raise UsageError(f"optimizer {name!r}: has no learning rate that [finetune] could scale")
+        raise UsageError(
+            f"optimizer {name!r}: factors of the learning rate need one, and its signature has no"
+            f' lr; name learning_rate under [space."{name}"]'
+        )
     return split_by_role(groups, roles, float(arguments["lr"]))
 
 

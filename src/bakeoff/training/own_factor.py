@@ -21,14 +21,15 @@ def check_factor(spec: SchedulerSpec, params: Params) -> None:
         params: Its parameters.
 
     Raises:
-        UsageError: It cannot be called so, or gives something else than a finite factor of at least
-            0; the message says what was expected and found.
+        UsageError: It cannot be called so, gives something else than a finite factor of at least
+            0, or another one each time; the message says what was expected and found.
     """
     where = f"scheduler {spec.name!r}"
     for part in range(NUM_TRIED + 1):
         progress = part / NUM_TRIED
         try:
             factor: object = spec.factor(progress, **params)
+            again: object = spec.factor(progress, **params)
         except UsageError:
             raise
         except Exception as error:  # the user's function may raise anything
@@ -42,6 +43,11 @@ def check_factor(spec: SchedulerSpec, params: Params) -> None:
             raise UsageError(
                 f"{where}: expected {SCHEDULER.gives}, found {factor!r} at progress {progress:g}"
                 f" with {_shown(params)}"
+            )
+        if factor != again:
+            raise UsageError(
+                f"{where}: expected a pure function of the progress, found {factor!r} and then"
+                f" {again!r} at progress {progress:g}; a run that resumes could not repeat it"
             )
 
 

@@ -146,6 +146,7 @@ class OwnTraining:
             except SystemExit as error:
                 raise UsageError(f"{self._where}: {describe_error(error)}") from error
             self.test_metrics = run.test_metrics
+            self.reads_optimizer = run.reads_optimizer
 
     def _follow(self, run: Run, returned: object) -> None:
         """Report what a generator yields; what any other function returns must be nothing."""

@@ -88,11 +88,28 @@ class OwnMetric:
                     f" {MAX_BYTES:,} bytes of them, found {num_bytes:,}; give a class with update"
                     " and compute"
                 )
-            return self.compute(*self._in_units(found.outputs, found.labels))
+            given = self._in_units(found.outputs, found.labels)
+            return self._unchanged(self.compute, given)
         metric = self._new_collector(found.outputs.device)
         for outputs, labels in found.batches():
-            metric.update(*self._in_units(outputs, labels))
+            self._unchanged(metric.update, self._in_units(outputs, labels))
         return metric.compute()
+
+    def _unchanged(self, call: Callable[..., object], given: tuple[Tensor, Tensor]) -> object:
+        """What a call returns that must leave its tensors alone, which other metrics read too.
+
+        Raises:
+            UsageError: It has changed one of them in place.
+        """
+        # that of an inference tensor is not counted, and all outputs are made in the same mode
+        before = [one._version for one in given if not one.is_inference()]  # noqa: SLF001
+        returned = call(*given)
+        if before != [one._version for one in given if not one.is_inference()]:  # noqa: SLF001
+            raise UsageError(
+                f"{self.where}: changes the outputs or labels in place, which other metrics read"
+                " too; work on a copy of them (outputs.clone())"
+            )
+        return returned
 
     def _new_collector(self, device: torch.device) -> Any:
         """A copy of the user's object that has seen nothing."""

@@ -28,6 +28,11 @@ def rehearse(config: TrialConfig, device: str, others: Sequence[TrialConfig]) ->
     """
     training = _one_epoch(config, device, wants_test=True)
     where = f"training.loop = {config.training.loop!r}"
+    if not training.reads_optimizer and any(one.optimizer != config.optimizer for one in others):
+        raise UsageError(
+            f"{where}: expected run.optimizer(model), or run.optimizer_name and"
+            " run.optimizer_params, found neither; all optimizers of the study would be the same"
+        )
     buffer = io.BytesIO()
     with _naming(where):
         torch.save(training.state.snapshot(), buffer)

@@ -64,6 +64,9 @@ class Run:
         self._hand_over = hand_over
         self._on_built = on_built
         self._ended: RunEnded | None = None
+        self._was_asked = False
+        self.reads_optimizer = False
+        """Whether the loop has asked for the arm's optimizer, or for its name or parameters."""
         self._schedules: list[Schedule] = []
         names = dict.fromkeys((self._config.objective, *self._config.metrics))
         self._expected = [metric_info(name, self._config) for name in names]
@@ -71,6 +74,9 @@ class Run:
         """An empty folder for files of a framework; it is removed when the run ends."""
         self.test_metrics: dict[str, float] = {}
         """What `test` was given."""
+
+    def __repr__(self) -> str:
+        return f"<Run of {self._config.optimizer}, epoch {self.completed} of {self.num_epochs}>"
 
     @property
     def params(self) -> dict[str, ParamValue]:
@@ -85,11 +91,13 @@ class Run:
     @property
     def optimizer_name(self) -> str:
         """The optimizer of this arm."""
+        self.reads_optimizer = True
         return self._config.optimizer
 
     @property
     def optimizer_params(self) -> dict[str, ParamValue]:
         """Its parameters, such as `learning_rate`, with defaults for what is not searched."""
+        self.reads_optimizer = True
         spec, given = find_optimizer(self._config.optimizer), self._config.optimizer_params
         # The user's own may take more than its source tells.
         return {**given} if spec.own else complete_params(spec.name, spec.parameters, given)
@@ -148,6 +156,7 @@ class Run:
     @property
     def wants_test(self) -> bool:
         """Whether the loop has to give test metrics now, with the scored epoch's weights."""
+        self._was_asked = True
         if self._wants_test:
             self._state.finalise()
         return self._wants_test
@@ -169,6 +178,7 @@ class Run:
             input_shape=splits.input_shape,
             class_names=splits.class_names,
             _test=splits.test if self._wants_test else None,
+            _may_test=lambda: self._was_asked,
         )
 
     @cached_property
@@ -234,7 +244,7 @@ class Run:
                 "run.optimizer(model): expected a torch.nn.Module, found"
                 f" {type(model).__name__}; nn.ParameterList holds single weights"
             )
-        config, state = self._config, self._state
+        config, state, self.reads_optimizer = self._config, self._state, True
         optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, self.device)
         is_first = not state.optimizers
         state.track(_numbered("optimizer", len(state.optimizers)), optimizer, is_scored=False)
@@ -376,7 +386,7 @@ class Run:
         Raises:
             UsageError: The run does not want them, is not over, or one is missing or out of bounds.
         """
-        if not self._wants_test:
+        if not self._wants_test or not self._was_asked:
             raise UsageError("run.test: only confirmation runs are tested; ask run.wants_test")
         if not self.is_over:
             raise UsageError(f"run.test: epoch {self.completed} is not the run's last one")

@@ -31,6 +31,8 @@ NUM_NAMED = 3
 MOST_FRESH = 0.5
 """Share of the tensors that a file of the hub may lack; another file does not fit the model."""
 
+NO_STATE = "damaged, or more than tensors; expected what torch.save(model.state_dict(), ...) wrote"
+
 
 def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -> frozenset[str]:
     """Load every weight and buffer of `model` from a file, except those of the head.
@@ -47,7 +49,8 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
 
     Raises:
         DataError: The file is damaged, or holds something else than weights.
-        UsageError: Weights of the model are missing, or have another shape.
+        UsageError: Weights of the model are missing or have another shape, or the file has more
+            layers than the model.
     """
     head = find_parts(model, num_outputs).head_name
     wanted = {
@@ -64,6 +67,13 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
         raise UsageError(
             f"finetune.pretrained: {source.path} lacks {len(missing)} of the {len(wanted)} tensors"
             f" of the model before its head {head!r} ({named})"
+        )
+    surplus = [] if source.url or source.may_lack else _surplus(wanted, state, head)
+    if surplus:
+        raise UsageError(
+            f"finetune.pretrained: {source.path} is of another model: it has layers that this one"
+            f" lacks, {len(surplus)} tensors such as {surplus[0]!r}; leave them out of the file if"
+            " that is meant"
         )
     fitted = {
         name: _fit(name, state[name], value, source.path)
@@ -86,7 +96,8 @@ def read_state(path: Path) -> dict[str, Any]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = one_line(error)[:160]
+        is_pickle = isinstance(error, pickle.UnpicklingError)  # torch proposes to trust the file
+        reason = NO_STATE if is_pickle else one_line(error)[:160]
         raise DataError(
             f"finetune.pretrained: {path} cannot be read as weights ({reason})"
         ) from None
@@ -110,6 +121,26 @@ def _missing(wanted: Mapping[str, Tensor], state: Mapping[str, Any]) -> list[str
         for name in wanted
         if not isinstance(state.get(name), Tensor) and not name.endswith(COUNTER)
     ]
+
+
+def _surplus(wanted: Mapping[str, Tensor], state: Mapping[str, Any], head: str) -> list[str]:
+    """Tensors of numbered layers where the model has fewer: those of a deeper network's stages."""
+    layers = {layer for name in wanted for layer in _numbered_layers(name)}
+    containers = {layer.rpartition(".")[0] for layer in layers} - {head.rpartition(".")[0]}
+    return [
+        name
+        for name in state
+        if any(
+            layer not in layers and layer.rpartition(".")[0] in containers
+            for layer in _numbered_layers(name)
+        )
+    ]
+
+
+def _numbered_layers(name: str) -> list[str]:
+    """The layers of a tensor that have numbers: `layer1.0` of `layer1.0.conv1.weight`."""
+    parts = name.split(".")
+    return [".".join(parts[: at + 1]) for at, part in enumerate(parts) if part.isdecimal()]
 
 
 def _fit(name: str, given: Tensor, wanted: Tensor, path: Path) -> Tensor:

@@ -1,6 +1,6 @@
 """Parts of what a loop of the user's own is given, and the metrics that it gives back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,16 +41,19 @@ class RunData:
     input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     _test: Split | None
+    _may_test: Callable[[], bool]
 
     @property
     def test(self) -> Split:
         """The test samples.
 
         Raises:
-            UsageError: The run does not read them.
+            UsageError: The run does not read them, or was not asked whether it does.
         """
-        if self._test is None:
-            raise UsageError("run.data.test: only runs of the confirmation read the test set")
+        if self._test is None or not self._may_test():
+            raise UsageError(
+                "run.data.test: only runs of the confirmation read the test set; ask run.wants_test"
+            )
         return self._test
 
 

@@ -139,3 +139,10 @@ def test_a_setting_without_owner_or_value_is_refused(written: str) -> None:
 def test_a_value_that_is_not_allowed_is_refused(written: str, message: str) -> None:
     with pytest.raises(StudyFileError, match=message):
         fixed(Chosen(others=(written,)))
+
+
+def test_without_pretrained_weights_inputs_are_normalised_by_the_data_again() -> None:
+    sections = {"model": {"model": "torchvision:resnet18"}, "finetune": {"pretrained": True}}
+    assert fixed(**sections).data.normalize == "weights"
+    chosen = Chosen(others=("finetune.pretrained=false",))
+    assert fixed(chosen, **sections).data.normalize is None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -40,6 +41,14 @@ def tensor(progress: float) -> torch.Tensor:
     return torch.tensor(progress)
 
 
+calls = count()
+
+
+def fading(progress: float) -> float:
+    """Depends on how often it was called."""
+    return 1 / (1 + next(calls))
+
+
 def schedule(name: str, **params: float) -> Schedule:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
     reference = f"{__name__}:{name}"
@@ -75,6 +84,7 @@ def test_factor_multiplies_the_learning_rate_from_the_first_step_to_the_last() -
         ("per_step", {}, r"found per_step\(step, total\) \(TypeError"),
         ("endless", {}, "found inf at progress 1 with no parameters"),
         ("tensor", {}, r"found tensor\(0\.\) at progress 0"),
+        ("fading", {}, r"expected a pure function of the progress, found 1\.0 and then 0\.5 at"),
     ],
 )  # fmt: skip
 def test_schedule_that_gives_no_factor_is_refused_in_one_line(

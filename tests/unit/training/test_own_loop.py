@@ -523,7 +523,8 @@ def test_a_confirmation_run_needs_test_metrics_and_what_it_tests(run_loop):
 
     def untracked(run):
         yield from untested(run)
-        yield run.test({"reward": 1.0})
+        if run.wants_test:
+            yield run.test({"reward": 1.0})
 
     with pytest.raises(UsageError, match=r"expected run\.test\(metrics\) after the last epoch"):
         run_loop(untested, wants_test=True)
@@ -537,7 +538,8 @@ def test_a_value_out_of_a_metrics_bounds_is_refused(run_loop):
     def percent(run):
         for _ in run.epochs(model=nn.Linear(1, 1)):
             yield {"accuracy": 0.5, "reward": -3.0}
-        yield run.test({"accuracy": 50.0, "reward": -3.0})
+        if run.wants_test:
+            yield run.test({"accuracy": 50.0, "reward": -3.0})
 
     with pytest.raises(UsageError, match="expected 0 to 1 as metric 'accuracy', found 50; "):
         run_loop(percent, wants_test=True, objective="accuracy")
@@ -582,6 +584,28 @@ def test_a_rehearsal_trains_one_epoch_and_its_test_and_builds_every_optimizer(ru
     with pytest.raises(UsageError, match=r"with muon and constant: .* is for hidden weights"):
         rehearse(RUN, "cpu", [muon])
     assert profile_loop(RUN, "cpu").parts["rest"] > 0
+
+
+def test_a_rehearsal_refuses_what_would_fail_or_mean_nothing_in_the_search(run_loop):
+    def testing(run):
+        for _ in run.epochs(model=nn.Linear(1, 1)):
+            yield {"reward": 1.0}
+        yield run.test({"reward": 1.0})
+
+    def of_its_own(run):
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in run.epochs(model=model):
+            yield {"reward": step(model, optimizer)}
+        if run.wants_test:
+            yield run.test({"reward": 1.0})
+
+    with pytest.raises(UsageError, match=r"only runs of the .* tested; ask run\.wants_test"):
+        run_loop(testing, wants_test=True)
+    run_loop(of_its_own)
+    rehearse(RUN, "cpu", [])
+    with pytest.raises(UsageError, match="found neither; all optimizers of the study would be"):
+        rehearse(RUN, "cpu", [replace(RUN, optimizer="adam", optimizer_params={})])
 
 
 def test_a_checkpoint_of_other_tracked_state_is_refused(run_loop, tmp_path):

@@ -66,6 +66,11 @@ def three(outputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return right(outputs, labels)
 
 
+def softened(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Overwrites what it is given."""
+    return outputs.mul_(0.5).softmax(1).amax()
+
+
 number = 7
 
 
@@ -155,6 +160,7 @@ def test_metric_of_text_sees_every_batch(make_config: MakeConfig) -> None:
         ("percent", "within the bounds that .metrics. names, found 10, outside 0 to 1"),
         ("three", r"called with \(outputs \[N, C\], labels \[N\]\), found three\(.*TypeError"),
         ("number", "expected a function, a class .*, found int"),
+        ("softened", "changes the outputs or labels in place, which other metrics read too"),
         ("nothing", "has no attribute 'nothing'"),
     ],
 )

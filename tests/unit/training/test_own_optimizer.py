@@ -12,6 +12,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.build import build_optimizer
+from bakeoff.training.weight_roles import WeightRole
 
 MakeConfig = Callable[..., TrialConfig]
 CPU = torch.device("cpu")
@@ -63,6 +64,11 @@ class NoRate(torch.optim.Optimizer):
         super().__init__(params, {"scale": 1.0})
 
 
+def own_rate(groups: Any) -> torch.optim.Optimizer:
+    """Chooses the learning rate itself."""
+    return torch.optim.SGD(groups, lr=0.25)
+
+
 def of_model(model: nn.Module, lr: float) -> None:
     """Returns nothing."""
 
@@ -112,6 +118,15 @@ def test_weight_decay_is_part_of_the_groups_and_biases_have_none() -> None:
     decays = {group["params"][0].ndim: group["weight_decay"] for group in optimizer.param_groups}
     assert decays == {2: 0.01, 1: 0.0}
     assert {group["lr"] for group in optimizer.param_groups} == {0.05}
+
+
+def test_without_an_argument_lr_the_optimizer_chooses_the_rate_and_has_no_factors_of_it() -> None:
+    model = nn.Linear(4, 2)
+    reference = f"{__name__}:own_rate"
+    assert build_optimizer(reference, model, {}, CPU).param_groups[0]["lr"] == 0.25
+    roles = {id(model.weight): WeightRole(learning_rate=0.1)}
+    with pytest.raises(UsageError, match="its signature has no lr; name learning_rate under"):
+        build_optimizer(reference, model, {}, CPU, roles)
 
 
 def test_trying_an_optimizer_draws_no_random_number() -> None:

@@ -1,6 +1,7 @@
 """Pretrained weights: found, fetched, and loaded into a model whose head is new."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,23 @@ def test_inputs_that_cannot_be_normalised_so_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         given_normalisation(normalize, scale, inputs, CPU)
+
+
+def test_a_file_of_a_deeper_network_is_refused_and_a_longer_head_is_not(tmp_path: Path) -> None:
+    def deep(depth: int, head: nn.Module) -> nn.Module:
+        body = nn.Sequential(*(nn.Linear(4, 4) for _ in range(depth)))
+        return nn.Sequential(OrderedDict(body=body, head=head))
+
+    path = tmp_path / "deep.pt"
+    torch.save(deep(3, nn.Linear(4, 9)).state_dict(), path)
+    with pytest.raises(UsageError, match=r"is of another model: .* 2 tensors such as 'body\.2\.w"):
+        load_pretrained(deep(2, nn.Linear(4, 3)), source(path), 3)
+    torch.save(deep(2, nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 9))).state_dict(), path)
+    assert not load_pretrained(deep(2, nn.Linear(4, 3)), source(path), 3)
+
+
+def test_a_whole_model_in_a_file_is_refused_with_what_to_save(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pth"
+    torch.save(network(), path)
+    with pytest.raises(DataError, match=r"more than tensors; expected what torch\.save\(model\.st"):
+        load_pretrained(network(), source(path), 3)
