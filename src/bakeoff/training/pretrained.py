@@ -31,6 +31,9 @@ NUM_NAMED = 3
 MOST_FRESH = 0.5
 """Share of the tensors that a file of the hub may lack; another file does not fit the model."""
 
+READ_ERRORS = (SafetensorError, OSError, RuntimeError, EOFError)
+UNPICKLING_ERRORS = (pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError)
+"""What torch raises at a file that is damaged, or holds other objects than tensors."""
 NO_STATE = "damaged, or more than tensors; expected what torch.save(model.state_dict(), ...) wrote"
 
 
@@ -95,12 +98,14 @@ def read_state(path: Path) -> dict[str, Any]:
             content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        is_pickle = isinstance(error, pickle.UnpicklingError)  # torch proposes to trust the file
-        reason = NO_STATE if is_pickle else one_line(error)[:160]
-        raise DataError(
-            f"finetune.pretrained: {path} cannot be read as weights ({reason})"
-        ) from None
+    except READ_ERRORS as error:
+        reason = one_line(error)[:160]
+    except UNPICKLING_ERRORS:  # torch proposes to trust the file
+        reason = NO_STATE
+    else:
+        reason = ""
+    if reason:
+        raise DataError(f"finetune.pretrained: {path} cannot be read as weights ({reason})")
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]

@@ -600,7 +600,7 @@ def test_a_rehearsal_refuses_what_would_fail_or_mean_nothing_in_the_search(run_l
         if run.wants_test:
             yield run.test({"reward": 1.0})
 
-    with pytest.raises(UsageError, match=r"only runs of the .* tested; ask run\.wants_test"):
+    with pytest.raises(UsageError, match=r"only confirmation runs are tested; ask run\.wants_test"):
         run_loop(testing, wants_test=True)
     run_loop(of_its_own)
     rehearse(RUN, "cpu", [])
