@@ -11,8 +11,8 @@ from bakeoff.errors import MissingDependencyError, UsageError
 
 
 def test_optimizer_of_the_package_has_ranges_for_rate_and_weight_decay() -> None:
-    spec = find_optimizer("pytorch_optimizer:Lion")
-    assert (spec.name, spec.package) == ("pytorch_optimizer:Lion", "pytorch_optimizer")
+    spec = find_optimizer("pytorch_optimizer:AdaBelief")
+    assert (spec.name, spec.package) == ("pytorch_optimizer:AdaBelief", "pytorch_optimizer")
     assert [name for name, one in spec.parameters.items() if one.searched] == [
         "learning_rate",
         "weight_decay",

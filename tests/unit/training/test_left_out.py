@@ -12,10 +12,10 @@ from bakeoff.training.metric_functions import accuracy, no_predictions
 
 
 def filled(task, outputs, labels):
-    found = no_predictions(
-        task, lambda predicted, targets: (predicted[:, 0] - targets).abs().mean(), 3.0,
-        keeps_samples=True,
-    )  # fmt: skip
+    def criterion(predicted, targets):
+        return (predicted.view(targets.shape) - targets).abs().mean()
+
+    found = no_predictions(task, criterion, 3.0, keeps_samples=True)
     for some, of_them in zip(outputs.split(7), labels.split(7), strict=True):
         found.add(some, of_them)
     return found
@@ -31,6 +31,8 @@ def draw(task, num_samples, seed=0):
         outputs = torch.randn(num_samples, 1, generator=generator)
         return outputs, torch.randn(num_samples, generator=generator)
     outputs = torch.randint(3, (num_samples, 7), generator=generator).float()
+    if task == "multilabel":
+        return outputs - 1, torch.randint(2, (num_samples, 7), generator=generator)
     labels = torch.arange(num_samples) % 3
     labels[num_samples // 2] = 3
     return outputs, labels

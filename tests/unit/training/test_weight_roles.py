@@ -140,7 +140,7 @@ def test_a_function_gives_factors_and_freezes(own_groups: str) -> None:
     [
         (
             "typed",
-            "group 0: unknown key 'lr'; allowed: params, learning_rate, weight_decay, frozen",
+            "group 0: unknown key 'lr'; did you mean 'learning_rate'.*frozen",
         ),
         ("twice", "group 1: '4.bias' is in a group before it as well"),
         ("foreign", "group 0: holds a tensor that is no weight of the model"),
