@@ -182,10 +182,7 @@ def test_two_half_batches_step_as_one_batch_does(make_config: MakeConfig) -> Non
     for size, accumulated in ((8, 1), (4, 2)):
         changes = {"batch_size": size, "accumulation_steps": accumulated}
         state = loop.prepare(make_config(**{**SEGMENTATION, **changes}), "cpu")
-        for norm in state.model.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.momentum = 0.0
-        state.model.eval()
+        state.model.eval()  # a normalisation by batch would differ
         batches = list(islice(plain_batches(state), accumulated))
         state.optimizer.zero_grad()
         num_samples = sum(len(masks) for _, masks in batches)
@@ -276,6 +273,42 @@ def test_torch_data_sets_with_masks_give_the_same_splits(source: str) -> None:
     assert (masks.shape, masks.dtype) == ((8, 16, 18), torch.int64)
     assert images.shape == (8, 1, 16, 18)
     assert [note for note in dataset.notes if "255" in note]
+
+
+class Sizes(Dataset[tuple[Tensor, Tensor]]):
+    """Masks of two sizes."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        side = 8 if index % 2 else 9
+        return torch.zeros(1, 8, 8), torch.eye(side, dtype=torch.int64)
+
+
+class Turned(Sizes):
+    """Masks that are another one each time."""
+
+    def __init__(self) -> None:
+        self.num_read = 0
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        self.num_read += 1
+        mask = torch.eye(8, dtype=torch.int64)
+        return torch.ones(1, 8, 8), mask if self.num_read <= 40 else mask.flip(0)
+
+
+def test_masks_of_a_data_set_that_differ_are_refused_in_one_line() -> None:
+    found = "found masks of \\[9, 9\\] and \\[8, 8\\]"
+    config = DataConfig(dataset=f"{__name__}:Sizes", task="segmentation")
+    with pytest.raises(DataError, match=found) as caught:
+        load_dataset(config)
+    assert len(str(caught.value).splitlines()) == 1
+    splits = load_splits(replace(config, dataset=f"{__name__}:Turned"), 0, CPU)
+    with pytest.raises(DataError, match="has another mask, but was first read as") as caught:
+        for _ in range(20):
+            list(splits.train.batches(4))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_what_is_ignored_and_which_classes_are_absent_is_said() -> None:
