@@ -50,6 +50,31 @@ def multilabel(num_samples: int = 600) -> Arrays:
     return {"x": inputs, "y": (labels ^ (generator.random(labels.shape) < FLIPPED)).astype(int)}
 
 
+SIDE = 16
+"""Height of a picture; it is two pixels wider."""
+
+
+def pictures(num_samples: int = 60) -> Arrays:
+    """Grey pictures [N, 16, 18] and masks of 0 outside, 1 in a disc and 2 in a square.
+
+    The square is darker than the disc. The last row of every mask is ignored.
+    """
+    generator = np.random.default_rng(0)
+    rows, columns = np.mgrid[:SIDE, : SIDE + 2]
+    images, masks = [], []
+    for number in range(num_samples):
+        centre = generator.integers(4, SIDE - 4, size=2)
+        down, right = rows - centre[0], columns - centre[1]
+        is_disc = number % 2 == 0
+        inside = down**2 + right**2 <= 9 if is_disc else np.maximum(abs(down), abs(right)) <= 2
+        picture = np.where(inside, 220 if is_disc else 120, 30)
+        images.append((picture + generator.integers(-20, 20, size=picture.shape)).astype(np.uint8))
+        masks.append(np.where(inside, 1 if is_disc else 2, 0))
+    labels = np.stack(masks)
+    labels[:, -1] = 255
+    return {"x": np.stack(images), "y": labels}
+
+
 def language(num_blocks: int = 300) -> Arrays:
     """A Markov chain cut into blocks [N, L] of tokens and next tokens."""
     generator = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from bakeoff.studyfile import format_study, resolve_study
 from bakeoff.training.loop import prepare, train
 from record_examples import example_record
 from study_examples import study_document
-from toy_tasks import language, multilabel, regression, targets
+from toy_tasks import language, multilabel, pictures, regression, targets
 
 NUM_SAMPLES = 256
 EPOCHS = 4
@@ -176,6 +176,10 @@ TASKS: dict[str, dict[str, Any]] = {
     "text": {"data": {"dataset": "npz:text.npz", "task": "language"}, "model": {"model": "gru"}},
     "labels": {"data": {"dataset": "npz:labels.npz", "task": "multilabel"},
                "training": {"class_weights": "balanced"}, "study": {"objective": "loss"}},
+    "pixels": {"data": {"dataset": "npz:pixels.npz", "task": "segmentation",
+                        "augment": ["flip", "translate"]},
+               "model": {"model": "unet", "width": 4}, "study": {"objective": "mean_iou"},
+               "training": {"class_weights": "balanced", "label_smoothing": 0.1}},
     "codes": {"data": {"dataset": "csv:codes.csv", "task": "regression", "categories": "codes"},
               "model": {"model": "tabular_mlp", "width": 8}},
     "texts": {"data": {"dataset": "csv:texts.csv", "text": "review", "sequence_length": 6},
@@ -195,6 +199,7 @@ def test_the_program_trains_whatever_a_study_trains(
     np.savez("text.npz", **language(60))
     np.savez("numbers.npz", **regression(200))
     np.savez("labels.npz", **multilabel(200))
+    np.savez("pixels.npz", **pictures(60))
     np.savez("targets.npz", **targets(200))
     rows = (f"{'uvw'[row % 3]},{row % 7},{2 * (row % 3 == 1) + row % 7}" for row in range(200))
     reviews = (f"{'no ' * (row % 2)}good day {row % 5},{'ab'[row % 2]}" for row in range(200))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+from PIL import Image
 
 import toy_tasks
 from bakeoff.commands.cli import main
@@ -85,6 +86,31 @@ def test_labels_of_a_table_are_run_to_their_report(tmp_path):
     assert "stratified by sets of labels" in record.protocol["split"]
     assert "macro_f1" in (output / "toy" / "report.md").read_text()
     assert run(tmp_path, tomllib.loads((tmp_path / "toy.toml").read_text())) == output
+
+
+def test_masks_of_a_folder_are_run_to_their_report(tmp_path):
+    arrays = toy_tasks.pictures()
+    for name, values in (("images", arrays["x"]), ("masks", arrays["y"].astype(np.uint8))):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number, picture in enumerate(values):
+            Image.fromarray(picture).save(tmp_path / "set" / name / f"{number}.png")
+    output = run(
+        tmp_path,
+        small_study(
+            data={"dataset": "folder:set", "task": "segmentation", "augment": ["flip", "crop"]},
+            training={"epochs": 2, "batch_size": 4, "class_weights": "balanced"},
+        )
+        | {"model": {"model": "unet", "width": 4}},
+    )
+    record = Storage(f"sqlite:///{output / 'studies.db'}").load_record("toy")
+    assert (record.objective.name, record.objective.direction) == ("mean_iou", "maximize")
+    [tested] = [run.test_metrics for run in record.confirmations if run.test_metrics]
+    assert 0.1 < tested["mean_iou"] < tested["pixel_accuracy"] < 1
+    found = record.protocol
+    assert found["data"] == "folder:set, one of 3 classes for each pixel, samples of 1 x 16 x 18"
+    assert "at random by image" in found["split"]
+    assert "have the value 255, which loss and metrics ignore" in found["data as read"]
+    assert "mean_iou" in (output / "toy" / "report.md").read_text()
 
 
 def test_several_targets_of_a_table_are_run_to_their_report(tmp_path):
@@ -216,6 +242,25 @@ def test_language_model_is_run_from_a_function_to_its_report(tmp_path):
                 "training": {"loss": "x:y", "class_weights": "balanced"},
             },
             "training.class_weights: is part of bce, and training.loss is 'x:y'",
+        ),
+        (
+            {"data": {"dataset": "npz:x.npz", "task": "segmentation"}},
+            "model.model: model 'mlp' predicts for each sample or token, and task = 'segmentation'",
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "segmentation", "augment": ["x:y"]},
+                "model": {"model": "unet"},
+            },
+            'data.augment = "x:y": would change images without their masks',
+        ),
+        (
+            {
+                "data": {"dataset": "npz:x.npz", "task": "segmentation"},
+                "model": {"model": "unet"},
+                "training": {"mixup_alpha": 0.2},
+            },
+            "training.mixup_alpha = 0.2 cannot be used in segmentation: it mixes the classes of",
         ),
         (
             {"data": {"dataset": "npz:x.npz", "task": "language"}},

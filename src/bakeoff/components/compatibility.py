@@ -5,10 +5,11 @@ and only the forward and backward passes use a lower one. The tests train every 
 every precision. A study file with another pair is refused before anything runs.
 """
 
-from bakeoff.components.models import find_model
+from bakeoff.components.models import MODELS, find_model
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.schedulers import SCHEDULERS
 from bakeoff.data.inputs import InputKind, describe_kinds
+from bakeoff.records import Task
 
 
 def allowed_schedulers(optimizer: str) -> tuple[str, ...]:
@@ -54,4 +55,22 @@ def find_model_conflict(model: str, inputs: InputKind | None) -> str | None:
         return None
     return (
         f"model {model!r} cannot take {describe_kinds([inputs])}; it takes {describe_kinds(takes)}"
+    )
+
+
+def find_output_conflict(model: str, task: Task) -> str | None:
+    """The reason why a model's outputs do not suit a task; None if they do, or are not known.
+
+    Raises:
+        UsageError: The model is unknown.
+    """
+    outputs = find_model(model).outputs
+    needed = "pixels" if task == "segmentation" else "samples"
+    if outputs in (None, needed):
+        return None
+    fit = [spec.name for spec in MODELS if spec.outputs == needed]
+    what = {"pixels": "each pixel", "samples": "each sample or token"}
+    return (
+        f"model {model!r} predicts for {what[outputs]}, and task = {task!r} needs outputs for"
+        f" {what[needed]}; allowed: {', '.join(fit)}, or your own as package.module:function"
     )

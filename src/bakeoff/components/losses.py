@@ -9,6 +9,7 @@ from bakeoff.registry import is_reference
 LOSSES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("cross_entropy",),
     "multilabel": ("bce",),
+    "segmentation": ("cross_entropy",),
     "regression": ("mse", "l1", "huber"),
     "language": ("cross_entropy",),
 }

@@ -1,15 +1,14 @@
 """The metrics of each task, the score of an untrained model, and the epoch that is scored."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
+from bakeoff.components.metric_specs import MetricSpec, Untrained, metric, share
 from bakeoff.errors import UsageError, describe_unknown
 from bakeoff.records import (
-    Direction,
     EpochResult,
-    Loss,
     MetricInfo,
     OwnMetric,
     ScoreRule,
@@ -22,41 +21,6 @@ from bakeoff.registry import Registry
 TARGET_UNITS = "target units"
 NONE_OWN: Mapping[str, OwnMetric] = {}
 """No metric of the user's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Untrained:
-    """What the scores of an untrained model depend on."""
-
-    num_outputs: int
-    """Classes, labels, tokens of the vocabulary, or targets in regression."""
-    loss: Loss = "cross_entropy"
-    """The loss that the study trains with."""
-    target_deviation: float = 1.0
-    """Standard deviation of the training target in regression; 1 with several targets."""
-    mean_losses: Mapping[Loss, float] = field(default_factory=dict)
-    """Validation losses of predicting the training mean, in standardised units."""
-    label_shares: tuple[float, ...] = ()
-    """Share of the validation samples that have each label, in a multi-label task."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricSpec:
-    """One metric of one task."""
-
-    info: MetricInfo
-    compute: str
-    """Reference to a function that maps the task's predictions to a scalar tensor."""
-    chance: Callable[[Untrained], float]
-    """The score of an untrained model."""
-    source: str
-    min_outputs: int = 1
-    """The fewest classes with which the metric is meaningful."""
-
-    @property
-    def name(self) -> str:
-        """The metric's name."""
-        return self.info.name
 
 
 def find_metric(name: str, task: Task, own: Mapping[str, OwnMetric] = NONE_OWN) -> MetricSpec:
@@ -137,9 +101,10 @@ def chance_score(
     fair draw: accuracies are 1/C and the cross-entropy is ln C. (Its calibration error would be
     perfect, so the worst one is used instead.) With several labels per sample it decides each label
     by a fair draw: it finds half of the samples that have a label, and of the samples that it finds
-    the share p has the label, so that F1 is p / (p + 1/2). In regression the model predicts the
-    mean of the training targets: R2 is 0, and the errors are the distances of the validation
-    targets from it.
+    the share p has the label, so that F1 is p / (p + 1/2). Of pixels, of which the share p has a
+    class, it finds 1/C: the intersection is p/C and the union p + 1/C - p/C. In regression the
+    model predicts the mean of the training targets: R2 is 0, and the errors are the distances of
+    the validation targets from it.
 
     Raises:
         UsageError: The task has no such metric.
@@ -164,34 +129,6 @@ def scored_epoch(
     return max(finite, key=worth, default=None)
 
 
-def _metric(
-    name: str,
-    title: str,
-    source: str,
-    chance: Callable[[Untrained], float],
-    *,
-    direction: Direction = "minimize",
-    low: float = 0.0,
-    high: float = math.inf,
-    unit: str = "",
-    is_mean_over_samples: bool = False,
-    min_outputs: int = 1,
-    module: str = "metric_functions",
-) -> MetricSpec:
-    info = MetricInfo(
-        name=name, direction=direction, low=low, high=high, title=title, unit=unit,
-        is_mean_over_samples=is_mean_over_samples,
-    )  # fmt: skip
-    compute = f"bakeoff.training.{module}:{name}"
-    return MetricSpec(
-        info=info, compute=compute, chance=chance, source=source, min_outputs=min_outputs
-    )
-
-
-_share = partial(_metric, direction="maximize", high=1.0)
-"""A metric between 0 and 1; higher is better."""
-
-
 def _one_of_all(untrained: Untrained) -> float:
     return 1 / untrained.num_outputs
 
@@ -203,14 +140,14 @@ def _entropy(untrained: Untrained) -> float:
 _CLASSIFICATION: Registry[MetricSpec] = Registry(
     "classification metric",
     (
-        _share(
+        share(
             "accuracy",
             "Accuracy",
             "torchmetrics.functional.classification.multiclass_accuracy, micro average",
             chance=_one_of_all,
             is_mean_over_samples=True,
         ),
-        _share(
+        share(
             "top5_accuracy",
             "Top-5 accuracy",
             "torchmetrics.functional.classification.multiclass_accuracy, micro average, top_k=5",
@@ -218,32 +155,32 @@ _CLASSIFICATION: Registry[MetricSpec] = Registry(
             is_mean_over_samples=True,
             min_outputs=6,
         ),
-        _share(
+        share(
             "balanced_accuracy",
             "Balanced accuracy",
             "sklearn.metrics.balanced_accuracy_score: mean recall of the classes present",
             chance=_one_of_all,
         ),
-        _metric(
+        metric(
             "loss",
             "Cross-entropy",
             "torch.nn.functional.cross_entropy, mean over samples, no label smoothing",
             unit="nats",
             chance=_entropy,
         ),
-        _share(
+        share(
             "macro_f1",
             "Macro F1",
             "torchmetrics.functional.classification.multiclass_f1_score, macro average",
             chance=_one_of_all,
         ),
-        _share(
+        share(
             "auroc",
             "AUROC",
             "torchmetrics.functional.classification.multiclass_auroc, one against the rest, macro",
             chance=lambda _: 0.5,
         ),
-        _metric(
+        metric(
             "calibration_error",
             "Expected calibration error",
             "torchmetrics.functional.classification.multiclass_calibration_error, 15 bins",
@@ -268,7 +205,7 @@ def _drawn_f1(share: float) -> float:
     return share / (share + 0.5)
 
 
-_of_labels = partial(_share, module="label_metrics")
+_of_labels = partial(share, module="label_metrics")
 
 _MULTILABEL: Registry[MetricSpec] = Registry(
     "multilabel metric",
@@ -310,7 +247,7 @@ _MULTILABEL: Registry[MetricSpec] = Registry(
             "sklearn.metrics.roc_auc_score, mean over labels that some samples have and some lack",
             chance=lambda _: 0.5,
         ),
-        _metric(
+        metric(
             "loss",
             "Binary cross-entropy",
             "torch.nn.functional.binary_cross_entropy_with_logits, mean over samples and labels",
@@ -320,25 +257,62 @@ _MULTILABEL: Registry[MetricSpec] = Registry(
     ),
 )
 
+_of_pixels = partial(share, module="pixel_predictions")
+
+
+def _drawn_iou(part: float, num_classes: int) -> float:
+    return part / (part * num_classes + 1 - part)
+
+
+_SEGMENTATION: Registry[MetricSpec] = Registry(
+    "segmentation metric",
+    (
+        _of_pixels(
+            "mean_iou",
+            "Mean IoU",
+            "torchmetrics.functional.classification.multiclass_jaccard_index, macro average,"
+            " ignore_index=255",
+            chance=lambda one: (
+                sum(_drawn_iou(part, one.num_outputs) for part in one.label_shares)
+                / one.num_outputs
+            ),
+        ),
+        _of_pixels(
+            "pixel_accuracy",
+            "Pixel accuracy",
+            "torchmetrics.functional.classification.multiclass_accuracy, micro average,"
+            " ignore_index=255",
+            chance=_one_of_all,
+        ),
+        metric(
+            "loss",
+            "Cross-entropy",
+            "torch.nn.functional.cross_entropy, mean over pixels, ignore_index=255",
+            unit="nats/pixel",
+            chance=_entropy,
+        ),
+    ),
+)
+
 _REGRESSION: Registry[MetricSpec] = Registry(
     "regression metric",
     (
-        _metric(
+        metric(
             "rmse",
             "RMSE",
             "torchmetrics.functional.mean_squared_error, squared=False",
             unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * math.sqrt(one.mean_losses["mse"]),
         ),
-        _metric(
+        metric(
             "mae",
             "MAE",
             "torchmetrics.functional.mean_absolute_error",
             unit=TARGET_UNITS,
             chance=lambda one: one.target_deviation * one.mean_losses["l1"],
         ),
-        _share("r2", "R2", "torchmetrics.functional.r2_score", chance=lambda _: 0.0, low=-math.inf),
-        _metric(
+        share("r2", "R2", "torchmetrics.functional.r2_score", chance=lambda _: 0.0, low=-math.inf),
+        metric(
             "loss",
             "Loss",
             "torch.nn.functional: mse_loss, l1_loss or huber_loss of standardised targets",
@@ -351,21 +325,21 @@ _REGRESSION: Registry[MetricSpec] = Registry(
 _LANGUAGE: Registry[MetricSpec] = Registry(
     "language metric",
     (
-        _metric(
+        metric(
             "loss",
             "Cross-entropy",
             "torch.nn.functional.cross_entropy, mean over tokens, no label smoothing",
             unit="nats/token",
             chance=_entropy,
         ),
-        _metric(
+        metric(
             "perplexity",
             "Perplexity",
             "torchmetrics.functional.text.perplexity: the exponential of the cross-entropy",
             low=1.0,
             chance=lambda one: float(one.num_outputs),
         ),
-        _share(
+        share(
             "token_accuracy",
             "Token accuracy",
             "torchmetrics.functional.classification.multiclass_accuracy over tokens",
@@ -377,6 +351,7 @@ _LANGUAGE: Registry[MetricSpec] = Registry(
 METRICS: Mapping[Task, Registry[MetricSpec]] = {
     "classification": _CLASSIFICATION,
     "multilabel": _MULTILABEL,
+    "segmentation": _SEGMENTATION,
     "regression": _REGRESSION,
     "language": _LANGUAGE,
 }
@@ -385,6 +360,7 @@ METRICS: Mapping[Task, Registry[MetricSpec]] = {
 DEFAULT_OBJECTIVES: Mapping[Task, str] = {
     "classification": "accuracy",
     "multilabel": "macro_f1",
+    "segmentation": "mean_iou",
     "regression": "rmse",
     "language": "loss",
 }

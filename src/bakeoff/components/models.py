@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 from bakeoff.components.package_models import check_offered, find_package
 from bakeoff.components.parameters import ParameterSpec
@@ -25,9 +26,12 @@ class ModelSpec:
     also called with `categories=` if samples have codes, and with `num_tokens=` if they are texts
     of a vocabulary of their own."""
     inputs: tuple[InputKind, ...]
-    """Inputs that it takes. Output: [N, num_outputs], or [N, L, num_outputs] for tokens [N, L]."""
+    """Inputs that it takes. Output: [N, num_outputs], [N, L, num_outputs] for tokens [N, L], or
+    [N, num_outputs, H, W] for pixels."""
     parameters: Mapping[str, ParameterSpec] | None
     """None if the function is the user's, so that its parameters are unknown."""
+    outputs: Literal["samples", "pixels"] | None = "samples"
+    """What it predicts for: samples (or tokens), or pixels; None if that is not known."""
     channels_last: bool = False
     """Whether weights and batches are stored channels last, which was measured to be faster."""
     fixed: Params = field(default_factory=dict)
@@ -68,6 +72,7 @@ def find_model(name: str) -> ModelSpec:
             build=name,
             inputs=("features", "codes", "rows", "image", "tokens", "text"),
             parameters=None,
+            outputs=None,
         )
     raise UsageError(
         f"{describe_unknown('model', name, MODELS.names)}, torchvision:NAME, timm:NAME, hf:NAME,"
@@ -176,6 +181,26 @@ MODELS: Registry[ModelSpec] = Registry(
                 "dropout": _DROPOUT,
             },
             channels_last=True,
+        ),
+        ModelSpec(
+            name="unet",
+            description="Small U-Net: the class of every pixel, for images of any size",
+            build="bakeoff.networks.unet:build_unet",
+            inputs=("image",),
+            parameters={
+                "width": _fixed(
+                    range=IntRange(low=4, high=64, log=True),
+                    default=8,
+                    source="Ronneberger et al. 2015: 64 channels at first; fewer for one CPU core",
+                ),
+                "depth": _fixed(
+                    range=IntRange(low=1, high=4),
+                    default=2,
+                    source="Ronneberger et al. 2015: sides halved 4 times; fewer for small images",
+                ),
+                "dropout": _DROPOUT,
+            },
+            outputs="pixels",
         ),
         ModelSpec(
             name="lstm",

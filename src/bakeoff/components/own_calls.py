@@ -1,7 +1,7 @@
 """What the user's own parts are called with and must give, in one table for messages and guide.
 
 N is the number of samples, C of classes, K of labels, L of tokens in a sample, V of tokens in the
-vocabulary.
+vocabulary, P of the pixels that are not ignored.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ class OwnCall:
 LOSS_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "multilabel": "(outputs [N, K], labels [N, K])",
+    "segmentation": "(outputs [N, C, H, W], masks [N, H, W] with 255 where a pixel is ignored)",
     "regression": "(predictions [N], standardised targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
@@ -53,6 +54,7 @@ SCHEDULER = OwnCall(
 METRIC_CALLS: Mapping[Task, str] = {
     "classification": "(outputs [N, C], labels [N])",
     "multilabel": "(outputs [N, K], labels [N, K])",
+    "segmentation": "(outputs [P, C], classes [P])",
     "regression": "(predictions [N], targets [N]; of T targets both [N, T])",
     "language": "(outputs [N * L, V], next tokens [N * L])",
 }
@@ -63,8 +65,8 @@ METRIC = OwnCall(
     accepts="a function, a class with update and compute as torchmetrics has, or a function that"
     " returns either of them",
     called_with=", ".join(f"{call} in {task}" for task, call in METRIC_CALLS.items())
-    + "; a function with all samples (not in language), update with each batch; a class gets"
-    " num_classes=C, or num_labels=K in multilabel, where it takes it",
+    + "; a function with all samples (not in segmentation and language), update with each batch; a"
+    " class gets num_classes=C, or num_labels=K in multilabel, where it takes it",
     gives="one number within the bounds that [metrics] names",
 )
 AUGMENTATION = OwnCall(

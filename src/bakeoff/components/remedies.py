@@ -60,41 +60,41 @@ REMEDIES: Registry[RemedySpec] = Registry(
     (
         RemedySpec(
             name="label_smoothing",
-            tasks=("classification", "language"),
+            tasks=("classification", "segmentation", "language"),
             reason="only a probability can be smoothed",
             source="Szegedy et al. 2016, arXiv:1512.00567, section 7",
         ),
         RemedySpec(
             name="class_weights",
             off="none",
-            tasks=("classification", "multilabel"),
+            tasks=("classification", "multilabel", "segmentation"),
             reason="it weighs classes",
             source="King and Zeng 2001; scikit-learn, compute_class_weight('balanced')",
         ),
         RemedySpec(
             name="sampling",
             off="shuffled",
-            reason="'weighted' draws by class",
+            reason="'weighted' draws by the class of a sample",
             source="Kang et al. 2020, arXiv:1910.09217: class-balanced sampling",
         ),
         RemedySpec(
             name="focal_gamma",
-            reason="the focal loss is one of classes",
+            reason="the focal loss is one of samples with a class each",
             source="Lin et al. 2017, arXiv:1708.02002, equation 4",
         ),
         RemedySpec(
             name="mixup_alpha",
-            reason="it mixes classes",
+            reason="it mixes the classes of samples",
             source="Zhang et al. 2018, arXiv:1710.09412",
         ),
         RemedySpec(
             name="cutmix_alpha",
-            reason="it mixes classes",
+            reason="it mixes the classes of samples",
             source="Yun et al. 2019, arXiv:1905.04899",
         ),
         RemedySpec(
             name="ema_decay",
-            tasks=("classification", "multilabel", "regression", "language"),
+            tasks=("classification", "multilabel", "segmentation", "regression", "language"),
             source="Tarvainen and Valpola 2017, arXiv:1703.01780",
         ),
     ),

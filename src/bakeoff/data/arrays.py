@@ -3,8 +3,9 @@
 Classification and regression: inputs are features [N, F], rows [N, T, F] or images [N, C, H, W],
 uint8 or float32. Labels are [N]: int64 in 0..C-1, where the training data has samples of every
 class, or float32 targets, [N, T] if there are several. Multi-label: labels are uint8 [N, K], 1
-where a sample has a label. Language: inputs are token ids [N, L], and labels [N, L] are the token
-after each of them, both in the smallest integer type that holds the vocabulary.
+where a sample has a label. Segmentation: labels are `bakeoff.data.masks`. Language: inputs are
+token ids [N, L], and labels [N, L] are the token after each of them, both in the smallest integer
+type that holds the vocabulary.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,13 @@ from numpy.typing import NDArray
 from bakeoff.data.array_notes import CHANNELS, part_notes, train_notes
 from bakeoff.data.inputs import Feature
 from bakeoff.data.label_sets import check_label_sets
+from bakeoff.data.masks import (
+    check_known_classes,
+    check_mask_classes,
+    check_mask_sizes,
+    check_masks,
+    ignored_notes,
+)
 from bakeoff.data.splits import Labels, hold_out_test
 from bakeoff.errors import DataError
 from bakeoff.records import Task
@@ -79,9 +87,8 @@ def check_arrays(
     `x_test` and `y_test` are the test set, `x_val` and `y_val` the samples to validate on. `x` and
     `y` mean `x_train` and `y_train`, and names may have capitals. Without a test set, a fifth is
     reserved for testing, always the same one: stratified by class; of text, the last part. Numbers
-    other than uint8
-    become float32. Bytes [N, H, W] are grey images and become [N, 1, H, W]; any other numbers
-    [N, T, F] are rows in order.
+    other than uint8 become float32. Bytes [N, H, W] are grey images and become [N, 1, H, W]; any
+    other numbers [N, T, F] are rows in order.
 
     Args:
         raw: The arrays by name; a note says which others are left out.
@@ -98,6 +105,8 @@ def check_arrays(
     inputs, labels = _check_part(named, "train", where, task)
     if task == "classification":
         check_classes(labels, f"{where}: y_train")
+    elif task == "segmentation":
+        check_mask_classes(labels, f"{where}: y_train")
     validation: tuple[Inputs, Inputs] | tuple[None, None] = None, None
     notes = [f"arrays of other names are left out: {', '.join(others)}"] if others else []
     looks_closely &= task != "language"
@@ -105,6 +114,8 @@ def check_arrays(
         notes += train_notes(inputs, splits_test="x_test" not in named)
     if task == "regression":
         notes += _target_notes(labels)
+    if task == "segmentation":
+        notes += ignored_notes(labels, "training")
     whole, given = inputs, dict[str, Inputs]()
     if "x_val" in named:
         validation = _check_part(named, "val", where, task)
@@ -201,13 +212,15 @@ def check_channels_first(shape: tuple[int, ...], dtype: "np.dtype[Any]", where: 
 def check_labels(values: NDArray[Any], where: str, task: Task) -> Inputs:
     """Return labels [N] as they are kept: class numbers as int64, regression targets as float32.
 
-    Labels of several per sample are [N, K] of 0 and 1, and are kept as bytes.
+    Labels of several per sample are [N, K] of 0 and 1, masks are [N, H, W]; both are kept as bytes.
 
     Raises:
         DataError: The values cannot be labels for the task.
     """
     if task == "multilabel":
         return check_label_sets(values, where)
+    if task == "segmentation":
+        return check_masks(values, where)
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - column
         values = values[:, 0]
     are_flags = values.ndim == 2 and np.isin(values, (0, 1)).all()  # noqa: PLR2004 - [N, C]
@@ -291,6 +304,8 @@ def _check_part(
     inputs, labels = _check_inputs(raw_inputs, x), check_labels(raw_labels, y, task)
     if len(inputs) != len(labels):
         raise DataError(f"{x} and y_{part} differ in length: {len(inputs)} and {len(labels)}")
+    if task == "segmentation":
+        check_mask_sizes(inputs.shape[1:], labels, f"{x} and y_{part}")
     return inputs, labels
 
 
@@ -376,6 +391,8 @@ def _check_agreement(
         )
     if inputs.dtype != other_inputs.dtype and task != "language":
         raise DataError(f"{where}: x_train is {inputs.dtype}, x_{part} is {other_inputs.dtype}")
+    if task == "segmentation":
+        check_known_classes(other_labels, check_mask_classes(labels, where), f"{where}: y_{part}")
     if task == "classification" and other_labels.max() > labels.max():
         raise DataError(
             f"{where}: y_{part} has the label {int(other_labels.max())}, "

@@ -164,6 +164,10 @@ def _load_npz(config: DataConfig) -> tuple[Arrays, str]:
 
 
 def _load_folder(config: DataConfig) -> tuple[Arrays, str]:
+    if config.task == "segmentation":
+        from bakeoff.data.mask_folder import load_mask_folder
+
+        return load_mask_folder(own_path(config), config.image_size)
     from bakeoff.data.image_decoding import load_image_folder
 
     return load_image_folder(own_path(config), config.image_size)
@@ -280,17 +284,17 @@ FORMS: Registry[DataSource] = Registry(
             " x_test, y_test if there are such sets: features"
             " [N, F], rows in order [N, T, F], grey images as bytes [N, H, W], images [N, C, H, W],"
             " or tokens and next tokens [N, L]; y of several labels per sample is [N, K] of 0 and"
-            " 1, y of several targets [N, T]",
-            tasks=("classification", "multilabel", "regression", "language"),
+            " 1, y of several targets [N, T], masks of images [N, H, W]",
+            tasks=("classification", "multilabel", "segmentation", "regression", "language"),
             load=_load_npz,
             suffixes=(".npz",),
         ),
         DataSource(
             name="folder",
             description="images in train/<class>/, val/<class>/ and test/<class>/, or <class>/"
-            " alone; "
-            "image_size = 32 scales all images to one size",
-            tasks=("classification",),
+            " alone, or images/ and masks/ of equal file names, below train/, val/ and test/ if"
+            " there are such; image_size = 32 scales all images to one size",
+            tasks=("classification", "segmentation"),
             load=_load_folder,
             inputs="image",
             keys=("image_size",),
@@ -326,7 +330,7 @@ FUNCTION = DataSource(
     name="package.module:function",
     description="a function of yours that returns arrays by the names of npz:PATH, or a torch"
     " Dataset, a pair of them or a mapping with the keys train, val and test",
-    tasks=("classification", "multilabel", "regression", "language"),
+    tasks=("classification", "multilabel", "segmentation", "regression", "language"),
 )
 
 
@@ -376,4 +380,5 @@ def known_inputs(name: str, task: Task) -> InputKind | None:
     Raises:
         UsageError: The data set is unknown.
     """
-    return find_source(name).inputs or ("tokens" if task == "language" else None)
+    by_task: dict[Task, InputKind] = {"language": "tokens", "segmentation": "image"}
+    return find_source(name).inputs or by_task.get(task)

@@ -17,6 +17,14 @@ from bakeoff.data.array_cache import fingerprint, load_labels
 from bakeoff.data.arrays import Arrays, Inputs, check_arrays, check_classes, check_labels
 from bakeoff.data.dataset_table import YOUR_OWN, find_source, own_path
 from bakeoff.data.inputs import Feature
+from bakeoff.data.masks import (
+    IGNORED,
+    check_known_classes,
+    check_mask_classes,
+    check_mask_sizes,
+    count_pixels,
+    ignored_notes,
+)
 from bakeoff.data.reading_progress import showing_progress
 from bakeoff.data.sample_source import (
     PART_NAMES,
@@ -241,6 +249,12 @@ def _name_arrays(arrays: Arrays, *, task: Task, **named: Any) -> Dataset:
         highest = max(int(part.max()) for part in labelled if part is not None)
         if task in ("multilabel", "regression"):
             highest = arrays.train_labels.shape[1] - 1
+        if (
+            task == "segmentation"
+        ):  # the split may have moved every pixel of a class to the test set
+            both = (arrays.train_labels, arrays.test_labels)
+            counts = [count_pixels(one, IGNORED) for one in both]
+            highest = int(np.flatnonzero(sum(counts))[-1])
         arrays = replace(arrays, class_names=_numbered(highest))
     return Dataset(task=task, **vars(arrays), **named)
 
@@ -281,37 +295,22 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
     labels = {part: _read_labels(source, part, digest, task) for part in parts}
     train = labels["train"]
     validation = labels.get("validation")
-    class_names: tuple[str, ...] = ()
-    if task == "classification":
-        check_classes(train, f"{name}: train")
-        class_names = _numbered(int(train.max()))
-        own_names = getattr(parts["train"], "classes", None)  # as data sets of torchvision have it
-        if isinstance(own_names, (list, tuple)) and len(own_names) == len(class_names):
-            class_names = tuple(map(str, own_names))
-    elif train.ndim > 1:
-        class_names = _numbered(train.shape[1] - 1)
-    for part, found in labels.items():
-        if found.shape[1:] != train.shape[1:]:
-            raise DataError(
-                f"{name}: {part} has labels of shape {list(found.shape[1:])}, train of"
-                f" {list(train.shape[1:])}"
-            )
-        if task == "classification" and found.max() > train.max():
-            raise DataError(
-                f"{name}: {part} has the label {found.max()}, train only 0..{train.max()}"
-            )
+    class_names = _name_classes(parts["train"], labels, config)
     if "test" in parts:
         kept, held = np.arange(len(train)), np.arange(len(labels["test"]))
     else:
         kept, held = hold_out_test(train, task, name)
     test: Part = "test" if "test" in parts else "train"
+    train_inputs = SampleInputs.of(source, "train", kept, train[kept])
+    if task == "segmentation":
+        check_mask_sizes(train_inputs.sample_shape, train, name)
     whole = hashlib.sha256(digest.encode())
     for part in sorted(labels):
         whole.update(labels[part].tobytes())
     return Dataset(
         name=name,
         task=task,
-        train_inputs=SampleInputs.of(source, "train", kept, train[kept]),
+        train_inputs=train_inputs,
         train_labels=train[kept],
         test_inputs=SampleInputs.of(source, test, held, labels[test][held]),
         test_labels=labels[test][held],
@@ -325,12 +324,50 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
         source=name,
         fingerprint=whole.hexdigest()[: len(digest)],
         test_is_reserved="test" not in parts,
-        notes=(
-            ()
-            if validation is None
-            else (f"validation samples are those of the data set's own ({len(validation):,})",)
-        ),
+        notes=_own_notes(validation, train if task == "segmentation" else None),
     )
+
+
+def _own_notes(validation: Inputs | None, masks: Inputs | None) -> tuple[str, ...]:
+    """Says where validation samples come from, and how many pixels of masks are ignored."""
+    given = () if validation is None else (len(validation),)
+    notes = [f"validation samples are those of the data set's own ({num:,})" for num in given]
+    return (*notes, *(() if masks is None else ignored_notes(masks, "training")))
+
+
+def _name_classes(
+    samples: Samples, labels: Mapping[Part, NDArray[Any]], config: DataConfig
+) -> tuple[str, ...]:
+    """Names of the classes, labels or targets of the training samples, which all parts must have.
+
+    Raises:
+        DataError: A class is missing, or another part has other ones.
+    """
+    name, task, train = config.dataset, config.task, labels["train"]
+    class_names: tuple[str, ...] = ()
+    if task == "classification":
+        check_classes(train, f"{name}: train")
+        class_names = _numbered(int(train.max()))
+        own_names = getattr(samples, "classes", None)  # as data sets of torchvision have it
+        if isinstance(own_names, (list, tuple)) and len(own_names) == len(class_names):
+            class_names = tuple(map(str, own_names))
+    elif task == "segmentation":
+        class_names = _numbered(check_mask_classes(train, f"{name}: train") - 1)
+    elif train.ndim > 1:
+        class_names = _numbered(train.shape[1] - 1)
+    for part, found in labels.items():
+        if found.shape[1:] != train.shape[1:]:
+            raise DataError(
+                f"{name}: {part} has labels of shape {list(found.shape[1:])}, train of"
+                f" {list(train.shape[1:])}"
+            )
+        if task == "segmentation":
+            check_known_classes(found, len(class_names), f"{name}: {part}")
+        if task == "classification" and found.max() > train.max():
+            raise DataError(
+                f"{name}: {part} has the label {found.max()}, train only 0..{train.max()}"
+            )
+    return class_names
 
 
 def _read_labels(source: SampleSource, part: Part, digest: str, task: Task) -> NDArray[Any]:

@@ -104,7 +104,8 @@ def check_class_names(names: tuple[str, ...], folder: Path) -> None:
     small = {name.lower() for name in names}
     if len(names) == 2 and small & MASKS and small & PICTURES:  # noqa: PLR2004 - said
         raise DataError(
-            f"{folder}: {' and '.join(names)} look like pictures and their masks, not like classes"
+            f"{folder}: {' and '.join(names)} look like pictures and their masks, not like classes;"
+            ' [data] task = "segmentation" trains on masks'
         )
 
 

@@ -169,7 +169,7 @@ def read_form(path: str, image_size: int | None) -> ImageForm:
     Raises:
         DataError: The image is damaged.
     """
-    with _naming(path), Image.open(path) as image:
+    with naming(path), Image.open(path) as image:
         stored = image.size[::-1] if _orientation(image) in LYING else image.size
         width, height = stored if image_size is None else (image_size, image_size)
         channels = 1 if image.mode in GREY_MODES else 3
@@ -189,7 +189,7 @@ def decode_image(path: str, form: ImageForm) -> tuple[NDArray[np.uint8], list[st
         _ColourFoundError: It is in colour, but should be grey.
     """
     size = form.width, form.height
-    with _naming(path), Image.open(path) as image:
+    with naming(path), Image.open(path) as image:
         if image.mode in WIDE_MODES:
             raise DataError(f"{path}: has pixels of more than 8 bits; convert it to 8 bits")
         if form.channels == 1 and image.mode not in GREY_MODES:
@@ -226,7 +226,7 @@ def _changes(image: Image.Image, form: ImageForm) -> list[str]:
 
 
 @contextlib.contextmanager
-def _naming(path: str) -> Iterator[None]:
+def naming(path: str) -> Iterator[None]:
     """Name the file in every error of its decoder."""
     try:
         with warnings.catch_warnings():

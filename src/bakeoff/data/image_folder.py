@@ -159,7 +159,7 @@ def _list_part(
     left_out.update(_endings(beside))
     left_out[LOOSE] += sum(map(_is_image, beside))
     for name in class_names:
-        found = _list_class(part / name, digest, left_out) if (part / name).is_dir() else []
+        found = list_files(part / name, digest, left_out) if (part / name).is_dir() else []
         if needs_all and not found:
             raise DataError(f"{part / name}: has no images ({', '.join(IMAGE_SUFFIXES)})")
         files += found
@@ -179,7 +179,7 @@ def _is_image(name: str) -> bool:
     return name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _list_class(folder: Path, digest: "hashlib._Hash", left_out: Counter[str]) -> list[str]:
+def list_files(folder: Path, digest: "hashlib._Hash", left_out: Counter[str]) -> list[str]:
     """Return the paths of the images below `folder`, in order.
 
     A second start does little else than this. The files are asked for their size through the open

@@ -94,7 +94,7 @@ class SampleInputs:
     rows: Indices
     """Indices of these samples in the part, [N]."""
     labels: NDArray[Any]
-    """Their known labels, [N] or [N, K]."""
+    """Their known labels, [N], [N, K] or [N, H, W]."""
     sample_shape: tuple[int, ...]
     dtype: "np.dtype[Any]"
 
@@ -227,17 +227,19 @@ def read_labels(
 
 
 def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
-    """Return labels [n], or rows of labels [n, K], as whole numbers, or as float32.
+    """Return labels [n], rows of labels [n, K] or masks [n, H, W] as whole numbers, or as float32.
 
     Raises:
         DataError: One of them is not a number, or they differ in number.
     """
     try:
         given = [np.asarray(label) for label in labels]
-        several = given[0].ndim == 1 and given[0].size > 1
+        several = given[0].ndim in (1, 2) and given[0].size > 1
         array = np.stack(given) if several else np.array([label.item() for label in given])
     except ValueError:
-        raise DataError(f"{where}: labels must be numbers, one for each sample") from None
+        differ = [one.shape for one in given if one.shape != given[0].shape and several]
+        found = f", found masks of {list(given[0].shape)} and {list(differ[0])}" if differ else ""
+        raise DataError(f"{where}: labels must be numbers, one for each sample{found}") from None
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise DataError(f"{where}: labels must be numbers, not {labels[0]!r}")
     whole = array.astype(np.int64)
@@ -256,7 +258,7 @@ def _known_labels(samples: Any) -> NDArray[Any] | None:
     if found is None:
         return None
     array = np.asarray(found)
-    return array if array.ndim in (1, 2) and array.dtype.kind in "iufb" else None
+    return array if array.ndim in (1, 2, 3) and array.dtype.kind in "iufb" else None
 
 
 def fingerprint_samples(source: SampleSource) -> str:

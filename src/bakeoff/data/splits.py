@@ -40,8 +40,8 @@ def hold_out(
 
     The share `fraction` of all samples, rounded, is held out. Classes are stratified, and at least
     one sample of each is held out. Of samples with several labels, sets of labels are stratified.
-    In regression, the held-out samples are drawn at random. Of text, the last part is held out
-    whatever the seed, so that it touches the kept part only once.
+    In regression and segmentation, the held-out samples are drawn at random. Of text, the last part
+    is held out whatever the seed, so that it touches the kept part only once.
 
     Raises:
         ValueError: There are too few samples, or too few of some class, for both sides.

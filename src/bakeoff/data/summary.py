@@ -7,6 +7,7 @@ import numpy as np
 
 from bakeoff.data.datasets import Dataset, load_dataset, split_indices
 from bakeoff.data.label_sets import absent_label_notes, count_labels
+from bakeoff.data.masks import absent_class_notes, count_pixels
 from bakeoff.data.splits import Indices
 from bakeoff.data.targets import losses_of_the_mean, measure_targets
 from bakeoff.errors import DataError
@@ -32,7 +33,8 @@ class DatasetSummary:
     mean_losses: Mapping[Loss, float] = field(default_factory=dict)
     """Losses on validation of predicting the training mean, in regression."""
     label_shares: tuple[float, ...] = ()
-    """Share of the validation samples that have each label, in a multi-label task."""
+    """Share of the validation samples that have each label, in a multi-label task, or of the
+    validation pixels that have each class, in segmentation."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
     validation_is_given: bool = False
@@ -70,6 +72,8 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
     )
     if dataset.task == "multilabel":
         return _with_labels(summary, dataset, train, validation)
+    if dataset.task == "segmentation":
+        return _with_classes(summary, dataset, train, validation)
     if dataset.task != "regression":
         return summary
     targets = np.asarray(dataset.train_labels)
@@ -105,6 +109,30 @@ def _with_labels(
         label_shares=tuple(shares.tolist()),
         notes=(*summary.notes, *notes),
     )
+
+
+def _with_classes(
+    summary: DatasetSummary, dataset: Dataset, train: Indices, validation: Indices
+) -> DatasetSummary:
+    """The summary with how frequent the classes of pixels are, and which ones a part lacks.
+
+    Raises:
+        DataError: Every validation pixel is ignored.
+    """
+    masks = np.asarray(dataset.train_labels)
+    given = masks if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
+    parts = {
+        "training": masks[train],
+        "validation": given[validation],
+        "test": np.asarray(dataset.test_labels),
+    }
+    counts = {part: count_pixels(found, summary.num_outputs) for part, found in parts.items()}
+    for part, found in counts.items():
+        if not found.any():
+            raise DataError(f"{dataset.name}: every {part} pixel is ignored")
+    notes = [note for part, found in counts.items() for note in absent_class_notes(found, part)]
+    shares = counts["validation"] / counts["validation"].sum()
+    return replace(summary, label_shares=tuple(shares.tolist()), notes=(*summary.notes, *notes))
 
 
 def check_batch_size(

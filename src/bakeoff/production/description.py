@@ -79,7 +79,7 @@ class _Configuration(_Part):
 
 class _Description(_Part):
     format: Annotated[int, Field(strict=True, ge=1, le=WEIGHTS_FORMAT)]
-    task: Literal["classification", "multilabel", "regression", "language"]
+    task: Literal["classification", "multilabel", "segmentation", "regression", "language"]
     build: Annotated[str, AfterValidator(_check_reference)]
     arguments: _Arguments
     class_names: list[str]

@@ -164,6 +164,8 @@ TO_NAMES = """\
 TO_LABELS = """\
     names = ABOUT["class_names"]
     return [[name for name, is_one in zip(names, row) if is_one] for row in outputs > 0]"""
+TO_MASKS = """\
+    return outputs.argmax(1)"""
 TO_NEXT_TOKENS = """\
     return [ABOUT["class_names"][best] for best in outputs[:, -1].argmax(1)]"""
 TO_TARGETS = """\
@@ -176,6 +178,10 @@ SEVERAL_TARGETS = "regression of several targets"
 USES: Mapping[str, tuple[str, str, str, str]] = {
     "classification": (NORMALISE, "Most likely class of each sample, by name.", TO_NAMES, "N, {}"),
     "multilabel": (NORMALISE, "Labels of each sample, by name.", TO_LABELS, "N, {}"),
+    "segmentation": (
+        NORMALISE, "Masks [N, H, W]: the most likely class of each pixel, by its number.",
+        TO_MASKS, "N, {}, H, W",
+    ),
     "regression": (
         NORMALISE, "Predicted target of each sample, in its original unit.", TO_TARGETS, "N, 1",
     ),

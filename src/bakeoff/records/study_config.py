@@ -6,7 +6,7 @@ from typing import Literal
 
 from bakeoff.ranges import Params, Range
 
-Task = Literal["classification", "multilabel", "regression", "language"]
+Task = Literal["classification", "multilabel", "segmentation", "regression", "language"]
 """A class per sample, several labels per sample that each apply or not, a number per sample, or the
 next token after every token."""
 Loss = str

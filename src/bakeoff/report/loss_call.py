@@ -22,7 +22,8 @@ def loss_call(config: StudyConfig, use: Use) -> str:
         return _own_loss(config, use)
     if task == "multilabel":
         return _label_loss(training, use)
-    use("torch", "nn")
+    if task != "segmentation":
+        use("torch", "nn")
     if task == "regression":
         use(module, "TargetLoss")
         if training.loss == "huber":
@@ -33,9 +34,10 @@ def loss_call(config: StudyConfig, use: Use) -> str:
     if task == "language":
         use(module, "TokenCrossEntropy")
         return f"TokenCrossEntropy({smoothing})"
-    if training.class_weights == "none" and not training.focal_gamma:
+    if task != "segmentation" and training.class_weights == "none" and not training.focal_gamma:
         return f"nn.CrossEntropyLoss({smoothing})"
-    use(module, "build_class_loss")
+    function = "build_pixel_loss" if task == "segmentation" else "build_class_loss"
+    use(module, function)
     use("bakeoff.records", "TrainingConfig")
     changed = [
         f"{name}={getattr(training, name)!r}"
@@ -43,7 +45,7 @@ def loss_call(config: StudyConfig, use: Use) -> str:
         if getattr(training, name) != getattr(TrainingConfig(epochs=1), name)
     ]
     settings = f"TrainingConfig({', '.join(['epochs=epochs', *changed])})"
-    return f"build_class_loss({settings}, data.train, data.num_outputs)"
+    return f"{function}({settings}, data.train, data.num_outputs)"
 
 
 def _label_loss(training: TrainingConfig, use: Use) -> str:
@@ -60,8 +62,7 @@ def _own_loss(config: StudyConfig, use: Use) -> str:
     use("bakeoff.training.own_loss", "build_own_loss")
     weights = ""
     if config.training.class_weights == "balanced":
-        use("bakeoff.training.losses", "balanced_weights")
-        labels = "data.train.labels[data.train.rows].cpu()"
-        weights = f", balanced_weights({labels}, data.num_outputs)"
+        use("bakeoff.training.losses", "train_weights")
+        weights = ", train_weights(data.train, data.num_outputs)"
     given = f"{config.training.loss!r}, {config.data.task!r}, data.num_outputs"
     return f"build_own_loss({given}{weights})"

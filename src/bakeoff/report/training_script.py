@@ -284,6 +284,10 @@ class _Script:
             given += ["batch_size=batch_size"] if any(map(is_reference, augment)) else []
             yield call("augment = build_augment", given)
             sent += ["augment", "draws=torch.arange(len(order), device=device)"]
+            if self.config.data.task == "segmentation":
+                self._use("bakeoff.training.build", "build_mask_augment")
+                yield call("mask_augment = build_mask_augment", given)
+                sent += ["mask_augment=mask_augment"]
         yield f"batches = data.train.batches({', '.join([*sent, 'seed=epoch'])})"
         if training.mixup_alpha or training.cutmix_alpha:
             self._use("bakeoff.training.epoch_batches", "MixDraws")

@@ -20,6 +20,7 @@ PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torc
 OUTPUTS: Mapping[Task, str] = {
     "classification": "{} classes",
     "multilabel": "{} labels that each apply or not",
+    "segmentation": "one of {} classes for each pixel",
     "regression": "a number",
     "language": "one of {} tokens",
 }
@@ -27,6 +28,7 @@ OUTPUTS: Mapping[Task, str] = {
 HOW_SPLIT: Mapping[Task, str] = {
     "classification": "stratified",
     "multilabel": "stratified by sets of labels",
+    "segmentation": "at random by image",
     "regression": "at random",
     "language": "the last part",
 }

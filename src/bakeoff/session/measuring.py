@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
 
-from bakeoff.components.metrics import Untrained, chance_score, metric_info, worst_score
+from bakeoff.components.metric_specs import Untrained
+from bakeoff.components.metrics import chance_score, metric_info, worst_score
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.follow import follow

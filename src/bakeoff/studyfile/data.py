@@ -53,6 +53,11 @@ def resolve_data(section: DataSection, model: str) -> DataConfig:
     for augmentation in section.augment:
         if not is_reference(augmentation):
             check_known("data.augment", AUGMENTATIONS.kind, augmentation, AUGMENTATIONS.names)
+        elif task == "segmentation":
+            raise StudyFileError(
+                f"data.augment = {json.dumps(augmentation)}: would change images without their"
+                f" masks; with task = {json.dumps(task)} allowed: {', '.join(AUGMENTATIONS.names)}"
+            )
     check_once("data.augment", section.augment)
     values = section.model_dump() | {
         "task": task,

@@ -8,7 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bakeoff.components.compatibility import allowed_schedulers, find_conflict, find_model_conflict
+from bakeoff.components.compatibility import (
+    allowed_schedulers,
+    find_conflict,
+    find_model_conflict,
+    find_output_conflict,
+)
 from bakeoff.components.losses import LOSSES, check_loss, find_loss_clash
 from bakeoff.components.models import model_parameters
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
@@ -131,7 +136,7 @@ def _question(config: StudyConfig) -> str:
 def _check_model_takes(model: str, data: DataConfig) -> None:
     kind = "text" if data.text else known_inputs(data.dataset, data.task)
     kind = "codes" if data.categories else kind
-    conflict = find_model_conflict(model, kind)
+    conflict = find_output_conflict(model, data.task) or find_model_conflict(model, kind)
     if conflict is not None:
         raise StudyFileError(f"model.model: {conflict} (data.dataset = {json.dumps(data.dataset)})")
 

@@ -126,8 +126,9 @@ class StudySection(_Section):
     ) = None
     """Metric by which runs are scored (`study metrics` lists them), or your own as
     package.module:name or as your loop names it; or up to 3 objectives, of which the first is that
-    metric. Default: accuracy for classification, macro_f1 for multilabel, rmse for regression, loss
-    for language."""
+    metric. Default: accuracy
+    for classification, macro_f1 for multilabel, mean_iou for segmentation, rmse for regression,
+    loss for language."""
     score: Literal["best_epoch", "last_epoch"] = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
@@ -146,9 +147,11 @@ class DataSection(_Section):
     dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
     text:PATH, npz:PATH or package.module:function. Default: none, with a loop of your own."""
-    task: Literal["classification", "multilabel", "regression", "language"] | None = None
-    """What is predicted: a class, several labels of 0 and 1, a number, or the next token. Default:
-    the task of the data set, or classification if it has none."""
+    task: (
+        Literal["classification", "multilabel", "segmentation", "regression", "language"] | None
+    ) = None
+    """What is predicted: a class, several labels of 0 and 1, the class of every pixel, a number, or
+    the next token. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
     """Share of the training samples held out for validation, between 0 and 1."""
     validation: Annotated[str, Field(min_length=1)] | None = None

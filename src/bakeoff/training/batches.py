@@ -1,8 +1,8 @@
 """Batches, selected from arrays in memory or fetched by a loader.
 
-Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N], or [N, K] if samples have several;
-of a language model tokens and next tokens [N, L]. A split is a list of rows of arrays that all
-splits share. A position is a sample's place in its split.
+Shapes: inputs [N, F], [N, T, F] or [N, C, H, W] and labels [N], [N, K] if samples have several, or
+[N, H, W] of images' pixels; of a language model tokens and next tokens [N, L]. A split is a list of
+rows of arrays that all splits share. A position is a sample's place in its split.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,8 +64,8 @@ class Split:
     inputs: Tensor | LoadedInputs
     """All rows, as stored; shared with other splits."""
     labels: Tensor
-    """Classes as int64, labels [N, K] as uint8, standardised targets [N] or [N, T] as float32, or
-    tokens as they are stored."""
+    """Classes as int64, labels [N, K] and masks [N, H, W] as uint8, standardised targets [N] or
+    [N, T] as float32, or tokens as they are stored."""
     rows: Tensor
     """Rows that belong to this split, [n]."""
     normalisation: Normalisation | Callable[[Tensor], Tensor]
@@ -84,6 +84,7 @@ class Split:
         *,
         seed: int = 0,
         skip: int = 0,
+        mask_augment: Augment | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised inputs and labels, batch by batch.
 
@@ -95,6 +96,7 @@ class Split:
                 None means the position itself.
             seed: Seed of the random numbers that a user's own data set draws for its samples.
             skip: Number of batches at the beginning that are left out.
+            mask_augment: Applied to labels that are masks, with the same random numbers.
         """
         positions = torch.arange(len(self.rows)) if order is None else order
         num_chunk = batch_size
@@ -118,6 +120,7 @@ class Split:
             if self.memory_format is not torch.contiguous_format:
                 inputs = inputs.contiguous(memory_format=self.memory_format)
             labels = self.labels.index_select(0, rows)
+            labels = labels if mask_augment is None else mask_augment(labels, numbers)
             if not labels.is_floating_point():
                 labels = labels.long()
             pairs = zip(

@@ -7,8 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bakeoff.components.augmentations import AUGMENTATIONS
-from bakeoff.components.compatibility import find_model_conflict
+from bakeoff.components.augmentations import AUGMENTATIONS, AugmentationSpec
+from bakeoff.components.compatibility import find_model_conflict, find_output_conflict
 from bakeoff.components.models import ModelSpec, find_model
 from bakeoff.components.optimizers import OptimizerSpec, find_optimizer
 from bakeoff.components.package_models import check_fresh, check_model_installed, find_package
@@ -17,7 +17,7 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.data.inputs import Categories, input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
-from bakeoff.records import Task
+from bakeoff.records import DataConfig, Task
 from bakeoff.registry import is_reference, resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
@@ -54,8 +54,8 @@ def build_model(
 
     Raises:
         UsageError: The model is unknown, does not accept these parameters or this input, has no
-            trainable weights, does not return [N, num_outputs] (for text [N, L, num_outputs]), or
-            has state that cannot be saved.
+            trainable weights, does not return [N, num_outputs] (for text [N, L, num_outputs], for
+            pixels [N, num_outputs, H, W]), or has state that cannot be saved.
         MissingDependencyError: The model's package is not installed.
     """
     spec = find_model(name)
@@ -65,6 +65,8 @@ def build_model(
     if conflict is not None:
         hint = "; grey images need their channel: [N, 1, H, W]" if kind == "rows" else ""
         raise UsageError(f"{conflict} (a sample has shape {list(input_shape)}{hint})")
+    if conflict := find_output_conflict(name, task):
+        raise UsageError(conflict)
     if spec.parameters is not None:
         params = complete_params(f"model {name!r}", spec.parameters, params)
     if find_package(name) is not None:
@@ -77,6 +79,8 @@ def build_model(
     dtype = torch.int64 if is_language or is_text else torch.float32
     samples = torch.zeros(2, *input_shape, dtype=dtype)
     expected = (*samples.shape, num_outputs) if is_language else (2, num_outputs)
+    if task == "segmentation":
+        expected = (2, num_outputs, *input_shape[1:])
     _try_model(name, model, samples, expected)
     try:
         check_state(model)
@@ -272,13 +276,59 @@ def build_augment(
             own = build_own_augmentation(name, seed=seed, epoch=epoch, batch_size=batch_size)
             steps.append(own)
             continue
-        spec = AUGMENTATIONS[name]
-        generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
-        draws = torch.rand(num_samples, spec.num_draws, generator=generator).to(device)
-        steps.append(partial(_apply_drawn, cast("Augment", resolve(spec.apply)), draws))
-    if not steps:
-        return None
+        draws = _draw(AUGMENTATIONS[name], num_samples, seed, epoch).to(device)
+        apply = cast("Augment", resolve(AUGMENTATIONS[name].apply))
+        steps.append(partial(_apply_drawn, apply, draws))
+    return _in_order(steps) if steps else None
 
+
+def build_mask_augment(
+    names: Sequence[str], *, num_samples: int, seed: int, epoch: int, device: torch.device
+) -> Augment:
+    """One function that moves the pixels of masks [N, H, W] as `build_augment` moves the images'.
+
+    Both get the same random numbers. Augmentations that only change colours leave masks alone.
+
+    Args:
+        names: Registered augmentations, in their order.
+        num_samples: As there, and so are the others.
+        seed: The run's.
+        epoch: Counted from 1.
+        device: Where the masks are.
+
+    Raises:
+        UsageError: An augmentation is unknown, or the user's own.
+    """
+    steps: list[Augment] = []
+    for name in names:
+        if is_reference(name):
+            raise UsageError(f"augmentation {name!r} would change images without their masks")
+        spec = AUGMENTATIONS[name]
+        if spec.apply_to_masks is not None:
+            draws = _draw(spec, num_samples, seed, epoch).to(device)
+            apply = cast("Augment", resolve(spec.apply_to_masks))
+            steps.append(partial(_apply_drawn, apply, draws))
+    return _in_order(steps)
+
+
+def mask_augment_of(
+    data: DataConfig, num_samples: int, seed: int, epoch: int, device: torch.device
+) -> Augment | None:
+    """`build_mask_augment` for the augmentations of `data`; None if its labels are no masks."""
+    if data.task != "segmentation":
+        return None
+    return build_mask_augment(
+        data.augment, num_samples=num_samples, seed=seed, epoch=epoch, device=device
+    )
+
+
+def _draw(spec: AugmentationSpec, num_samples: int, seed: int, epoch: int) -> Tensor:
+    """The random numbers of an epoch, [num_samples, num_draws]."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "augment", spec.name, epoch))
+    return torch.rand(num_samples, spec.num_draws, generator=generator)
+
+
+def _in_order(steps: Sequence[Augment]) -> Augment:
     def augment(inputs: Tensor, positions: Tensor) -> Tensor:
         for apply in steps:
             inputs = apply(inputs, positions)

@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot
 from bakeoff.records import TrainingConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.training.batches import Split, epoch_order, fetch_seed
-from bakeoff.training.build import build_augment
+from bakeoff.training.build import build_augment, mask_augment_of
 from bakeoff.training.state import TrainingState
 
 Batch = tuple[Tensor, Tensor]
@@ -59,6 +59,7 @@ def plain_batches(
         draws=draws[:num_used].to(state.device),
         seed=fetch_seed(config.seed, epoch),
         skip=skip,
+        mask_augment=mask_augment_of(config.data, len(split), config.seed, epoch, state.device),
     )
 
 

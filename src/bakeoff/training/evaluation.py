@@ -17,6 +17,7 @@ from bakeoff.training.epoch_batches import plain_batches
 from bakeoff.training.left_out import group_numbers, scores_without_groups
 from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
 from bakeoff.training.own_metric import OwnMetric
+from bakeoff.training.pixel_predictions import PixelPredictions
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18
@@ -36,7 +37,8 @@ class Measured(NamedTuple):
 
     metrics: dict[str, float]
     confusion: tuple[tuple[int, ...], ...]
-    """Samples by class and predicted class, [C, C]; empty without classes or with too many."""
+    """Samples, or pixels, by class and predicted class, [C, C]; empty without classes or with too
+    many."""
 
 
 def prepare_to_evaluate(state: TrainingState) -> None:
@@ -73,7 +75,8 @@ def measure(state: TrainingState, split: Split) -> Measured:
     """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
     found = predict(state, split)
     metrics = _metrics(state, found)
-    if not isinstance(found, ClassPredictions) or state.splits.num_outputs > MAX_CONFUSION:
+    classes = (ClassPredictions, PixelPredictions)
+    if not isinstance(found, classes) or state.splits.num_outputs > MAX_CONFUSION:
         return Measured(metrics, ())
     return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
 
@@ -90,8 +93,9 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     for metric in state.metric_functions.values():
         if isinstance(metric, OwnMetric):
             metric.follow(found)
-    # The logits of every token take the most memory in text.
-    values_per_input = state.splits.num_outputs if state.splits.task == "language" else 1
+    # The logits of every token, or of every pixel, take the most memory.
+    has_many = state.splits.task in ("language", "segmentation")
+    values_per_input = state.splits.num_outputs if has_many else 1
     most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
     batch_size = max(state.config.training.batch_size, most)
     state.model.eval()
@@ -124,7 +128,8 @@ def read_test(state: TrainingState) -> Tested:
     groups = group_numbers(len(state.splits.test), contiguous=is_text).to(state.device)
     compute = state.metric_functions[state.objective.name]
     metrics = _metrics(state, found)
-    if is_text and isinstance(compute, OwnMetric):  # it has seen whole batches only
+    sees_batches = is_text or state.splits.task == "segmentation"
+    if sees_batches and isinstance(compute, OwnMetric):  # it has seen whole batches only
         return Tested(metrics)
     return Tested(metrics, scores_without_groups(found, groups, compute))
 

@@ -268,9 +268,12 @@ class LoadedInputs:
         if not np.array_equal(got.astype(labels.dtype), labels):
             differs = got.astype(labels.dtype) != labels
             place = int(np.argmax(differs.reshape(len(labels), -1).any(axis=1)))
+            found, first = f"the label {got[place]}", f"{labels[place]}"
+            if labels.ndim > 2:  # noqa: PLR2004 - [n, H, W], too long to show
+                found, first = "another mask", "the one before"
             raise DataError(
-                f"{where} {request.rows[place]} has the label {got[place]}, but was first "
-                f"read as {labels[place]}; labels must be those of its `targets` and never change"
+                f"{where} {request.rows[place]} has {found}, but was first "
+                f"read as {first}; labels must be those of its `targets` and never change"
             )
 
 

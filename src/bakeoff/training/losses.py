@@ -1,7 +1,7 @@
 """The training loss of each task.
 
 Shapes: logits [N, C] and labels [N] or class probabilities [N, C] of C classes; logits and labels
-[N, K] of K labels; of a language model
+[N, K] of K labels; of pixels logits [N, C, H, W] and masks [N, H, W]; of a language model
 logits [N, L, V] and next tokens [N, L], with L tokens in a sample and V in the vocabulary.
 """
 
@@ -15,6 +15,7 @@ from torch.nn.functional import (
 )
 
 from bakeoff.components.losses import LOSSES
+from bakeoff.data.masks import count_pixels
 from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
@@ -22,6 +23,7 @@ from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
 from bakeoff.training.metric_functions import of_targets
 from bakeoff.training.own_loss import build_own_loss
+from bakeoff.training.pixel_predictions import counted_pixels
 
 MIN_UNCERTAINTY = 1e-6
 """Lower bound of `1 - p` in the focal loss: float32 cannot resolve less near 1, and a power below 1
@@ -102,6 +104,22 @@ class WeightedCrossEntropy(WeightedLoss):
         return total / len(labels)
 
 
+class PixelCrossEntropy(WeightedLoss):
+    """Cross-entropy of the pixels that are not ignored: logits [N, C, H, W] and masks [N, H, W].
+
+    Every pixel counts with the weight of its class. It is the mean over the pixels that count, as
+    in `WeightedCrossEntropy` not over their weights, and 0 if a batch has none.
+    """
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The mean over all pixels that count."""
+        values, classes = counted_pixels(logits, masks)
+        total = cross_entropy(
+            values, classes, self.weights, label_smoothing=self.label_smoothing, reduction="sum"
+        )
+        return total / max(1, len(classes))
+
+
 class FocalLoss(WeightedLoss):
     """Cross-entropy in which confident predictions count less: w (1 - p)^gamma (-log p).
 
@@ -144,9 +162,7 @@ def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.
     if is_reference(loss):
         weights = None
         if config.training.class_weights == "balanced":
-            weights = balanced_weights(
-                splits.train.labels[splits.train.rows].cpu(), splits.num_outputs
-            )
+            weights = train_weights(splits.train, splits.num_outputs)
         return build_own_loss(loss, splits.task, splits.num_outputs, weights).to(device)
     if loss not in LOSSES[splits.task]:
         raise UsageError(f"training.loss = {loss!r} is not a loss for {splits.task}")
@@ -154,6 +170,8 @@ def build_loss(config: TrialConfig, splits: Splits, device: torch.device) -> nn.
         return TargetLoss(TARGET_LOSSES[loss]).to(device)
     if splits.task == "multilabel":
         return build_label_loss(config.training, splits.train).to(device)
+    if splits.task == "segmentation":
+        return build_pixel_loss(config.training, splits.train, splits.num_outputs).to(device)
     if splits.task == "language":
         return TokenCrossEntropy(label_smoothing=smoothing).to(device)
     return build_class_loss(config.training, splits.train, splits.num_outputs).to(device)
@@ -163,12 +181,30 @@ def build_class_loss(training: TrainingConfig, train: Split, num_classes: int) -
     """The loss of a classifier, a mean over the batch, with the settings of `training`."""
     weights = torch.ones(num_classes)
     if training.class_weights == "balanced":
-        weights = balanced_weights(train.labels[train.rows].cpu(), num_classes)
+        weights = train_weights(train, num_classes)
     if training.focal_gamma > 0:
         return FocalLoss(weights, training.label_smoothing, training.focal_gamma)
     if training.class_weights == "balanced":
         return WeightedCrossEntropy(weights, training.label_smoothing)
     return nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+
+
+def build_pixel_loss(training: TrainingConfig, train: Split, num_classes: int) -> nn.Module:
+    """The loss of pixels, a mean over those that count, with the settings of `training`."""
+    weights = torch.ones(num_classes)
+    if training.class_weights == "balanced":
+        weights = train_weights(train, num_classes)
+    return PixelCrossEntropy(weights, training.label_smoothing)
+
+
+def train_weights(train: Split, num_classes: int) -> Tensor:
+    """`balanced_weights` of the training samples, [C], or of their pixels that count."""
+    labels = train.labels[train.rows].cpu()
+    if labels.ndim == 1:
+        return balanced_weights(labels, num_classes)
+    counts = torch.from_numpy(count_pixels(labels.numpy(), num_classes))
+    weights = counts.sum() / (num_classes * counts.double()).float()
+    return torch.where(counts > 0, weights, 1.0)
 
 
 def build_label_loss(training: TrainingConfig, train: Split) -> nn.Module:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 
 from bakeoff.records import Task
+from bakeoff.training.pixel_predictions import PixelPredictions
 
 NUM_BINS = 15
 """Bins of the calibration error. Source: Guo et al. 2017, arXiv:1706.04599, section 5"""
@@ -236,7 +237,9 @@ class TokenPredictions:
         return torch.stack(self._sums, 1).double().sum(1) / self._num_tokens
 
 
-Predictions = ClassPredictions | LabelPredictions | TargetPredictions | TokenPredictions
+Predictions = (
+    ClassPredictions | LabelPredictions | PixelPredictions | TargetPredictions | TokenPredictions
+)
 
 
 def no_predictions(
@@ -248,8 +251,10 @@ def no_predictions(
 ) -> Predictions:
     """An empty collection, to which the predictions of a split are added batch by batch.
 
-    With `keeps_samples`, also text can be asked for a `part` of its samples.
+    With `keeps_samples`, also text and pixels can be asked for a `part` of their samples.
     """
+    if task == "segmentation":
+        return PixelPredictions(keeps_samples=keeps_samples)
     if task == "multilabel":
         return LabelPredictions()
     if task == "regression":
@@ -262,9 +267,9 @@ def no_predictions(
 def loss(found: Predictions) -> Tensor:
     """Mean loss; NaN if any output is NaN.
 
-    For classes and tokens it is the cross-entropy in nats, whatever label smoothing training uses;
-    for several labels the binary one, whatever their weights; in regression it is the training
-    loss, of standardised targets.
+    For classes, pixels and tokens it is the cross-entropy in nats, whatever label smoothing
+    training uses; for several labels the binary one, whatever their weights; in regression it is
+    the training loss, of standardised targets.
     """
     match found:
         case ClassPredictions():
@@ -273,6 +278,8 @@ def loss(found: Predictions) -> Tensor:
             return binary_cross_entropy_with_logits(found.outputs, found.labels.float())
         case TargetPredictions():
             return found.criterion(found.outputs, found.labels)
+        case PixelPredictions():
+            return found.mean_loss
         case TokenPredictions():
             return found.means[0]
 

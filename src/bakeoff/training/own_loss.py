@@ -1,8 +1,8 @@
 """A loss of the user's own: built by its reference, and tried before it trains anything.
 
 It is called with outputs and targets as torch's losses are: logits [N, C] and labels [N], for text
-[N * L, V] and [N * L], for several labels logits and labels [N, K] as floats, in regression
-predictions [N] and standardised targets [N].
+[N * L, V] and [N * L], for several labels logits and labels [N, K] as floats, for pixels logits
+[N, C, H, W] and masks [N, H, W], in regression predictions [N] and standardised targets [N].
 """
 
 import inspect
@@ -106,14 +106,20 @@ def build_own_loss(
 def _try(loss: OwnLoss, where: str, num_outputs: int) -> None:
     """Make sure that the loss is called rightly, has a gradient and is a mean over its batch."""
     generator = torch.Generator().manual_seed(0)
-    shape = (NUM_TRIED, 2, num_outputs) if loss.task == "language" else (NUM_TRIED, num_outputs)
+    shape: tuple[int, ...] = (NUM_TRIED, num_outputs)
+    if loss.task == "language":
+        shape = (NUM_TRIED, 2, num_outputs)
+    elif loss.task == "segmentation":
+        shape = (NUM_TRIED, num_outputs, 2, 2)
     outputs = torch.randn(shape, generator=generator).requires_grad_()
     several = (num_outputs,) if loss.task == "regression" and num_outputs > 1 else ()
     targets = torch.randn(NUM_TRIED, *several, generator=generator)
     if loss.task == "multilabel":
         targets = (outputs.detach() > 0).float()
     elif loss.task != "regression":
-        targets = torch.arange(outputs.numel() // num_outputs).view(shape[:-1]) % num_outputs
+        targets = torch.arange(outputs.numel() // num_outputs) % num_outputs
+        is_mask = loss.task == "segmentation"
+        targets = targets.view(NUM_TRIED, *shape[2:]) if is_mask else targets.view(shape[:-1])
     half = NUM_TRIED // 2
     parts = [slice(None), slice(half), slice(half, None)]
     try:

@@ -1,8 +1,9 @@
 """A metric of the user's own: a function of all predictions, or an object that collects batches.
 
-The outputs of text are not kept, so a metric of text must be an object that collects batches.
+The outputs of text and pixels are not kept, so their metrics must be objects that collect batches.
 
-Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary. In regression
+Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary, P pixels that are
+not ignored. In regression
 outputs and targets are in units of the target.
 """
 
@@ -27,15 +28,21 @@ from bakeoff.training.metric_functions import (
     no_predictions,
     of_targets,
 )
+from bakeoff.training.pixel_predictions import PixelPredictions
 
 NUM_TRIED, MOST_TRIED = 8, 256
 """Samples with which a metric is tried: one of each class, within these bounds."""
 NUM_CLASSES: Mapping[Task, str] = {
-    "classification": "num_classes", "multilabel": "num_labels", "language": "num_classes",
+    "classification": "num_classes", "multilabel": "num_labels", "segmentation": "num_classes",
+    "language": "num_classes",
 }  # fmt: skip
 """The arguments by which metrics of torchmetrics take the number of classes or labels."""
 MAX_BYTES = 1 << 30
 """Bytes of outputs up to which a function is called with all samples at once."""
+CountedPredictions = TokenPredictions | PixelPredictions
+"""Predictions that are not kept."""
+COUNTED = ("segmentation", "language")
+"""Their tasks."""
 UNBOUNDED = MetricInfo(name="", direction="maximize", low=-inf, high=inf)
 
 
@@ -56,11 +63,11 @@ class OwnMetric:
         self.compute = compute
         self.info = info
         self.scale = scale
-        self._followed: tuple[TokenPredictions, _Follower] | None = None
+        self._followed: tuple[CountedPredictions, _Follower] | None = None
 
     def follow(self, found: Predictions) -> None:
         """Collect the batches that are added to `found` from now on, if it does not keep them."""
-        if isinstance(found, TokenPredictions):
+        if isinstance(found, CountedPredictions):
             follower = _Follower(self._new_collector)
             found.follow(follower.update)
             self._followed = found, follower
@@ -71,7 +78,7 @@ class OwnMetric:
         Raises:
             UsageError: It is no number within its bounds, or the outputs are too many at once.
         """
-        if isinstance(found, TokenPredictions):
+        if isinstance(found, CountedPredictions):
             return self._of_followed(found)
         if not found.outputs.isfinite().all():
             return torch.tensor(nan, dtype=torch.float64, device=found.outputs.device)
@@ -116,7 +123,7 @@ class OwnMetric:
         metric = copy.deepcopy(self.compute)
         return metric.to(device) if isinstance(metric, nn.Module) else metric
 
-    def _of_followed(self, found: TokenPredictions) -> Tensor:
+    def _of_followed(self, found: CountedPredictions) -> Tensor:
         if self._followed is None or self._followed[0] is not found:
             raise ValueError("the metric did not follow these predictions")
         follower = self._followed[1]
@@ -152,7 +159,7 @@ class OwnMetric:
 
 
 class _Follower:
-    """Feeds the batches of text to a collector; it stops at an output that is not finite."""
+    """Feeds batches of text or pixels to a collector; it stops at an output that is not finite."""
 
     def __init__(self, build: Callable[[torch.device], Any]) -> None:
         self._build = build
@@ -161,7 +168,7 @@ class _Follower:
         self.device = torch.device("cpu")
 
     def update(self, logits: Tensor, tokens: Tensor) -> None:
-        """One batch: logits [N * L, V] and tokens [N * L]."""
+        """One batch: logits [N * L, V] and tokens [N * L], or [P, C] and classes [P]."""
         if self.metric is None:
             self.device = logits.device
             self.metric = self._build(self.device)
@@ -202,9 +209,9 @@ def build_own_metric(
         raise UsageError(
             f"{expected}, found {describe_signature(found)} ({describe_error(error)})"
         ) from error
-    if not is_collecting(compute) and (task == "language" or not callable(compute)):
+    if not is_collecting(compute) and (task in COUNTED or not callable(compute)):
         kind = "a function" if callable(compute) else type(compute).__name__
-        raise UsageError(f"{expected}; in language with update and compute, found {kind}")
+        raise UsageError(f"{expected}; in {task} with update and compute, found {kind}")
     metric = OwnMetric(where, compute, info, scale)
     _try(metric, expected, task, num_outputs)
     return metric
@@ -249,6 +256,8 @@ def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None
         labels = (outputs > 0).long()
     elif task == "language":
         outputs, labels = outputs[None], labels[None]
+    elif task == "segmentation":
+        outputs, labels = outputs.T[None, ..., None], labels[None, :, None]
     try:
         metric.follow(predictions)
         predictions.add(outputs, labels)

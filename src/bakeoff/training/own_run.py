@@ -32,7 +32,13 @@ from bakeoff.records import EpochResult
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
 from bakeoff.training.batches import Splits, epoch_order, fetch_seed, load_splits
-from bakeoff.training.build import build_augment, build_model, build_optimizer, check_augment
+from bakeoff.training.build import (
+    build_augment,
+    build_model,
+    build_optimizer,
+    check_augment,
+    mask_augment_of,
+)
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
 from bakeoff.training.schedule import Schedule
@@ -211,7 +217,9 @@ class Run:
             device=self.device,
             batch_size=self.batch_size,
         )
-        return train.batches(self.batch_size, order, augment, seed=fetch_seed(seed, epoch))
+        masks = mask_augment_of(self._config.data, len(train), seed, epoch, self.device)
+        fetch = fetch_seed(seed, epoch)
+        return train.batches(self.batch_size, order, augment, seed=fetch, mask_augment=masks)
 
     def build_model(self) -> nn.Module:
         """The model of `[model]`, on the run's device, for the samples of `[data]`.

@@ -99,7 +99,9 @@ def test_registries_hold_what_the_documentation_lists() -> None:
         "constant", "linear", "step", "multi_step", "exponential", "polynomial", "cosine",
         "cosine_restarts", "one_cycle", "warmup_stable_decay", "plateau",
     )  # fmt: skip
-    assert MODELS.names == ("mlp", "cnn", "resnet8", "lstm", "gru", "transformer", "tabular_mlp")
+    assert MODELS.names == (
+        "mlp", "cnn", "resnet8", "unet", "lstm", "gru", "transformer", "tabular_mlp",
+    )  # fmt: skip
     assert DATASETS.names == (
         "digits", "fashion-mnist", "fashion-rows", "jargon", "mnist", "cifar10", "cifar100", "svhn",
         "emnist",
@@ -113,6 +115,7 @@ def test_registries_hold_what_the_documentation_lists() -> None:
             "macro_f1", "micro_f1", "exact_match", "hamming_accuracy", "mean_average_precision",
             "auroc", "loss",
         ),
+        "segmentation": ("mean_iou", "pixel_accuracy", "loss"),
         "regression": ("rmse", "mae", "r2", "loss"),
         "language": ("loss", "perplexity", "token_accuracy"),
     }  # fmt: skip

@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss, one_hot
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from bakeoff.components.metric_specs import Untrained
 from bakeoff.components.metrics import (
     DEFAULT_OBJECTIVES,
     METRICS,
-    Untrained,
     chance_score,
     find_metric,
     metric_info,
@@ -90,9 +90,16 @@ def tokens(seed: int, num_samples: int = 12) -> Batch:
     return logits.view(num_samples, 8, 5), labels.view(num_samples, 8)
 
 
+def pixels(seed: int, num_samples: int = 12) -> Batch:
+    """Logits [N, 5, 4, 3] and masks [N, 4, 3]."""
+    logits, labels = classes(seed, 12 * num_samples)
+    return logits.view(num_samples, 4, 3, 5).movedim(-1, 1), labels.view(num_samples, 4, 3)
+
+
 BATCHES: dict[Task, Callable[[int], Batch]] = {
     "classification": classes,
     "multilabel": label_sets,
+    "segmentation": pixels,
     "regression": targets,
     "language": tokens,
 }
@@ -101,6 +108,8 @@ BATCHES: dict[Task, Callable[[int], Batch]] = {
 def perfect(task: Task, labels: Tensor) -> Tensor:
     if task == "multilabel":
         return 100.0 * labels - 50
+    if task == "segmentation":
+        return 50.0 * one_hot(labels, 5).movedim(-1, 1)
     return labels[:, None] if task == "regression" else 50.0 * one_hot(labels, 5)
 
 

@@ -46,6 +46,14 @@ EXPECTED: dict[Task, dict[str, Compute]] = {
         ),
         "auroc": lambda x, y: classification.multilabel_auroc(x, y, NUM_CLASSES),
     },
+    "segmentation": {
+        "mean_iou": lambda x, y: classification.multiclass_jaccard_index(
+            x, y, NUM_CLASSES, ignore_index=255
+        ),
+        "pixel_accuracy": lambda x, y: classification.multiclass_accuracy(
+            x, y, NUM_CLASSES, "micro", ignore_index=255
+        ),
+    },
     "regression": {
         "rmse": lambda x, y: functional.mean_squared_error(x[:, 0], y, squared=False),
         "mae": lambda x, y: functional.mean_absolute_error(x[:, 0], y),
@@ -72,6 +80,9 @@ def predictions(task: Task, seed: int) -> tuple[Tensor, Tensor]:
     labels = torch.randperm(240, generator=generator) % NUM_CLASSES
     logits = torch.randn(240, NUM_CLASSES, generator=generator)
     logits[torch.arange(240), labels] += 1
+    if task == "segmentation":
+        masks = labels.view(120, 2, 1).where(torch.rand(120, 2, 1, generator=generator) < 0.9, 255)
+        return logits.view(120, 2, 1, -1).movedim(-1, 1), masks
     return (logits, labels) if task == "classification" else (logits[None], labels[None])
 
 

@@ -54,7 +54,7 @@ def test_task_may_use_what_makes_sense_for_it(task: Any, allowed: set[str]) -> N
 
 def test_the_message_gives_the_reason() -> None:
     assert find_task_conflict("focal_gamma", "regression") == (
-        "cannot be used in regression: the focal loss is one of classes"
+        "cannot be used in regression: the focal loss is one of samples with a class each"
     )
 
 

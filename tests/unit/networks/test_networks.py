@@ -16,11 +16,13 @@ SHAPES: dict[InputKind, tuple[int, ...]] = {
     "features": (5,), "codes": (5,), "rows": (6, 4), "image": (3, 9, 12), "tokens": (11,), "text": (11,),
 }  # fmt: skip
 CODES = ((1, 4), (4, 9))
+PIXELS = [spec.name for spec in MODELS if spec.outputs == "pixels"]
 CELLS = [(spec.name, kind) for spec in MODELS for kind in spec.inputs]
 
 
 def build(name: str, kind: InputKind, **params: ParamValue) -> nn.Module:
     task: Task = "language" if kind == "tokens" else "classification"
+    task = "segmentation" if name in PIXELS else task
     codes = CODES if kind == "codes" else None
     return build_model(
         name, params, input_shape=SHAPES[kind], num_outputs=7, task=task, categories=codes,
@@ -48,7 +50,8 @@ def test_registered_model_gives_outputs_and_every_weight_a_gradient(
     model = build(name, kind, dropout=dropout).train()
     outputs = model(some_samples(kind))
     outputs.square().sum().backward()  # type: ignore[no-untyped-call]
-    assert outputs.shape == ((4, 11, 7) if kind == "tokens" else (4, 7))
+    expected = (4, 11, 7) if kind == "tokens" else (4, 7)
+    assert outputs.shape == ((4, 7, 9, 12) if name in PIXELS else expected)
     assert all(weights.grad is not None for weights in model.parameters())
 
 
@@ -58,7 +61,8 @@ def test_same_seed_gives_the_same_weights(name: str) -> None:
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         shape = SHAPES["features"] if name == "tabular_mlp" else (1, 8, 8)
-        models.append(build_model(name, {}, input_shape=shape, num_outputs=10))
+        task: Task = "segmentation" if name in PIXELS else "classification"
+        models.append(build_model(name, {}, input_shape=shape, num_outputs=10, task=task))
     first, again, other = (
         torch.cat([weights.flatten() for weights in model.parameters()]) for model in models
     )

@@ -24,6 +24,7 @@ from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.state import TrainingState
 from bakeoff.training.weights import scored_weights, write_weights
+from toy_tasks import pictures
 
 TABLE = "\ufeffsize;colour;a=x;a;open;kind\n" + "".join(
     f"{n % 7},{n % 10};{('red', 'light blue')[n % 2]};{n};{'xyz'[n % 3]};{n % 5 < 2};{'uv'[n % 2]}\n"
@@ -179,6 +180,30 @@ def test_several_targets_are_interpreted_by_their_names_and_in_their_units(
     np.testing.assert_allclose([list(one.values()) for one in found], expected, rtol=1e-4)
 
 
+def test_masks_are_the_most_likely_classes_of_pixels(tmp_path: Path) -> None:
+    data = DataConfig(dataset="toy_tasks:pictures", task="segmentation")
+    state, paths = exported(tmp_path, data, "unet")
+    shown = run(tmp_path, paths.example.name)
+    assert shown.startswith("tensor([[[")
+    samples = pictures(4)["x"][:, None]
+    np.save(tmp_path / "samples.npy", samples)
+    printed = run(tmp_path, "-c", SEGMENT)
+    state.model.load_state_dict(scored_weights(state))
+    with torch.no_grad():
+        prepared = state.splits.train.normalisation(torch.from_numpy(samples))
+        expected = state.model.eval()(prepared).argmax(1)
+    assert np.mean(np.array(json.loads(printed)) == expected.numpy()) > 0.999
+
+
+SEGMENT = """
+import json, sys
+sys.modules["bakeoff"] = None  # as if it were not installed
+import numpy, torch
+from load_model import interpret, load_model, prepare
+with torch.no_grad():
+    outputs = load_model()(prepare(numpy.load("samples.npy")))
+print(json.dumps(interpret(outputs).tolist()))
+"""
 DECODE = """
 import json, sys
 sys.modules["bakeoff"] = None  # as if it were not installed

@@ -27,6 +27,11 @@ def draw(task, num_samples, seed=0):
     if task == "language":
         outputs = torch.randn(num_samples, 5, 6, generator=generator)
         return outputs, torch.randint(6, (num_samples, 5), generator=generator)
+    if task == "segmentation":
+        outputs = torch.randn(num_samples, 4, 3, 2, generator=generator)
+        masks = torch.randint(3, (num_samples, 3, 2), generator=generator)
+        masks[:, 0, 1] = 255
+        return outputs, masks
     if task == "regression":
         outputs = torch.randn(num_samples, 1, generator=generator)
         return outputs, torch.randn(num_samples, generator=generator)

@@ -10,7 +10,8 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from bakeoff.components.metrics import Untrained, chance_score, metric_info
+from bakeoff.components.metric_specs import Untrained
+from bakeoff.components.metrics import chance_score, metric_info
 from bakeoff.data.arrays import check_arrays
 from bakeoff.data.datasets import load_dataset
 from bakeoff.data.summary import describe_dataset

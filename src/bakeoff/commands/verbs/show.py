@@ -153,6 +153,7 @@ def _show_one(trial: TrialRecord) -> None:
 def _show_classes(result: EpochResult) -> None:
     """Print each class's recall in the scored epoch, and the class it was most often taken for."""
     rows = list[dict[str, object]]()
+    counted = "pixels" if "pixel_accuracy" in result.metrics else "samples"
     for label, counts in enumerate(result.confusion):
         others = [(count, other) for other, count in enumerate(counts) if other != label]
         count, other = max(others, key=lambda one: one[0])
@@ -160,7 +161,7 @@ def _show_classes(result: EpochResult) -> None:
         rows.append(
             {
                 "class": label,
-                "validation samples": sum(counts),
+                f"validation {counted}": sum(counts),
                 "share recognised": result.class_recall[label],
                 "most often taken for": confused,
             }
