@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -305,9 +305,9 @@ def test_masks_of_a_data_set_that_differ_are_refused_in_one_line() -> None:
         load_dataset(config)
     assert len(str(caught.value).splitlines()) == 1
     splits = load_splits(replace(config, dataset=f"{__name__}:Turned"), 0, CPU)
+    batches = chain.from_iterable(splits.train.batches(4) for _ in range(20))
     with pytest.raises(DataError, match="has another mask, but was first read as") as caught:
-        for _ in range(20):
-            list(splits.train.batches(4))
+        list(batches)
     assert len(str(caught.value).splitlines()) == 1
 
 
