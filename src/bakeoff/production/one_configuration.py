@@ -7,7 +7,7 @@ the same run again.
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.own_schedules import find_scheduler
@@ -70,14 +70,16 @@ def fix_settings(config: StudyConfig, chosen: Chosen) -> StudyConfig:
         owner, parameter = split_name(name)
         parent = document if owner in SHARED_OWNERS else own
         parent.setdefault(owner, {})[parameter] = value
-    is_fresh = not document.get("finetune", {}).get("pretrained")
-    if (
-        is_fresh
-        and "data.normalize" not in given
-        and document["data"].get("normalize") == "weights"
-    ):
-        del document["data"]["normalize"]  # it follows from weights that are no longer loaded
+    if "data.normalize" not in given:
+        _forget_weights(document)
     return replace(_without_ranges(resolve_study(document)), folder=config.folder)
+
+
+def _forget_weights(document: dict[str, dict[str, Any]]) -> None:
+    """Drop the normalisation of pretrained weights where none are loaded any more."""
+    data = document.get("data", {})
+    if data.get("normalize") == "weights" and not document.get("finetune", {}).get("pretrained"):
+        del data["normalize"]
 
 
 def params_of(config: StudyConfig) -> Params:

@@ -66,6 +66,6 @@ def test_metrics_are_listed_by_task_with_the_default_marked(
         (task, name) for task, specs in METRICS.items() for name in specs.names
     ]
     assert [row["metric"] for row in rows if row["default"]] == [
-        "accuracy", "macro_f1", "rmse", "loss",
+        "accuracy", "macro_f1", "mean_iou", "rmse", "loss",
     ]  # fmt: skip
     assert {row["metric"]: row["range"] for row in rows}["perplexity"] == "from 1"
