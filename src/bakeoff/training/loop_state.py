@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from bakeoff.components.metrics import metric_info
 from bakeoff.errors import CheckpointError, UsageError
@@ -63,7 +64,7 @@ class LoopState(Progress):
         """The metric that decides the run's score."""
         return metric_info(self.config.objective, self.config)
 
-    def track(self, name: str, thing: object, *, is_scored: bool = True) -> None:
+    def track(self, name: str, thing: object) -> None:
         """Save the state of `thing` from now on; a resumed run sets it when its epoch begins.
 
         Raises:
@@ -82,7 +83,8 @@ class LoopState(Progress):
                 f" found {type(thing).__name__}"
             )
         self.tracked[name] = thing
-        self.scored += [name] if is_scored else []
+        if not isinstance(thing, (torch.optim.Optimizer, LRScheduler)):
+            self.scored.append(name)
 
     def begin_epoch(self) -> None:
         """Make everything what it was, if the run was resumed.
@@ -190,6 +192,7 @@ class LoopState(Progress):
     def resume(self, payload: Mapping[str, Any]) -> None:
         """Continue from a snapshot; what the loop tracks is set when its first epoch begins."""
         self.history = [EpochResult(**result) for result in payload["history"]]
+        self.learning_rate = self.history[-1].learning_rate
         self.best = payload["best"]
         self.epochs_without_improvement = payload["epochs_without_improvement"]
         self._payload = payload

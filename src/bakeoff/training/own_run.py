@@ -190,7 +190,7 @@ class Run(RunSettings):
         config, state, self.reads_optimizer = self._config, self._state, True
         optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, self.device)
         is_first = not state.optimizers
-        state.track(_numbered("optimizer", len(state.optimizers)), optimizer, is_scored=False)
+        state.track(_numbered("optimizer", len(state.optimizers)), optimizer)
         state.optimizers.append(optimizer)
 
         def count(one: torch.optim.Optimizer, *_: object) -> None:
@@ -224,7 +224,7 @@ class Run(RunSettings):
             direction=state.objective.direction,
         )
         scheduler = RunScheduler(optimizer, schedule)
-        state.track(_numbered("scheduler", len(self._schedules)), scheduler, is_scored=False)
+        state.track(_numbered("scheduler", len(self._schedules)), scheduler)
         self._schedules.append(schedule)
         return scheduler
 

@@ -261,6 +261,39 @@ def test_a_generator_of_random_numbers_and_arrays_are_tracked(run_loop, tmp_path
     assert [one.metrics for one in sent] == [one.metrics for one in expected]
 
 
+def test_an_epoch_without_a_step_has_the_rate_of_the_last_step(run_loop, tmp_path):
+    def train(run):
+        model, optimizer = linear(run)
+        for epoch in run.epochs(model=model):
+            if epoch == 0:
+                step(model, optimizer)
+            yield {"reward": 1.0}
+
+    run_loop(train, folder=tmp_path, answers=["pause"])
+    _, sent, _ = run_loop(train, folder=tmp_path)
+    assert [(one.learning_rate, one.steps) for one in sent] == [(0.1, 1), (0.1, 0), (0.1, 0)]
+
+
+def test_an_optimizer_of_the_loops_own_is_saved_and_not_part_of_what_is_scored(run_loop, tmp_path):
+    def train(run):
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        for _ in run.epochs(model=model, optimizer=optimizer, scheduler=scheduler):
+            loss = step(model, optimizer)
+            scheduler.step()
+            yield {"reward": -loss, "train_loss": loss}
+        if run.wants_test:
+            yield run.test({"reward": model.weight.sum()})
+
+    whole, expected, _ = run_loop(train, wants_test=True)
+    run_loop(train, wants_test=True, folder=tmp_path, answers=["continue", "pause"])
+    training, sent, _ = run_loop(train, wants_test=True, folder=tmp_path)
+    assert [one.train_loss for one in sent] == [one.train_loss for one in expected]
+    assert training.test_metrics == whole.test_metrics
+    assert [*training.state.scored_state()] == ["model"]
+
+
 def test_a_schedule_continues_from_its_base_rate(run_loop, tmp_path):
     rates = []
 
