@@ -26,8 +26,9 @@ from bakeoff.training.difference import compare_final_states
 from bakeoff.training.own_loop import Answer, OwnTraining
 
 LOOPS = Path(__file__).parents[1] / "studies" / "loops"
-KILLED_AFTER = [1, 2]
-"""Epochs; each kill comes within the next one."""
+EPOCHS = 4
+KILLED_AFTER = [1, 2, EPOCHS]
+"""Epochs; each kill comes within the next one, and the last one before the test."""
 
 
 def config_of(name: str, epochs: int) -> TrialConfig:
@@ -65,7 +66,8 @@ def attempt(config: TrialConfig, folder: Path, kill_after: int | None) -> tuple[
     try:
         while True:
             sent.append(ours.recv())
-            if sent[-1][0] != "test":
+            is_last_kill = sent[-1][0] == kill_after == EPOCHS  # the test would end before it
+            if sent[-1][0] != "test" and not is_last_kill:
                 ours.send("continue")
             seconds, started = time.monotonic() - started, time.monotonic()
             if sent[-1][0] == kill_after:
@@ -82,7 +84,7 @@ def main(name: str, folder: Path) -> None:
     """Train calmly and killed, and print the comparison."""
     os.chdir(folder)
     sys.path.append(str(LOOPS))
-    config = config_of(name, epochs=4)
+    config = config_of(name, epochs=EPOCHS)
     importlib.import_module(str(config.training.loop).partition(":")[0])
     _, calm = attempt(config, folder / "calm", None)
     codes = [attempt(config, folder / "killed", epoch)[0] for epoch in KILLED_AFTER]

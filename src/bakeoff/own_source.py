@@ -193,19 +193,14 @@ def _is_known(module: str) -> bool:
     return module.partition(".")[0] in (*sys.builtin_module_names, *sys.stdlib_module_names)
 
 
-def _defined(statements: Sequence[ast.stmt]) -> Iterator[str]:
+def _defined(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that the statements of a module may define, `*` for those of another one."""
-    for node in statements:
+    for node in nodes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (one.asname or one.name.partition(".")[0] for one in node.names)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            inner = (one for target in targets for one in ast.walk(target))
-            yield from (one.id for one in inner if isinstance(one, ast.Name))
-        elif isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
-            for part in ("body", "orelse", "finalbody"):
-                yield from _defined(getattr(node, part, []))
-            for handler in getattr(node, "handlers", []):
-                yield from _defined(handler.body)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif not isinstance(node, (ast.Lambda, ast.comprehension)):  # their names are their own
+            yield from _defined(ast.iter_child_nodes(node))

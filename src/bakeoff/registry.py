@@ -212,6 +212,27 @@ def users_code() -> Iterator[None]:
 
 
 @contextmanager
+def expecting(expected: str, called: object) -> Iterator[None]:
+    """Run the user's code; where it raises, say what was expected and what `called` takes.
+
+    Args:
+        expected: Begins the message, such as `optimizer 'my:Lion': expected a call with (...)`.
+        called: The function, class or module of the user's.
+
+    Raises:
+        UsageError: The block raised anything; another `UsageError` stays as it is.
+    """
+    try:
+        with users_code():
+            yield
+    except UsageError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        found = f"{describe_signature(called)} ({describe_error(error)})"
+        raise UsageError(f"{expected}, found {found}") from error
+
+
+@contextmanager
 def generators_kept() -> Iterator[None]:
     """Restore the global random generators of Python, NumPy and torch, as far as these are used."""
     numpy: Any = sys.modules.get("numpy")

@@ -46,6 +46,27 @@ def test_module_of_a_package_is_found_and_nothing_is_imported(folders: list[str]
     assert set(sys.modules) == before
 
 
+STATEMENTS = """
+with open(__file__) as opened: ...
+for looped in range(2): ...
+if (walrus := 3): ...
+match walrus:
+    case 3:
+        matched = [hidden for hidden in range(3)]
+first, (second, *rest) = 1, (2, 3)
+annotated: int = 4
+"""
+
+
+def test_every_statement_that_defines_a_name_counts(beside: Path) -> None:
+    (beside / "beside_a_study.py").write_text(STATEMENTS)
+    names = ("opened", "looped", "walrus", "matched", "first", "second", "rest", "annotated")
+    for name in names:
+        check_reference("training.loss", f"beside_a_study:{name}", [])
+    with pytest.raises(UsageError, match=f"'hidden'; allowed: {', '.join(sorted(names))}$"):
+        check_reference("training.loss", "beside_a_study:hidden", [])
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [

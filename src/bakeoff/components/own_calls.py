@@ -1,7 +1,7 @@
 """What the user's own parts are called with and must give, in one table for messages and guide.
 
 N is the number of samples, C of classes, K of labels, L of tokens in a sample, V of tokens in the
-vocabulary, P of the pixels that are not ignored.
+vocabulary, T of targets, P of the pixels that are not ignored.
 """
 
 from collections.abc import Mapping

@@ -187,7 +187,7 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
 
     training = OwnTraining(job.config, device, wants_test=job.reads_test)
     checkpoints = _checkpoints(job)
-    # It may be evaluating, for all that is known, so it gets the patience of an evaluation.
+    # The loop does not say whether it is evaluating, so it always gets the patience for that.
     with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
         reply = training.train(checkpoints, partial(_send_epoch, connection, job))
     if reply == "pause":

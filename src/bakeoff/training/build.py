@@ -17,11 +17,11 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.data.inputs import Categories, input_kind
 from bakeoff.errors import BakeoffError, UsageError, describe_error
 from bakeoff.ranges import Params
-from bakeoff.records import DataConfig, Task
+from bakeoff.records import DataConfig, Task, TrialConfig
 from bakeoff.registry import is_reference, resolve, users_code
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_training
-from bakeoff.training.batches import Augment
+from bakeoff.training.batches import Augment, Splits
 from bakeoff.training.complex_weights import check_complex_steps
 from bakeoff.training.memory import is_out_of_memory
 from bakeoff.training.own_augment import build_own_augmentation, check_own_augmentation
@@ -87,6 +87,25 @@ def build_model(
     except UsageError as error:
         raise UsageError(f"model {name!r}: {error}") from error
     return model
+
+
+def build_model_of(config: TrialConfig, splits: Splits) -> nn.Module:
+    """The model of a run, for the samples of its data.
+
+    Raises:
+        UsageError: As `build_model`.
+        MissingDependencyError: As there.
+    """
+    return build_model(
+        config.model,
+        config.model_params,
+        input_shape=splits.input_shape,
+        num_outputs=splits.num_outputs,
+        task=splits.task,
+        is_text=config.data.text is not None,
+        categories=splits.categories,
+        vocabulary=splits.vocabulary,
+    )
 
 
 def _call_build(

@@ -7,11 +7,13 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
-from bakeoff.components.metrics import metric_info, scored_epoch
+from bakeoff.components.metrics import metric_info
 from bakeoff.errors import CheckpointError, UsageError
-from bakeoff.records import EpochResult, EpochStatus, TrialConfig, as_plain
-from bakeoff.training.averaging import switch_to_evaluation
+from bakeoff.records import EpochResult, MetricInfo, TrialConfig, as_plain
+from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
+from bakeoff.training.progress import Progress
 from bakeoff.training.randomness import capture_generators, restore_generators
 from bakeoff.training.snapshot import compare_environment, describe_environment
 from bakeoff.training.tracked import Tracked, is_trackable, load_into, state_of
@@ -20,7 +22,7 @@ DECISIVE = ("loss", "train_loss")
 """Metrics that mean divergence, besides the objective, where they are not finite."""
 
 
-class LoopState:
+class LoopState(Progress):
     """What changes while a loop of the user's own trains.
 
     Args:
@@ -32,8 +34,8 @@ class LoopState:
     def __init__(self, config: TrialConfig, device: torch.device, *, keeps_best: bool) -> None:
         self.config = config
         self.device = device
-        self.objective = metric_info(config.objective, config)
-        self.history: list[EpochResult] = []
+        self.history = []
+        self.epochs_without_improvement = 0
         self.tracked: dict[str, Tracked] = {}
         """Whatever is saved, by name."""
         self.scored: list[str] = []
@@ -52,23 +54,17 @@ class LoopState:
         self.has_begun = False
         """Whether the epoch in training was begun, so that the generators are as they should be."""
         self._keeps_best = keeps_best and config.score_rule == "best_epoch"
-        self._epochs_without_improvement = 0
         self._payload: Mapping[str, Any] | None = None
         self._is_final = False
         self._has_started = False
         self._clock = perf_counter()
 
     @property
-    def epoch(self) -> int:
-        """Completed epochs."""
-        return self.history[-1].epoch if self.history else 0
+    def objective(self) -> MetricInfo:
+        """The metric that decides the run's score."""
+        return metric_info(self.config.objective, self.config)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the last epoch ended the run."""
-        return bool(self.history) and self.history[-1].status != "running"
-
-    def track(self, name: str, thing: object, *, is_scored: bool = True) -> None:
+    def track(self, name: str, thing: object) -> None:
         """Save the state of `thing` from now on; a resumed run sets it when its epoch begins.
 
         Raises:
@@ -87,7 +83,8 @@ class LoopState:
                 f" found {type(thing).__name__}"
             )
         self.tracked[name] = thing
-        self.scored += [name] if is_scored else []
+        if not isinstance(thing, (torch.optim.Optimizer, LRScheduler)):
+            self.scored.append(name)
 
     def begin_epoch(self) -> None:
         """Make everything what it was, if the run was resumed.
@@ -99,15 +96,24 @@ class LoopState:
             CheckpointError: What the loop tracks is not what the checkpoint holds.
         """
         self._restore()
+        for one in self.optimizers:  # a yield within `run.evaluating()` was saved as evaluated
+            switch_to_training(one)
         self.has_begun = self._has_started = True
         self.epoch_steps = 0
         self._clock = perf_counter()
 
     def _restore(self) -> None:
+        """Set what is tracked to what the checkpoint holds, if the run was resumed.
+
+        A run that is over needs no optimizer or schedule, which a framework makes when it trains.
+        """
         if self._payload is None:
             return
         payload, self._payload = self._payload, None
         stored = payload["tracked"]
+        if self.is_over:
+            needed = {*payload["scored"], *self.tracked}
+            stored = {name: one for name, one in stored.items() if name in needed}
         if stored.keys() != self.tracked.keys():
             raise CheckpointError(
                 f"the checkpoint holds {', '.join(stored) or 'nothing'}, and the loop tracked"
@@ -130,30 +136,18 @@ class LoopState:
             steps=self.epoch_steps,
             train_seconds=seconds,
         )
-        before = scored_epoch(self.history, self.objective, "best_epoch")
-        best = scored_epoch([*self.history, result], self.objective, "best_epoch")
-        self._epochs_without_improvement = (
-            self._epochs_without_improvement + 1 if best is before else 0
-        )
-        if best is not before and self._keeps_best:
+        if self.count_improvement(result) and self._keeps_best:
             self.best = self._copy_of_scored()
-        result = replace(result, status=self._status(result, metrics))
+        decisive = (metrics.get(name, 0.0) for name in (self.objective.name, *DECISIVE))
+        status = self.status_after(result, has_diverged=not all(map(isfinite, decisive)))
+        result = replace(result, status=status)
         self.history.append(result)
+        if self.is_over:
+            for one in self.optimizers:  # the last checkpoint holds the weights that are tested
+                switch_to_evaluation(one)
         self.seconds_since_save += seconds
         self.has_begun = False
         return result
-
-    def _status(self, result: EpochResult, metrics: Mapping[str, float]) -> EpochStatus:
-        training = self.config.training
-        decisive = (self.objective.name, *DECISIVE)
-        if not all(isfinite(metrics[name]) for name in decisive if name in metrics):
-            return "diverged"
-        if result.epoch >= training.epochs:
-            return "finished"
-        patience = training.early_stopping_patience
-        if patience is not None and self._epochs_without_improvement >= patience:
-            return "early_stopped"
-        return "running"
 
     def _copy_of_scored(self) -> dict[str, Any]:
         """A copy of what is scored, at the weights that are evaluated."""
@@ -162,8 +156,8 @@ class LoopState:
             switch_to_evaluation(one)
         found = {name: state_of(name, self.tracked[name], copies=True) for name in self.scored}
         for one, is_training in zip(self.optimizers, modes, strict=True):
-            if is_training and callable(getattr(one, "train", None)):
-                one.train()  # type: ignore[attr-defined]
+            if is_training:
+                switch_to_training(one)
         return found
 
     def scored_state(self) -> dict[str, Any]:
@@ -180,8 +174,6 @@ class LoopState:
             return
         self._restore()
         self._is_final = True
-        for one in self.optimizers:
-            switch_to_evaluation(one)
         for name, stored in self.best.items():
             load_into(name, self.tracked[name], stored)
 
@@ -189,9 +181,10 @@ class LoopState:
         """Everything that changes during training; `torch.load(weights_only=True)` can read it."""
         return {
             "tracked": {name: state_of(name, one) for name, one in self.tracked.items()},
+            "scored": self.scored,
             "history": [as_plain(result) for result in self.history],
             "best": self.best,
-            "epochs_without_improvement": self._epochs_without_improvement,
+            "epochs_without_improvement": self.epochs_without_improvement,
             "environment": describe_environment(self.device),
             "generators": capture_generators(self.device),
         }
@@ -199,8 +192,9 @@ class LoopState:
     def resume(self, payload: Mapping[str, Any]) -> None:
         """Continue from a snapshot; what the loop tracks is set when its first epoch begins."""
         self.history = [EpochResult(**result) for result in payload["history"]]
+        self.learning_rate = self.history[-1].learning_rate
         self.best = payload["best"]
-        self._epochs_without_improvement = payload["epochs_without_improvement"]
+        self.epochs_without_improvement = payload["epochs_without_improvement"]
         self._payload = payload
         compare_environment(payload["environment"], self.device)
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.own_calls import AUGMENTATION
-from bakeoff.errors import UsageError, describe_error
-from bakeoff.registry import describe_signature, generators_kept, resolve, users_code
+from bakeoff.errors import UsageError
+from bakeoff.registry import expecting, generators_kept, resolve, users_code
 from bakeoff.seeding import derive_seed
 
 NUM_TRIED = 4
@@ -122,13 +122,8 @@ def build_own_augmentation(
         f"augmentation {reference!r}: expected {AUGMENTATION.accepts}, called with"
         f" {AUGMENTATION.called_with}"
     )
-    try:
-        with users_code():
-            apply = found() if _is_factory(found) else found  # type: ignore[operator]
-    except Exception as error:  # the user's class may raise anything
-        raise UsageError(
-            f"{expected}, found {describe_signature(found)} ({describe_error(error)})"
-        ) from error
+    with expecting(expected, found):
+        apply = found() if _is_factory(found) else found  # type: ignore[operator]
     if not callable(apply):
         raise UsageError(f"{expected}, found {type(apply).__name__}")
     return OwnAugmentation(reference, apply, seed=seed, epoch=epoch, batch_size=batch_size)
@@ -152,18 +147,12 @@ def check_own_augmentation(
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (NUM_TRIED, *shape), generator=generator).to(device, dtype)
     places = torch.arange(NUM_TRIED)
-    try:
+    expected = f"{where}: expected a call with {AUGMENTATION.called_with}"
+    with expecting(expected, resolve(reference)):
         first, second = (
             build_own_augmentation(reference, seed=0, epoch=1)(images.clone(), places)
             for _ in range(2)
         )
-    except UsageError:
-        raise
-    except Exception as error:  # the user's function may raise anything
-        raise UsageError(
-            f"{where}: expected a call with {AUGMENTATION.called_with}, found"
-            f" {describe_signature(resolve(reference))} ({describe_error(error)})"
-        ) from error
     if not torch.equal(first, second):
         raise UsageError(
             f"{where}: expected the same images from the same random state, found others: draw"

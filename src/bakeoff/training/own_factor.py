@@ -5,9 +5,9 @@ from numbers import Real
 
 from bakeoff.components.own_calls import SCHEDULER
 from bakeoff.components.schedulers import SchedulerSpec
-from bakeoff.errors import UsageError, describe_error
+from bakeoff.errors import UsageError
 from bakeoff.ranges import Params
-from bakeoff.registry import describe_signature, resolve
+from bakeoff.registry import expecting, resolve
 
 NUM_TRIED = 64
 """Parts into which progress is divided; the factor is computed at the bounds of each."""
@@ -24,20 +24,13 @@ def check_factor(spec: SchedulerSpec, params: Params) -> None:
         UsageError: It cannot be called so, gives something else than a finite factor of at least
             0, or another one each time; the message says what was expected and found.
     """
-    where = f"scheduler {spec.name!r}"
+    where, found = f"scheduler {spec.name!r}", resolve(spec.name)
+    expected = f"{where}: expected a call with {SCHEDULER.called_with}, here {_shown(params)}"
     for part in range(NUM_TRIED + 1):
         progress = part / NUM_TRIED
-        try:
+        with expecting(expected, found):
             factor: object = spec.factor(progress, **params)
             again: object = spec.factor(progress, **params)
-        except UsageError:
-            raise
-        except Exception as error:  # the user's function may raise anything
-            raise UsageError(
-                f"{where}: expected a call with {SCHEDULER.called_with}, here"
-                f" {_shown(params)}, found {describe_signature(resolve(spec.name))}"
-                f" ({describe_error(error)})"
-            ) from error
         is_number = isinstance(factor, Real) and not isinstance(factor, bool)
         if not is_number or not isfinite(factor) or factor < 0:  # type: ignore[arg-type,operator]
             raise UsageError(

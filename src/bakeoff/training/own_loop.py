@@ -38,6 +38,8 @@ class OwnTraining:
         keep_freed_memory()
         self.state = LoopState(config, torch.device(device), keeps_best=wants_test)
         self.test_metrics: dict[str, float] = {}
+        self.reads_optimizer = False
+        """See `RunSettings`; known once the loop has ended."""
         self._wants_test = wants_test
         self._checkpoints: Checkpoints | None = None
         self._send: Callable[[EpochResult], Answer] = lambda _: "continue"

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.own_calls import LOSS, LOSS_CALLS
-from bakeoff.errors import UsageError, describe_error
+from bakeoff.errors import UsageError
 from bakeoff.records import Task
-from bakeoff.registry import describe_signature, resolve, users_code
+from bakeoff.registry import expecting, resolve, users_code
 from bakeoff.training.metric_functions import of_targets
 
 WEIGHT = "weight"
@@ -83,15 +83,9 @@ def build_own_loss(
             f"{where}: does not take the argument {WEIGHT!r}, by which class_weights ="
             ' "balanced" are passed'
         )
-    try:
-        with users_code():
-            given = {WEIGHT: weights} if is_class and weights is not None else {}
-            compute = found(**given) if is_class else found
-    except Exception as error:  # the user's class may raise anything
-        raise UsageError(
-            f"{where}: expected a class that is built without arguments, found"
-            f" {describe_signature(found)} ({describe_error(error)})"
-        ) from error
+    given = {WEIGHT: weights} if is_class and weights is not None else {}
+    with expecting(f"{where}: expected a class that is built without arguments", found):
+        compute = found(**given) if is_class else found
     if isinstance(compute, nn.Module) and any(one.requires_grad for one in compute.parameters()):
         raise UsageError(f"{where}: has weights of its own, which no optimizer would train")
     if not callable(compute):
@@ -122,13 +116,8 @@ def _try(loss: OwnLoss, where: str, num_outputs: int) -> None:
         targets = targets.view(NUM_TRIED, *shape[2:]) if is_mask else targets.view(shape[:-1])
     half = NUM_TRIED // 2
     parts = [slice(None), slice(half), slice(half, None)]
-    try:
+    with expecting(f"{where}: expected a call with {LOSS_CALLS[loss.task]}", loss.compute):
         values = [loss(outputs[part], targets[part]) for part in parts]
-    except Exception as error:  # the user's function may raise anything
-        raise UsageError(
-            f"{where}: expected a call with {LOSS_CALLS[loss.task]}, found"
-            f" {describe_signature(loss.compute)} ({describe_error(error)})"
-        ) from error
     whole = values[0]
     if not isinstance(whole, Tensor) or whole.ndim or not whole.is_floating_point():
         got = list(whole.shape) if isinstance(whole, Tensor) else type(whole).__name__

@@ -3,8 +3,7 @@
 The outputs of text and pixels are not kept, so their metrics must be objects that collect batches.
 
 Shapes: N samples, C classes, L tokens in a sample, V tokens in the vocabulary, P pixels that are
-not ignored. In regression
-outputs and targets are in units of the target.
+not ignored. In regression outputs and targets are in units of the target.
 """
 
 import copy
@@ -18,9 +17,9 @@ from torch import Tensor, nn
 
 from bakeoff.components.own_calls import METRIC, METRIC_CALLS
 from bakeoff.data.targets import TargetScale
-from bakeoff.errors import UsageError, describe_error
+from bakeoff.errors import UsageError
 from bakeoff.records import MetricInfo, Task
-from bakeoff.registry import describe_signature, resolve, users_code
+from bakeoff.registry import expecting, resolve, users_code
 from bakeoff.training.metric_functions import (
     Predictions,
     SamplePredictions,
@@ -202,13 +201,8 @@ def build_own_metric(
     expected = f"{where}: expected {METRIC.accepts}, called with {METRIC_CALLS[task]}"
     argument = NUM_CLASSES.get(task)
     given = {argument: num_outputs} if argument and _takes(found, argument) else {}
-    try:
-        with users_code():
-            compute = found(**given) if _is_factory(found) else found  # type: ignore[operator]
-    except Exception as error:  # the user's class may raise anything
-        raise UsageError(
-            f"{expected}, found {describe_signature(found)} ({describe_error(error)})"
-        ) from error
+    with expecting(expected, found):
+        compute = found(**given) if _is_factory(found) else found  # type: ignore[operator]
     if not is_collecting(compute) and (task in COUNTED or not callable(compute)):
         kind = "a function" if callable(compute) else type(compute).__name__
         raise UsageError(f"{expected}; in {task} with update and compute, found {kind}")
@@ -258,14 +252,8 @@ def _try(metric: OwnMetric, expected: str, task: Task, num_outputs: int) -> None
         outputs, labels = outputs[None], labels[None]
     elif task == "segmentation":
         outputs, labels = outputs.T[None, ..., None], labels[None, :, None]
-    try:
+    called = metric.compute.update if is_collecting(metric.compute) else metric.compute
+    with expecting(expected, called):
         metric.follow(predictions)
         predictions.add(outputs, labels)
         metric(predictions)
-    except UsageError:
-        raise
-    except Exception as error:  # the user's metric may raise anything
-        called = metric.compute.update if is_collecting(metric.compute) else metric.compute
-        raise UsageError(
-            f"{expected}, found {describe_signature(called)} ({describe_error(error)})"
-        ) from error

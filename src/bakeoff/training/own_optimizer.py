@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from bakeoff.components.own_calls import OPTIMIZER
-from bakeoff.errors import UsageError, describe_error
-from bakeoff.registry import describe_signature, users_code
+from bakeoff.errors import UsageError
+from bakeoff.registry import expecting
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.own_state import copy_plain
 
@@ -47,15 +47,10 @@ def _call(
     where = f"optimizer {name!r}"
     if not callable(build):
         raise UsageError(f"{where}: is {type(build).__name__}, not {OPTIMIZER.accepts}")
-    try:
-        with users_code():
-            optimizer = build([*groups], **arguments)
-    except Exception as error:  # the user's class may raise anything
-        given = ", ".join(["groups", *(f"{key}={value!r}" for key, value in arguments.items())])
-        raise UsageError(
-            f"{where}: expected a call with {OPTIMIZER.called_with}, here ({given}), found"
-            f" {describe_signature(build)} ({describe_error(error)})"
-        ) from error
+    given = ", ".join(["groups", *(f"{key}={value!r}" for key, value in arguments.items())])
+    expected = f"{where}: expected a call with {OPTIMIZER.called_with}, here ({given})"
+    with expecting(expected, build):
+        optimizer = build([*groups], **arguments)
     if not isinstance(optimizer, torch.optim.Optimizer):
         found = type(optimizer).__name__
         raise UsageError(f"{where}: expected {OPTIMIZER.gives}, found {found}")
@@ -72,14 +67,8 @@ def _try_step(name: str, optimizer: torch.optim.Optimizer) -> None:
     for group in optimizer.param_groups:
         for weights in group["params"]:
             weights.grad = torch.ones_like(weights)
-    try:
-        with users_code():
-            optimizer.step()
-    except Exception as error:  # the user's step may raise anything
-        raise UsageError(
-            f"{where}: expected a step without arguments, found"
-            f" {describe_signature(optimizer.step)} ({describe_error(error)})"
-        ) from error
+    with expecting(f"{where}: expected a step without arguments", optimizer.step):
+        optimizer.step()
     try:
         copy_plain(optimizer.state_dict(), "state_dict()")
     except UsageError as error:

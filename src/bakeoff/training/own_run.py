@@ -22,29 +22,25 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.components.metrics import metric_info
-from bakeoff.components.optimizers import find_optimizer
-from bakeoff.components.own_schedules import find_scheduler
-from bakeoff.components.parameters import complete_params
-from bakeoff.components.schedulers import learning_rate_factor
 from bakeoff.errors import UsageError
-from bakeoff.ranges import ParamValue
 from bakeoff.records import EpochResult
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
 from bakeoff.training.batches import Splits, epoch_order, fetch_seed, load_splits
 from bakeoff.training.build import (
     build_augment,
-    build_model,
+    build_model_of,
     build_optimizer,
     check_augment,
     mask_augment_of,
 )
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
+from bakeoff.training.run_settings import RunSettings
 from bakeoff.training.schedule import Schedule
 
 
-class Run:
+class Run(RunSettings):
     """One run: what it is to use, and where it reports.
 
     Args:
@@ -64,15 +60,13 @@ class Run:
         hand_over: Callable[[EpochResult], None],
         on_built: Callable[[], None] | None = None,
     ) -> None:
+        super().__init__(state.config)
         self._state = state
-        self._config = state.config
         self._wants_test = wants_test
         self._hand_over = hand_over
         self._on_built = on_built
         self._ended: RunEnded | None = None
         self._was_asked = False
-        self.reads_optimizer = False
-        """Whether the loop has asked for the arm's optimizer, or for its name or parameters."""
         self._schedules: list[Schedule] = []
         names = dict.fromkeys((self._config.objective, *self._config.metrics))
         self._expected = [metric_info(name, self._config) for name in names]
@@ -83,46 +77,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run of {self._config.optimizer}, epoch {self.completed} of {self.num_epochs}>"
-
-    @property
-    def params(self) -> dict[str, ParamValue]:
-        """The parameters: those of `[model]` by name, others in full, as `sgd.learning_rate`."""
-        config = self._config
-        owned = {config.optimizer: self.optimizer_params, config.scheduler: self.scheduler_params}
-        others = {
-            f"{owner}.{key}": one for owner, given in owned.items() for key, one in given.items()
-        }
-        return {**others, **config.model_params}
-
-    @property
-    def optimizer_name(self) -> str:
-        """The optimizer of this arm."""
-        self.reads_optimizer = True
-        return self._config.optimizer
-
-    @property
-    def optimizer_params(self) -> dict[str, ParamValue]:
-        """Its parameters, such as `learning_rate`, with defaults for what is not searched."""
-        self.reads_optimizer = True
-        spec, given = find_optimizer(self._config.optimizer), self._config.optimizer_params
-        # The user's own may take more than its source tells.
-        return {**given} if spec.own else complete_params(spec.name, spec.parameters, given)
-
-    @property
-    def scheduler_name(self) -> str:
-        """The learning-rate schedule of this run's arm."""
-        return self._config.scheduler
-
-    @property
-    def scheduler_params(self) -> dict[str, ParamValue]:
-        """Its parameters, with defaults for those that are not searched."""
-        spec, given = find_scheduler(self._config.scheduler), self._config.scheduler_params
-        return {**given} if spec.own else complete_params(spec.name, spec.parameters, given)
-
-    @property
-    def seed(self) -> int:
-        """The training seed; Python's, NumPy's and torch's generators were seeded with it."""
-        return self._config.seed
 
     @property
     def epoch_seed(self) -> int:
@@ -140,11 +94,6 @@ class Run:
         return self._state.device
 
     @property
-    def num_epochs(self) -> int:
-        """Epochs of the whole run."""
-        return self._config.training.epochs
-
-    @property
     def completed(self) -> int:
         """Epochs that were reported, also before the run was resumed."""
         return self._state.epoch
@@ -153,11 +102,6 @@ class Run:
     def is_over(self) -> bool:
         """Whether the last epoch was reported: all are done, or early stopping ended the run."""
         return self._state.is_over
-
-    @property
-    def batch_size(self) -> int:
-        """`[training] batch_size`."""
-        return self._config.training.batch_size
 
     @property
     def wants_test(self) -> bool:
@@ -227,19 +171,10 @@ class Run:
         Raises:
             UsageError: The study names no model, or it cannot be built.
         """
-        config, splits = self._config, self._splits
-        if not config.model:
+        splits = self._splits
+        if not self._config.model:
             raise UsageError("run.build_model(): [model] names no model")
-        return build_model(
-            config.model,
-            config.model_params,
-            input_shape=splits.input_shape,
-            num_outputs=splits.num_outputs,
-            task=splits.task,
-            is_text=config.data.text is not None,
-            categories=splits.categories,
-            vocabulary=splits.vocabulary,
-        ).to(self.device)
+        return build_model_of(self._config, splits).to(self.device)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of this run's arm over the trainable weights of `model`; it is tracked.
@@ -255,7 +190,7 @@ class Run:
         config, state, self.reads_optimizer = self._config, self._state, True
         optimizer = build_optimizer(config.optimizer, model, config.optimizer_params, self.device)
         is_first = not state.optimizers
-        state.track(_numbered("optimizer", len(state.optimizers)), optimizer, is_scored=False)
+        state.track(_numbered("optimizer", len(state.optimizers)), optimizer)
         state.optimizers.append(optimizer)
 
         def count(one: torch.optim.Optimizer, *_: object) -> None:
@@ -289,20 +224,9 @@ class Run:
             direction=state.objective.direction,
         )
         scheduler = RunScheduler(optimizer, schedule)
-        state.track(_numbered("scheduler", len(self._schedules)), scheduler, is_scored=False)
+        state.track(_numbered("scheduler", len(self._schedules)), scheduler)
         self._schedules.append(schedule)
         return scheduler
-
-    def rate_factor(self, progress: float) -> float:
-        """The factor of the learning rate at a share of the run in [0, 1], without an optimizer.
-
-        Raises:
-            UsageError: The schedule follows the objective, so that it has no such factor.
-        """
-        spec = find_scheduler(self._config.scheduler)
-        if spec.stateful:
-            raise UsageError(f"run.rate_factor: {spec.name!r} follows the objective, not progress")
-        return float(learning_rate_factor(spec, progress, self.scheduler_params))
 
     def track(self, **things: Any) -> None:
         """Save the state of these from now on; a resumed run sets it when its epoch begins.
@@ -413,8 +337,9 @@ class Run:
         try:
             yield
         finally:
-            for optimizer in self._state.optimizers:
-                switch_to_training(optimizer)
+            if not self.is_over:  # by a report within it, which left the weights to be tested
+                for optimizer in self._state.optimizers:
+                    switch_to_training(optimizer)
 
 
 def _numbered(name: str, number: int) -> str:

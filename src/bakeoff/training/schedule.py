@@ -46,7 +46,7 @@ class Schedule:
         direction: Direction,
     ) -> None:
         self._spec = find_scheduler(name)
-        self._params = _complete(self._spec, params)
+        self._params = complete_schedule(self._spec, params)
         self._warmup = float(self._params.get("warmup_fraction", 0.0))
         if not 0 <= self._warmup < 1:
             raise UsageError(
@@ -111,8 +111,12 @@ class Schedule:
                 _set_momentum(group, momentum, drop)
 
 
-def _complete(spec: SchedulerSpec, params: Params) -> Params:
-    """The parameters that the factor is called with."""
+def complete_schedule(spec: SchedulerSpec, params: Params) -> Params:
+    """The parameters that the factor of a schedule is called with, after the user's own was tried.
+
+    Raises:
+        UsageError: A parameter is unknown, or the user's own gives no factor with these.
+    """
     if spec.own is None:
         return complete_params(f"scheduler {spec.name!r}", spec.parameters, params)
     check_factor(spec, params)

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bakeoff.components.metrics import find_metric, recorded_metrics, scored_epoch
+from bakeoff.components.metrics import find_metric, recorded_metrics
 from bakeoff.components.models import find_model
 from bakeoff.components.remedies import REMEDIES, find_clash, is_used
 from bakeoff.data.summary import check_batch_size
 from bakeoff.errors import UsageError
 from bakeoff.records import (
     EpochResult,
-    EpochStatus,
     MetricInfo,
     Precision,
     TrialConfig,
@@ -28,13 +27,14 @@ from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
-from bakeoff.training.build import IMAGE_NDIM, build_model, build_optimizer, check_augment
+from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.memory_layout import store_channels_last
 from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
 from bakeoff.training.pretrained import load_pretrained
+from bakeoff.training.progress import Progress
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
 from bakeoff.training.weight_roles import Freezing, Roles, find_roles
@@ -58,7 +58,7 @@ def no_lap(part: str) -> None:
 
 
 @dataclass(kw_only=True, eq=False)
-class TrainingState:
+class TrainingState(Progress):
     """Everything a run needs, and everything that changes while it trains."""
 
     config: TrialConfig
@@ -102,16 +102,6 @@ class TrainingState:
         """The metric that decides the run's score."""
         return find_metric(self.config.objective, self.splits.task, self.config.metrics).info
 
-    @property
-    def epoch(self) -> int:
-        """Completed epochs."""
-        return self.history[-1].epoch if self.history else 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the last epoch ended the run."""
-        return bool(self.history) and self.history[-1].status != "running"
-
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of every forward pass."""
         dtype = AUTOCAST_TYPES.get(self.config.training.precision)
@@ -131,36 +121,23 @@ class TrainingState:
 
     def record(self, result: EpochResult) -> EpochResult:
         """Add an epoch to the history, keep the best weights, and return it with its status."""
-        before = scored_epoch(self.history, self.objective, "best_epoch")
-        best = scored_epoch([*self.history, result], self.objective, "best_epoch")
-        if best is before:
-            self.epochs_without_improvement += 1
-        else:
-            self.epochs_without_improvement = 0
+        is_best = self.count_improvement(result)
+        if is_best:
             self.best_weights = self.evaluated_weights()
-        is_scored = best is not before or self.config.score_rule == "last_epoch"
-        result = replace(
-            result, status=self._status(result), confusion=result.confusion if is_scored else ()
-        )
+        is_scored = is_best or self.config.score_rule == "last_epoch"
+        status = self.status_after(result, has_diverged=self._has_diverged(result))
+        result = replace(result, status=status, confusion=result.confusion if is_scored else ())
         self.history = list(keep_last_confusion([*self.history, result]))
         self.seconds_since_save += result.train_seconds
         self.totals = None
         return result
 
-    def _status(self, result: EpochResult) -> EpochStatus:
-        training = self.config.training
+    def _has_diverged(self, result: EpochResult) -> bool:
         names = ("loss", self.objective.name)
         values = (result.train_loss, *(result.metrics[name] for name in names))
         # Below this scale gradients overflow fp16 even where the loss is not scaled up at all.
         has_collapsed = self.scaler.is_enabled() and self.scaler.get_scale() < MIN_SCALE
-        if not all(map(isfinite, values)) or has_collapsed:
-            return "diverged"
-        if result.epoch >= training.epochs:
-            return "finished"
-        patience = training.early_stopping_patience
-        if patience is not None and self.epochs_without_improvement >= patience:
-            return "early_stopped"
-        return "running"
+        return has_collapsed or not all(map(isfinite, values))
 
 
 def prepare(config: TrialConfig, device: str) -> TrainingState:
@@ -280,16 +257,7 @@ def _build_seeded_model(
     The names are of weights before the head that stay as they were drawn.
     """
     seed_everything(config.seed, "weights")
-    model = build_model(
-        config.model,
-        config.model_params,
-        input_shape=splits.input_shape,
-        num_outputs=splits.num_outputs,
-        task=splits.task,
-        is_text=config.data.text is not None,
-        categories=splits.categories,
-        vocabulary=splits.vocabulary,
-    )
+    model = build_model_of(config, splits)
     fresh: frozenset[str] = frozenset()
     if weights is not None:
         fresh = load_pretrained(model, weights, splits.num_outputs)

@@ -72,6 +72,14 @@ def test_a_model_that_needs_contiguous_memory_is_left_as_it_is(kind: type[Plain]
     assert all(one.is_contiguous() for one in model.parameters())
 
 
+def test_an_empty_weight_is_the_same_in_both_layouts() -> None:
+    model = Plain()
+    model.register_parameter("none", nn.Parameter(torch.empty(0)))
+    model.register_forward_hook(lambda one, _, output: output + one.none.sum())
+
+    assert store_channels_last(model, SHAPE)
+
+
 def test_a_model_without_convolutions_or_images_is_not_tried() -> None:
     assert not store_channels_last(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), SHAPE)
     assert not store_channels_last(Plain(), (192,))

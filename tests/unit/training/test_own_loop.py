@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from math import inf, isnan, nan
+from operator import itemgetter
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,7 @@ from bakeoff.records import DataConfig, OwnMetric, TrainingConfig, TrialConfig
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.own_loop import OwnTraining
 from bakeoff.training.own_rehearsal import profile_loop, rehearse
+from bakeoff.training.own_run import Run
 from bakeoff.training.tracked import decode, encode
 
 RUN = TrialConfig(
@@ -256,6 +259,39 @@ def test_a_generator_of_random_numbers_and_arrays_are_tracked(run_loop, tmp_path
     run_loop(train, folder=tmp_path, answers=["pause"])
     _, sent, _ = run_loop(train, folder=tmp_path)
     assert [one.metrics for one in sent] == [one.metrics for one in expected]
+
+
+def test_an_epoch_without_a_step_has_the_rate_of_the_last_step(run_loop, tmp_path):
+    def train(run):
+        model, optimizer = linear(run)
+        for epoch in run.epochs(model=model):
+            if epoch == 0:
+                step(model, optimizer)
+            yield {"reward": 1.0}
+
+    run_loop(train, folder=tmp_path, answers=["pause"])
+    _, sent, _ = run_loop(train, folder=tmp_path)
+    assert [(one.learning_rate, one.steps) for one in sent] == [(0.1, 1), (0.1, 0), (0.1, 0)]
+
+
+def test_an_optimizer_of_the_loops_own_is_saved_and_not_part_of_what_is_scored(run_loop, tmp_path):
+    def train(run):
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        for _ in run.epochs(model=model, optimizer=optimizer, scheduler=scheduler):
+            loss = step(model, optimizer)
+            scheduler.step()
+            yield {"reward": -loss, "train_loss": loss}
+        if run.wants_test:
+            yield run.test({"reward": model.weight.sum()})
+
+    whole, expected, _ = run_loop(train, wants_test=True)
+    run_loop(train, wants_test=True, folder=tmp_path, answers=["continue", "pause"])
+    training, sent, _ = run_loop(train, wants_test=True, folder=tmp_path)
+    assert [one.train_loss for one in sent] == [one.train_loss for one in expected]
+    assert training.test_metrics == whole.test_metrics
+    assert [*training.state.scored_state()] == ["model"]
 
 
 def test_a_schedule_continues_from_its_base_rate(run_loop, tmp_path):
@@ -593,7 +629,7 @@ def test_a_rehearsal_refuses_what_would_fail_or_mean_nothing_in_the_search(run_l
         yield run.test({"reward": 1.0})
 
     def of_its_own(run):
-        model = nn.Linear(2, 1)
+        model = nn.Linear(2, run.params["width"])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in run.epochs(model=model):
             yield {"reward": step(model, optimizer)}
@@ -629,8 +665,12 @@ def test_a_checkpoint_of_other_tracked_state_is_refused(run_loop, tmp_path):
         run_loop(larger, folder=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "yields", [nullcontext, Run.evaluating], ids=["after evaluating", "within evaluating"]
+)
+@pytest.mark.parametrize(("rule", "scored"), [("best_epoch", max), ("last_epoch", itemgetter(-1))])
 def test_an_optimizer_that_averages_weights_is_scored_and_trained_where_it_should_be(
-    run_loop, tmp_path
+    run_loop, tmp_path, yields, rule, scored
 ):
     seen: list[float] = []
 
@@ -641,19 +681,64 @@ def test_an_optimizer_that_averages_weights_is_scored_and_trained_where_it_shoul
                 step(model, optimizer)
             with run.evaluating():
                 seen.append(float(model.weight.detach().sum()))
-            yield {"reward": seen[-1]}
+            with yields(run):
+                yield {"reward": seen[-1]}
         if run.wants_test:
             with run.evaluating():
                 yield run.test({"reward": model.weight.sum()})
 
-    changes = {"optimizer": "schedule_free_adamw", "optimizer_params": {"learning_rate": 0.1}}
-    training, _, _ = run_loop(train, wants_test=True, **changes)
-    assert training.test_metrics == {"reward": max(seen)}
+    changes = {
+        "optimizer": "schedule_free_adamw",
+        "optimizer_params": {"learning_rate": 0.1},
+        "score_rule": rule,
+        "wants_test": True,
+    }
+    training, _, _ = run_loop(train, **changes)
+    assert training.test_metrics == {"reward": scored(seen)}
+    assert max(seen) != seen[-1]
     whole, seen = seen[:], []
-    run_loop(train, wants_test=True, folder=tmp_path, answers=["pause"], **changes)
-    training, _, _ = run_loop(train, wants_test=True, folder=tmp_path, **changes)
+    run_loop(train, folder=tmp_path, answers=["pause"], **changes)
+    training, _, _ = run_loop(train, folder=tmp_path, **changes)
     assert seen == whole
-    assert training.test_metrics == {"reward": max(whole)}
+    assert training.test_metrics == {"reward": scored(whole)}
+
+
+@pytest.mark.parametrize("rule", ["best_epoch", "last_epoch"])
+@pytest.mark.parametrize("optimizer", ["adamw", "schedule_free_adamw"])
+def test_a_run_that_is_over_is_tested_without_the_optimizer_that_trained_it(
+    run_loop, tmp_path, optimizer, rule
+):
+    def train(run):
+        model = nn.Linear(2, 1)
+        run.track(model=model)
+        if not run.is_over:  # a framework makes its optimizer where it begins to train
+            optimizer = run.optimizer(model)
+            for _ in run.epochs():
+                step(model, optimizer)
+                run.report({"reward": 1.0})
+        if run.wants_test:
+            run.test({"reward": model.weight.sum()})
+
+    changes = {"optimizer": optimizer, "optimizer_params": {}, "score_rule": rule}
+    whole, _, _ = run_loop(train, wants_test=True, folder=tmp_path, **changes)
+    torch.manual_seed(99)
+    training, _, _ = run_loop(train, wants_test=True, folder=tmp_path, **changes)
+    assert training.test_metrics == whole.test_metrics
+    with pytest.raises(CheckpointError, match="holds model, and the loop tracked nothing before"):
+        run_loop(lambda run: run.wants_test, wants_test=True, folder=tmp_path, **changes)
+
+
+def test_a_factor_that_is_none_is_refused_where_a_loop_asks_for_it(run_loop, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "negative_factor.py").write_text("def below(progress):\n    return -progress\n")
+
+    def train(run):
+        for _ in run.epochs():
+            yield {"reward": run.rate_factor(0.0)}
+
+    with pytest.raises(UsageError, match=r"a finite factor of at least 0, found -0\.015625"):
+        run_loop(train, scheduler="negative_factor:below")
+    sys.modules.pop("negative_factor", None)
 
 
 @pytest.mark.parametrize(
