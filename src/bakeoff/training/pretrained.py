@@ -177,7 +177,7 @@ def _adapt_channels(filters: Tensor, channels: int) -> Tensor:
 def _resample_positions(table: Tensor, num_wanted: int) -> Tensor | None:
     """Embeddings [1, P + h * h, D] for another square of patches; None where there is no square."""
     num_given = table.shape[-2]
-    for prefix in range(MAX_PREFIX + 1):
+    for prefix in range(min(MAX_PREFIX + 1, num_given, num_wanted)):  # a patch is left at least
         old, new = isqrt(num_given - prefix), isqrt(num_wanted - prefix)
         if old * old == num_given - prefix and new * new == num_wanted - prefix:
             kept, grid = table[..., :prefix, :], table[..., prefix:, :]
