@@ -96,6 +96,11 @@ def test_the_vocabulary_is_that_of_the_texts_outside_the_test_set(reviews: DataC
     assert load_dataset(reviews).vocabulary == dataset.vocabulary  # from the cache
     short = load_dataset(replace(reviews, sequence_length=3))
     assert "160 of 160 texts have more than 3 tokens and are cut" in short.notes
+    other = Path(reviews.dataset[4:]).with_name("other.csv")
+    other.write_text("review,mood\nan unseen text here,good\nit,bad\n")
+    both = load_dataset(replace(reviews, sequence_length=3, validation=f"csv:{other}"))
+    assert both.vocabulary == dataset.vocabulary
+    assert "1 of 2 texts of other.csv have more than 3 tokens and are cut" in both.notes
     characters = load_dataset(replace(reviews, tokenizer="characters"))
     assert {len(token) for token in characters.vocabulary[1:]} == {1}
 
