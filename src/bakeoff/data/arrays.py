@@ -65,7 +65,7 @@ class Arrays:
     class_names: tuple[str, ...] = ()
     """Names of classes or tokens, if the source names them."""
     vocabulary: tuple[str, ...] = ()
-    """The tokens of texts that have labels, where they are numbered by the training texts."""
+    """The tokens in order of number, if they are the words or characters of texts with labels."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False
