@@ -56,9 +56,10 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
             layers than the model.
     """
     head = find_parts(model, num_outputs).head_name
+    whole = model.state_dict()
     wanted = {
         name: value
-        for name, value in model.state_dict().items()
+        for name, value in whole.items()
         if isinstance(value, Tensor) and not name.startswith(f"{head}.")
     }
     state = read_state(source.path)
@@ -83,7 +84,8 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
         for name, value in wanted.items()
         if name in state
     }
-    model.load_state_dict(fitted, strict=False)
+    whole.update(fitted)  # it has the versions of its modules, without which some refuse a state
+    model.load_state_dict(whole)
     return frozenset(missing)
 
 
