@@ -23,8 +23,8 @@ class ModelSpec:
     description: str
     build: str
     """Reference to a function `(input_shape=, num_outputs=, **parameters) -> nn.Module`, which is
-    also called with `categories=` if samples have codes, and with `num_tokens=` if they are texts
-    of a vocabulary of their own."""
+    also called with `categories=` if samples have codes, and with `num_tokens=`, the size of the
+    vocabulary, if the words or characters of texts with labels are tokens."""
     inputs: tuple[InputKind, ...]
     """Inputs that it takes. Output: [N, num_outputs], [N, L, num_outputs] for tokens [N, L], or
     [N, num_outputs, H, W] for pixels."""

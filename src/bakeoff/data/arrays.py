@@ -8,7 +8,7 @@ token ids [N, L], and labels [N, L] are the token after each of them, both in th
 type that holds the vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Arrays:
     class_names: tuple[str, ...] = ()
     """Names of classes or tokens, if the source names them."""
     vocabulary: tuple[str, ...] = ()
-    """The tokens of texts that have labels, where they are numbered by the training texts."""
+    """The tokens in order of number, if they are the words or characters of texts with labels."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False
@@ -113,7 +113,7 @@ def check_arrays(
     if looks_closely:
         notes += train_notes(inputs, splits_test="x_test" not in named)
     if task == "regression":
-        notes += _target_notes(labels)
+        notes += target_notes(labels)
     if task == "segmentation":
         notes += ignored_notes(labels, "training")
     whole, given = inputs, dict[str, Inputs]()
@@ -152,12 +152,13 @@ def _absent_classes(labels: Inputs, others: Inputs, name: str, task: Task) -> li
     return [f"{name} has no sample of {len(absent)} classes: {shown}"] if len(absent) else []
 
 
-def _target_notes(targets: Inputs) -> list[str]:
-    """Says of which targets, [N] or [N, T], there is nothing to predict."""
+def target_notes(targets: NDArray[Any], names: Sequence[str] = ()) -> list[str]:
+    """Says of which targets, [N] or [N, T], there is nothing to predict, by number or by name."""
     is_constant = (targets == targets[0]).all(axis=0)
     if is_constant.all():
         return ["all targets have one value, so there is nothing to predict"]
-    found = ", ".join(map(str, np.flatnonzero(is_constant)[:MAX_LISTED]))
+    constant = np.flatnonzero(is_constant)[:MAX_LISTED]
+    found = ", ".join(names[number] if names else str(number) for number in constant)
     return [f"targets with one value only tell nothing: {found}"] if found else []
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import load_cached
 from bakeoff.data.array_notes import part_notes
-from bakeoff.data.arrays import Arrays, check_arrays
+from bakeoff.data.arrays import Arrays, check_arrays, target_notes
 from bakeoff.data.csv_frame import read_frame
 from bakeoff.data.inputs import Feature
 from bakeoff.data.table_columns import (
@@ -258,13 +258,15 @@ def _encode_features(
 def name_classes(
     frame: "pd.DataFrame", targets: tuple[str, ...], task: Task, where: Path
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The names of classes or of several targets, and what is guessed about them.
+    """The names of classes or of several targets, and what is guessed or noticed about them.
 
     Raises:
         DataError: The target cannot hold classes.
     """
     if task != "classification":
-        return (targets if len(targets) > 1 else ()), []
+        names = targets if len(targets) > 1 else ()
+        is_number = task == "regression"
+        return names, target_notes(frame[[*targets]].to_numpy(), targets) if is_number else []
     names = fit_classes(frame[targets[0]], f"{where}: target {targets[0]!r}")
     return names, list(class_notes(names, targets[0]))
 

@@ -74,7 +74,7 @@ class Dataset:
     fingerprint: str
     """Depends on every value of every array; of samples that are fetched, only on some of them."""
     vocabulary: tuple[str, ...] = ()
-    """The tokens of texts that have labels, where they are numbered by the training texts."""
+    """The tokens in order of number, if they are the words or characters of texts with labels."""
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     test_is_reserved: bool = False
@@ -242,21 +242,24 @@ def _keep_some(dataset: Dataset, train: Indices, count: int, split_seed: int) ->
 def _name_arrays(arrays: Arrays, *, task: Task, **named: Any) -> Dataset:
     """Make a data set of arrays; what has no names is called by its number."""
     if not arrays.class_names and (task != "regression" or arrays.train_labels.ndim > 1):
-        labelled: list[Inputs | None] = [arrays.train_labels]
-        if task == "language":
-            labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
-            labelled += [arrays.validation_inputs, arrays.validation_labels]
-        highest = max(int(part.max()) for part in labelled if part is not None)
-        if task in ("multilabel", "regression"):
-            highest = arrays.train_labels.shape[1] - 1
-        if (
-            task == "segmentation"
-        ):  # the split may have moved every pixel of a class to the test set
-            both = (arrays.train_labels, arrays.test_labels)
-            counts = [count_pixels(one, IGNORED) for one in both]
-            highest = int(np.flatnonzero(sum(counts))[-1])
-        arrays = replace(arrays, class_names=_numbered(highest))
+        arrays = replace(arrays, class_names=_numbered(_highest_number(arrays, task)))
     return Dataset(task=task, **vars(arrays), **named)
+
+
+def _highest_number(arrays: Arrays, task: Task) -> int:
+    """The greatest number of a class, a label, a target or a token."""
+    if task in ("multilabel", "regression"):
+        return int(arrays.train_labels.shape[1]) - 1
+    if task == "segmentation":
+        # The split may have moved every pixel of a class to the test set.
+        both = (arrays.train_labels, arrays.test_labels)
+        counts = np.sum([count_pixels(one, IGNORED) for one in both], axis=0)
+        return int(np.flatnonzero(counts)[-1])
+    labelled: list[Inputs | None] = [arrays.train_labels]
+    if task == "language":
+        labelled += [arrays.train_inputs, arrays.test_inputs, arrays.test_labels]
+        labelled += [arrays.validation_inputs, arrays.validation_labels]
+    return max(int(part.max()) for part in labelled if part is not None)
 
 
 def _numbered(highest: int) -> tuple[str, ...]:
@@ -330,9 +333,12 @@ def _load_samples(parts: Mapping[Part, Samples], config: DataConfig) -> Dataset:
 
 def _own_notes(validation: Inputs | None, masks: Inputs | None) -> tuple[str, ...]:
     """Says where validation samples come from, and how many pixels of masks are ignored."""
-    given = () if validation is None else (len(validation),)
-    notes = [f"validation samples are those of the data set's own ({num:,})" for num in given]
-    return (*notes, *(() if masks is None else ignored_notes(masks, "training")))
+    notes: list[str] = []
+    if validation is not None:
+        notes.append(f"validation samples are those of the data set's own ({len(validation):,})")
+    if masks is not None:
+        notes += ignored_notes(masks, "training")
+    return tuple(notes)
 
 
 def _name_classes(

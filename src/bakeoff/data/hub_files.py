@@ -38,9 +38,12 @@ def find_hub_file(reference: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def hub_config(reference: str) -> dict[str, Any]:
-    """The configuration of the model; empty if it is not on this machine or damaged."""
-    path = find_hub_file(reference, CONFIG)
+def hub_config(reference: str, name: str = CONFIG) -> dict[str, Any]:
+    """The configuration of the model, or of what prepares its inputs.
+
+    It is empty if the file is not on this machine or damaged.
+    """
+    path = find_hub_file(reference, name)
     try:
         content = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

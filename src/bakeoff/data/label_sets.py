@@ -40,7 +40,7 @@ def count_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def absent_label_notes(labels: LabelSets, names: Sequence[str], part: str) -> Iterator[str]:
-    """Says which labels no sample of a part has, or every one, and what leaves them out."""
+    """Says which labels no sample of a part has, or every sample, and which metrics omit them."""
     counts = count_labels(labels)
     for few, what in ((counts == 0, "no"), (counts == len(labels), "every")):
         found = [name for name, is_one in zip(names, few, strict=True) if is_one]

@@ -243,10 +243,10 @@ def decode_mask(path: str, form: ImageForm) -> Masks:
 
 
 def _check_classes(masks: dict[str, Masks], root: Path, *, is_reserved: bool) -> int:
-    """The number of classes, which the training masks know, with a reserved test set or without.
+    """The number of classes of the masks to train on, and of those reserved from them for testing.
 
     Raises:
-        DataError: There is one class only, a gap, or a class that training does not know.
+        DataError: There is one class only, a gap, or a class that only other masks have.
     """
     known: Sequence[str] = ("train", "test") if is_reserved else ("train",)
     both = np.concatenate([masks[name] for name in known])

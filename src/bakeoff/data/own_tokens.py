@@ -1,4 +1,8 @@
-"""Splits texts into words or characters and numbers them, by a vocabulary of the training texts."""
+"""Splits texts into words or characters, and numbers them by a vocabulary.
+
+The vocabulary is that of the texts outside the test set: those to train on, and those to validate
+on if they are rows of the same table.
+"""
 
 import re
 from collections import Counter
@@ -17,7 +21,7 @@ RESERVED = (PADDING, UNKNOWN)
 MAX_TOKENS = 20_000
 """Greatest size of a vocabulary: the most frequent words or characters."""
 MIN_COUNT = 2
-"""A word or character must occur this often in the training texts to have a token of its own."""
+"""A word or character must occur this often in the texts of a vocabulary to have its own token."""
 
 
 def split_text(text: str, tokenizer: str) -> list[str]:

@@ -232,14 +232,18 @@ def as_labels(labels: Sequence[Any], where: str) -> NDArray[Any]:
     Raises:
         DataError: One of them is not a number, or they differ in number.
     """
+    expected = f"{where}: labels must be numbers, one for each sample"
     try:
         given = [np.asarray(label) for label in labels]
-        several = given[0].ndim in (1, 2) and given[0].size > 1
+        first = given[0].shape
+        several = len(first) in (1, 2) and given[0].size > 1
+        other = next((one.shape for one in given if one.shape != first), first)
+        if several and other != first:
+            kind = "rows" if len(first) == 1 else "masks"
+            raise DataError(f"{expected}, found {kind} of {list(first)} and {list(other)}")
         array = np.stack(given) if several else np.array([label.item() for label in given])
-    except ValueError:
-        differ = [one.shape for one in given if one.shape != given[0].shape and several]
-        found = f", found masks of {list(given[0].shape)} and {list(differ[0])}" if differ else ""
-        raise DataError(f"{where}: labels must be numbers, one for each sample{found}") from None
+    except ValueError:  # a label is a list of unequal lists, or only some are several numbers
+        raise DataError(expected) from None
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise DataError(f"{where}: labels must be numbers, not {labels[0]!r}")
     whole = array.astype(np.int64)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bakeoff.data.datasets import Dataset, load_dataset, split_indices
 from bakeoff.data.label_sets import absent_label_notes, count_labels
@@ -76,28 +78,33 @@ def describe_dataset(config: DataConfig, split_seed: int) -> DatasetSummary:
         return _with_classes(summary, dataset, train, validation)
     if dataset.task != "regression":
         return summary
-    targets = np.asarray(dataset.train_labels)
-    scale = measure_targets(targets[train])
-    if dataset.validation_labels is not None:
-        targets = np.asarray(dataset.validation_labels)
+    parts = _labels_by_part(dataset, train, validation)
+    scale = measure_targets(parts["training"])
     return replace(
         summary,
         target_deviation=scale.error_unit,
-        mean_losses=losses_of_the_mean(targets[validation], scale),
+        mean_losses=losses_of_the_mean(parts["validation"], scale),
     )
+
+
+def _labels_by_part(
+    dataset: Dataset, train: Indices, validation: Indices
+) -> dict[str, NDArray[Any]]:
+    """The labels to train, to validate and to test on; `validation` may be rows of another set."""
+    labels = np.asarray(dataset.train_labels)
+    given = labels if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
+    return {
+        "training": labels[train],
+        "validation": given[validation],
+        "test": np.asarray(dataset.test_labels),
+    }
 
 
 def _with_labels(
     summary: DatasetSummary, dataset: Dataset, train: Indices, validation: Indices
 ) -> DatasetSummary:
     """The summary with how frequent labels are, and which ones a part has no samples of."""
-    labels = np.asarray(dataset.train_labels)
-    given = labels if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
-    parts = {
-        "training": labels[train],
-        "validation": given[validation],
-        "test": np.asarray(dataset.test_labels),
-    }
+    parts = _labels_by_part(dataset, train, validation)
     notes = [
         note
         for part, found in parts.items()
@@ -119,13 +126,7 @@ def _with_classes(
     Raises:
         DataError: Every validation pixel is ignored.
     """
-    masks = np.asarray(dataset.train_labels)
-    given = masks if dataset.validation_labels is None else np.asarray(dataset.validation_labels)
-    parts = {
-        "training": masks[train],
-        "validation": given[validation],
-        "test": np.asarray(dataset.test_labels),
-    }
+    parts = _labels_by_part(dataset, train, validation)
     counts = {part: count_pixels(found, summary.num_outputs) for part, found in parts.items()}
     for part, found in counts.items():
         if not found.any():

@@ -61,19 +61,20 @@ def _decode(
     texts = frame[text].astype(str)
     vocabulary = () if tokenizer else make_vocabulary(texts.iloc[kept], str(config.tokenizer))
 
-    def tokens(some: "pd.Series[Any]") -> tuple[NDArray[np.int32], int]:
-        if tokenizer is not None:
-            return tokenize(config, tokenizer, some)
+    def tokens(some: "pd.Series[Any]", named: str = "texts") -> NDArray[np.int32]:
         length = int(config.sequence_length or 0)
-        return number_texts(list(some), vocabulary, str(config.tokenizer), length)
+        if tokenizer is not None:
+            found, num_cut = tokenize(config, tokenizer, some)
+        else:
+            own = str(config.tokenizer)
+            found, num_cut = number_texts(list(some), vocabulary, own, length)
+        if num_cut:
+            more = f"have more than {length} tokens and are cut"
+            notes.append(f"{num_cut:,} of {len(some):,} {named} {more}")
+        return found
 
-    inputs, num_cut = tokens(texts)
     notes += guesses
-    if num_cut:
-        notes.append(
-            f"{num_cut:,} of {len(frame):,} texts have more than {config.sequence_length} tokens"
-            " and are cut"
-        )
+    inputs = tokens(texts)
     arrays = Arrays(
         train_inputs=inputs[kept],
         train_labels=labels[kept],
@@ -88,12 +89,14 @@ def _decode(
         return arrays
     other, _ = read_frame(validation)
     _columns(replace(config, text=text, target=targets), other, validation)
-    own = encode_labels(other, targets, config.task, class_names, validation)
+    own_labels = encode_labels(other, targets, config.task, class_names, validation)
+    own_inputs = tokens(other[text].astype(str), f"texts of {validation.name}")
+    notes.append(f"validation samples are the rows of {validation} ({len(own_labels):,})")
     return replace(
         arrays,
-        validation_inputs=tokens(other[text].astype(str))[0],
-        validation_labels=own,
-        notes=(*notes, f"validation samples are the rows of {validation} ({len(own):,})"),
+        validation_inputs=own_inputs,
+        validation_labels=own_labels,
+        notes=tuple(notes),
     )
 
 

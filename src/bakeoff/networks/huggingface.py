@@ -42,7 +42,7 @@ def build_huggingface(
 
     Args:
         input_shape: Shape of a sample.
-        num_outputs: Number of classes, or 1 in regression.
+        num_outputs: Number of classes, labels or targets.
         config: The model's configuration as JSON, such as a `config.json` of the hub.
         params: Settings of the configuration that differ.
     """

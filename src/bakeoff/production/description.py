@@ -24,9 +24,9 @@ from bakeoff.errors import BakeoffError, one_line
 from bakeoff.registry import REFERENCE
 
 DESCRIPTION_KEY = "bakeoff"
-"""Key of the metadata of a weights file; see `bakeoff.training.weights`."""
+"""Key of the metadata of a weights file; see `bakeoff.training.weights_source`."""
 WEIGHTS_FORMAT = 1
-"""The newest format that is known; as there."""
+"""The newest format that is known; see `bakeoff.training.weights`."""
 DTYPE = r"(u?int|float|bfloat|complex)[0-9]{1,3}|bool"
 IMAGE_NDIM = 3
 FILE_NAME = re.compile(r"[\w .+=@-]+")

@@ -152,8 +152,12 @@ DECODE_PLAIN = """\
         if upright.size != ($width, $height):
             raise ValueError(f"{file} is {upright.width}x{upright.height}, not ${width}x$height")
         pixels = upright.convert("$mode")"""
-TEXT_IMPORTS = ("from tokenizers import Tokenizer",)
-IMAGE_IMPORTS = ("import numpy", "from PIL import Image, ImageOps")
+ENCODING_IMPORTS: Mapping[str, tuple[str, ...]] = {
+    ENCODE_IMAGES: ("import numpy", "from PIL import Image, ImageOps"),
+    ENCODE_LABELLED: ("from tokenizers import Tokenizer",),
+    ENCODE_OWN: ("import re",),
+}
+"""What the template that encodes samples imports."""
 NORMALISE = """\
     mean, scale = (torch.tensor(ABOUT["inputs"][name]) for name in ("mean", "scale"))
     return (torch.as_tensor(samples) - mean) * scale"""
@@ -225,15 +229,9 @@ def render_module(about: Mapping[str, Any], *, about_name: str, weights: str, ex
     source = network_source(about["build"])
     is_several = about["task"] == "regression" and about["class_names"]
     prepare, meaning, interpret, outputs = USES[SEVERAL_TARGETS if is_several else about["task"]]
-    shape = ", ".join(map(str, about["inputs"]["shape"]))
-    imports = {*IMPORTS, *source.imports.splitlines()}
-    if _is_image_folder(about):
-        imports |= {*IMAGE_IMPORTS}
-    if about["inputs"].get("tokenizer"):
-        imports |= {*TEXT_IMPORTS}
-        prepare = TO_TOKENS
-    if about["inputs"].get("vocabulary"):
-        imports |= {"import re"}
+    shape, encoding = ", ".join(map(str, about["inputs"]["shape"])), _encoding(about)
+    imports = {*IMPORTS, *source.imports.splitlines(), *ENCODING_IMPORTS.get(encoding, ())}
+    if encoding in (ENCODE_LABELLED, ENCODE_OWN):
         prepare = TO_TOKENS
     return MODULE.substitute(
         needs=_needs(about),

@@ -155,7 +155,7 @@ class Splits:
     features: tuple[Feature, ...] = ()
     """Features of a table, in the order of the inputs."""
     vocabulary: tuple[str, ...] = ()
-    """The tokens of texts that have labels, where they are numbered by the training texts."""
+    """The tokens in order of number, if they are the words or characters of texts with labels."""
     categories: Categories | None = None
     """The places of codes in the inputs, and how many there are; None unless the study asks for
     codes."""
@@ -278,7 +278,7 @@ def given_normalisation(
         mean, deviation = mean.mean(keepdims=True), deviation.mean(keepdims=True)
     if scale.is_share and inputs.dtype == np.uint8:
         mean, deviation = mean * BYTE, deviation * BYTE
-    elif scale.is_share and normalize != "none":
+    elif scale.is_share:
         _check_shares(key, np.asarray(inputs[np.arange(min(len(inputs), MIN_STATISTICS_SAMPLES))]))
     shape = (-1, 1, 1) if is_image else (-1,)
     mean, deviation = (np.broadcast_to(one, num).reshape(shape) for one in (mean, deviation))

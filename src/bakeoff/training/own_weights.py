@@ -12,7 +12,8 @@ from bakeoff.files import write_durably
 from bakeoff.records import as_plain, as_strict
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.own_state import encode
-from bakeoff.training.weights import DESCRIPTION_KEY, with_sorted_header
+from bakeoff.training.weights import with_sorted_header
+from bakeoff.training.weights_source import DESCRIPTION_KEY
 from bakeoff.version import __version__
 
 

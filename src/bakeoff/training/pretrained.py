@@ -56,9 +56,10 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
             layers than the model.
     """
     head = find_parts(model, num_outputs).head_name
+    whole = model.state_dict()
     wanted = {
         name: value
-        for name, value in model.state_dict().items()
+        for name, value in whole.items()
         if isinstance(value, Tensor) and not name.startswith(f"{head}.")
     }
     state = read_state(source.path)
@@ -83,7 +84,8 @@ def load_pretrained(model: nn.Module, source: WeightsSource, num_outputs: int) -
         for name, value in wanted.items()
         if name in state
     }
-    model.load_state_dict(fitted, strict=False)
+    whole.update(fitted)  # it has the versions of its modules, without which some refuse a state
+    model.load_state_dict(whole)
     return frozenset(missing)
 
 
@@ -177,7 +179,7 @@ def _adapt_channels(filters: Tensor, channels: int) -> Tensor:
 def _resample_positions(table: Tensor, num_wanted: int) -> Tensor | None:
     """Embeddings [1, P + h * h, D] for another square of patches; None where there is no square."""
     num_given = table.shape[-2]
-    for prefix in range(MAX_PREFIX + 1):
+    for prefix in range(min(MAX_PREFIX + 1, num_given, num_wanted)):  # a patch is left at least
         old, new = isqrt(num_given - prefix), isqrt(num_wanted - prefix)
         if old * old == num_given - prefix and new * new == num_wanted - prefix:
             kept, grid = table[..., :prefix, :], table[..., prefix:, :]

@@ -48,7 +48,7 @@ def find_roles(
     Args:
         model: The model, whose head has `num_outputs` outputs.
         finetune: Says what is frozen, the factors, or the function that says both.
-        num_outputs: Classes, tokens of the vocabulary, or 1 in regression.
+        num_outputs: Classes, labels, tokens of the vocabulary, or targets in regression.
         fresh: Names of weights before the head that no file had; they are treated as the head is.
 
     Raises:

@@ -21,11 +21,10 @@ from bakeoff.records import DataConfig, as_plain
 from bakeoff.training.batches import Normalisation
 from bakeoff.training.own_state import encode
 from bakeoff.training.state import TrainingState, Weights
+from bakeoff.training.weights_source import DESCRIPTION_KEY
 from bakeoff.version import __version__
 
 WEIGHTS_FORMAT = 1
-DESCRIPTION_KEY = "bakeoff"
-"""Key of the description, which is JSON, in the file's metadata."""
 LENGTH_BYTES = 8
 
 

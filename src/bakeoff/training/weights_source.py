@@ -20,7 +20,7 @@ from bakeoff.data.hub_files import (
     CONFIG,
     PREPROCESSOR,
     WEIGHTS,
-    find_hub_file,
+    hub_config,
     hub_licence,
     need_hub_file,
 )
@@ -35,9 +35,8 @@ OF_INCEPTION = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 """What torchvision's googlenet and inception_v3 turn ImageNet's normalisation into
 (`transform_input`)."""
 BYTE = 255.0
-HUB_FILE = "model.safetensors"
 DESCRIPTION_KEY = "bakeoff"
-"""Key of the description in files of weights that this package wrote."""
+"""Key of the description, which is JSON, in the metadata of files of weights that we write."""
 
 State = dict[str, Any]
 
@@ -260,7 +259,7 @@ def _of_timm(architecture: str, name: str | None) -> WeightsSource:
     if config is None:
         raise UsageError(f"finetune.pretrained: timm has no weights {full!r}")
     full = f"{base}.{config.tag}" if config.tag else base
-    repository, file = config.hf_hub_id or f"timm/{full}", config.hf_hub_filename or HUB_FILE
+    repository, file = config.hf_hub_id or f"timm/{full}", config.hf_hub_filename or WEIGHTS
     own = data_folder() / "weights" / f"timm-{full}{Path(file).suffix}"
     cached = None if own.is_file() else try_to_load_from_cache(repository, file)
 
@@ -281,12 +280,9 @@ def _of_timm(architecture: str, name: str | None) -> WeightsSource:
 
 
 def _of_hub(model: str) -> WeightsSource:
-    scale = None
-    preprocessor = find_hub_file(model, PREPROCESSOR)
-    if preprocessor is not None:
-        asked = json.loads(preprocessor.read_text(encoding="utf-8"))
-        if asked.get("do_normalize", True) and "image_mean" in asked:
-            scale = InputScale(mean=tuple(asked["image_mean"]), deviation=tuple(asked["image_std"]))
+    scale, asked = None, hub_config(model, PREPROCESSOR)
+    if asked.get("do_normalize", True) and {"image_mean", "image_std"} <= asked.keys():
+        scale = InputScale(mean=tuple(asked["image_mean"]), deviation=tuple(asked["image_std"]))
     return WeightsSource(
         title=model,
         path=need_hub_file(model, WEIGHTS),

@@ -80,6 +80,14 @@ def test_several_columns_of_numbers_are_targets_by_their_names(tmp_path: Path) -
     assert feature_names(table)[0] == "colour=blue"
 
 
+def test_a_target_of_one_value_is_said_by_its_name(tmp_path: Path) -> None:
+    rows = "size,open,year\n1.5,2,7\n2,3,7\n3,5,7\n"
+    both = read(tmp_path, rows, target=("open", "year"), task="regression")
+    assert both.notes == ("targets with one value only tell nothing: year",)
+    one = read(tmp_path, rows, target="year", task="regression")
+    assert one.notes == ("all targets have one value, so there is nothing to predict",)
+
+
 @pytest.mark.parametrize(
     ("content", "target", "message"),
     [

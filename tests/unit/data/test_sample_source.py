@@ -292,6 +292,8 @@ GOOD = (torch.zeros(3), None)
         (Returned(GOOD, (torch.zeros(4), 1)), r"sample 7: is float32 \[4\], sample 0 is float32 \[3\]"),
         (Returned(GOOD, (torch.full((3,), np.nan), 1)), "sample 7: has NaN or infinite values"),
         (Returned(GOOD, (torch.zeros(3), "boot")), "labels must be numbers"),
+        (Returned((torch.zeros(3), [[1, 2], [3]])), "labels must be numbers, one for each sample"),
+        (Returned((torch.zeros(3), [1, 2]), (torch.zeros(3), [1])), r"found rows of \[2\] and \[1\]"),
         (Returned(GOOD, (torch.zeros(3), 1.5)), "labels must be integers"),
         (Returned(GOOD, (torch.zeros(3), -1)), "has the label -1"),
         (Returned(GOOD, (torch.zeros(3), 5)), "no sample of class 2"),
@@ -300,7 +302,7 @@ GOOD = (torch.zeros(3), None)
     ],
     ids=[
         "stream", "empty", "three", "no train", "number", "no pair", "picture", "shape", "channels last", "complex", "raises",
-        "other shape", "nan", "text label", "fraction", "negative", "gap", "one class", "test label",
+        "other shape", "nan", "text label", "unequal lists", "rows of labels", "fraction", "negative", "gap", "one class", "test label",
     ],
 )  # fmt: skip
 def test_data_set_that_cannot_be_used_is_refused(value: Any, message: str) -> None:

@@ -53,7 +53,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataConfig:
 def build_own(
     input_shape: tuple[int, ...], num_outputs: int, categories: tuple[tuple[int, int], ...]
 ) -> nn.Module:
-    """A model of a user's, which is told where the codes are."""
+    """A user's model, which gets the place and the number of the codes as `categories`."""
     assert (input_shape, categories) == ((3,), ((1, 6), (2, 3)))
     return build_tabular_mlp(input_shape, num_outputs, 8, 1, 0.0, categories)
 
@@ -123,7 +123,7 @@ def test_embeddings_learn_what_the_order_of_the_codes_does_not_say(
     assert vectors[0].tolist() == [0, 0, 0]
 
 
-def test_a_model_of_the_users_own_is_given_the_places_of_the_codes(
+def test_a_model_of_the_users_own_gets_the_places_of_the_codes(
     make_config: MakeConfig, table: DataConfig
 ) -> None:
     changes = {"model": f"{__name__}:build_own", "model_params": {}, "epochs": 1}

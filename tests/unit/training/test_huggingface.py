@@ -278,6 +278,9 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
     scale = find_weights(f"hf:{tmp_path}", True).scale
     assert scale is not None
     assert (scale.mean, scale.deviation) == ((0.5,) * 3, (0.25,) * 3)
+    for damaged in ("{", json.dumps({"image_mean": [0.5] * 3})):
+        (tmp_path / "preprocessor_config.json").write_text(damaged)
+        assert find_weights(f"hf:{tmp_path}", True).scale is None
 
 
 @pytest.mark.parametrize(

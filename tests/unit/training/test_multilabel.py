@@ -39,7 +39,7 @@ def samples() -> TensorDataset:
 
 
 def each_sample() -> Dataset[tuple[Tensor, ...]]:
-    """The same samples, whose labels only fetching tells."""
+    """The same samples in a data set without a list of labels, so that each one is fetched."""
     return ConcatDataset([samples()])
 
 

@@ -102,6 +102,28 @@ def test_positions_are_interpolated_to_the_size_of_the_images(tmp_path: Path, pa
     torch.testing.assert_close(found[:, 1:], torch.full_like(found[:, 1:], 2.5))
 
 
+def test_a_model_that_asks_for_the_version_of_its_state_is_loaded(tmp_path: Path) -> None:
+    given = build_torchvision("mnasnet0_5", (3, 32, 32), 9)
+    torch.save(given.state_dict(), tmp_path / "weights.pt")
+    model = build_torchvision("mnasnet0_5", (3, 32, 32), 5)
+    load_pretrained(model, source(tmp_path / "weights.pt"), 5)
+    assert torch.equal(model.layers[0].weight, given.layers[0].weight)
+    assert model.classifier[1].out_features == 5
+
+
+def test_positions_that_are_no_square_of_patches_are_refused(tmp_path: Path) -> None:
+    def positions(num: int) -> nn.Module:
+        model = nn.Sequential(nn.Linear(4, 3))
+        model.register_parameter("pos_embed", nn.Parameter(torch.zeros(1, num, 4)))
+        return model
+
+    torch.save(positions(3).state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(
+        UsageError, match=r"'pos_embed' of shape \[1, 3, 4\], .* needs \[1, 17, 4\]"
+    ):
+        load_pretrained(positions(17), source(tmp_path / "weights.pt"), 3)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

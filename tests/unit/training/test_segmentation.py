@@ -50,7 +50,7 @@ def samples() -> TensorDataset:
 
 
 def each_sample() -> Dataset[tuple[Tensor, ...]]:
-    """The same samples, whose masks only fetching tells."""
+    """The same samples in a data set without a list of masks, so that each one is fetched."""
     return ConcatDataset([samples()])
 
 

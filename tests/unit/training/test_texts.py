@@ -56,7 +56,7 @@ def reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataConfig:
 
 
 def build_own(input_shape: tuple[int, ...], num_outputs: int, num_tokens: int) -> nn.Module:
-    """A model of a user's, which is told how many tokens there are."""
+    """A user's model, which gets the size of the vocabulary as `num_tokens`."""
     assert (input_shape, num_tokens) == ((LENGTH,), 12)
     return build_gru(input_shape, num_outputs, 8, 1, 0.0, num_tokens)
 
@@ -96,6 +96,11 @@ def test_the_vocabulary_is_that_of_the_texts_outside_the_test_set(reviews: DataC
     assert load_dataset(reviews).vocabulary == dataset.vocabulary  # from the cache
     short = load_dataset(replace(reviews, sequence_length=3))
     assert "160 of 160 texts have more than 3 tokens and are cut" in short.notes
+    other = Path(reviews.dataset[4:]).with_name("other.csv")
+    other.write_text("review,mood\nan unseen text here,good\nit,bad\n")
+    both = load_dataset(replace(reviews, sequence_length=3, validation=f"csv:{other}"))
+    assert both.vocabulary == dataset.vocabulary
+    assert "1 of 2 texts of other.csv have more than 3 tokens and are cut" in both.notes
     characters = load_dataset(replace(reviews, tokenizer="characters"))
     assert {len(token) for token in characters.vocabulary[1:]} == {1}
 
@@ -130,7 +135,7 @@ def test_padding_and_the_length_of_the_longest_text_change_nothing(model: str) -
     assert built(torch.zeros(2, 12, dtype=torch.int64)).isfinite().all()
 
 
-def test_a_model_of_the_users_own_is_told_how_many_tokens_there_are(
+def test_a_model_of_the_users_own_gets_the_number_of_tokens(
     make_config: MakeConfig, reviews: DataConfig
 ) -> None:
     changes = {"model": f"{__name__}:build_own", "model_params": {}, "epochs": 1}
