@@ -1,4 +1,4 @@
-"""A run that one session begins and the next one ends, as trackers are told of it."""
+"""A run that one session begins and the next one ends, as it is logged to a tracker."""
 
 from bakeoff.records import EpochResult
 from bakeoff.tracking.tracker import Tracker, Values

@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 
 from bakeoff.records import EpochResult
 from bakeoff.tracking.mlflow_client import MlflowTracker
-from tracked_runs import RUN, begin_run, end_run
+from tracked_runs import RUN, begin_run, end_run, tracked_epoch
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning"  # MLflow's own tables
@@ -66,6 +66,20 @@ def test_a_diverged_run_has_failed_and_keeps_its_outcome(folder: Path) -> None:
     run = stored(folder, "search-1")
     assert run.info.status == "FAILED"
     assert run.data.tags["bakeoff.outcome"] == "diverged"
+
+
+def test_a_run_that_is_pruned_while_it_is_paused_has_ended(folder: Path) -> None:
+    tracker = MlflowTracker(folder, "mine", group="toy")
+    tracker.begin("search-3", {})
+    tracker.epoch("search-3", tracked_epoch(2))
+    tracker.pause("search-3")
+    tracker.end("search-3", "pruned", {"score": 0.2})
+    tracker.end("search-4", "pruned", {})  # was never begun
+
+    run = stored(folder, "search-3")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["bakeoff.outcome"] == "pruned"
+    assert history(folder, "search-3", "score") == [(2, 0.2)]
 
 
 def test_a_study_that_is_started_again_has_new_runs(folder: Path) -> None:
