@@ -1,8 +1,11 @@
 """Small study files, and an engine that computes learning curves instead of training."""
 
 import math
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from bakeoff.engines.protocol import Died, Epoch, Event, Finished, Job, Paused, Probe, Reply
@@ -32,6 +35,14 @@ def study_document(**changes: dict[str, Any]) -> dict[str, Any]:
     for section, keys in changes.items():
         document[section] = {**document.get(section, {}), **keys}
     return document
+
+
+def call_study(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command `study` in a folder, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bakeoff", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def study_facts(**changes: Any) -> StudyFacts:

@@ -3,9 +3,10 @@
     python tests/benchmarks/aa_digits.py [--studies N] [--first SEED] [--workers N] [--output DIR]
 
 Runs `studies/aa-digits.toml` with the seeds 0 to N - 1, each as `study run` would, and writes one
-row per study to `results.csv` in the folder, then `README.md` with the table and the counts. A study
-that is there already is continued, so that an interrupted run loses nothing; one that is finished
-is only read, and rows of other seeds in the table stay. Adam and AdamW without weight decay are the same algorithm: every winner is wrong.
+row per study to `results.csv` in the folder, then `README.md` with the table and the counts. A
+study that is there already is continued, so that an interrupted run loses nothing; one that is
+finished is only read, and rows of other seeds in the table stay. Adam and AdamW without weight
+decay are the same algorithm: every winner is wrong.
 """
 
 import argparse

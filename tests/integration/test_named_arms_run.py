@@ -1,17 +1,14 @@
 """A study of two losses and two models in real processes, and what it gives to use each arm."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tomli_w
 
 from bakeoff.storage import Storage
-from study_examples import study_document
+from study_examples import call_study, study_document
 
-STUDY = [sys.executable, "-m", "bakeoff"]
 LOSSES = """
 from torch.nn.functional import cross_entropy
 
@@ -47,15 +44,9 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("arms")
     (folder / "arm_losses.py").write_text(LOSSES)
     (folder / "toy.toml").write_text(tomli_w.dumps(DOCUMENT))
-    done = call(folder, "run", "toy.toml", "--workers", "1")
+    done = call_study(folder, "run", "toy.toml", "--workers", "1")
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*STUDY, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
 
 
 def test_the_study_ends_with_a_verdict_on_arms_that_trained_as_they_say(folder: Path) -> None:
@@ -72,7 +63,7 @@ def test_the_study_ends_with_a_verdict_on_arms_that_trained_as_they_say(folder: 
 
 def test_the_weights_of_each_arm_are_exported_with_its_model(folder: Path) -> None:
     for arm, model, loss in (("focal", "mlp", FOCAL), ("cnn", "cnn", "cross_entropy")):
-        done = call(folder, "export", "toy", "--arm", arm, "-o", f"{arm}.safetensors")
+        done = call_study(folder, "export", "toy", "--arm", arm, "-o", f"{arm}.safetensors")
         assert done.returncode == 0, done.stderr
         about = json.loads((folder / f"{arm}.json").read_text())
         text = json.dumps(about)
@@ -83,6 +74,8 @@ def test_the_weights_of_each_arm_are_exported_with_its_model(folder: Path) -> No
 def test_a_configuration_of_the_report_trains_with_the_loss_of_its_arm(folder: Path) -> None:
     file = folder / "results" / "toy" / "configurations" / "focal.toml"
     assert f'loss = "{FOCAL}"' in file.read_text()
-    trained = call(folder, "train", str(file.relative_to(folder)), "--name", "again", "--json")
+    trained = call_study(
+        folder, "train", str(file.relative_to(folder)), "--name", "again", "--json"
+    )
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["outcome"] == "complete"

@@ -9,9 +9,8 @@ import pytest
 import tomli_w
 
 from bakeoff.storage import Storage
-from study_examples import study_document
+from study_examples import call_study, study_document
 
-STUDY = [sys.executable, "-m", "bakeoff"]
 LION, CYCLIC, TOP2 = "own_run.opt:Lion", "own_run.parts:cyclic", "own_run.parts:top2"
 OPT = """
 import torch
@@ -94,15 +93,9 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "opt.py").write_text(OPT)
     (package / "parts.py").write_text(PARTS)
     (folder / "studies" / "toy.toml").write_text(tomli_w.dumps(DOCUMENT))
-    done = call(folder, "run", "studies/toy.toml", "--workers", "1")
+    done = call_study(folder, "run", "studies/toy.toml", "--workers", "1")
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*STUDY, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
 
 
 def test_the_study_ends_with_a_verdict_and_a_copy_of_its_code(folder: Path) -> None:
@@ -130,10 +123,10 @@ def test_what_the_report_offers_trains_with_the_same_code(folder: Path) -> None:
     assert pasted.returncode == 0, pasted.stderr
     assert f"epoch 2 of 2: validation {TOP2} 0." in pasted.stdout
     file = code.with_suffix(".toml").relative_to(folder)
-    trained = call(folder, "train", str(file), "--name", "again", "--json")
+    trained = call_study(folder, "train", str(file), "--name", "again", "--json")
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["outcome"] == "complete"
-    exported = call(folder, "export", "toy", "-o", "model.safetensors")
+    exported = call_study(folder, "export", "toy", "-o", "model.safetensors")
     assert exported.returncode == 0, exported.stderr
 
 
@@ -142,6 +135,6 @@ def test_changed_code_is_refused_by_name(folder: Path) -> None:
     more = tomli_w.dumps({**DOCUMENT, "search": {**DOCUMENT["search"], "trials_per_arm": 3}})
     (folder / "studies" / "more.toml").write_text(more)
     parts.write_text(PARTS + "# changed\n")
-    refused = call(folder, "run", "studies/more.toml", "--extend")
+    refused = call_study(folder, "run", "studies/more.toml", "--extend")
     assert refused.returncode == 2
     assert "parts.py: the code changed since the study began" in refused.stderr

@@ -1,8 +1,6 @@
 """`study run` on a regression and on a language model, from a user's own data to the report."""
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -14,10 +12,9 @@ from PIL import Image
 import toy_tasks
 from bakeoff.commands.cli import main
 from bakeoff.storage import Storage
-from study_examples import study_document
+from study_examples import call_study, study_document
 
 FLATS = Path(__file__).parents[2] / "studies" / "tables" / "flats.csv"
-STUDY = [sys.executable, "-m", "bakeoff", "run", "toy.toml", "--workers", "1"]
 
 
 def small_study(**changes: dict[str, object]) -> dict[str, object]:
@@ -39,7 +36,7 @@ def small_study(**changes: dict[str, object]) -> dict[str, object]:
 
 def run(folder: Path, document: dict[str, object]) -> Path:
     (folder / "toy.toml").write_text(tomli_w.dumps(document))
-    done = subprocess.run(STUDY, cwd=folder, capture_output=True, text=True, check=False)
+    done = call_study(folder, "run", "toy.toml", "--workers", "1")
     assert done.returncode == 0, done.stderr
     return folder / "results"
 

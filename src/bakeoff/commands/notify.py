@@ -1,6 +1,7 @@
 """Tells a URL or a command that a study finished, paused or failed."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import typer
@@ -22,6 +24,8 @@ ATTEMPTS = 3
 SECONDS = 10.0
 """How long one attempt to reach a URL may take; a command may take `COMMAND_SECONDS`."""
 COMMAND_SECONDS = 60.0
+URL_START = ("http://", "https://")
+NOT_IN_URL = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Notifier:
@@ -35,7 +39,7 @@ class Notifier:
         study: Name of the study.
 
     Raises:
-        UsageError: It is neither, or there is no such command.
+        UsageError: It is neither, the URL is wrong, or there is no such command.
     """
 
     def __init__(self, target: str, study: str) -> None:
@@ -43,9 +47,9 @@ class Notifier:
         self.facts: dict[str, object] = {}
         """What a message about a finished study has besides its text."""
         self._url, self._command = "", list[str]()
-        if urlsplit(target).scheme in ("http", "https"):
+        if target.lower().startswith(URL_START):
             self._url = target
-            self.shown = f"--notify {urlsplit(target).hostname}"
+            self.shown = f"--notify {_host_of(target)}"
             return
         try:
             self._command = shlex.split(target)
@@ -64,7 +68,7 @@ class Notifier:
                 self._post(body)
             else:
                 self._call(event, body)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, HTTPException, subprocess.SubprocessError) as error:
             reason = "no answer" if isinstance(error, subprocess.TimeoutExpired) else error
             typer.echo(f"{self.shown}: {one_line(reason)[:200]}", err=True)
 
@@ -98,6 +102,22 @@ class Notifier:
         if done.returncode:
             said = done.stderr.decode(errors="replace")
             raise ValueError(f"exit code {done.returncode} {said}")
+
+
+def _host_of(url: str) -> str:
+    """The host of a URL, the only part that is shown, because the rest may hold a secret.
+
+    Raises:
+        UsageError: There is none, or nothing could be sent to this URL.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # the port is parsed when it is read
+    except ValueError:
+        host = None
+    if host is None or NOT_IN_URL.search(url):
+        raise UsageError("--notify: the URL is wrong; write https://HOST/PATH without spaces")
+    return host
 
 
 @contextmanager

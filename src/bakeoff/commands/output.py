@@ -5,16 +5,15 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any, cast
-
-from rich.console import Console, JustifyMethod
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from bakeoff import terminal
 from bakeoff.errors import visible
 from bakeoff.records import TrialRecord, json_text
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+    from rich.table import Table
 
 MAX_WIDTH = 1000
 PIPE_WIDTH = 200
@@ -59,9 +58,30 @@ def print_rows(
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print a table without frames, with numbers on the right; headings may all be empty."""
-    table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(headings))
     if title:
         print(title)
+    if sys.stdout is None:  # closed by the parent process
+        return
+    from rich.console import Console  # takes longer to import than most verbs take to run
+    from rich.measure import Measurement
+
+    table = _table(headings, rows)
+    if not sys.stdout.isatty():
+        file = StringIO()
+        Console(width=PIPE_WIDTH, file=file).print(table)
+        for line in file.getvalue().splitlines():
+            print(line.rstrip())
+        return
+    console = terminal.console()
+    needed = Measurement.get(console, console.options.update(width=MAX_WIDTH), table).minimum
+    console.print(table, width=max(console.width, needed), crop=False)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(headings))
     for column, heading in enumerate(headings):
         cells = [row[column] for row in rows]
         is_number = bool(rows) and all(map(_is_number, cells))
@@ -70,17 +90,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title
         table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(_show(cell)) for cell in row))
-    if sys.stdout is None:  # closed by the parent process
-        return
-    if not sys.stdout.isatty():
-        text = Console(width=PIPE_WIDTH, file=StringIO())
-        text.print(table)
-        for line in cast("StringIO", text.file).getvalue().splitlines():
-            print(line.rstrip())
-        return
-    console = terminal.console()
-    needed = Measurement.get(console, console.options.update(width=MAX_WIDTH), table).minimum
-    console.print(table, width=max(console.width, needed), crop=False)
+    return table
 
 
 def _longest_word(texts: Sequence[str]) -> int:

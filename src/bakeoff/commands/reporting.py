@@ -16,7 +16,7 @@ from bakeoff.records import ArmSummary, Comparison, ConfirmedScores
 from bakeoff.records.durations import format_estimate
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report import ReportPaths, write_report
-from bakeoff.report.answer import DEFAULTS_SUFFIX, Answer, Recommendation, build_answer
+from bakeoff.report.answer import DEFAULTS_SUFFIX, Answer, build_answer
 from bakeoff.report.configurations import default_params
 
 MOST_SHOWN = 6
@@ -62,13 +62,7 @@ def report_facts(comparison: Comparison, paths: ReportPaths) -> dict[str, object
     """
     answer, study = build_answer(comparison), comparison.study
     leads = {(one.arm, one.is_default) for one in answer.leading if answer.has_leader}
-    seconds = {(one.arm, one.is_default): one.run_seconds for one in _all(answer)}
-    found = [(arm, arm.chosen_params, arm.confirmed, False) for arm in comparison.arms]
-    found += [
-        (arm, default_params(arm, study), arm.default_confirmed, True)
-        for arm in comparison.arms
-        if arm.default_confirmed
-    ]
+    seconds = _run_seconds(answer)
     return {
         "study": study.name,
         "finished": study.finished,
@@ -81,14 +75,14 @@ def report_facts(comparison: Comparison, paths: ReportPaths) -> dict[str, object
                 "arm": arm.arm,
                 "library_defaults": is_default,
                 "leads": (arm.arm, is_default) in leads,
-                "params": params,
+                "params": default_params(arm, study) if is_default else arm.chosen_params,
                 "best_in_search": None if is_default else arm.search_best,
                 "test_mean": scores and scores.test_mean,
                 "test_interval": scores and scores.test_ci,
                 "seeds": len(scores.seeds) if scores else 0,
                 "run_seconds": seconds.get((arm.arm, is_default)),
             }
-            for arm, params, scores, is_default in found
+            for arm, scores, is_default in _rows(comparison)
         ],
         "report": str(paths.html),
         "summary": str(paths.summary),
@@ -133,29 +127,35 @@ def _print_settings(answer: Answer) -> None:
 def _print_arms(comparison: Comparison, answer: Answer) -> None:
     """Print a row for each arm, then one for each of the library defaults that were confirmed."""
     metric = comparison.study.objective.name
-    seconds = {(one.arm, one.is_default): one.run_seconds for one in _all(answer)}
     if not any(arm.confirmed for arm in comparison.arms):
         rows = [[one_line(one.arm), one.num_trials, one.search_best] for one in comparison.arms]
         print_table(["arm", "trials", f"best {metric} in search"], rows)
         return
-    confirmed = [(one_line(arm.arm), arm, arm.confirmed, False) for arm in comparison.arms]
-    confirmed += [
-        (one_line(arm.arm) + DEFAULTS_SUFFIX, arm, arm.default_confirmed, True)
-        for arm in comparison.arms
-        if arm.default_confirmed
-    ]
+    seconds = _run_seconds(answer)
     print_table(
         ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"],
         [
-            [name, *_confirmed_cells(scores, seconds.get((arm.arm, is_default)))]
-            for name, arm, scores, is_default in confirmed
+            [
+                one_line(arm.arm) + (DEFAULTS_SUFFIX if is_default else ""),
+                *_confirmed_cells(scores, seconds.get((arm.arm, is_default))),
+            ]
+            for arm, scores, is_default in _rows(comparison)
         ],
     )
     _print_searches(comparison)
 
 
-def _all(answer: Answer) -> tuple[Recommendation, ...]:
-    return (*answer.leading, *answer.others, *answer.defaults)
+def _rows(comparison: Comparison) -> list[tuple[ArmSummary, ConfirmedScores | None, bool]]:
+    """Each arm with its confirmed scores, then the same of its library defaults (True) if any."""
+    arms = comparison.arms
+    found = [(arm, arm.confirmed, False) for arm in arms]
+    return found + [(arm, arm.default_confirmed, True) for arm in arms if arm.default_confirmed]
+
+
+def _run_seconds(answer: Answer) -> dict[tuple[str, bool], float | None]:
+    """How long one run takes, by arm and whether it has the library defaults."""
+    every = (*answer.leading, *answer.others, *answer.defaults)
+    return {(one.arm, one.is_default): one.run_seconds for one in every}
 
 
 def _confirmed_cells(scores: ConfirmedScores | None, run_seconds: float | None) -> list[object]:

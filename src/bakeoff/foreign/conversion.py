@@ -51,7 +51,8 @@ def load_foreign_study(wanted: ForeignStudy) -> StudyRecord:
     storage.
 
     Raises:
-        UsageError: The study, an arm's parameter or the metric does not exist.
+        UsageError: The study, an arm's parameter or the metric does not exist, or a direction is
+            given for a study that stores it.
         StorageError: The storage cannot be read.
         MissingDependencyError: The database's driver is not installed.
     """
@@ -98,6 +99,8 @@ def _read(wanted: ForeignStudy) -> StoredStudy:
     scheme, _, path = wanted.location.partition(":")
     if scheme == "csv":
         return read_csv_runs(Path(path), wanted.metric_name, wanted.direction)
+    if wanted.direction is not None:
+        raise UsageError("--direction: goes only with --csv; Optuna stores the direction")
     return read_study(wanted.location, wanted.name)
 
 

@@ -1,7 +1,7 @@
-"""Finished runs from a CSV file, such as an export of Weights & Biases or MLflow, as a study.
+"""Reads the runs in a CSV file, such as an export of Weights & Biases or MLflow, as a study.
 
-One row is one run. Its columns are told apart by their names: the metric, the state, times, and
-parameters. Columns may have the prefixes of MLflow (`params.`, `metrics.`) or none.
+Each row describes one run. The name of a column says what it holds: the metric, the state, a time
+or a parameter. Names may have the prefixes of MLflow (`params.`, `metrics.`).
 """
 
 import csv
@@ -17,12 +17,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from bakeoff.components.metrics import METRICS
-from bakeoff.errors import StorageError, UsageError, describe_unknown, visible
+from bakeoff.data.readers import decode_text, read_bounded
+from bakeoff.errors import DataError, StorageError, UsageError, describe_unknown, visible
 from bakeoff.foreign.opening import StoredStudy
 from bakeoff.records import Direction
 
-MAX_BYTES = 1 << 28
-"""Size of the largest file that is read."""
 PREFIXES = ("params.", "param.", "config.", "metrics.", "metric.", "summary.", "tags.")
 PARAMETER_PREFIXES = PREFIXES[:3]
 STATES: Mapping[str, TrialState] = {
@@ -33,10 +32,12 @@ STATES: Mapping[str, TrialState] = {
     "running": TrialState.RUNNING,
     "scheduled": TrialState.WAITING,
     "pending": TrialState.WAITING,
+    "preempting": TrialState.RUNNING,
     "fail": TrialState.FAIL,
     "failed": TrialState.FAIL,
     "crashed": TrialState.FAIL,
     "killed": TrialState.FAIL,
+    "preempted": TrialState.FAIL,
 }
 """States of runs as Optuna, MLflow and Weights & Biases write them, in lower case."""
 STATE_COLUMNS = ("state", "status")
@@ -61,7 +62,8 @@ def read_csv_runs(path: Path, metric: str | None, direction: Direction | None) -
         direction: Whether larger values are better; None asks the registered metrics.
 
     Raises:
-        UsageError: There is no such column, or the direction is not known.
+        UsageError: There is no such column, the direction is not known, or a cell of the metric is
+            no number.
         StorageError: The file cannot be read, or has no rows.
     """
     header, rows = _read(path)
@@ -91,20 +93,16 @@ def read_csv_runs(path: Path, metric: str | None, direction: Direction | None) -
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise StorageError(f"{path}: is larger than {MAX_BYTES >> 20} MiB")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text), strict=True) if any(line)]
+        text = decode_text(read_bounded(path), path)
+        rows = csv.reader(io.StringIO(text, newline=None), strict=True)
+        lines = [line for line in rows if any(line)]
+    except DataError as error:
+        raise StorageError(str(error)) from None
     except csv.Error as error:
         raise StorageError(f"{path}: is not a CSV file ({error})") from None
-    header, body = (lines[0], lines[1:]) if lines else ([], [])
-    if not body:
+    if len(lines) < 2:  # noqa: PLR2004 - a header and a run
         raise StorageError(f"{path}: has no runs")
+    header, *body = lines
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise StorageError(f"{path}: has the column {twice!r} twice")
@@ -179,10 +177,13 @@ def _trial(
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
     text = row[metric].strip()
-    state = next((STATES[said] for said in _cells(row, STATE_COLUMNS) if said in STATES), None)
-    if state is None:
-        state = TrialState.COMPLETE if text else TrialState.FAIL
-    value = float(text) if _is_number(text) else None
+    if text and not _is_number(text):
+        raise UsageError(
+            f"--metric: {visible(_short(metric))} is {visible(text)[:40]!r} in row {number + 2},"
+            " which is no number"
+        )
+    known = (STATES[said] for said in _cells(row, STATE_COLUMNS) if said in STATES)
+    state = next(known, TrialState.COMPLETE)
     if state is TrialState.COMPLETE and not text:
         state = TrialState.FAIL
     started, ended = _times(row)
@@ -195,7 +196,7 @@ def _trial(
         number=number,
         trial_id=number,
         state=state,
-        value=None if state is not TrialState.COMPLETE else value,
+        value=float(text) if state is TrialState.COMPLETE else None,
         values=None,
         datetime_start=started,
         datetime_complete=ended,
@@ -212,8 +213,9 @@ def _times(row: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
     started = next(filter(None, map(_time, _cells(row, START_COLUMNS))), None)
     ended = next(filter(None, map(_time, _cells(row, END_COLUMNS))), None)
     seconds = next((float(one) for one in _cells(row, SECONDS_COLUMNS) if _is_number(one)), None)
-    if started and not ended and seconds is not None and math.isfinite(seconds):
-        ended = started + timedelta(seconds=seconds)
+    if started and not ended and seconds is not None:
+        with suppress(ValueError, OverflowError):  # not finite, or beyond the calendar
+            ended = started + timedelta(seconds=seconds)
     return started, ended
 
 

@@ -7,12 +7,11 @@ from typing import Literal
 from bakeoff.ranges import Params, Range
 
 Task = Literal["classification", "multilabel", "segmentation", "regression", "language"]
-"""A class per sample, several labels per sample that each apply or not, a number per sample, or the
-next token after every token."""
+"""A class per sample, several labels per sample that each apply or not, a class per pixel, a number
+or several per sample, or the next token after every token."""
 Loss = str
 """`mse`, `l1` and `huber` for regression, `bce` for several labels per sample, `cross_entropy` for
-everything else, or the user's own as
-`package.module:name`."""
+everything else, or the user's own as `package.module:name`."""
 ScoreRule = Literal["best_epoch", "last_epoch"]
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]

@@ -1,12 +1,9 @@
 """The lines of a training program that load pretrained weights, and freeze or slow some of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from bakeoff.records import FinetuneConfig, StudyConfig
-from bakeoff.report.pytorch_code import arguments, call
-
-Use = Callable[..., None]
-"""Called with a module and the names that the program imports from it."""
+from bakeoff.report.pytorch_code import Use, arguments, call
 
 
 def has_roles(finetune: FinetuneConfig) -> bool:

@@ -1,12 +1,9 @@
 """The criterion of a pasted training program: the loss of a study as a call."""
 
-from collections.abc import Callable
-
 from bakeoff.records import StudyConfig, TrainingConfig
 from bakeoff.registry import is_reference
+from bakeoff.report.pytorch_code import Use
 
-Use = Callable[..., None]
-"""Adds names to the imports of the program: `use(module, *names)`."""
 TARGET_LOSSES = {
     "mse": "nn.MSELoss()",
     "l1": "nn.L1Loss()",
@@ -22,9 +19,8 @@ def loss_call(config: StudyConfig, use: Use) -> str:
         return _own_loss(config, use)
     if task == "multilabel":
         return _label_loss(training, use)
-    if task != "segmentation":
-        use("torch", "nn")
     if task == "regression":
+        use("torch", "nn")
         use(module, "TargetLoss")
         if training.loss == "huber":
             use("bakeoff.data.targets", "HUBER_DELTA")
@@ -35,6 +31,7 @@ def loss_call(config: StudyConfig, use: Use) -> str:
         use(module, "TokenCrossEntropy")
         return f"TokenCrossEntropy({smoothing})"
     if task != "segmentation" and training.class_weights == "none" and not training.focal_gamma:
+        use("torch", "nn")
         return f"nn.CrossEntropyLoss({smoothing})"
     function = "build_pixel_loss" if task == "segmentation" else "build_class_loss"
     use(module, function)

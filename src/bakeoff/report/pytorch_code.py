@@ -7,7 +7,7 @@ source of the very function that trained.
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ groups = [
 NO_DECAY = 'groups = [{"params": list(model.parameters()), "weight_decay": 0.0}]'
 MAX_LINE = 88
 """Characters of a line of code that fit into a report, also on paper."""
+Use = Callable[..., None]
+"""Adds names to the imports of a program: `use(module, *names)`."""
 
 
 class ChosenLines(NamedTuple):

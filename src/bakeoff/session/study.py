@@ -171,13 +171,12 @@ def _drive(
     stop: StopRequest,
     deadline: Deadline | None,
 ) -> SessionResult:
-    folder = settings.output / config.name
+    folder, facts = settings.output / config.name, storage.load_facts(config.name)
     try:
         write_atomically(folder / "study.toml", format_study(config))
-        _keep_code(folder / COPIES, storage.load_facts(config.name))
+        _keep_code(folder / COPIES, facts)
     except OSError as error:
         raise StorageError(str(error)) from None
-    facts = storage.load_facts(config.name)
     driver = Driver(
         config=config,
         facts=facts,

@@ -82,7 +82,9 @@ def _check_fit(section: DataSection, task: Task) -> None:
     if section.tokenizer is not None and section.text is None:
         raise StudyFileError("data.tokenizer: goes only with data.text")
     if section.categories is not None and section.text is not None:
-        raise StudyFileError("data.categories: goes not with data.text, the only column of samples")
+        raise StudyFileError(
+            "data.categories: does not go with data.text, the only column of samples"
+        )
     if section.imbalance is not None and task != "classification":
         raise StudyFileError(f"data.imbalance: is for classes, and this study's task is {task}")
 

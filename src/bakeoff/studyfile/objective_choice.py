@@ -12,7 +12,8 @@ from bakeoff.records import OwnMetric, Task
 from bakeoff.registry import is_reference
 from bakeoff.studyfile.checks import check_known, check_once
 from bakeoff.studyfile.own_loop import resolve_yielded
-from bakeoff.studyfile.schema import MAX_OBJECTIVES, PrunerTable, SearchSection, StudyFile
+from bakeoff.studyfile.schema import PrunerTable, SearchSection, StudyFile
+from bakeoff.studyfile.value_types import MAX_OBJECTIVES
 
 
 def resolve_objectives(

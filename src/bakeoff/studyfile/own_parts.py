@@ -15,25 +15,23 @@ from bakeoff.registry import is_reference
 
 COPIES = "code"
 """Folder in a study's results with copies of the files of the user's that it imported."""
-OF_ARMS = frozenset({
-    "training.loss", "model.model", "model.parameter_groups", "search.optimizers",
-    "search.schedulers", "data.augment",
-})  # fmt: skip
-"""Keys that named arms may have."""
 
 
 def own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """The keys of a study file whose value refers to code of the user's, and the references.
 
+    What a named arm has of its own is named as a key of this arm.
+
     Raises:
         UsageError: The data set or an optimizer is unknown.
     """
-    known = set[tuple[str, str]]()
+    shared, known = {*_own_parts(config)}, set[tuple[str, str]]()
     for arm, one in config.variants.items():
-        for key, reference in _own_parts(one):
-            if (key, reference) not in known:
-                known.add((key, reference))
-                yield f"arms.{arm}.{key}" if arm and key in OF_ARMS else key, reference
+        for part in _own_parts(one):
+            if part not in known:
+                known.add(part)
+                key, reference = part
+                yield key if part in shared else f"arms.{arm}.{key}", reference
 
 
 def _own_parts(config: StudyConfig) -> Iterator[tuple[str, str]]:

@@ -5,58 +5,38 @@ is added to it; only what a missing value (None) means is written there by hand,
 """
 
 import json
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.fields import FieldInfo
 
-from bakeoff.components.metrics import METRIC_NAMES
-from bakeoff.components.objectives import COSTS
-from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.components.pruners import PRUNERS
-from bakeoff.components.samplers import SAMPLERS
-from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.records import ClassWeights, Normalize, Sampling
-from bakeoff.registry import REFERENCE, Registry
+from bakeoff.records import (
+    ClassWeights,
+    Direction,
+    Normalize,
+    Precision,
+    Sampling,
+    ScoreRule,
+    Task,
+)
 from bakeoff.seeding import MAX_SEED
+from bakeoff.studyfile.value_types import (
+    FREEZE,
+    MAX_OBJECTIVES,
+    ArmName,
+    Fraction,
+    MetricName,
+    ObjectiveName,
+    OptimizerName,
+    OwnFunction,
+    OwnMetricName,
+    PositiveInt,
+    PrunerName,
+    SamplerName,
+    SchedulerName,
+)
 
 SCHEMA_ID = "urn:bakeoff:study-file"
-FREEZE = r"^(none|backbone|all but [1-9][0-9]{0,2} stages?)$"
-PositiveInt = Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-def _one_of(registry: Registry[Any]) -> FieldInfo:
-    """A name in a registry, with the names that it has when the JSON schema is written."""
-    return cast(
-        "FieldInfo", Field(json_schema_extra=lambda schema: schema.update(enum=[*registry.names]))
-    )
-
-
-PrunerName = Annotated[str, _one_of(PRUNERS)]
-ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,59}$"
-OWN_NAME = r"^[A-Za-z_][\w.:-]{0,99}$"  # references, or what a loop yields
-REFERENCE_SCHEMA = {"pattern": f"^{REFERENCE.pattern}$"}
-
-
-def _one_of_names(*names: str) -> FieldInfo:
-    """One of these names, or that of a metric of the user's own."""
-    choices: list[Any] = [{"enum": [*names]}, {"pattern": OWN_NAME}]
-    return cast("FieldInfo", Field(json_schema_extra={"anyOf": choices}))
-
-
-MetricName = Annotated[str, _one_of_names(*METRIC_NAMES)]
-ObjectiveName = Annotated[str, _one_of_names(*METRIC_NAMES, *COSTS.names)]
-MAX_OBJECTIVES = 3
-"""With more, nearly every trial is on the Pareto front."""
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
-def _describe_optimizer_names(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [{"enum": [*OPTIMIZERS.names]}, REFERENCE_SCHEMA]
-
-
-def _describe_scheduler_names(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [{"enum": [*SCHEDULERS.names]}, REFERENCE_SCHEMA]
 
 
 def _add_defaults(schema: dict[str, Any], section: type[BaseModel]) -> None:
@@ -126,10 +106,9 @@ class StudySection(_Section):
     ) = None
     """Metric by which runs are scored (`study metrics` lists them), or your own as
     package.module:name or as your loop names it; or up to 3 objectives, of which the first is that
-    metric. Default: accuracy
-    for classification, macro_f1 for multilabel, mean_iou for segmentation, rmse for regression,
-    loss for language."""
-    score: Literal["best_epoch", "last_epoch"] = "best_epoch"
+    metric. Default: accuracy for classification, macro_f1 for multilabel, mean_iou for
+    segmentation, rmse for regression, loss for language."""
+    score: ScoreRule = "best_epoch"
     """The epoch whose validation objective is the score of a run."""
     compare: list[Literal["optimizer", "scheduler"]] = ["optimizer"]
     """What the arms of the study are: optimizers, schedules, or every pair of both."""
@@ -147,9 +126,7 @@ class DataSection(_Section):
     dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
     text:PATH, npz:PATH or package.module:function. Default: none, with a loop of your own."""
-    task: (
-        Literal["classification", "multilabel", "segmentation", "regression", "language"] | None
-    ) = None
+    task: Task | None = None
     """What is predicted: a class, several labels of 0 and 1, the class of every pixel, a number, or
     the next token. Default: the task of the data set, or classification if it has none."""
     validation_fraction: Fraction = 0.2
@@ -226,7 +203,7 @@ class TrainingSection(_Section):
     """Epochs of a whole run."""
     batch_size: PositiveInt | RangeTable = 128
     """Samples per batch."""
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
+    precision: Precision = "auto"
     """Number format of the computation; auto measures which is fastest on this machine."""
     loss: Annotated[str, Field(min_length=1)] | None = None
     """The training loss: cross_entropy, for multilabel bce, for regression mse, l1 or huber, or
@@ -269,7 +246,7 @@ class TrainingSection(_Section):
 class MetricTable(_Section):
     """What a metric of your own means: its direction, bounds, and value without training."""
 
-    direction: Literal["maximize", "minimize"] | None = None
+    direction: Direction | None = None
     """Whether more or less is better. Default: none; an objective needs it."""
     low: float | None = None
     """Smallest value, in the unit of the metric. Default: no bound."""
@@ -301,16 +278,10 @@ class PrunerTable(BaseModel):
 class SearchSection(_Section):
     """What is searched, with which budget."""
 
-    optimizers: Annotated[
-        list[Annotated[str, Field(json_schema_extra=_describe_optimizer_names)]],
-        Field(min_length=1),
-    ]
+    optimizers: Annotated[list[OptimizerName], Field(min_length=1)]
     """The optimizers to compare (`study optimizers` lists them), or your own as
     package.module:Name."""
-    schedulers: Annotated[
-        list[Annotated[str, Field(json_schema_extra=_describe_scheduler_names)]],
-        Field(min_length=1),
-    ] = ["constant"]
+    schedulers: Annotated[list[SchedulerName], Field(min_length=1)] = ["constant"]
     """The learning-rate schedules to search or compare (`study schedulers` lists them), or your own
     as package.module:function, called with progress."""
     trials_per_arm: PositiveInt | None = None
@@ -320,7 +291,7 @@ class SearchSection(_Section):
     """Budget of each arm in epochs. Default: no limit."""
     seconds_per_arm: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Budget of each arm in seconds of training and evaluation. Default: no limit."""
-    sampler: Annotated[str, _one_of(SAMPLERS)] = "tpe"
+    sampler: SamplerName = "tpe"
     """What proposes the hyperparameters of a trial."""
     pruner: PrunerName | PrunerTable = "cautious"
     """What stops bad trials early: a name, or a table with its settings."""
@@ -379,7 +350,7 @@ class TrackingSection(_Section):
     mlflow: Annotated[str, Field(min_length=1, max_length=250)] | None = None
     """Experiment of MLflow that gets every run, at MLFLOW_TRACKING_URI or in mlflow.db in the
     study's folder of results. Default: none."""
-    callback: Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$")] | None = None
+    callback: OwnFunction | None = None
     """Function of yours, as package.module:function, that is called with every event (begin, epoch,
     pause, end) in a process of its own. Default: none."""
 
@@ -396,12 +367,12 @@ class StudyFile(_Section):
     space: dict[str, dict[str, int | float | bool | str | RangeTable]] = {}
     """Values or ranges by optimizer or schedule, where they differ from the library's: [space.sgd]
     learning_rate = { low = 1e-3, high = 1.0, log = true }. Default: the library's ranges."""
-    metrics: dict[Annotated[str, Field(pattern=OWN_NAME)], MetricTable] = {}
+    metrics: dict[OwnMetricName, MetricTable] = {}
     """What metrics of your own mean, by their references or by the names that your loop gives them:
     [metrics."my_metrics:top2"] direction = "maximize". Default: none."""
     confirm: ConfirmSection = ConfirmSection()
     tracking: TrackingSection = TrackingSection()
-    arms: dict[Annotated[str, Field(pattern=ARM_NAME)], dict[str, dict[str, Any]]] = {}
+    arms: dict[ArmName, dict[str, dict[str, Any]]] = {}
     """Named arms, in place of study.compare, each with the settings that it has of its own: keys of
     [model], [finetune], [training], [space], of [data] augment and normalize, and of [search]
     optimizers and schedulers; [arms.focal] training.loss = "my_losses:focal". An arm without

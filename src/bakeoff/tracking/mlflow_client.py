@@ -56,7 +56,7 @@ class MlflowTracker:
 
     def begin(self, run: str, values: Values) -> None:
         """See `Tracker`. A run that an earlier session logged is continued."""
-        client, found = self._client(), self._find(run)
+        client, found, last_epoch = self._client(), self._find(run), 0
         if found is None:
             identity = run_identity(self._directory, run)
             tags = {IDENTITY_TAG: identity, GROUP_TAG: self._group}
@@ -64,15 +64,16 @@ class MlflowTracker:
             found = made.info.run_id
             params = [Param(name, str(value)[:MAX_TEXT]) for name, value in values.items()]
             client.log_batch(found, params=params)
-        client.update_run(found, status="RUNNING")
-        history = client.get_metric_history(found, LAST_STEP)
-        self._runs[run] = found
-        self._last_epochs[run] = max((one.step for one in history), default=0)
+        else:
+            client.update_run(found, status="RUNNING")
+            history = client.get_metric_history(found, LAST_STEP)
+            last_epoch = max((one.step for one in history), default=0)
+        self._runs[run], self._last_epochs[run] = found, last_epoch
 
     def epoch(self, run: str, result: EpochResult) -> None:
         """See `Tracker`. Epochs that an earlier session logged are not logged again."""
         if result.epoch > self._last_epochs[run]:
-            self._log(run, scalars_of(result), result.epoch)
+            self._log(self._runs[run], scalars_of(result), result.epoch)
             self._last_epochs[run] = result.epoch
 
     def pause(self, run: str) -> None:
@@ -82,11 +83,11 @@ class MlflowTracker:
             self._client().update_run(found, status="SCHEDULED")
 
     def end(self, run: str, outcome: Outcome, scores: Mapping[str, float]) -> None:
-        """See `Tracker`."""
-        if run not in self._runs:  # it ended while it was paused
+        """See `Tracker`. The run may be paused."""
+        found, client = self._runs.pop(run, None) or self._find(run), self._client()
+        if found is None:
             return
-        self._log(run, scores, self._last_epochs[run])
-        found, client = self._runs.pop(run), self._client()
+        self._log(found, scores, self._last_epochs.get(run, 0))
         client.log_batch(found, tags=[RunTag("bakeoff.outcome", outcome)])
         is_failure = outcome in ("failed", "infeasible", "diverged")
         client.set_terminated(found, "FAILED" if is_failure else "FINISHED")
@@ -96,10 +97,10 @@ class MlflowTracker:
         for run in list(self._runs):
             self.pause(run)
 
-    def _log(self, run: str, scalars: Mapping[str, float], step: int) -> None:
+    def _log(self, found: str, scalars: Mapping[str, float], step: int) -> None:
         now = int(1000 * time())
         metrics = [Metric(name, float(value), now, step) for name, value in scalars.items()]
-        self._client().log_batch(self._runs[run], metrics=metrics)
+        self._client().log_batch(found, metrics=metrics)
 
     def _find(self, run: str) -> str | None:
         """MLflow's id of a run that was logged."""

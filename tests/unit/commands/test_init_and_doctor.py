@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.commands.verbs.doctor import doctor
+from bakeoff.commands.verbs.doctor import _dataset, doctor
 from bakeoff.commands.verbs.init import FINETUNE, init
 from bakeoff.errors import UsageError
 from bakeoff.ranges import FloatRange
@@ -93,6 +93,16 @@ def test_the_doctor_reports_a_storage_that_it_cannot_read(
     facts = json.loads(capsys.readouterr().out)
     assert facts["storage"].endswith("studies.db is not a SQLite database; choose another file")
     assert facts["data: digits"] == "1,438 training, 359 test samples"
+
+
+def test_a_data_set_that_is_not_here_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path))
+    monkeypatch.setattr("bakeoff.data.dataset_table.DEBIAN_FASHION_FOLDER", tmp_path)
+    text = "not here; a study that names it downloads it"
+    assert _dataset("mnist") == text
+    assert _dataset("fashion-rows") == f"{text}, or: apt-get install dataset-fashion-mnist"
 
 
 # ---------------------------------------------------------------- from a stored study

@@ -1,6 +1,10 @@
-"""`study run --notify`: a URL or a command is told how a study ended; failing changes nothing."""
+"""`study run --notify` sends to a URL or a command how a study ended.
+
+A message that cannot be sent is said on stderr and changes nothing else.
+"""
 
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -110,6 +114,24 @@ def test_a_refused_message_is_said_without_the_secret_of_its_url(
     assert len(receiver.received) == 1
 
 
+def test_an_answer_that_is_no_http_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=answer_nonsense, args=(server,))
+        answering.start()
+        with notifying(f"http://127.0.0.1:{server.getsockname()[1]}/hook", "digits"):
+            pass
+        answering.join()
+
+    assert "--notify 127.0.0.1: nonsense" in capsys.readouterr().err
+
+
+def answer_nonsense(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(b"nonsense\r\n\r\n")
+
+
 def test_a_command_gets_the_message_on_stdin(tmp_path: Path) -> None:
     script = tmp_path / "keep.py"
     script.write_text(
@@ -133,7 +155,13 @@ def test_a_command_that_fails_changes_nothing(capsys: pytest.CaptureFixture[str]
     assert "--notify false: exit code 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("target", ["", "no-such-command-anywhere --now", "ftp://host/x", "'open"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "", "no-such-command-anywhere --now", "ftp://host/x", "'open", "http://", "http://[host/x",
+        "https://host:port/x", "https://host/a b",
+    ],
+)  # fmt: skip
 def test_a_wrong_target_is_refused_before_the_study_begins(target: str) -> None:
     begun = []
     with pytest.raises(UsageError, match="--notify"), notifying(target, "digits"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.errors import BakeoffError, StorageError, UsageError
+from bakeoff.errors import StorageError, UsageError
 from bakeoff.foreign import ForeignStudy, load_foreign_study
 from bakeoff.records import StudyRecord
 
@@ -15,6 +15,7 @@ b,finished,2025-03-01T11:00:00.000Z,60,sgd,0.1,1,0.87,0.5
 c,crashed,2025-03-01T12:00:00.000Z,5,sgd,1,2,,
 d,finished,2025-03-02T10:00:00.000Z,60,adam,0.01,2,NaN,NaN
 e,running,2025-03-03T10:00:00.000Z,10,adam,0.01,3,0.5,0.9
+f,preempted,2025-03-03T11:00:00.000Z,10,sgd,0.01,3,0.6,0.8
 """
 MLFLOW = """Start Time,Duration,Run ID,Name,Status,metrics.score,metrics.loss,params.opt,params.lr
 2025-03-01 10:00:00,1.5min,x1,n,FINISHED,3.5,1,lion,1e-4
@@ -33,12 +34,20 @@ def test_an_export_of_wandb_has_its_runs_by_arm(tmp_path: Path) -> None:
 
     assert [arm.name for arm in record.arms] == ["adam", "sgd"]
     outcomes = [trial.outcome for trial in record.trials]
-    assert outcomes == ["complete", "complete", "failed", "diverged", "running"]
-    assert [trial.score for trial in record.trials] == [0.91, 0.87, None, None, None]
+    assert outcomes == ["complete", "complete", "failed", "diverged", "running", "failed"]
+    assert [trial.score for trial in record.trials] == [0.91, 0.87, None, None, None, None]
     assert record.trials[0].other_seconds == 120
     assert record.trials[0].params == {"optimizer": "adam", "lr": 0.001, "seed": 1}
     assert record.objective.direction == "maximize"
     assert not record.finished
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300"])
+def test_a_duration_that_no_run_has_is_left_out(tmp_path: Path, seconds: str) -> None:
+    rows = [f"2025-03-01,{seconds},{name},0.5" for name in "ab"]
+    text = "\r".join(["created,runtime,opt,accuracy", *rows])  # the end of line of old spreadsheets
+
+    assert [trial.other_seconds for trial in read(tmp_path, text, "opt").trials] == [0.0, 0.0]
 
 
 def test_an_export_of_mlflow_is_read_without_its_prefixes(tmp_path: Path) -> None:
@@ -77,6 +86,7 @@ def test_the_only_column_named_like_a_metric_is_taken(tmp_path: Path) -> None:
         (MLFLOW, {"metric_name": "scores"}, "unknown column 'scores'; did you mean 'score'"),
         (WANDB, {}, "--metric: name the column"),
         ("opt,score\na,1\n", {"metric_name": "opt2"}, "--metric"),
+        ("opt,accuracy\na,1\nb,\nc,high\n", {}, "accuracy is 'high' in row 4"),
     ],
 )
 def test_a_column_that_is_not_clear_is_asked_for(
@@ -89,7 +99,7 @@ def test_a_column_that_is_not_clear_is_asked_for(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "has no runs"),
+        ("", "is empty"),
         ("opt,accuracy\n", "has no runs"),
         ("opt,opt,accuracy\na,b,1\n", "column 'opt' twice"),
         ("opt,accuracy\na,1\nb\n", "row 3 has 1 cells and the header 2"),
@@ -105,6 +115,6 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, text: str, words:
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_bytes(b"opt,accuracy\n\xff\xfe,1\n")
-    for name, words in (("runs.csv", "UTF-8"), ("absent.csv", "cannot be read")):
-        with pytest.raises(BakeoffError, match=words):
+    for name, words in (("runs.csv", "UTF-8"), ("absent.csv", "No such file")):
+        with pytest.raises(StorageError, match=words):
             load_foreign_study(ForeignStudy(location=f"csv:{tmp_path / name}", arms=("opt",)))

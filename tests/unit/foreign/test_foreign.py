@@ -457,6 +457,8 @@ def test_a_declared_sampler_is_used(database: Path):
         (["--study", "random", "--arm", "optimiser"], "did you mean 'optimizer'"),
         (["--study", "two", "--arm", "optimizer", "--metric-name", "x"], "allowed: value 0"),
         (["digits", "--arm", "optimizer"], "names a study of bakeoff"),
+        (["--study", "random", "--arm", "optimizer", "--direction", "minimize"], "only with --csv"),
+        (["--csv", "runs.csv", "--study", "random"], "--csv names a file of runs"),
     ],
 )
 def test_wrong_flags_end_in_one_line(

@@ -1,5 +1,6 @@
 """What to use: the same settings, scores and costs on the page, in Markdown and on the terminal."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.commands.reporting import print_comparison, print_diagnoses, print_report
+from bakeoff.commands.reporting import (
+    print_comparison,
+    print_diagnoses,
+    print_report,
+    report_facts,
+)
 from bakeoff.ranges import Params
-from bakeoff.records import ConfirmedScores, DefaultResult, StudyRecord
+from bakeoff.records import ConfirmedScores, DefaultResult, StudyRecord, json_text
 from bakeoff.report import write_report
 from bakeoff.report.answer import build_answer, settings_line
 from bakeoff.report.figures import FIGURES
@@ -162,6 +168,30 @@ def test_the_terminal_shows_the_answer_of_four_arms_in_25_lines(
     assert "sgd, defaults" in text
     assert f"report: {paths.html}\n" in text
     assert "\nflags: " in text
+
+
+def test_programs_get_every_arm_and_its_library_defaults(tmp_path: Path) -> None:
+    comparison = compare(with_defaults(example_record()))
+    paths = write_report(comparison, tmp_path, generated_at="now")
+
+    facts = json.loads(json_text(report_facts(comparison, paths)))
+
+    answer = build_answer(comparison)
+    assert facts["headline"] == answer.headline
+    arms = {(one["arm"], one["library_defaults"]): one for one in facts["arms"]}
+    leading = {key for key, one in arms.items() if one["leads"]}
+    assert leading == {(one.arm, one.is_default) for one in answer.leading}
+    for arm in comparison.arms:
+        chosen = arms[arm.arm, False]
+        assert chosen["params"] == arm.chosen_params
+        assert chosen["best_in_search"] == arm.search_best
+        for is_default, scores in ((False, arm.confirmed), (True, arm.default_confirmed)):
+            found = arms.get((arm.arm, is_default))
+            assert (found and found["test_mean"]) == (scores and scores.test_mean)
+    defaults = arms["sgd", True]
+    assert defaults["params"]["optimizer"] == "sgd"
+    assert defaults["best_in_search"] is None
+    assert defaults["run_seconds"] > 0
 
 
 @pytest.mark.parametrize("columns", [40, 80])

@@ -196,8 +196,12 @@ def test_a_setting_of_one_arm_can_be_given_by_its_key(tmp_path: Any) -> None:
 def test_a_part_of_an_arm_that_does_not_exist_is_refused_with_its_arm(tmp_path: Any) -> None:
     (tmp_path / "arm_losses.py").write_text("def focal(outputs, labels):\n    return 0\n")
     arms = {"focal": {"training": {"loss": "arm_losses:fokal"}}, "toy": {}}
-    with pytest.raises(StudyFileError, match=r"arms.focal.training.loss = .*'focal'"):
+    with pytest.raises(StudyFileError, match=r"^arms.focal.training.loss = .*'focal'"):
         load_study({**study_document(), "arms": arms}, settings={}, folder=str(tmp_path))
+    shared = study_document(training={"loss": "arm_losses:fokal"})
+    arms = {"deep": {"model": {"depth": 3}}, "toy": {}}
+    with pytest.raises(StudyFileError, match=r"^training.loss = .*'focal'"):
+        load_study({**shared, "arms": arms}, settings={}, folder=str(tmp_path))
 
 
 def test_a_single_run_asks_for_the_configuration_of_one_arm() -> None:

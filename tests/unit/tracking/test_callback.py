@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bakeoff.errors import UsageError
-from bakeoff.records import EpochResult, TrackingConfig
+from bakeoff.records import TrackingConfig
 from bakeoff.tracking import Tracking, check_trackers
 from bakeoff.tracking.callback import CallbackTracker
+from tracked_runs import RUN, SETTINGS, begin_run, end_run, tracked_epoch
 
 MODULE = """
 import json, pathlib, sys
@@ -49,34 +50,24 @@ def tracker(folder: Path, name: str) -> CallbackTracker:
     return CallbackTracker(results, f"my_events:{name}", "toy", str(folder))
 
 
-def epoch(number: int) -> EpochResult:
-    return EpochResult(epoch=number, metrics={"accuracy": number / 10}, train_loss=float("nan"))
-
-
 def events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
 
 def test_a_continued_run_gives_every_epoch_once(folder: Path) -> None:
     first = tracker(folder, "keep")
-    assert not first.has("search-0")
-    first.begin("search-0", {"optimizer": "sgd"})
-    first.epoch("search-0", epoch(1))
-    first.pause("search-0")
+    begin_run(first)
+    first.pause(RUN)
     first.close()
 
     again = tracker(folder, "keep")
-    assert again.has("search-0")
-    again.begin("search-0", {"optimizer": "sgd"})
-    for number in (1, 2):
-        again.epoch("search-0", epoch(number))
-    again.end("search-0", "complete", {"score": 0.2})
+    end_run(again)
     again.close()
 
     given = events(folder)
     assert [one["event"] for one in given] == ["begin", "epoch", "pause", "epoch", "end"]
     assert given[0] == {
-        "event": "begin", "study": "toy", "run": "search-0", "settings": {"optimizer": "sgd"}
+        "event": "begin", "study": "toy", "run": RUN, "settings": SETTINGS
     }  # fmt: skip
     assert (given[3]["epoch"], given[3]["metrics"], given[3]["train_loss"]) == (
         2, {"accuracy": 0.2}, None,
@@ -89,7 +80,7 @@ def test_an_error_is_logged_and_said_once_and_later_events_follow(folder: Path) 
     tracking = Tracking([tracker(folder, "fails_once")], notes.append)
     tracking.begin("search-0", {})
     for number in (1, 2):
-        tracking.epoch("search-0", epoch(number))
+        tracking.epoch("search-0", tracked_epoch(number))
     tracking.close()
 
     assert [one.get("epoch") for one in events(folder)] == [None, 1, 2]

@@ -8,6 +8,7 @@ from mlflow.tracking import MlflowClient
 
 from bakeoff.records import EpochResult
 from bakeoff.tracking.mlflow_client import MlflowTracker
+from tracked_runs import RUN, begin_run, end_run, tracked_epoch
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning"  # MLflow's own tables
@@ -23,10 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-def epoch(number: int) -> EpochResult:
-    return EpochResult(epoch=number, metrics={"accuracy": number / 10}, train_loss=1 / number)
 
 
 def stored(folder: Path, name: str) -> Any:
@@ -46,25 +43,18 @@ def history(folder: Path, name: str, metric: str) -> list[tuple[int, float]]:
 
 def test_a_continued_run_has_every_epoch_once_with_its_settings(folder: Path) -> None:
     first = MlflowTracker(folder, "mine", group="toy")
-    assert not first.has("search-0")
-    first.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
-    first.epoch("search-0", epoch(1))
+    begin_run(first)
     first.close()
-    assert stored(folder, "search-0").info.status == "SCHEDULED"
+    assert stored(folder, RUN).info.status == "SCHEDULED"
 
-    again = MlflowTracker(folder, "mine", group="toy")
-    assert again.has("search-0")
-    again.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
-    for number in (1, 2):
-        again.epoch("search-0", epoch(number))
-    again.end("search-0", "complete", {"score": 0.2})
+    end_run(MlflowTracker(folder, "mine", group="toy"))
 
-    run = stored(folder, "search-0")
+    run = stored(folder, RUN)
     assert run.data.params == {"optimizer": "sgd", "sgd.learning_rate": "0.1"}
     assert run.info.status == "FINISHED"
     assert run.data.metrics["score"] == 0.2
     assert run.data.tags["bakeoff.study"] == "toy"
-    assert history(folder, "search-0", "validation/accuracy") == [(1, 0.1), (2, 0.2)]
+    assert history(folder, RUN, "validation/accuracy") == [(1, 0.1), (2, 0.2)]
 
 
 def test_a_diverged_run_has_failed_and_keeps_its_outcome(folder: Path) -> None:
@@ -76,6 +66,20 @@ def test_a_diverged_run_has_failed_and_keeps_its_outcome(folder: Path) -> None:
     run = stored(folder, "search-1")
     assert run.info.status == "FAILED"
     assert run.data.tags["bakeoff.outcome"] == "diverged"
+
+
+def test_a_run_that_is_pruned_while_it_is_paused_has_ended(folder: Path) -> None:
+    tracker = MlflowTracker(folder, "mine", group="toy")
+    tracker.begin("search-3", {})
+    tracker.epoch("search-3", tracked_epoch(2))
+    tracker.pause("search-3")
+    tracker.end("search-3", "pruned", {"score": 0.2})
+    tracker.end("search-4", "pruned", {})  # was never begun
+
+    run = stored(folder, "search-3")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["bakeoff.outcome"] == "pruned"
+    assert history(folder, "search-3", "score") == [(2, 0.2)]
 
 
 def test_a_study_that_is_started_again_has_new_runs(folder: Path) -> None:

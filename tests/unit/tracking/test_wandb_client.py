@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
-from bakeoff.records import EpochResult
 from bakeoff.tracking.wandb_client import WandbTracker
+from tracked_runs import begin_run, end_run
 
 
 @pytest.fixture(autouse=True)
@@ -20,10 +20,6 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-
-
-def epoch(number: int) -> EpochResult:
-    return EpochResult(epoch=number, metrics={"accuracy": number / 10}, train_loss=1 / number)
 
 
 BLOCK, FILE_HEADER, HEADER = 1 << 15, 7, struct.Struct("<IHB")
@@ -77,17 +73,10 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 def test_a_continued_run_has_every_epoch_once_with_its_settings(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     first = WandbTracker(folder, "project", group="toy")
-    assert not first.has("search-0")
-    first.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
-    first.epoch("search-0", epoch(1))
+    begin_run(first)
     first.close()
     time.sleep(1.1)  # W&B names files by the second; no run is continued within the same one
-    again = WandbTracker(folder, "project", group="toy")
-    assert again.has("search-0")
-    again.begin("search-0", {"optimizer": "sgd", "sgd.learning_rate": 0.1})
-    for number in (1, 2):
-        again.epoch("search-0", epoch(number))
-    again.end("search-0", "complete", {"score": 0.2})
+    end_run(WandbTracker(folder, "project", group="toy"))
     rows = rows_in(folder)
     assert [(row["_step"], row["validation/accuracy"]) for row in rows] == [(1, 0.1), (2, 0.2)]
     runs = [one.run for one in finished_records(folder) if one.WhichOneof("record_type") == "run"]

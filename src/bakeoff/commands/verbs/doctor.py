@@ -83,7 +83,7 @@ def _dataset(name: str) -> str:
     from bakeoff.records import DataConfig
 
     if not find_source(name).is_here():
-        package = " or apt-get install dataset-fashion-mnist;" if "fashion" in name else ""
-        return f"not here;{package} a study that names it downloads it"
+        package = ", or: apt-get install dataset-fashion-mnist" if "fashion" in name else ""
+        return f"not here; a study that names it downloads it{package}"
     dataset = load_dataset(DataConfig(dataset=name))
     return f"{len(dataset.train_labels):,} training, {len(dataset.test_labels):,} test samples"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bakeoff.commands import options
+from bakeoff.commands.output import print_json
 from bakeoff.errors import OutputError, UsageError
 from bakeoff.files import replace_files
 
@@ -143,8 +144,6 @@ def init(
     path = Path(f"{name}.toml") if path is None else path
     schema = _write(path, text)
     if as_json:
-        from bakeoff.commands.output import print_json
-
         print_json({"file": str(path), "schema": str(schema), "changes": changes})
         return
     for change in changes:

@@ -24,9 +24,36 @@ class ImageFormat(StrEnum):
 
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+OptunaStudy = Annotated[
+    str | None, typer.Option(help="A study that another program stored with Optuna.")
+]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        help="A CSV file with one run per row, as Weights & Biases and MLflow export them.",
+        metavar="FILE",
+    ),
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option(
+        "--metric-name",
+        "--metric",
+        help="Name of its objective, or of its column; if it has several, the one to compare by.",
+    ),
+]
+MetricDirection = Annotated[
+    Literal["maximize", "minimize"] | None,
+    typer.Option(help="Whether larger or smaller values of a CSV file's metric are better."),
+]
 Sampler = Annotated[
     Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga"] | None,
     typer.Option(help="The sampler that drew its trials, if you know it."),
+]
+Images = Annotated[
+    list[ImageFormat] | None,
+    typer.Option(help="Formats in which figures are also written as image files."),
 ]
 
 
@@ -36,33 +63,13 @@ def report(
     ] = None,
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
-    study: Annotated[
-        str | None, typer.Option(help="A study that another program stored with Optuna.")
-    ] = None,
+    study: OptunaStudy = None,
     arm: Annotated[
         list[str] | None, typer.Option(help="The parameter of that study whose values to compare.")
     ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(
-            "--csv",
-            help="A CSV file with one run per row, as Weights & Biases and MLflow export them.",
-            metavar="FILE",
-        ),
-    ] = None,
-    metric_name: Annotated[
-        str | None,
-        typer.Option(
-            "--metric-name",
-            "--metric",
-            help="Name of its objective, or of its column; if it has several, the one to compare"
-            " by.",
-        ),
-    ] = None,
-    direction: Annotated[
-        Literal["maximize", "minimize"] | None,
-        typer.Option(help="Whether larger or smaller values of a CSV file's metric are better."),
-    ] = None,
+    csv: CsvFile = None,
+    metric_name: MetricName = None,
+    direction: MetricDirection = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that its runs were planned for.")
     ] = None,
@@ -70,10 +77,7 @@ def report(
     delta: Annotated[
         float | None, typer.Option(min=0, help="Its smallest difference that matters.")
     ] = None,
-    image: Annotated[
-        list[ImageFormat] | None,
-        typer.Option(help="Formats in which figures are also written as image files."),
-    ] = None,
+    image: Images = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a study's report again: HTML, Markdown, CSV and JSON.

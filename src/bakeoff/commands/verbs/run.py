@@ -3,6 +3,7 @@ from typing import Annotated
 import typer
 
 from bakeoff.commands import options
+from bakeoff.commands.output import print_json
 
 Threads = Annotated[
     int | None,
@@ -54,7 +55,6 @@ def run(
     """
     from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
-    from bakeoff.commands.output import print_json
     from bakeoff.commands.reporting import (
         print_study_report,
         report_facts,

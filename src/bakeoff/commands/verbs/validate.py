@@ -3,6 +3,7 @@ import json
 import typer
 
 from bakeoff.commands import options
+from bakeoff.commands.output import print_json
 
 
 def validate(
@@ -12,7 +13,6 @@ def validate(
 
     Example: study validate studies/digits.toml
     """
-    from bakeoff.commands.output import print_json
     from bakeoff.studyfile import describe_settings, load_study_file
 
     config = load_study_file(file, changes or ())
