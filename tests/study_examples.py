@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class SimulatedEngine:
             status=status,
         )
         waits = epoch in job.decision_epochs and status == "running"
-        events: list[Event] = [Epoch(run=run, result=result, waits=waits)]
+        events: list[Event] = [Epoch(run=run, attempt=job.attempt, result=result, waits=waits)]
         if status != "running":
             outcome = "diverged" if diverged else "complete"
             is_read = job.reads_test and not diverged
@@ -152,10 +153,10 @@ class SimulatedEngine:
         return events
 
     def _end(self, run: str, event: Event) -> Event:
-        del self._jobs[run]
+        job = self._jobs.pop(run)
         self._turns.remove(run)
         self._replies.pop(run, None)
-        return event
+        return replace(event, attempt=job.attempt)
 
     def reply(self, run: str, reply: Reply) -> None:
         if run in self._jobs:

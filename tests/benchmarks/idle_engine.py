@@ -4,6 +4,7 @@ import heapq
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bakeoff.engines.protocol import Epoch, Event, Finished, Job, Paused, Reply
 from bakeoff.records import EpochResult, TrialConfig
@@ -69,7 +70,12 @@ class IdleEngine:
             train_seconds=seconds,
         )
         told: list[Event] = [
-            Epoch(run=run, result=result, waits=epoch in job.decision_epochs and not is_last)
+            Epoch(
+                run=run,
+                attempt=job.attempt,
+                result=result,
+                waits=epoch in job.decision_epochs and not is_last,
+            )
         ]
         if is_last:
             return [*told, self._end(Finished(run=run, outcome="complete", test_metrics={}))]
@@ -77,5 +83,5 @@ class IdleEngine:
         return told
 
     def _end(self, event: Event) -> Event:
-        del self._jobs[event.run]
-        return event
+        job, _ = self._jobs.pop(event.run)
+        return replace(event, attempt=job.attempt)

@@ -73,7 +73,7 @@ def time_trials(engine: LocalEngine, name: str) -> float:
         while left or engine.num_free < num_workers:
             while left and engine.num_free:
                 run = left.pop()
-                engine.submit(Job(run=run, config=TRIAL, checkpoint_dir=f"{folder}/{run}"))
+                engine.submit(Job(run=run, config=TRIAL, checkpoints=f"{folder}/{run}"))
             check_finished(engine)
     return time.perf_counter() - started
 
@@ -129,9 +129,7 @@ def measure_workers(config: TrialConfig) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, closing(engine):
         for number in range(NUM_SHARING):
             run = f"memory-{number}"
-            job = Job(
-                run=run, config=config, checkpoint_dir=f"{folder}/{run}", decision_epochs=(1,)
-            )
+            job = Job(run=run, config=config, checkpoints=f"{folder}/{run}", decision_epochs=(1,))
             engine.submit(job)
         arrived = 0
         while arrived < NUM_SHARING:  # each waits after its first epoch until it is told to go on

@@ -38,7 +38,7 @@ def job(tmp_path: Path) -> Job:
     return Job(
         run=f"search-{tmp_path.name}",
         config=build_trial_config(config, params, seed=1),
-        checkpoint_dir=str(tmp_path / "checkpoints"),
+        checkpoints=str(tmp_path / "checkpoints"),
         decision_epochs=(1,),
     )
 

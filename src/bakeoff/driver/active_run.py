@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.components.objectives import further_scores
-from bakeoff.records import EpochResult, Outcome, StudyConfig, TrialPlan, TrialRecord
+from bakeoff.records import (
+    NO_LOSSES,
+    EpochResult,
+    Losses,
+    Outcome,
+    StudyConfig,
+    TrialPlan,
+    TrialRecord,
+)
 from bakeoff.storage import StudyFacts
 
 CUTS: Mapping[str, str] = {
@@ -30,10 +38,8 @@ class ActiveRun:
     """Epochs that the current worker has sent."""
     attempt: int = 1
     """1 plus the number of workers that the run has lost in all sessions."""
-    losses: int = 0
-    """Workers that the run has lost since its last new epoch, in all sessions."""
-    lost_at: int = -1
-    """Last epoch that was known when the run lost a worker."""
+    losses: Losses = NO_LOSSES
+    """In all sessions."""
     note: str = ""
     is_held: bool = False
     """Whether the source decided to pause it until it is promoted."""
@@ -47,8 +53,17 @@ class ActiveRun:
     def note_loss(self) -> None:
         """Count a lost worker; one with a new epoch since the last loss begins a new count."""
         newest = max([*self.stored, *(one.epoch for one in self.history)], default=0)
-        self.losses = 1 if newest > self.lost_at else self.losses + 1
-        self.lost_at = newest
+        workers = 1 if newest > self.losses.epoch else self.losses.workers + 1
+        self.losses = self.losses._replace(workers=workers, epoch=newest)
+
+    def note_lost_node(self) -> None:
+        """Count a worker that was lost with its machine, of which the run is not the cause."""
+        self.losses = self.losses._replace(nodes=self.losses.nodes + 1)
+
+    @property
+    def own_attempts(self) -> int:
+        """Starts of the run but for those after the loss of a machine."""
+        return self.attempt - self.losses.nodes
 
     def keep_history(self, objective: str) -> None:
         """Move the history to `stored`, because the next worker sends these epochs again."""

@@ -51,7 +51,8 @@ from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
 MAX_STARTS = 30
-"""Attempts after which a run fails even if it made some progress in each."""
+"""Attempts after which a run fails even if it made some progress in each. Those that were lost with
+their machine are not counted."""
 
 
 class Driver:
@@ -131,7 +132,7 @@ class Driver:
                 continue
             run = ActiveRun(name, plan, record.number, trial_id, history=list(record.history))
             run.spared_at, run.attempt = record.spared_at, record.attempts
-            run.losses, run.lost_at = record.losses
+            run.losses = record.losses
             run.keep_history(self._config.objective)
             if record.is_paused:
                 self._paused[record.number] = run
@@ -196,7 +197,7 @@ class Driver:
             Job(
                 run=run.name,
                 config=trial,
-                checkpoint_dir=str(self._checkpoints / run.name),
+                checkpoints=str(self._checkpoints / run.name),
                 identity=self._identity_of(run.name, trial),
                 attempt=run.attempt,
                 decision_epochs=run.plan.decision_epochs,
@@ -211,7 +212,9 @@ class Driver:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _handle(self, event: Event, source: Source) -> None:
-        run = self._running[event.run]
+        run = self._running.get(event.run)
+        if run is None or event.attempt != run.attempt:
+            return  # from a worker that was given up: another one has the run
         match event:
             case Epoch():
                 self._on_epoch(event, run, source)
@@ -288,17 +291,20 @@ class Driver:
             self._observer.note(f"{run.name}: {event.reason}; it will resume from its checkpoint")
             self._on_pause(run)
             return
-        self._check_machine(event)
-        if event.was_training:
-            run.note_loss()
-        if run.losses >= MAX_ATTEMPTS or run.attempt >= MAX_STARTS:
-            lost = f"{run.losses} workers lost without a new epoch, {run.attempt} in all"
+        if event.cause == "node":
+            run.note_lost_node()
+        else:
+            self._check_machine(event)
+            if event.was_training:
+                run.note_loss()
+        if run.losses.workers >= MAX_ATTEMPTS or run.own_attempts >= MAX_STARTS:
+            lost = f"{run.losses.workers} workers lost without a new epoch, {run.attempt} in all"
             reason = f"{event.reason} ({lost})"
             self._finish(run, source, "failed", reason=reason)
             return
         self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
         run.attempt += 1
-        self._storage.count_attempt(run.trial_id, run.attempt, (run.losses, run.lost_at))
+        self._storage.count_attempt(run.trial_id, run.attempt, run.losses)
         if run.is_held:  # its worker died while it was pausing
             self._on_pause(run)
             return

@@ -38,7 +38,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     signals: Signals
-    run: str | None = None
+    job: Job | Probe | Profile | None = None
     seen: int = -1
     """Last progress that was read."""
     alive_at: float = 0.0
@@ -75,7 +75,7 @@ class LocalEngine:
     @property
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
-        return self._num_workers - sum(worker.run is not None for worker in self._workers)
+        return self._num_workers - sum(worker.job is not None for worker in self._workers)
 
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker.
@@ -85,8 +85,8 @@ class LocalEngine:
         """
         if self.num_free < 1:
             raise ValueError(f"no worker is free for {job.run}")
-        worker = next((one for one in self._workers if one.run is None), None) or self._start()
-        worker.run, worker.seen, worker.alive_at = job.run, -1, time.monotonic()
+        worker = next((one for one in self._workers if one.job is None), None) or self._start()
+        worker.job, worker.seen, worker.alive_at = job, -1, time.monotonic()
         worker.signals.pulse.value = -1
         worker.signals.evaluating.value = worker.signals.suspend.value = 0
         _send(worker, job)
@@ -139,7 +139,7 @@ class LocalEngine:
                 events.append(event)
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
-                    worker.run = None
+                    worker.job = None
                 if isinstance(event, Failed) and event.breaks_worker:
                     return events + self._end(worker, event.reason)
         except (EOFError, OSError):
@@ -150,7 +150,7 @@ class LocalEngine:
         return events + self._end(worker, _describe_exit(worker.process.exitcode))
 
     def _is_hung(self, worker: _Worker) -> bool:
-        if worker.run is None:
+        if worker.job is None:
             return False
         progress = worker.signals.pulse.value
         if progress != worker.seen:
@@ -165,25 +165,26 @@ class LocalEngine:
         worker.process.join(CLOSE_SECONDS)
         worker.connection.close()
         self._workers.remove(worker)
-        if worker.run is None:
+        if (job := worker.job) is None:
             return []
         was_training = worker.signals.pulse.value >= 0
-        return [Died(run=worker.run, reason=reason, was_training=was_training)]
+        return [Died(run=job.run, attempt=job.attempt, reason=reason, was_training=was_training)]
 
     def reply(self, run: str, reply: Reply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
-        for worker in self._workers:
-            if worker.run == run and reply == "suspend":
+        for worker in self._workers_of(run):
+            if reply == "suspend":
                 worker.signals.suspend.value = 1
-                _send(worker, "pause")  # where it is between two epochs, or waits for an answer
-            elif worker.run == run:
-                _send(worker, reply)
+                reply = "pause"  # where it is between two epochs, or waits for an answer
+            _send(worker, reply)
 
     def kill(self, run: str) -> None:
         """Kill the worker of a run, as a crash would. `events` reports its death."""
-        for worker in self._workers:
-            if worker.run == run:
-                worker.process.kill()
+        for worker in self._workers_of(run):
+            worker.process.kill()
+
+    def _workers_of(self, run: str) -> list[_Worker]:
+        return [one for one in self._workers if one.job is not None and one.job.run == run]
 
     def close(self) -> None:
         """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""

@@ -3,6 +3,10 @@
 An engine trains runs. For a `Job` it returns one `Epoch` per epoch and then one of `Finished`,
 `Failed`, `Halted`, `Paused`, or `Died` if the worker process itself is gone. Some epochs wait until
 the driver has answered them with `reply`.
+
+A run is started again when its worker is lost. Each start is an attempt with a number of its own,
+and the driver ignores the events of earlier attempts: a machine that could not be reached for a
+while may still send some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +18,8 @@ from bakeoff.records import EpochResult, Outcome, TrialConfig
 HANG_SECONDS = 1800.0
 """By default, a run without a step for this long, or without an evaluated batch for four times as
 long, counts as hung, and its worker is killed."""
+LossCause = Literal["worker", "node"]
+"""Whether a worker ended alone, perhaps because of its run, or with the machine it was on."""
 Reply = Literal["continue", "stop", "pause", "suspend"]
 """`pause` saves a checkpoint after the epoch in progress, and `suspend` after the step in progress.
 Both end with `Paused`."""
@@ -23,6 +29,8 @@ Both end with `Paused`."""
 class _Message:
     run: str
     """Name of the run, unique within the study: `search-12`, `confirm-3`."""
+    attempt: int = 1
+    """The start of the run that this belongs to. It rises with every start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +38,10 @@ class Job(_Message):
     """Train one run."""
 
     config: TrialConfig
-    checkpoint_dir: str
+    checkpoints: str
+    """Where its checkpoints are stored."""
     identity: str = ""
     """What its checkpoints belong to: study, run, configuration and data; empty means the name."""
-    attempt: int = 1
-    """Rises with every start of the run. A checkpoint of a later attempt is refused."""
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
     weights_path: str = ""
@@ -107,6 +114,9 @@ class Died(_Message):
     """The worker process is gone. The run resumes from its checkpoint when submitted again."""
 
     reason: str
+    cause: LossCause = "worker"
+    node: str = ""
+    """The machine it was on; empty for the driver's own."""
     was_training: bool = True
     """Whether the run had been prepared: data read, model built, checkpoint loaded."""
 

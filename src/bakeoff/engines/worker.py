@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
@@ -134,7 +134,7 @@ def _run(connection: Connection, signals: Signals, job: Job | Probe | Profile, d
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         event = _describe_failure(job.run, error)
     with _talking_to_driver():
-        connection.send(event)
+        connection.send(replace(event, attempt=job.attempt))
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
@@ -204,7 +204,7 @@ def _checkpoints(job: Job) -> "Checkpoints":
 
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
     return Checkpoints(
-        Path(job.checkpoint_dir), job.identity or job.run, attempt=job.attempt, max_share=share
+        Path(job.checkpoints), job.identity or job.run, attempt=job.attempt, max_share=share
     )
 
 
@@ -213,7 +213,7 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
     waits = result.epoch in job.decision_epochs and result.status == "running"
     reply: Reply = "continue"
     with _talking_to_driver():
-        connection.send(Epoch(run=job.run, result=result, waits=waits))
+        connection.send(Epoch(run=job.run, attempt=job.attempt, result=result, waits=waits))
         if waits:
             reply = connection.recv()
         while connection.poll():

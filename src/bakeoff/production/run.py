@@ -216,7 +216,7 @@ def _train(
     job = Job(
         run=name,
         config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
-        checkpoint_dir=str(folder.checkpoints),
+        checkpoints=str(folder.checkpoints),
         reads_test=True,
         weights_path=str(folder.weights),
     )

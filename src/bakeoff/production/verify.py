@@ -74,7 +74,7 @@ def verify_resume(
         job = Job(
             run=IDENTITY,
             config=trial_config(config, precision, seed),
-            checkpoint_dir="",
+            checkpoints="",
             # The worker waits after every epoch, so that no epoch ends before its kill.
             decision_epochs=tuple(range(1, config.training.epochs)),
             saves_every_epoch=True,
@@ -82,7 +82,7 @@ def verify_resume(
 
         def train(name: str, moments: Sequence[float] = ()) -> tuple[Path, tuple[float, ...]]:
             checkpoints = folder / name
-            done = _train(engine, stop, replace(job, checkpoint_dir=str(checkpoints)), moments)
+            done = _train(engine, stop, replace(job, checkpoints=str(checkpoints)), moments)
             engine.close()  # the next run gets a new worker, which holds nothing of this one
             return checkpoints, done
 

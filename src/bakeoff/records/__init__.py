@@ -49,11 +49,13 @@ from bakeoff.records.plans import (
 from bakeoff.records.runs import (
     CHARGED_OUTCOMES as CHARGED_OUTCOMES,
     CONFIG_HASH as CONFIG_HASH,
+    NO_LOSSES as NO_LOSSES,
     OUTCOMES as OUTCOMES,
     READS_TEST as READS_TEST,
     WEIGHTS_HASH as WEIGHTS_HASH,
     EpochResult as EpochResult,
     EpochStatus as EpochStatus,
+    Losses as Losses,
     Outcome as Outcome,
     Phase as Phase,
     Purpose as Purpose,

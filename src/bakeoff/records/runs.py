@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bakeoff.ranges import Params
 from bakeoff.records.study_config import (
@@ -34,6 +34,20 @@ CONFIG_HASH = "model configuration, SHA-256"
 def of_named_arm(heading: str, arm: str) -> str:
     """The heading, in an environment, of what concerns one of the arms that a study names."""
     return f"{heading} (arm {arm})"
+
+
+class Losses(NamedTuple):
+    """The workers that a run has lost."""
+
+    workers: int = 0
+    """Those since its last new epoch that did not end with their machine."""
+    epoch: int = -1
+    """Its newest epoch when it last lost one of them."""
+    nodes: int = 0
+    """Those that ended with their machine."""
+
+
+NO_LOSSES = Losses()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +153,8 @@ class TrialRecord:
     stop_reason: str = ""
     attempts: int = 1
     """One more than the number of workers it has lost."""
-    losses: tuple[int, int] = (0, -1)
-    """The workers it has lost since its last new epoch, and the newest epoch at the last loss; only
-    known while it runs."""
+    losses: Losses = NO_LOSSES
+    """Only known while it runs."""
     is_paused: bool = False
     """Whether it waits at a rung with its checkpoint; its outcome is then `running`."""
     audited: bool = False

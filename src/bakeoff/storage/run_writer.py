@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 
-from bakeoff.records import EpochResult, TrialRecord
+from bakeoff.records import EpochResult, Losses, TrialRecord
 from bakeoff.storage.checksums import ENDED_KEY
 from bakeoff.storage.connection import Connection
 from bakeoff.storage.reading import read_run
@@ -49,11 +49,8 @@ class RunWriter:
         self._set_run_content(trial_id, EXEMPT_KEY, exemption_of(epoch))
         self._set_run_attr(trial_id, "spared_at", epoch)
 
-    def count_attempt(self, trial_id: int, attempt: int, losses: tuple[int, int]) -> None:
-        """Store the number of times a run was started. It is restarted if its worker dies.
-
-        `losses` are the workers lost since its last new epoch, and that epoch.
-        """
+    def count_attempt(self, trial_id: int, attempt: int, losses: Losses) -> None:
+        """Store the number of times a run was started. It is restarted if its worker dies."""
         self._set_run_content(trial_id, LOSSES_KEY, losses_of(attempt, losses))
         self._set_run_attr(trial_id, "attempts", attempt)
 

@@ -68,6 +68,7 @@ class _Starts(_Content):
     attempt: Count
     losses: Count
     epoch: int
+    nodes: Count = 0
 
 
 class _Exemption(_Content):

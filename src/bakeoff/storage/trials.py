@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bakeoff.records import (
     EpochResult,
+    Losses,
     Outcome,
     StudyConfig,
     TrialPlan,
@@ -86,9 +87,10 @@ def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
     return sealed({"history": as_strict(as_plain(keep_last_confusion(history)))})
 
 
-def losses_of(attempt: int, losses: tuple[int, int]) -> dict[str, Any]:
-    """The starts of a run, its lost workers since its last new epoch, and that epoch."""
-    return sealed({"attempt": attempt, "losses": losses[0], "epoch": losses[1]})
+def losses_of(attempt: int, losses: Losses) -> dict[str, Any]:
+    """The starts of a run, and the workers that it has lost."""
+    lost = {"losses": losses.workers, "epoch": losses.epoch}
+    return sealed({"attempt": attempt, **lost, **({"nodes": losses.nodes} if losses.nodes else {})})
 
 
 def exemption_of(epoch: int) -> dict[str, Any]:
@@ -234,7 +236,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         test_metrics=_numbers(result.get("test_metrics", {})),
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", starts.get("attempt", 1)),
-        losses=(starts.get("losses", 0), starts.get("epoch", -1)),
+        losses=Losses(starts.get("losses", 0), starts.get("epoch", -1), starts.get("nodes", 0)),
         is_paused=bool(paused),
         audited=trial.user_attrs.get("audited", False),
         spared_at=_exempt_at(trial),

@@ -8,8 +8,9 @@ import pytest
 
 from bakeoff.commands.verbs.status import status
 from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
+from bakeoff.driver.loop import MAX_STARTS
 from bakeoff.engines.follow import MAX_ATTEMPTS
-from bakeoff.engines.protocol import Died, Halted
+from bakeoff.engines.protocol import Died, Epoch, Finished, Halted
 from bakeoff.errors import SpaceChangedError, StorageError, WorkersLostError
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
@@ -487,6 +488,46 @@ def test_a_worker_that_dies_at_any_rung_changes_no_result(session, tmp_path):
     assert [result_of(trial) for trial in one.trials()] == [
         result_of(trial) for trial in calm.trials()
     ]
+
+
+def test_machines_that_are_lost_cost_a_run_nothing_and_are_counted_apart(session):
+    class LosingEngine(SimulatedEngine):
+        """Loses the machine of the first run again and again, before its first epoch."""
+
+        lost = 0
+
+        def events(self, timeout):
+            run = self._turns[0]
+            if run == "search-0" and self.lost < MAX_STARTS + 2:
+                self.lost += 1
+                lost = Died(run=run, reason="node 7 is gone", cause="node", node="7")
+                return [self._end(run, replace(lost, was_training=False))]
+            return super().events(timeout)
+
+    one = session(engine=LosingEngine())
+    one.search()
+    first = one.trials()[0]
+    assert (first.outcome, first.attempts) == ("complete", 1 + MAX_STARTS + 2)
+
+
+def test_what_an_earlier_attempt_still_sends_is_ignored(session):
+    class LateEngine(SimulatedEngine):
+        """Lets a worker that was given up send what it measured afterwards."""
+
+        def events(self, timeout):
+            events = super().events(timeout)
+            told = [one for one in events if isinstance(one, Epoch)]
+            late = [
+                replace(one, attempt=0, result=replace(one.result, metrics={"accuracy": 0.999}))
+                for one in told
+            ]
+            return [*late, *(Finished(run=one.run, attempt=0, outcome="failed", test_metrics={})
+                             for one in told), *events]  # fmt: skip
+
+    one = session(engine=LateEngine())
+    one.search()
+    assert {trial.outcome for trial in one.trials()} == {"complete", "pruned"}
+    assert max(trial.score for trial in one.trials()) < 0.96
 
 
 class DyingWhilePausingEngine(SimulatedEngine):

@@ -12,7 +12,7 @@ from study_examples import SimulatedEngine, study_document
 def job(run: str) -> Job:
     """A run of four epochs."""
     config = fix_settings(resolve_study(study_document()), Chosen(learning_rate=0.01))
-    return Job(run=run, config=trial_config(config, "fp32", seed=1), checkpoint_dir="")
+    return Job(run=run, config=trial_config(config, "fp32", seed=1), checkpoints="")
 
 
 def epochs_of(events: list[object], run: str) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 from bakeoff.commands.verbs.delete import delete
 from bakeoff.commands.verbs.list_ import list_
 from bakeoff.errors import StorageError
-from bakeoff.records import EpochResult, TrialPlan
+from bakeoff.records import EpochResult, Losses, TrialPlan
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from driven_study import drive
@@ -185,11 +185,11 @@ def test_a_changed_row_of_a_run_that_has_not_ended_is_refused(
 ):
     _, trial_id = storage.begin(CONFIG, PLAN)
     storage.report(trial_id, 1, 0.5)
-    storage.count_attempt(trial_id, 2, (1, 1))
+    storage.count_attempt(trial_id, 2, Losses(1, 1))
     storage.exempt(trial_id, 1)
     storage.pause(trial_id, HISTORY)
     ((_, run),) = storage.load_runs("toy", "search")
-    assert (run.attempts, run.losses, run.spared_at, run.history) == (2, (1, 1), 1, HISTORY)
+    assert (run.attempts, run.losses, run.spared_at, run.history) == (2, Losses(1, 1), 1, HISTORY)
     change(tmp_path / "studies.db", table, assignment, where)
     with pytest.raises(StorageError, match="study 'toy', search run 0: "):
         storage.load_runs("toy", "search")

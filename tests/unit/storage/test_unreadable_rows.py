@@ -9,7 +9,7 @@ import pytest
 
 from bakeoff.commands.cli import main
 from bakeoff.errors import StorageError
-from bakeoff.records import TrialPlan
+from bakeoff.records import Losses, TrialPlan
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from driven_study import drive
@@ -43,7 +43,7 @@ def finished(tmp_path_factory):
         arm="sgd", params={"optimizer": "sgd", "scheduler": "constant"}, seed=1, phase="default"
     )
     _, running = storage.begin(CONFIG, plan)
-    storage.count_attempt(running, 2, (1, 0))
+    storage.count_attempt(running, 2, Losses(1, 0))
     storage.exempt(running, 1)
     storage.note("toy", "a note")
     storage.optuna_storage.engine.dispose()

@@ -344,7 +344,7 @@ def test_a_worker_of_the_engine_may_start_loader_processes(
     )
     engine = LocalEngine(num_workers=1, threads=1)
     try:
-        engine.submit(Job(run="search-0", config=config, checkpoint_dir=str(tmp_path / "run")))
+        engine.submit(Job(run="search-0", config=config, checkpoints=str(tmp_path / "run")))
         events = list(iter_events(engine))
     finally:
         engine.close()
