@@ -13,7 +13,7 @@ from pathlib import Path
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
-from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.errors import StorageError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.own_source import code_files
 from bakeoff.records import StudyConfig
@@ -30,9 +30,9 @@ from bakeoff.session.checks import (
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
+from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
-from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES
@@ -75,8 +75,10 @@ def run_study(
     check_output(settings.output / config.name)
     check_packages(config)
     summary = check_data(config)
-    known = _stored_facts(settings, config.name)
+    known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
+    if settings.device_note:
+        observer.note(settings.device_note)
     with (
         stop.listening(),
         open_engine(replace(settings, threads=threads)) as engine,
@@ -92,7 +94,14 @@ def run_study(
                 _create(storage, config, facts, settings.source, observer)
             storage.claim(config.name)
             stored = _load_or_extend(storage, config, extends=settings.extends)
-            check_unchanged_facts(storage.load_facts(config.name), summary, settings)
+            stored_now = storage.load_facts(config.name)
+            changed = check_unchanged_facts(config, stored_now, summary, settings)
+            if (
+                changed
+                and not storage.is_finished(config.name)
+                and storage.note(config.name, changed)
+            ):
+                observer.note(changed)
             if known and not storage.is_finished(config.name):
                 probed = probe(config, engine, stop)  # fails if model or device no longer works
                 check_same_weights("study", known.environment, probed.weights)
@@ -195,19 +204,6 @@ def _drive(
         num_trials=len(storage.load_runs(config.name, "search")),
         num_confirmations=len(storage.load_runs(config.name, "confirm")),
     )
-
-
-def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """The facts of a stored study. Writes nothing, and raises if the study cannot be stored."""
-    url = parse_storage_url(settings.storage_url)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        return None
-    try:
-        storage = Storage(settings.storage_url)
-    except EmptyStorageError:
-        check_may_create(url)
-        return None
-    return storage.load_facts(name) if storage.has(name) else None
 
 
 def _note_changed_code(
