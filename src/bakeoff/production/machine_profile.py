@@ -12,7 +12,8 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, probe
+from bakeoff.session.checks import check_data, check_packages
+from bakeoff.session.measuring import probe
 
 WARMUP_SECONDS = 0.2
 """Each worker trains this long before all workers are timed together."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
@@ -27,6 +28,8 @@ from bakeoff.session.checks import (
     check_same_weights,
     check_unchanged_facts,
 )
+from bakeoff.session.descriptions import component_packages, describe_machine
+from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
@@ -81,7 +84,8 @@ def run_study(
         stop.listening(),
         open_engine(replace(settings, threads=threads)) as engine,
     ):
-        facts = known or measure(config, settings, summary, engine, stop)
+        kept = _kept_probes(config, summary, replace(settings, threads=threads))
+        facts = known or measure(config, settings, summary, engine, stop, kept)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
         storage = Storage(settings.storage_url, create=True)
@@ -94,7 +98,8 @@ def run_study(
             stored = _load_or_extend(storage, config, extends=settings.extends)
             check_unchanged_facts(storage.load_facts(config.name), summary, settings)
             if known and not storage.is_finished(config.name):
-                probed = probe(config, engine, stop)  # fails if model or device no longer works
+                # It fails if model or device no longer works.
+                probed = probe(config, engine, stop, kept)
                 check_same_weights("study", known.environment, probed.weights)
                 if settings.accepts_code:
                     _note_changed_code(storage, config.name, known, probed, observer)
@@ -104,6 +109,17 @@ def run_study(
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _kept_probes(
+    config: StudyConfig, summary: DatasetSummary, settings: RunSettings
+) -> KeptProbes | None:
+    """What was measured earlier; None on an accelerator, which may be gone or busy since then."""
+    if settings.device != "cpu":
+        return None
+    machine = describe_machine(settings.device) | component_packages(config)
+    threads = {"threads": str(settings.threads)}
+    return KeptProbes(data=summary.fingerprint, machine=machine | threads)
 
 
 def _create(

@@ -55,14 +55,8 @@ def run(
     """
     from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
-    from bakeoff.commands.reporting import (
-        print_study_report,
-        report_facts,
-        write_study_report,
-    )
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.dashboard import publish
-    from bakeoff.session import RunSettings, choose_threads
+    from bakeoff.session.run_settings import RunSettings, choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
     settings = RunSettings.choose(
@@ -85,6 +79,14 @@ def run(
                 f" confirmation runs of {config.name!r} are done",
                 err=as_json,
             )
+        # What writes reports takes seconds to import, and is not needed before.
+        from bakeoff.commands.reporting import (
+            print_study_report,
+            report_facts,
+            write_study_report,
+        )
+        from bakeoff.dashboard import publish
+
         comparison, paths = write_study_report(
             config.name, output=output, storage=storage, is_known=True
         )
