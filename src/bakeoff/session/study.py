@@ -5,7 +5,7 @@ for a few steps in a worker.
 """
 
 import shutil
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from bakeoff.session.checks import (
     check_unchanged_facts,
 )
 from bakeoff.session.measuring import measure, probe
+from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
@@ -101,9 +102,19 @@ def run_study(
                 else:
                     check_same_code("study", known.environment, probed.code)
             folder = settings.output / config.name
-            with closing(build_tracking(config, folder, observer.note)) as tracking:
+            with (
+                _recorded(storage, config.name, settings.user),
+                closing(build_tracking(config, folder, observer.note)) as tracking,
+            ):
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _recorded(storage: Storage, name: str, user: str) -> AbstractContextManager[None]:
+    """Store who drives the study, unless there is nothing left to drive."""
+    if storage.is_finished(name):
+        return nullcontext()
+    return recorded_session(storage, name, user)
 
 
 def _create(
@@ -202,12 +213,11 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
-    try:
+    storage = None
+    with suppress(EmptyStorageError):
         storage = Storage(settings.storage_url)
-    except EmptyStorageError:
-        check_may_create(url)
-        return None
-    return storage.load_facts(name) if storage.has(name) else None
+    check_may_create(url)
+    return storage.load_facts(name) if storage is not None and storage.has(name) else None
 
 
 def _note_changed_code(
