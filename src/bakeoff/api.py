@@ -96,6 +96,7 @@ class Study:
         extend: bool = False,
         accept_code: bool = False,
         warm_start: str | None = None,
+        user: str | None = None,
         progress: bool = True,
     ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -114,6 +115,7 @@ class Study:
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
+            user: Name that is stored with the study as yours; None means the account's.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -135,6 +137,7 @@ class Study:
             extends=extend,
             accepts_code=accept_code,
             source=warm_start,
+            user=user,
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)

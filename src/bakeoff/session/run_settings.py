@@ -9,6 +9,7 @@ from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
+from bakeoff.storage.sessions import choose_user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class RunSettings(EngineSettings):
     """Whether a study continues although the user's code changed since it began."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
+    user: str = ""
+    """Who runs the study, which is stored with it."""
 
     @classmethod
     def choose(
@@ -40,12 +43,13 @@ class RunSettings(EngineSettings):
         extends: bool = False,
         accepts_code: bool = False,
         source: str | None = None,
+        user: str | None = None,
     ) -> "RunSettings":
-        """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
+        """Fill in defaults: SQLite in the output folder, `default_layout`, the account's name.
 
         Raises:
             UsageError: The number of workers or threads is not between 1 and 1024, or the storage
-                URL is wrong.
+                URL or the user's name is wrong.
         """
         default_workers, default_threads = default_layout(device)
         check_count("--workers", workers)
@@ -63,6 +67,7 @@ class RunSettings(EngineSettings):
             extends=extends,
             accepts_code=accepts_code,
             source=source,
+            user=choose_user(user),
         )
 
 

@@ -5,7 +5,7 @@ for a few steps in a worker.
 """
 
 import shutil
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from bakeoff.session.checks import (
 from bakeoff.session.descriptions import component_packages, describe_machine
 from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.measuring import measure, probe
+from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.space import build_arms, check_extension, check_unchanged
@@ -106,7 +107,10 @@ def run_study(
                 else:
                     check_same_code("study", known.environment, probed.code)
             folder = settings.output / config.name
-            with closing(build_tracking(config, folder, observer.note)) as tracking:
+            with (
+                _recorded(storage, config.name, settings.user),
+                closing(build_tracking(config, folder, observer.note)) as tracking,
+            ):
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
 
@@ -120,6 +124,13 @@ def _kept_probes(
     machine = describe_machine(settings.device) | component_packages(config)
     threads = {"threads": str(settings.threads)}
     return KeptProbes(data=summary.fingerprint, machine=machine | threads)
+
+
+def _recorded(storage: Storage, name: str, user: str) -> AbstractContextManager[None]:
+    """Store who drives the study, unless there is nothing left to drive."""
+    if storage.is_finished(name):
+        return nullcontext()
+    return recorded_session(storage, name, user)
 
 
 def _create(
@@ -218,12 +229,11 @@ def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
     url = parse_storage_url(settings.storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
-    try:
+    storage = None
+    with suppress(EmptyStorageError):
         storage = Storage(settings.storage_url)
-    except EmptyStorageError:
-        check_may_create(url)
-        return None
-    return storage.load_facts(name) if storage.has(name) else None
+    check_may_create(url)
+    return storage.load_facts(name) if storage is not None and storage.has(name) else None
 
 
 def _note_changed_code(

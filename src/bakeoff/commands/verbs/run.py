@@ -32,6 +32,17 @@ Source = Annotated[
     ),
 ]
 
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="Your name, which is stored with the study and shown by `study list`; default: the"
+        " account's.",
+        envvar="BAKEOFF_USER",
+        metavar="NAME",
+    ),
+]
+
 
 def run(
     file: options.StudyFile,
@@ -46,6 +57,7 @@ def run(
     extend: Extend = False,
     accept_code: options.AcceptCode = False,
     source: Source = None,
+    user: User = None,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -70,6 +82,7 @@ def run(
         extends=extend,
         accepts_code=accept_code,
         source=source,
+        user=user,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
