@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bakeoff.driver import StopRequest
 from bakeoff.engines.protocol import HANG_SECONDS
@@ -25,8 +25,6 @@ from bakeoff.studyfile import format_study, load_study, study_arms
 if TYPE_CHECKING:
     from bakeoff.notebook import LoadedStudy
     from bakeoff.production.run import RunReport
-
-Device = Literal["cpu", "cuda"]
 
 
 class _Silent:
@@ -90,7 +88,8 @@ class Study:
         storage: str | None = None,
         workers: int | None = None,
         threads: int | None = None,
-        device: Device = "cpu",
+        workers_per_device: int | None = None,
+        device: str = "auto",
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
         extend: bool = False,
@@ -107,9 +106,10 @@ class Study:
         Args:
             output: Folder for reports and the default storage.
             storage: Storage URL; None means `sqlite:///<output>/studies.db`.
-            workers: Runs that train at the same time; None means one per core.
+            workers: Runs that train at the same time; None means one per core, or per accelerator.
+            workers_per_device: Replaces that number for each device.
             threads: Threads of each worker; None means one on a CPU.
-            device: Where runs train.
+            device: Where runs train, as `--device`; `auto` uses every accelerator, else the CPU.
             timeout: Seconds for search and confirmation together.
             hang_seconds: Seconds without a step after which a run counts as hung.
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
@@ -131,7 +131,9 @@ class Study:
             storage_url=storage,
             workers=workers,
             threads=choose_threads(self.config, threads),
+            workers_per_device=workers_per_device,
             device=device,
+            study=self.config.name,
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extend,
@@ -188,7 +190,7 @@ def train(
     params: Mapping[str, Any] | None = None,
     name: str | None = None,
     output: str | Path = "results",
-    device: Device = "cpu",
+    device: str = "auto",
     threads: int | None = None,
     seed: int | None = None,
     accept_code: bool = False,
@@ -205,7 +207,7 @@ def train(
             what is not named has the study's value, or the library default.
         name: Name of the run; None makes it from the settings.
         output: Folder of the run's folder.
-        device: Where it trains.
+        device: Where it trains, as `--device`; `auto` uses an accelerator where there is one.
         threads: None means one per core.
         seed: Of weights, batches and augmentation; None derives it from the study.
         accept_code: Whether to continue although your code changed since the run began.
@@ -236,7 +238,7 @@ def train(
             config,
             folder,
             seed=seed,
-            settings=one_worker(device, choose_threads(config, threads)),
+            settings=one_worker(device, choose_threads(config, threads), folder),
             observer=observer,
             stop=StopRequest(ends_process=False),
             accepts_code=accept_code,

@@ -5,7 +5,7 @@ for a few steps in a worker.
 """
 
 import shutil
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from bakeoff.data.summary import DatasetSummary
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
-from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.errors import StorageError, UsageError
 from bakeoff.files import write_atomically
 from bakeoff.own_source import code_files
 from bakeoff.records import StudyConfig
@@ -34,9 +34,9 @@ from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
+from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
-from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES
@@ -79,8 +79,10 @@ def run_study(
     check_output(settings.output / config.name)
     check_packages(config)
     summary = check_data(config)
-    known = _stored_facts(settings, config.name)
+    known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
+    if settings.device_note:
+        observer.note(settings.device_note)
     with (
         stop.listening(),
         open_engine(replace(settings, threads=threads)) as engine,
@@ -97,15 +99,13 @@ def run_study(
                 _create(storage, config, facts, settings.source, observer)
             storage.claim(config.name)
             stored = _load_or_extend(storage, config, extends=settings.extends)
-            check_unchanged_facts(storage.load_facts(config.name), summary, settings)
-            if known and not storage.is_finished(config.name):
-                # It fails if model or device no longer works.
-                probed = probe(config, engine, stop, kept)
-                check_same_weights("study", known.environment, probed.weights)
-                if settings.accepts_code:
-                    _note_changed_code(storage, config.name, known, probed, observer)
-                else:
-                    check_same_code("study", known.environment, probed.code)
+            facts = storage.load_facts(config.name)
+            changed = check_unchanged_facts(config, facts, summary, settings)
+            if not storage.is_finished(config.name):
+                _note_once(storage, config.name, changed, observer)
+                if known:  # the probe fails if model or device no longer works
+                    probed = probe(config, engine, stop, kept)
+                    _check_same_files(storage, config.name, known, probed, settings, observer)
             folder = settings.output / config.name
             with (
                 _recorded(storage, config.name, settings.user),
@@ -224,25 +224,30 @@ def _drive(
     )
 
 
-def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """The facts of a stored study. Writes nothing, and raises if the study cannot be stored."""
-    url = parse_storage_url(settings.storage_url)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        return None
-    storage = None
-    with suppress(EmptyStorageError):
-        storage = Storage(settings.storage_url)
-    check_may_create(url)
-    return storage.load_facts(name) if storage is not None and storage.has(name) else None
-
-
-def _note_changed_code(
-    storage: Storage, name: str, facts: StudyFacts, probed: Probed, observer: Observer
+def _check_same_files(
+    storage: Storage,
+    name: str,
+    facts: StudyFacts,
+    probed: Probed,
+    settings: RunSettings,
+    observer: Observer,
 ) -> None:
-    """Tell the reader of the study which files of the user's code changed since it began."""
-    changed = changed_code(facts.environment, probed.code)
-    text = f"continued with code that changed since the study began: {', '.join(changed)}"
-    if changed and storage.note(name, text):
+    """Refuse other weights or code than the study began with; accepted code is noted.
+
+    Raises:
+        UsageError: They changed.
+    """
+    check_same_weights("study", facts.environment, probed.weights)
+    if not settings.accepts_code:
+        check_same_code("study", facts.environment, probed.code)
+    elif changed := changed_code(facts.environment, probed.code):
+        text = f"continued with code that changed since the study began: {', '.join(changed)}"
+        _note_once(storage, name, text, observer)
+
+
+def _note_once(storage: Storage, name: str, text: str, observer: Observer) -> None:
+    """Store a note for the readers of the study, unless it is empty or there already."""
+    if text and storage.note(name, text):
         observer.note(text)
 
 

@@ -16,7 +16,7 @@ from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.loop import train_step
-from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.memory import breaks_process, is_out_of_memory
 from bakeoff.training.memory_layout import is_channels_last
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
@@ -160,7 +160,8 @@ def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | 
     try:
         train_step(state, [(inputs, labels)], len(labels))
     except RuntimeError as error:
-        if state.config.training.precision == "fp32" or is_out_of_memory(error):
+        named_fp32 = state.config.training.precision == "fp32"
+        if named_fp32 or is_out_of_memory(error) or breaks_process(error):
             raise
         return None
     if state.device.type == "cuda":

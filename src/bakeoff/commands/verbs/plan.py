@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def plan(
     file: options.StudyFile,
     workers: options.Workers = None,
-    device: options.DeviceOption = "cpu",
+    workers_per_device: options.WorkersPerDevice = None,
+    device: options.DeviceOption = "auto",
     changes: options.Changes = None,
     as_json: options.Json = False,
 ) -> None:
@@ -33,7 +34,12 @@ def plan(
     """
     from bakeoff.studyfile import load_study_file
 
-    planned = make_plan(load_study_file(file, changes or ()), workers=workers, device=device)
+    planned = make_plan(
+        load_study_file(file, changes or ()),
+        workers=workers,
+        workers_per_device=workers_per_device,
+        device=device,
+    )
     if as_json:
         print_json(planned)
     else:
@@ -93,7 +99,9 @@ class Plan:
     standard deviations of one arm's scores over seeds; None with too few seeds."""
 
 
-def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
+def make_plan(
+    config: StudyConfig, *, workers: int | None, device: str, workers_per_device: int | None = None
+) -> Plan:
     """Count the runs, and measure the time of a training step in a worker.
 
     Raises:
@@ -109,6 +117,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         output=Path(),
         storage_url=None,
         workers=workers,
+        workers_per_device=workers_per_device,
         device=device,
         threads=config.training.threads,
     )

@@ -31,7 +31,7 @@ def verify_resume(
     batch_size: options.BatchSize = None,
     settings: options.OtherSettings = None,
     kills: Annotated[int, typer.Option(help="How often the worker is killed.")] = 5,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
