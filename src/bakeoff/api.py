@@ -95,6 +95,7 @@ class Study:
         extend: bool = False,
         accept_code: bool = False,
         warm_start: str | None = None,
+        checkpoints: str | Path | None = None,
         progress: bool = True,
     ) -> LoadedStudy:
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -113,6 +114,8 @@ class Study:
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
+                study has them, or `<output>/<study>/checkpoints`.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -134,6 +137,7 @@ class Study:
             extends=extend,
             accepts_code=accept_code,
             source=warm_start,
+            checkpoints=None if checkpoints is None else str(checkpoints),
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)

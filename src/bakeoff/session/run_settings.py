@@ -9,6 +9,7 @@ from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
+from bakeoff.stores import check_location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,9 @@ class RunSettings(EngineSettings):
     """Whether the study file may add trials or arms to the stored study."""
     accepts_code: bool = False
     """Whether a study continues although the user's code changed since it began."""
+    checkpoints: str | None = None
+    """The location of a store for the checkpoints of all studies; None means the one that the study
+    has, or the folder of its results."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
 
@@ -40,18 +44,22 @@ class RunSettings(EngineSettings):
         extends: bool = False,
         accepts_code: bool = False,
         source: str | None = None,
+        checkpoints: str | None = None,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
 
         Raises:
             UsageError: The number of workers or threads is not between 1 and 1024, or the storage
-                URL is wrong.
+                URL or the place for checkpoints is wrong.
+            MissingDependencyError: The package for that place is not installed.
         """
         default_workers, default_threads = default_layout(device)
         check_count("--workers", workers)
         check_count("--threads", threads)
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
+        if checkpoints is not None:
+            checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
@@ -63,6 +71,7 @@ class RunSettings(EngineSettings):
             extends=extends,
             accepts_code=accepts_code,
             source=source,
+            checkpoints=checkpoints,
         )
 
 

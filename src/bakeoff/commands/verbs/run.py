@@ -31,6 +31,15 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
+        " default: where the study has them, or <output>/<study>/checkpoints.",
+        envvar="BAKEOFF_CHECKPOINTS",
+        metavar="FOLDER|URL",
+    ),
+]
 
 
 def run(
@@ -46,6 +55,7 @@ def run(
     extend: Extend = False,
     accept_code: options.AcceptCode = False,
     source: Source = None,
+    checkpoints: Checkpoints = None,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -76,6 +86,7 @@ def run(
         extends=extend,
         accepts_code=accept_code,
         source=source,
+        checkpoints=checkpoints,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
