@@ -96,6 +96,7 @@ class Study:
         accept_code: bool = False,
         warm_start: str | None = None,
         user: str | None = None,
+        checkpoints: str | Path | None = None,
         progress: bool = True,
     ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -116,6 +117,8 @@ class Study:
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             user: Name that is stored with the study as yours; None means the account's.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
+                study has them, or `<output>/<study>/checkpoints`.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -140,6 +143,7 @@ class Study:
             accepts_code=accept_code,
             source=warm_start,
             user=user,
+            checkpoints=None if checkpoints is None else str(checkpoints),
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)

@@ -1,6 +1,7 @@
 """Runs a study from its settings to its end.
 
 run_settings   where a study runs and which resources it uses
+checkpoint_place  where the runs of a study store their checkpoints
 checks         checks of data, packages and settings before anything is created
 measuring      trains the model for a few steps in a worker
 descriptions   protocol and environment of a study as text for its report

@@ -4,7 +4,6 @@ Errors are found before anything is created: the data is read, and the model is 
 for a few steps in a worker.
 """
 
-import shutil
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +19,7 @@ from bakeoff.own_source import code_files
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
+from bakeoff.session.checkpoint_place import checkpoint_location
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -38,6 +38,7 @@ from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.lock import study_lock
+from bakeoff.stores import clear_store, try_store
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES
 from bakeoff.tracking import build_tracking
@@ -77,6 +78,8 @@ def run_study(
     deadline = _deadline(config, settings)  # its clock starts here
     stop = stop or StopRequest()
     check_output(settings.output / config.name)
+    if settings.checkpoints is not None:
+        try_store(settings.checkpoints, "--checkpoints")
     check_packages(config)
     summary = check_data(config)
     known = stored_facts(settings.storage_url, config.name)
@@ -204,6 +207,7 @@ def _drive(
         _keep_code(folder / COPIES, facts)
     except OSError as error:
         raise StorageError(str(error)) from None
+    checkpoints = checkpoint_location(storage, config.name, settings, observer)
     driver = Driver(
         config=config,
         facts=facts,
@@ -211,12 +215,14 @@ def _drive(
         engine=engine,
         observer=observer,
         stop=stop,
-        checkpoints=folder / "checkpoints",
+        checkpoints=checkpoints,
+        weights=folder / "weights",
     )
     run = StudyRun(config, facts, storage, driver, observer, deadline)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if left := clear_store(checkpoints):
+        observer.note(left)
     return SessionResult(
         num_trained=num_trained,
         num_trials=len(storage.load_runs(config.name, "search")),

@@ -31,6 +31,15 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
+        " default: where the study has them, or <output>/<study>/checkpoints.",
+        envvar="BAKEOFF_CHECKPOINTS",
+        metavar="FOLDER|URL",
+    ),
+]
 
 User = Annotated[
     str | None,
@@ -59,6 +68,7 @@ def run(
     accept_code: options.AcceptCode = False,
     source: Source = None,
     user: User = None,
+    checkpoints: Checkpoints = None,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -86,6 +96,7 @@ def run(
         accepts_code=accept_code,
         source=source,
         user=user,
+        checkpoints=checkpoints,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
