@@ -12,18 +12,19 @@ import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from bakeoff.analysis.wording import promised
 from bakeoff.driver import StopRequest
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
-from bakeoff.notebook import LoadedStudy
-from bakeoff.production.run import RunReport
 from bakeoff.records import StudyConfig, StudyRecord
-from bakeoff.session import RunSettings, choose_threads, run_study
-from bakeoff.session.study import SessionResult
+from bakeoff.session.run_settings import RunSettings, choose_threads
+from bakeoff.session.study import SessionResult, run_study
 from bakeoff.studyfile import format_study, load_study, study_arms
+
+if TYPE_CHECKING:
+    from bakeoff.notebook import LoadedStudy
+    from bakeoff.production.run import RunReport
 
 
 class _Silent:
@@ -94,8 +95,10 @@ class Study:
         extend: bool = False,
         accept_code: bool = False,
         warm_start: str | None = None,
+        user: str | None = None,
+        checkpoints: str | Path | None = None,
         progress: bool = True,
-    ) -> LoadedStudy:
+    ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
 
         Ctrl-C pauses the study, and calling again continues it. A script needs no
@@ -113,6 +116,9 @@ class Study:
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
+            user: Name that is stored with the study as yours; None means the account's.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
+                study has them, or `<output>/<study>/checkpoints`.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -136,12 +142,16 @@ class Study:
             extends=extend,
             accepts_code=accept_code,
             source=warm_start,
+            user=user,
+            checkpoints=None if checkpoints is None else str(checkpoints),
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
         return write_and_publish(self.config.name, settings)
 
     def __repr__(self) -> str:
+        from bakeoff.analysis.wording import promised
+
         config = self.config
         search = config.search
         arms = study_arms(config)
@@ -157,7 +167,7 @@ def run(
     *,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
-) -> LoadedStudy:
+) -> "LoadedStudy":
     """Run a study, or continue it, and return its results.
 
     Args:
@@ -189,7 +199,7 @@ def train(
     seed: int | None = None,
     accept_code: bool = False,
     progress: bool = True,
-) -> RunReport:
+) -> "RunReport":
     """Train one configuration to its end, or continue it, as `study train` does.
 
     Args:
@@ -269,7 +279,7 @@ def drive_study(
         return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
 
 
-def write_and_publish(name: str, settings: RunSettings) -> LoadedStudy:
+def write_and_publish(name: str, settings: RunSettings) -> "LoadedStudy":
     """Write the report of a stored study and show it in the dashboard.
 
     Raises:
@@ -277,6 +287,7 @@ def write_and_publish(name: str, settings: RunSettings) -> LoadedStudy:
         StorageError: The storage cannot be read.
     """
     from bakeoff.dashboard import publish
+    from bakeoff.notebook import LoadedStudy
     from bakeoff.storage import Storage
 
     study = LoadedStudy(Storage(settings.storage_url, is_known=True).load_record(name))

@@ -31,7 +31,7 @@ from bakeoff.engines.devices import choose_devices, worker_environment
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Died, Epoch, Event, Failed, Finished, Job
 from bakeoff.errors import UsageError
-from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
+from bakeoff.records import DataConfig, Precision, TrainingConfig, TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.device import open_device
@@ -40,7 +40,7 @@ from bakeoff.training.totals import EpochTotals
 
 LIMIT_SECONDS = 120.0
 """Time after which a run of a worker counts as hung."""
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 MODELS: Mapping[str, Mapping[str, Any]] = {
     "mlp": {}, "cnn": {}, "resnet8": {}, "lstm": {}, "transformer": {},
 }  # fmt: skip
@@ -109,7 +109,8 @@ def run_on_cpu() -> None:
         state = loop.prepare(RUN, "cpu")
         list(loop.train(state, Checkpoints(Path(folder), "run")))
         loop.read_test(state)
-    sys.stdout.write(f"{torch.cuda.is_initialized()}\n")
+    is_initialized = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    sys.stdout.write(f"{is_initialized}\n")
 
 
 def same_bits(place: Place) -> Found:
@@ -212,7 +213,7 @@ def _bare_steps(config: TrialConfig, place: Place) -> Iterator[None]:
         order = torch.randperm(len(rows), device=rows.device)
         for chosen in torch.split(order, batch_size):
             loss = cross_entropy(model(inputs[chosen]), labels[chosen])
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -234,13 +235,14 @@ def workers_on_one_device(place: Place) -> Found:
                 ends = [one for one in events if not isinstance(one, Epoch)]
                 if not all(isinstance(one, Finished) for one in ends):
                     return {"holds": False, "workers": workers, "ended": [repr(o) for o in ends]}
-                losses |= {repr(e.result.train_loss) for e in events if _is_last(e, config)}
+                losses |= _last_losses(events, config)
             per_hour[workers] = round(3600 * workers / seconds)
     return {"holds": len(losses) == 1, "runs per hour": per_hour, "last losses": sorted(losses)}
 
 
-def _is_last(event: Event, config: TrialConfig) -> bool:
-    return isinstance(event, Epoch) and event.result.epoch == config.training.epochs
+def _last_losses(events: list[Event], config: TrialConfig) -> set[str]:
+    results = [event.result for event in events if isinstance(event, Epoch)]
+    return {repr(one.train_loss) for one in results if one.epoch == config.training.epochs}
 
 
 def _run_all(engine: LocalEngine, configs: list[TrialConfig], name: str) -> list[Event]:

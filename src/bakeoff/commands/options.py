@@ -10,6 +10,8 @@ from bakeoff.errors import UsageError
 from bakeoff.records.durations import HOUR, MINUTE
 
 RESULTS = Path("results")
+PASSWORD = re.compile(r"^\w+(?:\+\w+)?://(?:[^/@?]*:[^@?]+@|.*[?&](?:ssl)?password=.)")
+"""A storage URL with a password before the host, or among its options."""
 StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).", metavar="FILE")]
 StudyName = Annotated[str, typer.Argument(help="Name of a stored study.", metavar="NAME")]
 Output = Annotated[
@@ -21,13 +23,33 @@ Output = Annotated[
         envvar="BAKEOFF_OUTPUT",
     ),
 ]
+
+
+def _without_password(
+    context: typer.Context, parameter: typer.CallbackParam, url: str | None
+) -> str | None:
+    """The storage URL, which must not show a password to other users of the machine.
+
+    Raises:
+        UsageError: It holds one and stands on the command line.
+    """
+    source = context.get_parameter_source(str(parameter.name))
+    if url and source is not None and source.name == "COMMANDLINE" and PASSWORD.search(url):
+        raise UsageError(
+            "--storage: every user of this machine sees the password in `ps`; leave it out of the"
+            " URL and write it to ~/.pgpass (mode 600), or put the URL into BAKEOFF_STORAGE"
+        )
+    return url
+
+
 StorageUrl = Annotated[
     str | None,
     typer.Option(
         "--storage",
-        help="Storage URL; default sqlite:///<output>/studies.db.",
+        help="Storage URL without a password; default sqlite:///<output>/studies.db.",
         envvar="BAKEOFF_STORAGE",
         metavar="URL",
+        callback=_without_password,
     ),
 ]
 Workers = Annotated[

@@ -16,7 +16,6 @@ from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.child_process import ignore_interrupts
@@ -180,7 +179,7 @@ def _describe_failure(run: str, error: Exception) -> Failed:
 def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
-    from bakeoff.training.weights import write_weights
+    from bakeoff.training.weights import weights_file
 
     state = prepare(job.config, device)
     checkpoints = _checkpoints(job)
@@ -202,8 +201,8 @@ def _train(connection: Connection, signals: Signals, job: Job, device: str) -> E
         if not state.is_over:
             return Paused(run=job.run)  # it was suspended within an epoch
         tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-        if job.weights_path and outcome == "complete":
-            write_weights(state, Path(job.weights_path))
+        if job.keeps_weights and outcome == "complete":
+            checkpoints.keep_weights(weights_file(state))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
@@ -212,7 +211,7 @@ def _train(connection: Connection, signals: Signals, job: Job, device: str) -> E
 def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
-    from bakeoff.training.own_weights import write_tracked
+    from bakeoff.training.own_weights import tracked_file
 
     training = OwnTraining(job.config, device, wants_test=job.reads_test)
     checkpoints = _checkpoints(job)
@@ -223,8 +222,10 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
         return Paused(run=job.run)
     if reply == "stop":
         return Finished(run=job.run, outcome="pruned", test_metrics={})
-    if job.weights_path and training.outcome == "complete":
-        write_tracked(training.state, Path(job.weights_path))
+    if job.keeps_weights and training.outcome == "complete":
+        tracked = tracked_file(training.state)
+        if tracked is not None:
+            checkpoints.keep_weights(tracked)
     return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
 
 
@@ -233,7 +234,7 @@ def _checkpoints(job: Job) -> "Checkpoints":
 
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
     return Checkpoints(
-        Path(job.checkpoints), job.identity or job.run, attempt=job.attempt, max_share=share
+        job.checkpoints, job.identity or job.run, attempt=job.attempt, max_share=share
     )
 
 

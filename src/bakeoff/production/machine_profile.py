@@ -14,7 +14,8 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, probe
+from bakeoff.session.checks import check_data, check_packages
+from bakeoff.session.measuring import probe
 from bakeoff.training.accelerators import CONTEXT_BYTES
 
 WARMUP_SECONDS = 0.2

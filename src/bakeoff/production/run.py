@@ -36,6 +36,8 @@ from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import probe
 from bakeoff.session.run_settings import check_count, check_output
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
+from bakeoff.stores import open_store
+from bakeoff.stores.run_weights import take_weights
 from bakeoff.tracking import Tracking, build_tracking
 from bakeoff.tracking.observer import scores_of
 
@@ -237,7 +239,7 @@ def _train(
         config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
         checkpoints=str(folder.checkpoints),
         reads_test=True,
-        weights_path=str(folder.weights),
+        keeps_weights=True,
     )
     log = EpochLog(folder.log)
     history: list[EpochResult] = []
@@ -267,11 +269,24 @@ def _train(
             case Halted():
                 raise StorageError(f"{event.reason}; make room and run the same command again")
             case Finished():
+                _take_weights(job, folder)
                 result = _result(job.config, event, history, log.differs_from)
                 score = result.validation_metrics.get(config.objective)
                 tracking.end(tracked_name, event.outcome, scores_of(score, event.test_metrics))
     folder.finish(result)
     return result
+
+
+def _take_weights(job: Job, folder: RunFolder) -> None:
+    """Move the weights of the finished run from its checkpoints into its folder.
+
+    Raises:
+        StorageError: That is impossible; the same command tries again.
+    """
+    try:
+        take_weights(open_store(job.checkpoints), job.attempt, job.run, folder.weights)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder.weights}: the weights cannot be stored ({error})") from error
 
 
 def _result(

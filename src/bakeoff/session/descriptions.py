@@ -145,18 +145,25 @@ def _setting(config: StudyConfig, name: str) -> str:
     return "none" if value is None else str(value)
 
 
-def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, str]:
-    """Versions, machine, threads and precision, as text by heading."""
-    measured = ", ".join(
-        f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()
-    )
+def describe_machine(device: str) -> dict[str, str]:
+    """Versions and machine, as text by heading."""
     return {
         "python": platform.python_version(),
         **{name: _installed(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "device": settings.device,
+        "device": device,
+    }
+
+
+def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, str]:
+    """Versions, machine, threads and precision, as text by heading."""
+    measured = ", ".join(
+        f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()
+    )
+    return {
+        **describe_machine(settings.device),
         **describe_accelerators(settings),
         "workers": str(settings.workers),
         "threads per worker": str(settings.threads),

@@ -11,6 +11,8 @@ from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
+from bakeoff.storage.sessions import choose_user
+from bakeoff.stores import check_location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,13 @@ class RunSettings(EngineSettings):
     """Whether the study file may add trials or arms to the stored study."""
     accepts_code: bool = False
     """Whether a study continues although the user's code changed since it began."""
+    checkpoints: str | None = None
+    """The location of a store for the checkpoints of all studies; None means the one that the study
+    has, or the folder of its results."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
+    user: str = ""
+    """Who runs the study, which is stored with it."""
 
     @classmethod
     def choose(
@@ -44,15 +51,18 @@ class RunSettings(EngineSettings):
         extends: bool = False,
         accepts_code: bool = False,
         source: str | None = None,
+        user: str | None = None,
+        checkpoints: str | None = None,
     ) -> "RunSettings":
-        """Fill in defaults: SQLite in the output folder, and `default_layout` of the devices.
+        """Fill in defaults: SQLite in the output folder, one worker per device, the account.
 
         Where `device` is `auto`, a stored study of the name `study` continues on the kind of device
         that it was begun on.
 
         Raises:
             UsageError: The number of workers or threads is not between 1 and 1024, the device is
-                not here, or the storage URL is wrong.
+                not here, or the storage URL, the place for checkpoints or the user's name is wrong.
+            MissingDependencyError: The package for that place is not installed.
             StorageError: As `stored_facts`.
         """
         check_count("--workers", workers)
@@ -65,6 +75,8 @@ class RunSettings(EngineSettings):
         chosen = choose_devices(device, _begun_on(url, study) if device == AUTO else "")
         per_device = workers_per_device or default_workers(chosen.kind)
         workers = workers or len(chosen.devices) * per_device
+        if checkpoints is not None:
+            checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
@@ -78,6 +90,8 @@ class RunSettings(EngineSettings):
             extends=extends,
             accepts_code=accepts_code,
             source=source,
+            user=choose_user(user),
+            checkpoints=checkpoints,
         )
 
 

@@ -1,5 +1,6 @@
 """The facts of a study that has begun, read before anything is created."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.errors import EmptyStorageError
@@ -16,9 +17,8 @@ def stored_facts(storage_url: str, name: str) -> StudyFacts | None:
     url = parse_storage_url(storage_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
-    try:
+    storage = None
+    with suppress(EmptyStorageError):
         storage = Storage(storage_url)
-    except EmptyStorageError:
-        check_may_create(url)
-        return None
-    return storage.load_facts(name) if storage.has(name) else None
+    check_may_create(url)
+    return storage.load_facts(name) if storage is not None and storage.has(name) else None

@@ -16,7 +16,8 @@ from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 if TYPE_CHECKING:
     from bakeoff.data.summary import DatasetSummary
     from bakeoff.engines.protocol import Probed
-    from bakeoff.session import RunSettings, StudyTimes
+    from bakeoff.session.run_settings import RunSettings
+    from bakeoff.session.timing import StudyTimes
 
 
 def plan(
@@ -107,7 +108,8 @@ def make_plan(
         BakeoffError: The data or the model is unusable.
     """
     from bakeoff.search.forecast import forecast, most_epochs_of
-    from bakeoff.session import RunSettings, largest_checkpoint
+    from bakeoff.session.measuring import largest_checkpoint
+    from bakeoff.session.run_settings import RunSettings
     from bakeoff.space import build_arms
 
     started = time.time()
@@ -164,7 +166,7 @@ def make_plan(
 
 def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
     """The most steps of an epoch; 0 if a loop of the user's own decides them."""
-    from bakeoff.session import smallest_batch
+    from bakeoff.session.checks import smallest_batch
 
     return 0 if config.training.loop else math.ceil(num_train / smallest_batch(config))
 
@@ -249,7 +251,9 @@ def _measure(
     """Check the data, and let workers measure training steps and epochs on it."""
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
-    from bakeoff.session import check_data, check_packages, measure_times, probe
+    from bakeoff.session.checks import check_data, check_packages
+    from bakeoff.session.measuring import probe
+    from bakeoff.session.timing import measure_times
 
     check_packages(config)
     summary = check_data(config)

@@ -47,7 +47,7 @@ def train(
     from bakeoff.production.page import write_page
     from bakeoff.production.progress import EpochProgress
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
-    from bakeoff.session import choose_threads
+    from bakeoff.session.run_settings import choose_threads
     from bakeoff.studyfile import load_study_file
 
     chosen = Chosen(

@@ -42,7 +42,7 @@ def verify_resume(
     from bakeoff.production import verify
     from bakeoff.production.one_configuration import Chosen, fix_settings
     from bakeoff.production.run import default_seed, one_worker
-    from bakeoff.session import choose_threads
+    from bakeoff.session.run_settings import choose_threads
     from bakeoff.studyfile import load_study_file
 
     if not 1 <= kills <= MAX_KILLS:
