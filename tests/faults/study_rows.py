@@ -78,14 +78,14 @@ def studies(count: int, per_study: int, rng: random.Random) -> Iterator[tuple[in
 
 def hit_workers(
     rng: random.Random, count: int, folder: Path, tally: Tally, hit: Callable[[int], None],
-    hang_seconds: float = 600.0, workers: int = 1,
+    hang_seconds: float = 600.0, workers: int = 1, checkpoints: str | None = None,
 ) -> None:  # fmt: skip
     """Hit workers of one driver until `count` were hit; the driver must continue to its end."""
     while count > 0:
         place = f"study {tally.injected}"
         setup = Setup(
             output=folder / place / "out", hang_seconds=hang_seconds, workers=workers,
-            saves_everything=rng.random() < 0.5,
+            saves_everything=rng.random() < 0.5, checkpoints=checkpoints,
         )  # fmt: skip
         with running(setup) as driver:
             # A trial fails after three losses without a new epoch, so each hit waits for one.
