@@ -11,8 +11,8 @@ from pathlib import Path
 from bakeoff.stores import RemoteStore
 from faults.rows import SkippedRowError, Tally, row
 from faults.server import Proxy
-from faults.studies import Setup, running
-from faults.study_rows import check_end, ends_well, hit_workers
+from faults.studies import Driver, Setup, running
+from faults.study_rows import check_end, end_drivers, ends_well, hit_workers
 from object_server import BUCKET, credentials, object_server
 
 LONGEST_GONE_SECONDS = 3.0
@@ -60,6 +60,23 @@ def kill_workers(rng: random.Random, count: int, folder: Path, tally: Tally) -> 
         hit_workers(
             rng, count, folder, tally, lambda pid: os.kill(pid, signal.SIGKILL), checkpoints=place
         )
+        check_empty(tally)
+
+
+@row(
+    name="bucket-driver-kill", count=24, quick=1,
+    fault="kill -9 of the driver of a study whose checkpoints are in a bucket",
+    promise="the next start finds them there; same values and report as in a folder",
+)  # fmt: skip
+def kill_drivers(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
+    """Kill the driver alone."""
+
+    def kill(driver: Driver, _: random.Random) -> int:
+        driver.send(signal.SIGKILL)
+        return -signal.SIGKILL
+
+    with bucket_behind_proxy():
+        end_drivers(rng, count, folder, tally, kill, f"s3://{BUCKET}/drivers")
         check_empty(tally)
 
 
