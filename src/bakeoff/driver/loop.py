@@ -236,7 +236,9 @@ class Driver:
                 self._on_pause(run)
             case Halted():
                 self._engine.close()
-                raise StorageError(f"{event.reason}; make room and run the same command again")
+                raise StorageError(
+                    f"{event.reason}; when this is mended, the same command continues"
+                )
             case Probed() | Profiled():
                 raise BakeoffError(f"unexpected answer to a measurement: {event}")
 

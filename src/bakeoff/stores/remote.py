@@ -41,13 +41,14 @@ class RemoteStore:
     Args:
         url: Without credentials, which the service's own settings give (`AWS_PROFILE`, files in the
             home folder, the role of the machine).
-        retry_seconds: How long an access is repeated after its first failure.
+        retry_seconds: How long an access is repeated after its first failure; None means
+            `RETRY_SECONDS`.
     """
 
-    def __init__(self, url: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, url: str, *, retry_seconds: float | None = None) -> None:
         self._location = url.rstrip("/")
         self._protocol = url.partition(":")[0]
-        self._retry_seconds = retry_seconds
+        self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
         options = dict(OPTIONS.get(self._protocol, {}))
         from fsspec.core import url_to_fs  # as is torch, only where it is used
 
