@@ -1,17 +1,21 @@
 """Opens an engine. No other module names a kind of engine."""
 
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bakeoff.child_process import num_cores
 from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS, Engine
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
     """Which engine to open and how many resources it may use."""
+
+    early: WorkerProcess | None = field(default=None, compare=False, repr=False)
+    """A worker that was started before; see `start_early`."""
 
     device: str = "cpu"
     """Kind of device on which every worker trains."""
@@ -35,6 +39,7 @@ def open_engine(settings: EngineSettings) -> AbstractContextManager[Engine]:
             threads=settings.threads,
             devices=settings.devices or (Device(kind=settings.device),),
             hang_seconds=settings.hang_seconds,
+            early=settings.early,
         )
     )
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bakeoff.engines.devices import AUTO, choose_devices
 from bakeoff.engines.open import EngineSettings, default_threads, default_workers
+from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import UsageError
-from bakeoff.records import StudyConfig
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
 from bakeoff.storage.sessions import choose_user
@@ -53,6 +53,7 @@ class RunSettings(EngineSettings):
         source: str | None = None,
         user: str | None = None,
         checkpoints: str | None = None,
+        early: WorkerProcess | None = None,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, one worker per device, the account.
 
@@ -92,6 +93,7 @@ class RunSettings(EngineSettings):
             source=source,
             user=choose_user(user),
             checkpoints=checkpoints,
+            early=early,
         )
 
 
@@ -99,21 +101,6 @@ def _begun_on(url: str, study: str) -> str:
     """The kind of device on which a stored study was begun; empty without it."""
     facts = stored_facts(url, study) if study else None
     return "" if facts is None else facts.environment.get("device", "")
-
-
-def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
-    """Threads per worker from the study file or the flag; None if neither names a number.
-
-    Raises:
-        UsageError: They name different numbers.
-    """
-    named = config.training.threads
-    if named is not None and threads not in (None, named):
-        raise UsageError(
-            f"--threads = {threads}: the study file names training.threads = {named}, and another"
-            " number of threads would change results"
-        )
-    return named or threads
 
 
 def check_count(flag: str, value: int | None) -> None:
