@@ -88,7 +88,8 @@ def load_verb(name: str) -> Any:
     except (ImportError, SyntaxError) as error:
         raise BakeoffError(f"verb {name!r} cannot be loaded from {file}: {error}") from error
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, cls=VerbCommand)(getattr(module, file.stem))
+    context = getattr(module, "CONTEXT_SETTINGS", None)
+    single.command(name, cls=VerbCommand, context_settings=context)(getattr(module, file.stem))
     return typer.main.get_command(single)
 
 
