@@ -132,8 +132,8 @@ def describe_power(scores: Scores, margin: float) -> str:
     found = detectable_difference(spread, len(scores), NUM_ARMS, TWO_SIDED)
     needed = seeds_to_decide(margin, spread, NUM_ARMS, TWO_SIDED)
     text = (
-        f"With {plural(len(scores), 'seed')}, a loss of {two_digits(margin + found)} is found with"
-        f" probability 0.8 where {two_digits(margin)} is accepted."
+        f"With {plural(len(scores), 'seed')}, a loss of {number(margin + found)} is found with"
+        f" probability 0.8 where {number(margin)} is accepted."
     )
     if needed is None or needed > len(scores):
         more = "more than 10,000 seeds" if needed is None else f"about {needed:,} seeds"
@@ -155,7 +155,7 @@ def describe_finding(
         f" {plural(finding.num_pairs, 'seed')}, {_change(finding.mean, half_width)}"
         f" ({LEVEL_TEXT} interval of the gain {interval(finding.ci)}"
     )
-    margin = two_digits(finding.margin)
+    margin = number(finding.margin)
     if finding.decision == "worse":
         return (
             f"The current code is worse than the baseline by more than {margin}: {evidence},"

@@ -223,8 +223,7 @@ def _decide(
 def _describe_failure(last: GateRun, num_planned: int) -> str:
     if last.outcome == "complete":
         return ""
-    verb = "failed" if last.outcome == "failed" else "diverged"
-    return f"the run with seed {last.seed} {verb} ({last.reason}), one of {num_planned} planned"
+    return f"the run with seed {last.seed}, one of {num_planned} planned, {last.reason}"
 
 
 def _checked(config: StudyConfig, place: GatePlace) -> DatasetSummary:
@@ -273,8 +272,7 @@ def _all_complete(runs: tuple[GateRun, ...]) -> tuple[GateRun, ...]:
     last = runs[-1]
     if last.outcome != "complete":
         raise BakeoffError(
-            f"the run with seed {last.seed} {last.outcome} ({last.reason}); a baseline needs runs"
-            " that all complete"
+            f"the run with seed {last.seed} {last.reason}; a baseline needs runs that all complete"
         )
     return runs
 

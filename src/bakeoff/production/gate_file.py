@@ -199,6 +199,8 @@ def _read(reference: str, where: str) -> str:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise UsageError(f"{where}: is too large for a baseline")
         return path.read_text("utf-8")
+    except UsageError:
+        raise
     except FileNotFoundError:
         raise UsageError(
             f"{where}: there is no such file; `study gate FILE --store-baseline {reference}` writes"

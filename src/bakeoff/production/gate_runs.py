@@ -142,7 +142,7 @@ class SeedTrainer:
                     raise BakeoffError(f"{event.run} cannot be trained here: {event.reason}")
                 case Failed():
                     seed = jobs[event.run].config.seed
-                    yield GateRun(seed=seed, outcome="failed", score=None, reason=event.reason)
+                    yield GateRun(seed=seed, outcome="failed", score=None, reason=f"failed: {event.reason}")
                 case Finished():
                     run = self._finished(jobs[event.run].config.seed, histories[event.run])
                     if run.outcome == "complete":
@@ -163,7 +163,7 @@ class SeedTrainer:
         if scored is None or history[-1].status == "diverged":
             epoch = history[-1].epoch if history else 0
             return GateRun(
-                seed=seed, outcome="diverged", score=None, reason=f"it diverged in epoch {epoch}"
+                seed=seed, outcome="diverged", score=None, reason=f"diverged in epoch {epoch}"
             )
         digest = hashlib.sha256("\n".join(map(measured_text, history)).encode()).hexdigest()
         return GateRun(

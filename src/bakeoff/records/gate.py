@@ -22,7 +22,7 @@ class GateRun:
     digest: str = ""
     """SHA-256 over everything that was measured in every epoch, except times."""
     reason: str = ""
-    """Why it failed, if it did."""
+    """What happened to it where it is not complete: `diverged in epoch 3`, `failed: ...`."""
 
 
 @dataclass(frozen=True, kw_only=True)

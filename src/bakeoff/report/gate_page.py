@@ -1,7 +1,7 @@
 """The report of a gate as Markdown, which a CI service shows next to a change."""
 
 from bakeoff.analysis.gate import LEVEL_TEXT
-from bakeoff.analysis.wording import metric_name, metric_phrase, plural, two_digits
+from bakeoff.analysis.wording import metric_name, metric_phrase, number, plural, two_digits
 from bakeoff.records import GateDecision, GateFinding, GateReport, GateRun
 from bakeoff.records.significance import GATE_ALPHA
 from bakeoff.report.markdown import escape, markdown_table
@@ -40,7 +40,7 @@ def _notes(report: GateReport, finding: GateFinding) -> str:
         )
     if finding.sd > 0:
         notes.append(
-            f"With these seeds a loss of {two_digits(finding.margin + finding.detectable)} would be"
+            f"With these seeds a loss of {number(finding.margin + finding.detectable)} would be"
             " found with probability 0.8 (measured standard deviation of the difference:"
             f" {two_digits(finding.sd)})."
         )
@@ -100,7 +100,7 @@ def _protocol(report: GateReport) -> str:
     return (
         f"Baseline: {report.baseline}{commits}. Score: {metric_phrase(report.metric)} on the"
         f" validation set{samples}; the test set is not read. Accepted loss:"
-        f" {two_digits(report.margin)} ({report.margin_source}). Worse, and not worse, each mean"
+        f" {number(report.margin)} ({report.margin_source}). Worse, and not worse, each mean"
         " that a one-sided exact sign-flip test over paired seeds and an end of the"
         f" {LEVEL_TEXT} interval say so, at an error rate of {GATE_ALPHA:g}. The result holds for"
         " these validation samples, because seeds do not vary them."

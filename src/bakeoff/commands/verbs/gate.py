@@ -137,7 +137,7 @@ def _store(
         return
     typer.echo(
         f"{path}: validation {stored.metric} {scores.mean():.4g}, standard deviation"
-        f" {scores.std(ddof=1):.2g} over {len(scores)} seeds; accepted loss {stored.margin:.2g}"
+        f" {scores.std(ddof=1):.2g} over {len(scores)} seeds; accepted loss {stored.margin:.4g}"
         f" ({stored.margin_source})"
     )
     typer.echo(power)
