@@ -141,8 +141,8 @@ class SeedTrainer:
                 case Failed(outcome="infeasible"):
                     raise BakeoffError(f"{event.run} cannot be trained here: {event.reason}")
                 case Failed():
-                    seed = jobs[event.run].config.seed
-                    yield GateRun(seed=seed, outcome="failed", score=None, reason=f"failed: {event.reason}")
+                    seed, reason = jobs[event.run].config.seed, f"failed: {event.reason}"
+                    yield GateRun(seed=seed, outcome="failed", score=None, reason=reason)
                 case Finished():
                     run = self._finished(jobs[event.run].config.seed, histories[event.run])
                     if run.outcome == "complete":
