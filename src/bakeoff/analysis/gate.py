@@ -64,11 +64,11 @@ def judge(current: Scores, baseline: Scores, metric: MetricInfo, margin: float) 
     low, high = estimate.interval(1 - TWO_SIDED, (-widest, widest))
     p = sign_flip_p(beyond) / 2
     p_worse, p_not_worse = (p, 1 - p) if float(np.mean(beyond)) < 0 else (1 - p, p)
-    collapses, _ = find_collapses((metric.sign * current, metric.sign * baseline), margin)
+    collapsed = find_collapsed(current, metric, margin)
     decision: GateDecision = "cannot_tell"
     if p_worse < GATE_ALPHA and high < -margin:
         decision = "worse"
-    elif p_not_worse < GATE_ALPHA and low > -margin and not collapses.any():
+    elif p_not_worse < GATE_ALPHA and low > -margin and not collapsed:
         decision = "not_worse"
     num = len(differences)
     return GateFinding(
@@ -82,8 +82,14 @@ def judge(current: Scores, baseline: Scores, metric: MetricInfo, margin: float) 
         p_not_worse=p_not_worse,
         detectable=detectable_difference(estimate.sd, num, NUM_ARMS, TWO_SIDED),
         seeds_to_tell=_seeds_to_tell(estimate.mean + margin, estimate.sd, num, decision),
-        collapsed=tuple(int(place) for place in np.flatnonzero(collapses)),
+        collapsed=collapsed,
     )
+
+
+def find_collapsed(scores: Scores, metric: MetricInfo, margin: float) -> tuple[int, ...]:
+    """Places of the scores [K] that are far below the others, as `find_collapses` says."""
+    (collapses,) = find_collapses((metric.sign * scores,), margin)
+    return tuple(int(place) for place in np.flatnonzero(collapses))
 
 
 def _seeds_to_tell(distance: float, sd: float, num: int, decision: GateDecision) -> int | None:

@@ -12,6 +12,7 @@ from bakeoff.analysis.gate import (
     MIN_SEEDS,
     default_margin,
     describe_finding,
+    find_collapsed,
     judge,
     seeds_for,
 )
@@ -41,6 +42,7 @@ from bakeoff.records import (
     Precision,
     StudyConfig,
 )
+from bakeoff.records.durations import plural
 from bakeoff.records.significance import GATE_SEEDS
 from bakeoff.seeding import derive_seed
 from bakeoff.session.checks import check_data, check_packages
@@ -109,6 +111,11 @@ def store_baseline(
         if num_seeds is None:
             num_seeds = seeds_for(_scores(runs), accepted)
             runs = _all_complete(trainer.train(_seeds(config, num_seeds)))
+    for index in find_collapsed(_scores(runs), metric, accepted):
+        place.observer.note(
+            f"seed {runs[index].seed} has a score far below the others, {runs[index].score:.4g}:"
+            " code that fails now and then is not fit for a gate"
+        )
     baseline = Baseline(
         study=config.name,
         settings=format_study(config),
@@ -243,7 +250,8 @@ def _training(
         identity = identity_of(config, settings, probed, summary.fingerprint)
         with seed_store(place.folder(config), identity) as store:
             if store.done:
-                place.observer.note(f"kept from an earlier session: {len(store.done)} seeds")
+                kept = plural(len(store.done), "seed")
+                place.observer.note(f"kept from an earlier session: {kept}")
             yield (
                 SeedTrainer(
                     config=config,

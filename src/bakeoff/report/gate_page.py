@@ -92,6 +92,11 @@ def _table(report: GateReport) -> Table:
 def _protocol(report: GateReport) -> str:
     """What was compared, and what it holds for."""
     samples = f" of {report.num_validation:,} samples" if report.num_validation else ""
+    data = (
+        "The result holds for these validation samples, because seeds do not vary them."
+        if report.num_validation
+        else "The loop brings its data, which was not compared with the baseline's."
+    )
     commits = (
         f" ({_short(report.baseline_commit)}; now {_short(report.commit)})"
         if report.baseline_commit or report.commit
@@ -102,8 +107,7 @@ def _protocol(report: GateReport) -> str:
         f" validation set{samples}; the test set is not read. Accepted loss:"
         f" {number(report.margin)} ({report.margin_source}). Worse, and not worse, each mean"
         " that a one-sided exact sign-flip test over paired seeds and an end of the"
-        f" {LEVEL_TEXT} interval say so, at an error rate of {GATE_ALPHA:g}. The result holds for"
-        " these validation samples, because seeds do not vary them."
+        f" {LEVEL_TEXT} interval say so, at an error rate of {GATE_ALPHA:g}. {data}"
     )
 
 

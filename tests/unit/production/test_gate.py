@@ -253,6 +253,13 @@ def test_a_baseline_needs_runs_that_all_complete(bench) -> None:
     assert not bench.file.exists()
 
 
+def test_a_score_of_the_baseline_that_is_far_below_the_others_is_said(bench) -> None:
+    bad = bench.seeds[4]
+    bench.store(SimulatedEngine(curve=lambda one, epoch: noise(one, epoch) - (one.seed == bad) / 2))
+    (note,) = bench.observer.notes
+    assert note.startswith(f"seed {bad} has a score far below the others, 0.38")
+
+
 def test_an_interrupted_gate_continues_with_the_seeds_that_are_trained(stored) -> None:
     with pytest.raises(InterruptedStudyError):
         stored.compare(Ending(stored.seeds[5], lambda name: Paused(run=name)))

@@ -7,6 +7,7 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import GateRun, as_plain, json_text
+from bakeoff.records.durations import plural
 
 if TYPE_CHECKING:
     from bakeoff.production.gate import GatePlace
@@ -114,7 +115,7 @@ class _Lines:
 
     def ended(self, run: GateRun, num_done: int) -> None:
         """See `bakeoff.production.gate_runs.GateObserver`."""
-        typer.echo(f"{num_done}: seed {run.seed}, validation score {run.score:.6g}", err=True)
+        typer.echo(f"{plural(num_done, 'seed')} trained: {run.score:.6g}", err=True)
 
 
 def _store(
