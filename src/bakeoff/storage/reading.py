@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import sqlalchemy
@@ -174,7 +174,11 @@ def _execute(
     sql: str,
     **names: str,
 ) -> Iterable[Sequence[Any]]:
-    query = sqlalchemy.text(sql.format(which=which, **names))
-    if not isinstance(identity, int):
-        query = query.bindparams(sqlalchemy.bindparam("id", expanding=True))
+    query = _query(sql.format(which=which, **names), of_several=not isinstance(identity, int))
     return connection.execute(query, {"id": identity})
+
+
+@cache
+def _query(sql: str, *, of_several: bool) -> sqlalchemy.TextClause:
+    query = sqlalchemy.text(sql)
+    return query.bindparams(sqlalchemy.bindparam("id", expanding=True)) if of_several else query

@@ -24,13 +24,17 @@ from bakeoff.storage.connection import GONE
 from bakeoff.storage.reading import read_hashes
 from bakeoff.storage.trials import check_of_end
 
+COUNTING = {"preserve_rowcount": True}
 VALUE_TYPE = sqlalchemy.Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")
-ACTIVE = (TrialState.RUNNING.name, TrialState.WAITING.name)
+OF_ACTIVE = "FROM trials WHERE trial_id = :trial_id AND state IN ('RUNNING', 'WAITING')"
+"""So a row of a run that has ended, or does not exist any more, is not stored and not counted."""
 LATEST = text("""
 SELECT trial_id, number FROM trials WHERE study_id = :study_id ORDER BY trial_id DESC LIMIT :count
 """)
-STUDY = "SELECT study_id FROM studies WHERE study_id = :study_id"
-STATES = "SELECT trial_id, state FROM trials WHERE trial_id IN :trial_ids"
+STUDY = text("SELECT study_id FROM studies WHERE study_id = :study_id")
+STATES = text("SELECT trial_id, state FROM trials WHERE trial_id IN :trial_ids").bindparams(
+    bindparam("trial_ids", expanding=True)
+)
 BEGIN = text("""
 INSERT INTO trials (study_id, number, state, datetime_start)
 VALUES (:study_id, :number, 'RUNNING', :now)
@@ -41,14 +45,15 @@ VALUES (:trial_id, :name, :value, :distribution)
 """)
 ATTRIBUTES = {
     kind: text(f"""
-INSERT INTO trial_{kind}_attributes (trial_id, key, value_json) VALUES (:trial_id, :key, :content)
+INSERT INTO trial_{kind}_attributes (trial_id, key, value_json)
+SELECT trial_id, :key, :content {OF_ACTIVE}
 ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json
-""")  # noqa: S608 - of these two
+""")
     for kind in ("user", "system")
 }
-EPOCH = text("""
+EPOCH = text(f"""
 INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
-VALUES (:trial_id, :epoch, :value, 'FINITE')
+SELECT trial_id, :epoch, :value, 'FINITE' {OF_ACTIVE}
 ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value,
 intermediate_value_type = excluded.intermediate_value_type
 """)
@@ -62,7 +67,8 @@ ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value,
 value_type = excluded.value_type
 """).bindparams(bindparam("kind", type_=VALUE_TYPE))
 END = text("""
-UPDATE trials SET state = :state, datetime_complete = :now WHERE trial_id = :trial_id
+UPDATE trials SET state = :state, datetime_complete = :now
+WHERE trial_id = :trial_id AND state IN ('RUNNING', 'WAITING')
 """).bindparams(
     bindparam("state", type_=sqlalchemy.Enum(TrialState)),
     bindparam("now", type_=sqlalchemy.DateTime()),
@@ -110,12 +116,6 @@ class Writes:
     def __bool__(self) -> bool:
         return bool(self.beginnings or self.epochs or self.ends or any(self.attributes.values()))
 
-    @property
-    def runs(self) -> set[int]:
-        """All runs that are written to."""
-        named = {run for rows in self.attributes.values() for run, _ in rows}
-        return named.union((run for run, _ in self.epochs), self.ends)
-
 
 def store(engine: sqlalchemy.Engine, writes: Writes, *, is_repeated: bool) -> dict[int, int]:
     """Store everything in one transaction, or nothing.
@@ -134,7 +134,7 @@ def store(engine: sqlalchemy.Engine, writes: Writes, *, is_repeated: bool) -> di
     """
     with engine.begin() as connection:
         ids, was_stored = _begin(connection, writes.beginnings, is_repeated=is_repeated)
-        if was_stored or _has_ended(connection, writes, ids, is_repeated=is_repeated):
+        if was_stored or (is_repeated and _have_ended(connection, writes.ends)):
             return ids
         now = datetime.now(UTC).replace(tzinfo=None)
         _insert(
@@ -168,8 +168,12 @@ def _insert(
     statement: sqlalchemy.TextClause,
     rows: Iterable[dict[str, Any]],
 ) -> None:
-    if parameters := list(rows):
-        connection.execute(statement, parameters)
+    parameters = list(rows)
+    if not parameters:
+        return
+    result = connection.execute(statement, parameters, execution_options=COUNTING)
+    if result.rowcount != len(parameters):
+        raise StorageError(GONE)
 
 
 def _set_attributes(
@@ -177,11 +181,6 @@ def _set_attributes(
 ) -> None:
     named = ({"trial_id": one, "key": key, "content": content} for one, key, content in rows)
     _insert(connection, ATTRIBUTES[kind], named)
-
-
-def _locked(connection: sqlalchemy.Connection, query: str) -> sqlalchemy.TextClause:
-    """The query, whose rows cannot be deleted until the end of the transaction."""
-    return text(f"{query} FOR KEY SHARE" if connection.dialect.name == "postgresql" else query)
 
 
 def _begin(
@@ -194,7 +193,7 @@ def _begin(
     ids: dict[int, int] = {}
     was_stored = False
     for study_id, ours in studies.items():
-        if connection.execute(_locked(connection, STUDY), {"study_id": study_id}).first() is None:
+        if connection.execute(STUDY, {"study_id": study_id}).first() is None:
             raise StorageError(GONE)
         number = _next_number(connection, study_id)
         was_stored = is_repeated and number == ours[-1].number + 1
@@ -240,32 +239,13 @@ def _insert_contents(
         )
 
 
-def _has_ended(
-    connection: sqlalchemy.Connection,
-    writes: Writes,
-    ids: Mapping[int, int],
-    *,
-    is_repeated: bool,
-) -> bool:
-    """Whether an earlier attempt ended the runs that end.
-
-    Raises:
-        StorageError: A run does not exist any more, or has ended otherwise.
-    """
-    runs = writes.runs - ids.keys()
-    if not runs:
+def _have_ended(connection: sqlalchemy.Connection, ends: Mapping[int, Ending]) -> bool:
+    """Whether an earlier attempt ended the runs that end. Then it also stored everything else."""
+    if not ends:
         return False
-    query = _locked(connection, STATES).bindparams(bindparam("trial_ids", expanding=True))
-    found = connection.execute(query, {"trial_ids": [*runs]})
+    found = connection.execute(STATES, {"trial_ids": [*ends]})
     states: dict[int, str] = {row[0]: row[1] for row in found}
-    ended = {run for run in runs if states.get(run) not in ACTIVE}
-    if not ended:
-        return False
-    if is_repeated and all(
-        run in writes.ends and states.get(run) == writes.ends[run].state.name for run in ended
-    ):
-        return True
-    raise StorageError(GONE)
+    return all(states.get(run) == end.state.name for run, end in ends.items())
 
 
 def _end(connection: sqlalchemy.Connection, ends: Mapping[int, Ending], now: datetime) -> None:
