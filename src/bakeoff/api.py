@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from bakeoff.analysis.wording import promised
 from bakeoff.driver import StopRequest
+from bakeoff.engines.open import find_workers
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
 from bakeoff.notebook import LoadedStudy
@@ -95,6 +96,9 @@ class Study:
         extend: bool = False,
         accept_code: bool = False,
         warm_start: str | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
         progress: bool = True,
     ) -> LoadedStudy:
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -113,6 +117,9 @@ class Study:
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
+            engine: `local`, `ray` or `ray:HOST:PORT`.
+            gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
+            insecure_cluster: Whether to use a Ray cluster that answers without a token.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -134,6 +141,9 @@ class Study:
             extends=extend,
             accepts_code=accept_code,
             source=warm_start,
+            engine=engine,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
@@ -259,6 +269,7 @@ def drive_study(
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
+    settings = find_workers(settings)
     arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()

@@ -30,6 +30,7 @@ from bakeoff.engines.protocol import (
     Probed,
     Profiled,
     Reply,
+    Started,
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
@@ -107,8 +108,8 @@ class Driver:
         num_trained = self._restore(source, group, repeat)
         while True:
             num_trained += self._fill(source, group)
-            if not self._running:
-                break
+            if not self._running and (self._engine.num_free > 0 or self._stop.count):
+                break  # where no worker is free either, all of them are lost or still starting
             for event in self._engine.events(POLL_SECONDS):
                 self._handle(event, source)
             self._obey_stop()
@@ -216,6 +217,8 @@ class Driver:
         if run is None or event.attempt != run.attempt:
             return  # from a worker that was given up: another one has the run
         match event:
+            case Started():
+                self._storage.place(run.trial_id, event.place)
             case Epoch():
                 self._on_epoch(event, run, source)
             case Finished():

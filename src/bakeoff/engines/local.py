@@ -116,13 +116,15 @@ class LocalEngine:
         self._workers.append(worker)
         return worker
 
+    @property
+    def sources(self) -> list[Connection | int]:
+        """What `events` waits for: the pipes of the workers, and handles of their ends."""
+        pipes = [worker.connection for worker in self._workers]
+        return [*pipes, *(worker.process.sentinel for worker in self._workers)]
+
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
-        ready = wait(
-            [worker.connection for worker in self._workers]
-            + [worker.process.sentinel for worker in self._workers],
-            timeout,
-        )
+        ready = wait(self.sources, timeout)
         events: list[Event] = []
         for worker in list(self._workers):
             if worker.connection in ready or worker.process.sentinel in ready:

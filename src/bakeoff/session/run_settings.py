@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bakeoff.engines.open import EngineSettings, default_layout
 from bakeoff.engines.protocol import HANG_SECONDS
+from bakeoff.engines.ray_settings import RaySettings, parse_engine, parse_gpus
 from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
@@ -40,14 +41,27 @@ class RunSettings(EngineSettings):
         extends: bool = False,
         accepts_code: bool = False,
         source: str | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
 
         Raises:
+            MissingDependencyError: The engine is not installed.
             UsageError: The number of workers or threads is not between 1 and 1024, or the storage
-                URL is wrong.
+                URL or the engine is wrong.
         """
         default_workers, default_threads = default_layout(device)
+        cluster = choose_cluster(
+            engine,
+            device=device,
+            workers=workers,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
+        )
+        if cluster is not None:
+            default_threads = 1
         check_count("--workers", workers)
         check_count("--threads", threads)
         url = choose_storage_url(storage_url, output)
@@ -63,7 +77,39 @@ class RunSettings(EngineSettings):
             extends=extends,
             accepts_code=accepts_code,
             source=source,
+            ray=cluster,
         )
+
+
+def choose_cluster(
+    engine: str,
+    *,
+    device: str,
+    workers: int | None,
+    gpus_per_trial: float | None,
+    insecure_cluster: bool,
+) -> RaySettings | None:
+    """The Ray cluster that `--engine` names, or None for processes of this machine.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        UsageError: The engine is unknown, or a flag is given that only a cluster has.
+    """
+    address = parse_engine(engine)
+    if address is not None:
+        return RaySettings(
+            address=address,
+            gpus_per_trial=parse_gpus(gpus_per_trial, device),
+            accepts_open=insecure_cluster,
+            limit=workers,
+        )
+    for flag, is_given in (
+        ("--gpus-per-trial", gpus_per_trial is not None),
+        ("--insecure-cluster", insecure_cluster),
+    ):
+        if is_given:
+            raise UsageError(f"{flag}: only a cluster has it; add --engine ray:HOST:PORT")
+    return None
 
 
 def choose_threads(config: StudyConfig, threads: int | None) -> int | None:

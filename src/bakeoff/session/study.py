@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.files import write_atomically
-from bakeoff.own_source import code_files
+from bakeoff.own_source import code_files, own_folders
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
@@ -35,7 +36,7 @@ from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
 from bakeoff.studyfile import format_study
-from bakeoff.studyfile.own_parts import COPIES
+from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
 from bakeoff.tracking.observer import TrackedObserver
 
@@ -77,9 +78,10 @@ def run_study(
     summary = check_data(config)
     known = _stored_facts(settings, config.name)
     threads = known.threads if known else settings.threads
+    engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
     with (
         stop.listening(),
-        open_engine(replace(settings, threads=threads)) as engine,
+        open_engine(engine_settings, observer.note) as engine,
     ):
         facts = known or measure(config, settings, summary, engine, stop)
         if config.training.precision == "auto" and not known:
@@ -104,6 +106,21 @@ def run_study(
             with closing(build_tracking(config, folder, observer.note)) as tracking:
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
+    """Settings with what the nodes of a cluster must have: the data, and the user's code."""
+    if settings.ray is None:
+        return settings
+    has_code = next(own_parts(config), None) is not None
+    cluster = replace(
+        settings.ray,
+        data=config.data if config.data.is_given else None,
+        fingerprint=summary.fingerprint,
+        code_folders=own_folders() if has_code else (),
+        left_out=(str(settings.output),),
+    )
+    return replace(settings, ray=cluster)
 
 
 def _create(

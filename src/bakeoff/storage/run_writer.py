@@ -34,6 +34,10 @@ class RunWriter:
         """Store the objective after an epoch."""
         self.connection.call(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
 
+    def place(self, trial_id: int, place: str) -> None:
+        """Store which machine has a run."""
+        self._set_run_attr(trial_id, "place", place)
+
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
         self._set_run_content(trial_id, PAUSE_KEY, pause_of(history))

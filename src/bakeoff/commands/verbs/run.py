@@ -31,6 +31,26 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Where workers are: processes of this machine, or a Ray cluster. Without an address,"
+        " the cluster that RAY_ADDRESS names or that this machine belongs to.",
+        envvar="BAKEOFF_ENGINE",
+        metavar="local|ray|ray:HOST:PORT",
+    ),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(
+        help="GPUs of each run on a Ray cluster, also a part of one such as 0.5; default 1 with a"
+        " GPU as the device."
+    ),
+]
+InsecureCluster = Annotated[
+    bool,
+    typer.Option("--insecure-cluster", help="Use a Ray cluster that answers without a token."),
+]
 
 
 def run(
@@ -46,6 +66,9 @@ def run(
     extend: Extend = False,
     accept_code: options.AcceptCode = False,
     source: Source = None,
+    engine: Engine = "local",
+    gpus_per_trial: GpusPerTrial = None,
+    insecure_cluster: InsecureCluster = False,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -76,6 +99,9 @@ def run(
         extends=extend,
         accepts_code=accept_code,
         source=source,
+        engine=engine,
+        gpus_per_trial=gpus_per_trial,
+        insecure_cluster=insecure_cluster,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
