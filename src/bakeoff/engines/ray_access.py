@@ -50,7 +50,7 @@ def find_cluster(settings: RaySettings, threads: int) -> FoundCluster:
     asked = _look(arguments, "disabled")
     if asked["answer"] == "none":
         create_token()
-        started = replace(settings, starts_cluster=True)
+        started = replace(settings, starts_cluster=True, is_loopback=True, accepts_open=False)
         return FoundCluster(settings=started, num_slots=num_cores() // threads)
     address = asked["address"]
     if asked["answer"] == "nodes":
@@ -60,7 +60,7 @@ def find_cluster(settings: RaySettings, threads: int) -> FoundCluster:
                 " can run code on its nodes; start it with RAY_AUTH_MODE=token, or add"
                 " --insecure-cluster"
             )
-        return FoundCluster(settings=replace(settings, address=address), num_slots=asked["slots"])
+        return _found(settings, asked)
     check_token_is_secret()
     asked = _look([address, *arguments[1:]], "token")
     if asked["answer"] != "nodes":
@@ -68,14 +68,21 @@ def find_cluster(settings: RaySettings, threads: int) -> FoundCluster:
             f"the Ray cluster at {address} refuses the token; it is read from RAY_AUTH_TOKEN,"
             f" RAY_AUTH_TOKEN_PATH or ~/{TOKEN_PATH}"
         )
-    closed = replace(settings, address=address, accepts_open=False)
-    return FoundCluster(settings=closed, num_slots=asked["slots"])
+    return _found(replace(settings, accepts_open=False), asked)
+
+
+def _found(settings: RaySettings, asked: Mapping[str, Any]) -> FoundCluster:
+    known = replace(settings, address=asked["address"], is_loopback=asked["is_loopback"])
+    return FoundCluster(settings=known, num_slots=asked["slots"])
 
 
 def ray_environment(settings: RaySettings) -> dict[str, str]:
     """Environment variables with which Ray connects to the cluster, or starts one."""
     mode = "disabled" if settings.accepts_open else "token"
-    return {"RAY_AUTH_MODE": mode, "RAY_BACKEND_LOG_LEVEL": "error", "RAY_USAGE_STATS_ENABLED": "0"}
+    quiet = {"RAY_BACKEND_LOG_LEVEL": "error", "RAY_USAGE_STATS_ENABLED": "0"}
+    # Otherwise Ray replaces 127.0.0.1 by the address that other machines reach, also on Linux.
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if settings.is_loopback else {}
+    return {"RAY_AUTH_MODE": mode, **quiet, **loopback}
 
 
 def answers(address: str) -> bool:

@@ -25,7 +25,8 @@ def main(address: str, threads: int, gpus_per_trial: float) -> dict[str, Any]:
         nodes = GcsClient(address=found).get_all_node_info(timeout=20).values()
     except AuthenticationError as error:
         return {"answer": "refused", "address": found, "reason": str(error)}
-    totals = [dict(node.resources_total) for node in nodes if node.state == 0]  # 0: alive
+    alive = [node for node in nodes if node.state == 0]
+    totals = [dict(node.resources_total) for node in alive]
     slots = [
         num_slots(
             one.get("CPU", 0.0),
@@ -35,7 +36,8 @@ def main(address: str, threads: int, gpus_per_trial: float) -> dict[str, Any]:
         )
         for one in totals
     ]
-    return {"answer": "nodes", "address": found, "nodes": len(totals), "slots": sum(slots)}
+    is_loopback = any(node.node_manager_address == "127.0.0.1" for node in alive)
+    return {"answer": "nodes", "address": found, "slots": sum(slots), "is_loopback": is_loopback}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which Ray cluster trains runs, what a worker takes of it, and what its nodes must have."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from bakeoff.errors import MissingDependencyError, UsageError
@@ -29,8 +29,10 @@ class RaySettings:
     """Folders whose modules the nodes get: the study file's and the current one."""
     left_out: tuple[str, ...] = ()
     """Folders in them that are not sent."""
-    starts_cluster: bool = field(default=False, kw_only=True)
+    starts_cluster: bool = False
     """Whether there is no cluster, so that one is started on this machine for this process."""
+    is_loopback: bool = False
+    """Whether the cluster's nodes have the address 127.0.0.1, which no other machine reaches."""
 
 
 def parse_engine(text: str) -> str | None:
