@@ -75,13 +75,11 @@ def local_cluster(
     try:
         yield LocalCluster(process)
     finally:
-        process.stdin.close()
         try:
-            process.wait(30)
+            process.communicate(timeout=30)  # closes its stdin
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stdout.close()
 
 
 def environment(folder: Path, *, token: bool = True) -> dict[str, str]:
