@@ -33,6 +33,7 @@ from bakeoff.engines.ray_messages import Answer, Close, Kill, Note, Ready, Unusa
 from bakeoff.engines.ray_settings import RaySettings
 from bakeoff.errors import WorkersLostError, one_line
 from bakeoff.files import temporary_folder
+from bakeoff.stores import is_url
 
 RETRY_SECONDS = 5.0
 """Time between two attempts to connect to a cluster that was lost."""
@@ -115,12 +116,8 @@ class RayEngine:
 
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker, or when there is one."""
-        if isinstance(job, Job):
-            job = replace(
-                job,
-                checkpoints=_from_anywhere(job.checkpoints),
-                weights_path=_from_anywhere(job.weights_path),
-            )
+        if isinstance(job, Job) and not is_url(job.checkpoints):
+            job = replace(job, checkpoints=str(Path(job.checkpoints).absolute()))
         self._jobs[job.run] = job
         self._send(job)
 
@@ -254,8 +251,3 @@ class RayEngine:
         self._jobs.clear()
         self._num_ready, self._is_lost = 0, True
         self._held.close()
-
-
-def _from_anywhere(place: str) -> str:
-    """A path or URL that names the same place in every folder and on every machine that has it."""
-    return place if not place or "://" in place else str(Path(place).absolute())

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from bakeoff.engines.device_table import CPU
+from bakeoff.engines.devices import AUTO, DeviceChoice, parse_device
 from bakeoff.errors import MissingDependencyError, UsageError
 from bakeoff.records import DataConfig
 
@@ -57,17 +59,59 @@ def parse_engine(text: str) -> str | None:
     return address
 
 
-def parse_gpus(gpus_per_trial: float | None, device: str) -> float:
-    """GPUs of a worker: the number given, else one, or none on a CPU.
+def choose_cluster(
+    engine: str,
+    device: str,
+    begun_on: str,
+    *,
+    limit: int | None,
+    gpus_per_trial: float | None,
+    accepts_open: bool,
+) -> tuple[RaySettings | None, DeviceChoice | None]:
+    """The cluster that `--engine` names and the kind of device there; None for this machine.
+
+    Args:
+        engine: `local`, `ray` or `ray:HOST:PORT`.
+        device: What `--device` asks for. `auto` is a GPU if runs get some, else the CPU.
+        begun_on: The kind of device on which a stored study was begun; empty if it is new.
+        limit: Most workers at once.
+        gpus_per_trial: GPUs of each run; None for one, or none on a CPU.
+        accepts_open: Whether the cluster may answer everyone.
 
     Raises:
-        UsageError: Ray cannot reserve this number, or the device is a CPU.
+        MissingDependencyError: Ray is not installed.
+        UsageError: The engine is unknown, or flags contradict each other.
     """
+    address = parse_engine(engine)
+    if address is None:
+        for flag, is_given in (
+            ("--gpus-per-trial", gpus_per_trial is not None),
+            ("--insecure-cluster", accepts_open),
+        ):
+            if is_given:
+                raise UsageError(f"{flag}: only a cluster has it; add --engine ray:HOST:PORT")
+        return None, None
+    request = parse_device(device)
+    if request.indices:
+        raise UsageError(f"--device {device}: a cluster numbers its GPUs itself; write cuda")
+    kind = request.kind
+    if kind == AUTO:
+        kind = begun_on or ("cuda" if gpus_per_trial else CPU.kind)
+    settings = RaySettings(
+        address=address,
+        gpus_per_trial=_check_gpus(gpus_per_trial, kind),
+        accepts_open=accepts_open,
+        limit=limit,
+    )
+    return settings, DeviceChoice(kind=kind, devices=())
+
+
+def _check_gpus(gpus_per_trial: float | None, kind: str) -> float:
     if gpus_per_trial is None:
-        return 0.0 if device == "cpu" else 1.0
-    if device == "cpu" and gpus_per_trial:
+        return 0.0 if kind == CPU.kind else 1.0
+    if kind == CPU.kind and gpus_per_trial:
         raise UsageError("--gpus-per-trial: runs train on the CPU; add --device cuda")
-    if not (0 < gpus_per_trial <= 1 or (gpus_per_trial > 0 and gpus_per_trial.is_integer())):
+    if not (0 <= gpus_per_trial <= 1 or (gpus_per_trial > 0 and gpus_per_trial.is_integer())):
         raise UsageError(
             f"--gpus-per-trial {gpus_per_trial:g}: allowed are parts of a GPU such as 0.5, and"
             " whole numbers"

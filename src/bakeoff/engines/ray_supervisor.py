@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bakeoff.child_process import ignore_interrupts, without_main_module
+from bakeoff.engines.device_table import Device
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Event, Job, Probe, Profile, Reply
 from bakeoff.engines.ray_code import unpack
@@ -62,7 +63,8 @@ class Supervisor:
         self._engine = LocalEngine(
             num_workers=1,
             threads=layout.threads,
-            device=layout.device,
+            devices=(Device(kind=layout.device),),
+            memory_share=min(1.0, layout.gpus) or 1.0,
             hang_seconds=layout.hang_seconds,
         )
 
