@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bakeoff.driver import StopRequest
+from bakeoff.engines.open import find_workers
 from bakeoff.engines.processes import start_early
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
@@ -99,6 +100,9 @@ class Study:
         warm_start: str | None = None,
         user: str | None = None,
         checkpoints: str | Path | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
         progress: bool = True,
     ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -121,6 +125,9 @@ class Study:
             user: Name that is stored with the study as yours; None means the account's.
             checkpoints: Folder or URL in which runs store their checkpoints; None means where the
                 study has them, or `<output>/<study>/checkpoints`.
+            engine: `local`, `ray` or `ray:HOST:PORT`.
+            gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
+            insecure_cluster: Whether to use a Ray cluster that answers without a token.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -148,6 +155,9 @@ class Study:
             source=warm_start,
             user=user,
             checkpoints=None if checkpoints is None else str(checkpoints),
+            engine=engine,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
@@ -275,6 +285,7 @@ def drive_study(
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
+    settings = find_workers(settings)
     arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()

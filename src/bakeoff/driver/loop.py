@@ -35,6 +35,7 @@ from bakeoff.engines.protocol import (
     Probed,
     Profiled,
     Reply,
+    Started,
 )
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
@@ -122,7 +123,8 @@ class Driver:
         num_trained = self._restore(source, group, repeat)
         with self._later.storing():
             num_trained += self._fill(source, group)
-        while self._running:
+        # Where no worker is free either, all of them are lost or still starting.
+        while self._running or not (self._engine.num_free > 0 or self._stop.count):
             events = self._engine.events(POLL_SECONDS)
             with self._later.storing():
                 for event in events:
@@ -239,6 +241,8 @@ class Driver:
         if run is None or event.attempt != run.attempt:
             return  # from a worker that was given up: another one has the run
         match event:
+            case Started():
+                self._storage.place(run.trial_id, event.place)
             case Epoch():
                 self._on_epoch(event, run, source)
             case Finished():

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 
 from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.processes import WorkerProcess, start_process, worker_settings
@@ -64,10 +64,11 @@ class LocalEngine:
         devices: Sequence[Device] = (CPU,),
         hang_seconds: float = HANG_SECONDS,
         early: WorkerProcess | None = None,
+        memory_share: float = 1.0,
     ) -> None:
         self._early = early
         self._threads = threads
-        self._slots = _share(devices, num_workers)
+        self._slots = _share(devices, num_workers, memory_share)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
 
@@ -106,13 +107,15 @@ class LocalEngine:
         self._workers.append(worker)
         return worker
 
+    @property
+    def sources(self) -> list[Connection | int]:
+        """What `events` waits for: the pipes of the workers, and handles of their ends."""
+        served = [worker.served for worker in self._workers]
+        return [*(one.connection for one in served), *(one.process.sentinel for one in served)]
+
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
-        ready = wait(
-            [worker.served.connection for worker in self._workers]
-            + [worker.served.process.sentinel for worker in self._workers],
-            timeout,
-        )
+        ready = wait(self.sources, timeout)
         events: list[Event] = []
         for worker in list(self._workers):
             if worker.served.connection in ready or worker.served.process.sentinel in ready:
@@ -209,11 +212,16 @@ class LocalEngine:
         self._early = None
 
 
-def _share(devices: Sequence[Device], num_workers: int) -> list[_Slot]:
-    """A slot for each worker, so that every device has as many as the others, or one more."""
+def _share(devices: Sequence[Device], num_workers: int, memory_share: float) -> list[_Slot]:
+    """A slot for each worker, so that every device has as many as the others, or one more.
+
+    Together the workers of a device get `memory_share` of its memory.
+    """
     most = -(-num_workers // len(devices))
     turns = [devices[index % len(devices)] for index in range(num_workers)]
-    return [_Slot(device, 1.0 if device.kind == CPU.kind else 1 / most) for device in turns]
+    return [
+        _Slot(device, 1.0 if device.kind == CPU.kind else memory_share / most) for device in turns
+    ]
 
 
 def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:

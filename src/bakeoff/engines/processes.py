@@ -77,20 +77,25 @@ def start_process(settings: WorkerSettings) -> WorkerProcess:
     return WorkerProcess(settings=settings, process=process, connection=ours, signals=signals)
 
 
-def start_early(folder: str, *, device: str, threads: int | None) -> WorkerProcess | None:
-    """Start the first worker of a study on the CPU; None where it will train on something else.
+def start_early(
+    folder: str, *, device: str, threads: int | None, engine: str = "local"
+) -> WorkerProcess | None:
+    """Start the first worker of a study on this CPU; None where it will train on something else.
 
     Args:
         folder: The folder of the study file.
         device: The value of `--device`.
         threads: Threads of each worker; None for the CPU's default, 1.
+        engine: The value of `--engine`.
 
     Raises:
         UsageError: As `parse_device`.
         BakeoffError: As `start_process`.
     """
     kind = parse_device(device).kind
-    if kind != CPU.kind and (kind != AUTO or has_accelerator_signs()):
+    if engine != "local" or kind not in (CPU.kind, AUTO):
+        return None
+    if kind == AUTO and has_accelerator_signs():
         return None
     look_in(folder)
     return start_process(worker_settings(CPU, threads=threads or 1))

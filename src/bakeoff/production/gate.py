@@ -20,7 +20,14 @@ from bakeoff.analysis.statistics import Scores
 from bakeoff.child_process import num_cores
 from bakeoff.components.metrics import metric_info
 from bakeoff.data.summary import DatasetSummary
-from bakeoff.engines.open import EngineSettings, default_layout, open_engine
+from bakeoff.engines.device_table import CPU
+from bakeoff.engines.devices import choose_devices
+from bakeoff.engines.open import (
+    EngineSettings,
+    default_threads,
+    default_workers,
+    open_engine,
+)
 from bakeoff.engines.protocol import Probed
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UntrainableError, UsageError
@@ -68,15 +75,21 @@ def gate_settings(device: str, workers: int | None, threads: int | None) -> Engi
     """The workers and threads of a gate: by default a worker for every core of a CPU.
 
     Raises:
-        UsageError: A number is not between 1 and 1024.
+        UsageError: A number is not between 1 and 1024, or the device is not here.
     """
     check_count("--workers", workers)
     check_count("--threads", threads)
-    usual_workers, usual_threads = default_layout(device)
-    if threads is not None:
-        usual_workers = max(1, num_cores() // threads) if device == "cpu" else 1
+    chosen = choose_devices(device)
+    if workers is None:
+        workers = len(chosen.devices) * default_workers(chosen.kind)
+        if threads is not None and chosen.kind == CPU.kind:
+            workers = max(1, num_cores() // threads)
     return EngineSettings(
-        device=device, workers=workers or usual_workers, threads=threads or usual_threads
+        device=chosen.kind,
+        devices=chosen.devices,
+        device_note=chosen.note,
+        workers=workers,
+        threads=threads or default_threads(chosen.kind, workers),
     )
 
 

@@ -8,6 +8,7 @@ from bakeoff.engines.devices import AUTO, choose_devices
 from bakeoff.engines.open import EngineSettings, default_threads, default_workers
 from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
+from bakeoff.engines.ray_settings import choose_cluster
 from bakeoff.errors import UsageError
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
@@ -54,16 +55,21 @@ class RunSettings(EngineSettings):
         user: str | None = None,
         checkpoints: str | None = None,
         early: WorkerProcess | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, one worker per device, the account.
 
         Where `device` is `auto`, a stored study of the name `study` continues on the kind of device
-        that it was begun on.
+        that it was begun on. A cluster has as many workers as its nodes have room for, see
+        `find_workers`.
 
         Raises:
             UsageError: The number of workers or threads is not between 1 and 1024, the device is
-                not here, or the storage URL, the place for checkpoints or the user's name is wrong.
-            MissingDependencyError: The package for that place is not installed.
+                not here, or the storage URL, the place for checkpoints, the engine or the user's
+                name is wrong.
+            MissingDependencyError: The package for that place, or for the engine, is not installed.
             StorageError: As `stored_facts`.
         """
         check_count("--workers", workers)
@@ -73,9 +79,18 @@ class RunSettings(EngineSettings):
             raise UsageError("--workers and --workers-per-device: name only one of them")
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
-        chosen = choose_devices(device, _begun_on(url, study) if device == AUTO else "")
+        begun_on = _begun_on(url, study) if device == AUTO else ""
+        cluster, chosen = choose_cluster(
+            engine,
+            device,
+            begun_on,
+            limit=workers,
+            gpus_per_trial=gpus_per_trial,
+            accepts_open=insecure_cluster,
+        )
+        chosen = chosen or choose_devices(device, begun_on)
         per_device = workers_per_device or default_workers(chosen.kind)
-        workers = workers or len(chosen.devices) * per_device
+        workers = workers or max(1, len(chosen.devices)) * per_device
         if checkpoints is not None:
             checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
@@ -94,6 +109,7 @@ class RunSettings(EngineSettings):
             user=choose_user(user),
             checkpoints=checkpoints,
             early=early,
+            ray=cluster,
         )
 
 

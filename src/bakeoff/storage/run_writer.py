@@ -100,6 +100,10 @@ class RunWriter:
         with self.together() as writes:
             writes.epochs[self._ids.get(trial_id, trial_id), epoch] = value
 
+    def place(self, trial_id: int, place: str) -> None:
+        """Store which machine has a run."""
+        self._set(trial_id, system={}, user={"place": place})
+
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
         self._set(

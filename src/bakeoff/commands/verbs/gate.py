@@ -78,8 +78,8 @@ def gate(
     from bakeoff.production.gate import GatePlace, check_numbers, gate_settings
     from bakeoff.production.gate_file import check_target, load_baseline
     from bakeoff.production.one_configuration import Chosen, fix_settings
-    from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
+    from bakeoff.studyfile.threads import choose_threads
 
     if (baseline is None) == (store_baseline is None):
         raise UsageError("give either --baseline REF or --store-baseline PATH")
