@@ -27,17 +27,19 @@ def bucket_behind_proxy() -> Iterator[Proxy]:
     """
     try:
         import moto  # noqa: F401
-        import s3fs  # noqa: F401
+        from s3fs import S3FileSystem
     except ImportError as error:
         raise SkippedRowError(f"needs moto and s3fs ({error})") from None
     before = dict(os.environ)
     with object_server() as port:
         proxy = Proxy(port)
         os.environ.update(credentials(proxy.port))
+        S3FileSystem.clear_instance_cache()  # it knows the port of an earlier server
         try:
             yield proxy
         finally:
             proxy.close()
+            S3FileSystem.clear_instance_cache()
             os.environ.clear()
             os.environ.update(before)
 

@@ -5,6 +5,7 @@ such as SFTP a killed `put` may leave a part, which its manifest does not fit.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -152,14 +153,15 @@ class RemoteStore:
             FileNotFoundError: There is no such object.
             StoreError: It failed, and repeating it does not help.
         """
-        wait, began = FIRST_WAIT_SECONDS, time.monotonic()
+        wait, last = FIRST_WAIT_SECONDS, math.inf
         while True:
             try:
                 return access()
             except FileNotFoundError:
                 raise
             except Exception as error:  # every service has errors of its own
-                if _is_final(error) or time.monotonic() - began > self._retry_seconds:
+                last = min(last, time.monotonic() + self._retry_seconds)
+                if _is_final(error) or time.monotonic() >= last:
                     raise self._error(error) from error
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
