@@ -24,6 +24,7 @@ from bakeoff.engines.protocol import (
     Probe,
     Profile,
     Reply,
+    Started,
 )
 from bakeoff.engines.worker import Signals, Unusable, WorkerSettings, import_path, work
 from bakeoff.errors import BakeoffError
@@ -78,6 +79,8 @@ class LocalEngine:
         self._slots = _share(devices, num_workers, memory_share)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
+        self._begun: list[Event] = []
+        """What `events` says of runs that were given to a device since it was last called."""
 
     @property
     def num_free(self) -> int:
@@ -98,6 +101,9 @@ class LocalEngine:
         worker.job, worker.seen, worker.alive_at = job, -1, time.monotonic()
         worker.signals.pulse.value = -1
         worker.signals.evaluating.value = worker.signals.suspend.value = 0
+        if worker.slot.device != CPU:
+            label = worker.slot.device.label
+            self._begun.append(Started(run=job.run, attempt=job.attempt, place=label))
         _send(worker, job)
 
     def _start(self) -> _Worker:
@@ -148,8 +154,8 @@ class LocalEngine:
 
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
-        ready = wait(self.sources, timeout)
-        events: list[Event] = []
+        events, self._begun = self._begun, []
+        ready = wait(self.sources, 0 if events else timeout)
         for worker in list(self._workers):
             if worker.connection in ready or worker.process.sentinel in ready:
                 events += self._collect(worker)
