@@ -19,6 +19,7 @@ from bakeoff.engines.protocol import (
     Probe,
     Profile,
     Reply,
+    Started,
 )
 from bakeoff.engines.worker import Unusable
 
@@ -71,6 +72,8 @@ class LocalEngine:
         self._slots = _share(devices, num_workers, memory_share)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
+        self._begun: list[Event] = []
+        """What `events` says of runs that were given to a device since it was last called."""
 
     @property
     def num_free(self) -> int:
@@ -89,8 +92,12 @@ class LocalEngine:
         idle = (one for one in self._workers if one.job is None and one.slot in self._slots)
         worker = next(idle, None) or self._start()
         worker.job, worker.seen, worker.alive_at = job, -1, time.monotonic()
-        worker.served.signals.pulse.value = -1
-        worker.served.signals.evaluating.value = worker.served.signals.suspend.value = 0
+        signals = worker.served.signals
+        signals.pulse.value = -1
+        signals.evaluating.value = signals.suspend.value = 0
+        if worker.slot.device != CPU:
+            label = worker.slot.device.label
+            self._begun.append(Started(run=job.run, attempt=job.attempt, place=label))
         _send(worker, job)
 
     def _start(self) -> _Worker:
@@ -115,8 +122,8 @@ class LocalEngine:
 
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
-        ready = wait(self.sources, timeout)
-        events: list[Event] = []
+        events, self._begun = self._begun, []
+        ready = wait(self.sources, 0 if events else timeout)
         for worker in list(self._workers):
             if worker.served.connection in ready or worker.served.process.sentinel in ready:
                 events += self._collect(worker)

@@ -73,7 +73,7 @@ class Started(_Message):
     """A worker has received the run."""
 
     place: str
-    """Where it is: the node, and the device on it."""
+    """Where it is: a node of a cluster, or a device of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)

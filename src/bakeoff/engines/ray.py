@@ -33,7 +33,7 @@ from bakeoff.engines.ray_messages import Answer, Close, Kill, Note, Ready, Unusa
 from bakeoff.engines.ray_settings import RaySettings
 from bakeoff.errors import WorkersLostError, one_line
 from bakeoff.files import temporary_folder
-from bakeoff.stores import is_url
+from bakeoff.stores.location import is_url
 
 RETRY_SECONDS = 5.0
 """Time between two attempts to connect to a cluster that was lost."""

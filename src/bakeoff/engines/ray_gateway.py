@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ class Gateway:
                 self.waiting.remove(job)
                 stopped = Finished(run=job.run, outcome="pruned", test_metrics={})
                 ended: Event = stopped if message.reply == "stop" else Paused(run=job.run)
-                self._send(_of_attempt(ended, job))
+                self._send(replace(ended, attempt=job.attempt))
         for slot in self.slots:
             if slot.job is not None and slot.job.run == message.run:
                 if isinstance(message, Kill):
@@ -245,9 +245,11 @@ class Gateway:
             self._give_up(f"workers cannot be started on the cluster: {_last_line(error)}")
 
     def _pass_on(self, slot: Slot, event: Event) -> None:
+        if isinstance(event, Started):
+            return  # every worker calls its only device the first one
         job = slot.job
         if isinstance(event, Died) and slot.facts is not None:
-            event = Died(**{**vars(event), "node": slot.facts.name})
+            event = replace(event, node=slot.facts.name)
         self._send(event)
         is_current = job is not None and (event.run, event.attempt) == (job.run, job.attempt)
         if is_current and not isinstance(event, Epoch):
@@ -264,8 +266,8 @@ class Gateway:
             self.checked.pop(slot.node, None)
         self._remove(slot)
         if (job := slot.job) is not None:
-            died = Died(run=job.run, attempt=job.attempt, reason=f"{name}: {reason}", cause=cause)
-            self._send(Died(**{**vars(died), "node": name}))
+            why = f"{name}: {reason}"
+            self._send(Died(run=job.run, attempt=job.attempt, reason=why, cause=cause, node=name))
 
     def _remove(self, slot: Slot) -> None:
         import ray
@@ -326,10 +328,6 @@ class Gateway:
         if excluded := self.nodes.excluded:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(excluded)})"}
         return ray.remote(Supervisor).options(**options).remote(self.layout, self.code)
-
-
-def _of_attempt(event: Event, job: Job | Probe | Profile) -> Event:
-    return type(event)(**{**vars(event), "attempt": job.attempt})
 
 
 def _last_line(error: Exception) -> str:

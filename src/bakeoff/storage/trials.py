@@ -245,6 +245,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         attempts=result.get("attempts", starts.get("attempt", 1)),
         losses=Losses(starts.get("losses", 0), starts.get("epoch", -1), starts.get("nodes", 0)),
         is_paused=bool(paused),
+        place=trial.user_attrs.get("place", "") if is_running and not paused else "",
         audited=trial.user_attrs.get("audited", False),
         spared_at=_exempt_at(trial),
         decision_epochs=tuple(plan.get("decisions", ())),
