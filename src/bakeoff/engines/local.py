@@ -140,7 +140,7 @@ class LocalEngine:
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
                     worker.job = None
-                if isinstance(event, Failed) and event.breaks_worker:
+                if isinstance(event, Died) or (isinstance(event, Failed) and event.breaks_worker):
                     return events + self._end(worker, event.reason)
         except (EOFError, OSError):
             worker.process.join(CLOSE_SECONDS)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
+    Died,
     Epoch,
     Event,
     Failed,
@@ -34,6 +36,7 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
+from bakeoff.engines.rank_group import GRACE_SECONDS, RankGroup, RankJob
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.own_source import look_in, own_folders, users_files
 from bakeoff.records import EpochResult, Outcome
@@ -41,6 +44,8 @@ from bakeoff.terminal import plain_streams
 
 if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
+    from bakeoff.training.rank_checkpoints import Saving
+    from bakeoff.training.ranks import Ranks
 
 PULSE_SECONDS = 0.5
 PULSE_UNIT = 1 << 50
@@ -82,13 +87,58 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         settings: Threads, device and import path.
     """
     _set_up(settings)
+    sender = _Sender(connection)
+    group = RankGroup(assist, (replace(settings, parent=os.getpid()),), sender.send_last)
     with plain_streams(), suppress(_DriverGoneError):
         while True:
             with _talking_to_driver():
                 job = connection.recv()
             if isinstance(job, (Job, Probe, Profile)):
-                _run(connection, signals, job, settings.device)
+                _run(sender, signals, job, settings.device, group)
             # any other message is a reply that arrived after its run had ended
+
+
+def assist(connection: Connection, settings: WorkerSettings) -> None:
+    """Train as another rank of a worker's runs until the worker ends, or one of them fails here.
+
+    Args:
+        connection: Receives a `RankJob` and sends None when its run has ended, or how it failed.
+        settings: As the worker's, which is the parent.
+    """
+    _set_up(settings)
+    with plain_streams(), suppress(EOFError, OSError):
+        while True:
+            order: RankJob = connection.recv()
+            failed = _assist(order, settings.device)
+            connection.send(failed)
+            if failed is not None:
+                os._exit(1)  # at once, so that the other ranks do not wait for this one
+
+
+class _Sender:
+    """The connection to the driver, of which one thread at a time sends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._lock = threading.Lock()
+        self.connection = connection
+
+    def send(self, event: Event) -> None:
+        """Send an event."""
+        with self._lock:
+            self.connection.send(event)
+
+    def send_last(self, event: Died | Failed) -> None:
+        """Send an event after which this process ends, whether the driver is there or not."""
+        with suppress(OSError):
+            self.send(event)
+
+
+class _RankFailedError(Exception):
+    """Another rank of the run has failed, and rank 0 could only notice."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason)
+        self.failed = failed
 
 
 class _DriverGoneError(BaseException):
@@ -118,23 +168,33 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _run(connection: Connection, signals: Signals, job: Job | Probe | Profile, device: str) -> None:
+def _run(
+    sender: _Sender,
+    signals: Signals,
+    job: Job | Probe | Profile,
+    device: str,
+    group: RankGroup,
+) -> None:
     """Run one job and send its last event, whatever happens."""
     try:
         if isinstance(job, Probe):
-            event: Event = _probe(job, device)
+            event: Event = _probe(job, device, group)
         elif isinstance(job, Profile):
             event = _profile(job, device)
         elif job.config.training.loop is not None:
-            event = _train_own(connection, signals, job, device)
+            event = _train_own(sender, signals, job, device)
         else:
-            event = _train(connection, signals, job, device)
+            event = _train(sender, signals, job, device, group)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
+    except _RankFailedError as error:
+        event = error.failed
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         event = _describe_failure(job.run, error)
+    if isinstance(event, Failed) and job.config.training.devices_per_trial > 1:
+        event = replace(event, breaks_worker=True)  # it still belongs to the group of the ranks
     with _talking_to_driver():
-        connection.send(replace(event, attempt=job.attempt))
+        sender.send(replace(event, attempt=job.attempt))
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
@@ -148,39 +208,93 @@ def _describe_failure(run: str, error: Exception) -> Failed:
     return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
 
 
-def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
+@contextmanager
+def _together(group: RankGroup, job: Job | Probe, device: str) -> "Iterator[Ranks]":
+    """The ranks that train a run, of which this is the first; they have ended it afterwards."""
+    from bakeoff.training.ranks import ALONE, device_of_rank, is_lost, join_ranks, leave_ranks
+
+    size = job.config.training.devices_per_trial
+    if size == 1:
+        yield ALONE
+        return
+    place = device_of_rank(device, 0, size)
+    store = group.begin(job)
+    try:
+        ranks = join_ranks(Path(store), 0, size, place)
+        yield ranks
+    except BaseException as error:
+        failed = group.explain() if is_lost(error) else None
+        group.close()
+        if failed is not None:
+            raise _RankFailedError(failed) from error
+        raise
+    group.end()
+    leave_ranks(ranks)
+
+
+def _assist(order: RankJob, device: str) -> Failed | None:
+    """Take part in a run as one of its ranks but the first; return how it failed here."""
+    from bakeoff.training.loop import prepare, train
+    from bakeoff.training.rank_checkpoints import RankCheckpoints
+    from bakeoff.training.ranks import device_of_rank, is_lost, join_ranks, leave_ranks
+    from bakeoff.training.together import try_step
+
+    job = order.job
+    try:
+        place = device_of_rank(device, order.rank, order.size)
+        ranks = join_ranks(Path(order.store), order.rank, order.size, place)
+        if isinstance(job, Probe):
+            try_step(job.config, ranks)
+        else:
+            state, checkpoints = prepare(job.config, device, ranks), RankCheckpoints(None, ranks)
+            for _ in train(state, checkpoints):
+                reply = ranks.share("continue")
+                if reply == "pause":
+                    checkpoints.save(state)
+                if reply != "continue":
+                    break
+        leave_ranks(ranks)
+    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        if is_lost(error):
+            time.sleep(GRACE_SECONDS)  # the worker ends this process, when it knows which failed
+        return replace(_describe_failure(job.run, error), attempt=job.attempt)
+    return None
+
+
+def _train(sender: _Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
     from bakeoff.training.weights import write_weights
 
-    state = prepare(job.config, device)
-    checkpoints = _checkpoints(job)
     outcome: Outcome = "complete"
+    with _together(group, job, device) as ranks:
+        state = prepare(job.config, device, ranks)
+        checkpoints = _shared_checkpoints(job, ranks)
 
-    def progress() -> tuple[int, bool]:
-        made = int(PULSE_UNIT * state.schedule.progress)
-        return made + state.num_evaluated, state.is_evaluating
+        def progress() -> tuple[int, bool]:
+            made = int(PULSE_UNIT * state.schedule.progress)
+            return made + state.num_evaluated, state.is_evaluating
 
-    with _pulsing(signals, progress, checkpoints):
-        for result in train(state, checkpoints):
-            reply = _send_epoch(connection, job, result)
-            if reply == "pause":
-                checkpoints.save(state)
-                return Paused(run=job.run)
-            if reply == "stop":
-                return Finished(run=job.run, outcome="pruned", test_metrics={})
-            outcome = "diverged" if result.status == "diverged" else "complete"
-        if not state.is_over:
-            return Paused(run=job.run)  # it was suspended within an epoch
-        tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-        if job.weights_path and outcome == "complete":
-            write_weights(state, Path(job.weights_path))
+        with _pulsing(signals, progress, checkpoints):
+            for result in train(state, checkpoints):
+                reply = ranks.share(_send_epoch(sender, job, result))
+                if reply == "pause":
+                    checkpoints.save(state)
+                    return Paused(run=job.run)
+                if reply == "stop":
+                    return Finished(run=job.run, outcome="pruned", test_metrics={})
+                outcome = "diverged" if result.status == "diverged" else "complete"
+            if not state.is_over:
+                return Paused(run=job.run)  # it was suspended within an epoch
+            tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
+            if job.weights_path and outcome == "complete":
+                write_weights(state, Path(job.weights_path))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
 
 
-def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
+def _train_own(sender: _Sender, signals: Signals, job: Job, device: str) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
     from bakeoff.training.own_weights import write_tracked
@@ -189,7 +303,7 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
     checkpoints = _checkpoints(job)
     # The loop does not say whether it is evaluating, so it always gets the patience for that.
     with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
-        reply = training.train(checkpoints, partial(_send_epoch, connection, job))
+        reply = training.train(checkpoints, partial(_send_epoch, sender, job))
     if reply == "pause":
         return Paused(run=job.run)
     if reply == "stop":
@@ -197,6 +311,12 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
     if job.weights_path and training.outcome == "complete":
         write_tracked(training.state, Path(job.weights_path))
     return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
+
+
+def _shared_checkpoints(job: Job, ranks: "Ranks") -> "Saving":
+    from bakeoff.training.rank_checkpoints import RankCheckpoints
+
+    return _checkpoints(job) if ranks.is_alone else RankCheckpoints(_checkpoints(job), ranks)
 
 
 def _checkpoints(job: Job) -> "Checkpoints":
@@ -208,12 +328,13 @@ def _checkpoints(job: Job) -> "Checkpoints":
     )
 
 
-def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
+def _send_epoch(sender: _Sender, job: Job, result: EpochResult) -> Reply:
     """Send the epoch and return the driver's reply, waiting for it where a decision is needed."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
     reply: Reply = "continue"
     with _talking_to_driver():
-        connection.send(Epoch(run=job.run, attempt=job.attempt, result=result, waits=waits))
+        sender.send(Epoch(run=job.run, attempt=job.attempt, result=result, waits=waits))
+        connection = sender.connection
         if waits:
             reply = connection.recv()
         while connection.poll():
@@ -222,19 +343,30 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
     return reply if result.status == "running" else "continue"
 
 
-def _probe(job: Probe, device: str) -> Event:
+def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
+    from bakeoff.training.together import of_one_rank, try_step
     from bakeoff.training.weights_source import describe_source
 
     check_device(device)
     is_own = job.config.training.loop is not None
-    choice = (rehearse if is_own else measure_precision)(job.config, device, job.others)
+    config, *others = map(of_one_rank, (job.config, *job.others))
+    choice = (rehearse if is_own else measure_precision)(config, device, others)
+    training = replace(job.config.training, precision=choice.precision)
+    together = replace(job, config=replace(job.config, training=training))
+    with _together(group, together, device) as ranks:
+        how = "" if ranks.is_alone else try_step(together.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
     return Probed(
-        run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), weights=weights, **vars(choice)
+        run=job.run,
+        num_checkpoints=NUM_KEPT,
+        code=users_files(),
+        weights=weights,
+        ranks=how,
+        **vars(choice),
     )
 
 
@@ -253,7 +385,7 @@ def _profile(job: Profile, device: str) -> Event:
 
 @contextmanager
 def _pulsing(
-    signals: Signals, progress: Callable[[], tuple[int, bool]], checkpoints: "Checkpoints"
+    signals: Signals, progress: Callable[[], tuple[int, bool]], checkpoints: "Saving"
 ) -> Iterator[None]:
     """Show the progress of the run, and pass on the request to suspend it, in a thread.
 

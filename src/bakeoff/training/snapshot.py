@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def snapshot(state: TrainingState) -> dict[str, Any]:
-    """Everything that changes during training; `torch.load(weights_only=True)` can read it."""
+    """Everything that changes during training; `torch.load(weights_only=True)` can read it.
+
+    Of other ranks it holds what `note_generators` collected.
+    """
     return {
         "model": plain_state(state.model),
         # Buffers that are not persistent are missing from the state dictionary.
@@ -35,7 +38,17 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "data": state.splits.fingerprint,
         "environment": describe_environment(state.device),
         "generators": capture_generators(state.device),
+        "generators_of_ranks": state.generators_of_ranks,
     }
+
+
+def note_generators(state: TrainingState) -> None:
+    """Collect the generators of the other ranks for the next snapshot, which rank 0 makes.
+
+    All ranks call this, after the same step.
+    """
+    captured = None if state.ranks.is_first else capture_generators(state.device)
+    state.generators_of_ranks = state.ranks.gather(captured)[1:]
 
 
 def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
@@ -65,7 +78,8 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.note_save()
     state.resume_differences = compare_environment(payload["environment"], state.device)
     # Last, because anything above may draw random numbers.
-    restore_generators(payload["generators"], state.device)
+    generators = [payload["generators"], *payload.get("generators_of_ranks", ())]
+    restore_generators(generators[state.ranks.rank], state.device)
 
 
 def compare_environment(before: Mapping[str, str], device: torch.device) -> tuple[str, ...]:
