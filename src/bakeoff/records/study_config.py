@@ -22,6 +22,10 @@ Normalize = Literal["data", "imagenet", "none", "weights"]
 weights ask."""
 
 
+MIN_DEVICE_SAMPLES = 2
+"""Samples of each batch that every device of a run must have. Batch normalisation needs two."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which data, and how it is split."""

@@ -135,6 +135,8 @@ class _Script:
         yield 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")'
         sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
         yield f"epochs, batch_size, accumulation_steps = {sizes}"
+        if training.devices_per_trial > 1:
+            yield f"# the study trained on {training.devices_per_trial} devices, this does on one"
         yield "torch.manual_seed(0)"
         yield ""
         yield "# the study's own data: for other data, replace what is called `data` below"

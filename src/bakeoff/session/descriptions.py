@@ -55,6 +55,8 @@ FACTOR_TITLES: Mapping[str, str] = {
 PATIENCE = "early_stopping_patience"
 OWN_LOOP_TITLES = {PATIENCE: TRAINING_TITLES[PATIENCE]}
 """Those that a loop of the user's own follows too."""
+DEVICES = "devices per trial"
+"""Heading of how several devices train a run together."""
 HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
@@ -159,6 +161,7 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         "precision": f"{probed.precision}: {probed.reason}",
         "seconds per step": measured,
         **({"memory layout": "channels last"} if probed.channels_last else {}),
+        **({DEVICES: probed.ranks} if probed.ranks else {}),
         **describe_code(probed.code),
         **probed.weights,
     }

@@ -27,6 +27,7 @@ from bakeoff.session.checks import (
     check_same_weights,
     check_unchanged_facts,
 )
+from bakeoff.session.descriptions import DEVICES
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
@@ -84,6 +85,8 @@ def run_study(
         facts = known or measure(config, settings, summary, engine, stop)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
+        if DEVICES in facts.environment and not known:
+            observer.note(f"{DEVICES}: {facts.environment[DEVICES]}")
         storage = Storage(settings.storage_url, create=True)
         storage.connection.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):

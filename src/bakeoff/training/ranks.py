@@ -19,13 +19,12 @@ from torch._C._distributed_c10d import FileStore
 from torch.nn.parallel import DistributedDataParallel
 
 from bakeoff.errors import BakeoffError, UsageError, describe_error
+from bakeoff.records import MIN_DEVICE_SAMPLES
 
 Shared = TypeVar("Shared")
 
 KEY = "training.devices_per_trial"
 """The key of the study file that messages name."""
-MIN_SAMPLES = 2
-"""Samples that every rank has of a batch, at least. Batch normalisation needs two."""
 TIMEOUT = timedelta(days=7)
 """Of a collective. A hung run is found earlier by the driver, which sees no step."""
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -106,7 +105,7 @@ class Ranks:
 
         A batch too small to give every rank two samples is trained by every rank as a whole.
         """
-        if num_samples < MIN_SAMPLES * self.size:
+        if num_samples < MIN_DEVICE_SAMPLES * self.size:
             return Part(0, num_samples, 1 / self.size)
         each, more = divmod(num_samples, self.size)
         start = self.rank * each + min(self.rank, more)
