@@ -58,12 +58,14 @@ class LocalEngine:
         num_workers: int,
         threads: int,
         device: str = "cpu",
+        devices_per_trial: int = 1,
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._settings = WorkerSettings(
             threads=threads,
             device=device,
+            devices_per_trial=devices_per_trial,
             import_path=tuple(import_path()),
             study_folder=next(iter(own_folders()), ""),
             parent=os.getpid(),

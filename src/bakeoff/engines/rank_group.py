@@ -76,8 +76,7 @@ class RankGroup:
     def begin(self, job: Job | Probe) -> str:
         """Give the other ranks a job; return the file by which all ranks find each other."""
         size = job.config.training.devices_per_trial
-        while len(self._ranks) < size - 1:
-            self._ranks.append(self._start())
+        self.start(size)
         self._folder = Path(tempfile.mkdtemp(prefix="bakeoff-ranks-"))
         store = str(self._folder / "store")
         self._failed = None
@@ -90,6 +89,11 @@ class RankGroup:
         self._watch = threading.Thread(target=self._follow, args=(job, used), daemon=True)
         self._watch.start()
         return store
+
+    def start(self, size: int) -> None:
+        """Start what a run of `size` ranks needs, so that it is ready sooner."""
+        while len(self._ranks) < size - 1:
+            self._ranks.append(self._start())
 
     def _start(self) -> _Rank:
         context = multiprocessing.get_context("spawn")

@@ -59,6 +59,8 @@ class WorkerSettings:
 
     threads: int
     device: str
+    devices_per_trial: int
+    """As many processes train a run; the others start with the worker."""
     import_path: tuple[str, ...]
     study_folder: str
     """Where the study's modules are looked for before the current folder; see `own_source`."""
@@ -86,9 +88,11 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         signals: Memory that is shared with the driver.
         settings: Threads, device and import path.
     """
-    _set_up(settings)
     sender = _Sender(connection)
     group = RankGroup(assist, (replace(settings, parent=os.getpid()),), sender.send_last)
+    _end_with_driver(settings)
+    group.start(settings.devices_per_trial)
+    _set_up(settings)
     with plain_streams(), suppress(_DriverGoneError):
         while True:
             with _talking_to_driver():
@@ -105,6 +109,7 @@ def assist(connection: Connection, settings: WorkerSettings) -> None:
         connection: Receives a `RankJob` and sends None when its run has ended, or how it failed.
         settings: As the worker's, which is the parent.
     """
+    _end_with_driver(settings)
     _set_up(settings)
     with plain_streams(), suppress(EOFError, OSError):
         while True:
@@ -153,12 +158,15 @@ def _talking_to_driver() -> Iterator[None]:
         raise _DriverGoneError from None
 
 
-def _set_up(settings: WorkerSettings) -> None:
+def _end_with_driver(settings: WorkerSettings) -> None:
     ignore_interrupts(settings.parent)
     # The driver starts this process as a daemon, so that it ends with the driver. A daemon may not
     # have children, but this process may start ones that load data, and these end with it too.
     multiprocessing.current_process().daemon = False
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _set_up(settings: WorkerSettings) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
     look_in(settings.study_folder)

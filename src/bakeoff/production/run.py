@@ -88,14 +88,21 @@ def default_seed(config: StudyConfig) -> int:
     return derive_seed(config.seed, "train")
 
 
-def one_worker(device: str, threads: int | None) -> EngineSettings:
+def one_worker(device: str, threads: int | None, config: StudyConfig) -> EngineSettings:
     """Settings of one worker that uses all cores, unless `threads` says otherwise.
+
+    Where several processes train a run of `config`, they share the cores.
 
     Raises:
         UsageError: The number of threads is not between 1 and 1024.
     """
     check_count("--threads", threads)
-    return EngineSettings(device=device, threads=threads or num_cores())
+    num_devices = config.training.devices_per_trial
+    return EngineSettings(
+        device=device,
+        devices_per_trial=num_devices,
+        threads=threads or max(1, num_cores() // num_devices),
+    )
 
 
 def train_run(

@@ -34,6 +34,7 @@ class RunSettings(EngineSettings):
         storage_url: str | None,
         workers: int | None,
         device: str,
+        devices_per_trial: int = 1,
         threads: int | None = None,
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
@@ -47,7 +48,7 @@ class RunSettings(EngineSettings):
             UsageError: The number of workers or threads is not between 1 and 1024, or the storage
                 URL is wrong.
         """
-        default_workers, default_threads = default_layout(device)
+        default_workers, default_threads = default_layout(device, devices_per_trial)
         check_count("--workers", workers)
         check_count("--threads", threads)
         url = choose_storage_url(storage_url, output)
@@ -58,6 +59,7 @@ class RunSettings(EngineSettings):
             workers=workers or default_workers,
             threads=threads or default_threads,
             device=device,
+            devices_per_trial=devices_per_trial,
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extends,

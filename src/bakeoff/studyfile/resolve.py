@@ -246,8 +246,8 @@ def _check_parts(num_devices: int, batch_size: Any) -> None:
     smallest = min(extremes(batch_size))
     if num_devices > 1 and smallest < MIN_DEVICE_SAMPLES * num_devices:
         raise StudyFileError(
-            f"training.devices_per_trial = {num_devices}: each device needs {MIN_DEVICE_SAMPLES} samples"
-            f" of a batch, and training.batch_size = {smallest}"
+            f"training.devices_per_trial = {num_devices}: each device needs {MIN_DEVICE_SAMPLES}"
+            f" samples of a batch, and training.batch_size = {smallest}"
         )
 
 

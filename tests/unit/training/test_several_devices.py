@@ -93,12 +93,11 @@ def events_of(
     config: TrialConfig,
     folder: Path,
     *,
-    attempt: int = 1,
     replies: dict[int, Reply] | None = None,
     **given: Any,
 ) -> list[Event]:
     """The events of one attempt; `replies` answer epochs, whether the worker waits or not."""
-    job = Job(run="run", config=config, checkpoints=str(folder), attempt=attempt,
+    job = Job(run="run", config=config, checkpoints=str(folder),
               saves_every_epoch=True, **given)  # fmt: skip
     engine.submit(job)
     found: list[Event] = []
@@ -214,7 +213,7 @@ def test_a_run_that_loses_a_process_continues_with_the_same_bits(
     assert [one.epoch for one in epochs_of(lost)] == [1]
     assert isinstance(lost[-1], Died)
     assert (lost[-1].cause, "SIGKILL" in lost[-1].reason) == ("worker", True)
-    again = events_of(engine, config, tmp_path / "run", attempt=2)
+    again = events_of(engine, config, tmp_path / "run")
     assert isinstance(again[-1], Finished)
     assert [one.epoch for one in epochs_of(again)] == [1, 2, 3]
     assert_same_bits(calm, tmp_path / "run")

@@ -108,6 +108,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         storage_url=None,
         workers=workers,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         threads=config.training.threads,
     )
     summary, probed, times = _measure(config, settings, started)

@@ -71,6 +71,7 @@ def run(
         workers=workers,
         threads=choose_threads(config, threads),
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
         extends=extend,
