@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
@@ -190,7 +189,7 @@ def _run(
         elif isinstance(job, Profile):
             event = _profile(job, device)
         elif job.config.training.loop is not None:
-            event = _train_own(sender, signals, job, device)
+            event = _train_own(sender, signals, job, device, group)
         else:
             event = _train(sender, signals, job, device, group)
     except CheckpointWriteError as error:
@@ -242,10 +241,8 @@ def _together(group: RankGroup, job: Job | Probe, device: str) -> "Iterator[Rank
 
 def _assist(order: RankJob, device: str) -> Failed | None:
     """Take part in a run as one of its ranks but the first; return how it failed here."""
-    from bakeoff.training.loop import prepare, train
-    from bakeoff.training.rank_checkpoints import RankCheckpoints
     from bakeoff.training.ranks import device_of_rank, is_lost, join_ranks, leave_ranks
-    from bakeoff.training.together import try_step
+    from bakeoff.training.together import follow_run, try_step
 
     job = order.job
     try:
@@ -254,13 +251,7 @@ def _assist(order: RankJob, device: str) -> Failed | None:
         if isinstance(job, Probe):
             try_step(job.config, ranks)
         else:
-            state, checkpoints = prepare(job.config, device, ranks), RankCheckpoints(None, ranks)
-            for _ in train(state, checkpoints):
-                reply = ranks.share("continue")
-                if reply == "pause":
-                    checkpoints.save(state)
-                if reply != "continue":
-                    break
+            follow_run(job.config, ranks, wants_test=job.reads_test)
         leave_ranks(ranks)
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         if is_lost(error):
@@ -302,16 +293,19 @@ def _train(sender: _Sender, signals: Signals, job: Job, device: str, group: Rank
     )
 
 
-def _train_own(sender: _Sender, signals: Signals, job: Job, device: str) -> Event:
+def _train_own(sender: _Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
     from bakeoff.training.own_weights import write_tracked
 
-    training = OwnTraining(job.config, device, wants_test=job.reads_test)
-    checkpoints = _checkpoints(job)
-    # The loop does not say whether it is evaluating, so it always gets the patience for that.
-    with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
-        reply = training.train(checkpoints, partial(_send_epoch, sender, job))
+    with _together(group, job, device) as ranks:
+        training = OwnTraining(job.config, device, wants_test=job.reads_test, ranks=ranks)
+        checkpoints = _shared_checkpoints(job, ranks)
+        # The loop does not say whether it is evaluating, so it always gets the patience for that.
+        with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
+            reply = training.train(
+                checkpoints, lambda result: ranks.share(_send_epoch(sender, job, result))
+            )
     if reply == "pause":
         return Paused(run=job.run)
     if reply == "stop":

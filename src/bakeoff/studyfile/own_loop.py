@@ -12,10 +12,7 @@ from bakeoff.records import OwnMetric, StudyConfig
 from bakeoff.registry import is_reference
 from bakeoff.studyfile.schema import StudyFile, TrainingSection
 
-BUILT_IN = (
-    "clip_grad_norm", "clip_grad_value", "accumulation_steps", "devices_per_trial", "metrics",
-    *REMEDIES.names,
-)  # fmt: skip
+BUILT_IN = ("clip_grad_norm", "clip_grad_value", "accumulation_steps", "metrics", *REMEDIES.names)
 """Keys of `[training]` that only the built-in loop follows."""
 NOT_METRICS = ("train_loss", *COSTS.names)
 """Names that mean something else in what a loop yields."""

@@ -243,7 +243,7 @@ def _resolve_training(
 
 def _check_parts(num_devices: int, batch_size: Any) -> None:
     """Each device needs two samples of every batch."""
-    smallest = min(extremes(batch_size))
+    smallest = min(int(one) for one in extremes(batch_size))
     if num_devices > 1 and smallest < MIN_DEVICE_SAMPLES * num_devices:
         raise StudyFileError(
             f"training.devices_per_trial = {num_devices}: each device needs {MIN_DEVICE_SAMPLES}"

@@ -4,10 +4,9 @@ from time import perf_counter
 from typing import Any
 
 from bakeoff.errors import CheckpointError
-from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.checkpoint import Checkpoints, Saved
+from bakeoff.training.randomness import capture_generators
 from bakeoff.training.ranks import KEY, Ranks
-from bakeoff.training.snapshot import note_generators
-from bakeoff.training.state import TrainingState
 
 SECONDS_BETWEEN = 0.2
 """Within an epoch, about how often the ranks agree on whether to save or to end."""
@@ -39,7 +38,7 @@ class RankCheckpoints:
         if self._own is not None:
             self._own.suspend()
 
-    def is_due_within_epoch(self, state: TrainingState) -> bool:
+    def is_due_within_epoch(self, state: Saved) -> bool:
         """Whether the step that the ranks have just made is saved; they ask now and then only."""
         self._left -= 1
         if self._left > 0:
@@ -65,14 +64,15 @@ class RankCheckpoints:
         is_due = self._own is not None and self._own.is_due(train_seconds)
         return self._ranks.share(is_due)
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: Saved) -> None:
         """As `Checkpoints.save`, with the generators of all ranks.
 
         Raises:
             CheckpointError: As there, on rank 0.
             CheckpointWriteError: As there, on rank 0.
         """
-        note_generators(state)
+        captured = None if self._ranks.is_first else capture_generators(state.device)
+        state.generators_of_ranks = self._ranks.gather(captured)[1:]
         if self._own is None:
             state.note_save()
         else:

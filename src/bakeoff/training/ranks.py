@@ -63,6 +63,11 @@ class Ranks:
         self.device = device
 
     @property
+    def group(self) -> dist.ProcessGroup | None:
+        """All processes of the run; None if this is the only one."""
+        return None if self.is_alone else dist.group.WORLD
+
+    @property
     def is_alone(self) -> bool:
         """Whether the run has no other process."""
         return self.size == 1

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def snapshot(state: TrainingState) -> dict[str, Any]:
     """Everything that changes during training; `torch.load(weights_only=True)` can read it.
 
-    Of other ranks it holds what `note_generators` collected.
+    Of other ranks it holds what `RankCheckpoints.save` has collected.
     """
     return {
         "model": plain_state(state.model),
@@ -40,15 +40,6 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "generators": capture_generators(state.device),
         "generators_of_ranks": state.generators_of_ranks,
     }
-
-
-def note_generators(state: TrainingState) -> None:
-    """Collect the generators of the other ranks for the next snapshot, which rank 0 makes.
-
-    All ranks call this, after the same step.
-    """
-    captured = None if state.ranks.is_first else capture_generators(state.device)
-    state.generators_of_ranks = state.ranks.gather(captured)[1:]
 
 
 def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ ALIKE: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     """A worker whose second rank stays for the next run."""
-    engine = LocalEngine(num_workers=1, threads=1)
+    engine = LocalEngine(num_workers=1, threads=1, devices_per_trial=2)
     yield engine
     engine.close()
 
@@ -109,6 +109,15 @@ def events_of(
             if isinstance(event, Epoch) and (reply := (replies or {}).get(event.result.epoch)):
                 engine.reply("run", reply)
     return found
+
+
+def probed(engine: Engine, config: TrialConfig) -> Probed:
+    engine.submit(Probe(run="probe", config=config))
+    found: list[Event] = []
+    while not found:
+        found += engine.events(1.0)
+    assert isinstance(found[0], Probed), found[0]
+    return found[0]
 
 
 def epochs_of(events: list[Event]) -> list[EpochResult]:
@@ -265,15 +274,48 @@ def test_a_diverged_run_ends_in_all_processes(
     assert events[-1] == Finished(run="run", outcome="diverged", test_metrics={})
 
 
+# ---------------------------------------------------------------- loops of the user's own
+
+
+def test_a_loop_of_the_users_own_runs_in_all_processes_and_continues_with_the_same_bits(
+    make_config: MakeConfig, engine: LocalEngine, tmp_path: Path
+) -> None:
+    config = on_two(make_config(batch_size=16, loop="rank_models:train_digits"))
+    whole = events_of(engine, config, tmp_path / "whole", reads_test=True)
+    tested = {"accuracy": 1.0, "loss": 0.0}
+    assert whole[-1] == Finished(run="run", outcome="complete", test_metrics=tested)
+    assert [one.metrics["accuracy"] for one in epochs_of(whole)] == [0.0, 0.0, 0.0]
+    assert [one.steps for one in epochs_of(whole)] == [10, 10, 10]
+    folder = tmp_path / "paused"
+    paused = events_of(engine, config, folder, decision_epochs=(1,), replies={1: "pause"})
+    assert isinstance(paused[-1], Paused)
+    again = events_of(engine, config, folder, reads_test=True)
+    assert [(one.metrics, one.train_loss) for one in epochs_of(again)] == [
+        (one.metrics, one.train_loss) for one in epochs_of(whole)
+    ]
+
+
+def test_a_probe_runs_an_epoch_of_a_loop_of_the_users_own_in_all_processes(
+    make_config: MakeConfig, engine: LocalEngine
+) -> None:
+    config = on_two(make_config(batch_size=16, loop="rank_models:train_digits"))
+    assert probed(engine, config).ranks == "2, each of which runs the loop"
+
+
 # ---------------------------------------------------------------- failures
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+NO_GOOD = "ValueError: this part of the batch is no good (rank_models.py:"
+NO_ROOM = "OutOfMemoryError: no room on this device"
+
+
 @pytest.mark.parametrize(
-    ("trouble", "outcome", "reason"),
+    ("rank", "trouble", "outcome", "reason"),
     [
-        ("raise", "failed", "ValueError: this part of the batch is no good (rank_models.py:"),
-        ("memory", "infeasible", "OutOfMemoryError: no room on this device"),
+        (1, "raise", "failed", NO_GOOD),
+        pytest.param(0, "raise", "failed", NO_GOOD, marks=pytest.mark.slow),
+        pytest.param(1, "memory", "infeasible", NO_ROOM, marks=pytest.mark.slow),
+        pytest.param(0, "memory", "infeasible", NO_ROOM, marks=pytest.mark.slow),
     ],
 )
 def test_an_error_of_any_process_is_that_of_the_run(
@@ -287,6 +329,7 @@ def test_an_error_of_any_process_is_that_of_the_run(
     assert reason in ended.reason
 
 
+@pytest.mark.slow
 def test_weights_that_drift_apart_are_named(
     make_config: MakeConfig, engine: LocalEngine, tmp_path: Path
 ) -> None:
@@ -302,12 +345,7 @@ def test_a_probe_makes_a_step_together_and_says_how(
     make_config: MakeConfig, engine: LocalEngine
 ) -> None:
     config = on_two(make_config(model="cnn", model_params={"width": 4}, batch_size=33))
-    engine.submit(Probe(run="probe", config=config))
-    found: list[Event] = []
-    while not found:
-        found += engine.events(1.0)
-    assert isinstance(found[0], Probed)
-    assert found[0].ranks == (
+    assert probed(engine, config).ranks == (
         "2, each with 16 or 1 more of the 33 samples; batch normalisation sees each part alone,"
         " and the statistics of the first one are kept"
     )
