@@ -107,7 +107,7 @@ class Run(RunSettings):
 
     @property
     def process_group(self) -> ProcessGroup | None:
-        """The processes that train the run, for `torch.distributed`; None if this is the only one."""
+        """All processes of the run, for `torch.distributed`; None if this is the only one."""
         return self._state.ranks.group
 
     @property
