@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
 from bakeoff.child_process import num_cores
+from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import HANG_SECONDS, Engine
 
@@ -13,9 +14,13 @@ class EngineSettings:
     """Which engine to open and how many resources it may use."""
 
     device: str = "cpu"
-    """Torch device on which every worker trains."""
+    """Kind of device on which every worker trains."""
+    devices: tuple[Device, ...] = ()
+    """The devices that the workers share; empty for the first ones of its kind."""
     devices_per_trial: int = 1
     """Devices, or on the CPU processes, that train a run together."""
+    device_note: str = ""
+    """Which devices `auto` found, to tell the user."""
     workers: int = 1
     """Number of jobs that can run at the same time."""
     threads: int = 1
@@ -30,19 +35,26 @@ def open_engine(settings: EngineSettings) -> AbstractContextManager[Engine]:
         LocalEngine(
             num_workers=settings.workers,
             threads=settings.threads,
-            device=settings.device,
+            devices=settings.devices or (Device(kind=settings.device),),
             devices_per_trial=settings.devices_per_trial,
             hang_seconds=settings.hang_seconds,
         )
     )
 
 
-def default_layout(device: str, devices_per_trial: int = 1) -> tuple[int, int]:
-    """Default number of workers and of threads per worker.
+def default_workers(kind: str, num_devices: int = 1, devices_per_trial: int = 1) -> int:
+    """Default number of workers on devices of this kind.
 
-    On a CPU every core gets a worker with one thread, because small networks gain little from a
-    second thread. An accelerator gets one worker that may use all cores. A worker that trains with
-    other processes gets as many cores.
+    On the CPU every core gets one, because small networks gain little from a second thread. An
+    accelerator gets one. So many that train a run together get one worker.
     """
-    each = max(1, num_cores() // devices_per_trial)
-    return (each, 1) if device == "cpu" else (1, each)
+    count = num_cores() if kind == CPU.kind else num_devices
+    return max(1, count // devices_per_trial)
+
+
+def default_threads(kind: str, processes: int) -> int:
+    """Default number of threads per process: 1 on the CPU; with accelerators they share all cores.
+
+    The CPU's number does not depend on `processes`, because it changes the bits of a result.
+    """
+    return 1 if kind == CPU.kind else max(1, num_cores() // processes)

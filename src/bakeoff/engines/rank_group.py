@@ -10,16 +10,20 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import Died, Failed, Job, Probe
+
+if TYPE_CHECKING:
+    from bakeoff.training.ranks import Ranks
 
 GRACE_SECONDS = 5.0
 """How long rank 0 may take to notice that another rank failed, before its process is ended."""
@@ -28,9 +32,6 @@ END_SECONDS = 10.0
 POLL_SECONDS = 0.2
 LOST_CODE = 75
 """Exit code of a worker whose run lost another process."""
-
-Report = Callable[[Died | Failed], None]
-"""Sends the driver the last event of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +51,38 @@ class _Rank:
     connection: Connection
 
 
+class Sender:
+    """The connection to the driver, of which one thread at a time sends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._lock = threading.Lock()
+        self.connection = connection
+
+    def send(self, event: object) -> None:
+        """Send a message."""
+        with self._lock:
+            self.connection.send(event)
+
+    def send_last(self, event: object) -> None:
+        """Send a message after which this process ends, whether the driver is there or not."""
+        with suppress(OSError):
+            self.send(event)
+
+
 class RankGroup:
     """The other ranks of the runs of one worker, which outlive a run that ends well.
 
     Args:
         target: What each process runs: a function of its connection and of `arguments`.
         arguments: Passed to `target`.
-        report: Called with the event that ends the run if another rank is lost, or failed while
-            rank 0 waits for it. Rank 0's process ends then.
+        sender: Sends the event that ends the run if another rank is lost, or failed while rank 0
+            waits for it. Rank 0's process ends then.
     """
 
     def __init__(
-        self, target: Callable[..., None], arguments: tuple[Any, ...], report: Report
+        self, target: Callable[..., None], arguments: tuple[Any, ...], sender: Sender
     ) -> None:
-        self._target, self._arguments, self._report = target, arguments, report
+        self._target, self._arguments, self._sender = target, arguments, sender
         self._ranks: list[_Rank] = []
         self._folder: Path | None = None
         self._watch: threading.Thread | None = None
@@ -129,7 +148,7 @@ class RankGroup:
         self._failed = failed
         self._has_settled.set()
         if not self._is_explained.wait(GRACE_SECONDS):
-            self._report(failed)
+            self._sender.send_last(failed)
             os._exit(LOST_CODE)
 
     def _on_loss(self, job: Job | Probe, rank: int, process: BaseProcess) -> None:
@@ -139,7 +158,7 @@ class RankGroup:
         code = process.exitcode or 0
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         reason = f"process {rank} of the run, on a device of its own, {how}"
-        self._report(Died(run=job.run, attempt=job.attempt, reason=reason))
+        self._sender.send_last(Died(run=job.run, attempt=job.attempt, reason=reason))
         self._remove_folder()
         os._exit(LOST_CODE)
 
@@ -179,3 +198,72 @@ class RankGroup:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+class RankFailedError(Exception):
+    """Another rank of the run has failed, and rank 0 could only notice."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason)
+        self.failed = failed
+
+
+@contextmanager
+def together(group: RankGroup, job: Job | Probe, device: str) -> "Iterator[Ranks]":
+    """The ranks that train a run, of which this is the first; they have ended it afterwards.
+
+    Raises:
+        UsageError: The device is of another kind, or there are too few of them.
+        RankFailedError: Another rank has failed.
+    """
+    from bakeoff.training.ranks import ALONE, device_of_rank, is_lost, join_ranks, leave_ranks
+
+    size = job.config.training.devices_per_trial
+    if size == 1:
+        yield ALONE
+        return
+    place = device_of_rank(device, 0, size)
+    store = group.begin(job)
+    try:
+        ranks = join_ranks(Path(store), 0, size, place)
+        yield ranks
+    except BaseException as error:
+        failed = group.explain() if is_lost(error) else None
+        group.close()
+        if failed is not None:
+            raise RankFailedError(failed) from error
+        raise
+    group.end()
+    leave_ranks(ranks)
+
+
+def take_part(order: RankJob, device: str, label: str, memory_share: float) -> None:
+    """Take part in a run as one of its ranks but the first, until rank 0 ends it.
+
+    Args:
+        order: The run.
+        device: Where rank 0 trains.
+        label: What the user calls the devices.
+        memory_share: Share of a device's memory that this process may use.
+
+    Raises:
+        Exception: Whatever preparing and training raise here.
+    """
+    from bakeoff.training.device import open_device
+    from bakeoff.training.ranks import device_of_rank, is_lost, join_ranks, leave_ranks
+    from bakeoff.training.together import follow_run, try_step
+
+    job = order.job
+    place = device_of_rank(device, order.rank, order.size)
+    open_device(str(place), label, memory_share)
+    try:
+        ranks = join_ranks(Path(order.store), order.rank, order.size, place)
+        if isinstance(job, Probe):
+            try_step(job.config, ranks)
+        else:
+            follow_run(job.config, ranks, wants_test=job.reads_test)
+    except Exception as error:
+        if is_lost(error):
+            time.sleep(GRACE_SECONDS)  # the worker ends this process, when it knows which failed
+        raise
+    leave_ranks(ranks)

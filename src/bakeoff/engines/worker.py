@@ -9,19 +9,16 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
-    Died,
     Epoch,
     Event,
     Failed,
@@ -35,7 +32,14 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
-from bakeoff.engines.rank_group import GRACE_SECONDS, RankGroup, RankJob
+from bakeoff.engines.rank_group import (
+    RankFailedError,
+    RankGroup,
+    RankJob,
+    Sender,
+    take_part,
+    together,
+)
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.own_source import look_in, own_folders, users_files
 from bakeoff.records import EpochResult, Outcome
@@ -58,8 +62,15 @@ class WorkerSettings:
 
     threads: int
     device: str
+    """What torch calls the worker's device, the first one if it has several."""
     devices_per_trial: int
     """As many processes train a run; the others start with the worker."""
+    device_label: str
+    """What the user calls it."""
+    environment: Mapping[str, str]
+    """Variables that are set before torch is imported, such as the one that names the device."""
+    memory_share: float
+    """Share of the device's memory that the worker may use; 1 if it shares it with no other."""
     import_path: tuple[str, ...]
     study_folder: str
     """Where the study's modules are looked for before the current folder; see `own_source`."""
@@ -79,6 +90,13 @@ class Signals:
     """1 asks the run to be suspended after the step in progress."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """Sent to the engine in place of a run's last event: the worker's device cannot be used."""
+
+    reason: str
+
+
 def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> None:
     """Serve jobs until the pipe is closed.
 
@@ -87,8 +105,8 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         signals: Memory that is shared with the driver.
         settings: Threads, device and import path.
     """
-    sender = _Sender(connection)
-    group = RankGroup(assist, (replace(settings, parent=os.getpid()),), sender.send_last)
+    sender = Sender(connection)
+    group = RankGroup(assist, (replace(settings, parent=os.getpid()),), sender)
     _end_with_driver(settings)
     group.start(settings.devices_per_trial)
     _set_up(settings)
@@ -97,7 +115,7 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
             with _talking_to_driver():
                 job = connection.recv()
             if isinstance(job, (Job, Probe, Profile)):
-                _run(sender, signals, job, settings.device, group)
+                _run(sender, signals, job, settings, group)
             # any other message is a reply that arrived after its run had ended
 
 
@@ -113,36 +131,13 @@ def assist(connection: Connection, settings: WorkerSettings) -> None:
     with plain_streams(), suppress(EOFError, OSError):
         while True:
             order: RankJob = connection.recv()
-            failed = _assist(order, settings.device)
-            connection.send(failed)
-            if failed is not None:
+            try:
+                take_part(order, settings.device, settings.device_label, settings.memory_share)
+            except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+                failed = _describe_failure(order.job.run, error)
+                connection.send(replace(failed, attempt=order.job.attempt))
                 os._exit(1)  # at once, so that the other ranks do not wait for this one
-
-
-class _Sender:
-    """The connection to the driver, of which one thread at a time sends."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._lock = threading.Lock()
-        self.connection = connection
-
-    def send(self, event: Event) -> None:
-        """Send an event."""
-        with self._lock:
-            self.connection.send(event)
-
-    def send_last(self, event: Died | Failed) -> None:
-        """Send an event after which this process ends, whether the driver is there or not."""
-        with suppress(OSError):
-            self.send(event)
-
-
-class _RankFailedError(Exception):
-    """Another rank of the run has failed, and rank 0 could only notice."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.reason)
-        self.failed = failed
+            connection.send(None)
 
 
 class _DriverGoneError(BaseException):
@@ -168,6 +163,7 @@ def _end_with_driver(settings: WorkerSettings) -> None:
 def _set_up(settings: WorkerSettings) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
+    os.environ.update(settings.environment)
     look_in(settings.study_folder)
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
@@ -176,14 +172,18 @@ def _set_up(settings: WorkerSettings) -> None:
 
 
 def _run(
-    sender: _Sender,
+    sender: Sender,
     signals: Signals,
     job: Job | Probe | Profile,
-    device: str,
+    settings: WorkerSettings,
     group: RankGroup,
 ) -> None:
     """Run one job and send its last event, whatever happens."""
+    from bakeoff.training.device import DeviceError, open_device, release_memory
+
+    device = settings.device
     try:
+        open_device(device, settings.device_label, settings.memory_share)
         if isinstance(job, Probe):
             event: Event = _probe(job, device, group)
         elif isinstance(job, Profile):
@@ -192,81 +192,51 @@ def _run(
             event = _train_own(sender, signals, job, device, group)
         else:
             event = _train(sender, signals, job, device, group)
+    except DeviceError as error:
+        if isinstance(job, Job):  # which is not to blame, and may train on another device
+            with _talking_to_driver():
+                sender.send(Unusable(reason=str(error)))
+            return
+        event = Failed(run=job.run, outcome="failed", reason=str(error), breaks_worker=True)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
-    except _RankFailedError as error:
-        event = error.failed
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        event = _describe_failure(job.run, error)
-    if isinstance(event, Failed) and job.config.training.devices_per_trial > 1:
-        event = replace(event, breaks_worker=True)  # it still belongs to the group of the ranks
+        event = _failure_of(job, error)
+    if not (isinstance(event, Failed) and event.breaks_worker):
+        release_memory(device)
     with _talking_to_driver():
         sender.send(replace(event, attempt=job.attempt))
+
+
+def _failure_of(job: Job | Probe | Profile, error: Exception) -> Failed:
+    """How a run ended, in which this process or another one of its ranks raised `error`."""
+    if isinstance(error, RankFailedError):
+        failed = error.failed
+    else:
+        failed = _describe_failure(job.run, error)
+    # A worker that has left its ranks like this still belongs to their group.
+    breaks_worker = failed.breaks_worker or job.config.training.devices_per_trial > 1
+    return replace(failed, breaks_worker=breaks_worker)
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
     """How a run ended that raised `error`."""
     from bakeoff.training.memory import breaks_process, is_out_of_memory
 
-    if isinstance(error, BakeoffError):
-        return Failed(run=run, outcome="failed", reason=str(error))
     outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
-    reason = describe_error(error, names_own=True)  # with the place in the user's file
+    is_described = isinstance(error, BakeoffError)
+    # Otherwise with the place in the user's file.
+    reason = str(error) if is_described else describe_error(error, names_own=True)
     return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
 
 
-@contextmanager
-def _together(group: RankGroup, job: Job | Probe, device: str) -> "Iterator[Ranks]":
-    """The ranks that train a run, of which this is the first; they have ended it afterwards."""
-    from bakeoff.training.ranks import ALONE, device_of_rank, is_lost, join_ranks, leave_ranks
-
-    size = job.config.training.devices_per_trial
-    if size == 1:
-        yield ALONE
-        return
-    place = device_of_rank(device, 0, size)
-    store = group.begin(job)
-    try:
-        ranks = join_ranks(Path(store), 0, size, place)
-        yield ranks
-    except BaseException as error:
-        failed = group.explain() if is_lost(error) else None
-        group.close()
-        if failed is not None:
-            raise _RankFailedError(failed) from error
-        raise
-    group.end()
-    leave_ranks(ranks)
-
-
-def _assist(order: RankJob, device: str) -> Failed | None:
-    """Take part in a run as one of its ranks but the first; return how it failed here."""
-    from bakeoff.training.ranks import device_of_rank, is_lost, join_ranks, leave_ranks
-    from bakeoff.training.together import follow_run, try_step
-
-    job = order.job
-    try:
-        place = device_of_rank(device, order.rank, order.size)
-        ranks = join_ranks(Path(order.store), order.rank, order.size, place)
-        if isinstance(job, Probe):
-            try_step(job.config, ranks)
-        else:
-            follow_run(job.config, ranks, wants_test=job.reads_test)
-        leave_ranks(ranks)
-    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        if is_lost(error):
-            time.sleep(GRACE_SECONDS)  # the worker ends this process, when it knows which failed
-        return replace(_describe_failure(job.run, error), attempt=job.attempt)
-    return None
-
-
-def _train(sender: _Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
+def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
-    from bakeoff.training.weights import write_weights
+    from bakeoff.training.weights import weights_file
 
     outcome: Outcome = "complete"
-    with _together(group, job, device) as ranks:
+    with together(group, job, device) as ranks:
         state = prepare(job.config, device, ranks)
         checkpoints = _shared_checkpoints(job, ranks)
 
@@ -286,19 +256,19 @@ def _train(sender: _Sender, signals: Signals, job: Job, device: str, group: Rank
             if not state.is_over:
                 return Paused(run=job.run)  # it was suspended within an epoch
             tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-            if job.weights_path and outcome == "complete":
-                write_weights(state, Path(job.weights_path))
+            if job.keeps_weights and outcome == "complete":
+                checkpoints.keep_weights(weights_file(state))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
 
 
-def _train_own(sender: _Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
+def _train_own(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
-    from bakeoff.training.own_weights import write_tracked
+    from bakeoff.training.own_weights import tracked_file
 
-    with _together(group, job, device) as ranks:
+    with together(group, job, device) as ranks:
         training = OwnTraining(job.config, device, wants_test=job.reads_test, ranks=ranks)
         checkpoints = _shared_checkpoints(job, ranks)
         # The loop does not say whether it is evaluating, so it always gets the patience for that.
@@ -310,8 +280,10 @@ def _train_own(sender: _Sender, signals: Signals, job: Job, device: str, group: 
         return Paused(run=job.run)
     if reply == "stop":
         return Finished(run=job.run, outcome="pruned", test_metrics={})
-    if job.weights_path and training.outcome == "complete":
-        write_tracked(training.state, Path(job.weights_path))
+    if job.keeps_weights and training.outcome == "complete":
+        tracked = tracked_file(training.state)
+        if tracked is not None:
+            checkpoints.keep_weights(tracked)
     return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
 
 
@@ -326,11 +298,11 @@ def _checkpoints(job: Job) -> "Checkpoints":
 
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
     return Checkpoints(
-        Path(job.checkpoints), job.identity or job.run, attempt=job.attempt, max_share=share
+        job.checkpoints, job.identity or job.run, attempt=job.attempt, max_share=share
     )
 
 
-def _send_epoch(sender: _Sender, job: Job, result: EpochResult) -> Reply:
+def _send_epoch(sender: Sender, job: Job, result: EpochResult) -> Reply:
     """Send the epoch and return the driver's reply, waiting for it where a decision is needed."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
     reply: Reply = "continue"
@@ -347,20 +319,18 @@ def _send_epoch(sender: _Sender, job: Job, result: EpochResult) -> Reply:
 
 def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
-    from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
     from bakeoff.training.together import of_one_rank, try_step
     from bakeoff.training.weights_source import describe_source
 
-    check_device(device)
     is_own = job.config.training.loop is not None
     config, *others = map(of_one_rank, (job.config, *job.others))
     choice = (rehearse if is_own else measure_precision)(config, device, others)
     training = replace(job.config.training, precision=choice.precision)
-    together = replace(job, config=replace(job.config, training=training))
-    with _together(group, together, device) as ranks:
-        how = "" if ranks.is_alone else try_step(together.config, ranks)
+    measured = replace(job, config=replace(job.config, training=training))
+    with together(group, measured, device) as ranks:
+        how = "" if ranks.is_alone else try_step(measured.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
     return Probed(
         run=job.run,
@@ -373,11 +343,9 @@ def _probe(job: Probe, device: str, group: RankGroup) -> Event:
 
 
 def _profile(job: Profile, device: str) -> Event:
-    from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import profile_loop
     from bakeoff.training.step_profile import profile
 
-    check_device(device)
     if job.config.training.loop is None:
         measured = profile(job.config, device, job.seconds)
     else:

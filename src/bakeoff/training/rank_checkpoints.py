@@ -78,6 +78,15 @@ class RankCheckpoints:
         else:
             self._own.save(state)
 
+    def keep_weights(self, data: bytes) -> None:
+        """As `Checkpoints.keep_weights`, on rank 0, which calls this alone.
+
+        Raises:
+            CheckpointWriteError: As there.
+        """
+        if self._own is not None:
+            self._own.keep_weights(data)
+
     def load(self) -> dict[str, Any] | None:
         """As `Checkpoints.load`, on every rank.
 

@@ -10,7 +10,6 @@ import pytest
 from bakeoff.driver import InterruptedStudyError, StopRequest
 from bakeoff.engines import worker
 from bakeoff.engines.protocol import Event, Job, Probe
-from bakeoff.engines.rank_group import RankGroup
 from bakeoff.errors import UsageError
 from bakeoff.own_source import look_in
 from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH, StudyConfig, of_named_arm
@@ -54,7 +53,7 @@ class TryingEngine(SimulatedEngine):
 
     def events(self, timeout: float) -> Sequence[Event]:
         try:
-            return [worker._probe(self.tried[-1], "cpu", RankGroup(worker.assist, (), print))]  # noqa: SLF001
+            return [worker._probe(self.tried[-1], "cpu", None)]  # noqa: SLF001
         except Exception as error:  # noqa: BLE001 - as a worker does
             return [worker._describe_failure("probe", error)]  # noqa: SLF001
 

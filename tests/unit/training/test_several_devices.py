@@ -148,12 +148,12 @@ def test_the_test_set_is_read_and_weights_are_written_by_one_process(
     state = loop.prepare(config, "cpu")
     list(loop.train(state))
     expected = loop.test(state)
-    file = tmp_path / "weights.safetensors"
-    given = {"reads_test": True, "weights_path": str(file)}
+    given = {"reads_test": True, "keeps_weights": True}
     ended = events_of(engine, on_two(config), tmp_path / "run", **given)[-1]
     assert isinstance(ended, Finished)
     assert ended.test_metrics["loss"] == pytest.approx(expected["loss"], rel=1e-4)
-    assert file.exists()
+    kept = {path.name for path in (tmp_path / "run").rglob("weights.*")}
+    assert kept == {"weights.safetensors", "weights.json"}
 
 
 # ---------------------------------------------------------------- parts of batches
@@ -246,7 +246,7 @@ def test_a_run_suspended_within_an_epoch_continues_with_the_same_bits(
     paused = events_of(engine, slow, tmp_path, replies={1: "suspend"})
     assert isinstance(paused[-1], Paused)
     assert [one.epoch for one in epochs_of(paused)] == [1]
-    assert "sample" in max(path.stem for path in tmp_path.glob("*.json"))
+    assert "sample" in max(path.stem for path in tmp_path.rglob("*.json"))
     events_of(engine, troubled(make_config, trouble="none"), tmp_path)
     assert_same_bits(calm, tmp_path)
 
