@@ -81,7 +81,7 @@ def gate_settings(device: str, workers: int | None, threads: int | None) -> Engi
     check_count("--threads", threads)
     chosen = choose_devices(device)
     if workers is None:
-        workers = len(chosen.devices) * default_workers(chosen.kind)
+        workers = default_workers(chosen.kind, len(chosen.devices))
         if threads is not None and chosen.kind == CPU.kind:
             workers = max(1, num_cores() // threads)
     return EngineSettings(

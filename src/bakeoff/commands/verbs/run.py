@@ -119,6 +119,7 @@ def run(
         early=early,
         workers_per_device=workers_per_device,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
