@@ -117,8 +117,8 @@ class Study:
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             user: Name that is stored with the study as yours; None means the account's.
-            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
-                study has them, or `<output>/<study>/checkpoints`.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means
+                `<output>/<study>/checkpoints`.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:

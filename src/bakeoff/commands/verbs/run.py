@@ -31,15 +31,7 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
-Checkpoints = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
-        " default: where the study has them, or <output>/<study>/checkpoints.",
-        envvar="BAKEOFF_CHECKPOINTS",
-        metavar="FOLDER|URL",
-    ),
-]
+
 
 User = Annotated[
     str | None,
@@ -68,7 +60,7 @@ def run(
     accept_code: options.AcceptCode = False,
     source: Source = None,
     user: User = None,
-    checkpoints: Checkpoints = None,
+    checkpoints: options.Checkpoints = None,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
