@@ -123,8 +123,8 @@ class Study:
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             user: Name that is stored with the study as yours; None means the account's.
-            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
-                study has them, or `<output>/<study>/checkpoints`.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means
+                `<output>/<study>/checkpoints`.
             engine: `local`, `ray` or `ray:HOST:PORT`.
             gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
             insecure_cluster: Whether to use a Ray cluster that answers without a token.
