@@ -12,6 +12,7 @@ from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.devices import DeviceChoice, check_devices
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.open import default_workers
+from bakeoff.engines.processes import worker_settings
 from bakeoff.engines.protocol import Died, Event, Failed, Finished, Job, Probe
 from bakeoff.errors import UsageError
 from run_examples import small_run
@@ -85,7 +86,7 @@ def test_a_worker_has_as_many_devices_as_train_a_run() -> None:
     slots = engine._slots  # noqa: SLF001 - no process is started for this
     pairs = [("GPU-0", "GPU-1"), ("GPU-2", "GPU-3")]
     assert [tuple(one.uid for one in slot.devices) for slot in slots] == [*pairs, *pairs]
-    settings = engine._settings_of(slots[1])  # noqa: SLF001
+    settings = worker_settings(slots[1].devices, threads=1)
     assert settings.environment["CUDA_VISIBLE_DEVICES"] == "GPU-2,GPU-3"
     assert (settings.device, settings.device_label) == ("cuda", "cuda:2, cuda:3")
     on_cpu = LocalEngine(num_workers=2, threads=1, devices_per_trial=2)
