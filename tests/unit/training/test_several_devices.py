@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,23 @@ def test_an_error_of_any_process_is_that_of_the_run(
     assert isinstance(ended, Failed)
     assert ended.outcome == outcome
     assert reason in ended.reason
+
+
+@pytest.mark.slow
+def test_a_hung_process_ends_with_its_worker(make_config: MakeConfig, tmp_path: Path) -> None:
+    engine = LocalEngine(num_workers=1, threads=1, devices_per_trial=2)
+    with closing(engine):
+        events_of(engine, on_two(make_config(epochs=1)), tmp_path / "warm")
+        engine._hang_seconds = 4.0  # noqa: SLF001 - starting may take longer
+        file = tmp_path / "pid"
+        config = troubled(make_config, trouble="hang", rank=1, batch=3, marker=str(file))
+        ended = events_of(engine, config, tmp_path / "run")[-1]
+        assert isinstance(ended, Died)
+        assert ended.reason == "no step for 4 s"
+        deadline = time.monotonic() + 10
+        while Path("/proc", file.read_text()).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @pytest.mark.slow
