@@ -175,8 +175,8 @@ def main() -> None:
     """Run the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--part", choices=PARTS, action="append")
-    parser.add_argument("--trials", type=int, default=15, help="of each arm")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=5, help="of each arm")
+    parser.add_argument("--epochs", type=int, default=20)
     given = parser.parse_args()
     if lacking := missing_parts():
         print(f"skipped: {lacking}")

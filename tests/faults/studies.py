@@ -24,8 +24,8 @@ from bakeoff.engines import local
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, StudyConfig
-from bakeoff.session import run_study
 from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.study import run_study
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study

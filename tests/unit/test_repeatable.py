@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import ordered_simulation
 from bakeoff.driver import Ordered
 from bakeoff.errors import StudyFileError, UsageError
-from bakeoff.session import RunSettings, choose_threads, run_study
-from bakeoff.session.study import _load_or_extend
+from bakeoff.session.run_settings import RunSettings, choose_threads
+from bakeoff.session.study import _load_or_extend, run_study
 from bakeoff.space import check_extension
 from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from bakeoff.errors import UsageError
 from bakeoff.records.durations import HOUR, MINUTE
 
 RESULTS = Path("results")
-Device = Literal["cpu", "cuda"]
 PASSWORD = re.compile(r"^\w+(?:\+\w+)?://(?:[^/@?]*:[^@?]+@|.*[?&](?:ssl)?password=.)")
 """A storage URL with a password before the host, or among its options."""
 StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).", metavar="FILE")]
@@ -56,11 +55,26 @@ StorageUrl = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Number of runs trained at once; default one per core.", envvar="BAKEOFF_WORKERS"
+        help="Number of runs trained at once; default one per core, or one per accelerator.",
+        envvar="BAKEOFF_WORKERS",
+    ),
+]
+WorkersPerDevice = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of runs trained at once on each accelerator, whose memory they share.",
+        envvar="BAKEOFF_WORKERS_PER_DEVICE",
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option("--device", help="Where runs train.", envvar="BAKEOFF_DEVICE")
+    str,
+    typer.Option(
+        "--device",
+        help="Where runs train: auto, cpu, cuda, cuda:1, cuda:0,2, mps or xpu. auto uses every"
+        " accelerator that there is, else the CPU.",
+        envvar="BAKEOFF_DEVICE",
+        metavar="DEVICE",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Optimizer = Annotated[

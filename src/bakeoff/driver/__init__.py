@@ -5,6 +5,7 @@ active_run    a run that is being trained, and the record that is stored when it
 loop          next -> submit -> event -> report -> stop or finish
 ordered       repeatable mode: reports runs to the search in the order in which they were scheduled
 kept_weights  the weights of the best confirmation run of each arm
+run_stores    where runs store their checkpoints and weights
 """
 
 from bakeoff.driver.loop import Driver

@@ -7,7 +7,6 @@ run whose worker died stays the same trial with the same number and continues fr
 import hashlib
 import json
 import math
-import shutil
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import cast
 from bakeoff.driver.active_run import CUTS, ActiveRun, record_of
 from bakeoff.driver.kept_weights import KeptWeights
 from bakeoff.driver.roles import Observer, Source
+from bakeoff.driver.run_stores import RunStores
 from bakeoff.engines.follow import MAX_ATTEMPTS, POLL_SECONDS
 from bakeoff.engines.protocol import (
     Died,
@@ -44,6 +44,8 @@ from bakeoff.records import (
     Purpose,
     StudyConfig,
     TrialConfig,
+    TrialPlan,
+    TrialRecord,
     as_plain,
     of_named_arm,
 )
@@ -56,7 +58,11 @@ their machine are not counted."""
 
 
 class Driver:
-    """Runs the search and the confirmation of one study."""
+    """Runs the search and the confirmation of one study.
+
+    The files of its runs are in the store at `checkpoints` (see `bakeoff.stores`), and the weights
+    of the best confirmation runs come into the folder `weights` of this machine, if it is given.
+    """
 
     def __init__(
         self,
@@ -67,7 +73,8 @@ class Driver:
         engine: Engine,
         observer: Observer,
         stop: StopRequest,
-        checkpoints: Path,
+        checkpoints: Path | str,
+        weights: Path | None = None,
     ) -> None:
         self._config = config
         training = replace(config.training, precision=cast("Precision", facts.precision))
@@ -77,8 +84,8 @@ class Driver:
         self._engine = engine
         self._observer = observer
         self._stop = stop
-        self._checkpoints = checkpoints
-        self._weights = KeptWeights(checkpoints.parent / "weights", facts.metric)
+        self._stores = RunStores(str(checkpoints))
+        self._weights = KeptWeights(weights, facts.metric)
         self._waiting: deque[ActiveRun] = deque()
         """Runs that need a worker, in the order in which they get one."""
         self._running: dict[str, ActiveRun] = {}
@@ -125,8 +132,7 @@ class Driver:
             name = f"{group}-{record.number}"
             plan = source.restore(record)
             if record.outcome != "running":
-                self._discard_checkpoints(name)
-                self._weights.ended(record)
+                self._clear_up(name, plan, record, has_files=name in self._stores.found)
                 source.finish(plan, record)
                 self._observer.ended(name, plan, record, restored=True)
                 continue
@@ -180,8 +186,22 @@ class Driver:
         run.is_held = run.is_promoted = False
         self._running[run.name] = run
         self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
-        plan = run.plan
-        trial = replace(
+        trial = self._trial_of(run.plan)
+        self._engine.submit(
+            Job(
+                run=run.name,
+                config=trial,
+                checkpoints=self._stores.location_of(run.name),
+                identity=self._identity_of(run.name, trial),
+                attempt=run.attempt,
+                decision_epochs=run.plan.decision_epochs,
+                reads_test=run.plan.purpose in READS_TEST,
+                keeps_weights=self._weights.keeps(run.plan.purpose),
+            )
+        )
+
+    def _trial_of(self, plan: TrialPlan) -> TrialConfig:
+        return replace(
             build_trial_config(
                 self._trained_config.of_arm(plan.arm),
                 plan.params,
@@ -192,18 +212,6 @@ class Driver:
             weights_sha256=self._facts.environment.get(
                 of_named_arm(WEIGHTS_HASH, plan.arm) if self._config.arms else WEIGHTS_HASH, ""
             ),
-        )
-        self._engine.submit(
-            Job(
-                run=run.name,
-                config=trial,
-                checkpoints=str(self._checkpoints / run.name),
-                identity=self._identity_of(run.name, trial),
-                attempt=run.attempt,
-                decision_epochs=run.plan.decision_epochs,
-                reads_test=run.plan.purpose in READS_TEST,
-                weights_path=self._weights.path_of(run.name, run.plan.purpose),
-            )
         )
 
     def _identity_of(self, name: str, trial: TrialConfig) -> str:
@@ -344,8 +352,7 @@ class Driver:
         if run.history and run.history[-1].status != "running":
             self._report(run, run.history[-1])
         self._storage.finish(run.trial_id, record)
-        self._discard_checkpoints(run.name)
-        self._weights.ended(record)
+        self._clear_up(run.name, run.plan, record)
         self._running.pop(run.name, None)
         source.finish(run.plan, record)
         self._observer.ended(run.name, run.plan, record, restored=False)
@@ -357,11 +364,19 @@ class Driver:
             if self._storage.note(self._config.name, text):
                 self._observer.note(text)
 
-    def _discard_checkpoints(self, name: str) -> None:
-        folder = self._checkpoints / name
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            self._observer.note(f"{folder} cannot be removed; its checkpoints are not used again")
+    def _clear_up(
+        self, name: str, plan: TrialPlan, record: TrialRecord, *, has_files: bool = True
+    ) -> None:
+        """Take the weights of a run that has ended, if they are kept, and remove its files."""
+
+        def take(target: Path) -> bool:
+            identity = self._identity_of(name, self._trial_of(plan))
+            return self._stores.take_weights(name, record.attempts, identity, target)
+
+        lost = self._weights.ended(record, take if has_files else lambda _: False)
+        left = self._stores.discard(name) if has_files else ""
+        for note in filter(None, (lost, left)):
+            self._observer.note(note)
 
     def _obey_stop(self) -> None:
         if self._stop.count > 1:

@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from bakeoff.child_process import without_main_module
+from bakeoff.engines.device_table import CPU, Device
+from bakeoff.engines.devices import worker_environment
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
     Died,
@@ -23,7 +25,7 @@ from bakeoff.engines.protocol import (
     Profile,
     Reply,
 )
-from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
+from bakeoff.engines.worker import Signals, Unusable, WorkerSettings, import_path, work
 from bakeoff.errors import BakeoffError
 from bakeoff.own_source import own_folders
 
@@ -33,8 +35,17 @@ CLOSE_SECONDS = 5.0
 """How long to wait for a killed process to end."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Slot:
+    """A place for one worker: its device, and its share of the device's memory."""
+
+    device: Device
+    memory_share: float
+
+
 @dataclass
 class _Worker:
+    slot: "_Slot"
     process: BaseProcess
     connection: Connection
     signals: Signals
@@ -48,8 +59,9 @@ class _Worker:
 class LocalEngine:
     """Runs jobs in `num_workers` spawned processes of `threads` threads each.
 
-    A worker is started when it is first needed and replaced when it dies. All workers end with the
-    driver, even if it is killed.
+    The workers share `devices` evenly, and each of them sees only its own. A worker is started when
+    it is first needed and replaced when it dies. A device that cannot be used is left out, as long
+    as there is another one. All workers end with the driver, even if it is killed.
     """
 
     def __init__(
@@ -57,25 +69,20 @@ class LocalEngine:
         *,
         num_workers: int,
         threads: int,
-        device: str = "cpu",
+        devices: Sequence[Device] = (CPU,),
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._settings = WorkerSettings(
-            threads=threads,
-            device=device,
-            import_path=tuple(import_path()),
-            study_folder=next(iter(own_folders()), ""),
-            parent=os.getpid(),
-        )
-        self._num_workers = num_workers
+        self._threads = threads
+        self._slots = _share(devices, num_workers)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
 
     @property
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
-        return self._num_workers - sum(worker.job is not None for worker in self._workers)
+        busy = {worker.slot for worker in self._workers if worker.job is not None}
+        return sum(slot not in busy for slot in self._slots)
 
     def submit(self, job: Job | Probe | Profile) -> None:
         """Start a run on a free worker.
@@ -85,13 +92,16 @@ class LocalEngine:
         """
         if self.num_free < 1:
             raise ValueError(f"no worker is free for {job.run}")
-        worker = next((one for one in self._workers if one.job is None), None) or self._start()
+        idle = (one for one in self._workers if one.job is None and one.slot in self._slots)
+        worker = next(idle, None) or self._start()
         worker.job, worker.seen, worker.alive_at = job, -1, time.monotonic()
         worker.signals.pulse.value = -1
         worker.signals.evaluating.value = worker.signals.suspend.value = 0
         _send(worker, job)
 
     def _start(self) -> _Worker:
+        used = {worker.slot for worker in self._workers}
+        slot = next(slot for slot in self._slots if slot not in used)
         try:
             ours, theirs = self._context.Pipe()
             signals = Signals(
@@ -101,7 +111,7 @@ class LocalEngine:
             )
             process = self._context.Process(
                 target=work,
-                args=(theirs, signals, self._settings),
+                args=(theirs, signals, self._settings_of(slot)),
                 daemon=True,
                 name="bakeoff-worker",
             )
@@ -112,9 +122,22 @@ class LocalEngine:
             hint = " (shared memory, /dev/shm, is full)" if error.errno == errno.ENOSPC else ""
             raise BakeoffError(f"a worker process cannot be started: {reason}{hint}") from error
         theirs.close()
-        worker = _Worker(process=process, connection=ours, signals=signals)
+        worker = _Worker(slot=slot, process=process, connection=ours, signals=signals)
         self._workers.append(worker)
         return worker
+
+    def _settings_of(self, slot: _Slot) -> WorkerSettings:
+        """How to set up the worker of a slot."""
+        return WorkerSettings(
+            threads=self._threads,
+            device=slot.device.place,
+            device_label=slot.device.label,
+            environment=worker_environment([slot.device]),
+            memory_share=slot.memory_share,
+            import_path=tuple(import_path()),
+            study_folder=next(iter(own_folders()), ""),
+            parent=os.getpid(),
+        )
 
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
@@ -135,7 +158,9 @@ class LocalEngine:
         events: list[Event] = []
         try:
             while worker.connection.poll():
-                event: Event = worker.connection.recv()
+                event: Event | Unusable = worker.connection.recv()
+                if isinstance(event, Unusable):
+                    return events + self._leave_out(worker, event.reason)
                 events.append(event)
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, Epoch):
@@ -158,7 +183,20 @@ class LocalEngine:
         patience = EVALUATION_PATIENCE if worker.signals.evaluating.value else 1
         return time.monotonic() - worker.alive_at > patience * self._hang_seconds
 
-    def _end(self, worker: _Worker, reason: str) -> list[Event]:
+    def _leave_out(self, worker: _Worker, reason: str) -> list[Event]:
+        """Use the device of a worker no longer, if there is another one to train on.
+
+        The run is not to blame: it counts as lost with a machine, or, where no other device is
+        left, as one whose worker ended before it was prepared.
+        """
+        device = worker.slot.device
+        others = [slot for slot in self._slots if slot.device != device]
+        if not others:
+            return self._end(worker, reason)
+        self._slots = others
+        return self._end(worker, f"{reason}; it is left out", lost_node=device.label)
+
+    def _end(self, worker: _Worker, reason: str, lost_node: str = "") -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""
         if worker.process.is_alive():
             worker.process.kill()
@@ -168,7 +206,16 @@ class LocalEngine:
         if (job := worker.job) is None:
             return []
         was_training = worker.signals.pulse.value >= 0
-        return [Died(run=job.run, attempt=job.attempt, reason=reason, was_training=was_training)]
+        return [
+            Died(
+                run=job.run,
+                attempt=job.attempt,
+                reason=reason,
+                cause="node" if lost_node else "worker",
+                node=lost_node,
+                was_training=was_training,
+            )
+        ]
 
     def reply(self, run: str, reply: Reply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
@@ -194,6 +241,13 @@ class LocalEngine:
             worker.process.join(CLOSE_SECONDS)
             worker.connection.close()
         self._workers.clear()
+
+
+def _share(devices: Sequence[Device], num_workers: int) -> list[_Slot]:
+    """A slot for each worker, so that every device has as many as the others, or one more."""
+    most = -(-num_workers // len(devices))
+    turns = [devices[index % len(devices)] for index in range(num_workers)]
+    return [_Slot(device, 1 / most) for device in turns]
 
 
 def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:

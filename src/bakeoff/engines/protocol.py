@@ -39,13 +39,13 @@ class Job(_Message):
 
     config: TrialConfig
     checkpoints: str
-    """Where its checkpoints are stored."""
+    """The location of the store of its checkpoints; see `bakeoff.stores`."""
     identity: str = ""
     """What its checkpoints belong to: study, run, configuration and data; empty means the name."""
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
-    weights_path: str = ""
-    """Where to write the scored epoch's weights when the run is complete; empty for nowhere."""
+    keeps_weights: bool = False
+    """Whether a complete run stores the scored epoch's weights next to its checkpoints."""
     saves_every_epoch: bool = False
     """Save a checkpoint after every epoch, however long that takes."""
 

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from bakeoff.child_process import num_cores
 from bakeoff.engines.follow import follow
-from bakeoff.engines.open import EngineSettings, default_layout, open_engine
+from bakeoff.engines.open import EngineSettings, default_threads, default_workers, open_engine
 from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, probe
+from bakeoff.session.checks import check_data, check_packages
+from bakeoff.session.measuring import probe
 
 WARMUP_SECONDS = 0.2
 """Each worker trains this long before all workers are timed together."""
@@ -104,7 +105,7 @@ class Recommendation(NamedTuple):
 
 def layouts_of(device: str) -> list[tuple[int, int]]:
     """Numbers of workers and threads to compare, the default first."""
-    cores, default = num_cores(), default_layout(device)
+    cores, default = num_cores(), (default_workers(device), default_threads(device, 1))
     if device != "cpu":
         return [default]
     middle = [(cores // 2, 2)] if cores >= 4 else []  # noqa: PLR2004 - else it is one of the others

@@ -17,6 +17,7 @@ from bakeoff.records import ArmRecord, Precision, StudyConfig, of_named_arm
 from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
+from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
@@ -44,6 +45,7 @@ def measure(
     summary: DatasetSummary,
     engine: Engine,
     stop: StopRequest,
+    kept: KeptProbes | None = None,
 ) -> StudyFacts:
     """Train the model for a few steps and return everything that is fixed from now on."""
     untrained = Untrained(
@@ -53,7 +55,7 @@ def measure(
         mean_losses=summary.mean_losses,
         label_shares=summary.label_shares,
     )
-    probed = probe(config, engine, stop)
+    probed = probe(config, engine, stop, kept)
     return StudyFacts(
         metric=metric_info(config.objective, config, summary.num_targets),
         chance_score=(
@@ -73,11 +75,19 @@ def measure(
     )
 
 
-def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
+def probe(
+    config: StudyConfig, engine: Engine, stop: StopRequest, kept: KeptProbes | None = None
+) -> Probed:
     """Train default configurations for a few steps in a worker: that of every named arm.
 
     The first named arm decides the precision, in which all of them are tried. Where no arms are
     named, see `_probe_one`.
+
+    Args:
+        config: The study.
+        engine: An engine with a free worker.
+        stop: Checked meanwhile.
+        kept: Results of earlier probes, one of which may take the place of a new one.
 
     Raises:
         UsageError: An arm cannot be trained; the message names it.
@@ -88,7 +98,7 @@ def probe(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
         precision = next((cast("Precision", known.precision) for known in found.values()), None)
         training = replace(one.training, precision=precision or one.training.precision)
         try:
-            found[name] = _probe_one(replace(one, training=training), engine, stop)
+            found[name] = _probe_one(replace(one, training=training), engine, stop, kept)
         except UsageError as error:
             raise UsageError(f"arms.{name}: {error}" if name else str(error)) from None
     return _together(found, config) if config.arms else found[""]
@@ -111,7 +121,9 @@ def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
     )
 
 
-def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed:
+def _probe_one(
+    config: StudyConfig, engine: Engine, stop: StopRequest, kept: KeptProbes | None
+) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Every other optimizer of the study and every schedule of the user's own is tried for one step. A
@@ -131,9 +143,15 @@ def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest) -> Probed
     )
     if config.finetune.pretrained:
         fetch_weights(config.model, config.finetune.pretrained)  # once, before a worker needs them
-    for event in follow(engine, stop, Probe(run="probe", config=first, others=tuple(others))):
+    job = Probe(run="probe", config=first, others=tuple(others))
+    known = kept.find(job) if kept is not None else None
+    if known is not None:
+        return _with_named_precision(known, config)
+    for event in follow(engine, stop, job):
         match event:
             case Probed():
+                if kept is not None:
+                    kept.keep(job, event)
                 return _with_named_precision(event, config)
             case Failed():
                 raise UsageError(_blame(config, event.reason))

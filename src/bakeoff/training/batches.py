@@ -98,7 +98,8 @@ class Split:
             skip: Number of batches at the beginning that are left out.
             mask_augment: Applied to labels that are masks, with the same random numbers.
         """
-        positions = torch.arange(len(self.rows)) if order is None else order
+        everything = torch.arange(len(self.rows), device=self.rows.device)
+        positions = everything if order is None else order
         num_chunk = batch_size
         if isinstance(self.inputs, Tensor):
             num_chunk *= max(1, CHUNK_BYTES // self.sample_bytes // batch_size)

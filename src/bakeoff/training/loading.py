@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from bakeoff.child_process import ignore_interrupts, num_cores
 from bakeoff.data.sample_source import Part, SampleInputs, SampleSource, as_labels
 from bakeoff.errors import DataError
+from bakeoff.training.device import to_device
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +241,9 @@ class LoadedInputs:
         Raises:
             DataError: As there; or a batch differs in shape from the first sample.
         """
-        indices = [chunk.cpu().numpy() for chunk in chunks]
+        # Copied together, because each copy from a device waits for it.
+        rows = torch.cat(list(chunks)).cpu() if chunks else torch.empty(0, dtype=torch.int64)
+        indices = [one.numpy() for one in torch.split(rows, [len(chunk) for chunk in chunks])]
         requests = [
             Request(
                 part=self._inputs.part,
@@ -253,7 +256,7 @@ class LoadedInputs:
         batches = self.loader.fetch(requests, tune=tune)
         for request, index, fetched in zip(requests, indices[skip:], batches, strict=True):
             self._check(request, self._inputs.labels[index], fetched)
-            yield torch.from_numpy(fetched.inputs).to(self._device)
+            yield to_device(torch.from_numpy(fetched.inputs), self._device)
 
     def _check(self, request: Request, labels: NDArray[Any], fetched: Fetched) -> None:
         """Make sure that labels, shape and type are those that were first read."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import combinations, cycle, islice
 from math import inf
 from statistics import median
 
@@ -16,7 +16,7 @@ from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.loop import train_step
-from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.memory import breaks_process, is_out_of_memory
 from bakeoff.training.memory_layout import is_channels_last
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
@@ -30,6 +30,8 @@ MIN_GAIN = 0.10
 
 NUM_ROUNDS = 12
 NUM_WARMUP_ROUNDS = 2
+NUM_AGREEING_ROUNDS = 5
+"""So many rounds are enough where all of them agree."""
 MAX_SLOWDOWN = 2.0
 """A precision that takes more than this many times as long as fp32 is not timed again."""
 MAX_SECONDS = 10.0
@@ -125,12 +127,30 @@ def _time_steps(
             else:
                 seconds[precision].append(elapsed)
         if number >= NUM_WARMUP_ROUNDS:
+            if _is_decided({name: seconds[name][NUM_WARMUP_ROUNDS:] for name in racing}):
+                break
             limit = MAX_SLOWDOWN * seconds.get("fp32", [inf])[-1]
             racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
             if time.perf_counter() > deadline:
                 break
     measured = {name: times[NUM_WARMUP_ROUNDS:] for name, times in seconds.items()}
     return {name: median(times) for name, times in measured.items() if times}
+
+
+def _is_decided(seconds: Mapping[Precision, Sequence[float]]) -> bool:
+    """Whether every round says of every two precisions that one saves enough, or every one not.
+
+    Args:
+        seconds: Of the rounds that count, by precision, as many of each.
+    """
+    if min(map(len, seconds.values()), default=0) < NUM_AGREEING_ROUNDS:
+        return False
+    ordered = [seconds[name] for name in CANDIDATES if name in seconds]
+    for earlier, later in combinations(ordered, 2):
+        gains = [new <= (1 - MIN_GAIN) * old for old, new in zip(earlier, later, strict=True)]
+        if any(gains) != all(gains):
+            return False
+    return True
 
 
 def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
@@ -140,7 +160,8 @@ def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | 
     try:
         train_step(state, [(inputs, labels)], len(labels))
     except RuntimeError as error:
-        if state.config.training.precision == "fp32" or is_out_of_memory(error):
+        named_fp32 = state.config.training.precision == "fp32"
+        if named_fp32 or is_out_of_memory(error) or breaks_process(error):
             raise
         return None
     if state.device.type == "cuda":

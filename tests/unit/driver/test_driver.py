@@ -50,6 +50,7 @@ class Session:
             observer=self.observer,
             stop=self.stop,
             checkpoints=folder / "checkpoints",
+            weights=folder / "weights",
         )
 
     def search(self):

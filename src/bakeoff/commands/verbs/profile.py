@@ -20,7 +20,7 @@ def profile(
     batch_size: options.BatchSize = None,
     settings: options.OtherSettings = None,
     seconds: Annotated[float, typer.Option(help="Duration of each measurement.")] = 2.0,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Measure where a step's time goes and which workers and threads are fastest, and say why.

@@ -31,6 +31,15 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
+        " default: where the study has them, or <output>/<study>/checkpoints.",
+        envvar="BAKEOFF_CHECKPOINTS",
+        metavar="FOLDER|URL",
+    ),
+]
 
 User = Annotated[
     str | None,
@@ -49,8 +58,9 @@ def run(
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     workers: options.Workers = None,
+    workers_per_device: options.WorkersPerDevice = None,
     threads: Threads = None,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     timeout: Timeout = None,
     hang_timeout: options.HangTimeout = None,
     changes: options.Changes = None,
@@ -58,6 +68,7 @@ def run(
     accept_code: options.AcceptCode = False,
     source: Source = None,
     user: User = None,
+    checkpoints: Checkpoints = None,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -67,14 +78,8 @@ def run(
     """
     from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
-    from bakeoff.commands.reporting import (
-        print_study_report,
-        report_facts,
-        write_study_report,
-    )
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.dashboard import publish
-    from bakeoff.session import RunSettings, choose_threads
+    from bakeoff.session.run_settings import RunSettings, choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
     settings = RunSettings.choose(
@@ -82,13 +87,16 @@ def run(
         storage_url=storage,
         workers=workers,
         threads=choose_threads(config, threads),
+        workers_per_device=workers_per_device,
         device=device,
+        study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
         extends=extend,
         accepts_code=accept_code,
         source=source,
         user=user,
+        checkpoints=checkpoints,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
@@ -98,6 +106,14 @@ def run(
                 f" confirmation runs of {config.name!r} are done",
                 err=as_json,
             )
+        # What writes reports takes seconds to import, and is not needed before.
+        from bakeoff.commands.reporting import (
+            print_study_report,
+            report_facts,
+            write_study_report,
+        )
+        from bakeoff.dashboard import publish
+
         comparison, paths = write_study_report(
             config.name, output=output, storage=storage, is_known=True
         )
