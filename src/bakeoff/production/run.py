@@ -267,7 +267,9 @@ def _train(
             case Failed():
                 raise BakeoffError(f"run {name!r} failed: {event.reason}")
             case Halted():
-                raise StorageError(f"{event.reason}; make room and run the same command again")
+                raise StorageError(
+                    f"{event.reason}; when this is mended, the same command continues"
+                )
             case Finished():
                 _take_weights(job, folder)
                 result = _result(job.config, event, history, log.differs_from)

@@ -132,6 +132,9 @@ class _Script:
         self._use("bakeoff.training.batches", "load_splits", "num_drawn", "steps_per_epoch")
         training = self.training
         yield 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")'
+        if self.precision == "tf32":
+            yield 'torch.set_float32_matmul_precision("high")'
+            yield "torch.backends.cudnn.allow_tf32 = True"
         sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
         yield f"epochs, batch_size, accumulation_steps = {sizes}"
         yield "torch.manual_seed(0)"

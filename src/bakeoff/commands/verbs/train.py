@@ -47,8 +47,8 @@ def train(
     from bakeoff.production.page import write_page
     from bakeoff.production.progress import EpochProgress
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
-    from bakeoff.session.run_settings import choose_threads
     from bakeoff.studyfile import load_study_file
+    from bakeoff.studyfile.threads import choose_threads
 
     chosen = Chosen(
         optimizer=optimizer,
