@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +19,7 @@ import tomli_w
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.dashboard.server import build_app
+from bakeoff.dashboard.tokens import read_people
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.errors import StorageError, StudyLockedError
 from bakeoff.search.arms import Search
@@ -170,8 +171,44 @@ def test_a_writer_without_tables_is_told_who_makes_them(team, host):
         check_may_create(parse_storage_url(address("anna", host)))
 
 
+class NoObserver:
+    def note(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    began = epoch = paused = ended = note
+
+
+def drive_as(
+    person: str, storage: Storage, name: str, folder: Path, meanwhile: Callable[[], object]
+) -> int:
+    """Drive a study of a few simulated trials as a person; return the number of its trials.
+
+    Args:
+        person: Who drives it.
+        storage: Opened as this person.
+        name: Name of the study.
+        folder: For its results.
+        meanwhile: Called while the driver holds the study.
+    """
+    search = {**SMALL["search"], "trials_per_arm": 2}
+    config = resolve_study(study_document(study={"name": name}, search=search))
+    with study_lock(storage, name):
+        storage.create(config, study_facts())
+        storage.claim(name)
+        with recorded_session(storage, name, person):
+            meanwhile()
+            driver = Driver(
+                config=config, facts=study_facts(), storage=storage,
+                engine=SimulatedEngine(num_workers=2), observer=NoObserver(),
+                stop=StopRequest(), checkpoints=folder / name,
+            )  # fmt: skip
+            driver.drive(Search(config, build_arms(config), "maximize"), "search")
+            storage.mark_finished(name)
+    return len(storage.load_runs(name, "search"))
+
+
 @pytest.mark.slow
-def test_the_commands_of_the_guide_work_in_their_order(team, host, shell, tmp_path):
+def test_the_owner_makes_the_tables_and_a_writer_runs_studies(team, host, shell, tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "digits.toml").write_text(tomli_w.dumps(SMALL))
     export, make_tables = lines_of("The address and the password")
@@ -179,18 +216,31 @@ def test_the_commands_of_the_guide_work_in_their_order(team, host, shell, tmp_pa
     assert "studies_owner may read and write" in shell(make_tables)
     for line in lines_of("Running studies side by side"):
         assert "report: results/digits" in shell(line)
-    printed = {line: shell(line, "carla") for line in lines_of("Who runs what")}
+    listed = json.loads(shell("study list --json --user 'Anna B.'", "carla"))
+    assert [(one["study"], one["state"]) for one in listed] == [("digits-again", "finished")]
+
+
+@pytest.mark.slow
+def test_a_reader_calls_every_command_of_the_guide(made, open_as, shell, tmp_path):
+    drive_as("anna", open_as("anna", create=True), "shown", tmp_path, lambda: None)
+    lines = [line.replace("digits", "shown") for line in lines_of("Who runs what")]
+    printed = {line: shell(line, "carla") for line in lines}
     assert "carla may read" in printed["study doctor"]
-    users = [one["user"] for one in json.loads(printed["study list --json"])]
-    assert users[1] == "Anna B."
+    assert "shown" in [one["study"] for one in json.loads(printed["study list --json"])]
     assert printed["study list --user anna --state running"] == "no such study\n"
-    add, second, revoke, serve = lines_of("One dashboard for everybody")
-    assert [len(shell(one).strip()) for one in (add, second)] == [43, 43]
-    assert "no longer valid" in shell(revoke)
-    assert serve.split()[:2] == ["study", "dashboard"]
+    assert (tmp_path / "results" / "shown" / "index.html").exists()
     [dump] = lines_of("A copy for bad days")
     shell(dump, "carla")
     assert (tmp_path / "studies.dump").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_tokens_of_the_guide_are_made_and_revoked(team, shell, tmp_path):
+    add, second, revoke, serve = lines_of("One dashboard for everybody")
+    assert [len(shell(one).strip()) for one in (add, second)] == [43, 43]
+    assert "no longer valid" in shell(revoke)
+    assert list(read_people(tmp_path / "people.json")) == ["anna"]
+    assert shlex.split(serve)[:2] == ["study", "dashboard"]
 
 
 def test_a_reader_reads_everything_and_changes_nothing(made, open_as, tmp_path):
@@ -240,35 +290,17 @@ def test_a_writer_makes_no_tables_and_a_wrong_password_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-class NoObserver:
-    def note(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    began = epoch = paused = ended = note
-
-
 def test_two_people_run_two_studies_at_once_and_not_the_same_one(made, open_as, tmp_path):
     both_hold, results, failures = threading.Barrier(3, timeout=60), {}, []
 
+    def meet() -> None:
+        both_hold.wait()
+        both_hold.wait()
+
     def run(person: str) -> None:
-        search = {**SMALL["search"], "trials_per_arm": 2}
-        config = resolve_study(study_document(study={"name": f"of-{person}"}, search=search))
         try:
             storage = open_as(person, create=True)
-            with study_lock(storage, config.name):
-                storage.create(config, study_facts())
-                storage.claim(config.name)
-                with recorded_session(storage, config.name, person):
-                    both_hold.wait()
-                    both_hold.wait()
-                    driver = Driver(
-                        config=config, facts=study_facts(), storage=storage,
-                        engine=SimulatedEngine(num_workers=2), observer=NoObserver(),
-                        stop=StopRequest(), checkpoints=tmp_path / person,
-                    )  # fmt: skip
-                    driver.drive(Search(config, build_arms(config), "maximize"), "search")
-                    storage.mark_finished(config.name)
-            results[person] = len(storage.load_runs(config.name, "search"))
+            results[person] = drive_as(person, storage, f"of-{person}", tmp_path, meet)
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
             both_hold.abort()
