@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bakeoff.driver import StopRequest
 from bakeoff.engines.open import find_workers
+from bakeoff.engines.processes import start_early
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import StudyConfig, StudyRecord
-from bakeoff.session.run_settings import RunSettings, choose_threads
+from bakeoff.session.run_settings import RunSettings
 from bakeoff.session.study import SessionResult, run_study
 from bakeoff.studyfile import format_study, load_study, study_arms
+from bakeoff.studyfile.threads import choose_threads
 
 if TYPE_CHECKING:
     from bakeoff.notebook import LoadedStudy
@@ -136,13 +138,16 @@ class Study:
             NothingCompletedError: The study ended and no trial completed.
             BakeoffError: Data, model, storage or settings are unusable.
         """
+        threads = choose_threads(self.config, threads)
         settings = RunSettings.choose(
             output=Path(output),
             storage_url=storage,
             workers=workers,
-            threads=choose_threads(self.config, threads),
+            threads=threads,
+            early=start_early(self.config.folder, device=device, threads=threads),
             workers_per_device=workers_per_device,
             device=device,
+            devices_per_trial=self.config.training.devices_per_trial,
             study=self.config.name,
             timeout=timeout,
             hang_seconds=hang_seconds,
@@ -252,7 +257,7 @@ def train(
             config,
             folder,
             seed=seed,
-            settings=one_worker(device, choose_threads(config, threads), folder),
+            settings=one_worker(device, choose_threads(config, threads), config, folder),
             observer=observer,
             stop=StopRequest(ends_process=False),
             accepts_code=accept_code,

@@ -132,8 +132,13 @@ class _Script:
         self._use("bakeoff.training.batches", "load_splits", "num_drawn", "steps_per_epoch")
         training = self.training
         yield 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")'
+        if self.precision == "tf32":
+            yield 'torch.set_float32_matmul_precision("high")'
+            yield "torch.backends.cudnn.allow_tf32 = True"
         sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
         yield f"epochs, batch_size, accumulation_steps = {sizes}"
+        if training.devices_per_trial > 1:
+            yield f"# the study trained on {training.devices_per_trial} devices, this does on one"
         yield "torch.manual_seed(0)"
         yield ""
         yield "# the study's own data: for other data, replace what is called `data` below"

@@ -28,7 +28,7 @@ from bakeoff.session.checks import (
     check_same_weights,
     check_unchanged_facts,
 )
-from bakeoff.session.descriptions import component_packages, describe_machine
+from bakeoff.session.descriptions import DEVICES, component_packages, describe_machine
 from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
@@ -95,6 +95,8 @@ def run_study(
         facts = known or measure(config, settings, summary, engine, stop, kept)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
+        if DEVICES in facts.environment and not known:
+            observer.note(f"{DEVICES}: {facts.environment[DEVICES]}")
         storage = Storage(settings.storage_url, create=True)
         storage.connection.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):

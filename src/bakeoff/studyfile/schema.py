@@ -204,7 +204,8 @@ class TrainingSection(_Section):
     batch_size: PositiveInt | RangeTable = 128
     """Samples per batch."""
     precision: Precision = "auto"
-    """Number format of the computation; auto measures which is fastest on this machine."""
+    """Number format of the computation; auto measures which is fastest on this machine. tf32 is
+    for NVIDIA's GPUs: float32 whose products are rounded."""
     loss: Annotated[str, Field(min_length=1)] | None = None
     """The training loss: cross_entropy, for multilabel bce, for regression mse, l1 or huber, or
     your own as package.module:name, called with outputs and targets. Default: mse for regression,
@@ -236,6 +237,9 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
+    devices_per_trial: Annotated[int, Field(ge=1, le=64)] = 1
+    """Devices of one machine that train each run together, or on the CPU processes; each has a part
+    of every batch, and their number changes results."""
     metrics: list[str] = []
     """Metrics of your own, as package.module:name, that are recorded besides those of the task."""
     loop: Annotated[str, Field(min_length=1)] | None = None

@@ -58,7 +58,7 @@ def _find_cuda() -> tuple[list[dict[str, Any]], str]:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return [], lines[0]
+        return [], lines[0].partition(". ")[0]  # what follows is advice with links
     driver = _nvidia_driver() if torch.version.hip is None else f"ROCm {torch.version.hip}"
     devices: list[dict[str, Any]] = []
     for index in range(torch.cuda.device_count()):

@@ -102,6 +102,20 @@ def release_memory(name: str) -> None:
         torch.xpu.empty_cache()
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that this process may still use on an accelerator; None if that is not known."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        share = float(torch.cuda.get_per_process_memory_fraction(device))
+        left = round(share * total) - torch.cuda.memory_reserved(device)
+        return max(0, min(free, left))
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    if device.type == "xpu":
+        return int(torch.xpu.mem_get_info(device)[0])
+    return None
+
+
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor of the CPU on `device`, without waiting for the work that the device still has.
 

@@ -24,6 +24,7 @@ from bakeoff.child_process import ignore_interrupts, num_cores
 from bakeoff.data.sample_source import Part, SampleInputs, SampleSource, as_labels
 from bakeoff.errors import DataError
 from bakeoff.training.device import to_device
+from bakeoff.training.placement import on_host
 
 logger = logging.getLogger(__name__)
 
@@ -241,9 +242,7 @@ class LoadedInputs:
         Raises:
             DataError: As there; or a batch differs in shape from the first sample.
         """
-        # Copied together, because each copy from a device waits for it.
-        rows = torch.cat(list(chunks)).cpu() if chunks else torch.empty(0, dtype=torch.int64)
-        indices = [one.numpy() for one in torch.split(rows, [len(chunk) for chunk in chunks])]
+        indices = [rows.numpy() for rows in on_host(chunks)]
         requests = [
             Request(
                 part=self._inputs.part,

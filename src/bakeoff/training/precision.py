@@ -15,6 +15,7 @@ from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
+from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.loop import train_step
 from bakeoff.training.memory import breaks_process, is_out_of_memory
 from bakeoff.training.memory_layout import is_channels_last
@@ -22,8 +23,10 @@ from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
 from bakeoff.training.weight_roles import find_roles
 
-CANDIDATES: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+CANDIDATES: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 """Precisions in order of preference: a later one must be clearly faster than those before it."""
+ONLY_CUDA = frozenset({"tf32"})
+"""Precisions that other devices do not have."""
 
 MIN_GAIN = 0.10
 """Smallest share of the time per step that a change of precision must save."""
@@ -71,7 +74,7 @@ def measure_precision(
     named = config.training.precision
     configs = {
         precision: replace(config, training=replace(config.training, precision=precision))
-        for precision in CANDIDATES
+        for precision in candidates_on(torch.device(device).type)
     }
     state = prepare(configs["fp32"], device)
     candidates = {
@@ -82,7 +85,7 @@ def measure_precision(
     order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
     batches = train.batches(batch_size, order.to(state.device))
     whole = [one for one in batches if len(one[1]) == batch_size]
-    seconds = {} if named == "auto" else _time_steps({named: candidates[named]}, whole)
+    seconds = {} if named not in candidates else _time_steps({named: candidates[named]}, whole)
     if not seconds:  # a named precision that does not work is refused with what works
         seconds = _time_steps(candidates, whole)
     del candidates
@@ -97,6 +100,11 @@ def measure_precision(
         weight_bytes=sum(weight.nbytes for weight in state.model.parameters()),
         channels_last=is_channels_last(state.model),
     )
+
+
+def candidates_on(kind: str) -> tuple[Precision, ...]:
+    """The precisions that a kind of device may have, in order of preference."""
+    return tuple(one for one in CANDIDATES if kind == "cuda" or one not in ONLY_CUDA)
 
 
 def choose_precision(seconds_per_step: Mapping[Precision, float]) -> Precision:
@@ -156,6 +164,7 @@ def _is_decided(seconds: Mapping[Precision, Sequence[float]]) -> bool:
 def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
     """Seconds of one step; None if the model does not work in this precision."""
     state.freezing.begin(state.config.training.epochs)  # the epoch that trains the most weights
+    set_matrix_precision(state.config.training.precision)
     started = time.perf_counter()
     try:
         train_step(state, [(inputs, labels)], len(labels))

@@ -80,9 +80,9 @@ class EpochTotals:
         steps, num_samples = zip(*self._waiting, strict=True) if self._waiting else ((), ())
         return {
             # Waiting steps are kept apart: adding them up now would round the sums differently.
-            "losses": torch.stack([step.loss for step in steps]) if steps else None,
-            "grad_norms": torch.stack([step.grad_norm for step in steps]) if steps else None,
-            "skipped": _stacked([step.skipped for step in steps]),
+            "losses": stacked([step.loss for step in steps]) if steps else None,
+            "grad_norms": stacked([step.grad_norm for step in steps]) if steps else None,
+            "skipped": _flags([step.skipped for step in steps]),
             "num_samples": list(num_samples),
             "sums": [self._loss_sum, self._grad_norm_sum, self._samples],
             "counts": [self.steps, self.skipped_steps, self.drawn],
@@ -108,9 +108,9 @@ class EpochTotals:
     def _collect(self) -> None:
         """Add the waiting steps to the sums."""
         steps, num_samples = zip(*self._waiting, strict=True)
-        losses = torch.stack([step.loss for step in steps]).tolist()
-        norms = torch.stack([step.grad_norm for step in steps]).tolist()
-        skipped = _stacked([step.skipped for step in steps])
+        losses = stacked([step.loss for step in steps]).tolist()
+        norms = stacked([step.grad_norm for step in steps]).tolist()
+        skipped = _flags([step.skipped for step in steps])
         is_skipped = [False] * len(steps) if skipped is None else (skipped > 0).tolist()
         made = [not skip for skip in is_skipped]
         self._loss_sum += sum(map(mul, compress(losses, made), compress(num_samples, made)))
@@ -124,7 +124,13 @@ class EpochTotals:
         self._waiting.clear()
 
 
-def _stacked(flags: Sequence[Tensor | None]) -> Tensor | None:
+def _flags(flags: Sequence[Tensor | None]) -> Tensor | None:
     """The flags of all steps, [N]; None without a scaler, or without a step."""
     known = [flag.reshape(()) for flag in flags if flag is not None]
-    return torch.stack(known) if known else None
+    return stacked(known) if known else None
+
+
+def stacked(scalars: Sequence[Tensor]) -> Tensor:
+    """The scalars as [N], on the device of the last one; a checkpoint gave some on the CPU."""
+    device = scalars[-1].device
+    return torch.stack([one if one.device == device else one.to(device) for one in scalars])

@@ -18,7 +18,7 @@ from bakeoff.records import TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.device import to_device
 from bakeoff.training.evaluation import MAX_EVALUATED, measure
-from bakeoff.training.totals import EpochTotals
+from bakeoff.training.totals import EpochTotals, stacked
 from run_examples import small_run
 
 MakeConfig = Callable[..., TrialConfig]
@@ -158,6 +158,12 @@ def test_waiting_steps_of_both_kinds_survive_a_checkpoint() -> None:
     assert (again.steps, again.skipped_steps) == (totals.steps, totals.skipped_steps)
     assert totals.skipped_steps > 0
     assert totals.steps > 0
+
+
+def test_steps_of_a_checkpoint_join_those_of_the_device() -> None:
+    both = stacked([torch.tensor(1.0), torch.tensor(2.0, device="meta")])
+    assert (both.device.type, both.shape) == ("meta", (2,))
+    assert stacked([torch.tensor(1.0), torch.tensor(2.0)]).tolist() == [1.0, 2.0]
 
 
 def test_the_cpu_gets_the_tensor_itself() -> None:

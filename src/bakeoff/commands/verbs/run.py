@@ -99,19 +99,27 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.session.run_settings import RunSettings, choose_threads
+    from bakeoff.engines.processes import start_early
+    from bakeoff.studyfile.threads import choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
+    threads = choose_threads(config, threads)
+    early = start_early(config.folder, device=device, threads=threads, engine=engine)
+    # While it imports torch, this process imports what takes it as long.
+    from bakeoff.api import check_any_completed, drive_study
+    from bakeoff.session.run_settings import RunSettings
+
     settings = RunSettings.choose(
         output=output,
         storage_url=storage,
         workers=workers,
-        threads=choose_threads(config, threads),
+        threads=threads,
+        early=early,
         workers_per_device=workers_per_device,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
