@@ -11,7 +11,7 @@ from bakeoff.commands.verbs.status import status
 from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
 from bakeoff.driver.loop import MAX_STARTS
 from bakeoff.engines.follow import MAX_ATTEMPTS
-from bakeoff.engines.protocol import Died, Epoch, Finished, Halted
+from bakeoff.engines.protocol import Died, Epoch, Finished, Halted, Started
 from bakeoff.errors import SpaceChangedError, StorageError, WorkersLostError
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
@@ -842,3 +842,34 @@ def test_an_error_that_ends_the_study_loses_nothing_of_the_poll_before_it(sessio
         one.search()
     assert [len(trial.history) for trial in one.trials()] == [1, 0]
     assert one.engine.running == ()
+
+
+class LateEngine(SimulatedEngine):
+    """Has no worker until `events` was called three times, as a cluster that is starting."""
+
+    calls = 0
+
+    @property
+    def num_free(self):
+        return super().num_free if self.calls > 3 else 0
+
+    def events(self, timeout):
+        self.calls += 1
+        if self.calls <= 3:
+            return []
+        started = [Started(run=run, place="node-7") for run in self.running if self.calls == 5]
+        return [*started, *super().events(timeout)] if self.running else []
+
+
+def test_a_study_waits_for_its_first_worker_and_stores_where_runs_are(session, capsys):
+    engine, stop = LateEngine(), StopRequest()
+    one = session(engine=engine, stop=stop)
+    one.observer.epoch = lambda *_: stop.ask(2, None)
+    with pytest.raises(InterruptedStudyError):
+        one.search()
+    assert [trial.place for trial in one.trials()] == ["node-7"]
+    status("toy", storage=one.storage.url)
+    assert (
+        "epochs, on node-7\nruns by place when they last began: node-7 (1)"
+        in capsys.readouterr().out
+    )
