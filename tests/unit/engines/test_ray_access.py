@@ -3,7 +3,6 @@ import subprocess
 
 import pytest
 
-from bakeoff.engines import ray_access
 from bakeoff.engines.ray_access import create_token, find_cluster, ray_environment
 from bakeoff.engines.ray_settings import RaySettings
 from bakeoff.errors import UsageError, WorkersLostError
@@ -31,7 +30,7 @@ def looks(monkeypatch):
                 command, 0, f"a line of Ray\n{json.dumps(found)}\n", ""
             )
 
-        monkeypatch.setattr(ray_access.subprocess, "run", run)
+        monkeypatch.setattr(subprocess, "run", run)
 
     return answer
 

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -36,8 +37,8 @@ def test_a_lost_node_gets_no_worker_while_it_is_listed_and_is_forgotten_when_it_
 
 def test_a_lost_node_that_stays_listed_is_used_again_after_a_minute(nodes, monkeypatch):
     nodes.ban("b")
-    now = ray_cluster.time.monotonic()
-    monkeypatch.setattr(ray_cluster.time, "monotonic", lambda: now + ray_cluster.BAN_SECONDS + 1)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + ray_cluster.BAN_SECONDS + 1)
     nodes.update([listed("a"), listed("b")])
     assert nodes.is_usable("b")
 

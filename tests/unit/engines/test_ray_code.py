@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from bakeoff.engines import ray_code
@@ -27,15 +29,15 @@ def project(tmp_path):
 
 def test_code_and_small_files_arrive_and_results_stay(project):
     (folder,) = unpack(pack([str(project)], [str(project / "results")]), 1)
-    found = sorted(path.name for path in ray_code.Path(folder).rglob("*") if path.is_file())
+    found = sorted(path.name for path in Path(folder).rglob("*") if path.is_file())
     assert found == ["__init__.py", "loss.py", "my_models.py", "words.txt"]
-    assert (ray_code.Path(folder) / "parts/loss.py").read_text() == "beta = 2\n"
+    assert (Path(folder) / "parts/loss.py").read_text() == "beta = 2\n"
 
 
 def test_two_folders_stay_apart_in_their_order(project):
     first, second = unpack(pack([str(project / "parts"), str(project)], []), 2)
-    assert (ray_code.Path(first) / "loss.py").exists()
-    assert (ray_code.Path(second) / "parts" / "loss.py").exists()
+    assert (Path(first) / "loss.py").exists()
+    assert (Path(second) / "parts" / "loss.py").exists()
 
 
 def test_the_same_files_are_unpacked_once(project, cache):
@@ -51,7 +53,7 @@ def test_changed_code_comes_into_a_folder_of_its_own(project):
     (project / "my_models.py").write_text("width = 4\n")
     after = unpack(pack([str(project)], []), 1)
     assert before != after
-    assert (ray_code.Path(before[0]) / "my_models.py").read_text() == "width = 3\n"
+    assert (Path(before[0]) / "my_models.py").read_text() == "width = 3\n"
 
 
 @pytest.mark.parametrize(
