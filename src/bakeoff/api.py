@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bakeoff.driver import StopRequest
+from bakeoff.engines.open import find_workers
+from bakeoff.engines.processes import start_early
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import StudyConfig, StudyRecord
-from bakeoff.session.run_settings import RunSettings, choose_threads
+from bakeoff.session.run_settings import RunSettings
 from bakeoff.session.study import SessionResult, run_study
 from bakeoff.studyfile import format_study, load_study, study_arms
+from bakeoff.studyfile.threads import choose_threads
 
 if TYPE_CHECKING:
     from bakeoff.notebook import LoadedStudy
@@ -97,6 +100,9 @@ class Study:
         warm_start: str | None = None,
         user: str | None = None,
         checkpoints: str | Path | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
         progress: bool = True,
     ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
@@ -119,6 +125,9 @@ class Study:
             user: Name that is stored with the study as yours; None means the account's.
             checkpoints: Folder or URL in which runs store their checkpoints; None means where the
                 study has them, or `<output>/<study>/checkpoints`.
+            engine: `local`, `ray` or `ray:HOST:PORT`.
+            gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
+            insecure_cluster: Whether to use a Ray cluster that answers without a token.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -129,13 +138,16 @@ class Study:
             NothingCompletedError: The study ended and no trial completed.
             BakeoffError: Data, model, storage or settings are unusable.
         """
+        threads = choose_threads(self.config, threads)
         settings = RunSettings.choose(
             output=Path(output),
             storage_url=storage,
             workers=workers,
-            threads=choose_threads(self.config, threads),
+            threads=threads,
+            early=start_early(self.config.folder, device=device, threads=threads),
             workers_per_device=workers_per_device,
             device=device,
+            devices_per_trial=self.config.training.devices_per_trial,
             study=self.config.name,
             timeout=timeout,
             hang_seconds=hang_seconds,
@@ -144,6 +156,9 @@ class Study:
             source=warm_start,
             user=user,
             checkpoints=None if checkpoints is None else str(checkpoints),
+            engine=engine,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
@@ -242,7 +257,7 @@ def train(
             config,
             folder,
             seed=seed,
-            settings=one_worker(device, choose_threads(config, threads), folder),
+            settings=one_worker(device, choose_threads(config, threads), config, folder),
             observer=observer,
             stop=StopRequest(ends_process=False),
             accepts_code=accept_code,
@@ -271,6 +286,7 @@ def drive_study(
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
+    settings = find_workers(settings)
     arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()

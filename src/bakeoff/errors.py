@@ -32,6 +32,10 @@ class SpaceChangedError(UsageError):
     """The stored study has other settings; the message prints the difference."""
 
 
+class UntrainableError(UsageError):
+    """The user's model, optimizer or loop raised an error in its first steps."""
+
+
 class StudyLockedError(UsageError):
     """Another driver is running this study; the message names its host, process and start time."""
 

@@ -62,6 +62,8 @@ class Setup:
     config: StudyConfig = CONFIG
     log: Path | None = None
     """Where driver and workers write; None for a file next to the output folder."""
+    checkpoints: str | None = None
+    """The location of a store for checkpoints; None for the output folder."""
     prepare: Callable[[], None] = lambda: None
     """Called in the driver's process before the study begins."""
 
@@ -200,6 +202,7 @@ def _drive(setup: Setup, writing: int, log: Path) -> int:
     settings = RunSettings(
         output=setup.output, storage_url=setup.storage_url, workers=setup.workers, threads=1,
         device="cpu", hang_seconds=setup.hang_seconds,
+        checkpoints=setup.checkpoints,
     )  # fmt: skip
     code = TRACEBACK_CODE
     try:

@@ -69,6 +69,14 @@ class Profile(_Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Started(_Message):
+    """A worker has received the run."""
+
+    place: str
+    """Where it is: a node of a cluster, or a device of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Epoch(_Message):
     """An epoch has ended."""
 
@@ -139,6 +147,8 @@ class Probed(_Message):
     """Number of checkpoints that a run keeps."""
     code: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files of the user's that were imported, by path."""
+    ranks: str = ""
+    """How several devices train a run together; empty with one."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """The pretrained weights, as text by heading; empty without any."""
 
@@ -168,7 +178,7 @@ class Profiled(_Message):
         return self.steps_per_epoch * self.step_seconds + self.evaluate_seconds
 
 
-Event = Epoch | Finished | Paused | Failed | Halted | Died | Probed | Profiled
+Event = Started | Epoch | Finished | Paused | Failed | Halted | Died | Probed | Profiled
 
 
 class Engine(Protocol):

@@ -20,7 +20,8 @@ def checkpoint_location(
     Raises:
         DamagedError: What the storage holds of it is damaged.
     """
-    default = join(str(settings.output), name, "checkpoints")
+    # Workers may have another current folder than the driver.
+    default = join(str(settings.output.absolute()), name, "checkpoints")
     before = stored_checkpoints(storage, name)
     if settings.checkpoints is None:
         return before or default

@@ -11,7 +11,7 @@ from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
-from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.errors import BakeoffError, UntrainableError, UsageError
 from bakeoff.ranges import Params, split_name
 from bakeoff.records import ArmRecord, Precision, StudyConfig, of_named_arm
 from bakeoff.registry import is_reference
@@ -100,7 +100,7 @@ def probe(
         try:
             found[name] = _probe_one(replace(one, training=training), engine, stop, kept)
         except UsageError as error:
-            raise UsageError(f"arms.{name}: {error}" if name else str(error)) from None
+            raise type(error)(f"arms.{name}: {error}" if name else str(error)) from None
     return _together(found, config) if config.arms else found[""]
 
 
@@ -131,8 +131,9 @@ def _probe_one(
     The precision in the result is the fastest one, unless the study file names one.
 
     Raises:
-        UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
-            precision that the study file names does not work on this machine.
+        UntrainableError: The model cannot be built or trained, or an optimizer cannot train it.
+        UsageError: The precision, or another setting that the study file names, does not work on
+            this machine.
         DataError: The pretrained weights cannot be downloaded; the message says how to get them.
         BakeoffError: The worker died.
         InterruptedStudyError: A stop was requested.
@@ -154,7 +155,9 @@ def _probe_one(
                     kept.keep(job, event)
                 return _with_named_precision(event, config)
             case Failed():
-                raise UsageError(_blame(config, event.reason))
+                is_setting = event.reason.startswith(("device ", *NAMED))
+                kind = UsageError if is_setting else UntrainableError
+                raise kind(_blame(config, event.reason))
             case Died():
                 raise BakeoffError(_blame(config, event.reason))
     raise AssertionError("the last event of a probe is one of these")

@@ -4,11 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.devices import AUTO, choose_devices
+from bakeoff.engines.devices import AUTO, check_devices, choose_devices
 from bakeoff.engines.open import EngineSettings, default_threads, default_workers
+from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
+from bakeoff.engines.ray_settings import choose_cluster
 from bakeoff.errors import UsageError
-from bakeoff.records import StudyConfig
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
 from bakeoff.storage.sessions import choose_user
@@ -43,6 +44,7 @@ class RunSettings(EngineSettings):
         storage_url: str | None,
         workers: int | None,
         device: str,
+        devices_per_trial: int = 1,
         study: str = "",
         workers_per_device: int | None = None,
         threads: int | None = None,
@@ -53,16 +55,22 @@ class RunSettings(EngineSettings):
         source: str | None = None,
         user: str | None = None,
         checkpoints: str | None = None,
+        early: WorkerProcess | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
     ) -> "RunSettings":
         """Fill in defaults: SQLite in the output folder, one worker per device, the account.
 
         Where `device` is `auto`, a stored study of the name `study` continues on the kind of device
-        that it was begun on.
+        that it was begun on. A cluster has as many workers as its nodes have room for, see
+        `find_workers`.
 
         Raises:
             UsageError: The number of workers or threads is not between 1 and 1024, the device is
-                not here, or the storage URL, the place for checkpoints or the user's name is wrong.
-            MissingDependencyError: The package for that place is not installed.
+                not here, or the storage URL, the place for checkpoints, the engine or the user's
+                name is wrong.
+            MissingDependencyError: The package for that place, or for the engine, is not installed.
             StorageError: As `stored_facts`.
         """
         check_count("--workers", workers)
@@ -72,18 +80,37 @@ class RunSettings(EngineSettings):
             raise UsageError("--workers and --workers-per-device: name only one of them")
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
-        chosen = choose_devices(device, _begun_on(url, study) if device == AUTO else "")
-        per_device = workers_per_device or default_workers(chosen.kind)
-        workers = workers or len(chosen.devices) * per_device
+        begun_on = _begun_on(url, study) if device == AUTO else ""
+        cluster, chosen = choose_cluster(
+            engine,
+            device,
+            begun_on,
+            limit=workers,
+            gpus_per_trial=gpus_per_trial,
+            accepts_open=insecure_cluster,
+        )
+        if cluster is not None and devices_per_trial > 1:
+            raise UsageError(
+                f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
+                " on one device; leave out --engine"
+            )
+        if chosen is None:
+            chosen = choose_devices(device, begun_on)
+            check_devices(chosen, devices_per_trial)
+        num_devices = len(chosen.devices)
+        if workers is None and workers_per_device is not None:
+            workers = max(1, num_devices // devices_per_trial) * workers_per_device
+        workers = workers or default_workers(chosen.kind, num_devices, devices_per_trial)
         if checkpoints is not None:
             checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
             workers=workers,
-            threads=threads or default_threads(chosen.kind, workers),
+            threads=threads or default_threads(chosen.kind, workers * devices_per_trial),
             device=chosen.kind,
             devices=chosen.devices,
+            devices_per_trial=devices_per_trial,
             device_note=chosen.note,
             timeout=timeout,
             hang_seconds=hang_seconds,
@@ -92,6 +119,8 @@ class RunSettings(EngineSettings):
             source=source,
             user=choose_user(user),
             checkpoints=checkpoints,
+            early=early,
+            ray=cluster,
         )
 
 
@@ -99,21 +128,6 @@ def _begun_on(url: str, study: str) -> str:
     """The kind of device on which a stored study was begun; empty without it."""
     facts = stored_facts(url, study) if study else None
     return "" if facts is None else facts.environment.get("device", "")
-
-
-def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
-    """Threads per worker from the study file or the flag; None if neither names a number.
-
-    Raises:
-        UsageError: They name different numbers.
-    """
-    named = config.training.threads
-    if named is not None and threads not in (None, named):
-        raise UsageError(
-            f"--threads = {threads}: the study file names training.threads = {named}, and another"
-            " number of threads would change results"
-        )
-    return named or threads
 
 
 def check_count(flag: str, value: int | None) -> None:

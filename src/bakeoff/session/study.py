@@ -15,7 +15,7 @@ from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import StorageError, UsageError
 from bakeoff.files import write_atomically
-from bakeoff.own_source import code_files
+from bakeoff.own_source import code_files, own_folders
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
@@ -28,7 +28,7 @@ from bakeoff.session.checks import (
     check_same_weights,
     check_unchanged_facts,
 )
-from bakeoff.session.descriptions import component_packages, describe_machine
+from bakeoff.session.descriptions import DEVICES, component_packages, describe_machine
 from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
@@ -40,7 +40,7 @@ from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.lock import study_lock
 from bakeoff.stores import clear_store, try_store
 from bakeoff.studyfile import format_study
-from bakeoff.studyfile.own_parts import COPIES
+from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
 from bakeoff.tracking.observer import TrackedObserver
 
@@ -84,16 +84,19 @@ def run_study(
     summary = check_data(config)
     known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
+    engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
     if settings.device_note:
         observer.note(settings.device_note)
     with (
         stop.listening(),
-        open_engine(replace(settings, threads=threads)) as engine,
+        open_engine(engine_settings, observer.note) as engine,
     ):
         kept = _kept_probes(config, summary, replace(settings, threads=threads))
         facts = known or measure(config, settings, summary, engine, stop, kept)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
+        if DEVICES in facts.environment and not known:
+            observer.note(f"{DEVICES}: {facts.environment[DEVICES]}")
         storage = Storage(settings.storage_url, create=True)
         storage.connection.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):
@@ -116,6 +119,21 @@ def run_study(
             ):
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
+    """Settings with what the nodes of a cluster must have: the data, and the user's code."""
+    if settings.ray is None:
+        return settings
+    has_code = next(own_parts(config), None) is not None
+    cluster = replace(
+        settings.ray,
+        data=config.data if config.data.is_given else None,
+        fingerprint=summary.fingerprint,
+        code_folders=own_folders() if has_code else (),
+        left_out=(str(settings.output),),
+    )
+    return replace(settings, ray=cluster)
 
 
 def _kept_probes(

@@ -9,7 +9,14 @@ run_weights  the weights of a run, until the driver takes them
 """
 
 from bakeoff.stores.local import LocalStore
-from bakeoff.stores.location import check_location, clear_store, join, open_store, try_store
+from bakeoff.stores.location import (
+    check_location,
+    clear_store,
+    is_url,
+    join,
+    open_store,
+    try_store,
+)
 from bakeoff.stores.protocol import Store
 from bakeoff.stores.remote import RemoteStore
 
@@ -19,6 +26,7 @@ __all__ = [
     "Store",
     "check_location",
     "clear_store",
+    "is_url",
     "join",
     "open_store",
     "try_store",

@@ -12,6 +12,8 @@ from bakeoff.stores.remote import RemoteStore
 URL = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
 """The extra of this package that brings the package for a protocol."""
+COMMON = ("abfs", "az", "file", "gcs", "gs", "hdfs", "s3", "sftp", "smb", "webdav")
+"""Protocols that a message names; fsspec knows others."""
 OF_ONE_PROCESS = frozenset({"memory"})
 """What other processes cannot see."""
 
@@ -59,9 +61,8 @@ def _check_protocol(protocol: str, flag: str) -> None:
 
     if protocol in OF_ONE_PROCESS:
         raise UsageError(f"{flag}: what is stored in {protocol}:// ends with its process")
-    known = sorted({*known_implementations, "file"} - OF_ONE_PROCESS)
-    if protocol not in known:
-        raise UsageError(f"{flag}: {describe_unknown('protocol', protocol, known)}")
+    if protocol not in known_implementations:
+        raise UsageError(f"{flag}: {describe_unknown('protocol', protocol, COMMON)}")
     try:
         get_filesystem_class(protocol)
     except ImportError as error:

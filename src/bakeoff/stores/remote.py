@@ -5,6 +5,7 @@ such as SFTP a killed `put` may leave a part, which its manifest does not fit.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -41,13 +42,14 @@ class RemoteStore:
     Args:
         url: Without credentials, which the service's own settings give (`AWS_PROFILE`, files in the
             home folder, the role of the machine).
-        retry_seconds: How long an access is repeated after its first failure.
+        retry_seconds: How long an access is repeated after its first failure; None means
+            `RETRY_SECONDS`.
     """
 
-    def __init__(self, url: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, url: str, *, retry_seconds: float | None = None) -> None:
         self._location = url.rstrip("/")
         self._protocol = url.partition(":")[0]
-        self._retry_seconds = retry_seconds
+        self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
         options = dict(OPTIONS.get(self._protocol, {}))
         from fsspec.core import url_to_fs  # as is torch, only where it is used
 
@@ -151,14 +153,15 @@ class RemoteStore:
             FileNotFoundError: There is no such object.
             StoreError: It failed, and repeating it does not help.
         """
-        wait, began = FIRST_WAIT_SECONDS, time.monotonic()
+        wait, last = FIRST_WAIT_SECONDS, math.inf
         while True:
             try:
                 return access()
             except FileNotFoundError:
                 raise
             except Exception as error:  # every service has errors of its own
-                if _is_final(error) or time.monotonic() - began > self._retry_seconds:
+                last = min(last, time.monotonic() + self._retry_seconds)
+                if _is_final(error) or time.monotonic() >= last:
                     raise self._error(error) from error
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)

@@ -68,7 +68,7 @@ def train(
             config,
             run_folder(tmp_path, config, SEED, "mine"),
             seed=trouble.pop("seed", SEED),
-            settings=one_worker("cpu", 1),
+            settings=one_worker("cpu", 1, config),
             observer=observer or Notes(),
             accepts_code=accepts_code,
         )
@@ -115,7 +115,11 @@ def test_a_run_that_keeps_killing_its_workers_is_given_up(train) -> None:
     ("event", "error", "message"),
     [
         (Failed(run="mine", outcome="failed", reason="ValueError: no"), BakeoffError, "ValueError"),
-        (Halted(run="mine", reason="the disk is full"), StorageError, "make room and run the same"),
+        (
+            Halted(run="mine", reason="the disk is full"),
+            StorageError,
+            "full; when this is mended, the same command",
+        ),
         (Paused(run="mine"), InterruptedStudyError, "run the same command again"),
     ],
     ids=["failed", "halted", "paused"],

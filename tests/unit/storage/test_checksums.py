@@ -213,7 +213,7 @@ def test_a_driver_killed_before_a_run_ended_leaves_a_run_that_continues(storage)
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(storage.connection, "end_trial", die)
+        patch.setattr("bakeoff.storage.transaction._end", die)
         storage.finish(trial_id, run)
     ((_, again),) = storage.load_runs("toy", "search")
     assert again.outcome == "running"

@@ -51,6 +51,26 @@ User = Annotated[
         metavar="NAME",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Where workers are: processes of this machine, or a Ray cluster. Without an address,"
+        " the cluster that RAY_ADDRESS names or that this machine belongs to.",
+        envvar="BAKEOFF_ENGINE",
+        metavar="local|ray|ray:HOST:PORT",
+    ),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(
+        help="GPUs of each run on a Ray cluster, also a part of one such as 0.5; default 1 with a"
+        " GPU as the device."
+    ),
+]
+InsecureCluster = Annotated[
+    bool,
+    typer.Option("--insecure-cluster", help="Use a Ray cluster that answers without a token."),
+]
 
 
 def run(
@@ -69,6 +89,9 @@ def run(
     source: Source = None,
     user: User = None,
     checkpoints: Checkpoints = None,
+    engine: Engine = "local",
+    gpus_per_trial: GpusPerTrial = None,
+    insecure_cluster: InsecureCluster = False,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -76,19 +99,27 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.session.run_settings import RunSettings, choose_threads
+    from bakeoff.engines.processes import start_early
+    from bakeoff.studyfile.threads import choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
+    threads = choose_threads(config, threads)
+    early = start_early(config.folder, device=device, threads=threads, engine=engine)
+    # While it imports torch, this process imports what takes it as long.
+    from bakeoff.api import check_any_completed, drive_study
+    from bakeoff.session.run_settings import RunSettings
+
     settings = RunSettings.choose(
         output=output,
         storage_url=storage,
         workers=workers,
-        threads=choose_threads(config, threads),
+        threads=threads,
+        early=early,
         workers_per_device=workers_per_device,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
@@ -97,6 +128,9 @@ def run(
         source=source,
         user=user,
         checkpoints=checkpoints,
+        engine=engine,
+        gpus_per_trial=gpus_per_trial,
+        insecure_cluster=insecure_cluster,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)

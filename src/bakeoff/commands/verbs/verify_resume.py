@@ -42,8 +42,8 @@ def verify_resume(
     from bakeoff.production import verify
     from bakeoff.production.one_configuration import Chosen, fix_settings
     from bakeoff.production.run import default_seed, one_worker
-    from bakeoff.session.run_settings import choose_threads
     from bakeoff.studyfile import load_study_file
+    from bakeoff.studyfile.threads import choose_threads
 
     if not 1 <= kills <= MAX_KILLS:
         raise UsageError(f"--kills = {kills}: allowed are 1 to {MAX_KILLS}")
@@ -59,7 +59,7 @@ def verify_resume(
     config = fix_settings(load_study_file(file), chosen)
     if config.training.epochs < 2:  # noqa: PLR2004 - explained in the message
         raise UsageError(f"--epochs = {config.training.epochs}: needs at least 2, one to resume")
-    worker = one_worker(device, choose_threads(config, threads))
+    worker = one_worker(device, choose_threads(config, threads), config)
     moments = verify.draw_kills(kills, config.training.epochs, config.seed)
     with temporary_folder("verify") as folder:
         found = verify.verify_resume(config, moments, worker, folder, default_seed(config))
