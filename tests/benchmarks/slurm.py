@@ -7,7 +7,8 @@ One JSON line for each part: how often the job started, how it ended, the second
 whether the scores of all its runs are those of `study run` without SLURM.
 
     requeue   `scontrol requeue` in the middle of the search, as after the loss of a node
-    limit     the time limit comes: the study pauses, the job returns to the queue, and continues
+    limit     the signal that comes before the time limit: the study pauses, the job returns to the
+              queue, and continues
     cancel    `scancel`: the study is interrupted, the job does not return
     nodes     two nodes, whose workers run under Ray; skipped without Ray
 
@@ -137,13 +138,14 @@ def try_requeue(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool
 
 
 def try_limit(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:
-    """Let the time limit come before the study ends."""
-    job = Job(folder, environment, "--time-limit", "2", "--pause-before", "95s")
+    """Send the script what SLURM sends before the time limit, in the middle of the search."""
+    job = Job(folder, environment)
+    job.wait_until("trials", job.has_some_trials)
+    job.slurm("scancel", "--batch", "--signal=USR1", job.number)
     job.wait_until("end", lambda: job.described()[0] in ENDED)
-    state, restarts = job.described()
     log = (job.folder / f"batch-{job.number}.log").read_text()
     paused = log.count("stopped before the time limit; back into the queue")
-    return job, state == "COMPLETED" and restarts == paused >= 1
+    return job, job.described() == ("COMPLETED", 1) and paused == 1
 
 
 def try_cancel(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:

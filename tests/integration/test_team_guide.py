@@ -208,6 +208,7 @@ def drive_as(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_owner_makes_the_tables_and_a_writer_runs_studies(team, host, shell, tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "digits.toml").write_text(tomli_w.dumps(SMALL))
@@ -221,6 +222,7 @@ def test_the_owner_makes_the_tables_and_a_writer_runs_studies(team, host, shell,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_reader_calls_every_command_of_the_guide(made, open_as, shell, tmp_path):
     drive_as("anna", open_as("anna", create=True), "shown", tmp_path, lambda: None)
     lines = [line.replace("digits", "shown") for line in lines_of("Who runs what")]
@@ -235,6 +237,7 @@ def test_a_reader_calls_every_command_of_the_guide(made, open_as, shell, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_tokens_of_the_guide_are_made_and_revoked(team, shell, tmp_path):
     add, second, revoke, serve = lines_of("One dashboard for everybody")
     assert [len(shell(one).strip()) for one in (add, second)] == [43, 43]
