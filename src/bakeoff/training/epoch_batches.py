@@ -18,7 +18,7 @@ from torch.nn.functional import one_hot
 
 from bakeoff.records import TrainingConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.training.batches import Split, epoch_order, fetch_seed
+from bakeoff.training.batches import Augment, Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment, mask_augment_of
 from bakeoff.training.state import TrainingState
 
@@ -28,13 +28,18 @@ Box = tuple[slice, slice]
 """Rows and columns of a rectangle."""
 
 
-def plain_batches(
-    state: TrainingState, max_batches: int | None = None, skip: int = 0
-) -> Iterator[Batch]:
-    """Augmented batches of the epoch in training, or only the first `max_batches` of them.
+class EpochSamples(NamedTuple):
+    """Which training samples an epoch takes, and how it changes them."""
 
-    The first `skip` batches are left out.
-    """
+    order: Tensor
+    """Positions in the order of training, [n]."""
+    draws: Tensor
+    """For each, the index of its random numbers for augmentation, [n]."""
+    augment: Augment | None
+
+
+def epoch_samples(state: TrainingState) -> EpochSamples:
+    """The samples of the epoch in training; they depend on the run's seed and the epoch only."""
     config, split, epoch = state.config, state.splits.train, state.epoch + 1
     batch_size = config.training.batch_size
     order = epoch_order(len(split), batch_size, config.seed, epoch)
@@ -51,12 +56,25 @@ def plain_batches(
         device=state.device,
         batch_size=batch_size,
     )
+    return EpochSamples(order.to(state.device), draws.to(state.device), augment)
+
+
+def plain_batches(
+    state: TrainingState, max_batches: int | None = None, skip: int = 0
+) -> Iterator[Batch]:
+    """Augmented batches of the epoch in training, or only the first `max_batches` of them.
+
+    The first `skip` batches are left out.
+    """
+    config, split, epoch = state.config, state.splits.train, state.epoch + 1
+    batch_size = config.training.batch_size
+    samples = epoch_samples(state)
     num_used = None if max_batches is None else max_batches * batch_size
     return split.batches(
         batch_size,
-        order[:num_used].to(state.device),
-        augment,
-        draws=draws[:num_used].to(state.device),
+        samples.order[:num_used],
+        samples.augment,
+        draws=samples.draws[:num_used],
         seed=fetch_seed(config.seed, epoch),
         skip=skip,
         mask_augment=mask_augment_of(config.data, len(split), config.seed, epoch, state.device),

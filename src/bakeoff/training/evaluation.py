@@ -73,7 +73,11 @@ class Tested(NamedTuple):
 
 def measure(state: TrainingState, split: Split) -> Measured:
     """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
-    found = predict(state, split)
+    return measured_of(state, predict(state, split))
+
+
+def measured_of(state: TrainingState, found: Predictions) -> Measured:
+    """Every metric of predictions, and the confusion matrix."""
     metrics = _metrics(state, found)
     classes = (ClassPredictions, PixelPredictions)
     if not isinstance(found, classes) or state.splits.num_outputs > MAX_CONFUSION:
@@ -93,19 +97,23 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     for metric in state.metric_functions.values():
         if isinstance(metric, OwnMetric):
             metric.follow(found)
-    # The logits of every token, or of every pixel, take the most memory.
-    has_many = state.splits.task in ("language", "segmentation")
-    values_per_input = state.splits.num_outputs if has_many else 1
-    most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
-    batch_size = max(state.config.training.batch_size, most)
     state.model.eval()
     state.is_evaluating = True
     with torch.no_grad(), state.autocast():
-        for inputs, labels in split.batches(batch_size):
+        for inputs, labels in split.batches(evaluation_batch(state, split)):
             found.add(state.model(inputs), labels)
             state.num_evaluated += 1
     state.is_evaluating = False
     return found
+
+
+def evaluation_batch(state: TrainingState, split: Split) -> int:
+    """Samples that are evaluated at once."""
+    # The logits of every token, or of every pixel, take the most memory.
+    has_many = state.splits.task in ("language", "segmentation")
+    values_per_input = state.splits.num_outputs if has_many else 1
+    most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
+    return max(state.config.training.batch_size, most)
 
 
 def _metrics(state: TrainingState, found: Predictions) -> dict[str, float]:

@@ -140,11 +140,18 @@ class TrainingState(Progress):
         return has_collapsed or not all(map(isfinite, values))
 
 
-def prepare(config: TrialConfig, device: str) -> TrainingState:
+def prepare(
+    config: TrialConfig, device: str, like: "TrainingState | None" = None
+) -> TrainingState:
     """Seed all random generators and build everything a run needs, before its first step.
 
     Equal configurations give equal weights and batches, whatever the optimizer. From here on the
     process keeps the memory that training frees, instead of returning it to the system.
+
+    Args:
+        config: The run.
+        device: Where it trains.
+        like: Another run on this device, whose data is used again if it is the same.
 
     Raises:
         DataError: The data or the pretrained weights are missing or unusable.
@@ -157,13 +164,17 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
     weights = _find_weights(config)
-    splits = load_splits(
-        config.data,
-        config.split_seed,
-        place,
-        channels_last=spec.channels_last,
-        test_seed=config.test_seed,
-        scale=None if weights is None else weights.scale,
+    splits = (
+        like.splits
+        if like is not None and _has_same_data(like.config, config)
+        else load_splits(
+            config.data,
+            config.split_seed,
+            place,
+            channels_last=spec.channels_last,
+            test_seed=config.test_seed,
+            scale=None if weights is None else weights.scale,
+        )
     )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
@@ -196,6 +207,13 @@ def prepare(config: TrialConfig, device: str) -> TrainingState:
         fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
     )
+
+
+def _has_same_data(one: TrialConfig, other: TrialConfig) -> bool:
+    """Whether two runs have the same samples, split, normalised and stored alike."""
+    return (one.data, one.split_seed, one.test_seed, one.model, one.finetune) == (
+        other.data, other.split_seed, other.test_seed, other.model, other.finetune
+    )  # fmt: skip
 
 
 def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFunction]:
