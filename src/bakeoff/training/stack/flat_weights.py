@@ -49,13 +49,17 @@ class FlatWeights:
         self.leaves = {
             one.name: self.part(self.values, one).requires_grad_() for one in self.places
         }
-        self._gradient_parts = [self.part(self.gradients, one) for one in self.places]
+        self._gradient_parts = {one.name: self.part(self.gradients, one) for one in self.places}
         for row, model in enumerate(models):
             self.load(self.values[row], dict(model.named_parameters()))
 
     def part(self, matrix: Tensor, place: Place) -> Tensor:
         """The columns of one weight in a matrix [N, P], as [N, *shape]."""
         return matrix[:, place.columns].view(len(matrix), *place.shape)
+
+    def gradient(self, name: str) -> Tensor:
+        """The place of a weight's gradients, [N, *shape]."""
+        return self._gradient_parts[name]
 
     def load(self, row: Tensor, weights: Mapping[str, Tensor]) -> None:
         """Copy tensors by the names of the weights into a row [P]."""
@@ -71,8 +75,11 @@ class FlatWeights:
 
     def backward(self, losses: Tensor) -> None:
         """Write the gradients of every member's own loss [N] into `gradients`."""
-        found = torch.autograd.grad(losses.sum(), [*self.leaves.values()])
-        torch._foreach_copy_(self._gradient_parts, found)  # noqa: SLF001 - as torch's optimizers
+        found = torch.autograd.grad(losses.sum(), [*self.leaves.values()], allow_unused=True)
+        parts = self._gradient_parts.values()
+        pairs = [pair for pair in zip(parts, found, strict=True) if pair[1] is not None]
+        if pairs:  # the others were written by their layers
+            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))  # noqa: SLF001 - torch's own
 
 
 def _lay_out(model: nn.Module) -> tuple[list[Place], list[slice]]:

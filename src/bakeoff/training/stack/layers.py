@@ -31,6 +31,8 @@ class Rows:
     generators: Sequence[torch.Generator]
     weights: FlatWeights
     training: bool = True
+    num_samples: int = 0
+    """Samples of the batch without those that only fill it up."""
 
     def __len__(self) -> int:
         return len(self.models)
@@ -82,6 +84,9 @@ class Layer:
         rows: What the layers share.
     """
 
+    mixes_samples = False
+    """Whether what it computes of a sample depends on the other samples of the batch."""
+
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
         self.name = name
         self.module: Any = module
@@ -95,7 +100,11 @@ class Layer:
 
     def weight(self, name: str) -> Tensor | None:
         """A weight of all members, [N, *shape]; None if the layer has none of this name."""
-        return self.rows.weights.leaves.get(f"{self.name}.{name}" if self.name else name)
+        return self.rows.weights.leaves.get(self.name_of(name))
+
+    def name_of(self, name: str) -> str:
+        """The name in the model of a weight of this layer."""
+        return f"{self.name}.{name}" if self.name else name
 
 
 class Pointwise(Layer):
@@ -116,6 +125,29 @@ class Pool(Layer):
         return output
 
 
+class _Product(torch.autograd.Function):
+    """A matrix product for each member that writes its weights' gradients where they are kept.
+
+    There every member's part begins at a multiple of 64 bytes. In a tensor of their own, the
+    rounding of some products would depend on the member's row.
+    """
+
+    @staticmethod
+    def forward(  # noqa: D102 - torch's
+        ctx: Any, values: Tensor, weights: Tensor, gradient: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(values, weights)
+        ctx.gradient = gradient
+        return torch.bmm(values, weights.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor | None, None, None]:  # noqa: D102
+        values, weights = ctx.saved_tensors
+        torch.bmm(outputs.transpose(1, 2), values, out=ctx.gradient)
+        needed = torch.bmm(outputs, weights) if ctx.needs_input_grad[0] else None
+        return needed, None, None
+
+
 class Linear(Layer):
     """A product with each member's own matrix."""
 
@@ -123,9 +155,9 @@ class Linear(Layer):
         """[N, B, I] -> [N, B, O]."""
         weights, bias = self.weight("weight"), self.weight("bias")
         assert weights is not None  # noqa: S101 - every linear layer has one
-        if bias is None:
-            return torch.bmm(as_vectors(values), weights.transpose(1, 2))
-        return torch.baddbmm(bias[:, None], as_vectors(values), weights.transpose(1, 2))
+        gradient = self.rows.weights.gradient(self.name_of("weight"))
+        products: Tensor = _Product.apply(as_vectors(values), weights, gradient)
+        return products if bias is None else products + bias[:, None]
 
 
 class Convolution(Layer):
@@ -154,6 +186,8 @@ class Convolution(Layer):
 
 class BatchNorm(Layer):
     """Batch normalisation with each member's own statistics."""
+
+    mixes_samples = True
 
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
         super().__init__(name, module, rows)
@@ -220,8 +254,9 @@ class Dropout(Layer):
         """[N, B, F] -> [N, B, F]."""
         if not self.rows.training:
             return values
-        mask = torch.empty_like(as_vectors(values), memory_format=torch.contiguous_format)
-        for row, kept, generator in zip(mask, self._kept, self.rows.generators, strict=True):
+        mask = torch.ones_like(as_vectors(values), memory_format=torch.contiguous_format)
+        drawn = mask[:, : self.rows.num_samples]
+        for row, kept, generator in zip(drawn, self._kept, self.rows.generators, strict=True):
             row.bernoulli_(kept, generator=generator)
         return values * mask.div_(self._scale)
 

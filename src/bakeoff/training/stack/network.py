@@ -26,6 +26,9 @@ from bakeoff.training.stack.layers import (
 )
 
 Calculation = Callable[..., Tensor]
+ALIGNED_SAMPLES = 16
+"""Batches of vectors are filled up to a multiple of this, so that every member's values begin at a
+multiple of 64 bytes. Otherwise rounding would depend on the member's row."""
 
 POINTWISE_FUNCTIONS = (
     functional.relu, functional.gelu, functional.silu, functional.leaky_relu, functional.elu,
@@ -63,10 +66,14 @@ class StackedNetwork:
     def __call__(self, samples: Tensor, *, training: bool) -> Tensor:
         """Outputs [N, B, K] of every member for its own samples [N, B, ...]."""
         self.rows.training = training
+        num_samples = self.rows.num_samples = samples.shape[1]
+        missing = -num_samples % ALIGNED_SAMPLES
+        if missing and not any(layer.mixes_samples for layer in self._layers):
+            samples = torch.cat([samples, samples[:, :1].expand(-1, missing, *samples.shape[2:])], 1)
         values: dict[str, Tensor] = {"": samples}
         for name, calculate, inputs in self._steps:
             values[name] = calculate(*(values[one] for one in inputs))
-        return values[self._output]
+        return values[self._output][:, :num_samples]
 
     @property
     def buffers(self) -> dict[str, Tensor]:

@@ -4,11 +4,11 @@ Shapes: N members, R rows, one for each member, and at least two; P weights of a
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from math import gcd
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bakeoff.training.loop import NORM_EPSILON
 from bakeoff.training.stack.batches import StackedBatch
@@ -18,9 +18,22 @@ from bakeoff.training.stack.member import Member
 from bakeoff.training.stack.network import StackedNetwork
 from bakeoff.training.stack.optimizers import Lane, OptimizerRow
 
+LANES = 16
+"""Numbers that a processor computes at once, at most: 64 bytes of fp32."""
 MIN_ROWS = 2
-"""A member alone gets a companion that is trained by nobody: without groups, a convolution would
-choose another algorithm, and round differently."""
+
+
+def rows_at_once(model: nn.Module) -> int:
+    """The number of rows that a stack is filled up to a multiple of, with rows that nobody trains.
+
+    Convolutions treat the channels of all members side by side, several at once. The last few of
+    them, which are not enough to fill a vector, are computed otherwise and rounded differently, and
+    so is a convolution without groups. With this many rows neither occurs.
+    """
+    kinds = (nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d)
+    layers = [one for one in model.modules() if isinstance(one, kinds)]
+    channels = [one.out_channels if isinstance(one, nn.Conv2d) else one.num_features for one in layers]
+    return max(MIN_ROWS, LANES // gcd(LANES, *channels)) if layers else 1
 
 
 class Stack:
@@ -36,7 +49,8 @@ class Stack:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = tuple(members)
-        self.rows = [one or self.members[0] for one, _ in zip_longest(members, range(MIN_ROWS))]
+        missing = -len(members) % rows_at_once(members[0].state.model)
+        self.rows = [*members, *[members[0]] * missing]
         states = [one.state for one in self.rows]
         config, device = states[0].config.training, states[0].device
         if config.precision != "fp32":
@@ -75,7 +89,7 @@ class Stack:
         inputs, labels = batch
         num, missing = len(self.members), len(self.rows) - len(self.members)
         if missing:
-            inputs, labels = (torch.cat([one, one[:missing]]) for one in batch)
+            inputs, labels = (torch.cat([one, one[:1].expand(missing, *one.shape[1:])]) for one in batch)
         weights = self.network.weights
         losses = losses_of(self._criterion, self.network(inputs, training=True), labels)
         weights.backward(losses)
