@@ -31,6 +31,7 @@ from bakeoff.engines.protocol import (
     Profiled,
     Reply,
 )
+from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
@@ -75,6 +76,8 @@ class Driver:
         self._facts = facts
         self._storage = storage
         self._engine = engine
+        stacks = facts.arithmetic == "stacked"
+        self._engines = {"search": engine, "confirm": StackEngine(engine) if stacks else engine}
         self._observer = observer
         self._stop = stop
         self._checkpoints = checkpoints
@@ -104,6 +107,7 @@ class Driver:
         Raises:
             InterruptedStudyError: A stop was requested. Every active run has a checkpoint.
         """
+        self._engine = self._engines[group]
         num_trained = self._restore(source, group, repeat)
         while True:
             num_trained += self._fill(source, group)

@@ -14,14 +14,13 @@ from multiprocessing.process import BaseProcess
 from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
+    INTERIM,
     Died,
-    Epoch,
     Event,
     Failed,
-    Job,
-    Probe,
-    Profile,
+    MemberReply,
     Reply,
+    Task,
 )
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
 from bakeoff.errors import BakeoffError
@@ -38,7 +37,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     signals: Signals
-    job: Job | Probe | Profile | None = None
+    job: Task | None = None
     seen: int = -1
     """Last progress that was read."""
     alive_at: float = 0.0
@@ -77,7 +76,7 @@ class LocalEngine:
         """Number of jobs that can be submitted now."""
         return self._num_workers - sum(worker.job is not None for worker in self._workers)
 
-    def submit(self, job: Job | Probe | Profile) -> None:
+    def submit(self, job: Task) -> None:
         """Start a run on a free worker.
 
         Raises:
@@ -138,7 +137,7 @@ class LocalEngine:
                 event: Event = worker.connection.recv()
                 events.append(event)
                 worker.alive_at = time.monotonic()
-                if not isinstance(event, Epoch):
+                if not isinstance(event, INTERIM):
                     worker.job = None
                 if isinstance(event, Failed) and event.breaks_worker:
                     return events + self._end(worker, event.reason)
@@ -170,7 +169,7 @@ class LocalEngine:
         was_training = worker.signals.pulse.value >= 0
         return [Died(run=job.run, attempt=job.attempt, reason=reason, was_training=was_training)]
 
-    def reply(self, run: str, reply: Reply) -> None:
+    def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         for worker in self._workers_of(run):
             if reply == "suspend":
@@ -196,7 +195,7 @@ class LocalEngine:
         self._workers.clear()
 
 
-def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:
+def _send(worker: _Worker, message: Task | Reply | MemberReply) -> None:
     """Send a message. Nothing happens if the worker is dead, because `events` reports that."""
     with suppress(BrokenPipeError, ConnectionResetError):
         worker.connection.send(message)

@@ -17,7 +17,7 @@ from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
@@ -33,6 +33,8 @@ from bakeoff.engines.protocol import (
     Profile,
     Profiled,
     Reply,
+    Stack,
+    Task,
 )
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.own_source import look_in, own_folders, users_files
@@ -41,6 +43,7 @@ from bakeoff.terminal import plain_streams
 
 if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
+    from bakeoff.training.stack.loop import StackedTraining
 
 PULSE_SECONDS = 0.5
 PULSE_UNIT = 1 << 50
@@ -86,7 +89,7 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         while True:
             with _talking_to_driver():
                 job = connection.recv()
-            if isinstance(job, (Job, Probe, Profile)):
+            if isinstance(job, (Job, Stack, Probe, Profile)):
                 _run(connection, signals, job, settings.device)
             # any other message is a reply that arrived after its run had ended
 
@@ -118,13 +121,15 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _run(connection: Connection, signals: Signals, job: Job | Probe | Profile, device: str) -> None:
+def _run(connection: Connection, signals: Signals, job: Task, device: str) -> None:
     """Run one job and send its last event, whatever happens."""
     try:
         if isinstance(job, Probe):
             event: Event = _probe(job, device)
         elif isinstance(job, Profile):
             event = _profile(job, device)
+        elif isinstance(job, Stack):
+            event = _train_stack(connection, signals, job, device)
         elif job.config.training.loop is not None:
             event = _train_own(connection, signals, job, device)
         else:
@@ -180,6 +185,22 @@ def _train(connection: Connection, signals: Signals, job: Job, device: str) -> E
     )
 
 
+def _train_stack(connection: Connection, signals: Signals, stack: Stack, device: str) -> Event:
+    from bakeoff.engines.stack_worker import Link, StackWorker, Tools
+
+    def train_alone(link: Link, job: Job) -> Event:
+        return _train(cast("Connection", link), signals, job, device)
+
+    tools = Tools(
+        checkpoints=_checkpoints,
+        train_alone=train_alone,
+        describe_failure=_describe_failure,
+        pulsing=partial(_pulsing, signals),
+        talking_to_driver=_talking_to_driver,
+    )
+    return StackWorker(connection, stack, device, tools).run()
+
+
 def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
@@ -227,14 +248,24 @@ def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
+    from bakeoff.training.stack.check import measure_stack
     from bakeoff.training.weights_source import describe_source
 
     check_device(device)
     is_own = job.config.training.loop is not None
     choice = (rehearse if is_own else measure_precision)(job.config, device, job.others)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
+    gain, reason = 0.0, ""
+    if job.stack_width:
+        gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
     return Probed(
-        run=job.run, num_checkpoints=NUM_KEPT, code=users_files(), weights=weights, **vars(choice)
+        run=job.run,
+        num_checkpoints=NUM_KEPT,
+        code=users_files(),
+        weights=weights,
+        stack_gain=gain,
+        stack_reason=reason,
+        **vars(choice),
     )
 
 
@@ -253,7 +284,9 @@ def _profile(job: Profile, device: str) -> Event:
 
 @contextmanager
 def _pulsing(
-    signals: Signals, progress: Callable[[], tuple[int, bool]], checkpoints: "Checkpoints"
+    signals: Signals,
+    progress: Callable[[], tuple[int, bool]],
+    checkpoints: "Checkpoints | StackedTraining",
 ) -> Iterator[None]:
     """Show the progress of the run, and pass on the request to suspend it, in a thread.
 

@@ -89,6 +89,7 @@ from bakeoff.records.study_config import (
     FinetuneConfig as FinetuneConfig,
     Loss as Loss,
     NamedArm as NamedArm,
+    Arithmetic as Arithmetic,
     Normalize as Normalize,
     OwnMetric as OwnMetric,
     Precision as Precision,

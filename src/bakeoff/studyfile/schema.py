@@ -13,6 +13,7 @@ from bakeoff.components.pruners import PRUNERS
 from bakeoff.records import (
     ClassWeights,
     Direction,
+    Arithmetic,
     Normalize,
     Precision,
     Sampling,
@@ -338,6 +339,10 @@ class ConfirmSection(_Section):
     resplit: bool = False
     """Whether each repeat draws its own split of the data before its search, and each confirmation
     seed draws training and validation samples anew. A test set that came with the data stays."""
+    arithmetic: Arithmetic = "auto"
+    """How the runs of the confirmation train: plain, one by one; stacked, many small runs at once,
+    which is several times faster and rounds differently; auto: what is faster on this machine, but
+    plain in a repeatable study."""
 
 
 class TrackingSection(_Section):

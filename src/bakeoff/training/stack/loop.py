@@ -2,7 +2,8 @@
 
     training = StackedTraining()
     training.join(prepare_member(config, device, checkpoints))
-    for member, result in training.train(): ...
+    for results in training.train():
+        for member, result in results: ...
 
 Members join and leave between epochs. What each computes is the same whoever trains beside it.
 """
@@ -27,6 +28,10 @@ from bakeoff.training.stack.stack import Stack
 from bakeoff.training.totals import EpochTotals, Step
 
 
+Results = list[tuple[Member, EpochResult]]
+"""Some members, each with its result of an epoch."""
+
+
 class StackedTraining:
     """Some runs that train together."""
 
@@ -34,6 +39,7 @@ class StackedTraining:
         self.members: list[Member] = []
         self.num_steps = 0
         """Steps that the stack has made, as a sign of life."""
+        self.is_evaluating = False
         self._stack: Stack | None = None
         self._is_suspended = False
 
@@ -55,17 +61,17 @@ class StackedTraining:
             OSError: It cannot be written.
         """
         if self._stack is not None and member in self._stack.members:
-            self._stack.store()
+            self._stack.store(member)
         member.save()
 
     def suspend(self) -> None:
         """Ask to save all runs after the step in progress and to stop. Any thread may call it."""
         self._is_suspended = True
 
-    def train(self) -> Iterator[tuple[Member, EpochResult]]:
-        """Train until no member is left, yielding every epoch of every member.
+    def train(self) -> Iterator[Results]:
+        """Train until no member is left, yielding the results of each epoch.
 
-        A member whose last status is not `running` has left. The epochs of a resumed run are
+        A member whose status is not `running` any more has left. The epochs of a resumed run are
         yielded again, as they were recorded. Ends early after `suspend`; all runs that are left
         have a checkpoint then.
 
@@ -74,28 +80,22 @@ class StackedTraining:
             OSError: A checkpoint cannot be written.
         """
         while self.members:
-            for member in tuple(self.members):
-                while member.unreported and member in self.members:
-                    yield self._reported(member, member.unreported.pop(0))
-            if self._is_suspended:
-                self._save_all()
-                return
+            while known := [one for one in self.members if one.unreported]:
+                yield self._reported([(one, one.unreported.pop(0)) for one in known])
             group = self._next_group()
-            results = self._run_epoch(group) if group else []
+            results = None if self._is_suspended else self._run_epoch(group) if group else []
             if results is None:
-                self._save_all()
+                for member in self.members:
+                    self.save(member)
                 return
-            for member, result in results:
-                yield self._reported(member, result)
+            if results:
+                yield self._reported(results)
 
-    def _reported(self, member: Member, result: EpochResult) -> tuple[Member, EpochResult]:
-        if result.status != "running":
-            self.leave(member)
-        return member, result
-
-    def _save_all(self) -> None:
-        for member in self.members:
-            self.save(member)
+    def _reported(self, results: Results) -> Results:
+        for member, result in results:
+            if result.status != "running":
+                self.leave(member)
+        return results
 
     def _next_group(self) -> list[Member]:
         """The members that make the next steps: all, unless some were resumed within an epoch."""
@@ -105,14 +105,9 @@ class StackedTraining:
             one for one, place in zip(self.members, places, strict=True) if place == furthest
         ]
 
-    def _run_epoch(self, group: Sequence[Member]) -> list[tuple[Member, EpochResult]] | None:
+    def _run_epoch(self, group: Sequence[Member]) -> Results | None:
         """Train the rest of an epoch and evaluate it; None if it was suspended within."""
-        if self._stack is None or self._stack.members != tuple(group):
-            if self._stack is not None:
-                self._stack.store()
-            self._stack = Stack(group)
-        stack = self._stack
-        epoch = _Epoch(group)
+        stack, epoch = self._stack_of(group), _Epoch(group)
         stack.begin_epoch()
         saved = perf_counter()
         for _ in _steps(stack, epoch):
@@ -121,30 +116,46 @@ class StackedTraining:
                 saved = perf_counter()
                 stack.end_steps()
                 epoch.note()
-                self._save_group(group)
+                self._save(group)
                 if self._is_suspended:
                     return None
         stack.end_steps()
-        trained = perf_counter()
-        means = epoch.means()
-        stack.prepare_to_evaluate()
-        states = [one.state for one in group]
-        measured = measure_all(stack.network, states, states[0].splits.validation)
-        measured = [
-            one if isfinite(loss) else nothing_measured(state)
-            for one, (loss, _), state in zip(measured, means, states, strict=True)
-        ]
-        stack.store(everything=False)
-        share = (perf_counter() - trained) / len(group)
+        means, trained = epoch.means(), perf_counter()
+        measured = self._evaluate(stack, means)
+        for member in group:
+            stack.store(member, everything=False)
+        found = epoch.results(means, measured, perf_counter() - trained)
         results = [
             (member, member.state.record(result))
-            for member, result in zip(group, epoch.results(means, measured, share), strict=True)
+            for member, result in zip(group, found, strict=True)
         ]
-        self._save_group([one for one in group if one.save_if_due()])
+        self._save([one for one in group if one.is_save_due])
         return results
 
-    def _save_group(self, group: Sequence[Member]) -> None:
-        for member in group:
+    def _stack_of(self, group: Sequence[Member]) -> Stack:
+        """The stack of these members, which is formed again if one has joined or left."""
+        if self._stack is None or self._stack.members != tuple(group):
+            if self._stack is not None:
+                for member in self._stack.members:
+                    self._stack.store(member)
+            self._stack = Stack(group)
+        return self._stack
+
+    def _evaluate(self, stack: Stack, means: Sequence[tuple[float, float]]) -> list[Measured]:
+        self.is_evaluating = True
+        stack.prepare_to_evaluate()
+        states = [one.state for one in stack.members]
+        measured = measure_all(stack.network, states, states[0].splits.validation)
+        self.is_evaluating = False
+        for place, (state, (loss, _)) in enumerate(zip(states, means, strict=True)):
+            if isfinite(loss):
+                state.schedule.end_epoch(measured[place].metrics[state.objective.name])
+            else:
+                measured[place] = nothing_measured(state)
+        return measured
+
+    def _save(self, members: Sequence[Member]) -> None:
+        for member in members:
             self.save(member)
 
 
@@ -224,8 +235,9 @@ class _Epoch:
         measured: Sequence[Measured],
         evaluate_seconds: float,
     ) -> list[EpochResult]:
-        """The result of every member, before its status is known."""
+        """The result of every member, before its status is known; seconds are shared alike."""
         num = len(self.group)
+        evaluate_seconds /= num
         train_seconds = self.seconds - evaluate_seconds
         return [
             EpochResult(

@@ -44,7 +44,8 @@ class Member:
         restore_generators(held, device)
         self.checkpoints.save(self.state)
 
-    def save_if_due(self) -> bool:
+    @property
+    def is_save_due(self) -> bool:
         """Whether an epoch that has just ended should be saved now."""
         seconds = self.state.seconds_since_save
         return self.checkpoints is not None and self.checkpoints.is_due(seconds)

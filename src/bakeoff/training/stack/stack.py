@@ -128,20 +128,20 @@ class Stack:
         if self._decay and not self._is_swapped and all(self._num_updates):
             self._swap()
 
-    def store(self, *, everything: bool = True) -> None:
-        """Write the weights, and the states of optimizers and averages, into the members' states.
+    def store(self, member: Member, *, everything: bool = True) -> None:
+        """Write the weights, and the states of optimizer and average, into a member's state.
 
         Args:
+            member: One of the members.
             everything: Whether the states are written too, which checkpoints need.
         """
+        row, state, weights = self.members.index(member), member.state, self.network.weights
         with torch.no_grad():
-            for row, member in enumerate(self.members):
-                state, weights = member.state, self.network.weights
-                weights.store(weights.values[row], dict(state.model.named_parameters()))
-                self.network.store_buffers(row, state.model)
-                if everything:
-                    self._optimizers[row].store()
-                    self._store_average(row)
+            weights.store(weights.values[row], dict(state.model.named_parameters()))
+            self.network.store_buffers(row, state.model)
+            if everything:
+                self._optimizers[row].store()
+                self._store_average(row)
 
     def _averaged(self) -> list[Tensor]:
         """What is averaged: the weights [R, P] and the buffers [R, ...]."""
