@@ -96,7 +96,7 @@ class StackWorker:
         except NotStackableError:
             for job in self._unfinished(jobs):
                 self._train_alone(job)
-        except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+        except Exception as error:
             left = self._unfinished(jobs)
             failure = self._tools.describe_failure(self._name, error)
             if failure.breaks_worker:

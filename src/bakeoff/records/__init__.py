@@ -81,6 +81,7 @@ from bakeoff.records.study import (
     StudyRecord as StudyRecord,
 )
 from bakeoff.records.study_config import (
+    Arithmetic as Arithmetic,
     Budget as Budget,
     ClassWeights as ClassWeights,
     ConfirmConfig as ConfirmConfig,
@@ -89,7 +90,6 @@ from bakeoff.records.study_config import (
     FinetuneConfig as FinetuneConfig,
     Loss as Loss,
     NamedArm as NamedArm,
-    Arithmetic as Arithmetic,
     Normalize as Normalize,
     OwnMetric as OwnMetric,
     Precision as Precision,

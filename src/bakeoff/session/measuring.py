@@ -154,9 +154,7 @@ def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
     )
 
 
-def _probe_one(
-    config: StudyConfig, engine: Engine, stop: StopRequest, width: int = 0
-) -> Probed:
+def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest, width: int = 0) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Every other optimizer of the study and every schedule of the user's own is tried for one step. A

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.records import (
+    Arithmetic,
     ClassWeights,
     Direction,
-    Arithmetic,
     Normalize,
     Precision,
     Sampling,

@@ -140,9 +140,7 @@ class TrainingState(Progress):
         return has_collapsed or not all(map(isfinite, values))
 
 
-def prepare(
-    config: TrialConfig, device: str, like: "TrainingState | None" = None
-) -> TrainingState:
+def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = None) -> TrainingState:
     """Seed all random generators and build everything a run needs, before its first step.
 
     Equal configurations give equal weights and batches, whatever the optimizer. From here on the

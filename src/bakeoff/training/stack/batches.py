@@ -29,7 +29,8 @@ def stacked_batches(states: Sequence[TrainingState], skip: int = 0) -> Iterator[
     first, left_out = divmod(skip, chunk // batch_size)
     for start in range(first * chunk, len(samples[0].order), chunk):
         inputs, labels = _gather(states, samples, slice(start, start + chunk))
-        pairs = zip(inputs.split(batch_size, 1), labels.split(batch_size, 1), strict=True)
+        parts = (torch.split(one, batch_size, 1) for one in (inputs, labels))
+        pairs = zip(*parts, strict=True)
         yield from islice(pairs, left_out, None)
         left_out = 0
 

@@ -26,13 +26,11 @@ WIDTHS = (2, 3, 5)
 NUM_COMPARED = 3
 """Steps after which the weights are compared."""
 TOLERANCE = 1e-3
-"""Greatest difference from a run alone, as a share of the largest weight. Measured: 1e-6 after three
-steps; a network that is stacked wrongly differs by about 1."""
+"""Greatest difference from a run alone, as a share of the largest weight. Measured: 1e-6 after
+three steps; a network that is stacked wrongly differs by about 1."""
 
 
-def measure_stack(
-    configs: Sequence[TrialConfig], device: str, width: int
-) -> tuple[float, str]:
+def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tuple[float, str]:
     """The time of runs one by one over their time as a stack, and a text that says it.
 
     The gain is 0, and the text the reason, if runs with these settings cannot train as a stack, or

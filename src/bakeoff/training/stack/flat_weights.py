@@ -77,9 +77,9 @@ class FlatWeights:
         """Write the gradients of every member's own loss [N] into `gradients`."""
         found = torch.autograd.grad(losses.sum(), [*self.leaves.values()], allow_unused=True)
         parts = self._gradient_parts.values()
-        pairs = [pair for pair in zip(parts, found, strict=True) if pair[1] is not None]
-        if pairs:  # the others were written by their layers
-            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))  # noqa: SLF001 - torch's own
+        for part, gradient in zip(parts, found, strict=True):
+            if gradient is not None:  # the others were written by their layers
+                part.copy_(gradient)
 
 
 def _lay_out(model: nn.Module) -> tuple[list[Place], list[slice]]:

@@ -27,7 +27,7 @@ def shared_settings(config: TrialConfig) -> TrialConfig | None:
         return None
     params = dict(config.model_params)
     if config.model in MODELS and "dropout" in params:
-        params["dropout"] = float(params["dropout"] > 0)  # without dropout there is no layer
+        params["dropout"] = float(float(params["dropout"]) > 0)  # without dropout there is no layer
     return replace(
         config, optimizer="", optimizer_params={}, scheduler="", scheduler_params={},
         model_params=params, seed=0,

@@ -98,6 +98,11 @@ class Layer:
         """The layer's output."""
         raise NotImplementedError
 
+    @property
+    def own_weights(self) -> list[str]:
+        """The names of its weights in the module."""
+        return [name for name, _ in self.module.named_parameters(recurse=False)]
+
     def weight(self, name: str) -> Tensor | None:
         """A weight of all members, [N, *shape]; None if the layer has none of this name."""
         return self.rows.weights.leaves.get(self.name_of(name))
@@ -133,15 +138,13 @@ class _Product(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: D102 - torch's
-        ctx: Any, values: Tensor, weights: Tensor, gradient: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, values: Tensor, weights: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(values, weights)
         ctx.gradient = gradient
         return torch.bmm(values, weights.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor | None, None, None]:  # noqa: D102
+    def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor | None, None, None]:
         values, weights = ctx.saved_tensors
         torch.bmm(outputs.transpose(1, 2), values, out=ctx.gradient)
         needed = torch.bmm(outputs, weights) if ctx.needs_input_grad[0] else None

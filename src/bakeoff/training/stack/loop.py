@@ -27,7 +27,6 @@ from bakeoff.training.stack.member import Member
 from bakeoff.training.stack.stack import Stack
 from bakeoff.training.totals import EpochTotals, Step
 
-
 Results = list[tuple[Member, EpochResult]]
 """Some members, each with its result of an epoch."""
 
@@ -101,9 +100,7 @@ class StackedTraining:
         """The members that make the next steps: all, unless some were resumed within an epoch."""
         places = [0 if one.state.totals is None else one.state.totals.drawn for one in self.members]
         furthest = max(places, default=0)
-        return [
-            one for one, place in zip(self.members, places, strict=True) if place == furthest
-        ]
+        return [one for one, place in zip(self.members, places, strict=True) if place == furthest]
 
     def _run_epoch(self, group: Sequence[Member]) -> Results | None:
         """Train the rest of an epoch and evaluate it; None if it was suspended within."""

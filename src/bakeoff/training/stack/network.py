@@ -62,6 +62,9 @@ class StackedNetwork:
         self.rows = Rows(models=models, generators=generators, weights=self.weights)
         self._layers: list[Layer] = []
         self._steps, self._output = self._compile(models[0])
+        used = {one.name_of(name) for one in self._layers for name in one.own_weights}
+        if used != self.weights.leaves.keys():
+            raise NotStackableError("has weights that are no layer's, or that no layer uses")
 
     def __call__(self, samples: Tensor, *, training: bool) -> Tensor:
         """Outputs [N, B, K] of every member for its own samples [N, B, ...]."""
@@ -69,7 +72,9 @@ class StackedNetwork:
         num_samples = self.rows.num_samples = samples.shape[1]
         missing = -num_samples % ALIGNED_SAMPLES
         if missing and not any(layer.mixes_samples for layer in self._layers):
-            samples = torch.cat([samples, samples[:, :1].expand(-1, missing, *samples.shape[2:])], 1)
+            samples = torch.cat(
+                [samples, samples[:, :1].expand(-1, missing, *samples.shape[2:])], 1
+            )
         values: dict[str, Tensor] = {"": samples}
         for name, calculate, inputs in self._steps:
             values[name] = calculate(*(values[one] for one in inputs))
@@ -132,6 +137,8 @@ class StackedNetwork:
         kind = LAYERS.get(type(module))
         if kind is None:
             raise NotStackableError(f"has a layer {type(module).__name__}")
+        if any(one.name == name for one in self._layers):
+            raise NotStackableError(f"uses layer {name} twice")
         layer = kind(name, module, self.rows)
         self._layers.append(layer)
         return layer
@@ -150,7 +157,7 @@ def _function(
     call: Any = node.target
     if node.op == "call_method" and node.target in POINTWISE_METHODS and not settings:
         call = getattr(torch, str(node.target))
-        return lambda values: call(values)
+        return call  # type: ignore[no-any-return]
     if node.target in POINTWISE_FUNCTIONS:
         return lambda values: call(values, *settings, **named)
     if node.target in POOL_FUNCTIONS:
@@ -171,6 +178,10 @@ def check_structure(models: Sequence[nn.Module]) -> None:
     first = _structure(models[0])
     if any(_structure(one) != first for one in models[1:]):
         raise NotStackableError("the models have different structures")
+    for module in models[0].modules():
+        is_usual = type(module).get_extra_state is nn.Module.get_extra_state
+        if not is_usual or module._forward_hooks or module._forward_pre_hooks:  # noqa: SLF001
+            raise NotStackableError("has hooks or state of its own")
     weights = [*models[0].parameters()]
     if not all(one.requires_grad and one.is_floating_point() for one in weights):
         raise NotStackableError("has weights that are not trained")

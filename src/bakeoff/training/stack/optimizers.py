@@ -38,7 +38,7 @@ class _Slots:
 
 
 def _step_sgd(slots: _Slots, group: Settings) -> None:
-    torch._fused_sgd_(  # noqa: SLF001 - what torch.optim.SGD calls
+    torch._fused_sgd_(
         slots.values,
         slots.gradients,
         slots.state["momentum_buffer"] if group["momentum"] else [],
@@ -48,13 +48,13 @@ def _step_sgd(slots: _Slots, group: Settings) -> None:
         dampening=group["dampening"],
         nesterov=group["nesterov"],
         maximize=False,
-        is_first_step=False,  # a buffer of zeros gives what torch begins with, a copy of the gradient
+        is_first_step=False,  # zeros give what torch begins with, a copy of the gradient
     )
 
 
 def _step_adam(slots: _Slots, group: Settings, *, decoupled: bool = False) -> None:
-    torch._foreach_add_(slots.state["step"], 1)  # noqa: SLF001 - what torch.optim.Adam calls
-    step = torch._fused_adamw_ if decoupled else torch._fused_adam_  # noqa: SLF001 - likewise
+    torch._foreach_add_(slots.state["step"], 1)
+    step = torch._fused_adamw_ if decoupled else torch._fused_adam_
     step(
         slots.values,
         slots.gradients,
@@ -77,8 +77,8 @@ def _step_adamw(slots: _Slots, group: Settings) -> None:
 
 
 def _step_adagrad(slots: _Slots, group: Settings) -> None:
-    torch._foreach_add_(slots.state["step"], 1)  # noqa: SLF001 - what torch.optim.Adagrad calls
-    torch._fused_adagrad_(  # noqa: SLF001 - likewise
+    torch._foreach_add_(slots.state["step"], 1)
+    torch._fused_adagrad_(
         slots.values,
         slots.gradients,
         slots.state["sum"],

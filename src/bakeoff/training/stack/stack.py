@@ -32,7 +32,9 @@ def rows_at_once(model: nn.Module) -> int:
     """
     kinds = (nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d)
     layers = [one for one in model.modules() if isinstance(one, kinds)]
-    channels = [one.out_channels if isinstance(one, nn.Conv2d) else one.num_features for one in layers]
+    channels = [
+        one.out_channels if isinstance(one, nn.Conv2d) else one.num_features for one in layers
+    ]
     return max(MIN_ROWS, LANES // gcd(LANES, *channels)) if layers else 1
 
 
@@ -58,7 +60,9 @@ class Stack:
         spare = [torch.Generator(device) for _ in self.rows[len(members) :]]
         generators = [one.generator for one in self.members]
         self.network = StackedNetwork([one.model for one in states], [*generators, *spare])
-        names = [{id(one): name for name, one in state.model.named_parameters()} for state in states]
+        names = [
+            {id(one): name for name, one in state.model.named_parameters()} for state in states
+        ]
         weights = self.network.weights
         self._optimizers = [
             OptimizerRow(one.state.optimizer, weights, names[row], row)
@@ -89,7 +93,9 @@ class Stack:
         inputs, labels = batch
         num, missing = len(self.members), len(self.rows) - len(self.members)
         if missing:
-            inputs, labels = (torch.cat([one, one[:1].expand(missing, *one.shape[1:])]) for one in batch)
+            inputs, labels = (
+                torch.cat([one, one[:1].expand(missing, *one.shape[1:])]) for one in batch
+            )
         weights = self.network.weights
         losses = losses_of(self._criterion, self.network(inputs, training=True), labels)
         weights.backward(losses)
@@ -237,5 +243,9 @@ def _step_of(member: Member) -> tuple[Any, ...]:
         for group in state.optimizer.param_groups
     ]
     config = state.config
-    schedule = (config.scheduler, repr(config.scheduler_params), state.schedule.state_dict()["step"])
+    schedule = (
+        config.scheduler,
+        repr(config.scheduler_params),
+        state.schedule.state_dict()["step"],
+    )
     return (type(state.optimizer), *groups, schedule)
