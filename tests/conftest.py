@@ -10,6 +10,7 @@ import pytest
 
 from bakeoff.records import StudyConfig
 from bakeoff.studyfile import resolve_study
+from object_server import BUCKET, credentials, object_server
 from study_examples import study_document
 
 ALLOWED_REASON = "accelerator"
@@ -44,6 +45,21 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     yield server.get_uri()
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def object_port() -> Iterator[int]:
+    """The port of an S3 server with one bucket, which ends with the session."""
+    with object_server() as port:
+        yield port
+
+
+@pytest.fixture
+def bucket(object_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty folder in a bucket, which this process and its children can reach."""
+    for name, value in credentials(object_port).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}"
 
 
 @pytest.fixture

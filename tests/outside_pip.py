@@ -32,10 +32,15 @@ def need_jargon() -> None:
         pytest.skip("needs the Jargon File (apt-get install jargon-text)")
 
 
-def tracked_files() -> list[str]:
-    """Paths of the files that git tracks, relative to the project's folder."""
+def need_git() -> None:
+    """Skip without git."""
     if shutil.which("git") is None:
         pytest.skip("needs git (apt-get install git)")
+
+
+def tracked_files() -> list[str]:
+    """Paths of the files that git tracks, relative to the project's folder."""
+    need_git()
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )

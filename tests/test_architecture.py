@@ -83,6 +83,7 @@ def test_a_command_that_trains_nothing_never_imports_torch(arguments):
     "module",
     [
         "bakeoff.session", "bakeoff.driver", "bakeoff.storage", "bakeoff.production.run",
+        "bakeoff.production.gate",
         "bakeoff.production.export", "bakeoff.production.machine_profile",
         "bakeoff.tracking.tensorboard_writer", "bakeoff.tracking.wandb_client",
         "bakeoff.tracking.mlflow_client",

@@ -1,12 +1,15 @@
 """The documentation matches the program."""
 
+import csv
 import importlib.util
 import re
 import shlex
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bakeoff.commands.cli import load_verb, verb_files
 from bakeoff.components.models import MODELS
@@ -92,6 +95,41 @@ def test_every_command_in_the_readme_exists_with_its_options():
         verb, *words = shlex.split(line)
         known = {option for one in load_verb(verb).params for option in one.opts}
         assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_workflow_of_the_gate_calls_commands_that_exist():
+    guide = (MAP.parent / "docs" / "guides" / "gate.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    steps = yaml.safe_load(block)["jobs"]["gate"]["steps"]
+    called = [step["run"] for step in steps if step.get("run", "").startswith("study ")]
+    shown = re.findall(r"^study .*?(?=  #)", guide, re.MULTILINE)
+    assert len(called) == len(shown) == 2
+    known = {option for one in load_verb("gate").params for option in one.opts}
+    for line in (*called, *shown):
+        assert "|" not in line  # a pipe would lose the exit code
+        _, verb, *words = shlex.split(line)
+        assert verb == "gate"
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_gates_that_were_measured_are_those_that_the_documents_name():
+    with (ROOT / "results" / "published" / "gate.csv").open(newline="") as file:
+        gates = list(csv.DictReader(file))
+    worse = Counter(
+        (row["change"], float(row["accepted_loss"]) > 1e-3)
+        for row in gates
+        if row["decision"] == "worse"
+    )
+    caught, flagged = worse["regression", True], worse["harmless", True]
+    assert sum(row["change"] == "regression" for row in gates) == 80  # 40 at each accepted loss
+    assert caught >= 36
+    assert flagged <= 2
+    assert worse["harmless", False] == 0
+    documents = MAP.parent / "docs"
+    for name in ("guides/gate.md", "decisions/statistics.md"):
+        text = " ".join((documents / name).read_text().split())
+        assert f"worse in {caught} of 40 gates" in text
+        assert f"in {flagged} of 40" in text
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion-cnn"])

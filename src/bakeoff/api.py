@@ -12,20 +12,22 @@ import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from bakeoff.analysis.wording import promised
 from bakeoff.driver import StopRequest
+from bakeoff.engines.open import find_workers
+from bakeoff.engines.processes import start_early
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
-from bakeoff.notebook import LoadedStudy
-from bakeoff.production.run import RunReport
 from bakeoff.records import StudyConfig, StudyRecord
-from bakeoff.session import RunSettings, choose_threads, run_study
-from bakeoff.session.study import SessionResult
+from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.study import SessionResult, run_study
 from bakeoff.studyfile import format_study, load_study, study_arms
+from bakeoff.studyfile.threads import choose_threads
 
-Device = Literal["cpu", "cuda"]
+if TYPE_CHECKING:
+    from bakeoff.notebook import LoadedStudy
+    from bakeoff.production.run import RunReport
 
 
 class _Silent:
@@ -89,14 +91,20 @@ class Study:
         storage: str | None = None,
         workers: int | None = None,
         threads: int | None = None,
-        device: Device = "cpu",
+        workers_per_device: int | None = None,
+        device: str = "auto",
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
         extend: bool = False,
         accept_code: bool = False,
         warm_start: str | None = None,
+        user: str | None = None,
+        checkpoints: str | Path | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
         progress: bool = True,
-    ) -> LoadedStudy:
+    ) -> "LoadedStudy":
         """Run the study, or continue it, as `study run` does: search, confirm, write the report.
 
         Ctrl-C pauses the study, and calling again continues it. A script needs no
@@ -105,14 +113,21 @@ class Study:
         Args:
             output: Folder for reports and the default storage.
             storage: Storage URL; None means `sqlite:///<output>/studies.db`.
-            workers: Runs that train at the same time; None means one per core.
+            workers: Runs that train at the same time; None means one per core, or per accelerator.
+            workers_per_device: Replaces that number for each device.
             threads: Threads of each worker; None means one on a CPU.
-            device: Where runs train.
+            device: Where runs train, as `--device`; `auto` uses every accelerator, else the CPU.
             timeout: Seconds for search and confirmation together.
             hang_seconds: Seconds without a step after which a run counts as hung.
             extend: Whether the study may add trials, arms, seeds or repeats to the stored one.
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
+            user: Name that is stored with the study as yours; None means the account's.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
+                study has them, or `<output>/<study>/checkpoints`.
+            engine: `local`, `ray` or `ray:HOST:PORT`.
+            gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
+            insecure_cluster: Whether to use a Ray cluster that answers without a token.
             progress: Whether to show progress, on stderr or in the notebook.
 
         Returns:
@@ -123,23 +138,34 @@ class Study:
             NothingCompletedError: The study ended and no trial completed.
             BakeoffError: Data, model, storage or settings are unusable.
         """
+        threads = choose_threads(self.config, threads)
         settings = RunSettings.choose(
             output=Path(output),
             storage_url=storage,
             workers=workers,
-            threads=choose_threads(self.config, threads),
+            threads=threads,
+            early=start_early(self.config.folder, device=device, threads=threads),
+            workers_per_device=workers_per_device,
             device=device,
+            study=self.config.name,
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extend,
             accepts_code=accept_code,
             source=warm_start,
+            user=user,
+            checkpoints=None if checkpoints is None else str(checkpoints),
+            engine=engine,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
         )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
         return write_and_publish(self.config.name, settings)
 
     def __repr__(self) -> str:
+        from bakeoff.analysis.wording import promised
+
         config = self.config
         search = config.search
         arms = study_arms(config)
@@ -155,7 +181,7 @@ def run(
     *,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
-) -> LoadedStudy:
+) -> "LoadedStudy":
     """Run a study, or continue it, and return its results.
 
     Args:
@@ -182,12 +208,12 @@ def train(
     params: Mapping[str, Any] | None = None,
     name: str | None = None,
     output: str | Path = "results",
-    device: Device = "cpu",
+    device: str = "auto",
     threads: int | None = None,
     seed: int | None = None,
     accept_code: bool = False,
     progress: bool = True,
-) -> RunReport:
+) -> "RunReport":
     """Train one configuration to its end, or continue it, as `study train` does.
 
     Args:
@@ -199,7 +225,7 @@ def train(
             what is not named has the study's value, or the library default.
         name: Name of the run; None makes it from the settings.
         output: Folder of the run's folder.
-        device: Where it trains.
+        device: Where it trains, as `--device`; `auto` uses an accelerator where there is one.
         threads: None means one per core.
         seed: Of weights, batches and augmentation; None derives it from the study.
         accept_code: Whether to continue although your code changed since the run began.
@@ -230,7 +256,7 @@ def train(
             config,
             folder,
             seed=seed,
-            settings=one_worker(device, choose_threads(config, threads)),
+            settings=one_worker(device, choose_threads(config, threads), folder),
             observer=observer,
             stop=StopRequest(ends_process=False),
             accepts_code=accept_code,
@@ -259,6 +285,7 @@ def drive_study(
     from bakeoff.session.display import build_progress
     from bakeoff.session.refresh import RefreshingObserver
 
+    settings = find_workers(settings)
     arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
@@ -267,7 +294,7 @@ def drive_study(
         return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
 
 
-def write_and_publish(name: str, settings: RunSettings) -> LoadedStudy:
+def write_and_publish(name: str, settings: RunSettings) -> "LoadedStudy":
     """Write the report of a stored study and show it in the dashboard.
 
     Raises:
@@ -275,6 +302,7 @@ def write_and_publish(name: str, settings: RunSettings) -> LoadedStudy:
         StorageError: The storage cannot be read.
     """
     from bakeoff.dashboard import publish
+    from bakeoff.notebook import LoadedStudy
     from bakeoff.storage import Storage
 
     study = LoadedStudy(Storage(settings.storage_url, is_known=True).load_record(name))

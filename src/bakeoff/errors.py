@@ -32,6 +32,10 @@ class SpaceChangedError(UsageError):
     """The stored study has other settings; the message prints the difference."""
 
 
+class UntrainableError(UsageError):
+    """The user's model, optimizer or loop raised an error in its first steps."""
+
+
 class StudyLockedError(UsageError):
     """Another driver is running this study; the message names its host, process and start time."""
 
@@ -80,12 +84,18 @@ class OutputError(BakeoffError, OSError):
     """A file of the results cannot be written: the disk is full, or the folder is read-only."""
 
 
+class StoreError(BakeoffError, OSError):
+    """A store of files does not answer, or refuses what is asked."""
+
+    exit_code = 5
+
+
 class CheckpointError(BakeoffError):
     """A checkpoint is damaged, or belongs to another run."""
 
 
 class CheckpointWriteError(CheckpointError, OSError):
-    """A checkpoint cannot be written: the disk is full, or the folder is gone or read-only."""
+    """A checkpoint cannot be written: a full disk, a lost folder or network."""
 
 
 def one_line(text: object) -> str:

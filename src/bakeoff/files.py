@@ -19,6 +19,8 @@ UNFINISHED = ".bakeoff.tmp"
 """Ending of the names of files that are being written."""
 LEFT_SECONDS = 60.0
 """A temporary folder that is older and not locked belongs to no living process."""
+LOOK_PAUSES = (0.05, 0.05)
+"""Seconds before another attempt to take a lock: `is_lock_held` takes a lock for a moment."""
 
 
 class LockHeldError(Exception):
@@ -203,15 +205,36 @@ def hold_lock(path: Path, holder: str) -> Iterator[None]:
         LockHeldError: Another process holds it.
     """
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise LockHeldError(file.read()) from None
+        for pause in (*LOOK_PAUSES, None):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if pause is None:
+                    file.seek(0)
+                    raise LockHeldError(file.read()) from None
+            time.sleep(pause)
         file.truncate(0)
         file.write(holder)
         file.flush()
         yield
+
+
+def is_lock_held(path: Path) -> bool | None:
+    """Whether a process holds `path` by `hold_lock`; None if the file cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def wait_for_lock(descriptor: int, *, shared: bool = False) -> None:

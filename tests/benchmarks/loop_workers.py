@@ -15,7 +15,7 @@ import numpy as np
 from loop_contenders import CNN
 
 from bakeoff.engines.local import LocalEngine
-from bakeoff.engines.open import default_layout
+from bakeoff.engines.open import default_workers
 from bakeoff.engines.protocol import Epoch, Finished, Job
 from bakeoff.records import DataConfig, TrialConfig
 
@@ -55,7 +55,7 @@ def measure_layouts(rounds: int) -> dict[str, Any]:
         for engine in engines.values():
             engine.close()
     two, one = (median(values) for values in speeds.values())
-    workers, threads = default_layout("cpu")
+    workers, threads = default_workers("cpu"), 1
     return {
         **{name: round(median(values), 3) for name, values in speeds.items()},
         "ratio": round(two / one, 3),

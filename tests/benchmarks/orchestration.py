@@ -60,8 +60,14 @@ class NoStorage:
     def __init__(self) -> None:
         self._num_trials = 0
 
-    def load_runs(self, name: str, purpose: str) -> tuple[()]:
+    def random_id(self, name: str) -> str:
+        return name
+
+    def load_runs(self, name: str, purpose: str, repeat: int) -> tuple[()]:
         return ()
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def begin(self, config: StudyConfig, plan: object) -> tuple[int, int]:
         self._num_trials += 1
@@ -70,7 +76,7 @@ class NoStorage:
     def report(self, *args: object) -> None:
         pass
 
-    pause = unpause = spare = note = finish = report
+    pause = unpause = exempt = note = finish = report
 
 
 def main() -> None:

@@ -153,8 +153,8 @@ def _break_call(
         if found not in (2, 3) or (code == 0 and found != 3):
             tally.fail("lost", f"{place}: epoch {found} after exit code {code}")
         Checkpoints(hit, "run", max_share=math.inf).save(state)
-        if num_epochs(hit) != 3 or list(hit.glob("*.partial")):
-            tally.fail("lost", f"{place}: the next save is not whole: {sorted(hit.iterdir())}")
+        if num_epochs(hit) != 3 or list(hit.rglob("*.partial")):
+            tally.fail("lost", f"{place}: the next save is not whole: {sorted(hit.rglob('*.*'))}")
     shutil.rmtree(hit)
 
 
@@ -192,15 +192,15 @@ def flip(rng: random.Random, count: int, folder: Path, tally: Tally) -> None:
 
 def newest(folder: Path) -> list[Path]:
     """The payload and the manifest of the newest checkpoint."""
-    stem = max(path.stem for path in folder.glob("*.pt"))
-    return [folder / f"{stem}.pt", folder / f"{stem}.json"]
+    payload = max(folder.rglob("*.pt"))
+    return [payload, payload.with_suffix(".json")]
 
 
 def _try_bytes(path: Path, data: bytes, place: str, tally: Tally) -> None:
     path.write_bytes(data)
     tally.injected += 1
     with quiet():
-        found = num_epochs(path.parent)
+        found = num_epochs(path.parents[1])
     if found == 2:
         tally.fail("silent", f"{place}: loaded")
     elif found != 1:
@@ -214,7 +214,7 @@ def intact_alone(folder: Path) -> Iterator[None]:
     What it unpickled before is returned again, which saves most of the time.
     """
     real, known = torch.load, {}
-    for path in folder.glob("*.pt"):
+    for path in folder.rglob("*.pt"):
         data = path.read_bytes()
         known[data] = real(io.BytesIO(data), map_location="cpu", weights_only=True)
 

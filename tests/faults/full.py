@@ -46,6 +46,7 @@ def load_rows() -> None:
         postgres_rows,
         sequence_rows,
         storage_rows,
+        store_rows,
         study_rows,
     )
 

@@ -1,5 +1,6 @@
 """What must hold after every fault: nothing lost, nothing doubled, nothing left behind."""
 
+import hashlib
 import json
 import tempfile
 from collections import Counter
@@ -123,6 +124,14 @@ def told_twice(url: str) -> list[str]:
             steps.setdefault(trial_id, []).append(step)
     gaps = [one for one, reported in steps.items() if reported != list(range(1, len(reported) + 1))]
     return found + [f"epochs of {one}: {steps[one]}" for one in gaps]
+
+
+def weights_in(folder: Path) -> dict[str, str]:
+    """SHA-256 of the weights that a study keeps, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (folder / "weights").iterdir()
+    }
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import optuna
 from hypothesis import HealthCheck, Phase, seed, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -28,6 +27,7 @@ from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
 from faults import oracle
 from faults.rows import Tally, row
+from lost_connections import LOSSES, lose_connections
 from study_examples import SilentObserver, SimulatedEngine, study_document, study_facts
 
 CONFIG = resolve_study(
@@ -35,7 +35,7 @@ CONFIG = resolve_study(
         search={"schedulers": ["constant"], "pruner": "halving", "trials_per_arm": 5},
     )
 )
-ACTIONS = ("epoch", "epoch", "epoch", "death", "early death", "lost answer", "lost write")
+ACTIONS = ("epoch", "epoch", "epoch", "death", "early death", *LOSSES)
 _tally = Tally()
 """Counts for the row that runs the machine."""
 
@@ -51,11 +51,11 @@ class ScriptedEngine(SimulatedEngine):
         self,
         actions: Sequence[str],
         end: Callable[[], None],
-        break_next: Any,
+        losses: list[str],
         reached: dict[str, int],
     ) -> None:
         super().__init__()
-        self._actions, self._end_session, self._break_next = list(actions), end, break_next
+        self._actions, self._end_session, self._losses = list(actions), end, losses
         self._reached = reached
         """Newest epoch of each run when it last lost a worker, also with an earlier driver. A run
         rightly fails after three losses without a new epoch, so a second one needs a newer one."""
@@ -74,7 +74,7 @@ class ScriptedEngine(SimulatedEngine):
             reason = "worker ended by SIGKILL"
             return [self._end(run, Died(run=run, reason=reason, was_training=is_training))]
         if action.startswith("lost"):
-            self._break_next(action)
+            self._losses.append(action)
             _tally.injected += 1
         return super().events(timeout)
 
@@ -108,30 +108,6 @@ class Session:
         ).drive(Search(CONFIG, build_arms(CONFIG), "maximize"), "search")  # fmt: skip
 
 
-def break_next(storage: Storage) -> Callable[[str], None]:
-    """Let the storage's next write be lost, or its answer; the access is then repeated."""
-    rdb = storage.optuna_storage
-    names = ("create_new_trial", "set_trial_intermediate_value", "set_trial_system_attr",
-             "set_trial_user_attr", "set_trial_state_values")  # fmt: skip
-    pending: list[str] = []
-
-    def breaking(method: Any) -> Any:
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            kind = pending.pop() if pending else ""
-            if kind == "lost write":
-                raise optuna.exceptions.StorageInternalError("connection lost")
-            answer = method(*arguments, **keywords)
-            if kind == "lost answer":
-                raise optuna.exceptions.StorageInternalError("connection lost")
-            return answer
-
-        return call
-
-    for name in names:
-        setattr(rdb, name, breaking(getattr(rdb, name)))
-    return pending.append
-
-
 class StudyMachine(RuleBasedStateMachine):
     """A study whose drivers come and go."""
 
@@ -158,7 +134,7 @@ class StudyMachine(RuleBasedStateMachine):
 
         _tally.injected += 1
         with suppress(KilledError, InterruptedStudyError):
-            engine = ScriptedEngine(actions, end_session, break_next(storage), self._reached)
+            engine = ScriptedEngine(actions, end_session, lose_connections(storage), self._reached)
             self._session.run(engine, stop, storage)
 
     @invariant()

@@ -138,6 +138,9 @@ class Proxy:
         """While it is true nothing passes, and nobody is told: a black hole."""
         threading.Thread(target=self._serve, daemon=True).start()
 
+        self.refuses = False
+        """While it is true, every new connection is closed at once."""
+
     def reset(self) -> None:
         """Break every connection."""
         for one in list(self._pairs):
@@ -162,6 +165,9 @@ class Proxy:
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
+        if self.refuses:
+            client.close()
+            return
         try:
             server = socket.create_connection(("127.0.0.1", self._server_port), timeout=5)
         except OSError:

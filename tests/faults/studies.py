@@ -24,8 +24,8 @@ from bakeoff.engines import local
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, StudyConfig
-from bakeoff.session import run_study
 from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.study import run_study
 from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage
 from bakeoff.studyfile import resolve_study
@@ -62,6 +62,8 @@ class Setup:
     config: StudyConfig = CONFIG
     log: Path | None = None
     """Where driver and workers write; None for a file next to the output folder."""
+    checkpoints: str | None = None
+    """The location of a store for checkpoints; None for the output folder."""
     prepare: Callable[[], None] = lambda: None
     """Called in the driver's process before the study begins."""
 
@@ -200,6 +202,7 @@ def _drive(setup: Setup, writing: int, log: Path) -> int:
     settings = RunSettings(
         output=setup.output, storage_url=setup.storage_url, workers=setup.workers, threads=1,
         device="cpu", hang_seconds=setup.hang_seconds,
+        checkpoints=setup.checkpoints,
     )  # fmt: skip
     code = TRACEBACK_CODE
     try:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ STOP_SECONDS = 20.0
 HANG_SECONDS = 2.0
 
 _calm: dict[str, StudyRecord] = {}
+_calm_weights: dict[str, str] = {}
+"""SHA-256 of the weights that the undisturbed study keeps, by name."""
 
 
 def calm_study(folder: Path) -> StudyRecord:
@@ -39,6 +42,7 @@ def calm_study(folder: Path) -> StudyRecord:
             if driver.finish():
                 raise RuntimeError(f"the undisturbed study failed: {driver.text()}")
         _calm[NAME] = oracle.load(setup.storage_url, NAME)
+        _calm_weights.update(oracle.weights_in(setup.output / NAME))
     return _calm[NAME]
 
 
@@ -58,6 +62,8 @@ def check_end(setup: Setup, drivers: list[Driver], tally: Tally, place: str, fol
     same = setup.workers == 1
     for text in oracle.differences(record, calm_study(folder), same_values=same):
         tally.fail("lost", f"{place}: {text}")
+    if same and oracle.weights_in(setup.output / NAME) != _calm_weights:
+        tally.fail("lost", f"{place}: other weights are kept")
     for text in oracle.told_twice(setup.storage_url):
         tally.fail("lost", f"{place}: {text}")
     for text in oracle.left_behind(home):
@@ -78,14 +84,14 @@ def studies(count: int, per_study: int, rng: random.Random) -> Iterator[tuple[in
 
 def hit_workers(
     rng: random.Random, count: int, folder: Path, tally: Tally, hit: Callable[[int], None],
-    hang_seconds: float = 600.0, workers: int = 1,
+    hang_seconds: float = 600.0, workers: int = 1, checkpoints: str | None = None,
 ) -> None:  # fmt: skip
     """Hit workers of one driver until `count` were hit; the driver must continue to its end."""
     while count > 0:
         place = f"study {tally.injected}"
         setup = Setup(
             output=folder / place / "out", hang_seconds=hang_seconds, workers=workers,
-            saves_everything=rng.random() < 0.5,
+            saves_everything=rng.random() < 0.5, checkpoints=checkpoints,
         )  # fmt: skip
         with running(setup) as driver:
             # A trial fails after three losses without a new epoch, so each hit waits for one.
@@ -156,15 +162,19 @@ def pause_workers(rng: random.Random, count: int, folder: Path, tally: Tally) ->
 
 def end_drivers(
     rng: random.Random, count: int, folder: Path, tally: Tally,
-    end: Callable[[Driver, random.Random], int | None],
+    end: Callable[[Driver, random.Random], int | None], checkpoints: str | None = None,
 ) -> None:  # fmt: skip
     """End drivers and start them again until each study is finished.
 
-    `end` returns the exit code that is expected, or None for any.
+    `end` returns the exit code that is expected, or None for any. Only the first start of a study
+    is given the place of its checkpoints.
     """
     for number, draws in studies(count, PER_STUDY, rng):
         place, drivers = f"study {tally.injected}", []
-        setup = Setup(output=folder / place / "out", saves_everything=draws.random() < 0.5)
+        setup = Setup(
+            output=folder / place / "out", saves_everything=draws.random() < 0.5,
+            checkpoints=checkpoints,
+        )  # fmt: skip
         for _ in range(number):
             with running(setup) as driver:
                 drivers.append(driver)
@@ -181,6 +191,7 @@ def end_drivers(
                     tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
             if left := orphans_of(driver):
                 tally.fail("lost", f"{place}: processes {left} outlive their driver")
+            setup = replace(setup, checkpoints=None)
         with running(setup) as driver:  # the second start after each
             drivers.append(driver)
             if not ends_well(driver, tally, place):

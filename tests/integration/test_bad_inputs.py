@@ -192,13 +192,24 @@ def test_a_storage_that_cannot_be_created_is_exit_5(tmp_path, folder, capsys):
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
 def test_an_unreachable_server_is_exit_5_and_its_password_is_not_shown(
-    tmp_path, folder, capsys, host
+    folder, capsys, host, monkeypatch
 ):
-    code, lines = study(["list", "--storage", f"postgresql://me:canary{{x}}%@{host}/db"], capsys)
+    monkeypatch.setenv("BAKEOFF_STORAGE", f"postgresql://me:canary{{x}}%@{host}/db")
+    code, lines = study(["list"], capsys)
     assert code == 5
     assert len(lines) == 1
     assert "cannot be opened" in lines[0]
     assert "canary" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:canary@host/db", "postgresql://host/db?user=me&password=canary"]
+)
+def test_a_password_on_the_command_line_is_refused_and_not_shown(folder, capsys, url):
+    code, lines = study(["list", "--storage", url], capsys)
+    assert code == 2
+    assert "every user of this machine sees the password in `ps`" in lines[-1]
+    assert "canary" not in "".join(lines)
 
 
 def npz(**arrays):

@@ -25,7 +25,7 @@ from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.snapshot import snapshot
 from bakeoff.training.state import TrainingState, seed_everything
-from bakeoff.training.weights import scored_weights, write_weights
+from bakeoff.training.weights import scored_weights, weights_file
 from grating_pictures import ARCHITECTURE, draw_folder, pretrain
 from study_examples import study_document
 
@@ -191,7 +191,7 @@ def test_an_export_runs_elsewhere_without_the_pretrained_weights(
     state = trained(
         replace(config, finetune=FinetuneConfig(pretrained=str(gone), freeze="backbone"))
     )
-    write_weights(state, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(weights_file(state))
     Path(gone).unlink()
     elsewhere = tmp_path / "elsewhere"
     write_export(tmp_path / "kept.safetensors", elsewhere / "model.safetensors")

@@ -19,7 +19,7 @@ from bakeoff.production.one_configuration import Chosen, fix_settings, params_of
 from bakeoff.ranges import FloatRange, owned_params, split_name
 from bakeoff.records import OwnMetric, StudyConfig
 from bakeoff.report import write_report
-from bakeoff.session import check_packages
+from bakeoff.session.checks import check_packages
 from bakeoff.session.measuring import _blame
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import Storage

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import ordered_simulation
 from bakeoff.driver import Ordered
 from bakeoff.errors import StudyFileError, UsageError
-from bakeoff.session import RunSettings, choose_threads, run_study
-from bakeoff.session.study import _load_or_extend
+from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.study import _load_or_extend, run_study
 from bakeoff.space import check_extension
 from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study
+from bakeoff.studyfile.threads import choose_threads
 from driven_study import drive
 from ordered_simulation import OrderedSimulation
 from study_examples import SilentObserver, SimulatedEngine, study_document, study_facts

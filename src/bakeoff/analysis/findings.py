@@ -23,7 +23,7 @@ from bakeoff.analysis.searches import (
 from bakeoff.analysis.statistics import standard_error_of_share
 from bakeoff.analysis.target import target_of, with_arrival_tests, with_time_to_target
 from bakeoff.analysis.wording import scope_of
-from bakeoff.records import ArmSummary, Level, StudyRecord
+from bakeoff.records import ArmSummary, Level, MetricInfo, StudyRecord
 from bakeoff.records.significance import min_confirmation_seeds
 
 Blocker = Literal["shared_sampler", "test_set_read", "undefined_on_test"]
@@ -185,12 +185,23 @@ def best_mean_standard_error(record: StudyRecord, arms: tuple[ArmSummary, ...]) 
     It is None unless the objective is a mean over samples between finite bounds, the number of test
     samples is known and an arm was confirmed.
     """
-    objective = record.objective
-    width = objective.high - objective.low
     confirmed = next((arm.confirmed for arm in arms if arm.confirmed), None)
-    if confirmed is None or not record.num_test or not objective.is_mean_over_samples:
+    if confirmed is None:
+        return None
+    return standard_error_of_score(confirmed.test_mean, record.objective, record.num_test)
+
+
+def standard_error_of_score(
+    score: float, objective: MetricInfo, num_samples: int | None
+) -> float | None:
+    """Standard error of a score over samples, in units of the objective.
+
+    It is None unless the objective is a mean over samples between finite bounds and the number of
+    samples is known.
+    """
+    width = objective.high - objective.low
+    if not num_samples or not objective.is_mean_over_samples:
         return None
     if not math.isfinite(width) or width <= 0:
         return None
-    share = (confirmed.test_mean - objective.low) / width
-    return width * standard_error_of_share(share, record.num_test)
+    return width * standard_error_of_share((score - objective.low) / width, num_samples)

@@ -28,7 +28,7 @@ from bakeoff.version import __version__
 ORDER = (
     "run", "plan", "status", "list", "show", "report", "dashboard", "optimizers", "schedulers",
     "models", "metrics", "datasets", "schema", "init", "validate", "delete", "doctor", "train",
-    "export", "profile", "verify-resume",
+    "gate", "export", "profile", "verify-resume",
 )  # fmt: skip
 """The order of `study --help` and of the README; any other verb follows these."""
 
@@ -88,7 +88,8 @@ def load_verb(name: str) -> Any:
     except (ImportError, SyntaxError) as error:
         raise BakeoffError(f"verb {name!r} cannot be loaded from {file}: {error}") from error
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, cls=VerbCommand)(getattr(module, file.stem))
+    context = getattr(module, "CONTEXT_SETTINGS", None)
+    single.command(name, cls=VerbCommand, context_settings=context)(getattr(module, file.stem))
     return typer.main.get_command(single)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,8 @@ from bakeoff.errors import UsageError
 from bakeoff.records.durations import HOUR, MINUTE
 
 RESULTS = Path("results")
-Device = Literal["cpu", "cuda"]
+PASSWORD = re.compile(r"^\w+(?:\+\w+)?://(?:[^/@?]*:[^@?]+@|.*[?&](?:ssl)?password=.)")
+"""A storage URL with a password before the host, or among its options."""
 StudyFile = Annotated[Path, typer.Argument(help="Study file (TOML).", metavar="FILE")]
 StudyName = Annotated[str, typer.Argument(help="Name of a stored study.", metavar="NAME")]
 Output = Annotated[
@@ -22,23 +23,58 @@ Output = Annotated[
         envvar="BAKEOFF_OUTPUT",
     ),
 ]
+
+
+def _without_password(
+    context: typer.Context, parameter: typer.CallbackParam, url: str | None
+) -> str | None:
+    """The storage URL, which must not show a password to other users of the machine.
+
+    Raises:
+        UsageError: It holds one and stands on the command line.
+    """
+    source = context.get_parameter_source(str(parameter.name))
+    if url and source is not None and source.name == "COMMANDLINE" and PASSWORD.search(url):
+        raise UsageError(
+            "--storage: every user of this machine sees the password in `ps`; leave it out of the"
+            " URL and write it to ~/.pgpass (mode 600), or put the URL into BAKEOFF_STORAGE"
+        )
+    return url
+
+
 StorageUrl = Annotated[
     str | None,
     typer.Option(
         "--storage",
-        help="Storage URL; default sqlite:///<output>/studies.db.",
+        help="Storage URL without a password; default sqlite:///<output>/studies.db.",
         envvar="BAKEOFF_STORAGE",
         metavar="URL",
+        callback=_without_password,
     ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Number of runs trained at once; default one per core.", envvar="BAKEOFF_WORKERS"
+        help="Number of runs trained at once; default one per core, or one per accelerator.",
+        envvar="BAKEOFF_WORKERS",
+    ),
+]
+WorkersPerDevice = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of runs trained at once on each accelerator, whose memory they share.",
+        envvar="BAKEOFF_WORKERS_PER_DEVICE",
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option("--device", help="Where runs train.", envvar="BAKEOFF_DEVICE")
+    str,
+    typer.Option(
+        "--device",
+        help="Where runs train: auto, cpu, cuda, cuda:1, cuda:0,2, mps or xpu. auto uses every"
+        " accelerator that there is, else the CPU.",
+        envvar="BAKEOFF_DEVICE",
+        metavar="DEVICE",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Optimizer = Annotated[

@@ -11,14 +11,16 @@ from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.wording import interval, number
 from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.stored_studies import open_storage
-from bakeoff.errors import one_line
+from bakeoff.errors import StoreError, one_line
 from bakeoff.records import ArmSummary, Comparison, ConfirmedScores
 from bakeoff.records.durations import format_estimate
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report import ReportPaths, write_report
 from bakeoff.report.answer import DEFAULTS_SUFFIX, Answer, build_answer
 from bakeoff.report.configurations import default_params
+from bakeoff.stores import join, open_store
 
+COPY_TO = "--copy-to"
 MOST_SHOWN = 6
 """Configurations whose settings are printed; the report has all of them."""
 MOST_LIMITS = 4
@@ -43,6 +45,27 @@ def write_study_report(
     """
     comparison = compare(open_storage(storage, output, is_known=is_known).load_record(name))
     return comparison, write_report(comparison, output / name, image_formats=image_formats)
+
+
+def copy_report(paths: ReportPaths, place: str) -> str:
+    """Copy the files of a report into a folder below `place`; return the location of its page.
+
+    The folder has the name of the one that the report was written into.
+
+    Raises:
+        StoreError: The copy cannot be written.
+    """
+    folder = paths.html.parent
+    store = open_store(join(place, folder.name))
+    try:
+        for path in paths.files:
+            store.put(path.relative_to(folder).as_posix(), path.read_bytes())
+    except StoreError as error:
+        raise StoreError(f"{COPY_TO} {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"{COPY_TO} {store.location}: cannot be written ({reason})") from error
+    return join(store.location, paths.html.name)
 
 
 def print_study_report(comparison: Comparison, paths: ReportPaths) -> None:

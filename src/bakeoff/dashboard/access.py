@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from bakeoff.dashboard.tokens import OF_OTHERS, TokenFile
 from bakeoff.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -25,8 +26,6 @@ SHORTEST_TOKEN = 16
 LONGEST_TOKEN = 1000
 TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 FROM_ENVIRONMENT = "BAKEOFF_TOKEN"
-OF_OTHERS = 0o077
-"""The bits of a file's mode that let its group and others use it."""
 
 
 def read_token(file: Path | None) -> str | None:
@@ -56,7 +55,10 @@ class Access:
     host: str = LOOPBACK[0]
     """Address on which the server listens."""
     token: str | None = None
-    """A browser must send it once; with None, everybody on this machine is answered."""
+    """A browser must send it once. Without it and `tokens`, everybody on this machine is answered.
+    """
+    tokens: TokenFile | None = None
+    """The tokens of several people, one of which a browser must send once."""
     allow_writes: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +68,15 @@ class Access:
             raise UsageError(
                 f"a token has at least {SHORTEST_TOKEN} letters, digits or any of . _ ~ -"
             )
-        if self.host not in LOOPBACK and self.token is None:
-            raise UsageError(f"--host {self.host}: other machines need --token-file")
+        if self.token is not None and self.tokens is not None:
+            raise UsageError("--tokens: each person has a token there; leave out the single one")
+        if self.host not in LOOPBACK and not self.needs_token:
+            raise UsageError(f"--host {self.host}: other machines need --token-file or --tokens")
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether only requests with a token are answered."""
+        return self.token is not None or self.tokens is not None
 
     def refusal(self, request: Mapping[str, Any]) -> str | None:
         """Return why a request is refused; None if it is answered.
@@ -78,8 +87,8 @@ class Access:
         addressed_to = request.get("HTTP_HOST", "")
         if self.host in LOOPBACK and not OWN_HOST.fullmatch(addressed_to):
             return "this server answers localhost only"
-        if self.token is not None and not (self._sends_token(request) or self._has_cookie(request)):
-            return "open the address with ?token=... that `study dashboard` printed"
+        if self.needs_token and self.person(request) is None:
+            return "open the address with ?token=... and a token that is valid"
         if request["REQUEST_METHOD"] in READING:
             return None
         if not self.allow_writes:
@@ -89,25 +98,41 @@ class Access:
             return "changes are made from this dashboard's own pages only"
         return None
 
+    def person(self, request: Mapping[str, Any]) -> str | None:
+        """Return who sent the token in the address or the cookie; None if it is nobody's.
+
+        With a single token for everybody, the name is `token`.
+        """
+        return self._owner(_token_in_address(request)) or self._owner(_token_in_cookie(request))
+
     def cookie_for(self, request: Mapping[str, Any]) -> str | None:
-        """Return the cookie to set if the address contains the token; None if it does not.
+        """Return the cookie to set if the address contains a token; None if it does not.
 
         The page is then loaded again without the token, to keep it out of the browser's history.
         """
-        if self.token is None or not self._sends_token(request):
+        token = _token_in_address(request)
+        if self._owner(token) is None:
             return None
-        return f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
+        return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax"
 
-    def _sends_token(self, request: Mapping[str, Any]) -> bool:
-        shown = parse_qs(request.get("QUERY_STRING", "")).get("token", [""])[0]
-        return self._is_token(shown)
+    def _owner(self, shown: str) -> str | None:
+        if not TOKEN.fullmatch(shown):
+            return None
+        if self.tokens is not None:
+            return self.tokens.person(shown)
+        if self.token is not None and hmac.compare_digest(shown.encode(), self.token.encode()):
+            return "token"
+        return None
 
-    def _has_cookie(self, request: Mapping[str, Any]) -> bool:
-        try:
-            cookies = SimpleCookie(request.get("HTTP_COOKIE", ""))
-        except CookieError:
-            return False
-        return COOKIE in cookies and self._is_token(cookies[COOKIE].value)
 
-    def _is_token(self, shown: str) -> bool:
-        return self.token is not None and hmac.compare_digest(shown.encode(), self.token.encode())
+def _token_in_address(request: Mapping[str, Any]) -> str:
+    query: str = request.get("QUERY_STRING", "")
+    return parse_qs(query).get("token", [""])[0]
+
+
+def _token_in_cookie(request: Mapping[str, Any]) -> str:
+    try:
+        cookies = SimpleCookie(request.get("HTTP_COOKIE", ""))
+    except CookieError:
+        return ""
+    return cookies[COOKIE].value if COOKIE in cookies else ""

@@ -21,6 +21,7 @@ from bakeoff.report.page import build_figure, glance_table
 from bakeoff.report.verdict_tables import LEVELS
 from bakeoff.storage import Storage
 from bakeoff.storage.connection import OnWait
+from bakeoff.storage.overview import VERDICT_KEY
 from bakeoff.storage.studies import CONFIRM_SUFFIX
 
 MAX_CHARACTERS = 400_000
@@ -83,7 +84,7 @@ def publish_progress(
     def store() -> None:
         load = partial(optuna.load_study, storage=storage.optuna_storage)
         study = load(study_name=name)
-        study.set_user_attr("verdict", comparison.verdict.headline)
+        study.set_user_attr(VERDICT_KEY, comparison.verdict.headline)
         runs = storage.optuna_storage.get_study_id_from_name(name + CONFIRM_SUFFIX)
         note = note_text(comparison, has_report=has_report, confirmations=runs)
         optuna_dashboard.save_note(study, note)

@@ -13,6 +13,7 @@ import optuna_dashboard
 import typer
 
 from bakeoff.dashboard.access import Access
+from bakeoff.dashboard.access_log import AccessLog, with_access_log
 from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.dashboard.connections import CHUNK, RequestHandler, Server
 from bakeoff.dashboard.reports import (
@@ -39,16 +40,24 @@ App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 def serve_dashboard(
-    *, output: Path, storage_url: str | None, port: int, access: Access, open_browser: bool
+    *,
+    output: Path,
+    storage_url: str | None,
+    port: int,
+    access: Access,
+    log: AccessLog | None = None,
+    open_browser: bool,
 ) -> None:
     """Serve until Ctrl-C; for the errors, see `build_server`."""
-    server = build_server(output=output, storage_url=storage_url, port=port, access=access)
+    server = build_server(output=output, storage_url=storage_url, port=port, access=access, log=log)
     address = f"http://{access.host}:{server.server_port}"
     token = "" if access.token is None else f"?token={access.token}"
     typer.echo(
         f"dashboard: {address}/{token}\nreports:   {address}/reports/{token}\nCtrl-C stops it"
     )
-    if open_browser and access.token is None and _has_display():
+    if log is not None:
+        typer.echo(f"access log: {log.file}")
+    if open_browser and not access.needs_token and _has_display():
         webbrowser.open(address)  # an address with the token would be shown in `ps`
     try:
         server.serve_forever()
@@ -66,7 +75,12 @@ def _has_display() -> bool:
 
 
 def build_server(
-    *, output: Path, storage_url: str | None, port: int, access: Access | None = None
+    *,
+    output: Path,
+    storage_url: str | None,
+    port: int,
+    access: Access | None = None,
+    log: AccessLog | None = None,
 ) -> WSGIServer:
     """Build a server on the address of `access`, by default loopback; port 0 takes a free port.
 
@@ -81,6 +95,8 @@ def build_server(
     storage = Storage(url, create=access.allow_writes).optuna_storage
     dashboard = optuna_dashboard.wsgi(storage, artifact_store=StudyArtifacts(output))
     app = build_app(dashboard, output, access)
+    if log is not None:
+        app = with_access_log(app, log, access.person)
     try:
         return make_server(
             access.host, port, app, server_class=Server, handler_class=RequestHandler

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bakeoff.report.answer import without_scope
+from bakeoff.storage.overview import VERDICT_KEY
 from bakeoff.storage.studies import CONFIRM_SUFFIX
 
 App = Callable[..., Iterable[bytes]]
 PATH = "/api/studies"
 """Where optuna-dashboard asks for the list."""
-VERDICT = "verdict"
-"""The attribute in which a study's verdict is stored."""
 
 
 def with_verdicts(body: bytes) -> bytes:
@@ -41,7 +40,7 @@ def _belongs_to_another(name: str, names: set[str]) -> bool:
 def _titled(study: Mapping[str, Any]) -> str:
     """The name, followed by the verdict where there is one."""
     attributes = {one["key"]: one["value"] for one in study["user_attrs"]}
-    verdict = attributes.get(VERDICT)
+    verdict = attributes.get(VERDICT_KEY)
     name = str(study["study_name"])
     return f"{name}: {without_scope(verdict)}" if verdict else name
 

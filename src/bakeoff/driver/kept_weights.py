@@ -1,9 +1,13 @@
 """Keeps the weights of the best confirmation run of each choice, so that they can be exported."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bakeoff.errors import StorageError
 from bakeoff.records import MetricInfo, Purpose, TrialRecord
+
+TakeWeights = Callable[[Path], bool]
+"""Moves the weights of a run to a path; returns whether there are any. See `RunStores`."""
 
 
 class KeptWeights:
@@ -12,33 +16,57 @@ class KeptWeights:
     An arm has one such configuration in each repeat, and a new one where an extension chose again.
 
     Args:
-        directory: Created by the first run that writes its weights.
+        directory: Created when the first weights are taken; None keeps none.
         metric: Metric by which runs are compared, on the validation set.
     """
 
-    def __init__(self, directory: Path, metric: MetricInfo) -> None:
+    def __init__(self, directory: Path | None, metric: MetricInfo) -> None:
         self._directory = directory
         self._metric = metric
         self._best: dict[tuple[str, int | None], TrialRecord] = {}
         """The best run of each arm and configuration."""
 
-    def path_of(self, run: str, purpose: Purpose) -> str:
-        """Where the run writes its weights; empty unless it is a confirmation run."""
-        return str(self._directory / f"{run}.safetensors") if purpose == "confirm" else ""
+    def keeps(self, purpose: Purpose) -> bool:
+        """Whether runs of this purpose store their weights."""
+        return self._directory is not None and purpose == "confirm"
 
-    def ended(self, record: TrialRecord) -> None:
-        """Keep the weights of this run if it is its configuration's best so far, or remove them."""
-        if record.purpose != "confirm":
-            return
+    def ended(self, record: TrialRecord, take: TakeWeights) -> str:
+        """Take the weights of this run if it is its configuration's best so far.
+
+        Those of the best one before are removed then. Return why its weights are lost, or an empty
+        text.
+
+        Raises:
+            StorageError: The store or the folder does not answer; the same command tries again.
+        """
+        if self._directory is None or not self.keeps(record.purpose):
+            return ""
         key = record.arm, record.configuration
         before = self._best.get(key)
         runs = [record] if before is None else [before, record]
         best = best_run(runs, self._metric)
+        lost = _take(weights_path(self._directory, record), take) if best is record else ""
         for run in runs:
             if run is not best:
                 weights_path(self._directory, run).unlink(missing_ok=True)
         if best is not None:
             self._best[key] = best
+        return lost
+
+
+def _take(path: Path, take: TakeWeights) -> str:
+    """Take weights that are not there yet; return why they are lost, or an empty text."""
+    try:
+        if not path.exists():
+            take(path)
+    except ValueError as error:
+        return f"the weights of {path.stem} are damaged and not kept ({error})"
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"{path}: the weights cannot be taken over ({reason}); the same command tries again"
+        ) from error
+    return ""
 
 
 def best_run(runs: Iterable[TrialRecord], metric: MetricInfo) -> TrialRecord | None:

@@ -2,12 +2,15 @@
 
 Only the driver asks the source, decides and stores. Workers only train. So budgets are exact. A
 run whose worker died stays the same trial with the same number and continues from its checkpoint.
+
+Everything that follows from the events of one poll is stored in one transaction. Only then is it
+shown, are workers answered and checkpoints removed, so nothing is known outside of the driver that
+a restart would not find in the storage.
 """
 
 import hashlib
 import json
 import math
-import shutil
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,9 @@ from typing import cast
 
 from bakeoff.driver.active_run import CUTS, ActiveRun, record_of
 from bakeoff.driver.kept_weights import KeptWeights
+from bakeoff.driver.later import Later
 from bakeoff.driver.roles import Observer, Source
+from bakeoff.driver.run_stores import RunStores
 from bakeoff.engines.follow import MAX_ATTEMPTS, POLL_SECONDS
 from bakeoff.engines.protocol import (
     Died,
@@ -30,6 +35,7 @@ from bakeoff.engines.protocol import (
     Probed,
     Profiled,
     Reply,
+    Started,
 )
 from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
@@ -45,6 +51,8 @@ from bakeoff.records import (
     Purpose,
     StudyConfig,
     TrialConfig,
+    TrialPlan,
+    TrialRecord,
     as_plain,
     of_named_arm,
 )
@@ -54,10 +62,16 @@ from bakeoff.storage import Storage, StudyFacts
 MAX_STARTS = 30
 """Attempts after which a run fails even if it made some progress in each. Those that were lost with
 their machine are not counted."""
+ENDED_TOGETHER = 500
+"""At most so many paused runs end in one transaction when the search has ended."""
 
 
 class Driver:
-    """Runs the search and the confirmation of one study."""
+    """Runs the search and the confirmation of one study.
+
+    The files of its runs are in the store at `checkpoints` (see `bakeoff.stores`), and the weights
+    of the best confirmation runs come into the folder `weights` of this machine, if it is given.
+    """
 
     def __init__(
         self,
@@ -68,7 +82,8 @@ class Driver:
         engine: Engine,
         observer: Observer,
         stop: StopRequest,
-        checkpoints: Path,
+        checkpoints: Path | str,
+        weights: Path | None = None,
     ) -> None:
         self._config = config
         training = replace(config.training, precision=cast("Precision", facts.precision))
@@ -80,8 +95,8 @@ class Driver:
         self._engines = {"search": engine, "confirm": StackEngine(engine) if stacks else engine}
         self._observer = observer
         self._stop = stop
-        self._checkpoints = checkpoints
-        self._weights = KeptWeights(checkpoints.parent / "weights", facts.metric)
+        self._stores = RunStores(str(checkpoints))
+        self._weights = KeptWeights(weights, facts.metric)
         self._waiting: deque[ActiveRun] = deque()
         """Runs that need a worker, in the order in which they get one."""
         self._running: dict[str, ActiveRun] = {}
@@ -92,6 +107,7 @@ class Driver:
         self._study_id = storage.random_id(config.name)
         self._lost_at_start = 0
         """Workers in a row that ended before they had prepared their run."""
+        self._later = Later(storage)
 
     def drive(self, source: Source, group: str, repeat: int = 0) -> int:
         """Restore the stored runs, then train every run that `source` offers.
@@ -109,18 +125,24 @@ class Driver:
         """
         self._engine = self._engines[group]
         num_trained = self._restore(source, group, repeat)
-        while True:
+        with self._later.storing():
             num_trained += self._fill(source, group)
-            if not self._running:
-                break
-            for event in self._engine.events(POLL_SECONDS):
-                self._handle(event, source)
-            self._obey_stop()
+        # Where no worker is free either, all of them are lost or still starting.
+        while self._running or not (self._engine.num_free > 0 or self._stop.count):
+            events = self._engine.events(POLL_SECONDS)
+            with self._later.storing():
+                for event in events:
+                    self._handle(event, source)
+                self._obey_stop()
+                num_trained += self._fill(source, group)
         if self._stop.count:
             raise InterruptedStudyError(self._stop.exit_code)
         while self._paused:  # no run is left that could promote them
-            self._finish(self._paused.pop(min(self._paused)), source, "pruned")
-        self._note(source)
+            with self._later.storing():
+                for number in sorted(self._paused)[:ENDED_TOGETHER]:
+                    self._finish(self._paused.pop(number), source, "pruned")
+        with self._later.storing():
+            self._note(source)
         return num_trained
 
     def _restore(self, source: Source, group: str, repeat: int) -> int:
@@ -129,8 +151,7 @@ class Driver:
             name = f"{group}-{record.number}"
             plan = source.restore(record)
             if record.outcome != "running":
-                self._discard_checkpoints(name)
-                self._weights.ended(record)
+                self._clear_up(name, plan, record, has_files=name in self._stores.found)
                 source.finish(plan, record)
                 self._observer.ended(name, plan, record, restored=True)
                 continue
@@ -143,21 +164,23 @@ class Driver:
                 self._observer.paused(name, plan, record.epochs_run)
             else:
                 self._waiting.append(run)
-        self._note(source)
+        with self._later.storing():
+            self._note(source)
         return len(self._waiting)
 
     def _fill(self, source: Source, group: str) -> int:
         """Give every free worker a run. Return the number of new runs."""
-        num_new = 0
-        while self._engine.num_free > 0 and not self._stop.count:
+        num_new, num_free = 0, self._engine.num_free
+        while num_free > 0 and not self._stop.count:
             if self._waiting:
                 self._submit(self._waiting.popleft(), source)
+                num_free -= 1
             elif (promotion := source.promote()) is not None:
                 self._promote(promotion)
             elif (plan := source.next()) is not None:
                 number, trial_id = self._storage.begin(self._config, plan)
                 source.started(number, plan)
-                self._submit(ActiveRun(f"{group}-{number}", plan, number, trial_id), source)
+                self._waiting.append(ActiveRun(f"{group}-{number}", plan, number, trial_id))
                 num_new += 1
             else:
                 break
@@ -183,9 +206,23 @@ class Driver:
         run.history.clear()
         run.is_held = run.is_promoted = False
         self._running[run.name] = run
-        self._observer.began(run.name, run.plan, source.num_left + len(self._waiting))
-        plan = run.plan
-        trial = replace(
+        num_left = source.num_left + len(self._waiting)
+        self._later(self._observer.began, run.name, run.plan, num_left)
+        trial = self._trial_of(run.plan)
+        job = Job(
+            run=run.name,
+            config=trial,
+            checkpoints=self._stores.location_of(run.name),
+            identity=self._identity_of(run.name, trial),
+            attempt=run.attempt,
+            decision_epochs=run.plan.decision_epochs,
+            reads_test=run.plan.purpose in READS_TEST,
+            keeps_weights=self._weights.keeps(run.plan.purpose),
+        )
+        self._later(self._engine.submit, job)
+
+    def _trial_of(self, plan: TrialPlan) -> TrialConfig:
+        return replace(
             build_trial_config(
                 self._trained_config.of_arm(plan.arm),
                 plan.params,
@@ -196,18 +233,6 @@ class Driver:
             weights_sha256=self._facts.environment.get(
                 of_named_arm(WEIGHTS_HASH, plan.arm) if self._config.arms else WEIGHTS_HASH, ""
             ),
-        )
-        self._engine.submit(
-            Job(
-                run=run.name,
-                config=trial,
-                checkpoints=str(self._checkpoints / run.name),
-                identity=self._identity_of(run.name, trial),
-                attempt=run.attempt,
-                decision_epochs=run.plan.decision_epochs,
-                reads_test=run.plan.purpose in READS_TEST,
-                weights_path=self._weights.path_of(run.name, run.plan.purpose),
-            )
         )
 
     def _identity_of(self, name: str, trial: TrialConfig) -> str:
@@ -220,6 +245,8 @@ class Driver:
         if run is None or event.attempt != run.attempt:
             return  # from a worker that was given up: another one has the run
         match event:
+            case Started():
+                self._storage.place(run.trial_id, event.place)
             case Epoch():
                 self._on_epoch(event, run, source)
             case Finished():
@@ -231,8 +258,10 @@ class Driver:
             case Paused():
                 self._on_pause(run)
             case Halted():
-                self._engine.close()
-                raise StorageError(f"{event.reason}; make room and run the same command again")
+                self._later(self._engine.close)
+                raise StorageError(
+                    f"{event.reason}; when this is mended, the same command continues"
+                )
             case Probed() | Profiled():
                 raise BakeoffError(f"unexpected answer to a measurement: {event}")
 
@@ -246,7 +275,7 @@ class Driver:
                 run.note = f"resumed, not bit-identical from epoch {result.epoch}"
         elif result.status == "running":
             self._report(run, result)
-        self._observer.epoch(run.name, run.plan, result)
+        self._later(self._observer.epoch, run.name, run.plan, result)
         decision: Decision = "continue"
         if result.epoch < max(run.stored, default=0):
             source.update_seconds(run.number, run.plan, result)
@@ -257,7 +286,7 @@ class Driver:
             self._note_exemption(run)
         run.cut_by = decision if decision in CUTS else ""
         if event.waits or run.cut_by:
-            self._engine.reply(run.name, self._answer(decision))
+            self._later(self._engine.reply, run.name, self._answer(decision))
 
     def _report(self, run: ActiveRun, result: EpochResult) -> None:
         value = result.metrics.get(self._config.objective, math.nan)
@@ -281,7 +310,8 @@ class Driver:
         if run.is_held:
             self._storage.pause(run.trial_id, run.history)
             self._paused[run.number] = run
-            self._observer.paused(run.name, run.plan, run.history[-1].epoch)
+            epoch = run.history[-1].epoch
+            self._later(self._observer.paused, run.name, run.plan, epoch)
         elif run.is_promoted and not self._stop.count:
             self._wait(run)
 
@@ -292,7 +322,7 @@ class Driver:
         the driver often ends all its processes.
         """
         if self._stop.count:
-            self._observer.note(f"{run.name}: {event.reason}; it will resume from its checkpoint")
+            self._show(f"{run.name}: {event.reason}; it will resume from its checkpoint")
             self._on_pause(run)
             return
         if event.cause == "node":
@@ -306,7 +336,7 @@ class Driver:
             reason = f"{event.reason} ({lost})"
             self._finish(run, source, "failed", reason=reason)
             return
-        self._observer.note(f"{run.name}: {event.reason}; continuing from its checkpoint")
+        self._show(f"{run.name}: {event.reason}; continuing from its checkpoint")
         run.attempt += 1
         self._storage.count_attempt(run.trial_id, run.attempt, run.losses)
         if run.is_held:  # its worker died while it was pausing
@@ -324,7 +354,7 @@ class Driver:
         """
         self._lost_at_start = 0 if event.was_training else self._lost_at_start + 1
         if self._lost_at_start >= MAX_ATTEMPTS:
-            self._engine.close()
+            self._later(self._engine.close)
             raise WorkersLostError(
                 f"{self._lost_at_start} workers in a row ended before their run began to train"
                 f" ({event.reason}); no trial was charged, and the same command tries again"
@@ -348,31 +378,44 @@ class Driver:
         if run.history and run.history[-1].status != "running":
             self._report(run, run.history[-1])
         self._storage.finish(run.trial_id, record)
-        self._discard_checkpoints(run.name)
-        self._weights.ended(record)
         self._running.pop(run.name, None)
         source.finish(run.plan, record)
-        self._observer.ended(run.name, run.plan, record, restored=False)
+        self._later(self._clear_up, run.name, run.plan, record)
+        self._later(self._observer.ended, run.name, run.plan, record, restored=False)
         self._note(source)
 
     def _note(self, source: Source) -> None:
-        """Store and show the source's new notes, each once."""
+        """Store and show the source's new notes, each once. A restart takes them again."""
         for text in source.take_notes():
-            if self._storage.note(self._config.name, text):
-                self._observer.note(text)
+            self._later(self._note_once, text)
 
-    def _discard_checkpoints(self, name: str) -> None:
-        folder = self._checkpoints / name
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            self._observer.note(f"{folder} cannot be removed; its checkpoints are not used again")
+    def _show(self, text: str) -> None:
+        self._later(self._observer.note, text)
+
+    def _note_once(self, text: str) -> None:
+        if self._storage.note(self._config.name, text):
+            self._observer.note(text)
+
+    def _clear_up(
+        self, name: str, plan: TrialPlan, record: TrialRecord, *, has_files: bool = True
+    ) -> None:
+        """Take the weights of a run that has ended, if they are kept, and remove its files."""
+
+        def take(target: Path) -> bool:
+            identity = self._identity_of(name, self._trial_of(plan))
+            return self._stores.take_weights(name, record.attempts, identity, target)
+
+        lost = self._weights.ended(record, take if has_files else lambda _: False)
+        left = self._stores.discard(name) if has_files else ""
+        for note in filter(None, (lost, left)):
+            self._observer.note(note)
 
     def _obey_stop(self) -> None:
         if self._stop.count > 1:
-            self._engine.close()
+            self._later(self._engine.close)
             raise InterruptedStudyError(self._stop.exit_code)
         if self._stop.count and not self._is_pausing:
             self._is_pausing = True
-            self._observer.note("pausing after the current steps; Ctrl-C again stops at once")
+            self._show("pausing after the current steps; Ctrl-C again stops at once")
             for name in self._running:
-                self._engine.reply(name, "suspend")
+                self._later(self._engine.reply, name, "suspend")

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from bakeoff.engines.protocol import Died, Engine, Epoch, Event, Job, Paused, Probe, Profile
+from bakeoff.engines.protocol import (
+    Died,
+    Engine,
+    Epoch,
+    Event,
+    Job,
+    Paused,
+    Probe,
+    Profile,
+    Started,
+)
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 
 POLL_SECONDS = 0.2
@@ -51,5 +61,5 @@ def follow(
             yield event
             if isinstance(event, Died):
                 engine.submit(active[event.run])
-            elif not isinstance(event, Epoch):
+            elif not isinstance(event, (Epoch, Started)):
                 del active[event.run]

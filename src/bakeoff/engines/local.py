@@ -1,17 +1,14 @@
 """The local engine: worker processes on this machine that serve one run after another."""
 
-import errno
-import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 
-from bakeoff.child_process import without_main_module
+from bakeoff.engines.device_table import CPU, Device
+from bakeoff.engines.processes import WorkerProcess, start_process, worker_settings
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
     INTERIM,
@@ -20,11 +17,10 @@ from bakeoff.engines.protocol import (
     Failed,
     MemberReply,
     Reply,
+    Started,
     Task,
 )
-from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
-from bakeoff.errors import BakeoffError
-from bakeoff.own_source import own_folders
+from bakeoff.engines.worker import Unusable
 
 EVALUATION_PATIENCE = 4
 """A batch of evaluation may take this many times as long as a step before it counts as hung."""
@@ -32,11 +28,18 @@ CLOSE_SECONDS = 5.0
 """How long to wait for a killed process to end."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Slot:
+    """A place for one worker: its device, and its share of the device's memory."""
+
+    device: Device
+    memory_share: float
+
+
 @dataclass
 class _Worker:
-    process: BaseProcess
-    connection: Connection
-    signals: Signals
+    slot: "_Slot"
+    served: WorkerProcess
     job: Task | None = None
     seen: int = -1
     """Last progress that was read."""
@@ -47,8 +50,10 @@ class _Worker:
 class LocalEngine:
     """Runs jobs in `num_workers` spawned processes of `threads` threads each.
 
-    A worker is started when it is first needed and replaced when it dies. All workers end with the
-    driver, even if it is killed.
+    The workers share `devices` evenly, and each of them sees only its own. A worker is started when
+    it is first needed and replaced when it dies. A device that cannot be used is left out, as long
+    as there is another one. All workers end with the driver, even if it is killed. A worker that
+    was started `early` is the first one, if it is set up as that one has to be.
     """
 
     def __init__(
@@ -56,25 +61,24 @@ class LocalEngine:
         *,
         num_workers: int,
         threads: int,
-        device: str = "cpu",
+        devices: Sequence[Device] = (CPU,),
         hang_seconds: float = HANG_SECONDS,
+        early: WorkerProcess | None = None,
+        memory_share: float = 1.0,
     ) -> None:
-        self._context = multiprocessing.get_context("spawn")
-        self._settings = WorkerSettings(
-            threads=threads,
-            device=device,
-            import_path=tuple(import_path()),
-            study_folder=next(iter(own_folders()), ""),
-            parent=os.getpid(),
-        )
-        self._num_workers = num_workers
+        self._early = early
+        self._threads = threads
+        self._slots = _share(devices, num_workers, memory_share)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
+        self._begun: list[Event] = []
+        """What `events` says of runs that were given to a device since it was last called."""
 
     @property
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
-        return self._num_workers - sum(worker.job is not None for worker in self._workers)
+        busy = {worker.slot for worker in self._workers if worker.job is not None}
+        return sum(slot not in busy for slot in self._slots)
 
     def submit(self, job: Task) -> None:
         """Start a run on a free worker.
@@ -84,47 +88,43 @@ class LocalEngine:
         """
         if self.num_free < 1:
             raise ValueError(f"no worker is free for {job.run}")
-        worker = next((one for one in self._workers if one.job is None), None) or self._start()
+        idle = (one for one in self._workers if one.job is None and one.slot in self._slots)
+        worker = next(idle, None) or self._start()
         worker.job, worker.seen, worker.alive_at = job, -1, time.monotonic()
-        worker.signals.pulse.value = -1
-        worker.signals.evaluating.value = worker.signals.suspend.value = 0
+        signals = worker.served.signals
+        signals.pulse.value = -1
+        signals.evaluating.value = signals.suspend.value = 0
+        if worker.slot.device != CPU:
+            label = worker.slot.device.label
+            self._begun.append(Started(run=job.run, attempt=job.attempt, place=label))
         _send(worker, job)
 
     def _start(self) -> _Worker:
-        try:
-            ours, theirs = self._context.Pipe()
-            signals = Signals(
-                pulse=self._context.Value("q", -1),
-                evaluating=self._context.Value("q", 0),
-                suspend=self._context.Value("q", 0),
-            )
-            process = self._context.Process(
-                target=work,
-                args=(theirs, signals, self._settings),
-                daemon=True,
-                name="bakeoff-worker",
-            )
-            with without_main_module():
-                process.start()
-        except OSError as error:
-            reason = error.strerror or error
-            hint = " (shared memory, /dev/shm, is full)" if error.errno == errno.ENOSPC else ""
-            raise BakeoffError(f"a worker process cannot be started: {reason}{hint}") from error
-        theirs.close()
-        worker = _Worker(process=process, connection=ours, signals=signals)
+        used = {worker.slot for worker in self._workers}
+        slot = next(slot for slot in self._slots if slot not in used)
+        settings = worker_settings(
+            slot.device, threads=self._threads, memory_share=slot.memory_share
+        )
+        early, self._early = self._early, None
+        if early is not None and early.settings != settings:
+            early.end(CLOSE_SECONDS)
+            early = None
+        worker = _Worker(slot=slot, served=early or start_process(settings))
         self._workers.append(worker)
         return worker
 
+    @property
+    def sources(self) -> list[Connection | int]:
+        """What `events` waits for: the pipes of the workers, and handles of their ends."""
+        served = [worker.served for worker in self._workers]
+        return [*(one.connection for one in served), *(one.process.sentinel for one in served)]
+
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
-        ready = wait(
-            [worker.connection for worker in self._workers]
-            + [worker.process.sentinel for worker in self._workers],
-            timeout,
-        )
-        events: list[Event] = []
+        events, self._begun = self._begun, []
+        ready = wait(self.sources, 0 if events else timeout)
         for worker in list(self._workers):
-            if worker.connection in ready or worker.process.sentinel in ready:
+            if worker.served.connection in ready or worker.served.process.sentinel in ready:
                 events += self._collect(worker)
         for worker in [one for one in self._workers if self._is_hung(one)]:
             events += self._end(worker, f"no step for {self._hang_seconds:.0f} s")
@@ -133,8 +133,10 @@ class LocalEngine:
     def _collect(self, worker: _Worker) -> list[Event]:
         events: list[Event] = []
         try:
-            while worker.connection.poll():
-                event: Event = worker.connection.recv()
+            while worker.served.connection.poll():
+                event: Event | Unusable = worker.served.connection.recv()
+                if isinstance(event, Unusable):
+                    return events + self._leave_out(worker, event.reason)
                 events.append(event)
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, INTERIM):
@@ -142,63 +144,96 @@ class LocalEngine:
                 if isinstance(event, Failed) and event.breaks_worker:
                     return events + self._end(worker, event.reason)
         except (EOFError, OSError):
-            worker.process.join(CLOSE_SECONDS)
+            worker.served.process.join(CLOSE_SECONDS)
         else:
-            if worker.process.is_alive():
+            if worker.served.process.is_alive():
                 return events
-        return events + self._end(worker, _describe_exit(worker.process.exitcode))
+        return events + self._end(worker, _describe_exit(worker.served.process.exitcode))
 
     def _is_hung(self, worker: _Worker) -> bool:
         if worker.job is None:
             return False
-        progress = worker.signals.pulse.value
+        progress = worker.served.signals.pulse.value
         if progress != worker.seen:
             worker.seen, worker.alive_at = progress, time.monotonic()
-        patience = EVALUATION_PATIENCE if worker.signals.evaluating.value else 1
+        patience = EVALUATION_PATIENCE if worker.served.signals.evaluating.value else 1
         return time.monotonic() - worker.alive_at > patience * self._hang_seconds
 
-    def _end(self, worker: _Worker, reason: str) -> list[Event]:
+    def _leave_out(self, worker: _Worker, reason: str) -> list[Event]:
+        """Use the device of a worker no longer, if there is another one to train on.
+
+        The run is not to blame: it counts as lost with a machine, or, where no other device is
+        left, as one whose worker ended before it was prepared.
+        """
+        device = worker.slot.device
+        others = [slot for slot in self._slots if slot.device != device]
+        if not others:
+            return self._end(worker, reason)
+        self._slots = others
+        return self._end(worker, f"{reason}; it is left out", lost_node=device.label)
+
+    def _end(self, worker: _Worker, reason: str, lost_node: str = "") -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""
-        if worker.process.is_alive():
-            worker.process.kill()
-        worker.process.join(CLOSE_SECONDS)
-        worker.connection.close()
+        worker.served.end(CLOSE_SECONDS)
         self._workers.remove(worker)
         if (job := worker.job) is None:
             return []
-        was_training = worker.signals.pulse.value >= 0
-        return [Died(run=job.run, attempt=job.attempt, reason=reason, was_training=was_training)]
+        was_training = worker.served.signals.pulse.value >= 0
+        return [
+            Died(
+                run=job.run,
+                attempt=job.attempt,
+                reason=reason,
+                cause="node" if lost_node else "worker",
+                node=lost_node,
+                was_training=was_training,
+            )
+        ]
 
     def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         for worker in self._workers_of(run):
             if reply == "suspend":
-                worker.signals.suspend.value = 1
+                worker.served.signals.suspend.value = 1
                 reply = "pause"  # where it is between two epochs, or waits for an answer
             _send(worker, reply)
 
     def kill(self, run: str) -> None:
         """Kill the worker of a run, as a crash would. `events` reports its death."""
         for worker in self._workers_of(run):
-            worker.process.kill()
+            worker.served.process.kill()
 
     def _workers_of(self, run: str) -> list[_Worker]:
         return [one for one in self._workers if one.job is not None and one.job.run == run]
 
     def close(self) -> None:
         """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""
-        for worker in self._workers:
-            worker.process.kill()
-        for worker in self._workers:
-            worker.process.join(CLOSE_SECONDS)
-            worker.connection.close()
+        started = [worker.served for worker in self._workers]
+        started += [] if self._early is None else [self._early]
+        for one in started:
+            one.process.kill()
+        for one in started:
+            one.end(CLOSE_SECONDS)
         self._workers.clear()
+        self._early = None
+
+
+def _share(devices: Sequence[Device], num_workers: int, memory_share: float) -> list[_Slot]:
+    """A slot for each worker, so that every device has as many as the others, or one more.
+
+    Together the workers of a device get `memory_share` of its memory.
+    """
+    most = -(-num_workers // len(devices))
+    turns = [devices[index % len(devices)] for index in range(num_workers)]
+    return [
+        _Slot(device, 1.0 if device.kind == CPU.kind else memory_share / most) for device in turns
+    ]
 
 
 def _send(worker: _Worker, message: Task | Reply | MemberReply) -> None:
     """Send a message. Nothing happens if the worker is dead, because `events` reports that."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        worker.connection.send(message)
+        worker.served.connection.send(message)
 
 
 def _describe_exit(code: int | None) -> str:

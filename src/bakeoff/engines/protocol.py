@@ -39,13 +39,13 @@ class Job(_Message):
 
     config: TrialConfig
     checkpoints: str
-    """Where its checkpoints are stored."""
+    """The location of the store of its checkpoints; see `bakeoff.stores`."""
     identity: str = ""
     """What its checkpoints belong to: study, run, configuration and data; empty means the name."""
     decision_epochs: tuple[int, ...] = ()
     reads_test: bool = False
-    weights_path: str = ""
-    """Where to write the scored epoch's weights when the run is complete; empty for nowhere."""
+    keeps_weights: bool = False
+    """Whether a complete run stores the scored epoch's weights next to its checkpoints."""
     saves_every_epoch: bool = False
     """Save a checkpoint after every epoch, however long that takes."""
 
@@ -83,6 +83,14 @@ class Profile(_Message):
     config: TrialConfig
     seconds: float
     """Approximate duration. A step that has begun is finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(_Message):
+    """A worker has received the run."""
+
+    place: str
+    """Where it is: a node of a cluster, or a device of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,10 +213,10 @@ class Stacked(_Message):
     """All runs of a stack have ended; each has reported how."""
 
 
-Event = MemberEvent | Died | Probed | Profiled | Members | Stacked
+Event = Started | MemberEvent | Died | Probed | Profiled | Members | Stacked
 Task = Job | Stack | Probe | Profile
 """What an engine can be given to do."""
-INTERIM = (Epoch, Members)
+INTERIM = (Started, Epoch, Members)
 """Events after which a worker continues its task."""
 
 

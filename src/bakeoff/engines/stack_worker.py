@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from bakeoff.engines.protocol import (
     Epoch,
@@ -28,7 +27,7 @@ from bakeoff.training.evaluation import Tested, read_test
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.loop import StackedTraining
 from bakeoff.training.stack.member import Member, prepare_member
-from bakeoff.training.weights import write_weights
+from bakeoff.training.weights import weights_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,8 +243,8 @@ def _finished(job: Job, member: Member, result: EpochResult) -> Finished:
     if result.status == "diverged":
         return Finished(run=job.run, outcome="diverged", test_metrics={})
     tested = read_test(member.state) if job.reads_test else Tested({})
-    if job.weights_path:
-        write_weights(member.state, Path(job.weights_path))
+    if job.keeps_weights and member.checkpoints is not None:
+        member.checkpoints.keep_weights(weights_file(member.state))
     return Finished(
         run=job.run,
         outcome="complete",

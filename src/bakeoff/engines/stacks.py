@@ -23,6 +23,7 @@ from bakeoff.engines.protocol import (
     Paused,
     Reply,
     Stack,
+    Started,
     Task,
 )
 from bakeoff.records import as_plain
@@ -108,6 +109,13 @@ class StackEngine:
                     job = jobs[own.run] if isinstance(own, Epoch) else jobs.pop(own.run)
                     yield replace(own, attempt=job.attempt)
                 return
+            case Started():
+                yield from (
+                    replace(event, run=one.run, attempt=one.attempt) for one in [*jobs.values()]
+                )
+                return
+            case Paused():  # its engine has lost the worker, and the study is being stopped
+                yield from (Paused(run=one.run, attempt=one.attempt) for one in jobs.values())
             case Died(cause="worker", was_training=False):  # one lost worker counts once
                 first, *others = jobs.values()
                 self._queued.extendleft(reversed(others))

@@ -9,14 +9,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
@@ -57,6 +56,13 @@ class WorkerSettings:
 
     threads: int
     device: str
+    """What torch calls the worker's device."""
+    device_label: str
+    """What the user calls it."""
+    environment: Mapping[str, str]
+    """Variables that are set before torch is imported, such as the one that names the device."""
+    memory_share: float
+    """Share of the device's memory that the worker may use; 1 if it shares it with no other."""
     import_path: tuple[str, ...]
     study_folder: str
     """Where the study's modules are looked for before the current folder; see `own_source`."""
@@ -76,6 +82,13 @@ class Signals:
     """1 asks the run to be suspended after the step in progress."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """Sent to the engine in place of a run's last event: the worker's device cannot be used."""
+
+    reason: str
+
+
 def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> None:
     """Serve jobs until the pipe is closed.
 
@@ -90,7 +103,7 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
             with _talking_to_driver():
                 job = connection.recv()
             if isinstance(job, (Job, Stack, Probe, Profile)):
-                _run(connection, signals, job, settings.device)
+                _run(connection, signals, job, settings)
             # any other message is a reply that arrived after its run had ended
 
 
@@ -114,6 +127,7 @@ def _set_up(settings: WorkerSettings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
+    os.environ.update(settings.environment)
     look_in(settings.study_folder)
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
@@ -121,9 +135,13 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _run(connection: Connection, signals: Signals, job: Task, device: str) -> None:
+def _run(connection: Connection, signals: Signals, job: Task, settings: WorkerSettings) -> None:
     """Run one job and send its last event, whatever happens."""
+    from bakeoff.training.device import DeviceError, open_device, release_memory
+
+    device = settings.device
     try:
+        open_device(device, settings.device_label, settings.memory_share)
         if isinstance(job, Probe):
             event: Event = _probe(job, device)
         elif isinstance(job, Profile):
@@ -134,10 +152,18 @@ def _run(connection: Connection, signals: Signals, job: Task, device: str) -> No
             event = _train_own(connection, signals, job, device)
         else:
             event = _train(connection, signals, job, device)
+    except DeviceError as error:
+        if isinstance(job, Job):  # which is not to blame, and may train on another device
+            with _talking_to_driver():
+                connection.send(Unusable(reason=str(error)))
+            return
+        event = Failed(run=job.run, outcome="failed", reason=str(error), breaks_worker=True)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         event = _describe_failure(job.run, error)
+    if not (isinstance(event, Failed) and event.breaks_worker):
+        release_memory(device)
     with _talking_to_driver():
         connection.send(replace(event, attempt=job.attempt))
 
@@ -146,17 +172,17 @@ def _describe_failure(run: str, error: Exception) -> Failed:
     """How a run ended that raised `error`."""
     from bakeoff.training.memory import breaks_process, is_out_of_memory
 
-    if isinstance(error, BakeoffError):
-        return Failed(run=run, outcome="failed", reason=str(error))
     outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
-    reason = describe_error(error, names_own=True)  # with the place in the user's file
+    is_described = isinstance(error, BakeoffError)
+    # Otherwise with the place in the user's file.
+    reason = str(error) if is_described else describe_error(error, names_own=True)
     return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
 
 
 def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
-    from bakeoff.training.weights import write_weights
+    from bakeoff.training.weights import weights_file
 
     state = prepare(job.config, device)
     checkpoints = _checkpoints(job)
@@ -178,8 +204,8 @@ def _train(connection: Connection, signals: Signals, job: Job, device: str) -> E
         if not state.is_over:
             return Paused(run=job.run)  # it was suspended within an epoch
         tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-        if job.weights_path and outcome == "complete":
-            write_weights(state, Path(job.weights_path))
+        if job.keeps_weights and outcome == "complete":
+            checkpoints.keep_weights(weights_file(state))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
@@ -204,7 +230,7 @@ def _train_stack(connection: Connection, signals: Signals, stack: Stack, device:
 def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
-    from bakeoff.training.own_weights import write_tracked
+    from bakeoff.training.own_weights import tracked_file
 
     training = OwnTraining(job.config, device, wants_test=job.reads_test)
     checkpoints = _checkpoints(job)
@@ -215,8 +241,10 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
         return Paused(run=job.run)
     if reply == "stop":
         return Finished(run=job.run, outcome="pruned", test_metrics={})
-    if job.weights_path and training.outcome == "complete":
-        write_tracked(training.state, Path(job.weights_path))
+    if job.keeps_weights and training.outcome == "complete":
+        tracked = tracked_file(training.state)
+        if tracked is not None:
+            checkpoints.keep_weights(tracked)
     return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
 
 
@@ -225,7 +253,7 @@ def _checkpoints(job: Job) -> "Checkpoints":
 
     share = inf if job.saves_every_epoch else MAX_SAVE_SHARE
     return Checkpoints(
-        Path(job.checkpoints), job.identity or job.run, attempt=job.attempt, max_share=share
+        job.checkpoints, job.identity or job.run, attempt=job.attempt, max_share=share
     )
 
 
@@ -245,13 +273,11 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
 
 def _probe(job: Probe, device: str) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
-    from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
     from bakeoff.training.stack.check import measure_stack
     from bakeoff.training.weights_source import describe_source
 
-    check_device(device)
     is_own = job.config.training.loop is not None
     choice = (rehearse if is_own else measure_precision)(job.config, device, job.others)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
@@ -270,11 +296,9 @@ def _probe(job: Probe, device: str) -> Event:
 
 
 def _profile(job: Profile, device: str) -> Event:
-    from bakeoff.training.device import check_device
     from bakeoff.training.own_rehearsal import profile_loop
     from bakeoff.training.step_profile import profile
 
-    check_device(device)
     if job.config.training.loop is None:
         measured = profile(job.config, device, job.seconds)
     else:

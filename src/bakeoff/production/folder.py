@@ -157,7 +157,7 @@ class EpochLog:
         """Append an epoch unless the file has it. Return whether it is new."""
         known = self.history.get(result.epoch)
         if known is not None:
-            if self.differs_from is None and _measured(known) != _measured(result):
+            if self.differs_from is None and measured_text(known) != measured_text(result):
                 self.differs_from = result.epoch
             return False
         # The result stores the scored epoch's matrix. Epochs from a checkpoint come without one.
@@ -168,8 +168,8 @@ class EpochLog:
         return True
 
 
-def _measured(result: EpochResult) -> str:
-    """Everything except times, as text, because NaN does not equal NaN as a number."""
+def measured_text(result: EpochResult) -> str:
+    """What an epoch measured except times, as text, because NaN does not equal NaN as a number."""
     return repr((dict(result.metrics), result.train_loss, result.grad_norm))
 
 

@@ -1,18 +1,22 @@
 """Measures how long one configuration takes on this machine and recommends improvements."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bakeoff.child_process import num_cores
+from bakeoff.engines.device_table import CPU, Device
+from bakeoff.engines.devices import AUTO, choose_devices
 from bakeoff.engines.follow import follow
-from bakeoff.engines.open import EngineSettings, default_layout, open_engine
-from bakeoff.engines.protocol import Died, Engine, Failed, Profile, Profiled
+from bakeoff.engines.open import EngineSettings, default_threads, default_workers, open_engine
+from bakeoff.engines.protocol import Died, Engine, Failed, Probed, Profile, Profiled
 from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.production.run import default_seed, trial_config
 from bakeoff.records import StudyConfig, TrialConfig
-from bakeoff.session import check_data, check_packages, probe
+from bakeoff.session.checks import check_data, check_packages
+from bakeoff.session.measuring import probe
+from bakeoff.training.accelerators import CONTEXT_BYTES
 
 WARMUP_SECONDS = 0.2
 """Each worker trains this long before all workers are timed together."""
@@ -21,6 +25,8 @@ LARGE_SHARE = 0.25
 SLOW_FORWARD = 1.5
 """A forward pass that takes this many times as long as the backward pass gets a recommendation.
 It usually takes half as long."""
+SHARED_BY = (2, 4, 8)
+"""Numbers of workers on one accelerator to compare with the default, as long as they gain."""
 MIN_GAIN = 0.10
 """Share of additional trials per hour that another layout needs to be recommended."""
 
@@ -61,8 +67,10 @@ RULES: tuple[tuple[str, float, str, str], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The speed of a number of workers that train at the same time."""
+    """The speed of a number of workers that train at the same time on one device."""
 
+    device: str = CPU.kind
+    """The kind of device."""
     workers: int
     threads: int
     trials_per_hour: float
@@ -83,6 +91,10 @@ class MachineProfile:
     batch_size: int
     layouts: tuple[Layout, ...]
     """The default layout comes first."""
+    seconds_per_step: Mapping[str, float] = field(default_factory=dict)
+    """Median of a few steps in each precision that works on the default device."""
+    fastest_precision: str = ""
+    """The one that `auto` chooses; empty if it was not measured."""
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -102,17 +114,41 @@ class Recommendation(NamedTuple):
     advice: str
 
 
-def layouts_of(device: str) -> list[tuple[int, int]]:
-    """Numbers of workers and threads to compare, the default first."""
-    cores, default = num_cores(), default_layout(device)
-    if device != "cpu":
-        return [default]
+def layouts_of(kind: str, num_devices: int = 1) -> list[tuple[int, int]]:
+    """Numbers of workers and of threads to compare on one device, the default first.
+
+    Args:
+        kind: The kind of device.
+        num_devices: Devices that a study would use, whose workers share the cores.
+    """
+    cores, default = num_cores(), (default_workers(kind), default_threads(kind, num_devices))
+    if kind != CPU.kind:
+        counts = [default[0], *SHARED_BY]
+        return [(one, default_threads(kind, one * num_devices)) for one in counts]
     middle = [(cores // 2, 2)] if cores >= 4 else []  # noqa: PLR2004 - else it is one of the others
     return list(dict.fromkeys([default, *middle, (1, cores)]))
 
 
+def is_worth_trying(layouts: Sequence[Layout], device: Device, workers: int) -> bool:
+    """Whether so many workers could be faster on a device than those that were measured on it.
+
+    A device that is busy gains nothing from more workers, and memory must have room for all.
+    """
+    done = [one for one in layouts if one.device == device.kind]
+    if device.kind == CPU.kind or not done:
+        return True
+    needed = workers * (max(one.peak_memory_bytes for one in done) + CONTEXT_BYTES)
+    if device.memory_bytes and needed > device.memory_bytes:
+        return False
+    *earlier, last = (one.trials_per_hour for one in done)
+    return not earlier or last > (1 + MIN_GAIN) * earlier[-1]
+
+
 def profile_study(config: StudyConfig, device: str, seconds: float) -> MachineProfile:
     """Measure a study of one configuration in workers, each time for about `seconds`.
+
+    With `auto` on a machine with an accelerator, the CPU is measured too. Of several devices of one
+    kind the first is measured.
 
     Raises:
         InterruptedStudyError: A stop was requested.
@@ -126,34 +162,63 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
         )
     check_packages(config)
     check_data(config)
+    chosen = choose_devices(device)
+    places = [(chosen.devices[0], one) for one in layouts_of(chosen.kind, len(chosen.devices))]
+    if device == AUTO and chosen.kind != CPU.kind:
+        places.append((CPU, layouts_of(CPU.kind)[0]))
     layouts: list[Layout] = []
-    steps: list[Profiled] = []
+    first: tuple[Profiled, Probed] | None = None
     with StopRequest().listening() as stop:
-        for workers, threads in layouts_of(device):
-            settings = EngineSettings(device=device, workers=workers, threads=threads)
+        for one, (workers, threads) in places:
+            if not is_worth_trying(layouts, one, workers):
+                continue
+            settings = EngineSettings(
+                device=one.kind, devices=(one,), workers=workers, threads=threads
+            )
             with open_engine(settings) as engine:
-                if not steps:
-                    precision = probe(config, engine, stop).precision
-                    trial = trial_config(config, precision, default_seed(config))
-                    steps = _measure(engine, stop, trial, 1, seconds)
+                if not layouts or one.kind != layouts[-1].device:
+                    probed = probe(config, engine, stop)
+                    trial = trial_config(config, probed.precision, default_seed(config))
+                    (step,) = _measure(engine, stop, trial, 1, seconds)
+                    first = first or (step, probed)
                 _measure(engine, stop, trial, workers, WARMUP_SECONDS)
                 measured = _measure(engine, stop, trial, workers, seconds)
-            hours = [config.training.epochs * one.epoch_seconds / 3600 for one in measured]
-            layouts.append(
-                Layout(
-                    workers=workers,
-                    threads=threads,
-                    trials_per_hour=sum(1 / each for each in hours),
-                    steps_per_second=sum(1 / one.step_seconds for one in measured),
-                    peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
-                )
-            )
+            layouts.append(_layout(config.training.epochs, one.kind, threads, measured))
+        if first is None:
+            raise AssertionError("the default layout is always measured")
+        timed = _time_precisions(config, chosen.devices[0], first[1], stop)
     return MachineProfile(
-        step=steps[0],
-        precision=precision,
+        step=first[0],
+        precision=first[1].precision,
         batch_size=config.training.batch_size,
         layouts=tuple(layouts),
+        seconds_per_step=timed.seconds_per_step,
+        fastest_precision=timed.precision,
     )
+
+
+def _layout(epochs: int, kind: str, threads: int, measured: Sequence[Profiled]) -> Layout:
+    hours = [epochs * one.epoch_seconds / 3600 for one in measured]
+    return Layout(
+        device=kind,
+        workers=len(measured),
+        threads=threads,
+        trials_per_hour=sum(1 / each for each in hours),
+        steps_per_second=sum(1 / one.step_seconds for one in measured),
+        peak_memory_bytes=max(one.peak_memory_bytes for one in measured),
+    )
+
+
+def _time_precisions(
+    config: StudyConfig, device: Device, probed: Probed, stop: StopRequest
+) -> Probed:
+    """A probe that has timed every precision; `probed` itself if the study named none."""
+    if config.training.precision == "auto":
+        return probed
+    unnamed = replace(config, training=replace(config.training, precision="auto"))
+    settings = EngineSettings(device=device.kind, devices=(device,))
+    with open_engine(settings) as engine:
+        return probe(unnamed, engine, stop)
 
 
 def _measure(
@@ -184,7 +249,11 @@ def recommend(profile: MachineProfile) -> list[Recommendation]:
         for name, limit, text, advice in RULES
         if measured[name] > limit
     ]
-    return [*found, *_recommend_layout(profile.layouts)]
+    return [
+        *found,
+        *_recommend_layout(profile.layouts),
+        *_recommend_precision(profile),
+    ]
 
 
 def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
@@ -196,10 +265,32 @@ def _recommend_layout(layouts: Sequence[Layout]) -> list[Recommendation]:
     finding = (
         f"{_shown(best)} train {gain:.0%} more trials per hour than the default, {_shown(default)}"
     )
-    advice = f"run the study with --workers {best.workers} --threads {best.threads}"
+    advice = f"run the study with {_flags(best, default)}"
+    return [Recommendation(finding=finding, advice=advice)]
+
+
+def _flags(best: Layout, default: Layout) -> str:
+    """The options of `study run` for a layout."""
+    device = "" if best.device == default.device else f"--device {best.device} "
+    if best.device == CPU.kind:
+        return f"{device}--workers {best.workers} --threads {best.threads}"
+    return f"{device}--workers-per-device {best.workers} --threads {best.threads}"
+
+
+def _recommend_precision(profile: MachineProfile) -> list[Recommendation]:
+    """Another precision than the one that the study names, if it is clearly faster."""
+    seconds, fastest = profile.seconds_per_step, profile.fastest_precision
+    if not {fastest, profile.precision} <= seconds.keys() or fastest == profile.precision:
+        return []
+    gain = seconds[profile.precision] / seconds[fastest] - 1
+    if gain <= MIN_GAIN:
+        return []
+    finding = f"{fastest} makes {gain:.0%} more steps per second than {profile.precision}"
+    advice = f'set precision = "{fastest}" or "auto" under [training]'
     return [Recommendation(finding=finding, advice=advice)]
 
 
 def _shown(layout: Layout) -> str:
     workers = f"{layout.workers} worker{'s' if layout.workers > 1 else ''}"
-    return f"{workers} of {layout.threads} thread{'s' if layout.threads > 1 else ''}"
+    where = "" if layout.device == CPU.kind else f" on each {layout.device} device"
+    return f"{workers} of {layout.threads} thread{'s' if layout.threads > 1 else ''}{where}"

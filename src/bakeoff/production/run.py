@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from bakeoff.child_process import num_cores
 from bakeoff.components.metrics import metric_info, scored_epoch
+from bakeoff.engines.devices import choose_devices
 from bakeoff.engines.follow import MAX_ATTEMPTS, follow
 from bakeoff.engines.open import EngineSettings, open_engine
 from bakeoff.engines.protocol import Died, Engine, Epoch, Failed, Finished, Halted, Job
@@ -24,6 +25,7 @@ from bakeoff.records import EpochResult, Precision, StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.checks import (
     changed_code,
+    changed_device,
     check_data,
     check_packages,
     check_same_code,
@@ -34,6 +36,8 @@ from bakeoff.session.descriptions import describe_environment
 from bakeoff.session.measuring import probe
 from bakeoff.session.run_settings import check_count, check_output
 from bakeoff.space import build_trial_config, describe_changes, fingerprint
+from bakeoff.stores import open_store
+from bakeoff.stores.run_weights import take_weights
 from bakeoff.tracking import Tracking, build_tracking
 from bakeoff.tracking.observer import scores_of
 
@@ -88,14 +92,27 @@ def default_seed(config: StudyConfig) -> int:
     return derive_seed(config.seed, "train")
 
 
-def one_worker(device: str, threads: int | None) -> EngineSettings:
+def one_worker(device: str, threads: int | None, folder: RunFolder | None = None) -> EngineSettings:
     """Settings of one worker that uses all cores, unless `threads` says otherwise.
 
+    Args:
+        device: As `--device`.
+        threads: None means one for each core.
+        folder: The folder of the run; with `auto` it continues on the kind of device on which it
+            was begun.
+
     Raises:
-        UsageError: The number of threads is not between 1 and 1024.
+        UsageError: The number of threads is not between 1 and 1024, or the device is not here.
     """
     check_count("--threads", threads)
-    return EngineSettings(device=device, threads=threads or num_cores())
+    begun_on = folder.load_facts().device if folder and folder.has_begun else ""
+    chosen = choose_devices(device, begun_on, most=1)
+    return EngineSettings(
+        device=chosen.kind,
+        devices=chosen.devices,
+        device_note=chosen.note,
+        threads=threads or num_cores(),
+    )
 
 
 def train_run(
@@ -135,6 +152,10 @@ def train_run(
             return RunReport(folder=folder, config=config, result=done, was_finished=True)
         _check_code(folder.load_facts(), observer, accepts_code=accepts_code)
         settings = replace(settings, threads=folder.load_facts().threads)
+        if changed := changed_device(folder.load_facts().environment, settings):
+            observer.note(changed)
+    if settings.device_note:
+        observer.note(settings.device_note)
     summary = check_data(config)
     stop = stop or StopRequest()
     with stop.listening(), open_engine(settings) as engine:
@@ -218,7 +239,7 @@ def _train(
         config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
         checkpoints=str(folder.checkpoints),
         reads_test=True,
-        weights_path=str(folder.weights),
+        keeps_weights=True,
     )
     log = EpochLog(folder.log)
     history: list[EpochResult] = []
@@ -246,13 +267,28 @@ def _train(
             case Failed():
                 raise BakeoffError(f"run {name!r} failed: {event.reason}")
             case Halted():
-                raise StorageError(f"{event.reason}; make room and run the same command again")
+                raise StorageError(
+                    f"{event.reason}; when this is mended, the same command continues"
+                )
             case Finished():
+                _take_weights(job, folder)
                 result = _result(job.config, event, history, log.differs_from)
                 score = result.validation_metrics.get(config.objective)
                 tracking.end(tracked_name, event.outcome, scores_of(score, event.test_metrics))
     folder.finish(result)
     return result
+
+
+def _take_weights(job: Job, folder: RunFolder) -> None:
+    """Move the weights of the finished run from its checkpoints into its folder.
+
+    Raises:
+        StorageError: That is impossible; the same command tries again.
+    """
+    try:
+        take_weights(open_store(job.checkpoints), job.attempt, job.run, folder.weights)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder.weights}: the weights cannot be stored ({error})") from error
 
 
 def _result(

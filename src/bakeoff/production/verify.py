@@ -19,7 +19,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.production.run import trial_config
 from bakeoff.records import StudyConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session import check_data, check_packages, probe
+from bakeoff.session.checks import check_data, check_packages
+from bakeoff.session.measuring import probe
 
 if TYPE_CHECKING:
     from bakeoff.training.difference import StateDifference

@@ -8,8 +8,8 @@
     Comparison    what analysis computed: all that the report may say
 
 The smaller types are their parts, by subject in the modules of this package: `study_config`,
-`runs`, `plans`, `study`, `findings`, `search_findings`. All are plain data: they pickle, and
-`as_plain` turns them into dictionaries for JSON and TOML.
+`runs`, `plans`, `study`, `findings`, `search_findings`; `gate` has those of `study gate`. All are
+plain data: they pickle, and `as_plain` turns them into dictionaries for JSON and TOML.
 Scores are stored as measured; `MetricInfo.sign` turns them into "higher is better".
 """
 
@@ -32,6 +32,12 @@ from bakeoff.records.findings import (
     Status as Status,
     TimeToTarget as TimeToTarget,
     Verdict as Verdict,
+)
+from bakeoff.records.gate import (
+    GateDecision as GateDecision,
+    GateFinding as GateFinding,
+    GateReport as GateReport,
+    GateRun as GateRun,
 )
 from bakeoff.records.plain import (
     as_plain as as_plain,

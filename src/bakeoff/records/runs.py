@@ -157,6 +157,8 @@ class TrialRecord:
     """Only known while it runs."""
     is_paused: bool = False
     """Whether it waits at a rung with its checkpoint; its outcome is then `running`."""
+    place: str = ""
+    """The node or device that has it, while it runs; empty for the driver's own CPU."""
     audited: bool = False
     """Whether it is exempt from pruning. Audited trials are chosen before they begin."""
     spared_at: int | None = None

@@ -21,6 +21,15 @@ CONFIDENCE = 1 - ALPHA
 CONFIDENCE_TEXT = f"{CONFIDENCE:.0%}".replace("%", " %")
 """How the level of a single interval is written in text."""
 
+GATE_ALPHA = 0.01
+"""Probability that a gate calls code worse that loses no more than the margin, and that it calls
+code not worse that loses the margin or more."""
+GATE_SEEDS = 12
+"""Seeds of a gate. A loss that exceeds the margin by 2 standard deviations over seeds is found by
+them with probability 0.97 (simulated), which leaves some room for scores that are not normal."""
+MOST_GATE_SEEDS = 40
+"""More are not trained unless they are asked for."""
+
 MIN_SEARCH_TRIALS = 20
 """Trials of an arm from which a search is one of those that compare arms (level L2)."""
 MIN_SEARCH_SEEDS = 2

@@ -13,7 +13,7 @@ Loss = str
 """`mse`, `l1` and `huber` for regression, `bce` for several labels per sample, `cross_entropy` for
 everything else, or the user's own as `package.module:name`."""
 ScoreRule = Literal["best_epoch", "last_epoch"]
-Precision = Literal["fp32", "bf16", "fp16", "auto"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
 Direction = Literal["maximize", "minimize"]

@@ -43,7 +43,6 @@ sys.path += [{folders}os.getcwd()]  # for modules of your own, as the study foun
 """
 STEPPING = ("# step it ", "# call scheduler", "# and scheduler")
 """Comments on when to step a schedule, which the loop shows."""
-LATER = "if scaler.get_scale() >= scale:  # the step was not skipped"
 
 
 def training_script(params: Params, study: StudyRecord, arm: str = "") -> str:
@@ -133,6 +132,9 @@ class _Script:
         self._use("bakeoff.training.batches", "load_splits", "num_drawn", "steps_per_epoch")
         training = self.training
         yield 'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")'
+        if self.precision == "tf32":
+            yield 'torch.set_float32_matmul_precision("high")'
+            yield "torch.backends.cudnn.allow_tf32 = True"
         sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
         yield f"epochs, batch_size, accumulation_steps = {sizes}"
         yield "torch.manual_seed(0)"
@@ -324,18 +326,15 @@ class _Script:
         if training.clip_grad_value is not None:
             yield f"{utils}.clip_grad_value_(model.parameters(), {training.clip_grad_value!r})"
         if scaled:
-            yield "scale = scaler.get_scale()"
             yield "scaler.step(optimizer)"
             yield "scaler.update()"
         else:
             yield "optimizer.step()"
         yield "optimizer.zero_grad()"
-        after = [self.lines.each_step]
-        after += ["average.update()"] if training.ema_decay else []
-        after = [line for line in after if line]
-        if after and scaled:
-            yield LATER
-        yield from _indented(after) if scaled else after
+        if self.lines.each_step:
+            yield self.lines.each_step
+        if training.ema_decay:
+            yield "average.update()"
 
     def _end_of_epoch(self) -> Iterator[str]:
         """Evaluate, keep the best weights, step a schedule that follows the score, stop early."""

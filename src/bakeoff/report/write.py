@@ -46,6 +46,14 @@ class ReportPaths:
     configurations: tuple[Path, ...] = ()
     """Programs and study files of the configurations, the leading arm's first."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files, the page last, so that a copy never lacks what its page shows."""
+        return (
+            *(*self.tables, *self.figures, *self.images, *self.configurations),
+            *(self.environment, self.summary, self.markdown, self.html),
+        )
+
 
 def write_report(
     comparison: Comparison,

@@ -22,10 +22,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from bakeoff.ranges import Choice, FloatRange, IntRange, Params, ParamValue, Range, is_searched
 from bakeoff.records import ArmRecord
+from bakeoff.search import normal
 from bakeoff.studyfile.arm_parameters import is_active
 
 Array = NDArray[np.float64]
@@ -203,8 +203,8 @@ class Mixture:
         return np.asarray((shares / shares[:, -1:] <= uniform[:, None]).sum(axis=1), dtype=float)
 
     def _draw_number(self, centres: Array, uniform: Array) -> Array:
-        low, high = ndtr((0 - centres) / self._width), ndtr((1 - centres) / self._width)
-        at = centres + self._width * ndtri(low + uniform * (high - low))
+        low, high = normal.cdf((0 - centres) / self._width), normal.cdf((1 - centres) / self._width)
+        at = centres + self._width * normal.quantile(low + uniform * (high - low))
         return np.where(np.isnan(centres), uniform, np.clip(at, 0.0, 1.0))
 
     def log_density(self, points: Array) -> Array:
@@ -229,7 +229,7 @@ class Mixture:
         return np.where(np.isnan(centres), -math.log(num_values), own)
 
     def _log_number(self, at: Array, centres: Array) -> Array:
-        inside = ndtr((1 - centres) / self._width) - ndtr((0 - centres) / self._width)
+        inside = normal.cdf((1 - centres) / self._width) - normal.cdf((0 - centres) / self._width)
         scale = np.log(self._width * math.sqrt(2 * math.pi) * inside)
         log_kernel = -0.5 * ((at - centres) / self._width) ** 2 - scale
         return np.where(np.isnan(centres), 0.0, log_kernel)

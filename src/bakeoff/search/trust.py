@@ -24,7 +24,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+
+from bakeoff.search import normal
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def _ranks(values: Array) -> Array:
 def normal_scores(all_values: Array, values: Array) -> Array:
     """The normal quantiles of the places of `values` among `all_values`, which are sorted."""
     places = np.searchsorted(all_values, values)
-    return np.asarray(ndtri((places + 0.5) / len(all_values)))
+    return np.asarray(normal.quantile((places + 0.5) / len(all_values)))
 
 
 def _held(correlation: float) -> float:
@@ -114,12 +115,12 @@ def share_to_promote(correlation: float) -> float:
 def _shares() -> tuple[Array, Array]:
     """Correlations, and for each the share that lets the best tenth pass, under normal scores."""
     correlations = np.linspace(0.0, 0.99, 100)
-    best = ndtri(1 - BEST_SHARE * (np.arange(200) + 0.5) / 200)
+    best = normal.quantile(1 - BEST_SHARE * (np.arange(200) + 0.5) / 200)
     low, high = np.full(100, -6.0), np.full(100, 6.0)
     means, spread = correlations[:, None] * best, np.sqrt(1 - correlations**2)
     for _ in range(50):
         middle = (low + high) / 2
-        passing = ndtr((means - middle[:, None]) / spread[:, None]).mean(axis=1)
+        passing = normal.cdf((means - middle[:, None]) / spread[:, None]).mean(axis=1)
         low = np.where(passing > SAFETY, middle, low)
         high = np.where(passing > SAFETY, high, middle)
-    return correlations, np.asarray(1 - ndtr(low))
+    return correlations, np.asarray(1 - normal.cdf(low))

@@ -1,6 +1,7 @@
 """Runs a study from its settings to its end.
 
 run_settings   where a study runs and which resources it uses
+checkpoint_place  where the runs of a study store their checkpoints
 checks         checks of data, packages and settings before anything is created
 measuring      trains the model for a few steps in a worker
 descriptions   protocol and environment of a study as text for its report
@@ -13,16 +14,3 @@ display        chooses how progress is shown: `progress` on a terminal and in lo
 refresh        keeps the dashboard's figures up to date
 study          starts or continues a study
 """
-
-from bakeoff.session.checks import (
-    check_data as check_data,
-    check_packages as check_packages,
-    smallest_batch as smallest_batch,
-)
-from bakeoff.session.measuring import largest_checkpoint as largest_checkpoint, probe as probe
-from bakeoff.session.run_settings import (
-    RunSettings as RunSettings,
-    choose_threads as choose_threads,
-)
-from bakeoff.session.study import run_study as run_study
-from bakeoff.session.timing import StudyTimes as StudyTimes, measure_times as measure_times

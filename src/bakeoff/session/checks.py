@@ -12,6 +12,9 @@ from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
 from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
+from bakeoff.engines.device_table import CPU
+from bakeoff.engines.devices import describe_models
+from bakeoff.engines.open import EngineSettings
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
@@ -19,7 +22,7 @@ from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH, DataConfig, StudyConfig
 from bakeoff.search.repeats import confirmation_seeds
 from bakeoff.search.samplers import check_sampler
 from bakeoff.seeding import derive_seed
-from bakeoff.session.descriptions import describe_code
+from bakeoff.session.descriptions import ACCELERATOR, describe_code
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import split_seeds
 from bakeoff.storage import StudyFacts
@@ -134,17 +137,38 @@ def smallest_batch(config: StudyConfig) -> int:
 
 
 def check_unchanged_facts(
-    facts: StudyFacts, summary: DatasetSummary, settings: RunSettings
-) -> None:
-    """Refuse other data or another device than the study began with, because both change results.
+    config: StudyConfig, facts: StudyFacts, summary: DatasetSummary, settings: RunSettings
+) -> str:
+    """Refuse other data than the study began with; say what else changes the bits of results.
+
+    Returns:
+        A sentence about another device than the study was begun on; empty if it is the same.
 
     Raises:
-        UsageError: The data or the device differs.
+        UsageError: The data differs; or the kind of device, for a study that is repeatable.
     """
     check_same_data("study", facts.data_fingerprint, summary, "give the study a new name")
-    device = facts.environment.get("device", settings.device)
-    if device != settings.device:
-        raise UsageError(f"--device {settings.device}: the study was begun on {device!r}")
+    before = facts.environment.get("device", settings.device)
+    if before != settings.device and config.search.lag is not None:
+        raise UsageError(
+            f"--device {settings.device}: the study is repeatable and was begun on {before!r};"
+            " another kind of device changes its results"
+        )
+    return changed_device(facts.environment, settings)
+
+
+def changed_device(environment: Mapping[str, str], settings: EngineSettings) -> str:
+    """How the devices differ from those that a study was begun on; empty if they do not.
+
+    Studies of earlier releases stored the kind alone, which is compared then.
+    """
+    before, now = environment.get("device", settings.device), settings.device
+    if before == now and now != CPU.kind:
+        models = (environment.get(ACCELERATOR, ""), describe_models(settings.devices))
+        before, now = models if all(models) else (before, now)
+    if before == now:
+        return ""
+    return f"continued on another device ({now}, before {before}), not bit-identical"
 
 
 def changed_code(environment: Mapping[str, str], code: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import MODULES, find_package
 from bakeoff.data.summary import DatasetSummary
+from bakeoff.engines.devices import describe_devices, describe_models
 from bakeoff.engines.open import EngineSettings
 from bakeoff.engines.protocol import Probed
 from bakeoff.own_source import CODE
@@ -55,6 +56,8 @@ FACTOR_TITLES: Mapping[str, str] = {
 PATIENCE = "early_stopping_patience"
 OWN_LOOP_TITLES = {PATIENCE: TRAINING_TITLES[PATIENCE]}
 """Those that a loop of the user's own follows too."""
+ACCELERATOR = "accelerator"
+"""Heading of the models of the devices on which a study was begun."""
 HASH_DIGITS = 12
 REPEATABLE = (
     "the same with any number of workers: results reach the search in the order in which trials"
@@ -142,18 +145,26 @@ def _setting(config: StudyConfig, name: str) -> str:
     return "none" if value is None else str(value)
 
 
-def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, str]:
-    """Versions, machine, threads and precision, as text by heading."""
-    measured = ", ".join(
-        f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()
-    )
+def describe_machine(device: str) -> dict[str, str]:
+    """Versions and machine, as text by heading."""
     return {
         "python": platform.python_version(),
         **{name: _installed(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "device": settings.device,
+        "device": device,
+    }
+
+
+def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, str]:
+    """Versions, machine, threads and precision, as text by heading."""
+    measured = ", ".join(
+        f"{name} {1000 * seconds:.2f} ms" for name, seconds in probed.seconds_per_step.items()
+    )
+    return {
+        **describe_machine(settings.device),
+        **describe_accelerators(settings),
         "workers": str(settings.workers),
         "threads per worker": str(settings.threads),
         "precision": f"{probed.precision}: {probed.reason}",
@@ -162,6 +173,14 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         **describe_code(probed.code),
         **probed.weights,
     }
+
+
+def describe_accelerators(settings: EngineSettings) -> dict[str, str]:
+    """The models of the accelerators, and how many there are, as text by heading."""
+    models = describe_models(settings.devices)
+    if not models:
+        return {}
+    return {ACCELERATOR: models, "devices": describe_devices(settings.devices)}
 
 
 def describe_code(code: Mapping[str, str]) -> dict[str, str]:

@@ -11,12 +11,13 @@ from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.follow import follow
 from bakeoff.engines.protocol import Died, Engine, Failed, Probe, Probed
 from bakeoff.engines.stopping import StopRequest
-from bakeoff.errors import BakeoffError, UsageError
+from bakeoff.errors import BakeoffError, UntrainableError, UsageError
 from bakeoff.ranges import Params, split_name
 from bakeoff.records import ArmRecord, Precision, StudyConfig, of_named_arm
 from bakeoff.registry import is_reference
 from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
+from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
@@ -49,6 +50,7 @@ def measure(
     summary: DatasetSummary,
     engine: Engine,
     stop: StopRequest,
+    kept: KeptProbes | None = None,
 ) -> StudyFacts:
     """Train the model for a few steps and return everything that is fixed from now on."""
     untrained = Untrained(
@@ -58,7 +60,7 @@ def measure(
         mean_losses=summary.mean_losses,
         label_shares=summary.label_shares,
     )
-    probed = probe(config, engine, stop, tries_stacks=True)
+    probed = probe(config, engine, stop, kept, tries_stacks=True)
     arithmetic = choose_arithmetic(config, probed)
     return StudyFacts(
         metric=metric_info(config.objective, config, summary.num_targets),
@@ -111,12 +113,24 @@ def stack_width(config: StudyConfig) -> int:
 
 
 def probe(
-    config: StudyConfig, engine: Engine, stop: StopRequest, *, tries_stacks: bool = False
+    config: StudyConfig,
+    engine: Engine,
+    stop: StopRequest,
+    kept: KeptProbes | None = None,
+    *,
+    tries_stacks: bool = False,
 ) -> Probed:
     """Train default configurations for a few steps in a worker: that of every named arm.
 
     The first named arm decides the precision, in which all of them are tried. Where no arms are
     named, see `_probe_one`.
+
+    Args:
+        config: The study.
+        engine: An engine with a free worker.
+        stop: Checked meanwhile.
+        kept: Results of earlier probes, one of which may take the place of a new one.
+        tries_stacks: Whether to measure what training runs as a stack gains.
 
     Raises:
         UsageError: An arm cannot be trained; the message names it.
@@ -128,9 +142,9 @@ def probe(
         training = replace(one.training, precision=precision or one.training.precision)
         try:
             width = stack_width(config) if tries_stacks else 0
-            found[name] = _probe_one(replace(one, training=training), engine, stop, width)
+            found[name] = _probe_one(replace(one, training=training), engine, stop, kept, width)
         except UsageError as error:
-            raise UsageError(f"arms.{name}: {error}" if name else str(error)) from None
+            raise type(error)(f"arms.{name}: {error}" if name else str(error)) from None
     return _together(found, config) if config.arms else found[""]
 
 
@@ -154,7 +168,9 @@ def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
     )
 
 
-def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest, width: int = 0) -> Probed:
+def _probe_one(
+    config: StudyConfig, engine: Engine, stop: StopRequest, kept: KeptProbes | None, width: int = 0
+) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
     Every other optimizer of the study and every schedule of the user's own is tried for one step. A
@@ -162,8 +178,9 @@ def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest, width: in
     The precision in the result is the fastest one, unless the study file names one.
 
     Raises:
-        UsageError: The model cannot be built or trained, an optimizer cannot train it, or the
-            precision that the study file names does not work on this machine.
+        UntrainableError: The model cannot be built or trained, or an optimizer cannot train it.
+        UsageError: The precision, or another setting that the study file names, does not work on
+            this machine.
         DataError: The pretrained weights cannot be downloaded; the message says how to get them.
         BakeoffError: The worker died.
         InterruptedStudyError: A stop was requested.
@@ -175,12 +192,19 @@ def _probe_one(config: StudyConfig, engine: Engine, stop: StopRequest, width: in
     if config.finetune.pretrained:
         fetch_weights(config.model, config.finetune.pretrained)  # once, before a worker needs them
     job = Probe(run="probe", config=first, others=tuple(others), stack_width=width)
+    known = kept.find(job) if kept is not None else None
+    if known is not None:
+        return _with_named_precision(known, config)
     for event in follow(engine, stop, job):
         match event:
             case Probed():
+                if kept is not None:
+                    kept.keep(job, event)
                 return _with_named_precision(event, config)
             case Failed():
-                raise UsageError(_blame(config, event.reason))
+                is_setting = event.reason.startswith(("device ", *NAMED))
+                kind = UsageError if is_setting else UntrainableError
+                raise kind(_blame(config, event.reason))
             case Died():
                 raise BakeoffError(_blame(config, event.reason))
     raise AssertionError("the last event of a probe is one of these")

@@ -119,6 +119,7 @@ def seconds_around_epochs(
             observer=_Silent(),
             stop=stop,
             checkpoints=folder / "checkpoints",
+            weights=folder / "weights",
         )
         began = time.monotonic()
         driver.drive(source, "confirm")

@@ -4,11 +4,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.open import EngineSettings, default_layout
+from bakeoff.engines.devices import AUTO, choose_devices
+from bakeoff.engines.open import EngineSettings, default_threads, default_workers
+from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
+from bakeoff.engines.ray_settings import choose_cluster
 from bakeoff.errors import UsageError
-from bakeoff.records import StudyConfig
+from bakeoff.session.stored_facts import stored_facts
 from bakeoff.storage.database import choose_storage_url, parse_storage_url
+from bakeoff.storage.sessions import choose_user
+from bakeoff.stores import check_location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +28,13 @@ class RunSettings(EngineSettings):
     """Whether the study file may add trials or arms to the stored study."""
     accepts_code: bool = False
     """Whether a study continues although the user's code changed since it began."""
+    checkpoints: str | None = None
+    """The location of a store for the checkpoints of all studies; None means the one that the study
+    has, or the folder of its results."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
+    user: str = ""
+    """Who runs the study, which is stored with it."""
 
     @classmethod
     def choose(
@@ -34,51 +44,79 @@ class RunSettings(EngineSettings):
         storage_url: str | None,
         workers: int | None,
         device: str,
+        study: str = "",
+        workers_per_device: int | None = None,
         threads: int | None = None,
         timeout: float | None = None,
         hang_seconds: float = HANG_SECONDS,
         extends: bool = False,
         accepts_code: bool = False,
         source: str | None = None,
+        user: str | None = None,
+        checkpoints: str | None = None,
+        early: WorkerProcess | None = None,
+        engine: str = "local",
+        gpus_per_trial: float | None = None,
+        insecure_cluster: bool = False,
     ) -> "RunSettings":
-        """Fill in defaults: SQLite in the output folder, and `default_layout` of the device.
+        """Fill in defaults: SQLite in the output folder, one worker per device, the account.
+
+        Where `device` is `auto`, a stored study of the name `study` continues on the kind of device
+        that it was begun on. A cluster has as many workers as its nodes have room for, see
+        `find_workers`.
 
         Raises:
-            UsageError: The number of workers or threads is not between 1 and 1024, or the storage
-                URL is wrong.
+            UsageError: The number of workers or threads is not between 1 and 1024, the device is
+                not here, or the storage URL, the place for checkpoints, the engine or the user's
+                name is wrong.
+            MissingDependencyError: The package for that place, or for the engine, is not installed.
+            StorageError: As `stored_facts`.
         """
-        default_workers, default_threads = default_layout(device)
         check_count("--workers", workers)
+        check_count("--workers-per-device", workers_per_device)
         check_count("--threads", threads)
+        if workers and workers_per_device:
+            raise UsageError("--workers and --workers-per-device: name only one of them")
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
+        begun_on = _begun_on(url, study) if device == AUTO else ""
+        cluster, chosen = choose_cluster(
+            engine,
+            device,
+            begun_on,
+            limit=workers,
+            gpus_per_trial=gpus_per_trial,
+            accepts_open=insecure_cluster,
+        )
+        chosen = chosen or choose_devices(device, begun_on)
+        per_device = workers_per_device or default_workers(chosen.kind)
+        workers = workers or max(1, len(chosen.devices)) * per_device
+        if checkpoints is not None:
+            checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
-            workers=workers or default_workers,
-            threads=threads or default_threads,
-            device=device,
+            workers=workers,
+            threads=threads or default_threads(chosen.kind, workers),
+            device=chosen.kind,
+            devices=chosen.devices,
+            device_note=chosen.note,
             timeout=timeout,
             hang_seconds=hang_seconds,
             extends=extends,
             accepts_code=accepts_code,
             source=source,
+            user=choose_user(user),
+            checkpoints=checkpoints,
+            early=early,
+            ray=cluster,
         )
 
 
-def choose_threads(config: StudyConfig, threads: int | None) -> int | None:
-    """Threads per worker from the study file or the flag; None if neither names a number.
-
-    Raises:
-        UsageError: They name different numbers.
-    """
-    named = config.training.threads
-    if named is not None and threads not in (None, named):
-        raise UsageError(
-            f"--threads = {threads}: the study file names training.threads = {named}, and another"
-            " number of threads would change results"
-        )
-    return named or threads
+def _begun_on(url: str, study: str) -> str:
+    """The kind of device on which a stored study was begun; empty without it."""
+    facts = stored_facts(url, study) if study else None
+    return "" if facts is None else facts.environment.get("device", "")
 
 
 def check_count(flag: str, value: int | None) -> None:

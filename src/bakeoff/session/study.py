@@ -4,21 +4,22 @@ Errors are found before anything is created: the data is read, and the model is 
 for a few steps in a worker.
 """
 
-import shutil
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bakeoff.data.summary import DatasetSummary
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
-from bakeoff.errors import EmptyStorageError, StorageError, UsageError
+from bakeoff.errors import StorageError, UsageError
 from bakeoff.files import write_atomically
-from bakeoff.own_source import code_files
+from bakeoff.own_source import code_files, own_folders
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
+from bakeoff.session.checkpoint_place import checkpoint_location
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -27,15 +28,19 @@ from bakeoff.session.checks import (
     check_same_weights,
     check_unchanged_facts,
 )
+from bakeoff.session.descriptions import component_packages, describe_machine
+from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.measuring import measure, probe
+from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
+from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
-from bakeoff.storage.database import check_may_create, parse_storage_url
 from bakeoff.storage.lock import study_lock
+from bakeoff.stores import clear_store, try_store
 from bakeoff.studyfile import format_study
-from bakeoff.studyfile.own_parts import COPIES
+from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
 from bakeoff.tracking.observer import TrackedObserver
 
@@ -73,15 +78,21 @@ def run_study(
     deadline = _deadline(config, settings)  # its clock starts here
     stop = stop or StopRequest()
     check_output(settings.output / config.name)
+    if settings.checkpoints is not None:
+        try_store(settings.checkpoints, "--checkpoints")
     check_packages(config)
     summary = check_data(config)
-    known = _stored_facts(settings, config.name)
+    known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
+    engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
+    if settings.device_note:
+        observer.note(settings.device_note)
     with (
         stop.listening(),
-        open_engine(replace(settings, threads=threads)) as engine,
+        open_engine(engine_settings, observer.note) as engine,
     ):
-        facts = known or measure(config, settings, summary, engine, stop)
+        kept = _kept_probes(config, summary, replace(settings, threads=threads))
+        facts = known or measure(config, settings, summary, engine, stop, kept)
         if config.training.precision == "auto" and not known:
             observer.note(f"precision {facts.environment['precision']}")
         storage = Storage(settings.storage_url, create=True)
@@ -92,18 +103,53 @@ def run_study(
                 _create(storage, config, facts, settings.source, observer)
             storage.claim(config.name)
             stored = _load_or_extend(storage, config, extends=settings.extends)
-            check_unchanged_facts(storage.load_facts(config.name), summary, settings)
-            if known and not storage.is_finished(config.name):
-                probed = probe(config, engine, stop)  # fails if model or device no longer works
-                check_same_weights("study", known.environment, probed.weights)
-                if settings.accepts_code:
-                    _note_changed_code(storage, config.name, known, probed, observer)
-                else:
-                    check_same_code("study", known.environment, probed.code)
+            facts = storage.load_facts(config.name)
+            changed = check_unchanged_facts(config, facts, summary, settings)
+            if not storage.is_finished(config.name):
+                _note_once(storage, config.name, changed, observer)
+                if known:  # the probe fails if model or device no longer works
+                    probed = probe(config, engine, stop, kept)
+                    _check_same_files(storage, config.name, known, probed, settings, observer)
             folder = settings.output / config.name
-            with closing(build_tracking(config, folder, observer.note)) as tracking:
+            with (
+                _recorded(storage, config.name, settings.user),
+                closing(build_tracking(config, folder, observer.note)) as tracking,
+            ):
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+
+
+def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
+    """Settings with what the nodes of a cluster must have: the data, and the user's code."""
+    if settings.ray is None:
+        return settings
+    has_code = next(own_parts(config), None) is not None
+    cluster = replace(
+        settings.ray,
+        data=config.data if config.data.is_given else None,
+        fingerprint=summary.fingerprint,
+        code_folders=own_folders() if has_code else (),
+        left_out=(str(settings.output),),
+    )
+    return replace(settings, ray=cluster)
+
+
+def _kept_probes(
+    config: StudyConfig, summary: DatasetSummary, settings: RunSettings
+) -> KeptProbes | None:
+    """What was measured earlier; None on an accelerator, which may be gone or busy since then."""
+    if settings.device != "cpu":
+        return None
+    machine = describe_machine(settings.device) | component_packages(config)
+    threads = {"threads": str(settings.threads)}
+    return KeptProbes(data=summary.fingerprint, machine=machine | threads)
+
+
+def _recorded(storage: Storage, name: str, user: str) -> AbstractContextManager[None]:
+    """Store who drives the study, unless there is nothing left to drive."""
+    if storage.is_finished(name):
+        return nullcontext()
+    return recorded_session(storage, name, user)
 
 
 def _create(
@@ -177,6 +223,7 @@ def _drive(
         _keep_code(folder / COPIES, facts)
     except OSError as error:
         raise StorageError(str(error)) from None
+    checkpoints = checkpoint_location(storage, config.name, settings, observer)
     driver = Driver(
         config=config,
         facts=facts,
@@ -184,12 +231,14 @@ def _drive(
         engine=engine,
         observer=observer,
         stop=stop,
-        checkpoints=folder / "checkpoints",
+        checkpoints=checkpoints,
+        weights=folder / "weights",
     )
     run = StudyRun(config, facts, storage, driver, observer, deadline)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if left := clear_store(checkpoints):
+        observer.note(left)
     return SessionResult(
         num_trained=num_trained,
         num_trials=len(storage.load_runs(config.name, "search")),
@@ -197,26 +246,30 @@ def _drive(
     )
 
 
-def _stored_facts(settings: RunSettings, name: str) -> StudyFacts | None:
-    """The facts of a stored study. Writes nothing, and raises if the study cannot be stored."""
-    url = parse_storage_url(settings.storage_url)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        return None
-    try:
-        storage = Storage(settings.storage_url)
-    except EmptyStorageError:
-        check_may_create(url)
-        return None
-    return storage.load_facts(name) if storage.has(name) else None
-
-
-def _note_changed_code(
-    storage: Storage, name: str, facts: StudyFacts, probed: Probed, observer: Observer
+def _check_same_files(
+    storage: Storage,
+    name: str,
+    facts: StudyFacts,
+    probed: Probed,
+    settings: RunSettings,
+    observer: Observer,
 ) -> None:
-    """Tell the reader of the study which files of the user's code changed since it began."""
-    changed = changed_code(facts.environment, probed.code)
-    text = f"continued with code that changed since the study began: {', '.join(changed)}"
-    if changed and storage.note(name, text):
+    """Refuse other weights or code than the study began with; accepted code is noted.
+
+    Raises:
+        UsageError: They changed.
+    """
+    check_same_weights("study", facts.environment, probed.weights)
+    if not settings.accepts_code:
+        check_same_code("study", facts.environment, probed.code)
+    elif changed := changed_code(facts.environment, probed.code):
+        text = f"continued with code that changed since the study began: {', '.join(changed)}"
+        _note_once(storage, name, text, observer)
+
+
+def _note_once(storage: Storage, name: str, text: str, observer: Observer) -> None:
+    """Store a note for the readers of the study, unless it is empty or there already."""
+    if text and storage.note(name, text):
         observer.note(text)
 
 

@@ -6,6 +6,7 @@ contents     what the attribute of a study holds
 trials       what the attributes of a run hold
 reading      reads all runs of a study in four queries
 studies      all studies of one storage, written by the driver and read by everybody
+places       where a study stores its checkpoints, if not with its results
 lock         one driver per study
 """
 

@@ -7,13 +7,12 @@ keyed, so they find damage and not an attacker. See `docs/decisions/storage.md#c
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from optuna.distributions import distribution_to_json
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from bakeoff.errors import StorageError
 
@@ -88,24 +87,39 @@ class RowHashes:
         return _combine([*head, *self.first, *self.later])
 
 
-def hashes_of_template(template: FrozenTrial) -> RowHashes:
-    """The rows that Optuna will store for a trial that begins."""
-    found = RowHashes()
-    for name, distribution in template.distributions.items():
-        value = distribution.to_internal_repr(template.params[name])
-        found.add_parameter(name, value, distribution_to_json(distribution))
-    for key, value in template.user_attrs.items():
-        found.add_user(key, json.dumps(value))
-    for key, value in template.system_attrs.items():
-        found.add_system(key, json.dumps(value))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class FirstRows:
+    """The rows that a run begins with."""
+
+    parameters: Sequence[tuple[str, float, str]]
+    """Name, value in Optuna's internal representation, and distribution as JSON text."""
+    user: Mapping[str, str]
+    """User attributes as JSON texts."""
+    system: Mapping[str, str]
+    """System attributes as JSON texts."""
+
+    def with_checksum(self) -> "FirstRows":
+        """The rows, and the checksum over them."""
+        found = RowHashes()
+        for parameter in self.parameters:
+            found.add_parameter(*parameter)
+        for key, content in self.user.items():
+            found.add_user(key, content)
+        for key, content in self.system.items():
+            found.add_system(key, content)
+        return replace(self, system={**self.system, BEGUN_KEY: json.dumps(found.check_of_begin())})
 
 
 def add_end(rows: RowHashes, values: Iterable[float] | None) -> None:
     """Add the values that Optuna will store when the run ends."""
     for objective, value in enumerate(values or ()):
-        infinite = {float("inf"): "INF_POS", float("-inf"): "INF_NEG"}.get(value)
-        rows.add_value(objective, infinite or "FINITE", None if infinite else value)
+        rows.add_value(objective, *as_stored(value))
+
+
+def as_stored(value: float) -> tuple[str, float | None]:
+    """Optuna's name for finite and infinite values, and the number if it is finite."""
+    infinite = {float("inf"): "INF_POS", float("-inf"): "INF_NEG"}.get(value)
+    return infinite or "FINITE", None if infinite else value
 
 
 def is_run_checked(rows: RowHashes, number: int, state: str, *, must_be: bool) -> bool:

@@ -15,12 +15,10 @@ from typing import ParamSpec, TypeVar
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from bakeoff.errors import StorageError
 from bakeoff.storage.database import first_line, is_unreachable
-from bakeoff.storage.reading import read_state
 
 RETRY_SECONDS = 600
 GONE_ERRORS = (KeyError, optuna.exceptions.UpdateFinishedTrialError)
@@ -71,8 +69,6 @@ class Connection:
         self.rdb = rdb
         self.on_wait = on_wait
         self._ids: dict[str, int] = {}
-        self._num_trials: dict[int, int] = {}
-        """The number of stored trials by study id. Only the driver adds trials."""
 
     def call(self, method: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call `method`; see `persist`. A method that writes must be one that may be repeated.
@@ -117,35 +113,4 @@ class Connection:
                 self.rdb.delete_study(study_id)
 
         self.call(delete)
-        self._num_trials.pop(self._ids.pop(name), None)
-
-    def create_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
-        """Store a trial and return its number and its id.
-
-        If the storage fails before it confirms the trial, the trial is looked up by its number.
-        The number is counted here, because Optuna would read all trials to count them.
-        """
-        if study_id not in self._num_trials:
-            self._num_trials[study_id] = self.call(self.rdb.get_n_trials, study_id)
-        number, attempts = self._num_trials[study_id], count()
-
-        def create() -> int:
-            if next(attempts):
-                with suppress(KeyError):  # an earlier attempt may have stored it
-                    return self.rdb.get_trial_id_from_study_id_trial_number(study_id, number)
-            return self.rdb.create_new_trial(study_id, template)
-
-        trial_id = self.call(create)
-        self._num_trials[study_id] += 1
-        return number, trial_id
-
-    def end_trial(self, trial_id: int, state: TrialState, values: list[float] | None) -> None:
-        """Set the final state and values of a trial."""
-        attempts = count()
-
-        def end() -> None:
-            if next(attempts) and read_state(self.rdb.engine, trial_id) == state.name:
-                return  # an earlier attempt stored it
-            self.rdb.set_trial_state_values(trial_id, state, values)
-
-        self.call(end)
+        del self._ids[name]

@@ -23,6 +23,7 @@ from bakeoff.errors import (
     describe_unknown,
 )
 from bakeoff.files import wait_for_lock
+from bakeoff.storage.rights import check_may_write
 
 BUSY_SECONDS = 60
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "lustre"}
@@ -83,7 +84,8 @@ def parse_storage_url(text: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """The URL without secrets, for messages."""
+    """The URL as a user writes it, without secrets, for messages."""
+    url = url.set(drivername=url.get_backend_name())
     return url.difference_update_query(SECRETS).render_as_string(hide_password=True)
 
 
@@ -195,7 +197,8 @@ def check_may_create(url: URL) -> None:
     """Raise an error if studies must not be stored in a database; nothing is written.
 
     Raises:
-        StorageError: The database belongs to another program, or to another release of Optuna.
+        StorageError: The database belongs to another program, or to another release of Optuna, or
+            the role may not write there.
         MissingDependencyError: The database's driver is not installed.
     """
     path = sqlite_path(url)
@@ -203,9 +206,15 @@ def check_may_create(url: URL) -> None:
         return
     arguments = _engine_arguments(url)
     with _opening(url), require_psycopg():
-        if _check_schema(url, arguments, writes=True):
+        has_tables = _check_schema(url, arguments, writes=True)
+        if has_tables:
             rdb = RDBStorage(optuna_url(url), engine_kwargs=arguments, skip_table_creation=True)
             rdb.engine.dispose()
+        engine = sqlalchemy.create_engine(url, **arguments)
+        try:
+            check_may_write(engine, shown(url), has_tables=has_tables)
+        finally:
+            engine.dispose()
 
 
 def _engine_arguments(url: URL) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from uuid import uuid4
 import sqlalchemy
 
 from bakeoff.errors import StudyLockedError, StudyTakenOverError
-from bakeoff.files import LockHeldError, hold_lock
+from bakeoff.files import LockHeldError, hold_lock, is_lock_held
 from bakeoff.storage.studies import DRIVER_KEY, Storage
 
 MAX_APPLICATION_NAME = 63
@@ -27,6 +27,10 @@ SELECT a.pid, a.application_name, a.client_addr::text, 'since ' || a.backend_sta
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.objid::bigint = %s AND l.granted
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+HELD = """
+SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 STORED_DRIVER = """
 SELECT a.value_json FROM study_system_attributes a JOIN studies s USING (study_id)
@@ -58,13 +62,31 @@ def _file_lock(path: Path, name: str) -> Iterator[None]:
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path = path.resolve()  # one lock, whichever link leads to the file
-    path = path.with_name(f".{path.name}.{name}.lock")
     try:
-        with hold_lock(path, json.dumps(holder)):
+        with hold_lock(_lock_file(path, name), json.dumps(holder)):
             yield
     except LockHeldError as held:
         raise StudyLockedError(_describe_holder(name, str(held))) from None
+
+
+def held_locks(storage: Storage, names: Sequence[str]) -> dict[str, bool | None]:
+    """Whether a driver runs each study; None where its lock cannot be read."""
+    if storage.path is not None:
+        return {name: is_lock_held(_lock_file(storage.path, name)) for name in names}
+    with storage.optuna_storage.engine.connect() as connection:
+        held = set(connection.execute(sqlalchemy.text(HELD)).scalars())
+    return {name: _lock_key(name) in held for name in names}
+
+
+def _lock_file(path: Path, name: str) -> Path:
+    """The lock file of a study next to the SQLite file."""
+    path = path.resolve()  # one lock, whichever link leads to the file
+    return path.with_name(f".{path.name}.{name}.lock")
+
+
+def _lock_key(name: str) -> int:
+    """The number of a study's advisory lock."""
+    return zlib.crc32(f"bakeoff:{name}".encode())
 
 
 @contextmanager
@@ -101,7 +123,7 @@ class _SessionLock:
     def __init__(self, name: str) -> None:
         self.token = uuid4().hex
         self._name = name
-        self._key = zlib.crc32(f"bakeoff:{name}".encode())
+        self._key = _lock_key(name)
         who = f"bakeoff {self.token[:12]} process {os.getpid()} on {socket.gethostname()}"
         self._who = who[:MAX_APPLICATION_NAME]
         self._was_held = False

@@ -7,9 +7,10 @@ checks the version of the tables when it opens the storage.
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, Literal
 
 import sqlalchemy
@@ -80,20 +81,15 @@ class StoredRun:
 
 def read_runs(engine: sqlalchemy.Engine, study_id: int) -> tuple[StoredRun, ...]:
     """The trials of a study, by number, read in one transaction."""
-    return _read(engine, "t.study_id = :id", study_id)
-
-
-def read_run(engine: sqlalchemy.Engine, trial_id: int) -> StoredRun | None:
-    """One trial; None if it does not exist."""
-    return next(iter(_read(engine, "t.trial_id = :id", trial_id)), None)
-
-
-def read_state(engine: sqlalchemy.Engine, trial_id: int) -> str | None:
-    """Optuna's name of a trial's state; None if it does not exist."""
     with engine.begin() as connection:
-        query = sqlalchemy.text("SELECT state FROM trials WHERE trial_id = :id")
-        state: str | None = connection.execute(query, {"id": trial_id}).scalar()
-        return state
+        return _read(connection, "t.study_id = :id", study_id)
+
+
+def read_hashes(
+    connection: sqlalchemy.Connection, trial_ids: Sequence[int]
+) -> tuple[StoredRun, ...]:
+    """The trials with the hashes of their rows; their attributes stay JSON texts."""
+    return _read(connection, "t.trial_id IN :id", trial_ids, parses=False)
 
 
 def has_orphans(engine: sqlalchemy.Engine, key: str) -> bool:
@@ -133,33 +129,56 @@ def parse(text: object, key: str) -> Any:
         raise DamagedError(f"{key!r} is not JSON") from None
 
 
-def _read(engine: sqlalchemy.Engine, which: str, identity: int) -> tuple[StoredRun, ...]:
-    def query(sql: str, **names: str) -> Iterator[tuple[StoredRun, list[Any]]]:
-        text = sqlalchemy.text(sql.format(which=which, **names))
-        for trial_id, *columns in connection.execute(text, {"id": identity}):
+def _read(
+    connection: sqlalchemy.Connection,
+    which: str,
+    identity: int | Sequence[int],
+    *,
+    parses: bool = True,
+) -> tuple[StoredRun, ...]:
+    execute = partial(_execute, connection, which, identity)
+
+    def query(sql: str, **names: str) -> Iterator[tuple[StoredRun, Sequence[Any]]]:
+        for trial_id, *columns in execute(sql, **names):
             if run := runs.get(trial_id):  # on PostgreSQL, it may have begun since the first query
                 yield run, columns
 
-    with engine.begin() as connection:
-        found = connection.execute(sqlalchemy.text(TRIALS.format(which=which)), {"id": identity})
-        runs = {
-            trial_id: StoredRun(trial_id=trial_id, number=number, state=state)
-            for trial_id, number, state in found
-        }
-        key: Any = ""
-        try:
-            for run, (key, content) in query(ATTRIBUTES, table="trial_user_attributes"):
-                run.user_attrs[key] = json.loads(content)
-                run.rows.add_user(key, content)
-            for run, (key, content) in query(ATTRIBUTES, table="trial_system_attributes"):
-                run.system_attrs[key] = json.loads(content)
-                run.rows.add_system(key, content)
-            for run, (key, value, distribution) in query(PARAMETERS):
-                run.rows.add_parameter(key, value, distribution)
-            for run, (key, kind, value) in query(OBJECTIVES):
-                run.rows.add_value(key, kind, value)
-            for run, (key, value) in query(REPORTED):
-                run.intermediate_values[int(key)] = float(value)
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            raise DamagedError(f"run {run.number}: {key!r} is not what bakeoff stores") from None
+    runs = {
+        trial_id: StoredRun(trial_id=trial_id, number=number, state=state)
+        for trial_id, number, state in execute(TRIALS)
+    }
+    parse_json: Callable[[str], Any] = json.loads if parses else str
+    key: Any = ""
+    try:
+        for run, (key, content) in query(ATTRIBUTES, table="trial_user_attributes"):
+            run.user_attrs[key] = parse_json(content)
+            run.rows.add_user(key, content)
+        for run, (key, content) in query(ATTRIBUTES, table="trial_system_attributes"):
+            run.system_attrs[key] = parse_json(content)
+            run.rows.add_system(key, content)
+        for run, (key, value, distribution) in query(PARAMETERS):
+            run.rows.add_parameter(key, value, distribution)
+        for run, (key, kind, value) in query(OBJECTIVES):
+            run.rows.add_value(key, kind, value)
+        for run, (key, value) in query(REPORTED):
+            run.intermediate_values[int(key)] = float(value)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise DamagedError(f"run {run.number}: {key!r} is not what bakeoff stores") from None
     return tuple(runs.values())
+
+
+def _execute(
+    connection: sqlalchemy.Connection,
+    which: str,
+    identity: int | Sequence[int],
+    sql: str,
+    **names: str,
+) -> Iterable[Sequence[Any]]:
+    query = _query(sql.format(which=which, **names), of_several=not isinstance(identity, int))
+    return connection.execute(query, {"id": identity})
+
+
+@cache
+def _query(sql: str, *, of_several: bool) -> sqlalchemy.TextClause:
+    query = sqlalchemy.text(sql)
+    return query.bindparams(sqlalchemy.bindparam("id", expanding=True)) if of_several else query

@@ -1,20 +1,22 @@
-"""Stores what happens to a run: epochs, pauses, attempts and its end."""
+"""Stores what happens to a run: its beginning, epochs, pauses, attempts and its end."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from optuna.storages import RDBStorage
 
 from bakeoff.records import EpochResult, Losses, TrialRecord
-from bakeoff.storage.checksums import ENDED_KEY
+from bakeoff.storage.checksums import FirstRows
 from bakeoff.storage.connection import Connection
-from bakeoff.storage.reading import read_run
+from bakeoff.storage.transaction import Beginning, Ending, Writes, next_number, store
 from bakeoff.storage.trials import (
     EXEMPT_KEY,
     LOSSES_KEY,
     PAUSE_KEY,
     RESULT_KEY,
-    check_of_end,
     end_of,
     exemption_of,
     facts_of,
@@ -25,54 +27,116 @@ from bakeoff.storage.trials import (
 
 
 class RunWriter:
-    """Writes to runs that have begun, each known by the id that the storage gave it."""
+    """Writes to runs, each known by the id that `_begin_run` or a reader of runs returned.
+
+    Every method stores in a transaction of its own. Inside `together` they store in one.
+    """
 
     connection: Connection
     _rdb: RDBStorage
 
+    def __init__(self) -> None:
+        self._writes: Writes | None = None
+        """What `together` will store; None outside of it."""
+        self._keys = count(-1, -1)
+        self._ids: dict[int, int] = {}
+        """The ids of the runs that began inside `together`, by the number that stood for them."""
+        self._numbers: dict[int, int] = {}
+        """The number of the next run by study id. Only the driver adds runs."""
+
+    @contextmanager
+    def together(self) -> Iterator[Writes]:
+        """Store everything that the block writes to runs in one transaction, when it ends.
+
+        If the block raises an error, nothing is stored. What it wrote cannot be read inside it.
+
+        Raises:
+            StorageError: The storage stayed unreachable, or another program changed the study.
+        """
+        if self._writes is not None:
+            yield self._writes
+            return
+        self._writes = Writes()
+        try:
+            yield self._writes
+            self._store(self._writes)
+        except BaseException:
+            self._numbers.clear()  # they count runs that may not be stored
+            raise
+        finally:
+            self._writes = None
+
+    def _store(self, writes: Writes) -> None:
+        if not writes:
+            return
+        attempts = count()
+
+        def attempt() -> dict[int, int]:
+            return store(self._rdb.engine, writes, is_repeated=next(attempts) > 0)
+
+        self._ids |= self.connection.call(attempt)
+
+    def _begin_run(self, study_id: int, rows: FirstRows) -> tuple[int, int]:
+        """Store a run as RUNNING, with the rows that it begins with.
+
+        Returns:
+            Its number and its id. Inside `together` the id is a negative number, which this object
+            takes for the id from then on.
+        """
+        with self.together() as writes:
+            if study_id not in self._numbers:
+                self._numbers[study_id] = self.connection.call(
+                    next_number, self._rdb.engine, study_id
+                )
+            number, key = self._numbers[study_id], next(self._keys)
+            self._numbers[study_id] += 1
+            writes.beginnings.append(
+                Beginning(key=key, study_id=study_id, number=number, rows=rows)
+            )
+        return number, self._ids.get(key, key)
+
     def report(self, trial_id: int, epoch: int, value: float) -> None:
-        """Store the objective after an epoch."""
-        self.connection.call(self._rdb.set_trial_intermediate_value, trial_id, epoch, value)
+        """Store the objective after an epoch; it must be finite."""
+        with self.together() as writes:
+            writes.epochs[self._ids.get(trial_id, trial_id), epoch] = value
+
+    def place(self, trial_id: int, place: str) -> None:
+        """Store which machine has a run."""
+        self._set(trial_id, system={}, user={"place": place})
 
     def pause(self, trial_id: int, history: Sequence[EpochResult]) -> None:
         """Store that a run waits with its checkpoint, and its measurements so far."""
-        self._set_run_content(trial_id, PAUSE_KEY, pause_of(history))
-        self._set_run_attr(trial_id, "paused", f"after epoch {history[-1].epoch}")
+        self._set(
+            trial_id,
+            system={PAUSE_KEY: pause_of(history)},
+            user={"paused": f"after epoch {history[-1].epoch}"},
+        )
 
     def unpause(self, trial_id: int) -> None:
         """Store that a paused run continues."""
-        self._set_run_content(trial_id, PAUSE_KEY, {})
-        self._set_run_attr(trial_id, "paused", "")
+        self._set(trial_id, system={PAUSE_KEY: {}}, user={"paused": ""})
 
     def exempt(self, trial_id: int, epoch: int) -> None:
         """Store that the run is exempt from pruning that would have ended it after `epoch`."""
-        self._set_run_content(trial_id, EXEMPT_KEY, exemption_of(epoch))
-        self._set_run_attr(trial_id, "spared_at", epoch)
+        self._set(trial_id, system={EXEMPT_KEY: exemption_of(epoch)}, user={"spared_at": epoch})
 
     def count_attempt(self, trial_id: int, attempt: int, losses: Losses) -> None:
         """Store the number of times a run was started. It is restarted if its worker dies."""
-        self._set_run_content(trial_id, LOSSES_KEY, losses_of(attempt, losses))
-        self._set_run_attr(trial_id, "attempts", attempt)
+        self._set(
+            trial_id, system={LOSSES_KEY: losses_of(attempt, losses)}, user={"attempts": attempt}
+        )
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
-        """Store how a run ended. The state is stored last, so that a crash repeats the run."""
-        facts = facts_of(record)
-        if record.outcome == "pruned" and self.connection.call(
-            self._rdb.get_trial_user_attrs, trial_id
-        ).get("paused"):
-            facts["paused"] = ""
-        self._set_run_content(trial_id, RESULT_KEY, result_of(record))
-        for key, value in facts.items():
-            self._set_run_attr(trial_id, key, value)
+        """Store how a run ended."""
         state, values = end_of(record)
-        run = self.connection.call(read_run, self._rdb.engine, trial_id)
-        if run is not None:
-            self._set_run_content(trial_id, ENDED_KEY, check_of_end(run, state, values))
-        self.connection.end_trial(trial_id, state, values)
+        with self.together() as writes:
+            self._set(trial_id, system={RESULT_KEY: result_of(record)}, user=facts_of(record))
+            writes.ends[self._ids.get(trial_id, trial_id)] = Ending(state=state, values=values)
 
-    def _set_run_content(self, trial_id: int, key: str, value: Any) -> None:
-        self.connection.call(self._rdb.set_trial_system_attr, trial_id, key, value)
-
-    def _set_run_attr(self, trial_id: int, key: str, value: object) -> None:
-        """Store a small fact that the dashboard shows."""
-        self.connection.call(self._rdb.set_trial_user_attr, trial_id, key, value)
+    def _set(self, trial_id: int, *, system: dict[str, Any], user: dict[str, Any]) -> None:
+        """Store attributes of a run; the dashboard shows the user attributes."""
+        run = self._ids.get(trial_id, trial_id)
+        with self.together() as writes:
+            for kind, contents in (("system", system), ("user", user)):
+                for key, content in contents.items():
+                    writes.attributes[kind][run, key] = json.dumps(content)

@@ -87,6 +87,7 @@ USER: dict[str, TypeAdapter[Any]] = {
     "phase": TypeAdapter(Phase),
     "seed": TypeAdapter(Annotated[str, Field(pattern=r"^\d+$")]),
     "attempts": TypeAdapter(Count),
+    "place": TypeAdapter(str),
     "audited": TypeAdapter(bool),
     "spared_at": TypeAdapter(Count),
     "repeat": TypeAdapter(Count),

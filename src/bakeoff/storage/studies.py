@@ -63,7 +63,7 @@ from bakeoff.storage.run_writer import RunWriter
 from bakeoff.storage.trials import (
     CheckedRun,
     check_runs,
-    template_of,
+    first_rows,
 )
 
 STUDY_KEY = "bakeoff:study"
@@ -108,6 +108,7 @@ class Storage(RunWriter):
             StorageError: The storage cannot be reached or is not an Optuna storage.
             MissingDependencyError: The database's driver is not installed.
         """
+        super().__init__()
         self.url = parse_storage_url(url)
         self.path = sqlite_path(self.url)
         opening = partial(open_database, self.url, create=create)
@@ -337,12 +338,12 @@ class Storage(RunWriter):
         """Store a run as RUNNING with its parameters, in one transaction.
 
         Returns:
-            The run's number, and the storage's id for `report` and `finish`.
+            The run's number, and its id for `report` and `finish`.
         """
         if config.name not in self._contents:
             self._contents[config.name] = self._content(config.name)
-        template = template_of(plan, as_begun(config, self._contents[config.name]))
-        return self.connection.create_trial(self._group_id(config.name, plan.purpose), template)
+        rows = first_rows(plan, as_begun(config, self._contents[config.name]))
+        return self._begin_run(self._group_id(config.name, plan.purpose), rows)
 
     def load_runs(
         self, name: str, purpose: Purpose, repeat: int | None = None

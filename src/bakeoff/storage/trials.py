@@ -4,15 +4,18 @@ Small facts are user attributes, so that the dashboard's table shows them. Large
 history of the epochs, are system attributes.
 """
 
+import json
 import math
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import compress, decompress
 
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.trial import TrialState
 
 from bakeoff.records import (
     EpochResult,
@@ -27,11 +30,10 @@ from bakeoff.records import (
 )
 from bakeoff.space import distributions
 from bakeoff.storage.checksums import (
-    BEGUN_KEY,
     PLAN_KEY,
     DamagedError,
+    FirstRows,
     add_end,
-    hashes_of_template,
     is_run_checked,
     opened,
     sealed,
@@ -56,30 +58,35 @@ STATES: Mapping[Outcome, TrialState] = {
 it fails instead: it would win by some, such as time, because it ended early."""
 
 
-def template_of(plan: TrialPlan, config: StudyConfig) -> FrozenTrial:
-    """The Optuna trial of a run that begins: RUNNING, with its parameters."""
-    known = distributions(config, plan.params)
-    template = create_trial(
-        state=TrialState.RUNNING,
-        params={key: value for key, value in plan.params.items() if key in known},
-        distributions=known,
-        user_attrs={"arm": plan.arm, "phase": plan.phase, "seed": str(plan.seed)}
-        | ({} if plan.purpose == "search" else {"purpose": plan.purpose})
-        | ({"audited": True} if plan.audited else {})
-        | ({"repeat": plan.repeat} if plan.repeat else {}),
-        system_attrs={
-            PLAN_KEY: {
-                "purpose": plan.purpose,
-                "configuration": plan.configuration,
-                "params": dict(plan.params),
-                "epochs": config.training.epochs,
-                "decisions": list(plan.decision_epochs),
-            }
-        },
-    )
-    check = hashes_of_template(template).check_of_begin()
-    template.system_attrs = {**template.system_attrs, BEGUN_KEY: check}
-    return template
+def first_rows(plan: TrialPlan, config: StudyConfig) -> FirstRows:
+    """What is stored of a run that begins, with a checksum."""
+    user: dict[str, Any] = {"arm": plan.arm, "phase": plan.phase, "seed": str(plan.seed)}
+    user |= {} if plan.purpose == "search" else {"purpose": plan.purpose}
+    user |= {"audited": True} if plan.audited else {}
+    user |= {"repeat": plan.repeat} if plan.repeat else {}
+    system = {
+        PLAN_KEY: {
+            "purpose": plan.purpose,
+            "configuration": plan.configuration,
+            "params": dict(plan.params),
+            "epochs": config.training.epochs,
+            "decisions": list(plan.decision_epochs),
+        }
+    }
+    return FirstRows(
+        parameters=[
+            (name, float(known.to_internal_repr(plan.params[name])), _distribution_text(known))
+            for name, known in distributions(config, plan.params).items()
+        ],
+        user={key: json.dumps(value) for key, value in user.items()},
+        system={key: json.dumps(value) for key, value in system.items()},
+    ).with_checksum()
+
+
+@lru_cache(maxsize=1024)
+def _distribution_text(distribution: BaseDistribution) -> str:
+    """The distribution as Optuna stores it. The same few come with every run."""
+    return str(distribution_to_json(distribution))
 
 
 def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
@@ -146,7 +153,7 @@ def end_of(record: TrialRecord) -> tuple[TrialState, list[float] | None]:
     return state, [record.score, *further]
 
 
-def check_of_end(run: StoredRun, state: TrialState, values: list[float] | None) -> str:
+def check_of_end(run: StoredRun, state: TrialState, values: Sequence[float] | None) -> str:
     """The checksum of a run that is about to end in `state` with `values`.
 
     Raises:
@@ -238,6 +245,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         attempts=result.get("attempts", starts.get("attempt", 1)),
         losses=Losses(starts.get("losses", 0), starts.get("epoch", -1), starts.get("nodes", 0)),
         is_paused=bool(paused),
+        place=trial.user_attrs.get("place", "") if is_running and not paused else "",
         audited=trial.user_attrs.get("audited", False),
         spared_at=_exempt_at(trial),
         decision_epochs=tuple(plan.get("decisions", ())),

@@ -45,7 +45,7 @@ def fix_training(file: StudyFile, objectives: tuple[str, ...]) -> TrainingSectio
     if "precision" in section.model_fields_set and section.precision == "auto":
         raise StudyFileError(
             f"training.precision = {json.dumps(section.precision)}: is chosen by measuring, so the"
-            ' study would not be repeatable; name one: "fp32", "bf16" or "fp16"'
+            ' study would not be repeatable; name one: "fp32", "tf32", "bf16" or "fp16"'
         )
     fixed: dict[str, Any] = {"threads": section.threads or 1}
     if section.precision == "auto":

@@ -205,7 +205,8 @@ class TrainingSection(_Section):
     batch_size: PositiveInt | RangeTable = 128
     """Samples per batch."""
     precision: Precision = "auto"
-    """Number format of the computation; auto measures which is fastest on this machine."""
+    """Number format of the computation; auto measures which is fastest on this machine. tf32 is
+    for NVIDIA's GPUs: float32 whose products are rounded."""
     loss: Annotated[str, Field(min_length=1)] | None = None
     """The training loss: cross_entropy, for multilabel bce, for regression mse, l1 or huber, or
     your own as package.module:name, called with outputs and targets. Default: mse for regression,

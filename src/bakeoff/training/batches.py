@@ -25,6 +25,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import DataConfig, Normalize, Task
 from bakeoff.seeding import derive_seed
 from bakeoff.training.loading import LoadedInputs, open_loader
+from bakeoff.training.placement import KEPT, DataKey, HostInputs
 from bakeoff.training.weights_source import BYTE, IMAGENET, InputScale
 
 CHUNK_BYTES = 1 << 20
@@ -61,7 +62,7 @@ def token_ids(inputs: Tensor) -> Tensor:
 class Split:
     """Samples to train on, to validate on, or to test on."""
 
-    inputs: Tensor | LoadedInputs
+    inputs: Tensor | LoadedInputs | HostInputs
     """All rows, as stored; shared with other splits."""
     labels: Tensor
     """Classes as int64, labels [N, K] and masks [N, H, W] as uint8, standardised targets [N] or
@@ -98,7 +99,8 @@ class Split:
             skip: Number of batches at the beginning that are left out.
             mask_augment: Applied to labels that are masks, with the same random numbers.
         """
-        positions = torch.arange(len(self.rows)) if order is None else order
+        everything = torch.arange(len(self.rows), device=self.rows.device)
+        positions = everything if order is None else order
         num_chunk = batch_size
         if isinstance(self.inputs, Tensor):
             num_chunk *= max(1, CHUNK_BYTES // self.sample_bytes // batch_size)
@@ -170,7 +172,10 @@ def load_splits(
     test_seed: int | None = None,
     scale: InputScale | None = None,
 ) -> Splits:
-    """Training, validation and test samples on `device`; on the CPU the arrays stay memory-mapped.
+    """Training, validation and test samples; on the CPU the arrays stay memory-mapped.
+
+    On an accelerator they are kept for the next run of this process. Samples that would take too
+    much of its memory stay in the host's, and are copied batch by batch.
 
     Args:
         config: The data.
@@ -203,26 +208,31 @@ def load_splits(
     is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
+    key = DataKey(repr(config), dataset.fingerprint, test_seed)
+
     def split(
-        samples: NDArray[Any] | SampleInputs, labels: NDArray[Any], rows: NDArray[np.int64]
+        part: str,
+        samples: NDArray[Any] | SampleInputs,
+        labels: NDArray[Any],
+        rows: NDArray[np.int64],
     ) -> Split:
         return Split(
-            inputs=_place(samples, dataset.fingerprint, device),
+            inputs=_place(part, samples, key, device),
             labels=torch.from_numpy(labels).to(device),
             rows=torch.from_numpy(rows).to(device),
             normalisation=normalisation,
             memory_format=memory_format,
         )
 
-    train = split(inputs, train_labels, train_rows)
+    train = split("train", inputs, train_labels, train_rows)
     if validation_inputs is None or validation_labels is None:
         validation = replace(train, rows=torch.from_numpy(validation_rows).to(device))
     else:
-        validation = split(validation_inputs, validation_labels, validation_rows)
+        validation = split("validation", validation_inputs, validation_labels, validation_rows)
     return Splits(
         train=train,
         validation=validation,
-        test=split(dataset.test_inputs, test_labels, np.arange(len(test_labels))),
+        test=split("test", dataset.test_inputs, test_labels, np.arange(len(test_labels))),
         task=dataset.task,
         num_outputs=dataset.num_outputs,
         input_shape=tuple(inputs.shape[1:]),
@@ -236,12 +246,12 @@ def load_splits(
 
 
 def _place(
-    samples: NDArray[Any] | SampleInputs, fingerprint: str, device: torch.device
-) -> Tensor | LoadedInputs:
-    """All samples on the device, or a loader of samples that are fetched one by one."""
+    part: str, samples: NDArray[Any] | SampleInputs, key: DataKey, device: torch.device
+) -> Tensor | LoadedInputs | HostInputs:
+    """All samples, where there is room for them, or a loader that fetches them one by one."""
     if isinstance(samples, SampleInputs):
-        return LoadedInputs(samples, open_loader(samples.source, fingerprint), device)
-    return torch.from_numpy(samples).to(device)
+        return LoadedInputs(samples, open_loader(samples.source, key.fingerprint), device)
+    return KEPT.place(samples, key, part, device)
 
 
 def given_normalisation(

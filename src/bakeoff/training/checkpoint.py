@@ -1,24 +1,30 @@
 """Checkpoints that survive a crash at any moment, and are never loaded when they are damaged.
 
-A checkpoint is a payload and a manifest with its length and SHA-256. Both are written to a
-temporary file, synced and renamed, the manifest last; a payload without a manifest is ignored.
-The hash is verified before torch unpickles anything, and only with `weights_only=True`.
+A checkpoint is a payload and a manifest with its length and SHA-256, which is stored last; a
+payload without a manifest is ignored. The hash is verified before torch unpickles anything, and
+only with `weights_only=True`.
+
+Every attempt of a run stores its checkpoints below a prefix of its own, so that a worker that was
+given up cannot disturb the one that has the run now. An attempt continues from the newest sound
+checkpoint of the attempts before it.
 """
 
-import hashlib
 import io
-import json
 import logging
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bakeoff.errors import CheckpointError, CheckpointWriteError
-from bakeoff.files import write_durably
+from bakeoff.errors import CheckpointError, CheckpointWriteError, StoreError
+from bakeoff.stores import Store, open_store
+from bakeoff.stores.run_weights import WEIGHTS, weights_stem
+from bakeoff.stores.sealed import MANIFEST, get_manifest, get_payload, put_sealed
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.snapshot import snapshot
 from bakeoff.training.state import TrainingState
@@ -36,10 +42,31 @@ SECONDS_WITHIN_EPOCH = 300.0
 """Within an epoch, a step is saved when a crash would cost this much training time."""
 FIRST_SAVE_SECONDS = 0.05
 """Assumed cost of a save before the first one is measured."""
+PAYLOAD = ".pt"
+FILE = re.compile(
+    r"(?:attempt-(?P<attempt>\d+)/)?(?P<name>epoch-\d+(?:-sample-\d+)?)"
+    r"(?P<suffix>\.json|\.pt|\.(?:json|pt)\.partial)"
+)
+"""The key of a file. Earlier releases stored the files of all attempts without a prefix."""
 
 
 Saved = TrainingState | LoopState
 """What a checkpoint holds: a run of the built-in loop, or of a loop of the user's own."""
+
+
+@dataclass(frozen=True, order=True)
+class _File:
+    """A file of a checkpoint. Files sort by attempt, then in the order of the checkpoints."""
+
+    attempt: int
+    """0 where an earlier release stored it."""
+    name: str
+    suffix: str
+
+    @property
+    def stem(self) -> str:
+        """Its key without the suffix."""
+        return f"attempt-{self.attempt}/{self.name}" if self.attempt else self.name
 
 
 def checkpoint_bytes(state: TrainingState) -> int:
@@ -55,10 +82,11 @@ def unpickle(data: bytes) -> dict[str, Any]:
 
 
 class Checkpoints:
-    """The checkpoints of one run, in its own folder.
+    """The checkpoints of one run.
 
     Args:
-        directory: The folder, which the first save creates.
+        place: Where they are stored: a folder, a location for `open_store`, or a store. The first
+            save creates a folder.
         identity: What the checkpoints belong to (study, run, configuration, data). Checkpoints
             with another identity are removed with a warning: they are leftovers.
         attempt: Rises with every start of the run. Checkpoints of a later attempt are refused, and
@@ -68,13 +96,13 @@ class Checkpoints:
 
     def __init__(
         self,
-        directory: Path,
+        place: Path | str | Store,
         identity: str,
         *,
         attempt: int = 1,
         max_share: float = MAX_SAVE_SHARE,
     ) -> None:
-        self._directory = directory
+        self._place = str(place) if isinstance(place, Path) else place
         self._identity = identity
         self._attempt = attempt
         self._max_share = max_share
@@ -106,31 +134,42 @@ class Checkpoints:
 
         Raises:
             CheckpointError: A later attempt of this run has saved checkpoints.
-            CheckpointWriteError: The folder cannot be written (a full disk); earlier checkpoints
-                are intact.
+            CheckpointWriteError: The store cannot be written (a full disk, no network); earlier
+                checkpoints are intact.
         """
         name = _name_of(state)
         if name == self._newest:
             return
         started = time.perf_counter()
-        self._check_attempt()
+        before = self._files()
+        self._check_attempt(before)
         buffer = io.BytesIO()
         torch.save(state.snapshot() if isinstance(state, LoopState) else snapshot(state), buffer)
+        new = _File(self._attempt, name, MANIFEST)
         try:
-            self._write(name, state, buffer.getbuffer())
+            put_sealed(
+                self._store, new.stem, PAYLOAD, buffer.getbuffer(), self._facts(epoch=state.epoch)
+            )
             self._newest = name
-            self._remove_old()
-        except CheckpointWriteError:
-            raise
+            self._remove_old([*before, new])
         except OSError as error:
-            raise CheckpointWriteError(
-                f"{self._directory}: a checkpoint cannot be written ({error.strerror})"
-            ) from error
+            raise self._write_error("a checkpoint cannot be written", error) from error
         self._seconds_per_save = time.perf_counter() - started
         trained = state.seconds_since_save + (state.totals.seconds if state.totals else 0.0)
         allowed = self._max_share * trained - self._overspent
         self._overspent = max(0.0, self._seconds_per_save - allowed)
         state.note_save()
+
+    def keep_weights(self, data: bytes) -> None:
+        """Store the weights of the run, which has ended, for the driver to take.
+
+        Raises:
+            CheckpointWriteError: The store cannot be written.
+        """
+        try:
+            put_sealed(self._store, weights_stem(self._attempt), WEIGHTS, data, self._facts())
+        except OSError as error:
+            raise self._write_error("the weights cannot be written", error) from error
 
     def load(self) -> dict[str, Any] | None:
         """The payload of the newest valid checkpoint, or None.
@@ -139,112 +178,109 @@ class Checkpoints:
 
         Raises:
             CheckpointError: A checkpoint was written by a later attempt or by a newer release.
-            CheckpointWriteError: Checkpoints of another run cannot be removed.
+            CheckpointWriteError: The store does not answer, or checkpoints of another run cannot be
+                removed.
         """
-        for manifest_path in self._manifests():
+        for file in self._manifests(self._files()):
+            place = f"{self._store.location}/{file.stem}{MANIFEST}"
             try:
-                manifest = _read_manifest(manifest_path)
-                if not self._is_own(manifest, manifest_path):
+                manifest = get_manifest(self._store, file.stem)
+                if not self._is_own(manifest, file, place):
                     continue
-                data = _read_payload(manifest_path.with_suffix(".pt"), manifest)
+                data = get_payload(self._store, file.stem, PAYLOAD, manifest)
+            except StoreError as error:  # which says nothing about the checkpoint
+                raise self._write_error("the checkpoints cannot be read", error) from error
+            except CheckpointWriteError:
+                raise
             except (OSError, ValueError) as error:
-                logger.warning("%s: skipped a damaged checkpoint (%s)", manifest_path, error)
+                logger.warning("%s: skipped a damaged checkpoint (%s)", place, error)
                 continue
-            self._newest = manifest_path.stem
+            # One of an earlier attempt may be removed, so it does not count as saved.
+            self._newest = file.name if file.attempt == self._attempt else None
             return unpickle(data)
         return None
 
-    def _manifests(self) -> list[Path]:
-        """The manifests, newest first."""
-        try:
-            found = list(self._directory.glob("epoch-*.json"))
-        except OSError as error:  # which says nothing about the run
-            raise CheckpointWriteError(
-                f"{self._directory}: the checkpoints cannot be listed ({error.strerror})"
-            ) from error
-        return sorted(found, key=lambda path: path.stem, reverse=True)
+    @cached_property
+    def _store(self) -> Store:
+        """Opened where it is first used, so that each use handles a service without an answer."""
+        return open_store(self._place) if isinstance(self._place, str) else self._place
 
-    def _write(self, name: str, state: Saved, data: memoryview) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        manifest = {
+    def _facts(self, **others: object) -> dict[str, object]:
+        return {
             "format": CHECKPOINT_FORMAT,
             "identity": self._identity,
             "attempt": self._attempt,
-            "epoch": state.epoch,
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
+            **others,
         }
-        path = self._directory / f"{name}.pt"
-        # The manifest comes last: without it the payload does not count.
-        write_durably(path, data)
-        manifest["check"] = _hash_manifest(manifest)
-        write_durably(path.with_suffix(".json"), json.dumps(manifest).encode())
 
-    def _is_own(self, manifest: Mapping[str, Any], path: Path) -> bool:
+    def _files(self) -> list[_File]:
+        """The files of the checkpoints of all attempts."""
+        try:
+            found = map(FILE.fullmatch, self._store.keys())
+        except OSError as error:  # which says nothing about the run
+            raise self._write_error("the checkpoints cannot be listed", error) from error
+        return [_File(int(one["attempt"] or 0), one["name"], one["suffix"]) for one in found if one]
+
+    def _write_error(self, what: str, error: OSError) -> CheckpointWriteError:
+        if isinstance(error, StoreError):  # which names its location
+            return CheckpointWriteError(f"{what}: {error}")
+        return CheckpointWriteError(f"{self._store.location}: {what} ({error.strerror or error})")
+
+    @staticmethod
+    def _manifests(files: list[_File]) -> list[_File]:
+        """The manifests among the files, newest first."""
+        return sorted({one for one in files if one.suffix == MANIFEST}, reverse=True)
+
+    def _is_own(self, manifest: Mapping[str, Any], file: _File, place: str) -> bool:
         """Whether a checkpoint belongs to this run; one of another run is removed."""
         if manifest["format"] > CHECKPOINT_FORMAT:
             raise CheckpointError(
-                f"{path}: written by a newer release (format {manifest['format']}, "
+                f"{place}: written by a newer release (format {manifest['format']}, "
                 f"this one reads up to {CHECKPOINT_FORMAT})"
             )
         if manifest["identity"] != self._identity:
-            logger.warning("%s: removed, it belongs to another run", path)
+            logger.warning("%s: removed, it belongs to another run", place)
             try:
-                path.unlink()
-                path.with_suffix(".pt").unlink(missing_ok=True)
+                self._store.delete([file.stem + MANIFEST, file.stem + PAYLOAD])
             except OSError as error:
-                raise CheckpointWriteError(
-                    f"{path}: a checkpoint of another run cannot be removed ({error.strerror})"
+                raise self._write_error(
+                    "a checkpoint of another run cannot be removed", error
                 ) from error
             return False
         if manifest.get("attempt", 1) > self._attempt:
             raise CheckpointError(
-                f"{path}: attempt {manifest['attempt']} of this run has written it, and this is"
+                f"{place}: attempt {manifest['attempt']} of this run has written it, and this is"
                 f" attempt {self._attempt}; another worker has taken over the run"
             )
         return True
 
-    def _check_attempt(self) -> None:
-        """Refuse to write beside the newest checkpoint if a later attempt has written it."""
-        for path in self._manifests()[:1]:
+    def _check_attempt(self, files: list[_File]) -> None:
+        """Refuse to write once a later attempt has written a checkpoint."""
+        later = [one for one in self._manifests(files) if one.attempt > self._attempt]
+        for file in later[:1]:
             try:
-                manifest = _read_manifest(path)
+                manifest = get_manifest(self._store, file.stem)
+            except StoreError as error:
+                raise self._write_error("the checkpoints cannot be read", error) from error
             except (OSError, ValueError):
                 return
             if manifest["identity"] == self._identity:
-                self._is_own(manifest, path)
+                self._is_own(manifest, file, f"{self._store.location}/{file.stem}{MANIFEST}")
 
-    def _remove_old(self) -> None:
-        """Delete all but the newest checkpoints, manifests before the payloads they describe."""
-        kept = {path.stem for path in self._manifests()[:NUM_KEPT]}
-        for suffix in (".json", ".pt", ".partial"):
-            for path in self._directory.glob(f"epoch-*{suffix}"):
-                if path.stem not in kept or suffix == ".partial":
-                    path.unlink(missing_ok=True)
+    def _remove_old(self, files: list[_File]) -> None:
+        """Delete all but the newest checkpoints, manifests before the payloads they describe.
+
+        Those of later attempts stay, whose worker decides about them.
+        """
+        mine = [one for one in files if one.attempt <= self._attempt]
+        kept = {one.stem for one in self._manifests(mine)[:NUM_KEPT]}
+        old = {one for one in mine if one.stem not in kept or one.suffix.endswith(".partial")}
+        self._store.delete(
+            one.stem + one.suffix for one in sorted(old, key=lambda one: (one.suffix, one))
+        )
 
 
 def _name_of(state: Saved) -> str:
     """A name by which checkpoints sort in the order in which they were made."""
     within = "" if state.totals is None else f"-sample-{state.totals.drawn:012d}"
     return f"epoch-{state.epoch:07d}{within}"
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(manifest, dict) or manifest.pop("check", None) != _hash_manifest(manifest):
-        raise ValueError("the manifest does not match its own hash")
-    return manifest
-
-
-def _hash_manifest(manifest: Mapping[str, Any]) -> str:
-    """The hash by which a damaged manifest is not taken for that of another run."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _read_payload(path: Path, manifest: Mapping[str, Any]) -> bytes:
-    data = path.read_bytes()
-    if len(data) != manifest["bytes"]:
-        raise ValueError(f"it has {len(data)} bytes instead of {manifest['bytes']}")
-    if hashlib.sha256(data).hexdigest() != manifest["sha256"]:
-        raise ValueError("its SHA-256 does not match")
-    return data

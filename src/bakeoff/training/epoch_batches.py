@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from bakeoff.records import TrainingConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.training.batches import Augment, Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment, mask_augment_of
+from bakeoff.training.device import to_device
 from bakeoff.training.state import TrainingState
 
 Batch = tuple[Tensor, Tensor]
@@ -153,7 +153,7 @@ def mix_batches(batches: Iterable[Batch], draws: MixDraws, *, num_classes: int) 
     """
     for inputs, labels in batches:
         mix = draws.next(len(labels), inputs.shape[1:])
-        partners = torch.from_numpy(mix.partners).to(inputs.device)
+        partners = to_device(torch.from_numpy(mix.partners), inputs.device)
         if mix.box is None:
             mixed = inputs.lerp(inputs[partners], 1 - mix.share)
         else:
@@ -189,5 +189,6 @@ def cut_and_paste(images: Tensor, partners: Tensor, box: Box) -> Tensor:
 
 def mix_labels(labels: Tensor, partners: Tensor, share: float, num_classes: int) -> Tensor:
     """Class probabilities [N, C]: `share` for the own class, the rest for the partner's."""
-    own = one_hot(labels, num_classes).float()
+    # As one_hot, which reads the largest label back from some devices.
+    own = (labels[:, None] == torch.arange(num_classes, device=labels.device)).float()
     return torch.lerp(own[partners], own, share)

@@ -23,6 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 from bakeoff.child_process import ignore_interrupts, num_cores
 from bakeoff.data.sample_source import Part, SampleInputs, SampleSource, as_labels
 from bakeoff.errors import DataError
+from bakeoff.training.device import to_device
+from bakeoff.training.placement import on_host
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +242,7 @@ class LoadedInputs:
         Raises:
             DataError: As there; or a batch differs in shape from the first sample.
         """
-        indices = [chunk.cpu().numpy() for chunk in chunks]
+        indices = [rows.numpy() for rows in on_host(chunks)]
         requests = [
             Request(
                 part=self._inputs.part,
@@ -253,7 +255,7 @@ class LoadedInputs:
         batches = self.loader.fetch(requests, tune=tune)
         for request, index, fetched in zip(requests, indices[skip:], batches, strict=True):
             self._check(request, self._inputs.labels[index], fetched)
-            yield torch.from_numpy(fetched.inputs).to(self._device)
+            yield to_device(torch.from_numpy(fetched.inputs), self._device)
 
     def _check(self, request: Request, labels: NDArray[Any], fetched: Fetched) -> None:
         """Make sure that labels, shape and type are those that were first read."""

@@ -125,19 +125,23 @@ def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
 
 
 def train_step(state: TrainingState, batches: Iterable[Batch], num_samples: int) -> Step:
-    """Make one optimizer step on all samples of `batches`; the schedule advances if it was made."""
+    """Make one optimizer step on all samples of `batches`, and advance the schedule.
+
+    It waits nowhere for the device, except that an optimizer without a fused implementation has to
+    know under fp16 whether it may step. Schedule and average therefore count a step that the scaler
+    skips, which changes no weight.
+    """
     loss = accumulate_gradients(state, batches, num_samples)
     state.scaler.unscale_(state.optimizer)
     grad_norm = clip_gradients(state)
     state.lap("rest")
-    stepped = step_optimizer(state)
+    skipped = step_optimizer(state)
     state.lap("optimizer")
-    if stepped:
-        state.schedule.advance()
-        if state.average is not None:
-            state.average.update()
+    state.schedule.advance()
+    if state.average is not None:
+        state.average.update()
     state.lap("rest")
-    return Step(loss, grad_norm, stepped)
+    return Step(loss, grad_norm, skipped)
 
 
 def accumulate_gradients(
@@ -228,12 +232,19 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     return norm
 
 
-def step_optimizer(state: TrainingState) -> bool:
-    """Step unless the scaler found a gradient that is not finite; return whether it stepped."""
-    scale = state.scaler.get_scale()
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
+def step_optimizer(state: TrainingState) -> Tensor | None:
+    """Step unless the scaler found a gradient that is not finite.
+
+    Returns:
+        A number above 0 on the device if the step was skipped, else 0; None without a scaler.
+    """
+    scaler, skipped = state.scaler, None
+    if scaler.is_enabled():
+        # Reading the scale before and after, which torch documents, would wait for the device.
+        found = scaler._found_inf_per_device(state.optimizer)  # noqa: SLF001
+        skipped = next(iter(found.values()), None)
+    scaler.step(state.optimizer)
+    scaler.update()
     for weights in state.trainable:  # as `zero_grad()`, without the time its hooks take
         weights.grad = None
-    # The only sign of a skipped step is that the scaler lowers its scale.
-    return state.scaler.get_scale() >= scale
+    return skipped

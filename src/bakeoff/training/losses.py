@@ -11,11 +11,10 @@ from torch.nn.functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     log_softmax,
-    one_hot,
 )
 
 from bakeoff.components.losses import LOSSES
-from bakeoff.data.masks import count_pixels
+from bakeoff.data.masks import IGNORED, count_pixels
 from bakeoff.data.targets import HUBER_DELTA
 from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
@@ -23,7 +22,6 @@ from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
 from bakeoff.training.metric_functions import of_targets
 from bakeoff.training.own_loss import build_own_loss
-from bakeoff.training.pixel_predictions import counted_pixels
 
 MIN_UNCERTAINTY = 1e-6
 """Lower bound of `1 - p` in the focal loss: float32 cannot resolve less near 1, and a power below 1
@@ -113,11 +111,17 @@ class PixelCrossEntropy(WeightedLoss):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """The mean over all pixels that count."""
-        values, classes = counted_pixels(logits, masks)
+        # Selecting the pixels that count would wait for the device, which alone knows their number.
+        values, classes = logits.movedim(1, -1).reshape(-1, logits.shape[1]), masks.reshape(-1)
         total = cross_entropy(
-            values, classes, self.weights, label_smoothing=self.label_smoothing, reduction="sum"
+            values.float(),
+            classes,
+            self.weights,
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
         )
-        return total / max(1, len(classes))
+        return total / (classes != IGNORED).sum().clamp(min=1)
 
 
 class FocalLoss(WeightedLoss):
@@ -136,7 +140,10 @@ class FocalLoss(WeightedLoss):
         """The mean over all samples."""
         log_p = log_softmax(logits.float(), dim=1)
         num_classes = log_p.shape[1]
-        target = labels if labels.is_floating_point() else one_hot(labels, num_classes).float()
+        target = labels
+        if not labels.is_floating_point():  # as one_hot, which reads labels back from some devices
+            classes = torch.arange(num_classes, device=labels.device)
+            target = (labels[:, None] == classes).float()
         target = torch.lerp(target, torch.full_like(target, 1 / num_classes), self.label_smoothing)
         uncertainty = (-torch.expm1(log_p)).clamp_min(MIN_UNCERTAINTY)
         total = (self.weights * target * uncertainty.pow(self.gamma) * log_p).sum()

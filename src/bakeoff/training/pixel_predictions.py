@@ -52,10 +52,13 @@ class PixelPredictions:
     def add(self, logits: Tensor, masks: Tensor) -> None:
         """Add a batch."""
         num_classes = logits.shape[1]
-        values, classes = counted_pixels(logits, masks)
+        if logits.device.type == "cpu" or self._followers or self._keeps_samples:
+            values, classes = counted_pixels(logits, masks)
+        else:  # selecting pixels waits for the device, which alone knows their number
+            values, classes = logits.movedim(1, -1).flatten(0, 2).float(), masks.flatten()
         for update in self._followers:
             update(values, classes)
-        losses = cross_entropy(values, classes, reduction="none").double()
+        losses = cross_entropy(values, classes, ignore_index=IGNORED, reduction="none").double()
         predicted = values.argmax(1)
         found = _count_pairs(classes, predicted, num_classes)
         self._confusions = [sum(self._confusions, found)]
@@ -105,9 +108,15 @@ class PixelPredictions:
 
 
 def _count_pairs(classes: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """Pixels by class and predicted class, [C, C]."""
-    pairs = torch.bincount(num_classes * classes + predicted, minlength=num_classes**2)
-    return pairs.view(num_classes, num_classes)
+    """Pixels by class and predicted class, [C, C], without those that are ignored."""
+    pairs, size = num_classes * classes + predicted, num_classes**2
+    if pairs.device.type == "cpu":
+        counts = torch.bincount(pairs[classes != IGNORED], minlength=size)
+    else:  # bincount waits for the device, which alone knows the largest number
+        places = torch.where(classes == IGNORED, size, pairs)
+        counts = torch.zeros(size + 1, dtype=torch.int64, device=pairs.device)
+        counts = counts.scatter_add_(0, places, torch.ones_like(places))[:size]
+    return counts.view(num_classes, num_classes)
 
 
 def mean_iou(found: PixelPredictions) -> Tensor:

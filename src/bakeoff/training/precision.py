@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import combinations, cycle, islice
 from math import inf
 from statistics import median
 
@@ -15,21 +15,26 @@ from bakeoff.records import Precision, TrialConfig
 from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
+from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.loop import train_step
-from bakeoff.training.memory import is_out_of_memory
+from bakeoff.training.memory import breaks_process, is_out_of_memory
 from bakeoff.training.memory_layout import is_channels_last
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.state import TrainingState, build_scaler, prepare
 from bakeoff.training.weight_roles import find_roles
 
-CANDIDATES: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+CANDIDATES: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 """Precisions in order of preference: a later one must be clearly faster than those before it."""
+ONLY_CUDA = frozenset({"tf32"})
+"""Precisions that other devices do not have."""
 
 MIN_GAIN = 0.10
 """Smallest share of the time per step that a change of precision must save."""
 
 NUM_ROUNDS = 12
 NUM_WARMUP_ROUNDS = 2
+NUM_AGREEING_ROUNDS = 5
+"""So many rounds are enough where all of them agree."""
 MAX_SLOWDOWN = 2.0
 """A precision that takes more than this many times as long as fp32 is not timed again."""
 MAX_SECONDS = 10.0
@@ -69,7 +74,7 @@ def measure_precision(
     named = config.training.precision
     configs = {
         precision: replace(config, training=replace(config.training, precision=precision))
-        for precision in CANDIDATES
+        for precision in candidates_on(torch.device(device).type)
     }
     state = prepare(configs["fp32"], device)
     candidates = {
@@ -80,7 +85,7 @@ def measure_precision(
     order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
     batches = train.batches(batch_size, order.to(state.device))
     whole = [one for one in batches if len(one[1]) == batch_size]
-    seconds = {} if named == "auto" else _time_steps({named: candidates[named]}, whole)
+    seconds = {} if named not in candidates else _time_steps({named: candidates[named]}, whole)
     if not seconds:  # a named precision that does not work is refused with what works
         seconds = _time_steps(candidates, whole)
     del candidates
@@ -95,6 +100,11 @@ def measure_precision(
         weight_bytes=sum(weight.nbytes for weight in state.model.parameters()),
         channels_last=is_channels_last(state.model),
     )
+
+
+def candidates_on(kind: str) -> tuple[Precision, ...]:
+    """The precisions that a kind of device may have, in order of preference."""
+    return tuple(one for one in CANDIDATES if kind == "cuda" or one not in ONLY_CUDA)
 
 
 def choose_precision(seconds_per_step: Mapping[Precision, float]) -> Precision:
@@ -125,6 +135,8 @@ def _time_steps(
             else:
                 seconds[precision].append(elapsed)
         if number >= NUM_WARMUP_ROUNDS:
+            if _is_decided({name: seconds[name][NUM_WARMUP_ROUNDS:] for name in racing}):
+                break
             limit = MAX_SLOWDOWN * seconds.get("fp32", [inf])[-1]
             racing = {name: state for name, state in racing.items() if seconds[name][-1] <= limit}
             if time.perf_counter() > deadline:
@@ -133,14 +145,32 @@ def _time_steps(
     return {name: median(times) for name, times in measured.items() if times}
 
 
+def _is_decided(seconds: Mapping[Precision, Sequence[float]]) -> bool:
+    """Whether every round says of every two precisions that one saves enough, or every one not.
+
+    Args:
+        seconds: Of the rounds that count, by precision, as many of each.
+    """
+    if min(map(len, seconds.values()), default=0) < NUM_AGREEING_ROUNDS:
+        return False
+    ordered = [seconds[name] for name in CANDIDATES if name in seconds]
+    for earlier, later in combinations(ordered, 2):
+        gains = [new <= (1 - MIN_GAIN) * old for old, new in zip(earlier, later, strict=True)]
+        if any(gains) != all(gains):
+            return False
+    return True
+
+
 def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | None:
     """Seconds of one step; None if the model does not work in this precision."""
     state.freezing.begin(state.config.training.epochs)  # the epoch that trains the most weights
+    set_matrix_precision(state.config.training.precision)
     started = time.perf_counter()
     try:
         train_step(state, [(inputs, labels)], len(labels))
     except RuntimeError as error:
-        if state.config.training.precision == "fp32" or is_out_of_memory(error):
+        named_fp32 = state.config.training.precision == "fp32"
+        if named_fp32 or is_out_of_memory(error) or breaks_process(error):
             raise
         return None
     if state.device.type == "cuda":

@@ -28,6 +28,7 @@ from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
+from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.memory_layout import store_channels_last
@@ -41,7 +42,7 @@ from bakeoff.training.weight_roles import Freezing, Roles, find_roles
 from bakeoff.training.weights_source import WeightsSource, find_weights
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""The types of autocast; fp32 runs without it."""
+"""The types of autocast; fp32 and tf32 run without it."""
 
 MIN_SCALE = 1.0
 """A gradient scale below this is the sign of repeated gradients above 65,504, the largest number of
@@ -161,6 +162,8 @@ def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = Non
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
     place, spec = torch.device(device), find_model(config.model)
+    if place.type == "cuda":
+        set_matrix_precision(training.precision)
     weights = _find_weights(config)
     splits = (
         like.splits

@@ -1,6 +1,7 @@
 """Running totals of one epoch's steps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from math import nan
 from operator import mul
 from time import perf_counter
@@ -21,7 +22,8 @@ class Step(NamedTuple):
     loss: Tensor
     grad_norm: Tensor
     """The norm before clipping."""
-    stepped: bool
+    skipped: Tensor | None
+    """Above 0 if the gradient scaler skipped the step; None without a scaler."""
 
 
 class EpochTotals:
@@ -34,6 +36,7 @@ class EpochTotals:
         self._samples = 0
         self._skipped_loss_sum = 0.0
         self.steps = 0
+        """Steps that were made, as far as the device was asked; `means` asks about all."""
         self.skipped_steps = 0
         self.drawn = 0
         """Samples of all steps, those of skipped ones included."""
@@ -45,13 +48,7 @@ class EpochTotals:
     def add(self, step: Step, num_samples: int, learning_rate: float) -> None:
         """Count a step; of a skipped one, which had no finite gradient, only the loss is used."""
         self.drawn += num_samples
-        if not step.stepped:
-            self.skipped_steps += 1
-            self._skipped_loss_sum += float(step.loss) * num_samples
-            self.learning_rate = learning_rate
-            return
         self._waiting.append((step, num_samples))
-        self.steps += 1
         self.learning_rate = learning_rate
         if len(self._waiting) == MAX_WAITING:
             self._collect()
@@ -72,10 +69,10 @@ class EpochTotals:
         If every step was skipped, the loss is that of the skipped ones and the norm is NaN: fp16's
         scaler begins too high and lowers its scale until the gradients fit.
         """
-        if self.steps == 0:
-            return (self._skipped_loss_sum / self.drawn if self.drawn else nan), nan
         if self._waiting:
             self._collect()
+        if self.steps == 0:
+            return (self._skipped_loss_sum / self.drawn if self.drawn else nan), nan
         return self._loss_sum / self._samples, self._grad_norm_sum / self.steps
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,8 +80,9 @@ class EpochTotals:
         steps, num_samples = zip(*self._waiting, strict=True) if self._waiting else ((), ())
         return {
             # Waiting steps are kept apart: adding them up now would round the sums differently.
-            "losses": torch.stack([step.loss for step in steps]) if steps else None,
-            "grad_norms": torch.stack([step.grad_norm for step in steps]) if steps else None,
+            "losses": stacked([step.loss for step in steps]) if steps else None,
+            "grad_norms": stacked([step.grad_norm for step in steps]) if steps else None,
+            "skipped": _flags([step.skipped for step in steps]),
             "num_samples": list(num_samples),
             "sums": [self._loss_sum, self._grad_norm_sum, self._samples],
             "counts": [self.steps, self.skipped_steps, self.drawn],
@@ -96,8 +94,11 @@ class EpochTotals:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         if state["num_samples"]:
-            steps = zip(state["losses"], state["grad_norms"], state["num_samples"], strict=True)
-            self._waiting = [(Step(loss, norm, True), num) for loss, norm, num in steps]
+            counts = state["num_samples"]
+            skipped = state.get("skipped")
+            skips = [None] * len(counts) if skipped is None else skipped
+            steps = zip(state["losses"], state["grad_norms"], skips, counts, strict=True)
+            self._waiting = [(Step(loss, norm, skip), num) for loss, norm, skip, num in steps]
         self._loss_sum, self._grad_norm_sum, self._samples = state["sums"]
         self.steps, self.skipped_steps, self.drawn = state["counts"]
         self._skipped_loss_sum = state.get("skipped_loss_sum", 0.0)
@@ -105,9 +106,31 @@ class EpochTotals:
         self.seconds, self.data_seconds = state["seconds"]
 
     def _collect(self) -> None:
+        """Add the waiting steps to the sums."""
         steps, num_samples = zip(*self._waiting, strict=True)
-        losses = torch.stack([step.loss for step in steps]).tolist()
-        self._loss_sum += sum(map(mul, losses, num_samples))
-        self._grad_norm_sum += sum(torch.stack([step.grad_norm for step in steps]).tolist())
-        self._samples += sum(num_samples)
+        losses = stacked([step.loss for step in steps]).tolist()
+        norms = stacked([step.grad_norm for step in steps]).tolist()
+        skipped = _flags([step.skipped for step in steps])
+        is_skipped = [False] * len(steps) if skipped is None else (skipped > 0).tolist()
+        made = [not skip for skip in is_skipped]
+        self._loss_sum += sum(map(mul, compress(losses, made), compress(num_samples, made)))
+        self._grad_norm_sum += sum(compress(norms, made))
+        self._samples += sum(compress(num_samples, made))
+        self._skipped_loss_sum += sum(
+            map(mul, compress(losses, is_skipped), compress(num_samples, is_skipped))
+        )
+        self.steps += sum(made)
+        self.skipped_steps += sum(is_skipped)
         self._waiting.clear()
+
+
+def _flags(flags: Sequence[Tensor | None]) -> Tensor | None:
+    """The flags of all steps, [N]; None without a scaler, or without a step."""
+    known = [flag.reshape(()) for flag in flags if flag is not None]
+    return stacked(known) if known else None
+
+
+def stacked(scalars: Sequence[Tensor]) -> Tensor:
+    """The scalars as [N], on the device of the last one; a checkpoint gave some on the CPU."""
+    device = scalars[-1].device
+    return torch.stack([one if one.device == device else one.to(device) for one in scalars])

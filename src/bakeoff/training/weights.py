@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
@@ -15,8 +14,6 @@ from bakeoff.components.parameters import complete_params
 from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
 from bakeoff.data.inputs import Feature
 from bakeoff.data.own_tokens import PATTERNS
-from bakeoff.errors import CheckpointWriteError
-from bakeoff.files import write_durably
 from bakeoff.records import DataConfig, as_plain
 from bakeoff.training.batches import Normalisation
 from bakeoff.training.own_state import encode
@@ -28,22 +25,14 @@ WEIGHTS_FORMAT = 1
 LENGTH_BYTES = 8
 
 
-def write_weights(state: TrainingState, path: Path) -> None:
-    """Write the weights of the scored epoch and their description, replacing the file atomically.
-
-    Raises:
-        CheckpointWriteError: The file cannot be written.
-    """
+def weights_file(state: TrainingState) -> bytes:
+    """The weights of the scored epoch and their description, as a safetensors file."""
     # safetensors accepts neither shared memory nor strides.
     held, own = encode(scored_weights(state))
     tensors = {name: tensor.cpu().contiguous() for name, tensor in held.items()}
     about = describe_weights(state) | ({"own_state": own} if own else {})
     metadata = {"format": "pt", DESCRIPTION_KEY: json.dumps(about)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, with_sorted_header(save(tensors, metadata)))
-    except OSError as error:
-        raise CheckpointWriteError(f"{path} cannot be written ({error.strerror})") from error
+    return with_sorted_header(save(tensors, metadata))
 
 
 def with_sorted_header(content: bytes) -> bytes:

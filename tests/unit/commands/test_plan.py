@@ -2,7 +2,7 @@ import pytest
 
 from bakeoff.commands.verbs.plan import Plan, count_runs, print_plan
 from bakeoff.records import Budget
-from bakeoff.session import StudyTimes
+from bakeoff.session.timing import StudyTimes
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
 

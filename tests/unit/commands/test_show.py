@@ -11,6 +11,7 @@ from bakeoff.commands.verbs.status import status
 from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, StudyConfig, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
+from bakeoff.stores import join, open_store
 from study_examples import study_facts
 
 PARAMS = {"optimizer": "sgd", "scheduler": "constant", "sgd.learning_rate": 0.1, "sgd.momentum": 0.5,
@@ -80,6 +81,28 @@ def test_a_wrong_name_among_several_studies_is_refused_before_any_report_is_writ
 ) -> None:
     with pytest.raises(UsageError, match="unknown study 'tou'; did you mean 'toy'"):
         report(["toy", "tou"], output=output)
+    assert not (output / "toy").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_report_is_copied_as_a_whole(
+    request: pytest.FixtureRequest, output: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    place = str(output / "team") if kind == "folder" else request.getfixturevalue("bucket")
+    report(["toy"], output=output, copy_to=place)
+    assert capsys.readouterr().out.endswith(f"copied to {place}/toy/index.html\n")
+    written = {
+        path.relative_to(output / "toy").as_posix(): path.read_bytes()
+        for path in (output / "toy").rglob("*.*")
+    }
+    store = open_store(join(place, "toy"))
+    assert len(written) > 5
+    assert {key: store.get(key) for key in store.keys()} == written  # noqa: SIM118 - no dictionary
+
+
+def test_a_place_for_a_copy_is_checked_before_a_report_is_written(output: Path) -> None:
+    with pytest.raises(UsageError, match="--copy-to: unknown protocol 's4'"):
+        report(["toy"], output=output, copy_to="s4://bucket")
     assert not (output / "toy").exists()
 
 

@@ -50,6 +50,7 @@ class Session:
             observer=self.observer,
             stop=self.stop,
             checkpoints=folder / "checkpoints",
+            weights=folder / "weights",
         )
 
     def search(self):
@@ -305,7 +306,9 @@ class FullDiskEngine(SimulatedEngine):
 
 
 def test_a_full_disk_stops_the_study_and_costs_no_trial(session, tmp_path):
-    with pytest.raises(StorageError, match="no room; make room and run the same command again"):
+    with pytest.raises(
+        StorageError, match="no room; when this is mended, the same command continues"
+    ):
         session(engine=FullDiskEngine()).search()
     assert session().trials()[2].outcome == "running"
     last = session()

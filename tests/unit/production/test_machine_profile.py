@@ -5,8 +5,15 @@ import pytest
 import tomli_w
 
 from bakeoff.commands.cli import main
+from bakeoff.engines.device_table import Device
 from bakeoff.engines.protocol import Profiled
-from bakeoff.production.machine_profile import Layout, MachineProfile, layouts_of, recommend
+from bakeoff.production.machine_profile import (
+    Layout,
+    MachineProfile,
+    is_worth_trying,
+    layouts_of,
+    recommend,
+)
 from study_examples import study_document
 
 STEP = Profiled(
@@ -27,6 +34,10 @@ def layout(workers: int, threads: int, trials_per_hour: float) -> Layout:
         steps_per_second=1.0,
         peak_memory_bytes=10**9,
     )
+
+
+def on_gpu(workers: int, trials_per_hour: float) -> Layout:
+    return replace(layout(workers, 1, trials_per_hour), device="cuda")
 
 
 HEALTHY = MachineProfile(
@@ -65,8 +76,37 @@ def test_without_a_finding_nothing_is_recommended() -> None:
             "1 worker of 2 threads train 40% more trials per hour than the default",
             "--workers 1 --threads 2",
         ),
+        (
+            replace(HEALTHY, layouts=(on_gpu(1, 10.0), on_gpu(2, 15.0), on_gpu(4, 15.5))),
+            "4 workers of 1 thread on each cuda device train 55% more trials per hour",
+            "run the study with --workers-per-device 4 --threads 1",
+        ),
+        (
+            replace(HEALTHY, layouts=(on_gpu(1, 10.0), layout(8, 1, 15.0))),
+            "8 workers of 1 thread train 50% more trials per hour than the default, 1 worker of",
+            "run the study with --device cpu --workers 8 --threads 1",
+        ),
+        (
+            replace(
+                HEALTHY,
+                seconds_per_step={"fp32": 3.0, "tf32": 2.5, "bf16": 2.0},
+                fastest_precision="bf16",
+            ),
+            "bf16 makes 50% more steps per second than fp32",
+            'set precision = "bf16" or "auto"',
+        ),
     ],
-    ids=["data", "optimizer", "rest", "forward", "evaluation", "layout"],
+    ids=[
+        "data",
+        "optimizer",
+        "rest",
+        "forward",
+        "evaluation",
+        "layout",
+        "shared",
+        "cpu",
+        "precision",
+    ],
 )
 def test_each_finding_has_one_recommendation(
     profile: MachineProfile, finding: str, advice: str
@@ -90,13 +130,34 @@ def test_layouts_use_all_cores_in_different_ways(
     monkeypatch.setattr("bakeoff.production.machine_profile.num_cores", lambda: cores)
     monkeypatch.setattr("bakeoff.engines.open.num_cores", lambda: cores)
     assert layouts_of("cpu") == expected
-    assert layouts_of("cuda") == [(1, cores)]
+    shared = [(count, max(1, cores // count)) for count in (1, 2, 4, 8)]
+    assert layouts_of("cuda") == shared
+    assert layouts_of("cuda", num_devices=2)[0] == (1, max(1, cores // 2))
+
+
+GPU = Device(kind="cuda", name="a GPU", memory_bytes=6 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("measured", "workers", "expected"),
+    [
+        ([], 1, True),
+        ([on_gpu(1, 10.0)], 2, True),
+        ([on_gpu(1, 10.0)], 4, False),  # 1 GB each, and what a process takes: 6.5 GB of 6
+        ([on_gpu(1, 10.0), on_gpu(2, 15.0)], 3, True),
+        ([on_gpu(1, 10.0), on_gpu(2, 10.5)], 3, False),  # the GPU is busy
+    ],
+)
+def test_more_workers_share_a_gpu_while_they_gain_and_fit(
+    measured: list[Layout], workers: int, expected: bool
+) -> None:
+    assert is_worth_trying(measured, GPU, workers) is expected
 
 
 def test_the_command_measures_in_a_worker(
     tmp_path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bakeoff.production.machine_profile.layouts_of", lambda _: [(1, 1)])
+    monkeypatch.setattr("bakeoff.production.machine_profile.layouts_of", lambda *_: [(1, 1)])
     (tmp_path / "toy.toml").write_text(tomli_w.dumps(study_document()))
     with pytest.raises(SystemExit) as caught:
         main(["profile", str(tmp_path / "toy.toml"), "--seconds", "0.1", "--json"])

@@ -115,7 +115,11 @@ def test_a_run_that_keeps_killing_its_workers_is_given_up(train) -> None:
     ("event", "error", "message"),
     [
         (Failed(run="mine", outcome="failed", reason="ValueError: no"), BakeoffError, "ValueError"),
-        (Halted(run="mine", reason="the disk is full"), StorageError, "make room and run the same"),
+        (
+            Halted(run="mine", reason="the disk is full"),
+            StorageError,
+            "full; when this is mended, the same command",
+        ),
         (Paused(run="mine"), InterruptedStudyError, "run the same command again"),
     ],
     ids=["failed", "halted", "paused"],

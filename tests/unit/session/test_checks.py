@@ -1,10 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bakeoff.data.summary import DatasetSummary
+from bakeoff.engines.device_table import CPU, Device
 from bakeoff.errors import UsageError
 from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 from bakeoff.session.checks import (
@@ -41,19 +43,49 @@ def summary(fingerprint: str) -> DatasetSummary:
     ("fingerprint", "environment", "message"),
     [
         ("another", {}, "the data changed since the study began .fingerprint none, now another"),
-        ("none", {"device": "cuda"}, "--device cpu: the study was begun on 'cuda'"),
+        (
+            "none",
+            {"device": "cuda"},
+            "--device cpu: the study is repeatable and was begun on 'cuda'",
+        ),
     ],
 )
 def test_other_data_or_another_device_than_before_is_refused(
     fingerprint: str, environment: Mapping[str, str], message: str
 ) -> None:
     facts = study_facts(environment=environment)
+    config = resolve_study(study_document(search={"repeatable": True}))
     with pytest.raises(UsageError, match=message):
-        check_unchanged_facts(facts, summary(fingerprint), SETTINGS)
+        check_unchanged_facts(config, facts, summary(fingerprint), SETTINGS)
 
 
-def test_the_same_data_and_device_are_accepted() -> None:
-    check_unchanged_facts(study_facts(environment={"device": "cpu"}), summary("none"), SETTINGS)
+H200 = Device(kind="cuda", name="NVIDIA H200", memory_bytes=139 << 30, driver="550.54")
+
+
+@pytest.mark.parametrize(
+    ("before", "device", "devices", "said"),
+    [
+        ({"device": "cpu"}, "cpu", (CPU,), ""),
+        ({"device": "cpu"}, "cuda", (H200,), "now cuda, before cpu"),
+        ({"device": "cuda", "accelerator": "NVIDIA H200"}, "cuda", (H200, H200), ""),
+        ({"device": "cuda"}, "cuda", (H200,), ""),  # a release that stored no model
+        (
+            {"device": "cuda", "accelerator": "NVIDIA A100"},
+            "cuda",
+            (H200,),
+            "now NVIDIA H200, before NVIDIA A100",
+        ),
+    ],
+)
+def test_a_study_that_continues_on_another_device_says_that_its_bits_differ(
+    before: Mapping[str, str], device: str, devices: tuple[Device, ...], said: str
+) -> None:
+    facts = study_facts(environment=before)
+    settings = replace(SETTINGS, device=device, devices=devices)
+    config = resolve_study(study_document())
+    found = check_unchanged_facts(config, facts, summary("none"), settings)
+    expected = f"continued on another device ({said.replace('now ', '')}), not bit-identical"
+    assert found == (expected if said else "")
 
 
 def test_other_pretrained_weights_than_before_are_refused() -> None:

@@ -5,16 +5,19 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 
 from bakeoff.errors import EmptyStorageError, StorageError, UsageError
 from bakeoff.records import EpochResult, TrialPlan, TrialRecord
 from bakeoff.storage import Storage
 from bakeoff.storage.database import choose_storage_url, filesystem_type, parse_storage_url, shown
 from bakeoff.storage.trials import packed, unpacked
+from lost_connections import LOSSES, lose_connections
 from study_examples import study_facts
 
 PLAN = TrialPlan(
@@ -211,37 +214,113 @@ def test_a_study_that_was_killed_during_creation_is_created_again(storage_url, c
     assert len(again.optuna_storage.get_all_studies()) == 2
 
 
-def test_a_write_without_a_confirmation_creates_no_second_trial(storage, config):
-    rdb = storage.optuna_storage
-    for name in ("create_new_trial", "set_trial_state_values"):
-        setattr(rdb, name, acknowledges_late(getattr(rdb, name)))
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_write_whose_connection_is_lost_is_stored_exactly_once(storage, config, loss):
+    storage.begin(config, PLAN)  # which counts the trials
+    losses = lose_connections(storage)
+    losses.append(loss)
     number, trial_id = storage.begin(config, PLAN)
+    for epoch in (1, 2):
+        losses.append(loss)
+        storage.report(trial_id, epoch, 0.5)
+    losses.append(loss)
+    storage.finish(trial_id, record_of(1))
+    assert losses == []
+    assert number == 1
+    runs = storage.load_runs("toy", "search")
+    assert [record.outcome for _, record in runs] == ["running", "complete"]
+    [_, trial] = storage.optuna_storage.get_all_trials(storage.connection.study_id("toy"))
+    assert trial.intermediate_values == {1: 0.5, 2: 0.5}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_written_together_is_stored_together_exactly_once(storage, config, loss):
+    _, ends = storage.begin(config, PLAN)
+    losses = lose_connections(storage)
+    with storage.together():
+        losses.append(loss)
+        storage.report(ends, 2, 0.75)
+        storage.finish(ends, record_of(0))
+        begun = [storage.begin(config, PLAN) for _ in range(3)]
+        storage.report(begun[1][1], 1, 0.25)
+        storage.pause(begun[2][1], record_of(2).history)
+    storage.report(begun[1][1], 2, 0.5)
+    storage.unpause(begun[2][1])
+    assert [number for number, _ in begun] == [1, 2, 3]
+    runs = [record for _, record in storage.load_runs("toy", "search")]
+    assert [run.outcome for run in runs] == ["complete", "running", "running", "running"]
+    assert [run.score for run in runs] == [0.75, None, None, None]
+    assert [run.values("accuracy") for run in runs] == [(0.5, 0.75), (), (0.25, 0.5), ()]
+    assert not any(run.is_paused for run in runs)
+    trials = storage.optuna_storage.get_all_trials(storage.connection.study_id("toy"))
+    assert [trial.intermediate_values for trial in trials] == [{2: 0.75}, {}, {1: 0.25, 2: 0.5}, {}]
+
+
+def test_of_what_is_written_together_nothing_is_stored_if_an_error_ends_it(storage, config):
+    _, trial_id = storage.begin(config, PLAN)
+    with contextlib.suppress(ZeroDivisionError), storage.together():
+        storage.report(trial_id, 1, 0.5)
+        storage.begin(config, PLAN)
+        raise ZeroDivisionError
+    number, _ = storage.begin(config, PLAN)
+    assert number == 1
+    assert [record.history for _, record in storage.load_runs("toy", "search")] == [(), ()]
+
+
+def test_optuna_reads_the_trials_that_are_stored_as_it_would_have_stored_them(storage, config):
+    """The rows are written without Optuna, so each of them is compared with what Optuna writes."""
+    started = datetime.now()
+    _, trial_id = storage.begin(config, PLAN)
+    storage.report(trial_id, 1, 0.5)
     storage.finish(trial_id, record_of(0))
-    assert number == 0
-    assert [record.outcome for _, record in storage.load_runs("toy", "search")] == ["complete"]
+    [trial] = storage.optuna_storage.get_all_trials(storage.connection.study_id("toy"))
+    other = optuna.create_study(storage=storage.optuna_storage, direction="maximize")
+    other.add_trial(trial)
+    [copy] = other.get_trials()
+    copy_id = storage.optuna_storage.get_trial_id_from_study_id_trial_number(
+        storage.connection.study_id(other.study_name), 0
+    )
+    assert copy.datetime_start == trial.datetime_start
+    assert copy.datetime_complete == trial.datetime_complete
+    assert started <= trial.datetime_start <= trial.datetime_complete <= datetime.now()
+    rows = [trial_rows(storage.optuna_storage.engine, one) for one in (trial_id, copy_id)]
+    assert rows[0] == rows[1]
+    assert len(rows[0]["trial_params"]) == 5  # weight decay 0 is outside of its range
+    assert all(rows[0].values())
 
 
-def acknowledges_late(write):
-    """The first call does its work, and its answer is lost."""
-    calls = []
-
-    def late(*arguments, **keywords):
-        answer = write(*arguments, **keywords)
-        calls.append(answer)
-        if len(calls) == 1:
-            raise optuna.exceptions.StorageInternalError("connection lost")
-        return answer
-
-    return late
+def trial_rows(engine, trial_id):
+    """All rows of a trial, by table, without their ids."""
+    tables = (
+        "trials", "trial_params", "trial_values", "trial_intermediate_values",
+        "trial_user_attributes", "trial_system_attributes",
+    )  # fmt: skip
+    found = {}
+    with engine.begin() as connection:
+        for table in tables:
+            query = sqlalchemy.text(f"SELECT * FROM {table} WHERE trial_id = :id")  # noqa: S608
+            rows = connection.execute(query, {"id": trial_id}).mappings()
+            found[table] = sorted(
+                str({key: value for key, value in row.items() if not key.endswith("_id")})
+                for row in rows
+            )
+    return found
 
 
 def test_a_write_waits_for_an_unreachable_storage_and_says_why(storage, config):
     reasons = []
     storage.connection.on_wait = reasons.append
-    rdb = storage.optuna_storage
-    rdb.create_new_trial = acknowledges_late(rdb.create_new_trial)
+    lose_connections(storage).append("lost answer")
     storage.begin(config, PLAN)
     assert reasons == ["the storage does not answer (connection lost); waiting for it"]
+
+
+def test_a_run_whose_number_another_program_took_is_not_stored(storage, config, storage_url):
+    storage.begin(config, PLAN)
+    optuna.load_study(study_name="toy", storage=storage_url).enqueue_trial({"x": 1})
+    with pytest.raises(StorageError, match="another program deleted or changed"):
+        storage.begin(config, PLAN)
+    assert len(storage.optuna_storage.get_all_trials(storage.connection.study_id("toy"))) == 2
 
 
 def test_writing_to_a_study_that_another_program_deleted_is_an_error(storage, config, storage_url):

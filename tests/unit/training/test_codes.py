@@ -22,7 +22,7 @@ from bakeoff.records import DataConfig, TrialConfig
 from bakeoff.studyfile import resolve_study
 from bakeoff.training import loop
 from bakeoff.training.batches import load_splits
-from bakeoff.training.weights import scored_weights, write_weights
+from bakeoff.training.weights import scored_weights, weights_file
 from study_examples import study_document
 
 MakeConfig = Callable[..., TrialConfig]
@@ -151,7 +151,7 @@ def test_an_export_encodes_rows_as_training_did(
 ) -> None:
     state = loop.prepare(small_run(make_config, table, epochs=1), "cpu")
     list(loop.train(state))
-    write_weights(state, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(weights_file(state))
     write_export(tmp_path / "kept.safetensors", tmp_path / "model.safetensors")
     code = (
         "import csv, json, sys; sys.modules['bakeoff'] = None; import torch\n"

@@ -25,7 +25,7 @@ from bakeoff.training.build import build_model
 from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.stages import find_parts
 from bakeoff.training.state import TrainingState
-from bakeoff.training.weights import scored_weights, write_weights
+from bakeoff.training.weights import scored_weights, weights_file
 from bakeoff.training.weights_source import describe_source, find_weights
 from study_examples import study_document
 
@@ -214,7 +214,7 @@ def test_padding_changes_no_logit(trained: TrainingState) -> None:
 def test_an_export_of_texts_runs_without_bakeoff_and_without_the_folder(
     trained: TrainingState, tmp_path: Path
 ) -> None:
-    write_weights(trained, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(weights_file(trained))
     write_export(tmp_path / "kept.safetensors", tmp_path / "out" / "model.safetensors")
     example = (tmp_path / "out" / "use_model.py").read_text()
     assert "needs torch, safetensors, tokenizers and transformers" in example

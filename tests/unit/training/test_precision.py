@@ -1,6 +1,9 @@
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, strategies as st
 
 from bakeoff.records import Precision, TrialConfig
@@ -75,3 +78,33 @@ def test_precision_chosen_is_never_slower_than_fp32(
     }
     chosen = choose_precision(seconds)
     assert chosen == "fp32" or seconds[chosen] <= 0.9 * fp32
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rounds"),
+    [
+        ({"fp32": [1.0], "bf16": [0.5], "fp16": [3.0]}, 5),
+        ({"fp32": [1.0], "bf16": [1.1], "fp16": [1.2]}, 5),
+        ({"fp32": [1.0], "bf16": [0.85, 0.95], "fp16": [3.0]}, 12),
+        ({"fp32": [1.0], "bf16": [0.5], "fp16": [0.44, 0.46]}, 12),
+    ],
+    ids=["faster", "slower", "unclear", "unclear between the faster ones"],
+)
+def test_steps_are_timed_until_the_rounds_agree(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[Precision, list[float]], rounds: int
+) -> None:
+    """Each precision takes its times in turn; those that are too slow are timed once."""
+    made: Counter[Precision] = Counter()
+
+    def time_step(state: Precision, *_: object) -> float:
+        made[state] += 1
+        times = seconds[state]
+        return times[made[state] % len(times)]
+
+    monkeypatch.setattr(precision, "_time_step", time_step)
+    names: dict[Precision, Any] = {name: name for name in seconds}
+    found = precision._time_steps(names, [(torch.zeros(1), torch.zeros(1))])  # noqa: SLF001
+    assert made["fp32"] == made["bf16"] == 2 + rounds
+    assert choose_precision(found) == choose_precision(
+        {name: sum(times) / len(times) for name, times in seconds.items()}
+    )

@@ -23,7 +23,7 @@ from bakeoff.records import DataConfig, TrialConfig
 from bakeoff.studyfile import resolve_study
 from bakeoff.training import loop
 from bakeoff.training.build import build_model
-from bakeoff.training.weights import scored_weights, write_weights
+from bakeoff.training.weights import scored_weights, weights_file
 from study_examples import study_document
 
 MakeConfig = Callable[..., TrialConfig]
@@ -150,7 +150,7 @@ def test_an_export_encodes_texts_as_training_did(
     data = replace(reviews, tokenizer=tokenizer, sequence_length=20)
     state = loop.prepare(small_run(make_config, data, epochs=1), "cpu")
     list(loop.train(state))
-    write_weights(state, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(weights_file(state))
     paths = write_export(tmp_path / "kept.safetensors", tmp_path / "model.safetensors")
     texts = ["The day is not good here!", "unheard-of", ""]
     code = (

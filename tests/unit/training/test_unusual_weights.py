@@ -19,7 +19,7 @@ from bakeoff.training.build import build_model, build_optimizer
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.precision import measure_precision
 from bakeoff.training.state import TrainingState
-from bakeoff.training.weights import write_weights
+from bakeoff.training.weights import weights_file
 from unusual_models import own_state
 
 MakeConfig = Callable[..., TrialConfig]
@@ -143,7 +143,7 @@ def test_state_of_a_module_belongs_to_the_best_epoch_and_to_the_export(
     loop.read_test(state)
     steps = sum(one.steps for one in state.history[: best + 1])
     assert state.model[1].state["scales"][0] == 1 + steps  # type: ignore[index]
-    write_weights(state, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(weights_file(state))
     write_export(tmp_path / "kept.safetensors", tmp_path / "model.safetensors")
     inputs = next(iter(state.splits.validation.batches(16)))[0]
     np.save(tmp_path / "inputs.npy", inputs.numpy())

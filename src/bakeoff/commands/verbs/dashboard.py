@@ -6,6 +6,39 @@ import typer
 from bakeoff.commands import options
 from bakeoff.errors import UsageError
 
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokens",
+        help="File of mode 600 with a token for each person, instead of one for all.",
+        envvar="BAKEOFF_TOKENS",
+    ),
+]
+Add = Annotated[
+    str | None,
+    typer.Option(
+        "--add-token",
+        metavar="NAME",
+        help="Add a person to the file of --tokens, print the token once, and end.",
+    ),
+]
+Revoke = Annotated[
+    str | None,
+    typer.Option(
+        "--revoke-token",
+        metavar="NAME",
+        help="Remove a person from the file of --tokens, and end.",
+    ),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--access-log",
+        help="File that gets a line for every request: time, person, address, request, status;"
+        " default with --tokens: its file with .log appended.",
+    ),
+]
+
 
 def dashboard(
     output: options.Output = options.RESULTS,
@@ -22,6 +55,10 @@ def dashboard(
         ),
     ] = None,
     token: Annotated[str | None, typer.Option(hidden=True)] = None,
+    tokens: Tokens = None,
+    add: Add = None,
+    revoke: Revoke = None,
+    access_log: Log = None,
     allow_writes: Annotated[
         bool, typer.Option("--allow-writes", help="Let the pages change notes and delete studies.")
     ] = False,
@@ -35,16 +72,44 @@ def dashboard(
     """
     from bakeoff.dashboard import serve_dashboard
     from bakeoff.dashboard.access import Access, read_token
+    from bakeoff.dashboard.access_log import AccessLog
+    from bakeoff.dashboard.tokens import TokenFile
 
     if token is not None:
         raise UsageError(
             "--token: every user of this machine sees it in `ps`; write it into a file of mode 600"
             " and give --token-file, or set BAKEOFF_TOKEN"
         )
+    if add is not None or revoke is not None:
+        _change_tokens(tokens, add, revoke)
+        return
+    access = Access(
+        host=host,
+        token=read_token(token_file) if tokens is None or token_file else None,
+        tokens=None if tokens is None else TokenFile(tokens),
+        allow_writes=allow_writes,
+    )
+    if access_log is None and tokens is not None:
+        access_log = tokens.with_name(f"{tokens.name}.log")
     serve_dashboard(
         output=output,
         storage_url=storage,
         port=port,
-        access=Access(host=host, token=read_token(token_file), allow_writes=allow_writes),
+        access=access,
+        log=None if access_log is None else AccessLog(access_log),
         open_browser=not no_browser,
     )
+
+
+def _change_tokens(file: Path | None, added: str | None, revoked: str | None) -> None:
+    from bakeoff.dashboard.tokens import add_token, revoke_token
+
+    if file is None:
+        raise UsageError("--add-token and --revoke-token: name the file with --tokens FILE")
+    if revoked is not None:
+        revoke_token(file, revoked)
+        typer.echo(f"the token of {revoked} is no longer valid")
+    if added is not None:
+        token = add_token(file, added)
+        typer.echo(f"the token of {added}, which is shown only now:", err=True)
+        typer.echo(token)

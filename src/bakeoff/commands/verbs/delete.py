@@ -23,6 +23,8 @@ def delete(
     Example: study delete digits --yes
     """
     from bakeoff.storage.lock import study_lock
+    from bakeoff.storage.places import stored_checkpoints
+    from bakeoff.stores import clear_store
 
     stored = open_storage(storage, output)
     if not stored.has(name):
@@ -35,8 +37,11 @@ def delete(
             err=as_json,
         )
     with study_lock(stored, name):
+        checkpoints = stored_checkpoints(stored, name)
         open_storage(storage, output, create=True).delete(name)
         kept = _remove_results(output / name)
+    if checkpoints and (left := clear_store(checkpoints)):
+        typer.echo(left, err=True)
     if as_json:
         print_json({"deleted": name, "trials": num_trials, "kept": kept and str(kept)})
         return

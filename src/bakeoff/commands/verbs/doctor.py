@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
@@ -15,14 +18,24 @@ from bakeoff.errors import BakeoffError
 def doctor(
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
+    make_tables: Annotated[
+        bool,
+        typer.Option(
+            "--make-tables",
+            help="Make the tables of an empty storage, for people who may write but not make them.",
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check this machine: versions, cores, data sets, storage, disk.
+    """Check this machine: versions, cores, data sets, storage and what you may do there, disk.
 
     Example: study doctor
     """
+    from bakeoff.commands.stored_studies import open_storage
     from bakeoff.data.dataset_table import DATASETS
 
+    if make_tables:
+        open_storage(storage, output, create=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     existing = next(one for one in (output, *output.absolute().parents) if one.exists())
     facts = {
@@ -71,10 +84,12 @@ def _accelerator() -> str:
 
 def _storage(url: str | None, output: Path) -> str:
     from bakeoff.commands.stored_studies import open_storage
+    from bakeoff.storage.rights import describe_rights
 
     storage = open_storage(url, output)
     count = len(storage.names())
-    return f"{storage}: {count} {'study' if count == 1 else 'studies'}"
+    rights = describe_rights(storage.optuna_storage.engine)
+    return f"{storage}: {count} {'study' if count == 1 else 'studies'}" + (rights and f"; {rights}")
 
 
 def _dataset(name: str) -> str:

@@ -16,13 +16,15 @@ from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 if TYPE_CHECKING:
     from bakeoff.data.summary import DatasetSummary
     from bakeoff.engines.protocol import Probed
-    from bakeoff.session import RunSettings, StudyTimes
+    from bakeoff.session.run_settings import RunSettings
+    from bakeoff.session.timing import StudyTimes
 
 
 def plan(
     file: options.StudyFile,
     workers: options.Workers = None,
-    device: options.DeviceOption = "cpu",
+    workers_per_device: options.WorkersPerDevice = None,
+    device: options.DeviceOption = "auto",
     changes: options.Changes = None,
     as_json: options.Json = False,
 ) -> None:
@@ -32,7 +34,12 @@ def plan(
     """
     from bakeoff.studyfile import load_study_file
 
-    planned = make_plan(load_study_file(file, changes or ()), workers=workers, device=device)
+    planned = make_plan(
+        load_study_file(file, changes or ()),
+        workers=workers,
+        workers_per_device=workers_per_device,
+        device=device,
+    )
     if as_json:
         print_json(planned)
     else:
@@ -92,14 +99,17 @@ class Plan:
     standard deviations of one arm's scores over seeds; None with too few seeds."""
 
 
-def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
+def make_plan(
+    config: StudyConfig, *, workers: int | None, device: str, workers_per_device: int | None = None
+) -> Plan:
     """Count the runs, and measure the time of a training step in a worker.
 
     Raises:
         BakeoffError: The data or the model is unusable.
     """
     from bakeoff.search.forecast import forecast, most_epochs_of
-    from bakeoff.session import RunSettings, largest_checkpoint
+    from bakeoff.session.measuring import largest_checkpoint
+    from bakeoff.session.run_settings import RunSettings
     from bakeoff.space import build_arms
 
     started = time.time()
@@ -107,6 +117,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
         output=Path(),
         storage_url=None,
         workers=workers,
+        workers_per_device=workers_per_device,
         device=device,
         threads=config.training.threads,
     )
@@ -155,7 +166,7 @@ def make_plan(config: StudyConfig, *, workers: int | None, device: str) -> Plan:
 
 def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
     """The most steps of an epoch; 0 if a loop of the user's own decides them."""
-    from bakeoff.session import smallest_batch
+    from bakeoff.session.checks import smallest_batch
 
     return 0 if config.training.loop else math.ceil(num_train / smallest_batch(config))
 
@@ -240,7 +251,9 @@ def _measure(
     """Check the data, and let workers measure training steps and epochs on it."""
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
-    from bakeoff.session import check_data, check_packages, measure_times, probe
+    from bakeoff.session.checks import check_data, check_packages
+    from bakeoff.session.measuring import probe
+    from bakeoff.session.timing import measure_times
 
     check_packages(config)
     summary = check_data(config)

@@ -20,10 +20,10 @@ def profile(
     batch_size: options.BatchSize = None,
     settings: options.OtherSettings = None,
     seconds: Annotated[float, typer.Option(help="Duration of each measurement.")] = 2.0,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Measure where a step's time goes and which workers and threads are fastest, and say why.
+    """Measure where a step's time goes, and which device, workers and precision are fastest.
 
     Example: study profile studies/fashion-cnn.toml
     """
@@ -72,6 +72,7 @@ def _print_layouts(profile: "MachineProfile") -> None:
     print_rows(
         [
             {
+                "device": layout.device,
                 "workers": layout.workers,
                 "threads each": layout.threads,
                 "steps per second": layout.steps_per_second,

@@ -10,10 +10,12 @@ import typer
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.errors import UsageError, one_line
+from bakeoff.stores import check_location
 
 if TYPE_CHECKING:
     from bakeoff.foreign import ForeignStudy
     from bakeoff.records import Comparison
+    from bakeoff.report import ReportPaths
 
 
 class ImageFormat(StrEnum):
@@ -55,6 +57,13 @@ Images = Annotated[
     list[ImageFormat] | None,
     typer.Option(help="Formats in which figures are also written as image files."),
 ]
+CopyTo = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/reports, below which the report is also copied.",
+        metavar="FOLDER|URL",
+    ),
+]
 
 
 def report(
@@ -78,6 +87,7 @@ def report(
         float | None, typer.Option(min=0, help="Its smallest difference that matters.")
     ] = None,
     image: Images = None,
+    copy_to: CopyTo = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a study's report again: HTML, Markdown, CSV and JSON.
@@ -92,8 +102,10 @@ def report(
 
     Example: study report --csv runs.csv --arm optimizer --metric accuracy
     """
+    if copy_to is not None:
+        copy_to = check_location(copy_to, "--copy-to")
     if study is None and not arm and csv is None:
-        _report_own(names or [], output, storage, image or (), as_json=as_json)
+        _report_own(names or [], output, storage, image or (), copy_to, as_json=as_json)
         return
     from bakeoff.foreign import ForeignStudy
 
@@ -107,7 +119,7 @@ def report(
         sampler=sampler,
         delta=delta,
     )
-    _report_foreign(foreign, output, image or (), as_json=as_json)
+    _report_foreign(foreign, output, image or (), copy_to, as_json=as_json)
 
 
 def _foreign_location(
@@ -132,6 +144,7 @@ def _report_own(
     output: Path,
     storage: str | None,
     image_formats: Sequence[str],
+    copy_to: str | None,
     *,
     as_json: bool,
 ) -> None:
@@ -151,6 +164,7 @@ def _report_own(
         found.append(written)
         if not as_json:
             print_study_report(*written)
+        _copy(written[1], copy_to, as_json=as_json)
     facts = [report_facts(*one) for one in found] if as_json else []
     if len(found) > 1:
         across = _report_across([comparison for comparison, _ in found], output, as_json=as_json)
@@ -158,6 +172,14 @@ def _report_own(
             print_json({"studies": facts, "across": across})
     elif as_json:
         print_json(facts[0])
+
+
+def _copy(paths: "ReportPaths", place: str | None, *, as_json: bool) -> None:
+    """Copy a report, and say where it is."""
+    from bakeoff.commands.reporting import copy_report
+
+    if place is not None:
+        typer.echo(f"copied to {copy_report(paths, place)}", err=as_json)
 
 
 def _report_across(
@@ -198,7 +220,12 @@ def _known(value: float) -> float | None:
 
 
 def _report_foreign(
-    study: "ForeignStudy", output: Path, image_formats: Sequence[str], *, as_json: bool
+    study: "ForeignStudy",
+    output: Path,
+    image_formats: Sequence[str],
+    copy_to: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     from bakeoff.analysis.comparison import compare
     from bakeoff.analysis.draws import describe_best_pruned
@@ -214,6 +241,7 @@ def _report_foreign(
     record = load_foreign_study(study)
     comparison = compare(record)
     paths = write_report(comparison, output / folder_name(record.name), image_formats=image_formats)
+    _copy(paths, copy_to, as_json=as_json)
     if as_json:
         print_json(report_facts(comparison, paths))
         return

@@ -31,6 +31,46 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
+        " default: where the study has them, or <output>/<study>/checkpoints.",
+        envvar="BAKEOFF_CHECKPOINTS",
+        metavar="FOLDER|URL",
+    ),
+]
+
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="Your name, which is stored with the study and shown by `study list`; default: the"
+        " account's.",
+        envvar="BAKEOFF_USER",
+        metavar="NAME",
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Where workers are: processes of this machine, or a Ray cluster. Without an address,"
+        " the cluster that RAY_ADDRESS names or that this machine belongs to.",
+        envvar="BAKEOFF_ENGINE",
+        metavar="local|ray|ray:HOST:PORT",
+    ),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(
+        help="GPUs of each run on a Ray cluster, also a part of one such as 0.5; default 1 with a"
+        " GPU as the device."
+    ),
+]
+InsecureCluster = Annotated[
+    bool,
+    typer.Option("--insecure-cluster", help="Use a Ray cluster that answers without a token."),
+]
 
 
 def run(
@@ -38,14 +78,20 @@ def run(
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     workers: options.Workers = None,
+    workers_per_device: options.WorkersPerDevice = None,
     threads: Threads = None,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     timeout: Timeout = None,
     hang_timeout: options.HangTimeout = None,
     changes: options.Changes = None,
     extend: Extend = False,
     accept_code: options.AcceptCode = False,
     source: Source = None,
+    user: User = None,
+    checkpoints: Checkpoints = None,
+    engine: Engine = "local",
+    gpus_per_trial: GpusPerTrial = None,
+    insecure_cluster: InsecureCluster = False,
     notify: options.Notify = None,
     as_json: options.Json = False,
 ) -> None:
@@ -53,29 +99,37 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.api import check_any_completed, drive_study
     from bakeoff.commands.notify import notifying
-    from bakeoff.commands.reporting import (
-        print_study_report,
-        report_facts,
-        write_study_report,
-    )
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.dashboard import publish
-    from bakeoff.session import RunSettings, choose_threads
+    from bakeoff.engines.processes import start_early
+    from bakeoff.studyfile.threads import choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
+    threads = choose_threads(config, threads)
+    early = start_early(config.folder, device=device, threads=threads, engine=engine)
+    # While it imports torch, this process imports what takes it as long.
+    from bakeoff.api import check_any_completed, drive_study
+    from bakeoff.session.run_settings import RunSettings
+
     settings = RunSettings.choose(
         output=output,
         storage_url=storage,
         workers=workers,
-        threads=choose_threads(config, threads),
+        threads=threads,
+        early=early,
+        workers_per_device=workers_per_device,
         device=device,
+        study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),
         extends=extend,
         accepts_code=accept_code,
         source=source,
+        user=user,
+        checkpoints=checkpoints,
+        engine=engine,
+        gpus_per_trial=gpus_per_trial,
+        insecure_cluster=insecure_cluster,
     )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
@@ -85,6 +139,14 @@ def run(
                 f" confirmation runs of {config.name!r} are done",
                 err=as_json,
             )
+        # What writes reports takes seconds to import, and is not needed before.
+        from bakeoff.commands.reporting import (
+            print_study_report,
+            report_facts,
+            write_study_report,
+        )
+        from bakeoff.dashboard import publish
+
         comparison, paths = write_study_report(
             config.name, output=output, storage=storage, is_known=True
         )

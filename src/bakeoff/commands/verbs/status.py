@@ -23,10 +23,16 @@ def status(
     record = open_storage(storage, output).load_record(name)
     arms = [_arm_status(record, arm.name) for arm in record.arms]
     running = [
-        {"run": run_name(trial), "arm": trial.arm, "epochs": trial.epochs_run}
+        {
+            "run": run_name(trial),
+            "arm": trial.arm,
+            "epochs": trial.epochs_run,
+            "place": trial.place,
+        }
         for trial in (*record.trials, *record.confirmations)
         if trial.outcome == "running" and not trial.is_paused
     ]
+    places = Counter(run["place"] for run in running if run["place"])
     if as_json:
         known = {
             "study": name,
@@ -35,7 +41,7 @@ def status(
             "repeats begun": _begun(record),
             "notes": list(record.notes),
         }
-        print_json({**known, "arms": arms, "running": running})
+        print_json({**known, "arms": arms, "running": running, "places": places})
         return
     state = "finished" if record.finished else "unfinished; `study run FILE` continues it"
     shown = [_columns_for_people(arm, arms) for arm in arms]
@@ -47,7 +53,11 @@ def status(
     for run in running:
         typer.echo(
             f"not yet ended: {run['run']}, {run['arm']}, {run['epochs']} of {record.epochs} epochs"
+            + (f", on {run['place']}" if run["place"] else "")
         )
+    if places:
+        counts = (f"{place} ({count})" for place, count in sorted(places.items()))
+        typer.echo(f"runs by place when they last began: {', '.join(counts)}")
 
 
 def _begun(record: StudyRecord) -> int:

@@ -32,7 +32,7 @@ def train(
         str | None, typer.Option(help="Name of the run; by default made from its settings.")
     ] = None,
     output: options.Output = options.RESULTS,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     threads: options.Threads = None,
     seed: Seed = None,
     accept_code: options.AcceptCode = False,
@@ -47,8 +47,8 @@ def train(
     from bakeoff.production.page import write_page
     from bakeoff.production.progress import EpochProgress
     from bakeoff.production.run import default_seed, one_worker, run_folder, train_run
-    from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
+    from bakeoff.studyfile.threads import choose_threads
 
     chosen = Chosen(
         optimizer=optimizer,
@@ -62,7 +62,7 @@ def train(
     config = fix_settings(load_study_file(file), chosen)
     seed = default_seed(config) if seed is None else _check_seed(seed)
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
-    worker = one_worker(device, choose_threads(config, threads))
+    worker = one_worker(device, choose_threads(config, threads), folder)
     typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(

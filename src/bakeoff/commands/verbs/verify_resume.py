@@ -31,7 +31,7 @@ def verify_resume(
     batch_size: options.BatchSize = None,
     settings: options.OtherSettings = None,
     kills: Annotated[int, typer.Option(help="How often the worker is killed.")] = 5,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -42,8 +42,8 @@ def verify_resume(
     from bakeoff.production import verify
     from bakeoff.production.one_configuration import Chosen, fix_settings
     from bakeoff.production.run import default_seed, one_worker
-    from bakeoff.session import choose_threads
     from bakeoff.studyfile import load_study_file
+    from bakeoff.studyfile.threads import choose_threads
 
     if not 1 <= kills <= MAX_KILLS:
         raise UsageError(f"--kills = {kills}: allowed are 1 to {MAX_KILLS}")

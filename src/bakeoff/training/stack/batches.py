@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bakeoff.training.batches import CHUNK_BYTES
 from bakeoff.training.epoch_batches import EpochSamples, epoch_samples
+from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.state import TrainingState
 
 StackedBatch = tuple[Tensor, Tensor]
@@ -41,7 +42,7 @@ def _gather(
     """Some places of every member's epoch: normalised inputs [N, n, ...] and labels [N, n, ...]."""
     split = states[0].splits.train
     if not isinstance(split.inputs, Tensor):
-        raise TypeError("data that are fetched sample by sample are not stacked")
+        raise NotStackableError("the samples are not in the device's memory")
     rows = torch.cat([split.rows[one.order[part]] for one in samples])
     raw = split.inputs.index_select(0, rows)
     shares = raw.chunk(len(samples))

@@ -243,7 +243,7 @@ class _Epoch:
                 train_loss=loss,
                 learning_rate=rate,
                 grad_norm=norm,
-                steps=before.steps + len(self.num_samples),
+                steps=_num_steps(before) + len(self.num_samples),
                 train_seconds=before.seconds + train_seconds,
                 data_seconds=before.data_seconds + self.data_seconds / num,
                 evaluate_seconds=evaluate_seconds,
@@ -258,8 +258,14 @@ class _Epoch:
         total = EpochTotals()
         total.load_state_dict(self.earlier[place].state_dict())
         for losses, norms, num in zip(self.losses, self.norms, self.num_samples, strict=True):
-            step = Step(losses[place].cpu(), norms[place].cpu(), True)
+            step = Step(losses[place].cpu(), norms[place].cpu(), None)
             total.add(step, num, self.learning_rates[place])
         total.seconds = self.earlier[place].seconds + self.seconds
         total.data_seconds = self.earlier[place].data_seconds + self.data_seconds / len(self.group)
         return total
+
+
+def _num_steps(total: EpochTotals) -> int:
+    """Steps of an epoch that was resumed, those that are not added up yet included."""
+    state = total.state_dict()
+    return int(state["counts"][0]) + len(state["num_samples"])

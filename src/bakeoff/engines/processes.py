@@ -1,0 +1,101 @@
+"""Processes of workers: how they are started, and one that is started before its engine is opened.
+
+A worker imports torch, which takes seconds. A study that will train on the CPU starts its first
+worker as soon as its file is read, and imports what it needs itself meanwhile.
+"""
+
+import errno
+import multiprocessing
+import os
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from bakeoff.child_process import without_main_module
+from bakeoff.engines.device_table import CPU, Device, has_accelerator_signs
+from bakeoff.engines.devices import AUTO, parse_device, worker_environment
+from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
+from bakeoff.errors import BakeoffError
+from bakeoff.own_source import look_in, own_folders
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerProcess:
+    """A process that serves jobs, and the ways to talk to it."""
+
+    settings: WorkerSettings
+    process: BaseProcess
+    connection: Connection
+    signals: Signals
+
+    def end(self, seconds: float) -> None:
+        """Kill the process, and wait at most `seconds` for its end."""
+        if self.process.is_alive():
+            self.process.kill()
+        self.process.join(seconds)
+        self.connection.close()
+
+
+def worker_settings(device: Device, *, threads: int, memory_share: float = 1.0) -> WorkerSettings:
+    """How to set up a worker on a device, for the code of the user's that is known by now."""
+    return WorkerSettings(
+        threads=threads,
+        device=device.place,
+        device_label=device.label,
+        environment=worker_environment([device]),
+        memory_share=memory_share,
+        import_path=tuple(import_path()),
+        study_folder=next(iter(own_folders()), ""),
+        parent=os.getpid(),
+    )
+
+
+def start_process(settings: WorkerSettings) -> WorkerProcess:
+    """Start a worker, which ends with this process.
+
+    Raises:
+        BakeoffError: The system starts no more processes.
+    """
+    context = multiprocessing.get_context("spawn")
+    try:
+        ours, theirs = context.Pipe()
+        signals = Signals(
+            pulse=context.Value("q", -1),
+            evaluating=context.Value("q", 0),
+            suspend=context.Value("q", 0),
+        )
+        process = context.Process(
+            target=work, args=(theirs, signals, settings), daemon=True, name="bakeoff-worker"
+        )
+        with without_main_module():
+            process.start()
+    except OSError as error:
+        reason = error.strerror or error
+        hint = " (shared memory, /dev/shm, is full)" if error.errno == errno.ENOSPC else ""
+        raise BakeoffError(f"a worker process cannot be started: {reason}{hint}") from error
+    theirs.close()
+    return WorkerProcess(settings=settings, process=process, connection=ours, signals=signals)
+
+
+def start_early(
+    folder: str, *, device: str, threads: int | None, engine: str = "local"
+) -> WorkerProcess | None:
+    """Start the first worker of a study on this CPU; None where it will train on something else.
+
+    Args:
+        folder: The folder of the study file.
+        device: The value of `--device`.
+        threads: Threads of each worker; None for the CPU's default, 1.
+        engine: The value of `--engine`.
+
+    Raises:
+        UsageError: As `parse_device`.
+        BakeoffError: As `start_process`.
+    """
+    kind = parse_device(device).kind
+    if engine != "local" or kind not in (CPU.kind, AUTO):
+        return None
+    if kind == AUTO and has_accelerator_signs():
+        return None
+    look_in(folder)
+    return start_process(worker_settings(CPU, threads=threads or 1))

@@ -1,0 +1,131 @@
+"""Where a study stores its checkpoints: chosen once, found again, and never in a worker's way."""
+
+from pathlib import Path
+
+import pytest
+
+from bakeoff.commands.verbs.delete import delete
+from bakeoff.driver import Driver, StopRequest
+from bakeoff.errors import MissingDependencyError, UsageError
+from bakeoff.search.arms import Search
+from bakeoff.session.checkpoint_place import checkpoint_location
+from bakeoff.session.run_settings import RunSettings
+from bakeoff.space import build_arms
+from bakeoff.storage import Storage
+from bakeoff.storage.checksums import DamagedError
+from bakeoff.storage.places import CHECKPOINTS_KEY, store_checkpoints, stored_checkpoints
+from bakeoff.stores import open_store
+from bakeoff.studyfile import resolve_study
+from study_examples import SilentObserver, SimulatedEngine, study_document, study_facts
+
+CONFIG = resolve_study(study_document())
+
+
+@pytest.fixture
+def storage(storage_url: str) -> Storage:
+    """A storage with the study, which has no runs yet."""
+    storage = Storage(storage_url, create=True)
+    storage.create(CONFIG, study_facts())
+    return storage
+
+
+def settings(output: Path, checkpoints: str | None = None) -> RunSettings:
+    return RunSettings.choose(
+        output=output, storage_url=None, workers=1, device="cpu", checkpoints=checkpoints
+    )
+
+
+def begin_a_trial(storage: Storage, output: Path) -> None:
+    source = Search(CONFIG, build_arms(CONFIG), "maximize")
+    plan = source.next()
+    assert plan is not None
+    storage.begin(CONFIG, plan)
+
+
+def test_without_a_choice_they_are_next_to_the_results(storage: Storage, tmp_path: Path) -> None:
+    observer = SilentObserver()
+    location = checkpoint_location(storage, "toy", settings(tmp_path), observer)
+    assert location == str(tmp_path / "toy" / "checkpoints")
+    assert stored_checkpoints(storage, "toy") == ""
+    assert observer.notes == []
+
+
+def test_a_choice_is_found_again_and_is_apart_from_studies_of_the_same_name(
+    storage: Storage, tmp_path: Path
+) -> None:
+    place, observer = f"{tmp_path}/shared", SilentObserver()
+    location = checkpoint_location(storage, "toy", settings(tmp_path, place), observer)
+    assert location == f"{place}/toy-{storage.random_id('toy')[:8]}"
+    again = Storage(str(storage), create=True)
+    assert checkpoint_location(again, "toy", settings(tmp_path), observer) == location
+    assert checkpoint_location(again, "toy", settings(tmp_path, place), observer) == location
+    other = Storage(f"sqlite:///{tmp_path / 'other.db'}", create=True)
+    other.create(CONFIG, study_facts())
+    assert checkpoint_location(other, "toy", settings(tmp_path, place), observer) != location
+    assert observer.notes == []
+
+
+def test_another_place_is_said_where_runs_may_have_to_begin_again(
+    storage: Storage, tmp_path: Path
+) -> None:
+    observer = SilentObserver()
+    first = checkpoint_location(storage, "toy", settings(tmp_path, f"{tmp_path}/a"), observer)
+    begin_a_trial(storage, tmp_path)
+    second = checkpoint_location(storage, "toy", settings(tmp_path, f"{tmp_path}/b"), observer)
+    text = (
+        f"checkpoints are stored in {second} from now on; unfinished runs that were saved in"
+        f" {first} begin again"
+    )
+    assert (observer.notes, list(storage.notes("toy"))) == ([text], [text])
+    assert stored_checkpoints(storage, "toy") == second
+
+
+def test_a_damaged_place_is_found(storage: Storage) -> None:
+    store_checkpoints(storage, "toy", "s3://bucket/toy")
+    study_id = storage.connection.study_id("toy")
+    storage.optuna_storage.set_study_system_attr(
+        study_id, CHECKPOINTS_KEY, {"location": "s3://other/toy", "check": "0"}
+    )
+    with pytest.raises(DamagedError, match="its place"):
+        stored_checkpoints(storage, "toy")
+
+
+def test_a_wrong_place_is_refused_before_anything_is_created(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--checkpoints: a password or key does not belong"):
+        settings(tmp_path, "s3://key:secret@bucket")
+    with pytest.raises(MissingDependencyError, match="--checkpoints: dropbox:// needs a package"):
+        settings(tmp_path, "dropbox://folder")
+
+
+def test_workers_are_told_of_no_path_of_the_drivers_results(
+    storage: Storage, tmp_path: Path
+) -> None:
+    engine = SimulatedEngine()
+    driver = Driver(
+        config=CONFIG,
+        facts=study_facts(),
+        storage=storage,
+        engine=engine,
+        observer=SilentObserver(),
+        stop=StopRequest(),
+        checkpoints="memory://shared/toy-1",
+        weights=tmp_path / "toy" / "weights",
+    )
+    driver.drive(Search(CONFIG, build_arms(CONFIG), "maximize"), "search")
+    assert len(engine.submitted) == 14
+    assert {job.checkpoints for job in engine.submitted} == {
+        f"memory://shared/toy-1/search-{number}" for number in range(14)
+    }
+    assert not [job for job in engine.submitted if str(tmp_path) in repr(job)]
+
+
+def test_deleting_a_study_removes_its_checkpoints(
+    storage: Storage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f"{tmp_path}/shared"
+    location = checkpoint_location(storage, "toy", settings(tmp_path, place), SilentObserver())
+    open_store(location).put("search-0/attempt-1/epoch-0000001.pt", b"payload")
+    open_store(place).put("neighbour/search-0/attempt-1/epoch-0000001.pt", b"payload")
+    delete("toy", output=tmp_path, storage=str(storage), yes=True)
+    assert open_store(place).keys() == ["neighbour/search-0/attempt-1/epoch-0000001.pt"]
+    assert capsys.readouterr().out == "deleted 'toy'\n"
