@@ -66,7 +66,13 @@ class StackEngine:
         return self._engine.num_free + sum(not jobs for jobs in self._stacks.values())
 
     def submit(self, job: Task) -> None:
-        """Let a run wait until others that are submitted at the same time can join it."""
+        """Let a run wait until others that are submitted at the same time can join it.
+
+        Raises:
+            ValueError: No worker is free.
+        """
+        if self.num_free < 1:
+            raise ValueError(f"no worker is free for {job.run}")
         if isinstance(job, Job):
             self._queued.append(job)
         else:

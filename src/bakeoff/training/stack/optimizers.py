@@ -280,10 +280,11 @@ class OptimizerRow:
     def store(self) -> None:
         """Write the state into the member's own optimizer, as if that had made the steps."""
         for counts, group in zip(self._counts, self.optimizer.param_groups, strict=True):
-            has_begun = "step" not in counts or bool(counts["step"])
+            stored = self._stored(group)
+            has_begun = bool(counts["step"]) if "step" in counts else bool(stored)
             for one in group["params"] if has_begun else ():
                 place, state = self._place(one), self.optimizer.state[one]
-                for name in self._stored(group):
+                for name in stored:
                     kept = torch.empty_like(one, memory_format=torch.preserve_format)
                     state[name] = kept.copy_(self._view(self._kept[name], place)).detach()
                 for name, count in counts.items():
