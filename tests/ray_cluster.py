@@ -42,12 +42,12 @@ class LocalCluster:
         answer: Mapping[str, Any] = json.loads(line)
         return answer
 
-    def do(self, command: str) -> Mapping[str, Any]:
-        """`add`, `kill NODE`, `stop NODE`, `continue NODE`, `kill-head` or `nodes`."""
+    def do(self, command: str) -> None:
+        """Obey one of the commands of `serve`."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
-        return self._answer()
+        self._answer()
 
 
 @contextmanager
@@ -64,14 +64,15 @@ def local_cluster(
         gpus: Made-up GPUs of each node.
     """
     command = [sys.executable, __file__, str(num_nodes), str(port), str(gpus)]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "cluster.log").open("a"),
-        text=True,
-        env=environment(folder, token=token),
-    )
+    with (folder / "cluster.log").open("a") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment(folder, token=token),
+        )
     try:
         yield LocalCluster(process)
     finally:
@@ -92,8 +93,21 @@ def environment(folder: Path, *, token: bool = True) -> dict[str, str]:
     return {**os.environ, **QUICK_CHECKS, **mode}
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have started."""
+    found: list[int] = []
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        found += [child, *descendants(child)]
+    return found
+
+
 def serve(num_nodes: int, port: int, gpus: int) -> None:
-    """Start a cluster and obey the commands on stdin until it is closed."""
+    """Start a cluster and obey commands on stdin until it is closed.
+
+    `add` starts a node, `kill NODE` kills one, and `kill-head` the head's server. `stop NODE` stops
+    the process with which the others speak, and `freeze NODE` all processes of a node; `continue
+    NODE` ends both.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints, too
     from ray.cluster_utils import Cluster
@@ -112,32 +126,34 @@ def serve(num_nodes: int, port: int, gpus: int) -> None:
         nodes[name] = cluster.add_node(num_cpus=1, num_gpus=gpus, **shared)
         return name
 
-    def say(**answer: object) -> None:
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    def obey(command: str, name: str) -> None:
+        match command:
+            case "add":
+                add()
+            case "kill":
+                cluster.remove_node(nodes[name], allow_graceful=False)
+            case "kill-head":
+                nodes["head"].kill_gcs_server(check_alive=False)
+            case _:
+                _signal(command, nodes[name].all_processes["raylet"][0].process.pid)
 
     for _ in range(num_nodes):
         add()
-    say(address=cluster.address)
+    answers.write(json.dumps({"address": cluster.address}) + "\n")
+    answers.flush()
     for line in sys.stdin:
-        command, _, name = line.strip().partition(" ")
-        match command:
-            case "add":
-                say(added=add())
-            case "kill":
-                cluster.remove_node(nodes[name], allow_graceful=False)
-                say(killed=name)
-            case "stop" | "continue":
-                signum = signal.SIGSTOP if command == "stop" else signal.SIGCONT
-                os.kill(nodes[name].all_processes["raylet"][0].process.pid, signum)
-                say(sent=signum.name)
-            case "kill-head":
-                nodes["head"].kill_gcs_server(check_alive=False)
-                say(killed="gcs")
-            case _:
-                say(nodes={name: node.node_id for name, node in nodes.items()})
+        obey(*line.strip().partition(" ")[::2])
+        answers.write("{}\n")
+        answers.flush()
     for node in nodes.values():  # a graceful end would take 30 s each
         node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
+def _signal(command: str, raylet: int) -> None:
+    """`stop`, `freeze` or `continue` a node."""
+    others = [] if command == "stop" else descendants(raylet)
+    for pid in (raylet, *others):
+        os.kill(pid, signal.SIGCONT if command == "continue" else signal.SIGSTOP)
 
 
 if __name__ == "__main__":

@@ -123,8 +123,8 @@ class Study:
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             user: Name that is stored with the study as yours; None means the account's.
-            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
-                study has them, or `<output>/<study>/checkpoints`.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means
+                `<output>/<study>/checkpoints`.
             engine: `local`, `ray` or `ray:HOST:PORT`.
             gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
             insecure_cluster: Whether to use a Ray cluster that answers without a token.
@@ -147,6 +147,7 @@ class Study:
             early=start_early(self.config.folder, device=device, threads=threads),
             workers_per_device=workers_per_device,
             device=device,
+            devices_per_trial=self.config.training.devices_per_trial,
             study=self.config.name,
             timeout=timeout,
             hang_seconds=hang_seconds,
@@ -256,7 +257,7 @@ def train(
             config,
             folder,
             seed=seed,
-            settings=one_worker(device, choose_threads(config, threads), folder),
+            settings=one_worker(device, choose_threads(config, threads), config, folder),
             observer=observer,
             stop=StopRequest(ends_process=False),
             accepts_code=accept_code,

@@ -47,6 +47,21 @@ class DeviceChoice:
     """What to tell the user; empty if there is nothing to say."""
 
 
+def check_devices(choice: DeviceChoice, devices_per_trial: int) -> None:
+    """Make sure that a run can be trained by so many devices at once.
+
+    Raises:
+        UsageError: There are fewer, or the kind is not for that.
+    """
+    if devices_per_trial == 1 or choice.kind == CPU.kind:
+        return
+    key = f"training.devices_per_trial = {devices_per_trial}"
+    if choice.kind != "cuda":
+        raise UsageError(f"{key}: is for cpu and cuda, not for {choice.kind}")
+    if len(choice.devices) < devices_per_trial:
+        raise UsageError(f"{key}: here is {_listed(choice.devices)}")
+
+
 def parse_device(text: str) -> DeviceRequest:
     """What the text of `--device` asks for.
 

@@ -30,9 +30,9 @@ CLOSE_SECONDS = 5.0
 
 @dataclass(frozen=True, eq=False)
 class _Slot:
-    """A place for one worker: its device, and its share of the device's memory."""
+    """A place for one worker: the devices of a run, and its share of their memory."""
 
-    device: Device
+    devices: tuple[Device, ...]
     memory_share: float
 
 
@@ -62,13 +62,15 @@ class LocalEngine:
         num_workers: int,
         threads: int,
         devices: Sequence[Device] = (CPU,),
+        devices_per_trial: int = 1,
         hang_seconds: float = HANG_SECONDS,
         early: WorkerProcess | None = None,
         memory_share: float = 1.0,
     ) -> None:
         self._early = early
         self._threads = threads
-        self._slots = _share(devices, num_workers, memory_share)
+        self._devices_per_trial = devices_per_trial
+        self._slots = _share(devices, num_workers, devices_per_trial, memory_share)
         self._hang_seconds = hang_seconds
         self._workers: list[_Worker] = []
         self._begun: list[Event] = []
@@ -94,8 +96,8 @@ class LocalEngine:
         signals = worker.served.signals
         signals.pulse.value = -1
         signals.evaluating.value = signals.suspend.value = 0
-        if worker.slot.device != CPU:
-            label = worker.slot.device.label
+        if worker.slot.devices != (CPU,):
+            label = worker.served.settings.device_label
             self._begun.append(Started(run=job.run, attempt=job.attempt, place=label))
         _send(worker, job)
 
@@ -103,7 +105,10 @@ class LocalEngine:
         used = {worker.slot for worker in self._workers}
         slot = next(slot for slot in self._slots if slot not in used)
         settings = worker_settings(
-            slot.device, threads=self._threads, memory_share=slot.memory_share
+            slot.devices,
+            threads=self._threads,
+            devices_per_trial=self._devices_per_trial,
+            memory_share=slot.memory_share,
         )
         early, self._early = self._early, None
         if early is not None and early.settings != settings:
@@ -141,7 +146,7 @@ class LocalEngine:
                 worker.alive_at = time.monotonic()
                 if not isinstance(event, INTERIM):
                     worker.job = None
-                if isinstance(event, Failed) and event.breaks_worker:
+                if isinstance(event, Died) or (isinstance(event, Failed) and event.breaks_worker):
                     return events + self._end(worker, event.reason)
         except (EOFError, OSError):
             worker.served.process.join(CLOSE_SECONDS)
@@ -165,12 +170,13 @@ class LocalEngine:
         The run is not to blame: it counts as lost with a machine, or, where no other device is
         left, as one whose worker ended before it was prepared.
         """
-        device = worker.slot.device
-        others = [slot for slot in self._slots if slot.device != device]
+        devices = worker.slot.devices
+        others = [slot for slot in self._slots if slot.devices != devices]
         if not others:
             return self._end(worker, reason)
         self._slots = others
-        return self._end(worker, f"{reason}; it is left out", lost_node=device.label)
+        labels = ", ".join(one.label for one in devices)
+        return self._end(worker, f"{reason}; it is left out", lost_node=labels)
 
     def _end(self, worker: _Worker, reason: str, lost_node: str = "") -> list[Event]:
         """Remove a worker. If it had a run, report that the run's worker died."""
@@ -218,16 +224,21 @@ class LocalEngine:
         self._early = None
 
 
-def _share(devices: Sequence[Device], num_workers: int, memory_share: float) -> list[_Slot]:
-    """A slot for each worker, so that every device has as many as the others, or one more.
+def _share(
+    devices: Sequence[Device], num_workers: int, devices_per_trial: int, memory_share: float
+) -> list[_Slot]:
+    """A slot for each worker, so that all devices have as many as the others, or one more.
 
-    Together the workers of a device get `memory_share` of its memory.
+    Devices that are too few for a further run stay idle. The CPU is one device however many
+    processes train a run there. Together the workers of a device get `memory_share` of its memory.
     """
-    most = -(-num_workers // len(devices))
-    turns = [devices[index % len(devices)] for index in range(num_workers)]
-    return [
-        _Slot(device, 1.0 if device.kind == CPU.kind else memory_share / most) for device in turns
-    ]
+    is_cpu = devices[0].kind == CPU.kind
+    size = 1 if is_cpu else devices_per_trial
+    firsts = range(0, len(devices) - size + 1, size)
+    groups = [tuple(devices[first : first + size]) for first in firsts] or [tuple(devices)]
+    most = -(-num_workers // len(groups))
+    turns = [groups[index % len(groups)] for index in range(num_workers)]
+    return [_Slot(group, 1.0 if is_cpu else memory_share / most) for group in turns]
 
 
 def _send(worker: _Worker, message: Task | Reply | MemberReply) -> None:

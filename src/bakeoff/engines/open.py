@@ -23,13 +23,15 @@ class EngineSettings:
     device: str = "cpu"
     """Kind of device on which every worker trains."""
     devices: tuple[Device, ...] = ()
-    """The devices that the workers share; empty for the first one of its kind."""
+    """The devices that the workers share; empty for the first ones of its kind."""
+    devices_per_trial: int = 1
+    """Devices, or on the CPU processes, that train a run together."""
     device_note: str = ""
     """Which devices `auto` found, to tell the user."""
     workers: int = 1
     """Number of jobs that can run at the same time."""
     threads: int = 1
-    """CPU threads per worker."""
+    """CPU threads per worker, or per process where several train a run."""
     hang_seconds: float = HANG_SECONDS
     """Time without a step or an evaluated batch after which a run counts as hung."""
     ray: RaySettings | None = None
@@ -80,24 +82,26 @@ def open_engine(
             num_workers=settings.workers,
             threads=settings.threads,
             devices=settings.devices or (Device(kind=settings.device),),
+            devices_per_trial=settings.devices_per_trial,
             hang_seconds=settings.hang_seconds,
             early=settings.early,
         )
     )
 
 
-def default_workers(kind: str) -> int:
-    """Default number of workers on a device of this kind.
+def default_workers(kind: str, num_devices: int = 1, devices_per_trial: int = 1) -> int:
+    """Default number of workers on devices of this kind.
 
     On the CPU every core gets one, because small networks gain little from a second thread. An
-    accelerator gets one.
+    accelerator gets one. So many that train a run together get one worker.
     """
-    return num_cores() if kind == CPU.kind else 1
+    count = num_cores() if kind == CPU.kind else num_devices
+    return max(1, count // devices_per_trial)
 
 
-def default_threads(kind: str, workers: int) -> int:
-    """Default number of threads per worker: 1 on the CPU; with accelerators they share all cores.
+def default_threads(kind: str, processes: int) -> int:
+    """Default number of threads per process: 1 on the CPU; with accelerators they share all cores.
 
-    The CPU's number does not depend on `workers`, because it changes the bits of a result.
+    The CPU's number does not depend on `processes`, because it changes the bits of a result.
     """
-    return 1 if kind == CPU.kind else max(1, num_cores() // workers)
+    return 1 if kind == CPU.kind else max(1, num_cores() // processes)

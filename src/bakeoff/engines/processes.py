@@ -7,6 +7,7 @@ worker as soon as its file is read, and imports what it needs itself meanwhile.
 import errno
 import multiprocessing
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -36,13 +37,20 @@ class WorkerProcess:
         self.connection.close()
 
 
-def worker_settings(device: Device, *, threads: int, memory_share: float = 1.0) -> WorkerSettings:
-    """How to set up a worker on a device, for the code of the user's that is known by now."""
+def worker_settings(
+    devices: Sequence[Device],
+    *,
+    threads: int,
+    devices_per_trial: int = 1,
+    memory_share: float = 1.0,
+) -> WorkerSettings:
+    """How to set up a worker on its devices, for the code of the user's that is known by now."""
     return WorkerSettings(
         threads=threads,
-        device=device.place,
-        device_label=device.label,
-        environment=worker_environment([device]),
+        device=devices[0].place,
+        devices_per_trial=devices_per_trial,
+        device_label=", ".join(one.label for one in devices),
+        environment=worker_environment(devices),
         memory_share=memory_share,
         import_path=tuple(import_path()),
         study_folder=next(iter(own_folders()), ""),
@@ -98,4 +106,4 @@ def start_early(
     if kind == AUTO and has_accelerator_signs():
         return None
     look_in(folder)
-    return start_process(worker_settings(CPU, threads=threads or 1))
+    return start_process(worker_settings([CPU], threads=threads or 1))

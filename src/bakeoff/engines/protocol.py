@@ -164,6 +164,8 @@ class Probed(_Message):
     """Number of checkpoints that a run keeps."""
     code: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the files of the user's that were imported, by path."""
+    ranks: str = ""
+    """How several devices train a run together; empty with one."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """The pretrained weights, as text by heading; empty without any."""
     stack_gain: float = 0.0

@@ -268,11 +268,11 @@ class Gateway:
             self._send(Died(run=job.run, attempt=job.attempt, reason=why, cause=cause, node=name))
 
     def _remove(self, slot: Slot) -> None:
-        import ray
-
         if slot in self.slots:
             self.slots.remove(slot)
             with suppress(Exception):  # if it lives, it ends when it can be reached
+                import ray
+
                 ray.kill(slot.actor)
             self._say_ready()
 

@@ -4,6 +4,7 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -85,8 +86,9 @@ class NodeFacts:
         )
 
 
+@lru_cache(maxsize=1)
 def installed_versions() -> Mapping[str, str]:
-    """Versions of what a run's results and messages depend on."""
+    """Versions of what a run's results and messages depend on, when first called."""
     try:
         torch = version("torch")
     except PackageNotFoundError:

@@ -109,9 +109,11 @@ def choose_cluster(
 def _check_gpus(gpus_per_trial: float | None, kind: str) -> float:
     if gpus_per_trial is None:
         return 0.0 if kind == CPU.kind else 1.0
-    if kind == CPU.kind and gpus_per_trial:
-        raise UsageError("--gpus-per-trial: runs train on the CPU; add --device cuda")
-    if not (0 <= gpus_per_trial <= 1 or (gpus_per_trial > 0 and gpus_per_trial.is_integer())):
+    if kind == CPU.kind:
+        if gpus_per_trial:
+            raise UsageError("--gpus-per-trial: runs train on the CPU; add --device cuda")
+        return 0.0
+    if not (0 < gpus_per_trial <= 1 or (gpus_per_trial > 0 and gpus_per_trial % 1 == 0)):
         raise UsageError(
             f"--gpus-per-trial {gpus_per_trial:g}: allowed are parts of a GPU such as 0.5, and"
             " whole numbers"

@@ -209,6 +209,8 @@ class Link:
         self._next: Reply | None = None
         self._is_told = False
         """Whether the run has received a reply to the whole stack, which it is given once."""
+        self.connection = self
+        """Where replies are read."""
 
     def send(self, event: Epoch) -> None:
         """Report an epoch."""

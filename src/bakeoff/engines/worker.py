@@ -35,6 +35,14 @@ from bakeoff.engines.protocol import (
     Stack,
     Task,
 )
+from bakeoff.engines.rank_group import (
+    RankFailedError,
+    RankGroup,
+    RankJob,
+    Sender,
+    take_part,
+    together,
+)
 from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
 from bakeoff.own_source import look_in, own_folders, users_files
 from bakeoff.records import EpochResult, Outcome
@@ -42,6 +50,8 @@ from bakeoff.terminal import plain_streams
 
 if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
+    from bakeoff.training.rank_checkpoints import Saving
+    from bakeoff.training.ranks import Ranks
     from bakeoff.training.stack.loop import StackedTraining
 
 PULSE_SECONDS = 0.5
@@ -56,7 +66,9 @@ class WorkerSettings:
 
     threads: int
     device: str
-    """What torch calls the worker's device."""
+    """What torch calls the worker's device, the first one if it has several."""
+    devices_per_trial: int
+    """As many processes train a run; the others start with the worker."""
     device_label: str
     """What the user calls it."""
     environment: Mapping[str, str]
@@ -97,14 +109,39 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         signals: Memory that is shared with the driver.
         settings: Threads, device and import path.
     """
+    sender = Sender(connection)
+    group = RankGroup(assist, (replace(settings, parent=os.getpid()),), sender)
+    _end_with_driver(settings)
+    group.start(settings.devices_per_trial)
     _set_up(settings)
     with plain_streams(), suppress(_DriverGoneError):
         while True:
             with _talking_to_driver():
                 job = connection.recv()
             if isinstance(job, (Job, Stack, Probe, Profile)):
-                _run(connection, signals, job, settings)
+                _run(sender, signals, job, settings, group)
             # any other message is a reply that arrived after its run had ended
+
+
+def assist(connection: Connection, settings: WorkerSettings) -> None:
+    """Train as another rank of a worker's runs until the worker ends, or one of them fails here.
+
+    Args:
+        connection: Receives a `RankJob` and sends None when its run has ended, or how it failed.
+        settings: As the worker's, which is the parent.
+    """
+    _end_with_driver(settings)
+    _set_up(settings)
+    with plain_streams(), suppress(EOFError, OSError):
+        while True:
+            order: RankJob = connection.recv()
+            try:
+                take_part(order, settings.device, settings.device_label, settings.memory_share)
+            except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+                failed = _describe_failure(order.job.run, error)
+                connection.send(replace(failed, attempt=order.job.attempt))
+                os._exit(1)  # at once, so that the other ranks do not wait for this one
+            connection.send(None)
 
 
 class _DriverGoneError(BaseException):
@@ -119,12 +156,15 @@ def _talking_to_driver() -> Iterator[None]:
         raise _DriverGoneError from None
 
 
-def _set_up(settings: WorkerSettings) -> None:
+def _end_with_driver(settings: WorkerSettings) -> None:
     ignore_interrupts(settings.parent)
     # The driver starts this process as a daemon, so that it ends with the driver. A daemon may not
     # have children, but this process may start ones that load data, and these end with it too.
     multiprocessing.current_process().daemon = False
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _set_up(settings: WorkerSettings) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(settings.threads)
     os.environ.update(settings.environment)
@@ -135,7 +175,9 @@ def _set_up(settings: WorkerSettings) -> None:
     torch.set_num_threads(settings.threads)
 
 
-def _run(connection: Connection, signals: Signals, job: Task, settings: WorkerSettings) -> None:
+def _run(
+    sender: Sender, signals: Signals, job: Task, settings: WorkerSettings, group: RankGroup
+) -> None:
     """Run one job and send its last event, whatever happens."""
     from bakeoff.training.device import DeviceError, open_device, release_memory
 
@@ -143,29 +185,41 @@ def _run(connection: Connection, signals: Signals, job: Task, settings: WorkerSe
     try:
         open_device(device, settings.device_label, settings.memory_share)
         if isinstance(job, Probe):
-            event: Event = _probe(job, device)
+            event: Event = _probe(job, device, group)
         elif isinstance(job, Profile):
             event = _profile(job, device)
         elif isinstance(job, Stack):
-            event = _train_stack(connection, signals, job, device)
+            event = _train_stack(sender, signals, job, device, group)
         elif job.config.training.loop is not None:
-            event = _train_own(connection, signals, job, device)
+            event = _train_own(sender, signals, job, device, group)
         else:
-            event = _train(connection, signals, job, device)
+            event = _train(sender, signals, job, device, group)
     except DeviceError as error:
         if isinstance(job, Job):  # which is not to blame, and may train on another device
             with _talking_to_driver():
-                connection.send(Unusable(reason=str(error)))
+                sender.send(Unusable(reason=str(error)))
             return
         event = Failed(run=job.run, outcome="failed", reason=str(error), breaks_worker=True)
     except CheckpointWriteError as error:
         event = Halted(run=job.run, reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-        event = _describe_failure(job.run, error)
+        event = _failure_of(job, error)
     if not (isinstance(event, Failed) and event.breaks_worker):
         release_memory(device)
     with _talking_to_driver():
-        connection.send(replace(event, attempt=job.attempt))
+        sender.send(replace(event, attempt=job.attempt))
+
+
+def _failure_of(job: Task, error: Exception) -> Failed:
+    """How a run ended, in which this process or another one of its ranks raised `error`."""
+    if isinstance(error, RankFailedError):
+        failed = error.failed
+    else:
+        failed = _describe_failure(job.run, error)
+    # A worker that has left its ranks like this still belongs to their group.
+    has_ranks = not isinstance(job, Stack) and job.config.training.devices_per_trial > 1
+    breaks_worker = failed.breaks_worker or has_ranks
+    return replace(failed, breaks_worker=breaks_worker)
 
 
 def _describe_failure(run: str, error: Exception) -> Failed:
@@ -179,43 +233,46 @@ def _describe_failure(run: str, error: Exception) -> Failed:
     return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
 
 
-def _train(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
+def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     from bakeoff.training.evaluation import Tested
     from bakeoff.training.loop import prepare, read_test, train
     from bakeoff.training.weights import weights_file
 
-    state = prepare(job.config, device)
-    checkpoints = _checkpoints(job)
     outcome: Outcome = "complete"
+    with together(group, job, device) as ranks:
+        state = prepare(job.config, device, ranks)
+        checkpoints = _shared_checkpoints(job, ranks)
 
-    def progress() -> tuple[int, bool]:
-        made = int(PULSE_UNIT * state.schedule.progress)
-        return made + state.num_evaluated, state.is_evaluating
+        def progress() -> tuple[int, bool]:
+            made = int(PULSE_UNIT * state.schedule.progress)
+            return made + state.num_evaluated, state.is_evaluating
 
-    with _pulsing(signals, progress, checkpoints):
-        for result in train(state, checkpoints):
-            reply = _send_epoch(connection, job, result)
-            if reply == "pause":
-                checkpoints.save(state)
-                return Paused(run=job.run)
-            if reply == "stop":
-                return Finished(run=job.run, outcome="pruned", test_metrics={})
-            outcome = "diverged" if result.status == "diverged" else "complete"
-        if not state.is_over:
-            return Paused(run=job.run)  # it was suspended within an epoch
-        tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-        if job.keeps_weights and outcome == "complete":
-            checkpoints.keep_weights(weights_file(state))
+        with _pulsing(signals, progress, checkpoints):
+            for result in train(state, checkpoints):
+                reply = ranks.share(_send_epoch(sender, job, result))
+                if reply == "pause":
+                    checkpoints.save(state)
+                    return Paused(run=job.run)
+                if reply == "stop":
+                    return Finished(run=job.run, outcome="pruned", test_metrics={})
+                outcome = "diverged" if result.status == "diverged" else "complete"
+            if not state.is_over:
+                return Paused(run=job.run)  # it was suspended within an epoch
+            tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
+            if job.keeps_weights and outcome == "complete":
+                checkpoints.keep_weights(weights_file(state))
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
 
 
-def _train_stack(connection: Connection, signals: Signals, stack: Stack, device: str) -> Event:
+def _train_stack(
+    sender: Sender, signals: Signals, stack: Stack, device: str, group: RankGroup
+) -> Event:
     from bakeoff.engines.stack_worker import Link, StackWorker, Tools
 
     def train_alone(link: Link, job: Job) -> Event:
-        return _train(cast("Connection", link), signals, job, device)
+        return _train(cast("Sender", link), signals, job, device, group)
 
     tools = Tools(
         checkpoints=_checkpoints,
@@ -224,19 +281,22 @@ def _train_stack(connection: Connection, signals: Signals, stack: Stack, device:
         pulsing=partial(_pulsing, signals),
         talking_to_driver=_talking_to_driver,
     )
-    return StackWorker(connection, stack, device, tools).run()
+    return StackWorker(sender.connection, stack, device, tools).run()
 
 
-def _train_own(connection: Connection, signals: Signals, job: Job, device: str) -> Event:
+def _train_own(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     """Run a loop of the user's own, which has no steps that can be seen but its optimizers'."""
     from bakeoff.training.own_loop import OwnTraining
     from bakeoff.training.own_weights import tracked_file
 
-    training = OwnTraining(job.config, device, wants_test=job.reads_test)
-    checkpoints = _checkpoints(job)
-    # The loop does not say whether it is evaluating, so it always gets the patience for that.
-    with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
-        reply = training.train(checkpoints, partial(_send_epoch, connection, job))
+    with together(group, job, device) as ranks:
+        training = OwnTraining(job.config, device, wants_test=job.reads_test, ranks=ranks)
+        checkpoints = _shared_checkpoints(job, ranks)
+        # The loop does not say whether it is evaluating, so it always gets the patience for that.
+        with _pulsing(signals, lambda: (training.state.num_steps, True), checkpoints):
+            reply = training.train(
+                checkpoints, lambda result: ranks.share(_send_epoch(sender, job, result))
+            )
     if reply == "pause":
         return Paused(run=job.run)
     if reply == "stop":
@@ -248,6 +308,12 @@ def _train_own(connection: Connection, signals: Signals, job: Job, device: str) 
     return Finished(run=job.run, outcome=training.outcome, test_metrics=training.test_metrics)
 
 
+def _shared_checkpoints(job: Job, ranks: "Ranks") -> "Saving":
+    from bakeoff.training.rank_checkpoints import RankCheckpoints
+
+    return _checkpoints(job) if ranks.is_alone else RankCheckpoints(_checkpoints(job), ranks)
+
+
 def _checkpoints(job: Job) -> "Checkpoints":
     from bakeoff.training.checkpoint import MAX_SAVE_SHARE, Checkpoints
 
@@ -257,12 +323,13 @@ def _checkpoints(job: Job) -> "Checkpoints":
     )
 
 
-def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
+def _send_epoch(sender: Sender, job: Job, result: EpochResult) -> Reply:
     """Send the epoch and return the driver's reply, waiting for it where a decision is needed."""
     waits = result.epoch in job.decision_epochs and result.status == "running"
     reply: Reply = "continue"
     with _talking_to_driver():
-        connection.send(Epoch(run=job.run, attempt=job.attempt, result=result, waits=waits))
+        sender.send(Epoch(run=job.run, attempt=job.attempt, result=result, waits=waits))
+        connection = sender.connection
         if waits:
             reply = connection.recv()
         while connection.poll():
@@ -271,15 +338,21 @@ def _send_epoch(connection: Connection, job: Job, result: EpochResult) -> Reply:
     return reply if result.status == "running" else "continue"
 
 
-def _probe(job: Probe, device: str) -> Event:
+def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
     from bakeoff.training.stack.check import measure_stack
+    from bakeoff.training.together import of_one_rank, try_step
     from bakeoff.training.weights_source import describe_source
 
     is_own = job.config.training.loop is not None
-    choice = (rehearse if is_own else measure_precision)(job.config, device, job.others)
+    config, *others = map(of_one_rank, (job.config, *job.others))
+    choice = (rehearse if is_own else measure_precision)(config, device, others)
+    training = replace(job.config.training, precision=choice.precision)
+    measured = replace(job, config=replace(job.config, training=training))
+    with together(group, measured, device) as ranks:
+        how = "" if ranks.is_alone else try_step(measured.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
     gain, reason = 0.0, ""
     if job.stack_width:
@@ -289,6 +362,7 @@ def _probe(job: Probe, device: str) -> Event:
         num_checkpoints=NUM_KEPT,
         code=users_files(),
         weights=weights,
+        ranks=how,
         stack_gain=gain,
         stack_reason=reason,
         **vars(choice),
@@ -310,7 +384,7 @@ def _profile(job: Profile, device: str) -> Event:
 def _pulsing(
     signals: Signals,
     progress: Callable[[], tuple[int, bool]],
-    checkpoints: "Checkpoints | StackedTraining",
+    checkpoints: "Saving | StackedTraining",
 ) -> Iterator[None]:
     """Show the progress of the run, and pass on the request to suspend it, in a thread.
 

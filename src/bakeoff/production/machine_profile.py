@@ -160,6 +160,11 @@ def profile_study(config: StudyConfig, device: str, seconds: float) -> MachinePr
             f"training.loop = {config.training.loop!r}: only the built-in loop can be profiled;"
             " `study plan` measures an epoch of yours"
         )
+    if config.training.devices_per_trial > 1:
+        raise UsageError(
+            f"training.devices_per_trial = {config.training.devices_per_trial}: the steps of one"
+            " device are profiled; set it to 1, and batch_size to the part that a device has"
+        )
     check_packages(config)
     check_data(config)
     chosen = choose_devices(device)

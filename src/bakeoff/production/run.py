@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from bakeoff.child_process import num_cores
 from bakeoff.components.metrics import metric_info, scored_epoch
-from bakeoff.engines.devices import choose_devices
+from bakeoff.engines.devices import check_devices, choose_devices
 from bakeoff.engines.follow import MAX_ATTEMPTS, follow
 from bakeoff.engines.open import EngineSettings, open_engine
 from bakeoff.engines.protocol import Died, Engine, Epoch, Failed, Finished, Halted, Job
@@ -92,12 +92,15 @@ def default_seed(config: StudyConfig) -> int:
     return derive_seed(config.seed, "train")
 
 
-def one_worker(device: str, threads: int | None, folder: RunFolder | None = None) -> EngineSettings:
+def one_worker(
+    device: str, threads: int | None, config: StudyConfig, folder: RunFolder | None = None
+) -> EngineSettings:
     """Settings of one worker that uses all cores, unless `threads` says otherwise.
 
     Args:
         device: As `--device`.
-        threads: None means one for each core.
+        threads: None means one for each core, which the processes that train a run share.
+        config: The study of the run.
         folder: The folder of the run; with `auto` it continues on the kind of device on which it
             was begun.
 
@@ -105,13 +108,16 @@ def one_worker(device: str, threads: int | None, folder: RunFolder | None = None
         UsageError: The number of threads is not between 1 and 1024, or the device is not here.
     """
     check_count("--threads", threads)
+    num_devices = config.training.devices_per_trial
     begun_on = folder.load_facts().device if folder and folder.has_begun else ""
-    chosen = choose_devices(device, begun_on, most=1)
+    chosen = choose_devices(device, begun_on, most=num_devices)
+    check_devices(chosen, num_devices)
     return EngineSettings(
         device=chosen.kind,
         devices=chosen.devices,
+        devices_per_trial=num_devices,
         device_note=chosen.note,
-        threads=threads or num_cores(),
+        threads=threads or max(1, num_cores() // num_devices),
     )
 
 

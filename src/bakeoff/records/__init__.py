@@ -87,6 +87,7 @@ from bakeoff.records.study import (
     StudyRecord as StudyRecord,
 )
 from bakeoff.records.study_config import (
+    MIN_DEVICE_SAMPLES as MIN_DEVICE_SAMPLES,
     Arithmetic as Arithmetic,
     Budget as Budget,
     ClassWeights as ClassWeights,

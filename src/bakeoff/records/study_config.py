@@ -23,6 +23,10 @@ Normalize = Literal["data", "imagenet", "none", "weights"]
 weights ask."""
 
 
+MIN_DEVICE_SAMPLES = 2
+"""Samples of each batch that every device of a run must have. Batch normalisation needs two."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which data, and how it is split."""
@@ -121,6 +125,8 @@ class TrainingConfig:
     """Stop after this many epochs without a better validation objective; None never stops."""
     threads: int | None = None
     """Threads of each worker, which change rounding; None leaves them to `--threads`."""
+    devices_per_trial: int = 1
+    """Devices, or on the CPU processes, that train a run together; each has a part of a batch."""
     metrics: tuple[str, ...] = ()
     """Metrics of the user's own that are recorded besides those of the task."""
     loop: str | None = None
@@ -317,6 +323,7 @@ class StudyConfig:
                 epochs=ours.epochs,
                 precision=ours.precision,
                 threads=ours.threads,
+                devices_per_trial=ours.devices_per_trial,
                 metrics=ours.metrics,
             ),
             search=replace(self.search, optimizers=arm.optimizers, schedulers=arm.schedulers),

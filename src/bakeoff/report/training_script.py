@@ -137,6 +137,8 @@ class _Script:
             yield "torch.backends.cudnn.allow_tf32 = True"
         sizes = f"{training.epochs}, {training.batch_size}, {training.accumulation_steps}"
         yield f"epochs, batch_size, accumulation_steps = {sizes}"
+        if training.devices_per_trial > 1:
+            yield f"# the study trained on {training.devices_per_trial} devices, this does on one"
         yield "torch.manual_seed(0)"
         yield ""
         yield "# the study's own data: for other data, replace what is called `data` below"

@@ -56,6 +56,8 @@ FACTOR_TITLES: Mapping[str, str] = {
 PATIENCE = "early_stopping_patience"
 OWN_LOOP_TITLES = {PATIENCE: TRAINING_TITLES[PATIENCE]}
 """Those that a loop of the user's own follows too."""
+DEVICES = "devices per trial"
+"""Heading of how several devices train a run together."""
 ACCELERATOR = "accelerator"
 """Heading of the models of the devices on which a study was begun."""
 HASH_DIGITS = 12
@@ -170,6 +172,7 @@ def describe_environment(settings: EngineSettings, probed: Probed) -> dict[str, 
         "precision": f"{probed.precision}: {probed.reason}",
         "seconds per step": measured,
         **({"memory layout": "channels last"} if probed.channels_last else {}),
+        **({DEVICES: probed.ranks} if probed.ranks else {}),
         **describe_code(probed.code),
         **probed.weights,
     }

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.devices import AUTO, choose_devices
+from bakeoff.engines.devices import AUTO, check_devices, choose_devices
 from bakeoff.engines.open import EngineSettings, default_threads, default_workers
 from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
@@ -29,8 +29,8 @@ class RunSettings(EngineSettings):
     accepts_code: bool = False
     """Whether a study continues although the user's code changed since it began."""
     checkpoints: str | None = None
-    """The location of a store for the checkpoints of all studies; None means the one that the study
-    has, or the folder of its results."""
+    """The location of a store for the checkpoints of all studies; None means the folder of each
+    study's results."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
     user: str = ""
@@ -44,6 +44,7 @@ class RunSettings(EngineSettings):
         storage_url: str | None,
         workers: int | None,
         device: str,
+        devices_per_trial: int = 1,
         study: str = "",
         workers_per_device: int | None = None,
         threads: int | None = None,
@@ -88,18 +89,28 @@ class RunSettings(EngineSettings):
             gpus_per_trial=gpus_per_trial,
             accepts_open=insecure_cluster,
         )
-        chosen = chosen or choose_devices(device, begun_on)
-        per_device = workers_per_device or default_workers(chosen.kind)
-        workers = workers or max(1, len(chosen.devices)) * per_device
+        if cluster is not None and devices_per_trial > 1:
+            raise UsageError(
+                f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
+                " on one device; leave out --engine"
+            )
+        if chosen is None:
+            chosen = choose_devices(device, begun_on)
+            check_devices(chosen, devices_per_trial)
+        num_devices = len(chosen.devices)
+        if workers is None and workers_per_device is not None:
+            workers = max(1, num_devices // devices_per_trial) * workers_per_device
+        workers = workers or default_workers(chosen.kind, num_devices, devices_per_trial)
         if checkpoints is not None:
             checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
             workers=workers,
-            threads=threads or default_threads(chosen.kind, workers),
+            threads=threads or default_threads(chosen.kind, workers * devices_per_trial),
             device=chosen.kind,
             devices=chosen.devices,
+            devices_per_trial=devices_per_trial,
             device_note=chosen.note,
             timeout=timeout,
             hang_seconds=hang_seconds,

@@ -27,6 +27,7 @@ REFUSED: Mapping[str, str] = {
     "training.early_stopping_patience": SAME_BUDGET,
     "training.precision": "all arms compute in the same precision",
     "training.threads": "all arms compute with the same threads",
+    "training.devices_per_trial": "all arms train on equally many devices",
     "training.metrics": "all arms record the same metrics",
     "training.loop": "all arms train with the same loop",
 }

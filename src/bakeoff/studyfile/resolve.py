@@ -28,6 +28,7 @@ from bakeoff.data.dataset_table import known_inputs
 from bakeoff.errors import StudyFileError
 from bakeoff.ranges import Choice, FloatRange, ParamValue
 from bakeoff.records import (
+    MIN_DEVICE_SAMPLES,
     DataConfig,
     NamedArm,
     StudyConfig,
@@ -234,9 +235,20 @@ def _resolve_training(
             key = f"training.{name}"
             ranges[key] = read_setting(key, given.pop(name), spec)
             _check_training_range(key, ranges[key])
+    _check_parts(section.devices_per_trial, ranges.get("training.batch_size", section.batch_size))
     if section.loop is not None:
         given["precision"] = "fp32"  # nothing is measured, because the loop decides it
     return TrainingConfig(**given), ranges
+
+
+def _check_parts(num_devices: int, batch_size: Any) -> None:
+    """Each device needs two samples of every batch."""
+    smallest = min(int(one) for one in extremes(batch_size))
+    if num_devices > 1 and smallest < MIN_DEVICE_SAMPLES * num_devices:
+        raise StudyFileError(
+            f"training.devices_per_trial = {num_devices}: each device needs {MIN_DEVICE_SAMPLES}"
+            f" samples of a batch, and training.batch_size = {smallest}"
+        )
 
 
 def _check_remedies(file: StudyFile, task: Task, objectives: Sequence[str]) -> None:

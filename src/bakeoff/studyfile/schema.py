@@ -238,6 +238,9 @@ class TrainingSection(_Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each worker; their number changes bits of the results. Default: the machine
     and `--threads` decide; 1 thread if the study is repeatable."""
+    devices_per_trial: Annotated[int, Field(ge=1, le=64)] = 1
+    """Devices of one machine that train each run together, or on the CPU processes; each has a part
+    of every batch, and their number changes results."""
     metrics: list[str] = []
     """Metrics of your own, as package.module:name, that are recorded besides those of the task."""
     loop: Annotated[str, Field(min_length=1)] | None = None

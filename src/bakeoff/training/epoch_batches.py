@@ -20,6 +20,7 @@ from bakeoff.seeding import derive_seed
 from bakeoff.training.batches import Augment, Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment, mask_augment_of
 from bakeoff.training.device import to_device
+from bakeoff.training.ranks import ALONE, Ranks
 from bakeoff.training.state import TrainingState
 
 Batch = tuple[Tensor, Tensor]
@@ -60,25 +61,53 @@ def epoch_samples(state: TrainingState) -> EpochSamples:
 
 
 def plain_batches(
-    state: TrainingState, max_batches: int | None = None, skip: int = 0
+    state: TrainingState,
+    max_batches: int | None = None,
+    skip: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
     """Augmented batches of the epoch in training, or only the first `max_batches` of them.
 
-    The first `skip` batches are left out.
+    The first `skip` batches are left out. With several ranks these are this rank's parts of them.
     """
     config, split, epoch = state.config, state.splits.train, state.epoch + 1
     batch_size = config.training.batch_size
     samples = epoch_samples(state)
     num_used = None if max_batches is None else max_batches * batch_size
+    order, draws = samples.order[:num_used], samples.draws[:num_used]
+    if not ranks.is_alone:
+        own = own_places(len(order), batch_size, ranks)
+        order, draws, batch_size = order[own.places], draws[own.places], own.batch_size
     return split.batches(
         batch_size,
-        samples.order[:num_used],
+        order,
         samples.augment,
-        draws=samples.draws[:num_used],
+        draws=draws,
         seed=fetch_seed(config.seed, epoch),
         skip=skip,
         mask_augment=mask_augment_of(config.data, len(split), config.seed, epoch, state.device),
     )
+
+
+class OwnPlaces(NamedTuple):
+    """This rank's parts of an epoch's batches."""
+
+    places: Tensor
+    """Places in the order of the epoch, [n]."""
+    batch_size: int
+    """Samples in each part but the last one, which may be smaller."""
+
+
+def own_places(num_samples: int, batch_size: int, ranks: Ranks) -> OwnPlaces:
+    """This rank's parts of the batches of `num_samples` samples, in their order."""
+    num_whole, rest = divmod(num_samples, batch_size)
+    whole, last = ranks.part_of(batch_size), ranks.part_of(rest)
+    places = torch.arange(num_samples)
+    parts = places[: num_whole * batch_size].view(num_whole, batch_size)[
+        :, whole.start : whole.stop
+    ]
+    tail = places[num_whole * batch_size :][last.start : last.stop]
+    return OwnPlaces(torch.cat([parts.flatten(), tail]), whole.size)
 
 
 def training_batches(state: TrainingState, skip: int = 0) -> Iterator[Batch]:

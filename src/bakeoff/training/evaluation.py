@@ -1,9 +1,11 @@
 """Evaluating a model: on validation samples after each epoch, on test samples once."""
 
+from collections.abc import Iterator
 from math import nan
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from bakeoff.components.metrics import scored_epoch
 from bakeoff.training.averaging import (
@@ -13,11 +15,17 @@ from bakeoff.training.averaging import (
     switch_to_evaluation,
 )
 from bakeoff.training.batches import Split
-from bakeoff.training.epoch_batches import plain_batches
+from bakeoff.training.epoch_batches import Batch, plain_batches
 from bakeoff.training.left_out import group_numbers, scores_without_groups
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
+from bakeoff.training.metric_functions import (
+    ClassPredictions,
+    Predictions,
+    SamplePredictions,
+    no_predictions,
+)
 from bakeoff.training.own_metric import OwnMetric
 from bakeoff.training.pixel_predictions import PixelPredictions
+from bakeoff.training.ranks import ALONE, Ranks
 from bakeoff.training.state import TrainingState
 
 EVALUATION_BYTES = 1 << 18
@@ -51,6 +59,7 @@ def prepare_to_evaluate(state: TrainingState) -> None:
     """
     if state.average is not None:
         state.average.swap_in()
+    state.ranks.share_buffers(state.model)
     if not averages_weights(state.optimizer):
         return
     switch_to_evaluation(state.optimizer)
@@ -72,8 +81,13 @@ class Tested(NamedTuple):
 
 
 def measure(state: TrainingState, split: Split) -> Measured:
-    """Every metric on one split, with the model's weights as they are, and the confusion matrix."""
-    return measured_of(state, predict(state, split))
+    """Every metric on one split, with the model's weights as they are, and the confusion matrix.
+
+    Where several ranks train the run, all of them call this, and all get what rank 0 measured.
+    """
+    found = predict(state, split, ranks=state.ranks)
+    measured = measured_of(state, found) if state.ranks.is_first else Measured({}, ())
+    return state.ranks.share(measured)
 
 
 def measured_of(state: TrainingState, found: Predictions) -> Measured:
@@ -85,8 +99,13 @@ def measured_of(state: TrainingState, found: Predictions) -> Measured:
     return Measured(metrics, tuple(tuple(map(int, row)) for row in found.confusion.tolist()))
 
 
-def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) -> Predictions:
-    """The predictions of one split, with the model's weights as they are."""
+def predict(
+    state: TrainingState, split: Split, *, keeps_samples: bool = False, ranks: Ranks = ALONE
+) -> Predictions:
+    """The predictions of one split, with the model's weights as they are.
+
+    With several ranks, rank 0 has them all, and the others may have none.
+    """
     scale = state.splits.target_scale
     found = no_predictions(
         state.splits.task,
@@ -97,12 +116,15 @@ def predict(state: TrainingState, split: Split, *, keeps_samples: bool = False) 
     for metric in state.metric_functions.values():
         if isinstance(metric, OwnMetric):
             metric.follow(found)
+    batch_size = evaluation_batch(state, split)
     state.model.eval()
     state.is_evaluating = True
     with torch.no_grad(), state.autocast():
-        for inputs, labels in split.batches(evaluation_batch(state, split)):
-            found.add(state.model(inputs), labels)
-            state.num_evaluated += 1
+        has_outputs = isinstance(found, SamplePredictions)
+        is_shared = has_outputs and ranks.size <= len(split) // batch_size
+        predicted = predict_together if is_shared and not ranks.is_alone else predict_alone
+        for outputs, labels in predicted(state, split, batch_size, ranks):
+            found.add(outputs, labels)
     state.is_evaluating = False
     return found
 
@@ -114,6 +136,35 @@ def evaluation_batch(state: TrainingState, split: Split) -> int:
     values_per_input = state.splits.num_outputs if has_many else 1
     most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
     return max(state.config.training.batch_size, most)
+
+
+def predict_alone(
+    state: TrainingState, split: Split, batch_size: int, ranks: Ranks
+) -> Iterator[Batch]:
+    """Outputs and labels of each batch, from rank 0 alone."""
+    for inputs, labels in split.batches(batch_size) if ranks.is_first else ():
+        yield state.model(inputs), labels
+        state.num_evaluated += 1
+
+
+def predict_together(
+    state: TrainingState, split: Split, batch_size: int, ranks: Ranks
+) -> Iterator[Batch]:
+    """As `predict_alone`, from the same batches, which the ranks evaluate in turn."""
+    order = torch.cat(torch.split(torch.arange(len(split)), batch_size)[ranks.rank :: ranks.size])
+    order = order.to(state.device)
+    parts: list[Tensor] = []
+    for inputs, _ in split.batches(batch_size, order):
+        parts.append(state.model(inputs).float())
+        state.num_evaluated += 1
+    own = torch.cat(parts)
+    outputs = own.new_zeros(len(split), *own.shape[1:])
+    outputs[order] = own
+    labels = split.labels.index_select(0, split.rows)
+    labels = labels if labels.is_floating_point() else labels.long()
+    outputs = ranks.add_up(outputs)
+    pairs = zip(torch.split(outputs, batch_size), torch.split(labels, batch_size), strict=True)
+    return iter(pairs)
 
 
 def _metrics(state: TrainingState, found: Predictions) -> dict[str, float]:

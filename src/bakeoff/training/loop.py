@@ -19,9 +19,10 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from bakeoff.records import EpochResult
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import num_drawn
-from bakeoff.training.checkpoint import Checkpoints
-from bakeoff.training.epoch_batches import Batch, training_batches
+from bakeoff.training.epoch_batches import Batch
 from bakeoff.training.evaluation import measure, prepare_to_evaluate, read_test, test
+from bakeoff.training.rank_checkpoints import Saving
+from bakeoff.training.shards import accumulate_over_ranks, rank_batches
 from bakeoff.training.snapshot import restore
 from bakeoff.training.state import TrainingState, prepare
 from bakeoff.training.totals import EpochTotals, Step
@@ -32,7 +33,7 @@ NORM_EPSILON = 1e-6
 __all__ = ["prepare", "read_test", "test", "train", "train_step"]
 
 
-def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Iterator[EpochResult]:
+def train(state: TrainingState, checkpoints: Saving | None = None) -> Iterator[EpochResult]:
     """Train epoch by epoch and yield each epoch's result; only the last status is not `running`.
 
     If `checkpoints` holds a checkpoint, its epochs are yielded again as they were recorded, and
@@ -60,7 +61,7 @@ def train(state: TrainingState, checkpoints: Checkpoints | None = None) -> Itera
         yield result
 
 
-def run_epoch(state: TrainingState, checkpoints: Checkpoints | None = None) -> EpochResult | None:
+def run_epoch(state: TrainingState, checkpoints: Saving | None = None) -> EpochResult | None:
     """Train one epoch and evaluate it; a diverged epoch is not evaluated, its metrics are NaN.
 
     None if `checkpoints` was asked to suspend the run within the epoch.
@@ -74,6 +75,7 @@ def run_epoch(state: TrainingState, checkpoints: Checkpoints | None = None) -> E
             if checkpoints.is_suspended:
                 return None
     train_loss, grad_norm = totals.means()
+    state.ranks.check_equal(state.model, state.epoch + 1)
     trained = perf_counter()
     if isfinite(train_loss):
         prepare_to_evaluate(state)
@@ -107,12 +109,12 @@ def train_epoch(state: TrainingState) -> EpochTotals:
 def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
     """Make the steps of one epoch that `totals` has not counted, yielding after each of them."""
     training = state.config.training
-    state.freezing.begin(state.epoch + 1)
+    state.begin_steps()
     switch_to_training(state.optimizer)
     if state.average is not None:
         state.average.swap_out()
     skip = -(-totals.drawn // training.batch_size)
-    batches = totals.timed(training_batches(state, skip))
+    batches = totals.timed(rank_batches(state, skip))
     left = num_drawn(len(state.splits.train), training.batch_size) - totals.drawn
     while left:
         num_samples = min(left, training.batch_size * training.accumulation_steps)
@@ -131,7 +133,8 @@ def train_step(state: TrainingState, batches: Iterable[Batch], num_samples: int)
     know under fp16 whether it may step. Schedule and average therefore count a step that the scaler
     skips, which changes no weight.
     """
-    loss = accumulate_gradients(state, batches, num_samples)
+    accumulate = accumulate_gradients if state.ranks.is_alone else accumulate_over_ranks
+    loss = accumulate(state, batches, num_samples)
     state.scaler.unscale_(state.optimizer)
     grad_norm = clip_gradients(state)
     state.lap("rest")

@@ -1,6 +1,6 @@
 """The state of a run that a loop of the user's own trains: its epochs, and what is tracked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
@@ -15,6 +15,7 @@ from bakeoff.records import EpochResult, MetricInfo, TrialConfig, as_plain
 from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
 from bakeoff.training.progress import Progress
 from bakeoff.training.randomness import capture_generators, restore_generators
+from bakeoff.training.ranks import ALONE, Ranks
 from bakeoff.training.snapshot import compare_environment, describe_environment
 from bakeoff.training.tracked import Tracked, is_trackable, load_into, state_of
 
@@ -29,11 +30,22 @@ class LoopState(Progress):
         config: The run.
         device: Where it trains.
         keeps_best: Whether the state of the best epoch is kept, to be tested or exported.
+        ranks: The processes that train the run together.
     """
 
-    def __init__(self, config: TrialConfig, device: torch.device, *, keeps_best: bool) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        device: torch.device,
+        *,
+        keeps_best: bool,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.config = config
         self.device = device
+        self.ranks = ranks
+        self.generators_of_ranks: Sequence[Mapping[str, Any]] = ()
+        """See `TrainingState`."""
         self.history = []
         self.epochs_without_improvement = 0
         self.tracked: dict[str, Tracked] = {}
@@ -123,7 +135,8 @@ class LoopState(Progress):
         for name, thing in self.tracked.items():
             load_into(name, thing, stored[name])
         # Last, because anything before may draw random numbers.
-        restore_generators(payload["generators"], self.device)
+        generators = [payload["generators"], *payload.get("generators_of_ranks", ())]
+        restore_generators(generators[self.ranks.rank], self.device)
 
     def record(self, metrics: Mapping[str, float]) -> EpochResult:
         """Add an epoch to the history, and keep what is scored if it is the best one."""
@@ -187,6 +200,7 @@ class LoopState(Progress):
             "epochs_without_improvement": self.epochs_without_improvement,
             "environment": describe_environment(self.device),
             "generators": capture_generators(self.device),
+            "generators_of_ranks": self.generators_of_ranks,
         }
 
     def resume(self, payload: Mapping[str, Any]) -> None:

@@ -14,10 +14,11 @@ from bakeoff.errors import UsageError, describe_error
 from bakeoff.files import temporary_folder
 from bakeoff.records import EpochResult, Outcome, TrialConfig
 from bakeoff.registry import resolve, users_code
-from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.own_run import Run
+from bakeoff.training.rank_checkpoints import Saving
+from bakeoff.training.ranks import ALONE, Ranks
 from bakeoff.training.run_parts import RunEnded, TestScores
 from bakeoff.training.state import seed_everything
 
@@ -32,16 +33,20 @@ class OwnTraining:
         config: The run.
         device: Where it trains.
         wants_test: Whether it reads the test set at its end.
+        ranks: The processes that train it together, each of which runs the loop.
     """
 
-    def __init__(self, config: TrialConfig, device: str, *, wants_test: bool) -> None:
+    def __init__(
+        self, config: TrialConfig, device: str, *, wants_test: bool, ranks: Ranks = ALONE
+    ) -> None:
         keep_freed_memory()
-        self.state = LoopState(config, torch.device(device), keeps_best=wants_test)
+        place = torch.device(device) if ranks.is_alone else ranks.device
+        self.state = LoopState(config, place, keeps_best=wants_test, ranks=ranks)
         self.test_metrics: dict[str, float] = {}
         self.reads_optimizer = False
         """See `RunSettings`; known once the loop has ended."""
         self._wants_test = wants_test
-        self._checkpoints: Checkpoints | None = None
+        self._checkpoints: Saving | None = None
         self._send: Callable[[EpochResult], Answer] = lambda _: "continue"
         self._ended: Answer | None = None
         """Why the run ended before its loop did."""
@@ -53,9 +58,7 @@ class OwnTraining:
         history = self.state.history
         return "diverged" if history and history[-1].status == "diverged" else "complete"
 
-    def train(
-        self, checkpoints: Checkpoints | None, send: Callable[[EpochResult], Answer]
-    ) -> Answer:
+    def train(self, checkpoints: Saving | None, send: Callable[[EpochResult], Answer]) -> Answer:
         """Run the loop from the checkpoint to its end, or until `send` answers otherwise.
 
         An epoch is saved before it is sent, as by the built-in loop.

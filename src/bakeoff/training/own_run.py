@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
 from bakeoff.components.metrics import metric_info
 from bakeoff.errors import UsageError
@@ -34,6 +35,7 @@ from bakeoff.training.build import (
     check_augment,
     mask_augment_of,
 )
+from bakeoff.training.epoch_batches import own_places
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
 from bakeoff.training.run_settings import RunSettings
@@ -94,6 +96,21 @@ class Run(RunSettings):
         return self._state.device
 
     @property
+    def rank(self) -> int:
+        """The number of this process among those that train the run, from 0."""
+        return self._state.ranks.rank
+
+    @property
+    def num_ranks(self) -> int:
+        """How many processes train the run: `[training] devices_per_trial`."""
+        return self._state.ranks.size
+
+    @property
+    def process_group(self) -> ProcessGroup | None:
+        """All processes of the run, for `torch.distributed`; None if this is the only one."""
+        return self._state.ranks.group
+
+    @property
     def completed(self) -> int:
         """Epochs that were reported, also before the run was resumed."""
         return self._state.epoch
@@ -146,24 +163,27 @@ class Run(RunSettings):
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This epoch's training batches, in an order that depends on the seed and the epoch only.
 
-        Inputs are normalised and changed by `[data] augment`.
+        Inputs are normalised and changed by `[data] augment`. Where several processes train the
+        run, these are this one's parts of the batches.
 
         Raises:
             UsageError: As `data`.
         """
         train, epoch, seed = self.data.train, self.completed + 1, self.seed
-        order = epoch_order(len(train), self.batch_size, seed, epoch).to(self.device)
+        order = epoch_order(len(train), self.batch_size, seed, epoch)
+        own = own_places(len(order), self.batch_size, self._state.ranks)
+        order = order[own.places].to(self.device)
         augment = build_augment(
             self._config.data.augment,
             num_samples=len(train),
             seed=seed,
             epoch=epoch,
             device=self.device,
-            batch_size=self.batch_size,
+            batch_size=own.batch_size,
         )
         masks = mask_augment_of(self._config.data, len(train), seed, epoch, self.device)
         fetch = fetch_seed(seed, epoch)
-        return train.batches(self.batch_size, order, augment, seed=fetch, mask_augment=masks)
+        return train.batches(own.batch_size, order, augment, seed=fetch, mask_augment=masks)
 
     def build_model(self) -> nn.Module:
         """The model of `[model]`, on the run's device, for the samples of `[data]`.
@@ -293,7 +313,8 @@ class Run(RunSettings):
                 f"expected that epoch {self.completed + 1} begins by run.epochs() or"
                 " run.begin_epoch(), found metrics without it: once per epoch"
             )
-        checked = as_numbers(metrics, self._expected)
+        checked = as_numbers(metrics, self._expected) if state.ranks.is_first else {}
+        checked = state.ranks.share(checked)
         for schedule in self._schedules:
             schedule.end_epoch(checked[state.objective.name])
         result = state.record(checked)

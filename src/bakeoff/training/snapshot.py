@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def snapshot(state: TrainingState) -> dict[str, Any]:
-    """Everything that changes during training; `torch.load(weights_only=True)` can read it."""
+    """Everything that changes during training; `torch.load(weights_only=True)` can read it.
+
+    Of other ranks it holds what `RankCheckpoints.save` has collected.
+    """
     return {
         "model": plain_state(state.model),
         # Buffers that are not persistent are missing from the state dictionary.
@@ -35,6 +38,7 @@ def snapshot(state: TrainingState) -> dict[str, Any]:
         "data": state.splits.fingerprint,
         "environment": describe_environment(state.device),
         "generators": capture_generators(state.device),
+        "generators_of_ranks": state.generators_of_ranks,
     }
 
 
@@ -65,7 +69,8 @@ def restore(state: TrainingState, payload: Mapping[str, Any]) -> None:
     state.note_save()
     state.resume_differences = compare_environment(payload["environment"], state.device)
     # Last, because anything above may draw random numbers.
-    restore_generators(payload["generators"], state.device)
+    generators = [payload["generators"], *payload.get("generators_of_ranks", ())]
+    restore_generators(generators[state.ranks.rank], state.device)
 
 
 def compare_environment(before: Mapping[str, str], device: torch.device) -> tuple[str, ...]:

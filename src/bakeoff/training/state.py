@@ -36,6 +36,7 @@ from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
 from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.progress import Progress
+from bakeoff.training.ranks import ALONE, Ranks, prepare_model, trained_names, wrap_model
 from bakeoff.training.schedule import Schedule
 from bakeoff.training.totals import EpochTotals
 from bakeoff.training.weight_roles import Freezing, Roles, find_roles
@@ -97,6 +98,15 @@ class TrainingState(Progress):
     """Totals of the epoch in training; None between epochs."""
     lap: Callable[[str], None] = no_lap
     """Called with the name of each part of a step when it ends, so that a profile can time it."""
+    ranks: Ranks = ALONE
+    """The processes that train this run together."""
+    replica: nn.Module | None = None
+    """The model, wrapped so that its gradients are averaged over these; None if this is the only
+    one, and before the first step."""
+    generators_of_ranks: Sequence[Mapping[str, Any]] = ()
+    """States of the generators of ranks 1, 2, ..., on rank 0, since the last checkpoint."""
+    replicated: Sequence[str] = ()
+    """Names of the weights that had a gradient when it was wrapped."""
 
     @property
     def objective(self) -> MetricInfo:
@@ -107,6 +117,18 @@ class TrainingState(Progress):
         """The context of every forward pass."""
         dtype = AUTOCAST_TYPES.get(self.config.training.precision)
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
+
+    def begin_steps(self) -> None:
+        """Make the model ready for the steps of the epoch in training.
+
+        Raises:
+            UsageError: Several processes train the model, which cannot be wrapped for that.
+        """
+        self.freezing.begin(self.epoch + 1)
+        names = () if self.ranks.is_alone else trained_names(self.model)
+        if names != self.replicated:
+            self.replica = None  # its hooks end with it
+            self.replica, self.replicated = wrap_model(self.model, self.ranks), names
 
     def evaluated_weights(self) -> Weights:
         """A copy of the weights that are evaluated, kept as best and exported, between epochs.
@@ -141,7 +163,12 @@ class TrainingState(Progress):
         return has_collapsed or not all(map(isfinite, values))
 
 
-def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = None) -> TrainingState:
+def prepare(
+    config: TrialConfig,
+    device: str,
+    ranks: Ranks = ALONE,
+    like: "TrainingState | None" = None,
+) -> TrainingState:
     """Seed all random generators and build everything a run needs, before its first step.
 
     Equal configurations give equal weights and batches, whatever the optimizer. From here on the
@@ -149,7 +176,8 @@ def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = Non
 
     Args:
         config: The run.
-        device: Where it trains.
+        device: Where it trains, if this is its only process.
+        ranks: The processes that train it together. Each draws other random numbers in training.
         like: Another run on this device, whose data is used again if it is the same.
 
     Raises:
@@ -161,7 +189,8 @@ def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = Non
     if training.precision == "auto":
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
-    place, spec = torch.device(device), find_model(config.model)
+    place = torch.device(device) if ranks.is_alone else ranks.device
+    spec = find_model(config.model)
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
@@ -183,9 +212,10 @@ def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = Non
     check_augment(config.data.augment, splits.input_shape, dtype, place)
     check_remedies(config, splits.input_shape)
     model, fresh = _build_seeded_model(config, splits, place, weights)
+    model = prepare_model(model, ranks)
     roles = find_roles(model, config.finetune, splits.num_outputs, fresh)
     freezing, optimizer = _build_freezing_and_optimizer(config, model, roles, place)
-    seed_everything(config.seed, "training")
+    seed_everything(config.seed, "training", *([] if ranks.is_first else [ranks.rank]))
     return TrainingState(
         config=config,
         device=place,
@@ -207,6 +237,7 @@ def prepare(config: TrialConfig, device: str, like: "TrainingState | None" = Non
         freezing=freezing,
         fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
+        ranks=ranks,
     )
 
 

@@ -91,7 +91,7 @@ def test_a_worker_that_is_set_up_otherwise_is_ended(started: Started, threads: i
     engine = LocalEngine(num_workers=1, threads=threads, early=early)
     engine.submit(job("search-0"))
     assert started.alive == [False, True]
-    assert started.processes[1].settings == worker_settings(CPU, threads=threads)
+    assert started.processes[1].settings == worker_settings([CPU], threads=threads)
     engine.close()
 
 
@@ -104,7 +104,9 @@ def test_it_finds_the_code_beside_the_study_file(started: Started, tmp_path: Pat
     early = start_early(str(tmp_path), device="cpu", threads=1)
     assert early is not None
     assert early.settings.study_folder == str(tmp_path) == own_folders()[0]
-    assert early.settings == replace(worker_settings(CPU, threads=1), parent=early.settings.parent)
+    assert early.settings == replace(
+        worker_settings([CPU], threads=1), parent=early.settings.parent
+    )
 
 
 @pytest.mark.parametrize(

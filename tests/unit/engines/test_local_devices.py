@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from bakeoff.engines.device_table import CPU, Device
+from bakeoff.engines.devices import DeviceChoice, check_devices
 from bakeoff.engines.local import LocalEngine
+from bakeoff.engines.open import default_workers
+from bakeoff.engines.processes import worker_settings
 from bakeoff.engines.protocol import Died, Event, Failed, Finished, Job, Probe
+from bakeoff.errors import UsageError
 from run_examples import small_run
 
 MODEL = """
@@ -70,10 +74,34 @@ def test_workers_are_spread_over_the_devices_and_share_their_memory() -> None:
     engine = engine_on(*TWO, workers=4)
     assert engine.num_free == 4
     slots = engine._slots  # noqa: SLF001 - no process is started for this
-    assert [slot.device.uid for slot in slots] == ["GPU-0", "GPU-1", "GPU-0", "GPU-1"]
+    assert [slot.devices[0].uid for slot in slots] == ["GPU-0", "GPU-1", "GPU-0", "GPU-1"]
     assert {slot.memory_share for slot in slots} == {0.5}
     (alone,) = engine_on(*TWO, workers=1)._slots  # noqa: SLF001
-    assert (alone.device.uid, alone.memory_share) == ("GPU-0", 1.0)
+    assert (alone.devices[0].uid, alone.memory_share) == ("GPU-0", 1.0)
+
+
+def test_a_worker_has_as_many_devices_as_train_a_run() -> None:
+    devices = [Device(kind="cuda", index=index, uid=f"GPU-{index}") for index in range(5)]
+    engine = LocalEngine(num_workers=4, threads=1, devices=devices, devices_per_trial=2)
+    slots = engine._slots  # noqa: SLF001 - no process is started for this
+    pairs = [("GPU-0", "GPU-1"), ("GPU-2", "GPU-3")]
+    assert [tuple(one.uid for one in slot.devices) for slot in slots] == [*pairs, *pairs]
+    settings = worker_settings(slots[1].devices, threads=1)
+    assert settings.environment["CUDA_VISIBLE_DEVICES"] == "GPU-2,GPU-3"
+    assert (settings.device, settings.device_label) == ("cuda", "cuda:2, cuda:3")
+    on_cpu = LocalEngine(num_workers=2, threads=1, devices_per_trial=2)
+    assert [slot.devices for slot in on_cpu._slots] == [(CPU,), (CPU,)]  # noqa: SLF001
+
+
+def test_a_run_needs_as_many_devices_as_it_asks_for() -> None:
+    one = DeviceChoice(kind="cuda", devices=(TWO[0],))
+    with pytest.raises(UsageError, match=r"^training\.devices_per_trial = 2: here is cuda:0 "):
+        check_devices(one, 2)
+    check_devices(DeviceChoice(kind="cuda", devices=TWO), 2)
+    check_devices(DeviceChoice(kind="cpu", devices=(CPU,)), 2)
+    with pytest.raises(UsageError, match="is for cpu and cuda, not for mps"):
+        check_devices(DeviceChoice(kind="mps", devices=(Device(kind="mps"),)), 2)
+    assert default_workers("cuda", num_devices=5, devices_per_trial=2) == 2
 
 
 def test_a_device_that_cannot_be_used_is_left_out_and_its_run_is_not_charged(

@@ -68,7 +68,7 @@ def train(
             config,
             run_folder(tmp_path, config, SEED, "mine"),
             seed=trouble.pop("seed", SEED),
-            settings=one_worker("cpu", 1),
+            settings=one_worker("cpu", 1, config),
             observer=observer or Notes(),
             accepts_code=accepts_code,
         )

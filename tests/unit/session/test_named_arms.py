@@ -53,7 +53,7 @@ class TryingEngine(SimulatedEngine):
 
     def events(self, timeout: float) -> Sequence[Event]:
         try:
-            return [worker._probe(self.tried[-1], "cpu")]  # noqa: SLF001
+            return [worker._probe(self.tried[-1], "cpu", None)]  # noqa: SLF001
         except Exception as error:  # noqa: BLE001 - as a worker does
             return [worker._describe_failure("probe", error)]  # noqa: SLF001
 

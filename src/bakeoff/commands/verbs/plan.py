@@ -119,6 +119,7 @@ def make_plan(
         workers=workers,
         workers_per_device=workers_per_device,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         threads=config.training.threads,
     )
     summary, probed, times = _measure(config, settings, started)

@@ -31,16 +31,6 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
-Checkpoints = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
-        " default: where the study has them, or <output>/<study>/checkpoints.",
-        envvar="BAKEOFF_CHECKPOINTS",
-        metavar="FOLDER|URL",
-    ),
-]
-
 User = Annotated[
     str | None,
     typer.Option(
@@ -88,7 +78,7 @@ def run(
     accept_code: options.AcceptCode = False,
     source: Source = None,
     user: User = None,
-    checkpoints: Checkpoints = None,
+    checkpoints: options.Checkpoints = None,
     engine: Engine = "local",
     gpus_per_trial: GpusPerTrial = None,
     insecure_cluster: InsecureCluster = False,
@@ -119,6 +109,7 @@ def run(
         early=early,
         workers_per_device=workers_per_device,
         device=device,
+        devices_per_trial=config.training.devices_per_trial,
         study=config.name,
         timeout=None if timeout is None else options.parse_duration(timeout),
         hang_seconds=options.parse_hang_timeout(hang_timeout),

@@ -62,7 +62,7 @@ def train(
     config = fix_settings(load_study_file(file), chosen)
     seed = default_seed(config) if seed is None else _check_seed(seed)
     folder = run_folder(output, config, seed, None if name is None else check_run_name(name))
-    worker = one_worker(device, choose_threads(config, threads), folder)
+    worker = one_worker(device, choose_threads(config, threads), config, folder)
     typer.echo(f"{folder.path}: {_describe(params_of(config))}", err=True)
     with EpochProgress(config.training.epochs, config.objective) as progress:
         report = train_run(

@@ -59,7 +59,7 @@ def verify_resume(
     config = fix_settings(load_study_file(file), chosen)
     if config.training.epochs < 2:  # noqa: PLR2004 - explained in the message
         raise UsageError(f"--epochs = {config.training.epochs}: needs at least 2, one to resume")
-    worker = one_worker(device, choose_threads(config, threads))
+    worker = one_worker(device, choose_threads(config, threads), config)
     moments = verify.draw_kills(kills, config.training.epochs, config.seed)
     with temporary_folder("verify") as folder:
         found = verify.verify_resume(config, moments, worker, folder, default_seed(config))

@@ -41,6 +41,7 @@ def _may_stack(config: TrialConfig) -> bool:
         training.loop is None
         and training.precision in ("fp32", "auto")
         and training.accumulation_steps == 1
+        and training.devices_per_trial == 1
         and not (training.mixup_alpha or training.cutmix_alpha or training.focal_gamma)
         and data.task in TASKS
         and data.text is None

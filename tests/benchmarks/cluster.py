@@ -1,0 +1,176 @@
+"""Does a study measure the same on a Ray cluster that loses what it can lose?
+
+    python tests/benchmarks/cluster.py [--only NAME]
+
+The same repeatable study runs in eight ways: on this machine; on two nodes; with one node killed;
+with one killed and another one joined; with its driver killed; with the head killed and started
+again; with a node that cannot be reached for a while; and with a node that freezes, wakes up when
+another one has finished its run, and writes on. One JSON line per way: the digest of all scores,
+the attempts of all runs, the seconds in all, and the seconds until the loss was noticed. It exits
+with 1 if a digest differs from the first one. Needs Ray, and Linux; takes about five minutes.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from ray_cluster import LocalCluster, environment, local_cluster
+from ray_runs import (
+    Watcher,
+    bits_of,
+    record_of,
+    run_here,
+    start_driver,
+    wait_for_trials,
+    write_study,
+)
+
+Way = Callable[[Path, Path], dict[str, object]]
+GONE = "continuing from its checkpoint"
+FROZEN_SECONDS = 12.0
+
+
+def local(file: Path, output: Path) -> dict[str, object]:
+    """Processes of this machine."""
+    run_here(file, output, "local", Watcher(), os.environ)
+    return {}
+
+
+def _on_cluster(
+    file: Path, output: Path, act: Callable[[LocalCluster], object], at_run: int = 4
+) -> Watcher:
+    """On two nodes; `act` happens when a run begins."""
+    with local_cluster(output) as cluster:
+        watcher = Watcher(at_run, lambda: act(cluster))
+        run_here(file, output, f"ray:{cluster.address}", watcher, environment(output))
+    return watcher
+
+
+def _noticed(watcher: Watcher, words: str = GONE) -> dict[str, object]:
+    return {"noticed_s": round(watcher.seconds_until(words), 1)}
+
+
+def two_nodes(file: Path, output: Path) -> dict[str, object]:
+    """Nothing is lost."""
+    _on_cluster(file, output, lambda _: None)
+    return {}
+
+
+def node_killed(file: Path, output: Path) -> dict[str, object]:
+    """One node is killed."""
+    return _noticed(_on_cluster(file, output, lambda cluster: cluster.do("kill node-2")))
+
+
+def killed_and_joined(file: Path, output: Path) -> dict[str, object]:
+    """One node is killed, and another one joins."""
+
+    def act(cluster: LocalCluster) -> None:
+        cluster.do("kill node-2")
+        cluster.do("add")
+
+    return _noticed(_on_cluster(file, output, act))
+
+
+def driver_killed(file: Path, output: Path) -> dict[str, object]:
+    """The driver is killed, and the same command runs again."""
+    with local_cluster(output) as cluster:
+        engine, known = f"ray:{cluster.address}", environment(output)
+        driver = start_driver(file, output, engine, known)
+        wait_for_trials(output, 4)
+        driver.kill()
+        driver.communicate()
+        run_here(file, output, engine, Watcher(), known)
+    return {}
+
+
+def head_killed(file: Path, output: Path) -> dict[str, object]:
+    """The head is killed. The whole cluster ends, and is started again at the same address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    known = environment(output)
+    first = local_cluster(output, port=port)
+    cluster = first.__enter__()
+    second = local_cluster(output, port=port)
+
+    def restart() -> None:
+        cluster.do("kill-head")
+        time.sleep(40)  # the driver gives up waiting for the head after 30 s
+        first.__exit__(None, None, None)
+        second.__enter__()
+
+    thread = threading.Thread(target=restart)
+    watcher = Watcher(4, thread.start)
+    try:
+        run_here(file, output, f"ray:127.0.0.1:{port}", watcher, known)
+    finally:
+        thread.join()
+        second.__exit__(None, None, None)
+    return _noticed(watcher, "cluster was lost")
+
+
+def _after_a_while(cluster: LocalCluster, command: str) -> Callable[[], None]:
+    """Give the command now, and let the node continue later, while the study runs on."""
+
+    def act() -> None:
+        cluster.do(f"{command} node-2")
+        later = threading.Timer(FROZEN_SECONDS, cluster.do, ["continue node-2"])
+        later.daemon = True
+        later.start()
+
+    return act
+
+
+def partition(file: Path, output: Path) -> dict[str, object]:
+    """A node cannot be reached while its worker trains on, and then can be again."""
+    return _noticed(_on_cluster(file, output, lambda one: _after_a_while(one, "stop")()))
+
+
+def zombie(file: Path, output: Path) -> dict[str, object]:
+    """A node freezes, and wakes up when another one has long had its run."""
+    return _noticed(_on_cluster(file, output, lambda one: _after_a_while(one, "freeze")()))
+
+
+WAYS: tuple[Way, ...] = (
+    local, two_nodes, node_killed, killed_and_joined, driver_killed, head_killed, partition, zombie,
+)  # fmt: skip
+
+
+def main() -> int:
+    """Run the study in every way and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=[way.__name__ for way in WAYS], action="append")
+    chosen = parser.parse_args().only
+    digests = set()
+    with tempfile.TemporaryDirectory() as folder:
+        file = write_study(Path(folder) / "study", epochs=40, trials=6)
+        for way in WAYS:
+            if chosen and way.__name__ not in chosen:
+                continue
+            output = Path(folder) / way.__name__
+            output.mkdir()
+            began = time.monotonic()
+            found = way(file, output)
+            digest = hashlib.sha256(repr(bits_of(output)).encode()).hexdigest()[:16]
+            digests.add(digest)
+            line = {
+                "way": way.__name__, "digest": digest,
+                "attempts": sum(run.attempts for run in record_of(output).trials),
+                "seconds": round(time.monotonic() - began, 1), **found,
+            }  # fmt: skip
+            print(json.dumps(line), flush=True)
+    return int(len(digests) > 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""A repeatable study on a Ray cluster whose nodes are lost while it runs.
+
+Its model is a module of the user's that waits in every step, so that a run takes seconds and little
+of the processor.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomli_w
+
+from bakeoff.engines.open import find_workers
+from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.study import run_study
+from bakeoff.storage import Storage
+from bakeoff.studyfile import load_study
+from study_examples import study_document
+
+MODEL = '''
+import time
+import torch
+
+class Waiting(torch.nn.Module):
+    """A linear model that waits 20 ms in every step."""
+
+    def __init__(self, num_pixels, num_outputs):
+        super().__init__()
+        self.linear = torch.nn.Linear(num_pixels, num_outputs)
+
+    def forward(self, images):
+        if self.training:
+            time.sleep(0.02)
+        return self.linear(images.flatten(1))
+
+def build(input_shape, num_outputs):
+    return Waiting(torch.Size(input_shape).numel(), num_outputs)
+'''
+
+
+def write_study(folder: Path, *, epochs: int = 16, trials: int = 4) -> Path:
+    """A study of two arms whose runs take 2 s with 16 epochs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "waiting_models.py").write_text(MODEL)
+    document = study_document(
+        model={"model": "waiting_models:build"},
+        training={"epochs": epochs, "batch_size": 256},
+        search={
+            "schedulers": ["constant"], "sampler": "random", "pruner": "cautious",
+            "trials_per_arm": trials, "repeatable": True, "lag": 4, "defaults": False,
+        },
+        confirm={"seeds": 0, "shortlist": 1},
+    )  # fmt: skip
+    for key in ("width", "depth"):
+        del document["model"][key]
+    for key in ("startup_trials", "pruner_startup_trials"):
+        del document["search"][key]
+    del document["confirm"]["shortlist_seeds"]
+    file = folder / "toy.toml"
+    file.write_text(tomli_w.dumps(document))
+    return file
+
+
+@dataclass
+class Watcher:
+    """Sees what happens in a study, and does something when the `count`-th run begins."""
+
+    at_run: int = 0
+    act: Callable[[], object] = lambda: None
+    begun: int = 0
+    acted_at: float = 0.0
+    notes: list[tuple[float, str]] = field(default_factory=list)
+
+    def began(self, *_: object) -> None:
+        self.begun += 1
+        if self.begun == self.at_run:
+            time.sleep(0.5)  # until the run trains
+            self.act()
+            self.acted_at = time.monotonic()
+
+    def epoch(self, *_: object) -> None: ...
+
+    def paused(self, *_: object) -> None: ...
+
+    def ended(self, *_: object, **__: object) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append((time.monotonic(), text))
+
+    def seconds_until(self, words: str) -> float:
+        """From the act to the first note with these words."""
+        times = [at for at, text in self.notes if words in text and at > self.acted_at]
+        return times[0] - self.acted_at
+
+
+def run_here(
+    file: Path, output: Path, engine: str, watcher: Watcher, environment: Mapping[str, str]
+) -> None:
+    """Run the study with its driver in this process."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        settings = RunSettings.choose(
+            output=output, storage_url=None, workers=2 if engine == "local" else None,
+            device="cpu", engine=engine,
+        )  # fmt: skip
+        run_study(load_study(file, settings={}), find_workers(settings), watcher)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def start_driver(
+    file: Path, output: Path, engine: str, environment: Mapping[str, str]
+) -> "subprocess.Popen[str]":
+    """Run the study with a driver in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bakeoff", "run", str(file), "-o", str(output), "--engine", engine],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def record_of(output: Path):
+    """What is stored of the study; None before it is created."""
+    file = output / "studies.db"
+    return Storage(f"sqlite:///{file}").load_record("toy") if file.exists() else None
+
+
+def wait_for_trials(output: Path, count: int, seconds: float = 120) -> None:
+    """Wait until so many trials have begun."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            record = record_of(output)
+        except Exception:  # noqa: BLE001 - it is being created
+            record = None
+        if record is not None and len(record.trials) >= count:
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"no {count} trials in {seconds} s")
+
+
+def bits_of(output: Path) -> list[object]:
+    """All that was measured, in full precision."""
+    return [
+        (run.number, run.arm, sorted(run.params.items()), run.outcome, run.score,
+         [(sorted(one.metrics.items()), one.train_loss) for one in run.history])
+        for run in record_of(output).trials
+    ]  # fmt: skip

@@ -1,0 +1,155 @@
+"""What a node must have before its workers get runs."""
+
+import asyncio
+from dataclasses import replace
+from importlib.util import find_spec
+from multiprocessing import Pipe
+
+import pytest
+
+from bakeoff.data.datasets import load_dataset
+from bakeoff.engines.protocol import Job, Paused, Started
+from bakeoff.engines.ray_cluster import Nodes
+from bakeoff.engines.ray_gateway import Gateway, Slot
+from bakeoff.engines.ray_messages import (
+    Answer,
+    NodeFacts,
+    Note,
+    Ready,
+    Unusable,
+    WorkerLayout,
+    installed_versions,
+)
+from bakeoff.engines.ray_settings import RaySettings
+from bakeoff.engines.ray_supervisor import Supervisor
+from bakeoff.production.one_configuration import Chosen, fix_settings
+from bakeoff.production.run import trial_config
+from bakeoff.records import DataConfig
+from bakeoff.studyfile import resolve_study
+from study_examples import study_document
+
+LAYOUT = WorkerLayout(
+    threads=1, gpus=0.0, device="cpu", hang_seconds=60.0, current_folder=".", num_folders=0
+)
+OURS = NodeFacts(node="a" * 56, name="host/aaaaaaaa", versions=installed_versions())
+DATA = DataConfig(dataset="digits")
+
+
+class Method:
+    """A method of an actor: calling it gives what can be awaited."""
+
+    def __init__(self, answer, calls):
+        self._answer, self._calls = answer, calls
+
+    def remote(self, *arguments):
+        self._calls.append(arguments)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(self._answer)
+        return future
+
+
+class Actor:
+    """A supervisor on a node that says these facts and reads this data."""
+
+    def __init__(self, facts=OURS, data=("", "")):
+        self.jobs: list[tuple[Job]] = []
+        self.describe, self.prepare = Method(facts, []), Method(None, [])
+        self.read_data = Method(data, [])
+        self.submit = Method(None, self.jobs)
+
+
+@pytest.fixture
+def pipe():
+    ours, theirs = Pipe()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def said(connection):
+    found = []
+    while connection.poll():
+        found.append(connection.recv())
+    return found
+
+
+def admit(pipe, *actors, jobs=(), replies=()):
+    """What a gateway says that has these workers, runs and replies."""
+    ours, theirs = pipe
+    known = {actor.describe._answer.node: actor for actor in actors}  # noqa: SLF001
+
+    async def run():
+        nodes = Nodes(threads=1, gpus_per_trial=0.0)
+        nodes.update({"NodeID": one, "Alive": True, "Resources": {"CPU": 1.0}} for one in known)
+        settings = RaySettings(data=DATA, fingerprint="f" * 32)
+        gateway = Gateway(theirs, settings, LAYOUT, b"", nodes)
+        gateway.slots = [Slot(actor) for actor in actors]
+        for message in (*jobs, *replies):
+            ours.send(message)
+        gateway._receive()  # noqa: SLF001
+        for slot in list(gateway.slots):
+            await gateway._admit(slot)  # noqa: SLF001
+        while gateway.tasks:
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    return said(ours)
+
+
+def job(run="search-0") -> Job:
+    config = fix_settings(resolve_study(study_document()), Chosen(learning_rate=0.01))
+    return Job(run=run, attempt=2, config=trial_config(config, "fp32", seed=1), checkpoints="x")
+
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: bakeoff[ray]")
+
+
+@needs_ray
+def test_a_run_that_waits_goes_to_the_first_worker_whose_node_is_as_ours(pipe):
+    actor = Actor(data=("f" * 32, ""))
+    found = admit(pipe, actor, jobs=[job()])
+    assert found == [Ready(1), Started(run="search-0", attempt=2, place="host/aaaaaaaa")]
+    assert actor.jobs == [(job(),)]
+
+
+@needs_ray
+def test_a_node_with_another_torch_is_named_and_gets_nothing(pipe):
+    versions = {**OURS.versions, "torch": "1.0"}
+    other = Actor(replace(OURS, node="b" * 56, name="host/bbbbbbbb", versions=versions))
+    good = Actor(data=("f" * 32, ""))
+    found = admit(pipe, other, good, jobs=[job()])
+    here = OURS.versions["torch"]
+    assert found[0] == Note(f"node host/bbbbbbbb: torch 1.0 there and {here} here; it is not used")
+    assert not other.jobs
+    assert good.jobs == [(job(),)]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (("", "csv:x.csv: no such file"), "csv:x.csv: no such file"),
+        (("0" * 32, ""), "digits: the data differs (fingerprint 000000000000, here ffffffffffff)"),
+    ],
+)
+def test_a_cluster_whose_only_node_lacks_the_data_is_unusable(pipe, data, reason):
+    text = f"node host/aaaaaaaa: {reason}"
+    assert admit(pipe, Actor(data=data)) == [Note(f"{text}; it is not used"), Unusable(text)]
+
+
+def test_the_data_is_read_once_per_node(pipe):
+    actors = [Actor(data=("f" * 32, "")), Actor(data=("", "never asked"))]
+    assert admit(pipe, *actors) == [Ready(1), Ready(2)]
+
+
+def test_a_run_without_a_worker_pauses_and_stops_at_once(pipe):
+    found = admit(pipe, jobs=[job()], replies=[Answer("search-0", "suspend")])
+    assert found == [Paused(run="search-0", attempt=2)]
+
+
+def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
+    supervisor = Supervisor(LAYOUT, b"")
+    found = asyncio.run(supervisor.read_data(DATA))
+    assert found == (load_dataset(DATA).fingerprint, "")
+    fingerprint, reason = asyncio.run(supervisor.read_data(DataConfig(dataset="csv:none.csv")))
+    assert fingerprint == ""
+    assert "none.csv" in reason
