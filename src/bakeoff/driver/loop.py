@@ -35,6 +35,7 @@ from bakeoff.engines.protocol import (
     Reply,
     Started,
 )
+from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
@@ -80,6 +81,8 @@ class Driver:
         self._facts = facts
         self._storage = storage
         self._engine = engine
+        stacks = facts.arithmetic == "stacked"
+        self._engines = {"search": engine, "confirm": StackEngine(engine) if stacks else engine}
         self._observer = observer
         self._stop = stop
         self._stores = RunStores(str(checkpoints))
@@ -110,6 +113,7 @@ class Driver:
         Raises:
             InterruptedStudyError: A stop was requested. Every active run has a checkpoint.
         """
+        self._engine = self._engines[group]
         num_trained = self._restore(source, group, repeat)
         with self._later.storing():
             num_trained += self._fill(source, group)
