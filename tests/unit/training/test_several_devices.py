@@ -240,6 +240,21 @@ def test_a_paused_run_continues_with_the_same_bits(
     assert_same_bits(calm, tmp_path)
 
 
+@pytest.mark.slow
+def test_a_paused_run_of_three_processes_continues_with_the_same_bits(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = troubled(make_config, trouble="none")
+    config = replace(config, training=replace(config.training, devices_per_trial=3))
+    with closing(LocalEngine(num_workers=1, threads=1, devices_per_trial=3)) as engine:
+        events_of(engine, config, tmp_path / "whole")
+        folder = tmp_path / "paused"
+        paused = events_of(engine, config, folder, decision_epochs=(1,), replies={1: "pause"})
+        assert isinstance(paused[-1], Paused)
+        events_of(engine, config, folder)
+    assert_same_bits(tmp_path / "whole", folder)
+
+
 def test_a_run_suspended_within_an_epoch_continues_with_the_same_bits(
     make_config: MakeConfig, engine: LocalEngine, tmp_path: Path, calm: Path
 ) -> None:
