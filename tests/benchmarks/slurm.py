@@ -162,6 +162,7 @@ def try_cancel(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]
     )  # fmt: skip
     [found] = json.loads(listed.stdout)
     is_right = ended == ("CANCELLED", 0) and found["state"] == "interrupted"
+    print(f"cancelled: {ended}, the study is {found['state']}", file=sys.stderr)
     run_plainly(folder, environment)
     return job, is_right
 

@@ -35,7 +35,7 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
 ReturnToService=2
-KillWait=5
+KillWait=30
 SchedulerParameters=bf_interval=1,sched_interval=1
 CommunicationParameters=NoCtldInAddrAny
 PartitionName=all Nodes=ALL Default=YES MaxTime=60 State=UP
