@@ -97,18 +97,22 @@ def test_every_free_worker_gets_an_equal_share_of_the_runs():
     assert runs_of(inner) == [["confirm-0", "confirm-1", "confirm-2"], ["confirm-3", "confirm-4"]]
 
 
-def test_places_are_counted_and_more_runs_wait_for_a_worker():
+def test_places_are_counted():
     engine, inner = formed(1, width=3)
     assert engine.num_free == 3
     for number in range(3):
         engine.submit(job(number))
     assert engine.num_free == 0
-    engine.events(0)
-    engine.submit(job(3))
+    with pytest.raises(ValueError, match="no worker is free for confirm-3"):
+        engine.submit(job(3))
+
+
+def test_runs_that_are_stacked_apart_wait_for_a_worker():
+    engine, inner = formed(1, job(0), job(1, batch_size=16))
     inner.coming = [Stacked(run="stack-1")]
     engine.events(0)
     engine.events(0)
-    assert runs_of(inner)[1:] == [["confirm-3"]]
+    assert runs_of(inner) == [["confirm-0"], ["confirm-1"]]
 
 
 def test_a_worker_whose_last_run_has_ended_counts_as_free():
@@ -186,7 +190,7 @@ def test_replies_reach_the_run_and_a_suspension_the_whole_stack_once():
 
 
 def test_a_run_without_a_worker_is_paused_at_once():
-    engine, inner = formed(1, job(0), job(1), width=1)
+    engine, inner = formed(1, job(0), job(1, batch_size=16))
     engine.reply("confirm-1", "suspend")
     assert engine.events(0) == [Paused(run="confirm-1")]
     assert inner.replies == []
