@@ -29,6 +29,7 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.records import EpochResult
 from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
 
@@ -98,7 +99,7 @@ def test_every_free_worker_gets_an_equal_share_of_the_runs():
 
 
 def test_places_are_counted():
-    engine, inner = formed(1, width=3)
+    engine, _ = formed(1, width=3)
     assert engine.num_free == 3
     for number in range(3):
         engine.submit(job(number))
@@ -277,16 +278,12 @@ def test_a_stack_that_runs_out_of_memory_is_halved_and_reports_no_epoch_twice(
 
 
 def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
-    from bakeoff.engines import stack_worker
-
-    prepare = stack_worker.prepare_member
-
     def refuse_one(config, *arguments):
         if config.seed == 2:
             raise ValueError("bad seed")
-        return prepare(config, *arguments)
+        return prepare_member(config, *arguments)
 
-    monkeypatch.setattr(stack_worker, "prepare_member", refuse_one)
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse_one)
     events, last = Worker(*(job(number, folder=tmp_path) for number in range(3))).run()
     ends = {one.run: one for one in events if not isinstance(one, Epoch)}
     assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason="bad seed")
@@ -295,12 +292,10 @@ def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
 
 
 def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):
-    from bakeoff.engines import stack_worker
-
     def broken(*_: object):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(stack_worker, "prepare_member", broken)
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", broken)
     events, last = Worker(*(job(number, folder=tmp_path) for number in range(2))).run()
     assert events == []
     assert isinstance(last, Failed)
