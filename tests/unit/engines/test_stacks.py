@@ -29,6 +29,7 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.records import EpochResult
 from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
 
@@ -97,18 +98,22 @@ def test_every_free_worker_gets_an_equal_share_of_the_runs():
     assert runs_of(inner) == [["confirm-0", "confirm-1", "confirm-2"], ["confirm-3", "confirm-4"]]
 
 
-def test_places_are_counted_and_more_runs_wait_for_a_worker():
-    engine, inner = formed(1, width=3)
+def test_places_are_counted():
+    engine, _ = formed(1, width=3)
     assert engine.num_free == 3
     for number in range(3):
         engine.submit(job(number))
     assert engine.num_free == 0
-    engine.events(0)
-    engine.submit(job(3))
+    with pytest.raises(ValueError, match="no worker is free for confirm-3"):
+        engine.submit(job(3))
+
+
+def test_runs_that_are_stacked_apart_wait_for_a_worker():
+    engine, inner = formed(1, job(0), job(1, batch_size=16))
     inner.coming = [Stacked(run="stack-1")]
     engine.events(0)
     engine.events(0)
-    assert runs_of(inner)[1:] == [["confirm-3"]]
+    assert runs_of(inner) == [["confirm-0"], ["confirm-1"]]
 
 
 def test_a_worker_whose_last_run_has_ended_counts_as_free():
@@ -186,7 +191,7 @@ def test_replies_reach_the_run_and_a_suspension_the_whole_stack_once():
 
 
 def test_a_run_without_a_worker_is_paused_at_once():
-    engine, inner = formed(1, job(0), job(1), width=1)
+    engine, inner = formed(1, job(0), job(1, batch_size=16))
     engine.reply("confirm-1", "suspend")
     assert engine.events(0) == [Paused(run="confirm-1")]
     assert inner.replies == []
@@ -273,16 +278,12 @@ def test_a_stack_that_runs_out_of_memory_is_halved_and_reports_no_epoch_twice(
 
 
 def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
-    from bakeoff.engines import stack_worker
-
-    prepare = stack_worker.prepare_member
-
     def refuse_one(config, *arguments):
         if config.seed == 2:
             raise ValueError("bad seed")
-        return prepare(config, *arguments)
+        return prepare_member(config, *arguments)
 
-    monkeypatch.setattr(stack_worker, "prepare_member", refuse_one)
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse_one)
     events, last = Worker(*(job(number, folder=tmp_path) for number in range(3))).run()
     ends = {one.run: one for one in events if not isinstance(one, Epoch)}
     assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason="bad seed")
@@ -291,12 +292,10 @@ def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
 
 
 def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):
-    from bakeoff.engines import stack_worker
-
     def broken(*_: object):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(stack_worker, "prepare_member", broken)
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", broken)
     events, last = Worker(*(job(number, folder=tmp_path) for number in range(2))).run()
     assert events == []
     assert isinstance(last, Failed)
