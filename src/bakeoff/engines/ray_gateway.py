@@ -195,7 +195,11 @@ class Gateway:
             else:
                 await self._lose(slot, "its node is gone", "node")
         except RayError as error:
-            await self._lose(slot, one_line(error), "node")
+            if slot.facts is not None and not slot.is_ready:
+                self._remove(slot)
+                self._refuse(slot.facts, _last_line(error))
+            else:
+                await self._lose(slot, _last_line(error), "node")
 
     async def _admit(self, slot: Slot) -> bool:
         """Wait until a worker has started; False if its node cannot be used."""
@@ -261,9 +265,9 @@ class Gateway:
         if slot not in self.slots:
             return
         name = slot.facts.name if slot.facts else ""
+        self.checked.pop(slot.node, None)  # another worker may have to read the data
         if cause == "node" and slot.node:
             self.nodes.ban(slot.node)
-            self.checked.pop(slot.node, None)
         self._remove(slot)
         if (job := slot.job) is not None:
             why = f"{name}: {reason}"
