@@ -172,7 +172,7 @@ class Gateway:
     # What workers say
 
     async def _serve_slot(self, slot: Slot) -> None:
-        from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
+        from ray.exceptions import RayError
 
         try:
             if not await self._admit(slot):
@@ -185,21 +185,27 @@ class Gateway:
                     self._pass_on(slot, event)
         except TimeoutError:
             await self._lose(slot, f"no answer for {SILENT_SECONDS:.0f} s", "node")
-        except ActorUnavailableError:
+        except RayError as error:
+            await self._end_slot(slot, error)
+
+    async def _end_slot(self, slot: Slot, error: Exception) -> None:
+        """Find out what ended a worker: its node, the worker alone, or what the node lacks."""
+        from ray.exceptions import ActorDiedError, ActorUnavailableError
+
+        if isinstance(error, ActorUnavailableError):
             await self._lose(slot, "its node cannot be reached", "node")
-        except ActorDiedError as error:
+        elif isinstance(error, ActorDiedError):
             if not slot.node:
                 self._note_broken(slot, error)
-            elif slot.node in self.nodes.listed and not await self.nodes.is_lost(slot.node):
+            elif not await self.nodes.is_lost(slot.node):
                 await self._lose(slot, "its supervisor ended; out of memory?", "worker")
             else:
                 await self._lose(slot, "its node is gone", "node")
-        except RayError as error:
-            if slot.facts is not None and not slot.is_ready:
-                self._remove(slot)
-                self._refuse(slot.facts, _last_line(error))
-            else:
-                await self._lose(slot, _last_line(error), "node")
+        elif slot.facts is not None and not slot.is_ready:
+            self._remove(slot)
+            self._refuse(slot.facts, _last_line(error))
+        else:
+            await self._lose(slot, _last_line(error), "node")
 
     async def _admit(self, slot: Slot) -> bool:
         """Wait until a worker has started; False if its node cannot be used."""
