@@ -195,6 +195,7 @@ class Gateway:
         if isinstance(error, ActorUnavailableError):
             await self._lose(slot, "its node cannot be reached", "node")
         elif isinstance(error, ActorDiedError):
+            await self._list_nodes()
             if not slot.node:
                 self._note_broken(slot, error)
             elif not await self.nodes.is_lost(slot.node):
@@ -305,7 +306,7 @@ class Gateway:
         while not self.closed.is_set():
             if await can_reach(host.strip("[]"), int(port)):
                 away = 0.0
-                self.nodes.update(await asyncio.to_thread(ray.nodes))
+                await self._list_nodes()
                 self._start_workers()
             else:
                 away += LOOK_SECONDS
@@ -313,6 +314,14 @@ class Gateway:
                     sys.stderr.write(f"the head at {address} has been away for {away:.0f} s\n")
                     self.closed.set()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _list_nodes(self) -> None:
+        """Read the list of nodes. It stays as it is where the head does not answer."""
+        import ray
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                self.nodes.update(await asyncio.to_thread(ray.nodes))
 
     def _start_workers(self) -> None:
         """Start as many workers as are missing, and end waiting ones for which no room is left."""
