@@ -53,7 +53,7 @@ class Troubled(nn.Module):
 
     Args:
         num_outputs: Classes.
-        trouble: `kill`, `raise`, `memory`, `drift`, or nothing.
+        trouble: `kill`, `hang`, `raise`, `memory`, `drift`, or nothing.
         rank: The rank that it happens to.
         batch: The batch of training in which it happens, counted from 1.
         marker: A file that is made when it happens. It does not happen again then.
@@ -95,6 +95,9 @@ class Troubled(nn.Module):
         match self.trouble:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "hang":
+                Path(self.marker).write_text(str(os.getpid()))
+                time.sleep(600)
             case "raise":
                 raise ValueError("this part of the batch is no good")
             case "memory":

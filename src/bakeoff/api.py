@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bakeoff.driver import StopRequest
 from bakeoff.engines.open import find_workers
-from bakeoff.engines.processes import start_early
+from bakeoff.engines.processes import ended_on_error, start_early
 from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import NothingCompletedError
 from bakeoff.records import StudyConfig, StudyRecord
@@ -123,8 +123,8 @@ class Study:
             accept_code: Whether to continue although your code changed since the study began.
             warm_start: Stored study whose best configurations each arm of a new study begins with.
             user: Name that is stored with the study as yours; None means the account's.
-            checkpoints: Folder or URL in which runs store their checkpoints; None means where the
-                study has them, or `<output>/<study>/checkpoints`.
+            checkpoints: Folder or URL in which runs store their checkpoints; None means
+                `<output>/<study>/checkpoints`.
             engine: `local`, `ray` or `ray:HOST:PORT`.
             gpus_per_trial: GPUs of each run on a Ray cluster, also a part of one such as 0.5.
             insecure_cluster: Whether to use a Ray cluster that answers without a token.
@@ -139,27 +139,29 @@ class Study:
             BakeoffError: Data, model, storage or settings are unusable.
         """
         threads = choose_threads(self.config, threads)
-        settings = RunSettings.choose(
-            output=Path(output),
-            storage_url=storage,
-            workers=workers,
-            threads=threads,
-            early=start_early(self.config.folder, device=device, threads=threads),
-            workers_per_device=workers_per_device,
-            device=device,
-            devices_per_trial=self.config.training.devices_per_trial,
-            study=self.config.name,
-            timeout=timeout,
-            hang_seconds=hang_seconds,
-            extends=extend,
-            accepts_code=accept_code,
-            source=warm_start,
-            user=user,
-            checkpoints=None if checkpoints is None else str(checkpoints),
-            engine=engine,
-            gpus_per_trial=gpus_per_trial,
-            insecure_cluster=insecure_cluster,
-        )
+        early = start_early(self.config.folder, device=device, threads=threads, engine=engine)
+        with ended_on_error(early):
+            settings = RunSettings.choose(
+                output=Path(output),
+                storage_url=storage,
+                workers=workers,
+                threads=threads,
+                early=early,
+                workers_per_device=workers_per_device,
+                device=device,
+                devices_per_trial=self.config.training.devices_per_trial,
+                study=self.config.name,
+                timeout=timeout,
+                hang_seconds=hang_seconds,
+                extends=extend,
+                accepts_code=accept_code,
+                source=warm_start,
+                user=user,
+                checkpoints=None if checkpoints is None else str(checkpoints),
+                engine=engine,
+                gpus_per_trial=gpus_per_trial,
+                insecure_cluster=insecure_cluster,
+            )
         stop = StopRequest(ends_process=False)
         drive_study(self.config, settings, progress=progress, stop=stop)
         return write_and_publish(self.config.name, settings)
@@ -290,7 +292,7 @@ def drive_study(
     arms = study_arms(config)
     metric = metric_info(config.objective, config)
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
-    with shown as observer:
+    with ended_on_error(settings.early), shown as observer:
         refresh = partial(_refresh, config.name, settings.storage_url)
         return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
 

@@ -219,7 +219,7 @@ def describe(
             f" {np.mean(before):.4f} with a standard deviation over seeds of {sd:.4f}. A sigmoid on the"
             f" outputs costs {loss:.4f}. With an accepted loss of d = {margin:.4f} this is a regression"
             f" of d + {DEVIATIONS_TO_DETECT:g} standard deviations. The mistake was chosen among ten, on"
-            " 10 to 30 seeds that are none of these, because it costs about 4 of them."
+            " 10 to 30 seeds that are none of these, because it costs about 4 deviations."
         ),
         "",
         "| change | accepted loss | worse (exit 1) | cannot tell (exit 3) | not worse (exit 0) |",

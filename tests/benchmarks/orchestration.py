@@ -9,8 +9,10 @@ Parts, one JSON line each:
                `study.optimize` with the same sampler, storage, parameters and reports; of the
                processor's time too, because the clock also counts what else the machine does
     large      a study of many stored trials: `study status`, the next proposal, `study report`
-    workers    many workers of random speed: epochs per second that one driver sustains, and
-               whether every arm was charged exactly its budget
+    cost       milliseconds of a core per epoch that one driver takes, by sampler, pruner, number
+               of trials and number of events that come together; with --url on PostgreSQL
+    workers    1,000 workers whose epochs take a second on average: the share of their time that
+               they wait for the driver, and whether every arm was charged exactly its budget
     fairness   four equally good arms: the trials each gets here, and from one shared TPE sampler
 """
 
@@ -66,7 +68,7 @@ class NoStorage:
     def load_runs(self, name: str, purpose: str, repeat: int) -> tuple[()]:
         return ()
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
+    def together(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
 
     def begin(self, config: StudyConfig, plan: object) -> tuple[int, int]:
@@ -86,12 +88,15 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="instead of each part's own number")
     parser.add_argument("--sampler", choices=SAMPLERS, action="append", help="of overhead")
     parser.add_argument("--rounds", type=int, help="of overhead")
+    parser.add_argument("--url", help="an empty database instead of SQLite, for cost")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for part in arguments.part or PARTS:
         given: dict[str, Any] = {"num_trials": arguments.trials}
         if part == "overhead":
             given |= {"samplers": arguments.sampler, "rounds": arguments.rounds}
+        if part == "cost":
+            given |= {"samplers": arguments.sampler, "url": arguments.url}
         given = {name: value for name, value in given.items() if value is not None}
         print(json.dumps({"part": part, **PARTS[part](**given)}), flush=True)
 
@@ -257,10 +262,10 @@ def measure_large(num_trials: int = 10_000) -> dict[str, Any]:
 
 
 def _store_search(config: StudyConfig, storage: Storage) -> None:
-    """A search that ran in memory, one transaction a trial."""
+    """A search that ran in memory, one transaction a poll."""
     storage.create(config, facts())
     memory = _MemoryStorage(config, storage)
-    drive(config, memory, IdleEngine(64))
+    drive(config, memory, IdleEngine(64, per_poll=64))
 
 
 class _MemoryStorage(NoStorage):
@@ -272,6 +277,9 @@ class _MemoryStorage(NoStorage):
         self._plans: dict[int, Any] = {}
         self._ended: dict[int, Any] = {}
         self._num_stored = 0
+
+    def together(self) -> contextlib.AbstractContextManager[Any]:
+        return self._storage.together()
 
     def begin(self, config: StudyConfig, plan: Any) -> tuple[int, int]:
         number, trial_id = super().begin(config, plan)
@@ -298,27 +306,61 @@ def _begin_next(search: Search, count: int) -> None:
         search.started(1_000_000 + count, plan)
 
 
+# ---------------------------------------------------------------- cost
+
+
+def measure_cost(
+    num_trials: int = 1000, samplers: Sequence[str] = SAMPLERS, url: str | None = None
+) -> dict[str, Any]:
+    """Of whole searches, with one event in every poll and with the 16 events of a stack of runs."""
+    found: dict[str, Any] = {"trials": num_trials, "url": "postgresql" if url else "sqlite"}
+    for sampler in samplers:
+        for pruner in ("none", "halving"):
+            for per_poll in (1, 16):
+                cost = _cost(num_trials, sampler, pruner, per_poll, url)
+                found[f"{sampler}, {pruner}, {per_poll} per poll"] = cost
+    return found
+
+
+def _cost(
+    num_trials: int, sampler: str, pruner: str, per_poll: int, url: str | None
+) -> dict[str, float]:
+    config = study_config(num_trials // len(FOUR), sampler=sampler, pruner=pruner)
+    engine = IdleEngine(64, per_poll=per_poll)
+    with new_storage() as (sqlite, _):
+        storage = Storage(url, create=True) if url else sqlite
+        storage.create(config, facts())
+        _, processor = times_of(partial(drive, config, storage, engine))
+        storage.delete(config.name)
+    return {
+        "epochs": engine.num_epochs,
+        "processor_ms_per_epoch": round(1000 * processor / engine.num_epochs, 3),
+    }
+
+
 # ---------------------------------------------------------------- many workers
 
 
-def measure_workers(num_trials: int = 4000, num_workers: int = 500) -> dict[str, Any]:
-    """Default sampler and pruner on SQLite, and without a storage."""
-    config = study_config(num_trials // len(FOUR))
+def measure_workers(num_trials: int = 4000, num_workers: int = 1000) -> dict[str, Any]:
+    """The driver's seconds are those of its core: what else the machine does changes nothing."""
     found: dict[str, Any] = {"trials": num_trials, "workers": num_workers}
-    with new_storage() as (storage, _):
-        storage.create(config, facts())
-        for name, kept in (("sqlite", storage), ("no_storage", NoStorage())):
-            engine = IdleEngine(num_workers)
-            started = time.perf_counter()
-            search = drive(config, kept, engine)
-            seconds = time.perf_counter() - started
-            charged = {arm: charges.trials for arm, charges in search.ledger.charges.items()}
-            found[name] = {
-                "epochs": engine.num_epochs,
-                "epochs_per_second": round(engine.num_epochs / seconds),
-                "trials_charged": charged,
-                "budget_exact": set(charged.values()) == {num_trials // len(FOUR)},
-            }
+    for pruner in ("none", "halving"):
+        config = study_config(num_trials // len(FOUR), pruner=pruner)
+        with new_storage() as (storage, _):
+            storage.create(config, facts())
+            engine = IdleEngine(num_workers, driver_clock=time.process_time)
+            started = time.process_time()
+            search = drive(config, storage, engine)
+            processor = time.process_time() - started
+        charged = {arm: charges.trials for arm, charges in search.ledger.charges.items()}
+        waited = engine.idle_seconds
+        found[pruner] = {
+            "epochs": engine.num_epochs,
+            "polls": engine.num_polls,
+            "processor_ms_per_epoch": round(1000 * processor / engine.num_epochs, 3),
+            "waiting_share": round(waited / (waited + engine.busy_seconds), 4),
+            "budget_exact": set(charged.values()) == {num_trials // len(FOUR)},
+        }
     return found
 
 
@@ -368,6 +410,7 @@ def _fewest_and_most(counts: list[list[int]]) -> dict[str, float]:
 
 PARTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "overhead": measure_overhead,
+    "cost": measure_cost,
     "large": measure_large,
     "workers": measure_workers,
     "fairness": measure_fairness,

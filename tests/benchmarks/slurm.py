@@ -1,4 +1,4 @@
-"""Runs the script of `study cluster slurm` on a SLURM cluster of one node, and stops it in all ways.
+"""Runs the script of `study cluster slurm` on a SLURM cluster of this machine, and stops it.
 
     python tests/benchmarks/slurm.py
     python tests/benchmarks/slurm.py --part limit
@@ -7,8 +7,10 @@ One JSON line for each part: how often the job started, how it ended, the second
 whether the scores of all its runs are those of `study run` without SLURM.
 
     requeue   `scontrol requeue` in the middle of the search, as after the loss of a node
-    limit     the time limit comes: the study pauses, the job returns to the queue, and continues
+    limit     the signal that comes before the time limit: the study pauses, the job returns to the
+              queue, and continues
     cancel    `scancel`: the study is interrupted, the job does not return
+    nodes     two nodes, whose workers run under Ray; skipped without Ray
 
 SLURM lets a job wait for two minutes before it starts again, so that a part takes about three to
 five minutes. The machine needs Debian's packages `slurm-wlm` and `munge`, and root.
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +70,7 @@ def digest(record: StudyRecord) -> str:
 class Job:
     """A batch script of a study in a folder of its own, submitted to the cluster."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], options: list[str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
         self.folder, self._environment = folder, environment
         self._bakeoff("cluster", "slurm", "study.toml", "--workers", "2", *options)
         submitted = self.slurm("sbatch", "batch.sbatch")
@@ -127,7 +130,7 @@ class Job:
 
 def try_requeue(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:
     """Put a job back into the queue in the middle of its search."""
-    job = Job(folder, environment, [])
+    job = Job(folder, environment)
     job.wait_until("trials", job.has_some_trials)
     job.slurm("scontrol", "requeue", job.number)
     job.wait_until("end", lambda: job.described()[0] in ENDED)
@@ -135,18 +138,19 @@ def try_requeue(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool
 
 
 def try_limit(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:
-    """Let the time limit come before the study ends."""
-    job = Job(folder, environment, ["--time-limit", "2", "--pause-before", "95s"])
+    """Send the script what SLURM sends before the time limit, in the middle of the search."""
+    job = Job(folder, environment)
+    job.wait_until("trials", job.has_some_trials)
+    job.slurm("scancel", "--batch", "--signal=USR1", job.number)
     job.wait_until("end", lambda: job.described()[0] in ENDED)
-    state, restarts = job.described()
     log = (job.folder / f"batch-{job.number}.log").read_text()
     paused = log.count("stopped before the time limit; back into the queue")
-    return job, state == "COMPLETED" and restarts == paused >= 1
+    return job, job.described() == ("COMPLETED", 1) and paused == 1
 
 
 def try_cancel(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:
     """Cancel the job, and continue its study without SLURM."""
-    job = Job(folder, environment, [])
+    job = Job(folder, environment)
     job.wait_until("trials", job.has_some_trials)
     job.slurm("scancel", job.number)
     job.wait_until("end", lambda: job.described()[0] in ENDED)
@@ -162,21 +166,30 @@ def try_cancel(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]
     return job, is_right
 
 
+def try_nodes(folder: Path, environment: Mapping[str, str]) -> tuple[Job, bool]:
+    """Run a study on two nodes."""
+    job = Job(folder, environment, "--nodes", "2")
+    job.wait_until("end", lambda: job.described()[0] in ENDED)
+    return job, job.described() == ("COMPLETED", 0)
+
+
 def run_plainly(folder: Path, environment: Mapping[str, str]) -> None:
     """Run the study of a folder without SLURM."""
     command = [sys.executable, "-m", "bakeoff", "run", "study.toml", "--workers", "2"]
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-PARTS = {"requeue": try_requeue, "limit": try_limit, "cancel": try_cancel}
+PARTS = {"requeue": try_requeue, "limit": try_limit, "cancel": try_cancel, "nodes": try_nodes}
+NUM_NODES = {"nodes": 2}
+"""Nodes of the cluster of a part; one for the others."""
 
 
 def main() -> None:
     """Run the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--part", choices=PARTS, action="append")
-    parser.add_argument("--trials", type=int, default=15, help="of each arm")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=5, help="of each arm")
+    parser.add_argument("--epochs", type=int, default=20)
     given = parser.parse_args()
     if lacking := missing_parts():
         print(f"skipped: {lacking}")
@@ -185,7 +198,6 @@ def main() -> None:
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="slurm-") as temporary:
         root = Path(temporary)
-        expected = ""
         folders = {name: root / name / "a study's folder" for name in ("plain", *PARTS)}
         for folder in folders.values():
             folder.mkdir(parents=True)
@@ -194,18 +206,21 @@ def main() -> None:
         run_plainly(folders["plain"], environment)
         expected = digest(stored(folders["plain"]))
         print(json.dumps({"part": "plain", "seconds": round(time.monotonic() - began, 1)}))
-        (root / "slurm").mkdir()
-        with slurm_cluster(root / "slurm") as settings:
-            for name in given.part or PARTS:
-                began = time.monotonic()
+        for name in given.part or PARTS:
+            if name == "nodes" and find_spec("ray") is None:
+                print("nodes skipped: Ray is not installed")
+                continue
+            began, cluster = time.monotonic(), root / f"slurm-{name}"
+            cluster.mkdir()
+            with slurm_cluster(cluster, NUM_NODES.get(name, 1)) as settings:
                 job, is_right = PARTS[name](folders[name], environment | settings)
                 state, restarts = job.described()
-                line = {
-                    "part": name, "as expected": is_right, "state": state, "restarts": restarts,
-                    "same scores": digest(stored(folders[name])) == expected,
-                    "seconds": round(time.monotonic() - began, 1),
-                }  # fmt: skip
-                print(json.dumps(line), flush=True)
+            line = {
+                "part": name, "as expected": is_right, "state": state, "restarts": restarts,
+                "same scores": digest(stored(folders[name])) == expected,
+                "seconds": round(time.monotonic() - began, 1),
+            }  # fmt: skip
+            print(json.dumps(line), flush=True)
 
 
 def stored(folder: Path) -> StudyRecord:

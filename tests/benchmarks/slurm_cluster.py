@@ -1,7 +1,7 @@
-"""A SLURM cluster of one node on this machine, for as long as a block runs.
+"""A SLURM cluster on this machine, of one node or several, for as long as a block runs.
 
-It needs Debian's packages `slurm-wlm` and `munge`, and root: the daemons run in the foreground, listen
-on 127.0.0.1 and keep everything in a temporary folder.
+It needs Debian's packages `slurm-wlm` and `munge`, and root. The daemons run in the foreground,
+listen on 127.0.0.1 and keep everything in a temporary folder.
 """
 
 import os
@@ -17,17 +17,16 @@ from pathlib import Path
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "sinfo", "scancel")
 SETTINGS = """
 ClusterName=one
-SlurmctldHost={node}(127.0.0.1)
+SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
-SlurmdPort={node_port}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -39,9 +38,9 @@ ReturnToService=2
 KillWait=5
 SchedulerParameters=bf_interval=1,sched_interval=1
 CommunicationParameters=NoCtldInAddrAny
-NodeName={node} NodeAddr=127.0.0.1 CPUs={cores} State=UNKNOWN
-PartitionName=all Nodes={node} Default=YES MaxTime=60 State=UP
+PartitionName=all Nodes=ALL Default=YES MaxTime=60 State=UP
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cores} State=UNKNOWN\n"
 START_SECONDS = 60.0
 
 
@@ -54,27 +53,29 @@ def missing_parts() -> str:
 
 
 @contextmanager
-def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
+def slurm_cluster(folder: Path, num_nodes: int = 1) -> Iterator[dict[str, str]]:
     """Run the daemons; give the environment in which `sbatch` and its kin find them.
 
     Args:
         folder: An empty folder for keys, state and logs.
+        num_nodes: Nodes, which share the cores of this machine.
 
     Raises:
-        TimeoutError: The node does not become idle.
+        TimeoutError: The nodes do not become idle.
     """
     folder.chmod(0o755)  # munged refuses a socket in a folder that others cannot enter
-    for name in ("state", "spool"):
+    nodes = [f"node{number}" for number in range(1, num_nodes + 1)]
+    for name in ("state", *(f"spool-{node}" for node in nodes)):
         (folder / name).mkdir()
     key = folder / "munge.key"
     key.touch(0o600)
     key.write_bytes(secrets.token_bytes(128))
-    node = socket.gethostname()
-    cores = len(os.sched_getaffinity(0))
-    settings = SETTINGS.format(
-        folder=folder, node=node, cores=cores, port=free_port(), node_port=free_port()
-    )
-    (folder / "slurm.conf").write_text(settings)
+    host = socket.gethostname()
+    cores = max(1, len(os.sched_getaffinity(0)) // num_nodes)
+    lines = [NODE.format(name=one, host=host, port=free_port(), cores=cores) for one in nodes]
+    settings = SETTINGS.format(folder=folder, host=host, port=free_port())
+    first, partition = settings.rsplit("PartitionName", 1)
+    (folder / "slurm.conf").write_text(f"{first}{''.join(lines)}PartitionName{partition}")
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     munged = [
         "munged", "--foreground", "--force", f"--key-file={key}",
@@ -82,7 +83,8 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
         f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed",
     ]  # fmt: skip
     with ExitStack() as running:
-        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D", "-N", node]):
+        node_daemons = [["slurmd", "-D", "-N", node] for node in nodes]
+        for command in (munged, ["slurmctld", "-D"], *node_daemons):
             running.enter_context(_daemon(command, environment, folder))
             time.sleep(1)
         _wait_until_idle(environment)
@@ -91,7 +93,7 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _daemon(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
-    with (folder / f"{command[0]}.out").open("wb") as log:
+    with (folder / f"{command[0]}-{command[-1].rpartition('/')[2]}.out").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             yield
@@ -109,14 +111,14 @@ def _wait_until_idle(environment: dict[str, str]) -> None:
     state = ""
     while time.monotonic() < end:
         asked = subprocess.run(
-            ["sinfo", "--noheader", "--format=%t"],
+            ["sinfo", "--noheader", "--format=%t"],  # a line for each state of a node
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         state = asked.stdout.strip()
         if state == "idle":
             return
         time.sleep(0.5)
-    raise TimeoutError(f"the node is {state or 'unknown'} after {START_SECONDS:.0f} s")
+    raise TimeoutError(f"the nodes are {state or 'unknown'} after {START_SECONDS:.0f} s")
 
 
 def free_port() -> int:

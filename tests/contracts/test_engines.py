@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +10,25 @@ import pytest
 
 from bakeoff.engines.open import EngineSettings, open_engine
 from bakeoff.engines.protocol import Engine, Epoch, Event, Finished, Job, Paused
+from bakeoff.engines.stacks import StackEngine
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.studyfile import resolve_study
 from study_examples import SimulatedEngine, study_document
 
 EPOCHS = 3
 LIMIT_SECONDS = 120.0
+
+
+@contextmanager
+def stacks() -> Iterator[Engine]:
+    """The local engine with stacks of one run."""
+    with open_engine(EngineSettings(workers=1, threads=1)) as engine:
+        yield StackEngine(engine, width=1)
+
+
 ENGINES: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
     "local": lambda: open_engine(EngineSettings(workers=1, threads=1)),
+    "stacks": stacks,
     "simulated": lambda: nullcontext(SimulatedEngine()),
 }
 

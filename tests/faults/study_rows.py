@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +165,7 @@ def end_drivers(
 ) -> None:  # fmt: skip
     """End drivers and start them again until each study is finished.
 
-    `end` returns the exit code that is expected, or None for any. Only the first start of a study
-    is given the place of its checkpoints.
+    `end` returns the exit code that is expected, or None for any.
     """
     for number, draws in studies(count, PER_STUDY, rng):
         place, drivers = f"study {tally.injected}", []
@@ -191,7 +189,6 @@ def end_drivers(
                     tally.fail("lost", f"{place}: exit code {code}: {driver.text()[-1500:]}")
             if left := orphans_of(driver):
                 tally.fail("lost", f"{place}: processes {left} outlive their driver")
-            setup = replace(setup, checkpoints=None)
         with running(setup) as driver:  # the second start after each
             drivers.append(driver)
             if not ends_well(driver, tally, place):

@@ -154,7 +154,8 @@ def test_a_wrong_command_has_its_exit_code_and_says_what_is_wrong(
     [
         (["--workers", "0"], "--workers = 0"),
         (["--workers", "2000"], "--workers = 2000"),
-        (["--device", "cuda:9"], "'cuda:9' is not one of"),
+        (["--device", "cuda:999"], "--device cuda"),
+        (["--device", "cudda"], "did you mean cuda?"),
         (["--storage", "sqlit:///x.db"], "did you mean 'sqlite'"),
         (["--output", "/dev/null"], "is not a folder"),
         (["--output", "/dev/null/sub"], "is not a folder"),

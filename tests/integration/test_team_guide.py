@@ -1,14 +1,13 @@
 """Runs the guide of a team's storage against a PostgreSQL server, with roles and passwords."""
 
-import gc
 import json
 import os
 import re
 import shlex
 import subprocess
+import sys
 import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,10 +16,10 @@ import psycopg
 import pytest
 import tomli_w
 
-from bakeoff.commands.cli import main
 from bakeoff.dashboard.access import Access
 from bakeoff.dashboard.artifacts import StudyArtifacts
 from bakeoff.dashboard.server import build_app
+from bakeoff.dashboard.tokens import read_people
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.errors import StorageError, StudyLockedError
 from bakeoff.search.arms import Search
@@ -120,26 +119,30 @@ def here(line: str, host: str) -> str:
     return re.sub(r"(postgresql://\w+)@db\.example\.org/studies", rf"\1@/studies?host={host}", line)
 
 
-def exit_code_of(words: list[str]) -> object:
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    return caught.value.code
+@pytest.fixture
+def shell(host: str, tmp_path: Path):
+    """Runs a command of the guide in bash, where `study` is this checkout's; returns its output."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    study = programs / "study"
+    study.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m bakeoff "$@"\n')
+    study.chmod(0o755)
+    (programs / "pg_dump").symlink_to(program("pg_dump", host))
 
+    def run(line: str, person: str = "anna") -> str:
+        ran = subprocess.run(
+            ["bash", "-c", here(line, host)],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+            env={
+                **os.environ, "PATH": f"{programs}:{os.environ['PATH']}",
+                "BAKEOFF_STORAGE": address(person, host),
+            },
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        assert "secret" not in ran.stdout + ran.stderr
+        return ran.stdout
 
-def do(line: str, host: str, capsys) -> str:
-    """Run a command of the guide in this process; return what it printed."""
-    words = shlex.split(here(line, host))
-    with pytest.MonkeyPatch.context() as patch:
-        while "=" in words[0]:
-            patch.setenv(*words.pop(0).split("=", 1))
-        assert words.pop(0) == "study"
-        with warnings.catch_warnings(action="ignore"):
-            code = exit_code_of(words)
-            gc.collect()  # closes the connections that a process closes when it ends
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    assert "secret" not in printed.out + printed.err
-    return printed.out
+    return run
 
 
 @pytest.fixture
@@ -168,29 +171,79 @@ def test_a_writer_without_tables_is_told_who_makes_them(team, host):
         check_may_create(parse_storage_url(address("anna", host)))
 
 
+class NoObserver:
+    def note(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    began = epoch = paused = ended = note
+
+
+def drive_as(
+    person: str, storage: Storage, name: str, folder: Path, meanwhile: Callable[[], object]
+) -> int:
+    """Drive a study of a few simulated trials as a person; return the number of its trials.
+
+    Args:
+        person: Who drives it.
+        storage: Opened as this person.
+        name: Name of the study.
+        folder: For its results.
+        meanwhile: Called while the driver holds the study.
+    """
+    search = {**SMALL["search"], "trials_per_arm": 2}
+    config = resolve_study(study_document(study={"name": name}, search=search))
+    with study_lock(storage, name):
+        storage.create(config, study_facts())
+        storage.claim(name)
+        with recorded_session(storage, name, person):
+            meanwhile()
+            driver = Driver(
+                config=config, facts=study_facts(), storage=storage,
+                engine=SimulatedEngine(num_workers=2), observer=NoObserver(),
+                stop=StopRequest(), checkpoints=folder / name,
+            )  # fmt: skip
+            driver.drive(Search(config, build_arms(config), "maximize"), "search")
+            storage.mark_finished(name)
+    return len(storage.load_runs(name, "search"))
+
+
 @pytest.mark.slow
-def test_the_commands_of_the_guide_work_in_their_order(team, host, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.timeout(900)
+def test_the_owner_makes_the_tables_and_a_writer_runs_studies(team, host, shell, tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "digits.toml").write_text(tomli_w.dumps(SMALL))
     export, make_tables = lines_of("The address and the password")
-    assert here(export, host).endswith(f"BAKEOFF_STORAGE={os.environ['BAKEOFF_STORAGE']}")
-    assert "studies_owner may read and write" in do(make_tables, host, capsys)
+    assert shell(f'{export}; echo "$BAKEOFF_STORAGE"').strip() == address("anna", host)
+    assert "studies_owner may read and write" in shell(make_tables)
     for line in lines_of("Running studies side by side"):
-        assert "report: results/digits" in do(line, host, capsys)
-    monkeypatch.setenv("BAKEOFF_STORAGE", address("carla", host))
-    printed = {line: do(line, host, capsys) for line in lines_of("Who runs what")}
+        assert "report: results/digits" in shell(line)
+    listed = json.loads(shell("study list --json --user 'Anna B.'", "carla"))
+    assert [(one["study"], one["state"]) for one in listed] == [("digits-again", "finished")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_reader_calls_every_command_of_the_guide(made, open_as, shell, tmp_path):
+    drive_as("anna", open_as("anna", create=True), "shown", tmp_path, lambda: None)
+    lines = [line.replace("digits", "shown") for line in lines_of("Who runs what")]
+    printed = {line: shell(line, "carla") for line in lines}
     assert "carla may read" in printed["study doctor"]
-    users = [one["user"] for one in json.loads(printed["study list --json"])]
-    assert users[1] == "Anna B."
+    assert "shown" in [one["study"] for one in json.loads(printed["study list --json"])]
     assert printed["study list --user anna --state running"] == "no such study\n"
-    add, second, revoke, serve = lines_of("One dashboard for everybody")
-    assert [len(do(one, host, capsys).strip()) >= 43 for one in (add, second)] == [True, True]
-    assert "no longer valid" in do(revoke, host, capsys)
-    assert serve.split()[:2] == ["study", "dashboard"]
+    assert (tmp_path / "results" / "shown" / "index.html").exists()
     [dump] = lines_of("A copy for bad days")
-    subprocess.run(["bash", "-c", dump.replace("pg_dump", program("pg_dump", host), 1)], check=True)
+    shell(dump, "carla")
     assert (tmp_path / "studies.dump").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_tokens_of_the_guide_are_made_and_revoked(team, shell, tmp_path):
+    add, second, revoke, serve = lines_of("One dashboard for everybody")
+    assert [len(shell(one).strip()) for one in (add, second)] == [43, 43]
+    assert "no longer valid" in shell(revoke)
+    assert list(read_people(tmp_path / "people.json")) == ["anna"]
+    assert shlex.split(serve)[:2] == ["study", "dashboard"]
 
 
 def test_a_reader_reads_everything_and_changes_nothing(made, open_as, tmp_path):
@@ -240,35 +293,17 @@ def test_a_writer_makes_no_tables_and_a_wrong_password_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-class NoObserver:
-    def note(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    began = epoch = paused = ended = note
-
-
 def test_two_people_run_two_studies_at_once_and_not_the_same_one(made, open_as, tmp_path):
     both_hold, results, failures = threading.Barrier(3, timeout=60), {}, []
 
+    def meet() -> None:
+        both_hold.wait()
+        both_hold.wait()
+
     def run(person: str) -> None:
-        search = {**SMALL["search"], "trials_per_arm": 2}
-        config = resolve_study(study_document(study={"name": f"of-{person}"}, search=search))
         try:
             storage = open_as(person, create=True)
-            with study_lock(storage, config.name):
-                storage.create(config, study_facts())
-                storage.claim(config.name)
-                with recorded_session(storage, config.name, person):
-                    both_hold.wait()
-                    both_hold.wait()
-                    driver = Driver(
-                        config=config, facts=study_facts(), storage=storage,
-                        engine=SimulatedEngine(num_workers=2), observer=NoObserver(),
-                        stop=StopRequest(), checkpoints=tmp_path / person,
-                    )  # fmt: skip
-                    driver.drive(Search(config, build_arms(config), "maximize"), "search")
-                    storage.mark_finished(config.name)
-            results[person] = len(storage.load_runs(config.name, "search"))
+            results[person] = drive_as(person, storage, f"of-{person}", tmp_path, meet)
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
             both_hold.abort()

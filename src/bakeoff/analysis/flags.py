@@ -258,7 +258,8 @@ def _evaluations(findings: Findings) -> Iterator[Problem]:
 
 def _seconds(findings: Findings) -> Iterator[Problem]:
     ranges = {}
-    for arm, confirmed in findings.runs.items():
+    alone = findings.runs if findings.record.arithmetic == "plain" else {}
+    for arm, confirmed in alone.items():
         seconds = [
             float(np.median([result.train_seconds for result in run.history]))
             for run in confirmed.runs

@@ -40,7 +40,8 @@ def with_time_to_target(
 ) -> ArmSummary:
     """`summary` with the time that its confirmation runs need to reach `target`.
 
-    Runs that diverged do not reach it. Evaluation time is not counted.
+    Runs that diverged do not reach it. Evaluation time is not counted. The seconds are NaN where
+    many runs trained at once, because their time is that of all arms together.
     """
     if target is None or runs is None:
         return summary
@@ -54,7 +55,7 @@ def with_time_to_target(
             reached=int(np.count_nonzero(np.isfinite(epochs))),
             num_runs=len(times),
             median_epochs=median_time(epochs),
-            median_seconds=median_time(seconds),
+            median_seconds=median_time(seconds) if record.arithmetic == "plain" else float("nan"),
             epochs=tuple(epochs.tolist()),
             search_cost_epochs=expected_cost_of_success(
                 np.array([trial.epochs_run for trial in searched], dtype=float),

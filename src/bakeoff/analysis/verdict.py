@@ -137,7 +137,8 @@ def _tie_breakers(findings: Findings, flags: Sequence[Flag]) -> Iterator[str]:
     arms = [arm for arm in findings.arms if arm.arm in findings.leading]
     if len(arms) < 2:  # noqa: PLR2004 - nothing to break
         return
-    yield from _cost_to_target(arms, findings, with_seconds=not any(f.id == "W14" for f in flags))
+    is_timed = findings.record.arithmetic == "plain" and not any(f.id == "W14" for f in flags)
+    yield from _cost_to_target(arms, findings, with_seconds=is_timed)
     tolerances = [
         f"{number(decades)} {'decade' if decades == 1 else 'decades'} for {arm.arm}"
         for arm in arms

@@ -130,6 +130,15 @@ HangTimeout = Annotated[
         metavar="DURATION",
     ),
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
+        " default <output>/<study>/checkpoints.",
+        envvar="BAKEOFF_CHECKPOINTS",
+        metavar="FOLDER|URL",
+    ),
+]
 Notify = Annotated[
     str | None,
     typer.Option(

@@ -78,8 +78,9 @@ RAY = """\
 export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
 RAY_AUTH_TOKEN=$("$python" -c 'import secrets; print(secrets.token_hex(32))') || exit
 export RAY_AUTH_TOKEN
-# As another node sees it: a node often knows itself as 127.0.1.1.
-address=$(srun --nodes=1 --ntasks=1 --relative=1 getent ahostsv4 "$SLURMD_NODENAME") || exit
+# The first node as another one sees it, because a node often knows itself as 127.0.1.1.
+[[ $(scontrol show node --oneliner "$SLURMD_NODENAME") =~ NodeAddr=([^ ]+) ]] || exit
+address=$(srun --nodes=1 --ntasks=1 --relative=1 getent ahostsv4 "${{BASH_REMATCH[1]}}") || exit
 address=${{address%% *}}
 port=$(( {first_port} + SLURM_JOB_ID % {num_ports} ))
 ray=("$python" -m ray.scripts.scripts)

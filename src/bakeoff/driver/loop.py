@@ -8,18 +8,16 @@ shown, are workers answered and checkpoints removed, so nothing is known outside
 a restart would not find in the storage.
 """
 
-import hashlib
-import json
 import math
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from bakeoff.driver.active_run import CUTS, ActiveRun, record_of
 from bakeoff.driver.kept_weights import KeptWeights
 from bakeoff.driver.later import Later
 from bakeoff.driver.roles import Observer, Source
+from bakeoff.driver.run_configs import RunConfigs
 from bakeoff.driver.run_stores import RunStores
 from bakeoff.engines.follow import MAX_ATTEMPTS, POLL_SECONDS
 from bakeoff.engines.protocol import (
@@ -37,25 +35,20 @@ from bakeoff.engines.protocol import (
     Reply,
     Started,
 )
+from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
     READS_TEST,
-    WEIGHTS_HASH,
     Decision,
     EpochResult,
     Outcome,
-    Precision,
     Promotion,
     Purpose,
     StudyConfig,
-    TrialConfig,
     TrialPlan,
     TrialRecord,
-    as_plain,
-    of_named_arm,
 )
-from bakeoff.space import build_trial_config
 from bakeoff.storage import Storage, StudyFacts
 
 MAX_STARTS = 30
@@ -85,11 +78,11 @@ class Driver:
         weights: Path | None = None,
     ) -> None:
         self._config = config
-        training = replace(config.training, precision=cast("Precision", facts.precision))
-        self._trained_config = replace(config, training=training)
         self._facts = facts
         self._storage = storage
         self._engine = engine
+        stacks = facts.arithmetic == "stacked"
+        self._engines = {"search": engine, "confirm": StackEngine(engine) if stacks else engine}
         self._observer = observer
         self._stop = stop
         self._stores = RunStores(str(checkpoints))
@@ -101,7 +94,7 @@ class Driver:
         self._paused: dict[int, ActiveRun] = {}
         """Runs that wait to be promoted, by number."""
         self._is_pausing = False
-        self._study_id = storage.random_id(config.name)
+        self._settings = RunConfigs(config, facts, storage.random_id(config.name))
         self._lost_at_start = 0
         """Workers in a row that ended before they had prepared their run."""
         self._later = Later(storage)
@@ -120,6 +113,7 @@ class Driver:
         Raises:
             InterruptedStudyError: A stop was requested. Every active run has a checkpoint.
         """
+        self._engine = self._engines[group]
         num_trained = self._restore(source, group, repeat)
         with self._later.storing():
             num_trained += self._fill(source, group)
@@ -204,37 +198,17 @@ class Driver:
         self._running[run.name] = run
         num_left = source.num_left + len(self._waiting)
         self._later(self._observer.began, run.name, run.plan, num_left)
-        trial = self._trial_of(run.plan)
         job = Job(
             run=run.name,
-            config=trial,
+            config=self._settings.trial_of(run.plan),
             checkpoints=self._stores.location_of(run.name),
-            identity=self._identity_of(run.name, trial),
+            identity=self._settings.identity_of(run.name, run.plan),
             attempt=run.attempt,
             decision_epochs=run.plan.decision_epochs,
             reads_test=run.plan.purpose in READS_TEST,
             keeps_weights=self._weights.keeps(run.plan.purpose),
         )
         self._later(self._engine.submit, job)
-
-    def _trial_of(self, plan: TrialPlan) -> TrialConfig:
-        return replace(
-            build_trial_config(
-                self._trained_config.of_arm(plan.arm),
-                plan.params,
-                plan.seed,
-                repeat=plan.repeat,
-                purpose=plan.purpose,
-            ),
-            weights_sha256=self._facts.environment.get(
-                of_named_arm(WEIGHTS_HASH, plan.arm) if self._config.arms else WEIGHTS_HASH, ""
-            ),
-        )
-
-    def _identity_of(self, name: str, trial: TrialConfig) -> str:
-        """What the checkpoints of a run belong to: this study, this run, its settings, its data."""
-        parts = [self._study_id, name, as_plain(trial), self._facts.data_fingerprint]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _handle(self, event: Event, source: Source) -> None:
         run = self._running.get(event.run)
@@ -398,7 +372,7 @@ class Driver:
         """Take the weights of a run that has ended, if they are kept, and remove its files."""
 
         def take(target: Path) -> bool:
-            identity = self._identity_of(name, self._trial_of(plan))
+            identity = self._settings.identity_of(name, plan)
             return self._stores.take_weights(name, record.attempts, identity, target)
 
         lost = self._weights.ended(record, take if has_files else lambda _: False)

@@ -11,15 +11,14 @@ from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.processes import WorkerProcess, start_process, worker_settings
 from bakeoff.engines.protocol import (
     HANG_SECONDS,
+    INTERIM,
     Died,
-    Epoch,
     Event,
     Failed,
-    Job,
-    Probe,
-    Profile,
+    MemberReply,
     Reply,
     Started,
+    Task,
 )
 from bakeoff.engines.worker import Unusable
 
@@ -41,7 +40,7 @@ class _Slot:
 class _Worker:
     slot: "_Slot"
     served: WorkerProcess
-    job: Job | Probe | Profile | None = None
+    job: Task | None = None
     seen: int = -1
     """Last progress that was read."""
     alive_at: float = 0.0
@@ -83,7 +82,7 @@ class LocalEngine:
         busy = {worker.slot for worker in self._workers if worker.job is not None}
         return sum(slot not in busy for slot in self._slots)
 
-    def submit(self, job: Job | Probe | Profile) -> None:
+    def submit(self, job: Task) -> None:
         """Start a run on a free worker.
 
         Raises:
@@ -145,7 +144,7 @@ class LocalEngine:
                     return events + self._leave_out(worker, event.reason)
                 events.append(event)
                 worker.alive_at = time.monotonic()
-                if not isinstance(event, Epoch):
+                if not isinstance(event, INTERIM):
                     worker.job = None
                 if isinstance(event, Died) or (isinstance(event, Failed) and event.breaks_worker):
                     return events + self._end(worker, event.reason)
@@ -197,7 +196,7 @@ class LocalEngine:
             )
         ]
 
-    def reply(self, run: str, reply: Reply) -> None:
+    def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         for worker in self._workers_of(run):
             if reply == "suspend":
@@ -242,7 +241,7 @@ def _share(
     return [_Slot(group, 1.0 if is_cpu else memory_share / most) for group in turns]
 
 
-def _send(worker: _Worker, message: Job | Probe | Profile | Reply) -> None:
+def _send(worker: _Worker, message: Task | Reply | MemberReply) -> None:
     """Send a message. Nothing happens if the worker is dead, because `events` reports that."""
     with suppress(BrokenPipeError, ConnectionResetError):
         worker.served.connection.send(message)

@@ -7,7 +7,8 @@ worker as soon as its file is read, and imports what it needs itself meanwhile.
 import errno
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,6 +19,9 @@ from bakeoff.engines.devices import AUTO, parse_device, worker_environment
 from bakeoff.engines.worker import Signals, WorkerSettings, import_path, work
 from bakeoff.errors import BakeoffError
 from bakeoff.own_source import look_in, own_folders
+
+END_SECONDS = 5.0
+"""How long to wait for a killed process to end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,20 @@ class WorkerProcess:
             self.process.kill()
         self.process.join(seconds)
         self.connection.close()
+
+
+@contextmanager
+def ended_on_error(worker: WorkerProcess | None) -> Iterator[None]:
+    """End a worker that was started early, if the `with` block fails before an engine has it.
+
+    Otherwise it would print an error of its own when what it shares with this process is gone.
+    """
+    try:
+        yield
+    except BaseException:
+        if worker is not None:
+            worker.end(END_SECONDS)
+        raise
 
 
 def worker_settings(

@@ -51,12 +51,29 @@ class Job(_Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stack(_Message):
+    """Train several runs as one. Their events come as `Members`, and then one `Stacked`."""
+
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberReply:
+    """The driver's reply to one run of a stack."""
+
+    run: str
+    reply: Reply
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe(_Message):
     """Train a configuration for a few steps and measure which precision is fastest."""
 
     config: TrialConfig
     others: tuple[TrialConfig, ...] = ()
     """Configurations with other optimizers, each of which is tried for one step."""
+    stack_width: int = 0
+    """Number of runs for which training as a stack is tried; 0 does not try it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +168,10 @@ class Probed(_Message):
     """How several devices train a run together; empty with one."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """The pretrained weights, as text by heading; empty without any."""
+    stack_gain: float = 0.0
+    """Time of runs one by one over their time as a stack; 0 if they cannot train as one."""
+    stack_reason: str = ""
+    """What was measured of stacks, or why runs cannot train as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +199,27 @@ class Profiled(_Message):
         return self.steps_per_epoch * self.step_seconds + self.evaluate_seconds
 
 
-Event = Started | Epoch | Finished | Paused | Failed | Halted | Died | Probed | Profiled
+MemberEvent = Epoch | Finished | Paused | Failed | Halted
+"""What a run of a stack reports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members(_Message):
+    """What some runs of a stack report at the same time."""
+
+    events: tuple[MemberEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacked(_Message):
+    """All runs of a stack have ended; each has reported how."""
+
+
+Event = Started | MemberEvent | Died | Probed | Profiled | Members | Stacked
+Task = Job | Stack | Probe | Profile
+"""What an engine can be given to do."""
+INTERIM = (Started, Epoch, Members)
+"""Events after which a worker continues its task."""
 
 
 class Engine(Protocol):
@@ -188,13 +229,13 @@ class Engine(Protocol):
     def num_free(self) -> int:
         """Number of jobs that can be submitted now."""
 
-    def submit(self, job: Job | Probe | Profile) -> None:
+    def submit(self, job: Task) -> None:
         """Start a run on a free worker."""
 
     def events(self, timeout: float) -> Sequence[Event]:
         """New events. Waits at most `timeout` seconds for the first one."""
 
-    def reply(self, run: str, reply: Reply) -> None:
+    def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, pause or be suspended."""
 
     def kill(self, run: str) -> None:

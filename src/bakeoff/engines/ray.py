@@ -16,15 +16,15 @@ from pathlib import Path
 
 from bakeoff.child_process import without_main_module
 from bakeoff.engines.protocol import (
+    INTERIM,
     Died,
-    Epoch,
     Event,
     Job,
+    MemberReply,
     Paused,
-    Probe,
-    Profile,
     Reply,
-    Started,
+    Stack,
+    Task,
 )
 from bakeoff.engines.ray_access import answers
 from bakeoff.engines.ray_code import pack
@@ -81,7 +81,7 @@ class RayEngine:
         self._note = note
         self._held = ExitStack()
         self._log = self._held.enter_context(temporary_folder("ray")) / "ray.log"
-        self._jobs: dict[str, Job | Probe | Profile] = {}
+        self._jobs: dict[str, Task] = {}
         self._num_ready = 0
         self._idle_since = time.monotonic()
         self._has_noted_idle = False
@@ -114,14 +114,16 @@ class RayEngine:
         """Number of workers that are ready and have no run."""
         return max(0, self._num_ready - len(self._jobs))
 
-    def submit(self, job: Job | Probe | Profile) -> None:
+    def submit(self, job: Task) -> None:
         """Start a run on a free worker, or when there is one."""
-        if isinstance(job, Job) and not is_url(job.checkpoints):
-            job = replace(job, checkpoints=str(Path(job.checkpoints).absolute()))
+        if isinstance(job, Job):
+            job = _with_whole_path(job)
+        elif isinstance(job, Stack):
+            job = replace(job, jobs=tuple(map(_with_whole_path, job.jobs)))
         self._jobs[job.run] = job
         self._send(job)
 
-    def _send(self, message: Job | Probe | Profile | Answer | Kill | Close) -> None:
+    def _send(self, message: Task | Answer | Kill | Close) -> None:
         if not self._is_lost:
             with suppress(OSError):  # `events` finds out
                 self._connection.send(message)
@@ -169,7 +171,7 @@ class RayEngine:
         job = self._jobs.get(event.run)
         if job is None or job.attempt != event.attempt:
             return []
-        if not isinstance(event, (Epoch, Started)):
+        if not isinstance(event, INTERIM):
             del self._jobs[event.run]
         return [event]
 
@@ -231,7 +233,7 @@ class RayEngine:
             self._has_noted_idle = True
             self._note(f"waiting for the Ray cluster: {needs}")
 
-    def reply(self, run: str, reply: Reply) -> None:
+    def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         if self._is_lost and reply != "continue" and (job := self._jobs.pop(run, None)):
             self._later.append(Paused(run=run, attempt=job.attempt))
@@ -251,3 +253,10 @@ class RayEngine:
         self._jobs.clear()
         self._num_ready, self._is_lost = 0, True
         self._held.close()
+
+
+def _with_whole_path(job: Job) -> Job:
+    """The job with a folder of checkpoints that does not depend on the current folder."""
+    if is_url(job.checkpoints):
+        return job
+    return replace(job, checkpoints=str(Path(job.checkpoints).absolute()))

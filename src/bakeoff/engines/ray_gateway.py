@@ -18,16 +18,14 @@ from typing import Any
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
+    INTERIM,
     Died,
-    Epoch,
     Event,
     Finished,
-    Job,
     LossCause,
     Paused,
-    Probe,
-    Profile,
     Started,
+    Task,
 )
 from bakeoff.engines.ray_access import ray_environment
 from bakeoff.engines.ray_cluster import Nodes, can_reach
@@ -64,7 +62,7 @@ class Slot:
 
     actor: Any
     facts: NodeFacts | None = None
-    job: Job | Probe | Profile | None = None
+    job: Task | None = None
     is_ready: bool = False
 
     @property
@@ -84,7 +82,7 @@ class Gateway:
     """A reference to the archive of the user's code in Ray's store."""
     nodes: Nodes
     slots: list[Slot] = field(default_factory=list)
-    waiting: deque[Job | Probe | Profile] = field(default_factory=deque)
+    waiting: deque[Task] = field(default_factory=deque)
     """Runs that wait for a worker."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checked: dict[str, asyncio.Task[str]] = field(default_factory=dict)
@@ -125,7 +123,7 @@ class Gateway:
         except (EOFError, OSError):
             self.closed.set()
 
-    def _obey(self, message: Job | Probe | Profile | Answer | Kill | Close) -> None:
+    def _obey(self, message: Task | Answer | Kill | Close) -> None:
         match message:
             case Close():
                 self.closed.set()
@@ -156,7 +154,7 @@ class Gateway:
             if self.waiting and usable:
                 self._start(self._submit(slot, self.waiting.popleft()))
 
-    async def _submit(self, slot: Slot, job: Job | Probe | Profile) -> None:
+    async def _submit(self, slot: Slot, job: Task) -> None:
         from ray.exceptions import RayActorError, RayTaskError
 
         slot.job = job
@@ -263,7 +261,7 @@ class Gateway:
             event = replace(event, node=slot.facts.name)
         self._send(event)
         is_current = job is not None and (event.run, event.attempt) == (job.run, job.attempt)
-        if is_current and not isinstance(event, Epoch):
+        if is_current and not isinstance(event, INTERIM):
             slot.job = None
             self._dispatch()
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bakeoff.engines.protocol import Reply
+from bakeoff.engines.protocol import MemberReply, Reply
 from bakeoff.version import __version__
 
 
@@ -17,7 +17,7 @@ class Answer:
     """The driver's reply to a run."""
 
     run: str
-    reply: Reply
+    reply: Reply | MemberReply
 
 
 @dataclass(frozen=True)

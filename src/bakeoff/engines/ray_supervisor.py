@@ -15,7 +15,7 @@ from pathlib import Path
 from bakeoff.child_process import ignore_interrupts, without_main_module
 from bakeoff.engines.device_table import Device
 from bakeoff.engines.local import LocalEngine
-from bakeoff.engines.protocol import Event, Job, Probe, Profile, Reply
+from bakeoff.engines.protocol import Event, MemberReply, Reply, Task
 from bakeoff.engines.ray_code import unpack
 from bakeoff.engines.ray_messages import NodeFacts, WorkerLayout, installed_versions
 from bakeoff.engines.worker import import_path
@@ -100,7 +100,7 @@ class Supervisor:
             for handle in watched:
                 loop.remove_reader(handle)
 
-    async def submit(self, job: Job | Probe | Profile) -> None:
+    async def submit(self, job: Task) -> None:
         """Start a run.
 
         Raises:
@@ -109,7 +109,7 @@ class Supervisor:
         self._held().submit(job)
         self._changed.set()
 
-    async def reply(self, run: str, reply: Reply) -> None:
+    async def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, pause or be suspended."""
         self._held().reply(run, reply)
 

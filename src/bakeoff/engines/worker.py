@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.protocol import (
@@ -31,6 +32,8 @@ from bakeoff.engines.protocol import (
     Profile,
     Profiled,
     Reply,
+    Stack,
+    Task,
 )
 from bakeoff.engines.rank_group import (
     RankFailedError,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from bakeoff.training.checkpoint import Checkpoints
     from bakeoff.training.rank_checkpoints import Saving
     from bakeoff.training.ranks import Ranks
+    from bakeoff.training.stack.loop import StackedTraining
 
 PULSE_SECONDS = 0.5
 PULSE_UNIT = 1 << 50
@@ -114,7 +118,7 @@ def work(connection: Connection, signals: Signals, settings: WorkerSettings) -> 
         while True:
             with _talking_to_driver():
                 job = connection.recv()
-            if isinstance(job, (Job, Probe, Profile)):
+            if isinstance(job, (Job, Stack, Probe, Profile)):
                 _run(sender, signals, job, settings, group)
             # any other message is a reply that arrived after its run had ended
 
@@ -172,11 +176,7 @@ def _set_up(settings: WorkerSettings) -> None:
 
 
 def _run(
-    sender: Sender,
-    signals: Signals,
-    job: Job | Probe | Profile,
-    settings: WorkerSettings,
-    group: RankGroup,
+    sender: Sender, signals: Signals, job: Task, settings: WorkerSettings, group: RankGroup
 ) -> None:
     """Run one job and send its last event, whatever happens."""
     from bakeoff.training.device import DeviceError, open_device, release_memory
@@ -188,6 +188,8 @@ def _run(
             event: Event = _probe(job, device, group)
         elif isinstance(job, Profile):
             event = _profile(job, device)
+        elif isinstance(job, Stack):
+            event = _train_stack(sender, signals, job, device, group)
         elif job.config.training.loop is not None:
             event = _train_own(sender, signals, job, device, group)
         else:
@@ -208,14 +210,15 @@ def _run(
         sender.send(replace(event, attempt=job.attempt))
 
 
-def _failure_of(job: Job | Probe | Profile, error: Exception) -> Failed:
+def _failure_of(job: Task, error: Exception) -> Failed:
     """How a run ended, in which this process or another one of its ranks raised `error`."""
     if isinstance(error, RankFailedError):
         failed = error.failed
     else:
         failed = _describe_failure(job.run, error)
     # A worker that has left its ranks like this still belongs to their group.
-    breaks_worker = failed.breaks_worker or job.config.training.devices_per_trial > 1
+    has_ranks = not isinstance(job, Stack) and job.config.training.devices_per_trial > 1
+    breaks_worker = failed.breaks_worker or has_ranks
     return replace(failed, breaks_worker=breaks_worker)
 
 
@@ -261,6 +264,24 @@ def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankG
     return Finished(
         run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
     )
+
+
+def _train_stack(
+    sender: Sender, signals: Signals, stack: Stack, device: str, group: RankGroup
+) -> Event:
+    from bakeoff.engines.stack_worker import Link, StackWorker, Tools
+
+    def train_alone(link: Link, job: Job) -> Event:
+        return _train(cast("Sender", link), signals, job, device, group)
+
+    tools = Tools(
+        checkpoints=_checkpoints,
+        train_alone=train_alone,
+        describe_failure=_describe_failure,
+        pulsing=partial(_pulsing, signals),
+        talking_to_driver=_talking_to_driver,
+    )
+    return StackWorker(sender.connection, stack, device, tools).run()
 
 
 def _train_own(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
@@ -321,6 +342,7 @@ def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
+    from bakeoff.training.stack.check import measure_stack
     from bakeoff.training.together import of_one_rank, try_step
     from bakeoff.training.weights_source import describe_source
 
@@ -332,12 +354,17 @@ def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     with together(group, measured, device) as ranks:
         how = "" if ranks.is_alone else try_step(measured.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
+    gain, reason = 0.0, ""
+    if job.stack_width:
+        gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
     return Probed(
         run=job.run,
         num_checkpoints=NUM_KEPT,
         code=users_files(),
         weights=weights,
         ranks=how,
+        stack_gain=gain,
+        stack_reason=reason,
         **vars(choice),
     )
 
@@ -355,7 +382,9 @@ def _profile(job: Profile, device: str) -> Event:
 
 @contextmanager
 def _pulsing(
-    signals: Signals, progress: Callable[[], tuple[int, bool]], checkpoints: "Saving"
+    signals: Signals,
+    progress: Callable[[], tuple[int, bool]],
+    checkpoints: "Saving | StackedTraining",
 ) -> Iterator[None]:
     """Show the progress of the run, and pass on the request to suspend it, in a thread.
 

@@ -124,28 +124,28 @@ def store_baseline(
         if num_seeds is None:
             num_seeds = seeds_for(_scores(runs), accepted)
             runs = _all_complete(trainer.train(_seeds(config, num_seeds)))
-    for index in find_collapsed(_scores(runs), metric, accepted):
-        place.observer.note(
-            f"seed {runs[index].seed} has a score far below the others, {runs[index].score:.4g}:"
-            " code that fails now and then is not fit for a gate"
+        for index in find_collapsed(_scores(runs), metric, accepted):
+            place.observer.note(
+                f"seed {runs[index].seed} has a score far below the others,"
+                f" {runs[index].score:.4g}: code that fails now and then is not fit for a gate"
+            )
+        baseline = Baseline(
+            study=config.name,
+            settings=format_study(config),
+            metric=metric.name,
+            direction=metric.direction,
+            margin=accepted,
+            margin_source=source,
+            num_validation=summary.num_validation or None,
+            data_fingerprint=summary.fingerprint,
+            precision=trainer.precision,
+            threads=place.settings.threads,
+            device=place.settings.device,
+            commit=commit_of(config.folder),
+            environment=environment_of(config, place.settings, probed),
+            runs=runs,
         )
-    baseline = Baseline(
-        study=config.name,
-        settings=format_study(config),
-        metric=metric.name,
-        direction=metric.direction,
-        margin=accepted,
-        margin_source=source,
-        num_validation=summary.num_validation or None,
-        data_fingerprint=summary.fingerprint,
-        precision=trainer.precision,
-        threads=place.settings.threads,
-        device=place.settings.device,
-        commit=commit_of(config.folder),
-        environment=environment_of(config, place.settings, probed),
-        runs=runs,
-    )
-    write_baseline(path, baseline)
+        write_baseline(path, baseline)  # while the seeds are still kept
     return baseline
 
 

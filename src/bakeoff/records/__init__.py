@@ -88,6 +88,7 @@ from bakeoff.records.study import (
 )
 from bakeoff.records.study_config import (
     MIN_DEVICE_SAMPLES as MIN_DEVICE_SAMPLES,
+    Arithmetic as Arithmetic,
     Budget as Budget,
     ClassWeights as ClassWeights,
     ConfirmConfig as ConfirmConfig,

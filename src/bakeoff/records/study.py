@@ -94,6 +94,9 @@ class StudyRecord:
     config_hash: str = ""
     study_file: str = ""
     """The study file with every default filled in; empty if there was no study file."""
+    arithmetic: str = "plain"
+    """`stacked` if the confirmation trained many runs at once, so that their seconds are shares of
+    common ones; otherwise `plain`."""
     finished: bool = False
     notes: tuple[str, ...] = ()
     """Events that a reader should know: pruning was switched off, or the search was extended or

@@ -17,6 +17,7 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "auto"]
 ClassWeights = Literal["none", "balanced"]
 Sampling = Literal["shuffled", "weighted"]
 Direction = Literal["maximize", "minimize"]
+Arithmetic = Literal["auto", "plain", "stacked"]
 Normalize = Literal["data", "imagenet", "none", "weights"]
 """By the training samples, by the mean and deviation of ImageNet, not at all, or as the pretrained
 weights ask."""
@@ -209,6 +210,9 @@ class ConfirmConfig:
     resplit: bool = False
     """Each repeat draws its own split, and each confirmation seed draws training and validation
     samples anew. A test set that came with the data stays the same."""
+    arithmetic: Arithmetic = "auto"
+    """Whether these runs train one by one (`plain`) or many at once (`stacked`), which rounds
+    differently. `auto` takes what is faster on this machine, and `plain` in a repeatable study."""
 
     def seeds_of(self, repeat: int) -> int:
         """The number of confirmation seeds of a repeat, if its last look is taken."""

@@ -207,6 +207,7 @@ def _recommend(
         for run in study.confirmations
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
+    timed = _trained_alone(confirmed, study, arm.chosen_trial)
     seconds = arm.train_seconds + arm.evaluate_seconds
     searched = [
         plural(arm.num_trials, "trial"),
@@ -220,8 +221,8 @@ def _recommend(
         is_default=False,
         settings=arm_line(arm.arm, arm.chosen_params, study),
         score=_score(arm.confirmed, arm.search_best, study.objective),
-        cost="; ".join(filter(None, [_run_cost(confirmed), search_cost])),
-        run_seconds=_run_seconds(confirmed),
+        cost="; ".join(filter(None, [_run_cost(timed), search_cost])),
+        run_seconds=_run_seconds(timed),
         search_seconds=seconds if math.isfinite(seconds) else None,
         remark=_over_searches(arm, study.objective),
         configuration=configuration,
@@ -236,6 +237,8 @@ def _recommend_defaults(
 ) -> Recommendation:
     study = comparison.study
     runs = [r for r in study.confirmations if (r.arm, r.purpose) == (arm.arm, "default")]
+    searched = (one for one in study.trials if (one.arm, one.phase) == (arm.arm, "default"))
+    timed = _trained_alone(runs, study, next((one.number for one in searched), None))
     results = [one for one in comparison.defaults if one.defaults_of == arm.arm]
     leading = comparison.verdict.leading
     good = next((one for one in results if one.hold_their_own(leading)), None)
@@ -246,8 +249,8 @@ def _recommend_defaults(
         is_default=True,
         settings=arm_line(arm.arm, default_params(arm, study), study),
         score=_score(scores, None, study.objective),
-        cost="; ".join(filter(None, [_run_cost(runs), "no search"])),
-        run_seconds=_run_seconds(runs),
+        cost="; ".join(filter(None, [_run_cost(timed), "no search"])),
+        run_seconds=_run_seconds(timed),
         search_seconds=None,
         remark=without_scope(remark.sentence) if remark else "",
         is_good=good is not None,
@@ -286,6 +289,19 @@ def _score(confirmed: ConfirmedScores | None, observed: float | None, metric: Me
 
 def _whole_runs(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [run for run in runs if run.outcome == "complete" and run.history]
+
+
+def _trained_alone(
+    runs: Sequence[TrialRecord], study: StudyRecord, number: int | None
+) -> Sequence[TrialRecord]:
+    """The runs whose seconds are what one run takes.
+
+    Runs of a confirmation that trained many at once share their time. The search trial `number`,
+    which has their configuration, trained alone.
+    """
+    if study.arithmetic == "plain":
+        return runs
+    return [trial for trial in study.trials if trial.number == number]
 
 
 def _run_seconds(runs: Sequence[TrialRecord]) -> float | None:

@@ -147,10 +147,9 @@ class HalvedCohorts:
         audited: bool = False,  # noqa: ARG002
     ) -> dict[int, Standings]:
         """See `Cohorts`; complete trials come first, then the highest rung, then the best in it."""
-        in_rungs = {
-            number: (Standing(tier=1, progress=-float(level), loss=share),)
-            for key, cohort in self._cohorts.items()
-            if key[0] == arm
-            for number, (level, share) in cohort.standings().items()
-        }
-        return in_rungs | dict(ended)
+        ranks = dict(ended)
+        for key, cohort in self._cohorts.items():
+            if key[0] == arm:
+                for number, (level, share) in cohort.standings(ranks).items():
+                    ranks[number] = (Standing(tier=1, progress=-float(level), loss=share),)
+        return ranks

@@ -15,9 +15,9 @@ our own.
 """
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,6 +63,8 @@ class Rung:
     """Latest epoch at which a trial was measured here (warm-up delays rungs); 0 before any."""
     _order: list[tuple[float, int]] = field(default_factory=list)
     """The trials as (minus value, number), sorted."""
+    _paused: list[tuple[float, int]] = field(default_factory=list)
+    """Those of them that are paused here, sorted in the same way."""
 
     def add(self, number: int, value: float) -> None:
         """Store a trial's value, once."""
@@ -70,9 +72,23 @@ class Rung:
             self.values[number] = value
             insort(self._order, (-value, number))
 
-    def best(self, count: int | None = None) -> list[int]:
-        """The numbers of the best `count` trials, best first; the earlier trial wins a tie."""
-        return [number for _, number in self._order[:count]]
+    def pause(self, number: int) -> None:
+        """A trial that was measured here pauses."""
+        insort(self._paused, (-self.values[number], number))
+
+    def resume(self, number: int) -> None:
+        """A trial that paused here continues, or has ended."""
+        del self._paused[bisect_left(self._paused, (-self.values[number], number))]
+
+    def ranked(self) -> list[int]:
+        """The numbers of the trials, best first; the earlier trial wins a tie."""
+        return [number for _, number in self._order]
+
+    def best_paused(self, count: int) -> int | None:
+        """The best paused trial, if it is one of the best `count` of all trials."""
+        if not self._paused or bisect_left(self._order, self._paused[0]) >= count:
+            return None
+        return self._paused[0][1]
 
 
 class Halving:
@@ -119,7 +135,7 @@ class Halving:
 
     def best_at(self, level: int) -> list[int]:
         """The trials of a level, best first; the earlier trial wins a tie."""
-        return self._rungs[level].best() if level in self._rungs else []
+        return self._rungs[level].ranked() if level in self._rungs else []
 
     def reconsider(self) -> None:
         """The shares that are promoted have changed."""
@@ -163,18 +179,27 @@ class Halving:
     def pause(self, number: int) -> None:
         """A trial at a rung waits for its promotion."""
         self._paused[number] = self._running.pop(number)
+        if level := self._levels[number]:
+            self._rungs[level].pause(number)
         self._promotable.clear()
 
     def promote(self, number: int) -> None:
         """A paused trial continues to its next rung."""
         self._rungs[self._levels[number]].promoted.add(number)
-        self._running[number] = self._paused.pop(number)
+        self._running[number] = self._resume(number)
         self._promotable.clear()
+
+    def _resume(self, number: int) -> int:
+        """A trial is paused no more; return its last epoch."""
+        if level := self._levels[number]:
+            self._rungs[level].resume(number)
+        return self._paused.pop(number)
 
     def end(self, number: int) -> None:
         """A trial has ended."""
         self._running.pop(number, None)
-        self._paused.pop(number, None)
+        if number in self._paused:
+            self._resume(number)
         self._promotable.clear()
 
     def fail(self, number: int, epoch: int, rungs: Sequence[int]) -> None:
@@ -195,29 +220,28 @@ class Halving:
             draws: Whether new trials may still join the cohort.
         """
         if draws not in self._promotable:
-            numbers = self._promotable_early() if draws else self._promotable_late()
-            self._promotable[draws] = next(numbers, None)
+            found = None if draws else self._promotable_late()
+            self._promotable[draws] = self._promotable_early() if found is None else found
         return self._promotable[draws]
 
-    def _promotable_early(self) -> Iterator[int]:
+    def _promotable_early(self) -> int | None:
         for level in sorted(self._rungs, reverse=True):
-            num_trials = len(self._rungs[level].values)
-            yield from self._paused_best(
-                level, math.floor(num_trials * self._share(level) + ROUNDING)
-            )
+            rung = self._rungs[level]
+            count = math.floor(len(rung.values) * self._share(level) + ROUNDING)
+            if (number := rung.best_paused(count)) is not None:
+                return number
+        return None
 
-    def _promotable_late(self) -> Iterator[int]:
+    def _promotable_late(self) -> int | None:
+        lowest = min((self._levels[number] for number in self._running), default=math.inf)
         for level in sorted(self._rungs):
-            if any(self._levels[number] < level for number in self._running):
+            if lowest < level:
                 break
-            num_trials = len(self._rungs[level].values)
-            yield from self._paused_best(level, ceil_share(num_trials, self._share(level)))
-        yield from self._promotable_early()
-
-    def _paused_best(self, level: int, count: int) -> Iterator[int]:
-        for number in self._rungs[level].best(count):
-            if number in self._paused and self._levels[number] == level:
-                yield number
+            rung = self._rungs[level]
+            count = ceil_share(len(rung.values), self._share(level))
+            if (number := rung.best_paused(count)) is not None:
+                return number
+        return None
 
     def pending_epochs(self, epochs: int, exempt: Collection[int]) -> int:
         """Estimate how many epochs the cohort still takes if no trial joins.
@@ -245,17 +269,22 @@ class Halving:
             )
         return pending + ladder_epochs(running[0], loads, epochs)
 
-    def standings(self) -> dict[int, tuple[int, float]]:
+    def standings(self, known: Container[int] = ()) -> dict[int, tuple[int, float]]:
         """The rank of each measured trial, so that trials of different cohorts can be ordered.
+
+        Args:
+            known: Trials whose rank is known otherwise, which are left out.
 
         Returns:
             By trial number: its highest level, and the share of that rung's trials that are better
             (0.0 for the best).
         """
         standings: dict[int, tuple[int, float]] = {}
-        for level in sorted(self._rungs):
-            order = self._rungs[level].best()
-            standings |= {number: (level, place / len(order)) for place, number in enumerate(order)}
+        for level in sorted(self._rungs, reverse=True):
+            order = self._rungs[level].ranked()
+            for place, number in enumerate(order):
+                if number not in known and number not in standings:
+                    standings[number] = level, place / len(order)
         return standings
 
 

@@ -66,7 +66,7 @@ class KeptProbes:
             for one in (probe.config, *probe.others)
         ]
         places = [str(Path.cwd()), *own_folders()]
-        parts = [configs, self.data, dict(self.machine), places]
+        parts = [configs, probe.stack_width, self.data, dict(self.machine), places]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
         return data_folder() / "probes" / f"{key}.json"
 

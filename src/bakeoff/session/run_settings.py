@@ -29,8 +29,8 @@ class RunSettings(EngineSettings):
     accepts_code: bool = False
     """Whether a study continues although the user's code changed since it began."""
     checkpoints: str | None = None
-    """The location of a store for the checkpoints of all studies; None means the one that the study
-    has, or the folder of its results."""
+    """The location of a store for the checkpoints of all studies; None means the folder of each
+    study's results."""
     source: str | None = None
     """Name of a stored study whose best configurations a new study begins with."""
     user: str = ""

@@ -105,6 +105,7 @@ def run_study(
                 _create(storage, config, facts, settings.source, observer)
             storage.claim(config.name)
             stored = _load_or_extend(storage, config, extends=settings.extends)
+            checkpoints = checkpoint_location(storage, config.name, settings, observer)
             facts = storage.load_facts(config.name)
             changed = check_unchanged_facts(config, facts, summary, settings)
             if not storage.is_finished(config.name):
@@ -118,7 +119,7 @@ def run_study(
                 closing(build_tracking(config, folder, observer.note)) as tracking,
             ):
                 tracked = TrackedObserver(observer, tracking)
-                return _drive(stored, settings, storage, engine, tracked, stop, deadline)
+                return _drive(stored, folder, checkpoints, storage, engine, tracked, stop, deadline)
 
 
 def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
@@ -212,20 +213,20 @@ def _on_wait(observer: Observer, stop: StopRequest, reason: str) -> None:
 
 def _drive(
     config: StudyConfig,
-    settings: RunSettings,
+    folder: Path,
+    checkpoints: str,
     storage: Storage,
     engine: Engine,
     observer: Observer,
     stop: StopRequest,
     deadline: Deadline | None,
 ) -> SessionResult:
-    folder, facts = settings.output / config.name, storage.load_facts(config.name)
+    facts = storage.load_facts(config.name)
     try:
         write_atomically(folder / "study.toml", format_study(config))
         _keep_code(folder / COPIES, facts)
     except OSError as error:
         raise StorageError(str(error)) from None
-    checkpoints = checkpoint_location(storage, config.name, settings, observer)
     driver = Driver(
         config=config,
         facts=facts,

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from bakeoff.components.objectives import further_objectives
@@ -66,6 +66,8 @@ class StudyFacts:
     """Unknown in studies that were begun before it was stored."""
     test_is_reserved: bool = False
     """Whether the test set was drawn from samples that came without one."""
+    arithmetic: Literal["plain", "stacked"] = "plain"
+    """How the runs of the confirmation train, which changes the bits of a result."""
     protocol: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -222,6 +224,7 @@ def build_record(
         confirm=config.confirm,
         delta=config.delta,
         reference=config.reference,
+        arithmetic=facts.arithmetic,
         num_train=facts.num_train,
         num_validation=facts.num_validation,
         num_test=facts.num_test,

@@ -9,7 +9,7 @@ CHECKPOINTS_KEY = "bakeoff:checkpoints"
 
 
 def stored_checkpoints(storage: Storage, name: str) -> str:
-    """The location of the checkpoints of a stored study; empty for the folder of its results.
+    """The place that was named for the checkpoints of a stored study; empty if none was.
 
     Raises:
         DamagedError: It does not match its checksum.
@@ -24,7 +24,7 @@ def stored_checkpoints(storage: Storage, name: str) -> str:
 
 
 def store_checkpoints(storage: Storage, name: str, location: str) -> None:
-    """Store the location of the checkpoints of a study, from where it continues."""
+    """Store the place that was named for the checkpoints of a study."""
     study_id = storage.connection.study_id(name)
     write = storage.optuna_storage.set_study_system_attr
     storage.connection.call(write, study_id, CHECKPOINTS_KEY, sealed({"location": location}))

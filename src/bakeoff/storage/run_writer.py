@@ -1,4 +1,4 @@
-"""Stores what happens to a run: its beginning, epochs, pauses, attempts and its end."""
+"""Stores what happens to runs: their beginnings, epochs, pauses, attempts and ends."""
 
 import json
 from collections.abc import Iterator, Sequence

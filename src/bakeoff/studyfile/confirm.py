@@ -46,6 +46,7 @@ def resolve_confirm(section: ConfirmSection, num_arms: int) -> ConfirmConfig:
         shortlist_seeds=section.shortlist_seeds,
         looks=looks,
         resplit=section.resplit,
+        arithmetic=section.arithmetic,
     )
 
 

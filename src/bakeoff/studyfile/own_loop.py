@@ -51,6 +51,14 @@ def check_loop(file: StudyFile) -> None:
             f"model.model = {json.dumps(file.model.model)}: is built for the samples of [data],"
             " which the study does not have; build the model in your loop"
         )
+    _check_confirm(file, where)
+
+
+def _check_confirm(file: StudyFile, where: str) -> None:
+    if file.confirm.arithmetic == "stacked":
+        raise StudyFileError(
+            f'confirm.arithmetic = "stacked": goes only with the built-in loop, not with {where}'
+        )
     if file.confirm.resplit and not file.data.dataset:
         raise StudyFileError("confirm.resplit = true: there is no [data] to split anew")
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bakeoff.components.pruners import PRUNERS
 from bakeoff.records import (
+    Arithmetic,
     ClassWeights,
     Direction,
     Normalize,
@@ -342,6 +343,10 @@ class ConfirmSection(_Section):
     resplit: bool = False
     """Whether each repeat draws its own split of the data before its search, and each confirmation
     seed draws training and validation samples anew. A test set that came with the data stays."""
+    arithmetic: Arithmetic = "auto"
+    """How the runs of the confirmation train: plain, one by one; stacked, many small runs at once,
+    which is several times faster and rounds differently; auto: what is faster on this machine, but
+    plain in a repeatable study."""
 
 
 class TrackingSection(_Section):

@@ -41,6 +41,8 @@ def study_document(config: StudyConfig) -> dict[str, Any]:
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
     }
+    if config.confirm.arithmetic == "auto":  # for the same reason as the next
+        del document["confirm"]["arithmetic"]
     if not config.metrics:  # so that studies stored without them keep their fingerprint
         del document["training"]["metrics"], document["metrics"]
     for name, setting in config.space.items():

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bakeoff.records import TrainingConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.training.batches import Split, epoch_order, fetch_seed
+from bakeoff.training.batches import Augment, Split, epoch_order, fetch_seed
 from bakeoff.training.build import build_augment, mask_augment_of
 from bakeoff.training.device import to_device
 from bakeoff.training.ranks import ALONE, Ranks
@@ -29,16 +29,18 @@ Box = tuple[slice, slice]
 """Rows and columns of a rectangle."""
 
 
-def plain_batches(
-    state: TrainingState,
-    max_batches: int | None = None,
-    skip: int = 0,
-    ranks: Ranks = ALONE,
-) -> Iterator[Batch]:
-    """Augmented batches of the epoch in training, or only the first `max_batches` of them.
+class EpochSamples(NamedTuple):
+    """Which training samples an epoch takes, and how it changes them."""
 
-    The first `skip` batches are left out. With several ranks these are this rank's parts of them.
-    """
+    order: Tensor
+    """Positions in the order of training, [n]."""
+    draws: Tensor
+    """For each, the index of its random numbers for augmentation, [n]."""
+    augment: Augment | None
+
+
+def epoch_samples(state: TrainingState) -> EpochSamples:
+    """The samples of the epoch in training; they depend on the run's seed and the epoch only."""
     config, split, epoch = state.config, state.splits.train, state.epoch + 1
     batch_size = config.training.batch_size
     order = epoch_order(len(split), batch_size, config.seed, epoch)
@@ -55,16 +57,32 @@ def plain_batches(
         device=state.device,
         batch_size=batch_size,
     )
+    return EpochSamples(order.to(state.device), draws.to(state.device), augment)
+
+
+def plain_batches(
+    state: TrainingState,
+    max_batches: int | None = None,
+    skip: int = 0,
+    ranks: Ranks = ALONE,
+) -> Iterator[Batch]:
+    """Augmented batches of the epoch in training, or only the first `max_batches` of them.
+
+    The first `skip` batches are left out. With several ranks these are this rank's parts of them.
+    """
+    config, split, epoch = state.config, state.splits.train, state.epoch + 1
+    batch_size = config.training.batch_size
+    samples = epoch_samples(state)
     num_used = None if max_batches is None else max_batches * batch_size
-    order, draws = order[:num_used], draws[:num_used]
+    order, draws = samples.order[:num_used], samples.draws[:num_used]
     if not ranks.is_alone:
         own = own_places(len(order), batch_size, ranks)
         order, draws, batch_size = order[own.places], draws[own.places], own.batch_size
     return split.batches(
         batch_size,
-        order.to(state.device),
-        augment,
-        draws=draws.to(state.device),
+        order,
+        samples.augment,
+        draws=draws,
         seed=fetch_seed(config.seed, epoch),
         skip=skip,
         mask_augment=mask_augment_of(config.data, len(split), config.seed, epoch, state.device),

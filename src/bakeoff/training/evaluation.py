@@ -86,11 +86,12 @@ def measure(state: TrainingState, split: Split) -> Measured:
     Where several ranks train the run, all of them call this, and all get what rank 0 measured.
     """
     found = predict(state, split, ranks=state.ranks)
-    measured = _measure(state, found) if state.ranks.is_first else Measured({}, ())
+    measured = measured_of(state, found) if state.ranks.is_first else Measured({}, ())
     return state.ranks.share(measured)
 
 
-def _measure(state: TrainingState, found: Predictions) -> Measured:
+def measured_of(state: TrainingState, found: Predictions) -> Measured:
+    """Every metric of predictions, and the confusion matrix."""
     metrics = _metrics(state, found)
     classes = (ClassPredictions, PixelPredictions)
     if not isinstance(found, classes) or state.splits.num_outputs > MAX_CONFUSION:
@@ -115,11 +116,7 @@ def predict(
     for metric in state.metric_functions.values():
         if isinstance(metric, OwnMetric):
             metric.follow(found)
-    # The logits of every token, or of every pixel, take the most memory.
-    has_many = state.splits.task in ("language", "segmentation")
-    values_per_input = state.splits.num_outputs if has_many else 1
-    most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
-    batch_size = max(state.config.training.batch_size, most)
+    batch_size = evaluation_batch(state, split)
     state.model.eval()
     state.is_evaluating = True
     with torch.no_grad(), state.autocast():
@@ -130,6 +127,15 @@ def predict(
             found.add(outputs, labels)
     state.is_evaluating = False
     return found
+
+
+def evaluation_batch(state: TrainingState, split: Split) -> int:
+    """Samples that are evaluated at once."""
+    # The logits of every token, or of every pixel, take the most memory.
+    has_many = state.splits.task in ("language", "segmentation")
+    values_per_input = state.splits.num_outputs if has_many else 1
+    most = min(MAX_EVALUATED, EVALUATION_BYTES // (split.sample_bytes * values_per_input))
+    return max(state.config.training.batch_size, most)
 
 
 def predict_alone(

@@ -163,7 +163,12 @@ class TrainingState(Progress):
         return has_collapsed or not all(map(isfinite, values))
 
 
-def prepare(config: TrialConfig, device: str, ranks: Ranks = ALONE) -> TrainingState:
+def prepare(
+    config: TrialConfig,
+    device: str,
+    ranks: Ranks = ALONE,
+    like: "TrainingState | None" = None,
+) -> TrainingState:
     """Seed all random generators and build everything a run needs, before its first step.
 
     Equal configurations give equal weights and batches, whatever the optimizer. From here on the
@@ -173,6 +178,7 @@ def prepare(config: TrialConfig, device: str, ranks: Ranks = ALONE) -> TrainingS
         config: The run.
         device: Where it trains, if this is its only process.
         ranks: The processes that train it together. Each draws other random numbers in training.
+        like: Another run on this device, whose data is used again if it is the same.
 
     Raises:
         DataError: The data or the pretrained weights are missing or unusable.
@@ -188,13 +194,17 @@ def prepare(config: TrialConfig, device: str, ranks: Ranks = ALONE) -> TrainingS
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
-    splits = load_splits(
-        config.data,
-        config.split_seed,
-        place,
-        channels_last=spec.channels_last,
-        test_seed=config.test_seed,
-        scale=None if weights is None else weights.scale,
+    splits = (
+        like.splits
+        if like is not None and _has_same_data(like.config, config)
+        else load_splits(
+            config.data,
+            config.split_seed,
+            place,
+            channels_last=spec.channels_last,
+            test_seed=config.test_seed,
+            scale=None if weights is None else weights.scale,
+        )
     )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
@@ -229,6 +239,13 @@ def prepare(config: TrialConfig, device: str, ranks: Ranks = ALONE) -> TrainingS
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
         ranks=ranks,
     )
+
+
+def _has_same_data(one: TrialConfig, other: TrialConfig) -> bool:
+    """Whether two runs have the same samples, split, normalised and stored alike."""
+    return (one.data, one.split_seed, one.test_seed, one.model, one.finetune) == (
+        other.data, other.split_seed, other.test_seed, other.model, other.finetune
+    )  # fmt: skip
 
 
 def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFunction]:

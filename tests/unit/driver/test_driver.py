@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+import sqlalchemy
 
 from bakeoff.commands.verbs.status import status
 from bakeoff.driver import Driver, InterruptedStudyError, StopRequest
@@ -780,6 +781,67 @@ def test_a_study_in_epochs_is_extended_by_epochs(session):
     assert repr(more.trials()[: len(before)]) == repr(before)
     assert all(72 - 8 < epochs <= 72 for epochs in epochs_of(more.trials()).values())
     assert "search.epochs_per_arm: 40 -> 72" in more.storage.load_record("toy").notes[0]
+
+
+class PollEngine(SimulatedEngine):
+    """Returns an event of every run in one poll, and looks at what is stored when it is called."""
+
+    def __init__(self, num_workers, url):
+        super().__init__(num_workers)
+        self._url = url
+        self.commits = []
+        """Transactions of the driver since the last poll."""
+        self.num_commits = []
+        """Their numbers, by poll."""
+        self.num_answers = 0
+
+    def events(self, timeout):
+        self.num_commits.append(len(self.commits))
+        self.commits.clear()
+        polls = [super(PollEngine, self).events(timeout) for _ in range(len(self._turns))]
+        return [event for events in polls for event in events]
+
+    def submit(self, job):
+        super().submit(job)
+        assert self._stored(job.run)
+
+    def reply(self, run, reply):
+        super().reply(run, reply)
+        self.num_answers += 1
+        [stored] = self._stored(run)
+        assert self._epochs[run] in stored.intermediate_values
+
+    def _stored(self, run):
+        trials = optuna.load_study(study_name="toy", storage=self._url).get_trials()
+        return [trial for trial in trials if run == f"search-{trial.number}"]
+
+
+def test_a_poll_is_stored_in_one_transaction_before_any_worker_is_answered(session, storage_url):
+    engine = PollEngine(4, storage_url)
+    one = session(engine=engine, config=HALVING)
+    sqlalchemy.event.listen(one.storage.optuna_storage.engine, "commit", engine.commits.append)
+    one.search()
+    assert set(engine.num_commits[1:]) == {1}
+    assert engine.num_answers > 10
+    charged = Counter(trial.arm for trial in one.trials() if trial.phase != "default")
+    assert charged == {"sgd": 6, "adam": 6}
+
+
+class TwoFatesEngine(SimulatedEngine):
+    """In one poll, a run ends an epoch and another one cannot write its checkpoint."""
+
+    def events(self, timeout):
+        events = [*super().events(timeout)]
+        run = self._turns[0]
+        return [*events, self._end(run, Halted(run=run, reason="no room"))]
+
+
+def test_an_error_that_ends_the_study_loses_nothing_of_the_poll_before_it(session):
+    one = session(engine=TwoFatesEngine(num_workers=2))
+    with pytest.raises(StorageError, match="no room"):
+        one.search()
+    assert [len(trial.history) for trial in one.trials()] == [1, 0]
+    assert one.engine.running == ()
 
 
 class LateEngine(SimulatedEngine):

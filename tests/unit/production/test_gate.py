@@ -18,6 +18,7 @@ from bakeoff.engines.protocol import Died, Event, Failed, Halted, Paused, Probed
 from bakeoff.engines.stopping import InterruptedStudyError
 from bakeoff.errors import (
     BakeoffError,
+    OutputError,
     StorageError,
     StudyLockedError,
     UntrainableError,
@@ -251,6 +252,15 @@ def test_a_baseline_needs_runs_that_all_complete(bench) -> None:
     with pytest.raises(BakeoffError, match="diverged in epoch 1; a baseline needs runs that all"):
         bench.store(SimulatedEngine(curve=noise, diverges=lambda config: True))
     assert not bench.file.exists()
+
+
+def test_a_baseline_that_cannot_be_written_loses_no_seed(bench) -> None:
+    bench.file = bench.folder / "toy" / "gate" / "unfinished" / ".lock" / "baseline.json"
+    with pytest.raises(OutputError, match="cannot be written"):
+        bench.store()
+    bench.file = bench.folder / "baseline.json"
+    bench.store()
+    assert not bench.engine.submitted
 
 
 def test_a_score_of_the_baseline_that_is_far_below_the_others_is_said(bench) -> None:

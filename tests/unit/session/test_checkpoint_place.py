@@ -50,14 +50,11 @@ def test_without_a_choice_they_are_next_to_the_results(storage: Storage, tmp_pat
     assert observer.notes == []
 
 
-def test_a_choice_is_found_again_and_is_apart_from_studies_of_the_same_name(
-    storage: Storage, tmp_path: Path
-) -> None:
+def test_a_place_is_shared_by_studies_of_one_name(storage: Storage, tmp_path: Path) -> None:
     place, observer = f"{tmp_path}/shared", SilentObserver()
     location = checkpoint_location(storage, "toy", settings(tmp_path, place), observer)
-    assert location == f"{place}/toy-{storage.random_id('toy')[:8]}"
+    assert location.startswith(f"{place}/toy-")
     again = Storage(str(storage), create=True)
-    assert checkpoint_location(again, "toy", settings(tmp_path), observer) == location
     assert checkpoint_location(again, "toy", settings(tmp_path, place), observer) == location
     other = Storage(f"sqlite:///{tmp_path / 'other.db'}", create=True)
     other.create(CONFIG, study_facts())
@@ -65,19 +62,35 @@ def test_a_choice_is_found_again_and_is_apart_from_studies_of_the_same_name(
     assert observer.notes == []
 
 
+def test_a_place_that_only_the_storage_names_is_not_used(storage: Storage, tmp_path: Path) -> None:
+    store_checkpoints(storage, "toy", "s3://theirs")
+    with pytest.raises(
+        UsageError,
+        match="study 'toy' stores its checkpoints in s3://theirs; name that place again:"
+        " --checkpoints s3://theirs, or BAKEOFF_CHECKPOINTS",
+    ):
+        checkpoint_location(storage, "toy", settings(tmp_path), SilentObserver())
+    with pytest.raises(UsageError, match="name that place again"):
+        delete("toy", output=tmp_path, storage=str(storage), yes=True)
+    assert storage.names() == ("toy",)
+    storage.mark_finished("toy")  # nothing is stored any more
+    location = checkpoint_location(storage, "toy", settings(tmp_path), SilentObserver())
+    assert location == str(tmp_path / "toy" / "checkpoints")
+
+
 def test_another_place_is_said_where_runs_may_have_to_begin_again(
     storage: Storage, tmp_path: Path
 ) -> None:
     observer = SilentObserver()
-    first = checkpoint_location(storage, "toy", settings(tmp_path, f"{tmp_path}/a"), observer)
+    checkpoint_location(storage, "toy", settings(tmp_path, f"{tmp_path}/a"), observer)
     begin_a_trial(storage, tmp_path)
     second = checkpoint_location(storage, "toy", settings(tmp_path, f"{tmp_path}/b"), observer)
     text = (
         f"checkpoints are stored in {second} from now on; unfinished runs that were saved in"
-        f" {first} begin again"
+        f" {tmp_path}/a begin again"
     )
     assert (observer.notes, list(storage.notes("toy"))) == ([text], [text])
-    assert stored_checkpoints(storage, "toy") == second
+    assert stored_checkpoints(storage, "toy") == f"{tmp_path}/b"
 
 
 def test_a_damaged_place_is_found(storage: Storage) -> None:
@@ -126,6 +139,6 @@ def test_deleting_a_study_removes_its_checkpoints(
     location = checkpoint_location(storage, "toy", settings(tmp_path, place), SilentObserver())
     open_store(location).put("search-0/attempt-1/epoch-0000001.pt", b"payload")
     open_store(place).put("neighbour/search-0/attempt-1/epoch-0000001.pt", b"payload")
-    delete("toy", output=tmp_path, storage=str(storage), yes=True)
+    delete("toy", output=tmp_path, storage=str(storage), checkpoints=place, yes=True)
     assert open_store(place).keys() == ["neighbour/search-0/attempt-1/epoch-0000001.pt"]
     assert capsys.readouterr().out == "deleted 'toy'\n"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,21 @@ def test_a_paused_run_continues_with_the_same_bits(
     assert_same_bits(calm, tmp_path)
 
 
+@pytest.mark.slow
+def test_a_paused_run_of_three_processes_continues_with_the_same_bits(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = troubled(make_config, trouble="none")
+    config = replace(config, training=replace(config.training, devices_per_trial=3))
+    with closing(LocalEngine(num_workers=1, threads=1, devices_per_trial=3)) as engine:
+        events_of(engine, config, tmp_path / "whole")
+        folder = tmp_path / "paused"
+        paused = events_of(engine, config, folder, decision_epochs=(1,), replies={1: "pause"})
+        assert isinstance(paused[-1], Paused)
+        events_of(engine, config, folder)
+    assert_same_bits(tmp_path / "whole", folder)
+
+
 def test_a_run_suspended_within_an_epoch_continues_with_the_same_bits(
     make_config: MakeConfig, engine: LocalEngine, tmp_path: Path, calm: Path
 ) -> None:
@@ -327,6 +343,23 @@ def test_an_error_of_any_process_is_that_of_the_run(
     assert isinstance(ended, Failed)
     assert ended.outcome == outcome
     assert reason in ended.reason
+
+
+@pytest.mark.slow
+def test_a_hung_process_ends_with_its_worker(make_config: MakeConfig, tmp_path: Path) -> None:
+    engine = LocalEngine(num_workers=1, threads=1, devices_per_trial=2)
+    with closing(engine):
+        events_of(engine, on_two(make_config(epochs=1)), tmp_path / "warm")
+        engine._hang_seconds = 4.0  # noqa: SLF001 - starting may take longer
+        file = tmp_path / "pid"
+        config = troubled(make_config, trouble="hang", rank=1, batch=3, marker=str(file))
+        ended = events_of(engine, config, tmp_path / "run")[-1]
+        assert isinstance(ended, Died)
+        assert ended.reason == "no step for 4 s"
+        deadline = time.monotonic() + 10
+        while Path("/proc", file.read_text()).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -168,17 +168,17 @@ def _compare(
         report: GateReport = compare_with_baseline(
             config, baseline, place, reference=reference, margin=margin, num_seeds=seeds
         )
-        text, folder = render_gate(report), place.folder(config)
-        content = json_text(as_plain(report))
-        replace_files({folder / "report.md": text, folder / "gate.json": content})
+        text = render_gate(report)
+        if as_json:
+            print_json(report)
+        else:
+            typer.echo(text, nl=False)
+        folder = place.folder(config)
+        replace_files({folder / "report.md": text, folder / "gate.json": json_text(report)})
     except BakeoffError as error:
         if error.exit_code != BakeoffError.exit_code:
             raise
         raise CannotTellError(str(error)) from None  # 1 would call the code worse
-    if as_json:
-        print_json(report)
-    else:
-        typer.echo(text, nl=False)
     if report.decision == "worse":
         raise WorseError("worse than the baseline")
     if report.decision == "cannot_tell":

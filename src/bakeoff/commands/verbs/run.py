@@ -31,16 +31,6 @@ Source = Annotated[
         metavar="STUDY",
     ),
 ]
-Checkpoints = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder or URL, such as s3://bucket/folder, in which runs store their checkpoints;"
-        " default: where the study has them, or <output>/<study>/checkpoints.",
-        envvar="BAKEOFF_CHECKPOINTS",
-        metavar="FOLDER|URL",
-    ),
-]
-
 User = Annotated[
     str | None,
     typer.Option(
@@ -88,7 +78,7 @@ def run(
     accept_code: options.AcceptCode = False,
     source: Source = None,
     user: User = None,
-    checkpoints: Checkpoints = None,
+    checkpoints: options.Checkpoints = None,
     engine: Engine = "local",
     gpus_per_trial: GpusPerTrial = None,
     insecure_cluster: InsecureCluster = False,
@@ -101,7 +91,7 @@ def run(
     """
     from bakeoff.commands.notify import notifying
     from bakeoff.commands.stored_studies import load_named_study, say_wait
-    from bakeoff.engines.processes import start_early
+    from bakeoff.engines.processes import ended_on_error, start_early
     from bakeoff.studyfile.threads import choose_threads
 
     config = load_named_study(file, changes or (), storage, output)
@@ -111,27 +101,28 @@ def run(
     from bakeoff.api import check_any_completed, drive_study
     from bakeoff.session.run_settings import RunSettings
 
-    settings = RunSettings.choose(
-        output=output,
-        storage_url=storage,
-        workers=workers,
-        threads=threads,
-        early=early,
-        workers_per_device=workers_per_device,
-        device=device,
-        devices_per_trial=config.training.devices_per_trial,
-        study=config.name,
-        timeout=None if timeout is None else options.parse_duration(timeout),
-        hang_seconds=options.parse_hang_timeout(hang_timeout),
-        extends=extend,
-        accepts_code=accept_code,
-        source=source,
-        user=user,
-        checkpoints=checkpoints,
-        engine=engine,
-        gpus_per_trial=gpus_per_trial,
-        insecure_cluster=insecure_cluster,
-    )
+    with ended_on_error(early):
+        settings = RunSettings.choose(
+            output=output,
+            storage_url=storage,
+            workers=workers,
+            threads=threads,
+            early=early,
+            workers_per_device=workers_per_device,
+            device=device,
+            devices_per_trial=config.training.devices_per_trial,
+            study=config.name,
+            timeout=None if timeout is None else options.parse_duration(timeout),
+            hang_seconds=options.parse_hang_timeout(hang_timeout),
+            extends=extend,
+            accepts_code=accept_code,
+            source=source,
+            user=user,
+            checkpoints=checkpoints,
+            engine=engine,
+            gpus_per_trial=gpus_per_trial,
+            insecure_cluster=insecure_cluster,
+        )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
         if result.num_trained == 0:

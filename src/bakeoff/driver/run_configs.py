@@ -1,0 +1,52 @@
+"""From the plan of a run to the settings with which a worker trains it."""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import cast
+
+from bakeoff.records import (
+    WEIGHTS_HASH,
+    Precision,
+    StudyConfig,
+    TrialConfig,
+    TrialPlan,
+    as_plain,
+    of_named_arm,
+)
+from bakeoff.space import build_trial_config
+from bakeoff.storage import StudyFacts
+
+
+class RunConfigs:
+    """The settings of the runs of one study.
+
+    Args:
+        config: The study.
+        facts: What was measured when it began.
+        study_id: By which its storage tells it from every other study.
+    """
+
+    def __init__(self, config: StudyConfig, facts: StudyFacts, study_id: str) -> None:
+        training = replace(config.training, precision=cast("Precision", facts.precision))
+        self._config = replace(config, training=training)
+        self._facts = facts
+        self._study_id = study_id
+
+    def trial_of(self, plan: TrialPlan) -> TrialConfig:
+        """Everything that determines the run of a plan."""
+        heading = of_named_arm(WEIGHTS_HASH, plan.arm) if self._config.arms else WEIGHTS_HASH
+        trial = build_trial_config(
+            self._config.of_arm(plan.arm),
+            plan.params,
+            plan.seed,
+            repeat=plan.repeat,
+            purpose=plan.purpose,
+        )
+        return replace(trial, weights_sha256=self._facts.environment.get(heading, ""))
+
+    def identity_of(self, run: str, plan: TrialPlan) -> str:
+        """What the checkpoints of a run belong to: this study, this run, its settings, its data."""
+        settings = as_plain(self.trial_of(plan))
+        parts = [self._study_id, run, settings, self._facts.data_fingerprint]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

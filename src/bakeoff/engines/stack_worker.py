@@ -1,0 +1,255 @@
+"""The part of a worker that trains a stack, and reports for each of its runs."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+
+from bakeoff.engines.protocol import (
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Halted,
+    Job,
+    MemberEvent,
+    MemberReply,
+    Members,
+    Paused,
+    Reply,
+    Stack,
+    Stacked,
+)
+from bakeoff.errors import CheckpointWriteError
+from bakeoff.records import EpochResult
+from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.evaluation import Tested, read_test
+from bakeoff.training.stack.layers import NotStackableError
+from bakeoff.training.stack.loop import StackedTraining
+from bakeoff.training.stack.member import Member, prepare_member
+from bakeoff.training.weights import weights_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What a worker does in the same way for single runs."""
+
+    checkpoints: Callable[[Job], Checkpoints]
+    train_alone: Callable[["Link", Job], Event]
+    """Trains a run that cannot be stacked, and returns its last event."""
+    describe_failure: Callable[[str, Exception], Failed]
+    pulsing: Callable[
+        [Callable[[], tuple[int, bool]], StackedTraining], AbstractContextManager[None]
+    ]
+    """Shows progress while runs train, and passes on the request to suspend them."""
+    talking_to_driver: Callable[[], AbstractContextManager[None]]
+
+
+class _BrokenWorkerError(Exception):
+    """An error after which this process cannot train: the driver shall replace it."""
+
+    def __init__(self, event: Failed) -> None:
+        super().__init__(event.reason)
+        self.event = event
+
+
+class StackWorker:
+    """Trains the runs of a stack.
+
+    If they cannot train together, they train in two smaller stacks, and in the end alone. A run
+    that is begun again so does not report its epochs again.
+
+    Args:
+        connection: To the driver.
+        stack: The runs.
+        device: Where they train.
+        tools: What a worker does for single runs too.
+    """
+
+    def __init__(self, connection: Connection, stack: Stack, device: str, tools: Tools) -> None:
+        self._connection = connection
+        self._name = stack.run
+        self._device = device
+        self._tools = tools
+        self._left = {job.run: job for job in stack.jobs}
+        """The runs that have not ended."""
+        self._reported = dict.fromkeys(self._left, 0)
+        """The last epoch that each run has reported."""
+        self._replies: dict[str, Reply] = {}
+        """Replies that have arrived, by run; those to all of them under the stack's name."""
+
+    def run(self) -> Event:
+        """Train all runs, and return the stack's last event."""
+        try:
+            self._train(list(self._left.values()))
+        except _BrokenWorkerError as error:
+            return replace(error.event, run=self._name)
+        return Stacked(run=self._name)
+
+    def _train(self, jobs: Sequence[Job]) -> None:
+        """Train some runs together, or as close to that as possible."""
+        try:
+            self._train_together(jobs)
+        except CheckpointWriteError as error:
+            self._end(*(Halted(run=job.run, reason=str(error)) for job in self._unfinished(jobs)))
+        except NotStackableError:
+            for job in self._unfinished(jobs):
+                self._train_alone(job)
+        except Exception as error:
+            left = self._unfinished(jobs)
+            failure = self._tools.describe_failure(self._name, error)
+            if failure.breaks_worker:
+                raise _BrokenWorkerError(failure) from error
+            if len(left) == 1:
+                self._end(replace(failure, run=left[0].run))
+                return
+            half = len(left) // 2
+            for part in (left[:half], left[half:]):
+                self._train(part)
+
+    def _unfinished(self, jobs: Sequence[Job]) -> list[Job]:
+        return [job for job in jobs if job.run in self._left]
+
+    def _train_together(self, jobs: Sequence[Job]) -> None:
+        training = StackedTraining()
+        members: dict[int, Job] = {}
+        for job in jobs:
+            like = training.members[0].state if training.members else None
+            checkpoints = self._tools.checkpoints(job)
+            member = prepare_member(job.config, self._device, checkpoints, like)
+            members[id(member)] = job
+            training.join(member)
+        with self._tools.pulsing(lambda: (training.num_steps, training.is_evaluating), training):
+            for results in training.train():
+                self._handle(training, [(members[id(one)], one, own) for one, own in results])
+        left = [members[id(one)] for one in training.members]
+        self._end(*(Paused(run=job.run) for job in left))  # they were suspended
+
+    def _handle(
+        self, training: StackedTraining, results: Sequence[tuple[Job, Member, EpochResult]]
+    ) -> None:
+        """Report an epoch of some runs, and do what the driver replies."""
+        news = [
+            Epoch(run=job.run, result=own, waits=_waits(job, own))
+            for job, _, own in results
+            if own.epoch > self._reported[job.run]
+        ]
+        self._reported |= {one.run: one.result.epoch for one in news}
+        self._send(news)
+        self._receive({one.run for one in news if one.waits})
+        for job, member, result in results:
+            if result.status != "running":
+                self._end(_finished(job, member, result))
+                continue
+            reply = self._replies.pop(job.run, None) or self._replies.get(self._name)
+            if reply in ("stop", "pause"):
+                if reply == "pause":
+                    training.save(member)
+                training.leave(member)
+                self._end(
+                    Paused(run=job.run)
+                    if reply == "pause"
+                    else Finished(run=job.run, outcome="pruned", test_metrics={})
+                )
+
+    def _train_alone(self, job: Job) -> None:
+        """Train a run that cannot be stacked, in the same way as without stacks."""
+        try:
+            event = self._tools.train_alone(Link(self, job), job)
+        except CheckpointWriteError as error:
+            event = Halted(run=job.run, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            event = self._tools.describe_failure(job.run, error)
+        if isinstance(event, Failed) and event.breaks_worker:
+            raise _BrokenWorkerError(event)
+        assert isinstance(event, Finished | Paused | Failed | Halted)  # noqa: S101 - it has ended
+        self._end(event)
+
+    def _end(self, *events: MemberEvent) -> None:
+        for event in events:
+            self._left.pop(event.run)
+        self._send(events)
+
+    def _send(self, events: Sequence[MemberEvent]) -> None:
+        if events:
+            with self._tools.talking_to_driver():
+                self._connection.send(Members(run=self._name, events=tuple(events)))
+
+    def _receive(self, wanted: set[str]) -> None:
+        """Take the replies that have arrived, and wait for those that are `wanted`."""
+        with self._tools.talking_to_driver():
+            while self._connection.poll() or not self._has(wanted):
+                message: MemberReply | Reply = self._connection.recv()
+                if isinstance(message, MemberReply):
+                    self._replies.setdefault(message.run, message.reply)
+                elif message != "continue":
+                    self._replies[self._name] = message
+
+    def _has(self, runs: set[str]) -> bool:
+        return self._name in self._replies or runs <= self._replies.keys()
+
+    def report_alone(self, event: Epoch) -> None:
+        """Report an epoch of a run that trains alone, unless it has reported it before."""
+        if event.result.epoch > self._reported[event.run]:
+            self._reported[event.run] = event.result.epoch
+            self._send([event])
+
+    def take_replies(self, run: str, *, waits: bool) -> tuple[Reply | None, Reply | None]:
+        """The replies to a run that trains alone and to all runs; None where there is none."""
+        self._receive({run} if waits else set())
+        return self._replies.pop(run, None), self._replies.get(self._name)
+
+
+class Link:
+    """The connection of a run that trains alone in a stack's worker."""
+
+    def __init__(self, worker: StackWorker, job: Job) -> None:
+        self._worker = worker
+        self._job = job
+        self._next: Reply | None = None
+        self._is_told = False
+        """Whether the run has received a reply to the whole stack, which it is given once."""
+        self.connection = self
+        """Where replies are read."""
+
+    def send(self, event: Epoch) -> None:
+        """Report an epoch."""
+        self._worker.report_alone(event)
+
+    def poll(self) -> bool:
+        """Whether a reply has arrived."""
+        self._take(waits=False)
+        return self._next is not None
+
+    def recv(self) -> Reply:
+        """Wait for the next reply."""
+        self._take(waits=True)
+        found, self._next = self._next, None
+        return found or "continue"
+
+    def _take(self, *, waits: bool) -> None:
+        if self._next is not None:
+            return
+        own, general = self._worker.take_replies(self._job.run, waits=waits)
+        if own is None and not self._is_told:
+            own, self._is_told = general, general is not None
+        self._next = own
+
+
+def _waits(job: Job, result: EpochResult) -> bool:
+    return result.epoch in job.decision_epochs and result.status == "running"
+
+
+def _finished(job: Job, member: Member, result: EpochResult) -> Finished:
+    """The end of a run that was not stopped: its test scores are read, its weights are written."""
+    if result.status == "diverged":
+        return Finished(run=job.run, outcome="diverged", test_metrics={})
+    tested = read_test(member.state) if job.reads_test else Tested({})
+    if job.keeps_weights and member.checkpoints is not None:
+        member.checkpoints.keep_weights(weights_file(member.state))
+    return Finished(
+        run=job.run,
+        outcome="complete",
+        test_metrics=tested.metrics,
+        test_without=tested.without,
+    )

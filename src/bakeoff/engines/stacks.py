@@ -1,0 +1,182 @@
+"""Gives an engine's workers stacks of runs that can train as one, instead of single runs.
+
+For the driver every run stays a run of its own: it is submitted by itself, and its events name it.
+A run that has lost a worker is trained alone from then on, because it may be the one that ended
+its companions' worker.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+
+from bakeoff.engines.protocol import (
+    Died,
+    Engine,
+    Epoch,
+    Event,
+    Failed,
+    Job,
+    MemberReply,
+    Members,
+    Paused,
+    Reply,
+    Stack,
+    Started,
+    Task,
+)
+from bakeoff.records import as_plain
+from bakeoff.training.stack.key import shared_settings
+
+MAX_WIDTH = 16
+"""Runs in a stack, at most. Twice as many gain 5 % more at best, and hold twice the memory."""
+
+
+class StackEngine:
+    """An engine whose workers have room for `width` runs each.
+
+    Runs that cannot be stacked are given to the workers one by one.
+
+    Args:
+        engine: Trains the stacks.
+        width: Runs in a stack, at most.
+    """
+
+    def __init__(self, engine: Engine, width: int = MAX_WIDTH) -> None:
+        self._engine = engine
+        self._width = width
+        self._queued: deque[Job] = deque()
+        """Runs that were submitted and have no worker yet, because stacks are formed of many."""
+        self._stacks: dict[str, dict[str, Job]] = {}
+        """The runs of each stack that have not ended."""
+        self._suspended: set[str] = set()
+        self._ended: list[Event] = []
+        """Events of runs that ended in the queue."""
+        self._numbers = count(1)
+
+    @property
+    def num_free(self) -> int:
+        """Number of jobs that can be submitted now."""
+        return max(0, self._width * self._num_free_workers - len(self._queued))
+
+    @property
+    def _num_free_workers(self) -> int:
+        """Workers that are free now, or will be at once because their last run has ended."""
+        return self._engine.num_free + sum(not jobs for jobs in self._stacks.values())
+
+    def submit(self, job: Task) -> None:
+        """Let a run wait until others that are submitted at the same time can join it.
+
+        Raises:
+            ValueError: No worker is free.
+        """
+        if self.num_free < 1:
+            raise ValueError(f"no worker is free for {job.run}")
+        if isinstance(job, Job):
+            self._queued.append(job)
+        else:
+            self._engine.submit(job)
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """New events. Waits at most `timeout` seconds for the first one."""
+        self._start()
+        ended, self._ended = self._ended, []
+        found = self._engine.events(0.0 if ended else timeout)
+        return [*ended, *(own for event in found for own in self._of_runs(event))]
+
+    def _start(self) -> None:
+        """Give the queued runs to the free workers, an equal share to each of them."""
+        while self._queued and self._engine.num_free > 0:
+            first = self._queued[0]
+            key = _key(first)
+            if key is None:
+                self._engine.submit(self._queued.popleft())
+                continue
+            alike = [first] if first.attempt > 1 else [
+                one for one in self._queued if one.attempt == 1 and _key(one) == key
+            ]  # fmt: skip
+            jobs = alike[: min(self._width, -(-len(alike) // self._num_free_workers))]
+            taken = {one.run for one in jobs}
+            self._queued = deque(one for one in self._queued if one.run not in taken)
+            stack = Stack(run=f"stack-{next(self._numbers)}", jobs=tuple(jobs))
+            self._stacks[stack.run] = {one.run: one for one in jobs}
+            self._engine.submit(stack)
+
+    def _of_runs(self, event: Event) -> Iterator[Event]:
+        """The events of runs that an event of the workers stands for."""
+        if event.run not in self._stacks:
+            yield event
+            return
+        jobs = self._stacks[event.run]
+        match event:
+            case Members():
+                for own in event.events:
+                    job = jobs[own.run] if isinstance(own, Epoch) else jobs.pop(own.run)
+                    yield replace(own, attempt=job.attempt)
+                return
+            case Started():
+                yield from (
+                    replace(event, run=one.run, attempt=one.attempt) for one in [*jobs.values()]
+                )
+                return
+            case Paused():  # its engine has lost the worker, and the study is being stopped
+                yield from (Paused(run=one.run, attempt=one.attempt) for one in jobs.values())
+            case Died(cause="worker", was_training=False):  # one lost worker counts once
+                first, *others = jobs.values()
+                self._queued.extendleft(reversed(others))
+                yield _died(first, event.reason, event)
+            case Died():
+                yield from (_died(job, event.reason, event) for job in jobs.values())
+            case Failed():  # a member broke the worker for its companions
+                yield from (_died(job, event.reason) for job in jobs.values())
+            case _:
+                pass
+        del self._stacks[event.run]
+        self._suspended.discard(event.run)
+
+    def reply(self, run: str, reply: Reply | MemberReply) -> None:
+        """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
+        queued = next((one for one in self._queued if one.run == run), None)
+        if queued is not None:
+            self._queued.remove(queued)
+            self._ended.append(Paused(run=run, attempt=queued.attempt))
+            return
+        stack = self._stack_of(run)
+        if stack is None:
+            self._engine.reply(run, reply)
+        elif reply == "suspend":
+            if stack not in self._suspended:
+                self._suspended.add(stack)
+                self._engine.reply(stack, reply)
+        elif not isinstance(reply, MemberReply):
+            self._engine.reply(stack, MemberReply(run=run, reply=reply))
+
+    def kill(self, run: str) -> None:
+        """Kill the worker of a run, and so of its companions, as a crash would."""
+        self._engine.kill(self._stack_of(run) or run)
+
+    def close(self) -> None:
+        """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""
+        self._queued.clear()
+        self._stacks.clear()
+        self._engine.close()
+
+    def _stack_of(self, run: str) -> str | None:
+        return next((name for name, jobs in self._stacks.items() if run in jobs), None)
+
+
+def _died(job: Job, reason: str, event: Died | None = None) -> Died:
+    """That a run lost its worker, as `event` says of its stack."""
+    if event is None:
+        return Died(run=job.run, attempt=job.attempt, reason=reason)
+    return replace(event, run=job.run, attempt=job.attempt)
+
+
+def _key(job: Job) -> str | None:
+    """Equal for runs that can train in one stack; None for one that trains alone.
+
+    Runs that save every epoch are watched one by one, so they are not stacked.
+    """
+    shared = None if job.saves_every_epoch else shared_settings(job.config)
+    return None if shared is None else json.dumps(as_plain(shared), sort_keys=True)

@@ -1,0 +1,333 @@
+"""Stacks of runs: how they are formed, and what the driver sees of them."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakeoff.engines.protocol import (
+    Died,
+    Epoch,
+    Event,
+    Failed,
+    Finished,
+    Halted,
+    Job,
+    MemberReply,
+    Members,
+    Paused,
+    Stack,
+    Stacked,
+    Started,
+)
+from bakeoff.engines.stack_worker import Link, StackWorker, Tools
+from bakeoff.engines.stacks import StackEngine
+from bakeoff.errors import CheckpointWriteError
+from bakeoff.records import EpochResult
+from bakeoff.training.checkpoint import Checkpoints
+from run_examples import small_run
+
+
+def job(number: int, *, attempt: int = 1, folder: Path | None = None, **changes: Any) -> Job:
+    """A run of two epochs that may be stacked."""
+    return Job(
+        run=f"confirm-{number}",
+        attempt=attempt,
+        config=small_run(seed=number, epochs=2, train_samples=100, **changes),
+        checkpoints=str(folder / f"confirm-{number}") if folder else "",
+    )
+
+
+class ScriptedEngine:
+    """Workers that do what the test says."""
+
+    def __init__(self, num_workers: int) -> None:
+        self.num_free = num_workers
+        self.submitted: list[Any] = []
+        self.replies: list[tuple[str, Any]] = []
+        self.killed: list[str] = []
+        self.coming: list[Event] = []
+
+    def submit(self, task: Any) -> None:
+        assert self.num_free
+        self.num_free -= 1
+        self.submitted.append(task)
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        coming, self.coming = self.coming, []
+        self.num_free += sum(not isinstance(one, Members | Epoch | Started) for one in coming)
+        return coming
+
+    def reply(self, run: str, reply: Any) -> None:
+        self.replies.append((run, reply))
+
+    def kill(self, run: str) -> None:
+        self.killed.append(run)
+
+    def close(self) -> None:
+        self.submitted.clear()
+
+
+def formed(num_workers: int, *jobs: Job, width: int = 16) -> tuple[StackEngine, ScriptedEngine]:
+    inner = ScriptedEngine(num_workers)
+    engine = StackEngine(inner, width)
+    for one in jobs:
+        engine.submit(one)
+    assert engine.events(0) == []
+    return engine, inner
+
+
+def runs_of(inner: ScriptedEngine) -> list[list[str]]:
+    return [
+        [one.run for one in task.jobs] if isinstance(task, Stack) else [task.run]
+        for task in inner.submitted
+    ]
+
+
+def epoch(number: int) -> Epoch:
+    return Epoch(run=f"confirm-{number}", result=EpochResult(epoch=1, metrics={}), waits=False)
+
+
+def test_every_free_worker_gets_an_equal_share_of_the_runs():
+    _, inner = formed(2, *(job(number) for number in range(5)))
+    assert runs_of(inner) == [["confirm-0", "confirm-1", "confirm-2"], ["confirm-3", "confirm-4"]]
+
+
+def test_places_are_counted_and_more_runs_wait_for_a_worker():
+    engine, inner = formed(1, width=3)
+    assert engine.num_free == 3
+    for number in range(3):
+        engine.submit(job(number))
+    assert engine.num_free == 0
+    engine.events(0)
+    engine.submit(job(3))
+    inner.coming = [Stacked(run="stack-1")]
+    engine.events(0)
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-3"]]
+
+
+def test_a_worker_whose_last_run_has_ended_counts_as_free():
+    engine, inner = formed(1, job(0), job(1))
+    ends = [Finished(run=f"confirm-{one}", outcome="complete", test_metrics={}) for one in (0, 1)]
+    inner.coming = [Members(run="stack-1", events=tuple(ends))]
+    assert [one.run for one in engine.events(0)] == ["confirm-0", "confirm-1"]
+    assert engine.num_free == 16
+
+
+def test_runs_with_other_settings_are_stacked_apart_and_those_that_cannot_be_stacked_alone():
+    _, inner = formed(
+        3, job(0), job(1, batch_size=16), job(2), job(3, optimizer="muon", optimizer_params={})
+    )
+    assert runs_of(inner) == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
+    _, inner = formed(
+        4, job(0), job(1, batch_size=16), job(3, optimizer="muon", optimizer_params={})
+    )
+    assert [type(one) for one in inner.submitted] == [Stack, Stack, Job]
+
+
+def test_events_name_the_run_and_its_attempt():
+    engine, inner = formed(1, job(0, attempt=2))
+    inner.coming = [
+        Started(run="stack-1", place="cuda:0"),
+        Members(run="stack-1", events=(epoch(0),)),
+    ]
+    started, found = engine.events(0)
+    assert (started.run, started.attempt) == ("confirm-0", 2)
+    assert (found.run, found.attempt) == ("confirm-0", 2)
+
+
+def test_a_lost_worker_is_lost_for_every_run_which_then_train_alone():
+    engine, inner = formed(1, job(0), job(1), job(2))
+    inner.coming = [
+        Members(run="stack-1", events=(replace(epoch(1)),)),
+        Died(run="stack-1", reason="worker ended by SIGKILL"),
+    ]
+    events = engine.events(0)
+    assert [one.run for one in events if isinstance(one, Died)] == [
+        "confirm-0", "confirm-1", "confirm-2",
+    ]  # fmt: skip
+    inner.num_free = 3
+    for number in range(3):
+        engine.submit(job(number, attempt=2))
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
+
+
+def test_a_worker_that_ends_before_it_trains_counts_once():
+    engine, inner = formed(1, job(0), job(1), job(2))
+    inner.coming = [Died(run="stack-1", reason="out of memory?", was_training=False)]
+    (died,) = engine.events(0)
+    assert (died.run, died.was_training) == ("confirm-0", False)
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-1", "confirm-2"]]
+
+
+def test_a_run_that_breaks_the_worker_does_not_fail_its_companions():
+    engine, inner = formed(1, job(0), job(1))
+    inner.coming = [Failed(run="stack-1", outcome="failed", reason="CUDA", breaks_worker=True)]
+    assert all(isinstance(one, Died) for one in engine.events(0))
+
+
+def test_replies_reach_the_run_and_a_suspension_the_whole_stack_once():
+    engine, inner = formed(1, job(0), job(1))
+    engine.reply("confirm-1", "stop")
+    engine.reply("confirm-0", "suspend")
+    engine.reply("confirm-1", "suspend")
+    engine.kill("confirm-0")
+    assert inner.replies == [
+        ("stack-1", MemberReply(run="confirm-1", reply="stop")), ("stack-1", "suspend"),
+    ]  # fmt: skip
+    assert inner.killed == ["stack-1"]
+
+
+def test_a_run_without_a_worker_is_paused_at_once():
+    engine, inner = formed(1, job(0), job(1), width=1)
+    engine.reply("confirm-1", "suspend")
+    assert engine.events(0) == [Paused(run="confirm-1")]
+    assert inner.replies == []
+
+
+class Worker:
+    """A stack's worker in this process, at the other end of a pipe."""
+
+    def __init__(self, *jobs: Job, alone: Any = None) -> None:
+        self.ours, theirs = Pipe()
+        tools = Tools(
+            checkpoints=lambda one: Checkpoints(one.checkpoints, one.run),
+            train_alone=alone or (lambda link, one: pytest.fail("nothing trains alone")),
+            describe_failure=lambda run, error: Failed(
+                run=run, outcome="failed", reason=str(error), breaks_worker="broken" in str(error)
+            ),
+            pulsing=lambda progress, training: nullcontext(),
+            talking_to_driver=nullcontext,
+        )
+        self.worker = StackWorker(theirs, Stack(run="stack-1", jobs=jobs), "cpu", tools)
+
+    def run(self) -> tuple[list[Any], Event]:
+        last = self.worker.run()
+        events = []
+        while self.ours.poll():
+            events += self.ours.recv().events
+        return events, last
+
+
+def test_every_run_reports_its_epochs_and_its_test_scores(tmp_path):
+    jobs = [replace(job(number, folder=tmp_path), reads_test=True) for number in range(3)]
+    events, last = Worker(*jobs).run()
+    assert last == Stacked(run="stack-1")
+    for one in jobs:
+        own = [event for event in events if event.run == one.run]
+        assert [type(event) for event in own] == [Epoch, Epoch, Finished]
+        assert own[-1].outcome == "complete"
+        assert 0 < own[-1].test_metrics["accuracy"] < 1
+        assert len(own[-1].test_without) == 200
+
+
+def test_runs_stop_and_pause_where_they_are_told_to_and_others_continue(tmp_path):
+    jobs = [replace(job(number, folder=tmp_path), decision_epochs=(1,)) for number in range(3)]
+    worker = Worker(*jobs)
+    for number, reply in enumerate(("stop", "pause", "continue")):
+        worker.ours.send(MemberReply(run=f"confirm-{number}", reply=reply))
+    events, _ = worker.run()
+    ends = {one.run: one for one in events if not isinstance(one, Epoch)}
+    assert ends["confirm-0"].outcome == "pruned"
+    assert ends["confirm-1"] == Paused(run="confirm-1")
+    assert ends["confirm-2"].outcome == "complete"
+    assert Checkpoints(jobs[1].checkpoints, "confirm-1").load() is not None
+    assert [one.run for one in events if isinstance(one, Epoch)].count("confirm-2") == 2
+
+
+def test_all_runs_pause_when_the_study_is_stopped(tmp_path):
+    worker = Worker(*(job(number, folder=tmp_path) for number in range(2)))
+    worker.ours.send("pause")
+    events, _ = worker.run()
+    assert events[-2:] == [Paused(run="confirm-0"), Paused(run="confirm-1")]
+
+
+def test_a_stack_that_runs_out_of_memory_is_halved_and_reports_no_epoch_twice(
+    tmp_path, monkeypatch
+):
+    jobs = [job(number, folder=tmp_path) for number in range(4)]
+    from bakeoff.training.stack import stack
+
+    step, calls = stack.Stack.step, []
+
+    def fail_once(self, batch):
+        calls.append(len(self.members))
+        if len(self.members) > 2 and len(calls) > 5:
+            raise RuntimeError("out of memory")
+        return step(self, batch)
+
+    monkeypatch.setattr(stack.Stack, "step", fail_once)
+    events, _ = Worker(*jobs).run()
+    for one in jobs:
+        own = [event for event in events if event.run == one.run]
+        assert [event.result.epoch for event in own[:-1]] == [1, 2]
+        assert own[-1].outcome == "complete"
+    assert set(calls) == {4, 2}
+
+
+def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
+    from bakeoff.engines import stack_worker
+
+    prepare = stack_worker.prepare_member
+
+    def refuse_one(config, *arguments):
+        if config.seed == 2:
+            raise ValueError("bad seed")
+        return prepare(config, *arguments)
+
+    monkeypatch.setattr(stack_worker, "prepare_member", refuse_one)
+    events, last = Worker(*(job(number, folder=tmp_path) for number in range(3))).run()
+    ends = {one.run: one for one in events if not isinstance(one, Epoch)}
+    assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason="bad seed")
+    assert [ends[f"confirm-{one}"].outcome for one in (0, 1)] == ["complete", "complete"]
+    assert last == Stacked(run="stack-1")
+
+
+def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):
+    from bakeoff.engines import stack_worker
+
+    def broken(*_: object):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(stack_worker, "prepare_member", broken)
+    events, last = Worker(*(job(number, folder=tmp_path) for number in range(2))).run()
+    assert events == []
+    assert isinstance(last, Failed)
+    assert last.breaks_worker
+
+
+def test_runs_that_cannot_be_stacked_train_alone_in_the_same_worker(tmp_path):
+    trained = []
+
+    def alone(link: Link, one: Job) -> Event:
+        trained.append(one.run)
+        link.send(Epoch(run=one.run, result=EpochResult(epoch=1, metrics={}), waits=True))
+        assert link.recv() == "continue"
+        assert link.poll() is False
+        return Finished(run=one.run, outcome="complete", test_metrics={})
+
+    gru = {"model": "gru", "model_params": {"width": 16}}
+    worker = Worker(*(job(number, folder=tmp_path, **gru) for number in range(2)), alone=alone)
+    for number in range(2):
+        worker.ours.send(MemberReply(run=f"confirm-{number}", reply="continue"))
+    events, _ = worker.run()
+    assert trained == ["confirm-0", "confirm-1"]
+    assert [type(one) for one in events] == [Epoch, Finished, Epoch, Finished]
+
+
+def test_a_full_disk_halts_every_run(tmp_path, monkeypatch):
+    def full(self, state):
+        raise CheckpointWriteError("no space left")
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    worker = Worker(*(job(number, folder=tmp_path) for number in range(2)))
+    worker.ours.send("pause")
+    events, _ = worker.run()
+    assert events[-2:] == [Halted(run=f"confirm-{one}", reason="no space left") for one in (0, 1)]
