@@ -7,6 +7,7 @@ of the processor.
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,20 +68,38 @@ def write_study(folder: Path, *, epochs: int = 16, trials: int = 4) -> Path:
 
 @dataclass
 class Watcher:
-    """Sees what happens in a study, and does something when the `count`-th run begins."""
+    """Sees what happens in a study, and does something when the `at_run`-th run begins.
 
+    `act` is given the node of a run that has just begun to train, in a thread of its own.
+    """
+
+    output: Path = Path()
     at_run: int = 0
-    act: Callable[[], object] = lambda: None
+    act: Callable[[str], object] = lambda _: None
     begun: int = 0
     acted_at: float = 0.0
     notes: list[tuple[float, str]] = field(default_factory=list)
+    _thread: threading.Thread | None = None
 
     def began(self, *_: object) -> None:
         self.begun += 1
         if self.begun == self.at_run:
-            time.sleep(0.5)  # until the run trains
-            self.act()
-            self.acted_at = time.monotonic()
+            self._thread = threading.Thread(target=self._act_on_newest)
+            self._thread.start()
+
+    def _act_on_newest(self) -> None:
+        node = ""
+        while not node:
+            time.sleep(0.1)
+            runs = [one for one in record_of(self.output).trials if one.place]
+            node = min(runs, key=lambda one: one.epochs_run).place[-8:] if runs else ""
+        self.acted_at = time.monotonic()
+        self.act(node)
+
+    def join(self) -> None:
+        """Wait until it was done."""
+        if self._thread is not None:
+            self._thread.join()
 
     def epoch(self, *_: object) -> None: ...
 
@@ -91,10 +110,10 @@ class Watcher:
     def note(self, text: str) -> None:
         self.notes.append((time.monotonic(), text))
 
-    def seconds_until(self, words: str) -> float:
-        """From the act to the first note with these words."""
+    def seconds_until(self, words: str) -> float | None:
+        """From the act to the first note with these words; None if there is none."""
         times = [at for at, text in self.notes if words in text and at > self.acted_at]
-        return times[0] - self.acted_at
+        return times[0] - self.acted_at if times else None
 
 
 def run_here(
@@ -110,6 +129,7 @@ def run_here(
         )  # fmt: skip
         run_study(load_study(file, settings={}), find_workers(settings), watcher)
     finally:
+        watcher.join()
         os.environ.clear()
         os.environ.update(before)
 

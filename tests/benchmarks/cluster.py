@@ -17,7 +17,6 @@ import os
 import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,7 @@ from ray_runs import (
 
 Way = Callable[[Path, Path], dict[str, object]]
 GONE = "continuing from its checkpoint"
-FROZEN_SECONDS = 12.0
+STOPPED_SECONDS = 12.0
 
 
 def local(file: Path, output: Path) -> dict[str, object]:
@@ -46,36 +45,35 @@ def local(file: Path, output: Path) -> dict[str, object]:
     return {}
 
 
-def _on_cluster(
-    file: Path, output: Path, act: Callable[[LocalCluster], object], at_run: int = 4
-) -> Watcher:
-    """On two nodes; `act` happens when a run begins."""
+def _on_cluster(file: Path, output: Path, act: Callable[[LocalCluster, str], object]) -> Watcher:
+    """On two nodes; `act` happens to the node of the fourth run."""
     with local_cluster(output) as cluster:
-        watcher = Watcher(at_run, lambda: act(cluster))
+        watcher = Watcher(output, 4, lambda node: act(cluster, node))
         run_here(file, output, f"ray:{cluster.address}", watcher, environment(output))
     return watcher
 
 
 def _noticed(watcher: Watcher, words: str = GONE) -> dict[str, object]:
-    return {"noticed_s": round(watcher.seconds_until(words), 1)}
+    seconds = watcher.seconds_until(words)
+    return {"noticed_s": None if seconds is None else round(seconds, 1)}
 
 
 def two_nodes(file: Path, output: Path) -> dict[str, object]:
     """Nothing is lost."""
-    _on_cluster(file, output, lambda _: None)
+    _on_cluster(file, output, lambda *_: None)
     return {}
 
 
 def node_killed(file: Path, output: Path) -> dict[str, object]:
     """One node is killed."""
-    return _noticed(_on_cluster(file, output, lambda cluster: cluster.do("kill node-2")))
+    return _noticed(_on_cluster(file, output, lambda cluster, node: cluster.do(f"kill {node}")))
 
 
 def killed_and_joined(file: Path, output: Path) -> dict[str, object]:
     """One node is killed, and another one joins."""
 
-    def act(cluster: LocalCluster) -> None:
-        cluster.do("kill node-2")
+    def act(cluster: LocalCluster, node: str) -> None:
+        cluster.do(f"kill {node}")
         cluster.do("add")
 
     return _noticed(_on_cluster(file, output, act))
@@ -103,42 +101,39 @@ def head_killed(file: Path, output: Path) -> dict[str, object]:
     cluster = first.__enter__()
     second = local_cluster(output, port=port)
 
-    def restart() -> None:
+    def restart(_: str) -> None:
         cluster.do("kill-head")
         time.sleep(40)  # the driver gives up waiting for the head after 30 s
         first.__exit__(None, None, None)
         second.__enter__()
 
-    thread = threading.Thread(target=restart)
-    watcher = Watcher(4, thread.start)
+    watcher = Watcher(output, 4, restart)
     try:
         run_here(file, output, f"ray:127.0.0.1:{port}", watcher, known)
     finally:
-        thread.join()
         second.__exit__(None, None, None)
     return _noticed(watcher, "cluster was lost")
 
 
-def _after_a_while(cluster: LocalCluster, command: str) -> Callable[[], None]:
-    """Give the command now, and let the node continue later, while the study runs on."""
-
-    def act() -> None:
-        cluster.do(f"{command} node-2")
-        later = threading.Timer(FROZEN_SECONDS, cluster.do, ["continue node-2"])
-        later.daemon = True
-        later.start()
-
-    return act
+def _for_a_while(cluster: LocalCluster, node: str, command: str) -> None:
+    """Give the command, and let the node continue later, while the study runs on."""
+    cluster.do(f"{command} {node}")
+    time.sleep(STOPPED_SECONDS)
+    cluster.do(f"continue {node}")
 
 
 def partition(file: Path, output: Path) -> dict[str, object]:
     """A node cannot be reached while its worker trains on, and then can be again."""
-    return _noticed(_on_cluster(file, output, lambda one: _after_a_while(one, "stop")()))
+    return _noticed(
+        _on_cluster(file, output, lambda cluster, node: _for_a_while(cluster, node, "stop"))
+    )
 
 
 def zombie(file: Path, output: Path) -> dict[str, object]:
     """A node freezes, and wakes up when another one has long had its run."""
-    return _noticed(_on_cluster(file, output, lambda one: _after_a_while(one, "freeze")()))
+    return _noticed(
+        _on_cluster(file, output, lambda cluster, node: _for_a_while(cluster, node, "freeze"))
+    )
 
 
 WAYS: tuple[Way, ...] = (

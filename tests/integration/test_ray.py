@@ -81,7 +81,7 @@ def test_a_study_whose_driver_is_killed_continues_with_the_same_bits(folder, clu
 
 def test_a_study_that_loses_one_of_two_nodes_measures_the_same_bits(folder, cluster, study, alone):
     output = folder / "node-killed"
-    watcher = Watcher(4, lambda: cluster.do("kill node-2"))
+    watcher = Watcher(output, 4, lambda node: cluster.do(f"kill {node}"))
     run_here(study, output, f"ray:{cluster.address}", watcher, environment(folder))
     assert bits_of(output) == alone
     lost = [text for _, text in watcher.notes if "continuing from its checkpoint" in text]

@@ -170,7 +170,7 @@ class Gateway:
     # What workers say
 
     async def _serve_slot(self, slot: Slot) -> None:
-        from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
+        from ray.exceptions import RayError
 
         try:
             if not await self._admit(slot):
@@ -183,17 +183,28 @@ class Gateway:
                     self._pass_on(slot, event)
         except TimeoutError:
             await self._lose(slot, f"no answer for {SILENT_SECONDS:.0f} s", "node")
-        except ActorUnavailableError:
+        except RayError as error:
+            await self._end_slot(slot, error)
+
+    async def _end_slot(self, slot: Slot, error: Exception) -> None:
+        """Find out what ended a worker: its node, the worker alone, or what the node lacks."""
+        from ray.exceptions import ActorDiedError, ActorUnavailableError
+
+        if isinstance(error, ActorUnavailableError):
             await self._lose(slot, "its node cannot be reached", "node")
-        except ActorDiedError as error:
+        elif isinstance(error, ActorDiedError):
+            await self._list_nodes()
             if not slot.node:
                 self._note_broken(slot, error)
-            elif slot.node in self.nodes.listed and not await self.nodes.is_lost(slot.node):
+            elif not await self.nodes.is_lost(slot.node):
                 await self._lose(slot, "its supervisor ended; out of memory?", "worker")
             else:
                 await self._lose(slot, "its node is gone", "node")
-        except RayError as error:
-            await self._lose(slot, one_line(error), "node")
+        elif slot.facts is not None and not slot.is_ready:
+            self._remove(slot)
+            self._refuse(slot.facts, _last_line(error))
+        else:
+            await self._lose(slot, _last_line(error), "node")
 
     async def _admit(self, slot: Slot) -> bool:
         """Wait until a worker has started; False if its node cannot be used."""
@@ -259,9 +270,9 @@ class Gateway:
         if slot not in self.slots:
             return
         name = slot.facts.name if slot.facts else ""
+        self.checked.pop(slot.node, None)  # another worker may have to read the data
         if cause == "node" and slot.node:
             self.nodes.ban(slot.node)
-            self.checked.pop(slot.node, None)
         self._remove(slot)
         if (job := slot.job) is not None:
             why = f"{name}: {reason}"
@@ -293,7 +304,7 @@ class Gateway:
         while not self.closed.is_set():
             if await can_reach(host.strip("[]"), int(port)):
                 away = 0.0
-                self.nodes.update(await asyncio.to_thread(ray.nodes))
+                await self._list_nodes()
                 self._start_workers()
             else:
                 away += LOOK_SECONDS
@@ -301,6 +312,14 @@ class Gateway:
                     sys.stderr.write(f"the head at {address} has been away for {away:.0f} s\n")
                     self.closed.set()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _list_nodes(self) -> None:
+        """Read the list of nodes. It stays as it is where the head does not answer."""
+        import ray
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                self.nodes.update(await asyncio.to_thread(ray.nodes))
 
     def _start_workers(self) -> None:
         """Start as many workers as are missing, and end waiting ones for which no room is left."""
