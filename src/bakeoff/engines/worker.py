@@ -19,6 +19,7 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
+from bakeoff.engines.failures import describe_failure
 from bakeoff.engines.protocol import (
     Epoch,
     Event,
@@ -43,7 +44,7 @@ from bakeoff.engines.rank_group import (
     take_part,
     together,
 )
-from bakeoff.errors import BakeoffError, CheckpointWriteError, describe_error
+from bakeoff.errors import CheckpointWriteError
 from bakeoff.own_source import look_in, own_folders, users_files
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
@@ -138,7 +139,7 @@ def assist(connection: Connection, settings: WorkerSettings) -> None:
             try:
                 take_part(order, settings.device, settings.device_label, settings.memory_share)
             except Exception as error:  # noqa: BLE001 - the user's model may raise anything
-                failed = _describe_failure(order.job.run, error)
+                failed = describe_failure(order.job.run, error)
                 connection.send(replace(failed, attempt=order.job.attempt))
                 os._exit(1)  # at once, so that the other ranks do not wait for this one
             connection.send(None)
@@ -215,22 +216,11 @@ def _failure_of(job: Task, error: Exception) -> Failed:
     if isinstance(error, RankFailedError):
         failed = error.failed
     else:
-        failed = _describe_failure(job.run, error)
+        failed = describe_failure(job.run, error)
     # A worker that has left its ranks like this still belongs to their group.
     has_ranks = not isinstance(job, Stack) and job.config.training.devices_per_trial > 1
     breaks_worker = failed.breaks_worker or has_ranks
     return replace(failed, breaks_worker=breaks_worker)
-
-
-def _describe_failure(run: str, error: Exception) -> Failed:
-    """How a run ended that raised `error`."""
-    from bakeoff.training.memory import breaks_process, is_out_of_memory
-
-    outcome: Outcome = "infeasible" if is_out_of_memory(error) else "failed"
-    is_described = isinstance(error, BakeoffError)
-    # Otherwise with the place in the user's file.
-    reason = str(error) if is_described else describe_error(error, names_own=True)
-    return Failed(run=run, outcome=outcome, reason=reason, breaks_worker=breaks_process(error))
 
 
 def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
@@ -269,15 +259,12 @@ def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankG
 def _train_stack(
     sender: Sender, signals: Signals, stack: Stack, device: str, group: RankGroup
 ) -> Event:
-    from bakeoff.engines.stack_worker import Link, StackWorker, Tools
-
-    def train_alone(link: Link, job: Job) -> Event:
-        return _train(cast("Sender", link), signals, job, device, group)
+    from bakeoff.engines.stack_worker import StackWorker, Tools
 
     tools = Tools(
         checkpoints=_checkpoints,
-        train_alone=train_alone,
-        describe_failure=_describe_failure,
+        train_alone=lambda link, job: _train(cast("Sender", link), signals, job, device, group),
+        describe_failure=describe_failure,
         pulsing=partial(_pulsing, signals),
         talking_to_driver=_talking_to_driver,
     )
@@ -354,9 +341,7 @@ def _probe(job: Probe, device: str, group: RankGroup) -> Event:
     with together(group, measured, device) as ranks:
         how = "" if ranks.is_alone else try_step(measured.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
-    gain, reason = 0.0, ""
-    if job.stack_width:
-        gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
+    gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
     return Probed(
         run=job.run,
         num_checkpoints=NUM_KEPT,

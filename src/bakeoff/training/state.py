@@ -190,22 +190,10 @@ def prepare(
         raise UsageError("precision = 'auto' must be measured before a run is prepared")
     keep_freed_memory()
     place = torch.device(device) if ranks.is_alone else ranks.device
-    spec = find_model(config.model)
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
-    splits = (
-        like.splits
-        if like is not None and _has_same_data(like.config, config)
-        else load_splits(
-            config.data,
-            config.split_seed,
-            place,
-            channels_last=spec.channels_last,
-            test_seed=config.test_seed,
-            scale=None if weights is None else weights.scale,
-        )
-    )
+    splits = _load_splits(config, place, weights, like)
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
     dtype = getattr(splits.train.inputs, "dtype", torch.float32)
@@ -238,6 +226,25 @@ def prepare(
         fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
         ranks=ranks,
+    )
+
+
+def _load_splits(
+    config: TrialConfig,
+    device: torch.device,
+    weights: WeightsSource | None,
+    like: TrainingState | None,
+) -> Splits:
+    """The data of a run, or that of another run if it is the same."""
+    if like is not None and _has_same_data(like.config, config):
+        return like.splits
+    return load_splits(
+        config.data,
+        config.split_seed,
+        device,
+        channels_last=find_model(config.model).channels_last,
+        test_seed=config.test_seed,
+        scale=None if weights is None else weights.scale,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bakeoff.driver import InterruptedStudyError, StopRequest
 from bakeoff.engines import worker
+from bakeoff.engines.failures import describe_failure
 from bakeoff.engines.protocol import Event, Job, Probe
 from bakeoff.errors import UsageError
 from bakeoff.own_source import look_in
@@ -55,7 +56,7 @@ class TryingEngine(SimulatedEngine):
         try:
             return [worker._probe(self.tried[-1], "cpu", None)]  # noqa: SLF001
         except Exception as error:  # noqa: BLE001 - as a worker does
-            return [worker._describe_failure("probe", error)]  # noqa: SLF001
+            return [describe_failure("probe", error)]
 
 
 @pytest.fixture(name="losses")

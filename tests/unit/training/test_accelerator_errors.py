@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bakeoff.engines.worker import _describe_failure
+from bakeoff.engines.failures import describe_failure
 from bakeoff.errors import UsageError
 from bakeoff.training.device import bounded_share
 
@@ -56,21 +56,21 @@ def ids(error: BaseException) -> str:
 @pytest.mark.parametrize("error", PLAIN, ids=ids)
 def test_plain_out_of_memory_leaves_the_worker_healthy(error: Exception) -> None:
     for one in (error, wrapped(error)):
-        failed = _describe_failure("search-0", one)
+        failed = describe_failure("search-0", one)
         assert (failed.outcome, failed.breaks_worker) == ("infeasible", False)
 
 
 @pytest.mark.parametrize("error", BREAKING, ids=ids)
 def test_out_of_memory_in_a_library_also_replaces_the_worker(error: Exception) -> None:
     for one in (error, wrapped(error)):
-        failed = _describe_failure("search-0", one)
+        failed = describe_failure("search-0", one)
         assert (failed.outcome, failed.breaks_worker) == ("infeasible", True)
 
 
 @pytest.mark.parametrize("error", BROKEN, ids=ids)
 def test_every_other_error_of_an_accelerator_replaces_the_worker(error: Exception) -> None:
     for one in (error, wrapped(error)):
-        failed = _describe_failure("search-0", one)
+        failed = describe_failure("search-0", one)
         assert (failed.outcome, failed.breaks_worker) == ("failed", True)
 
 
@@ -78,13 +78,13 @@ def test_an_error_of_ours_does_not_hide_that_the_accelerator_broke() -> None:
     try:
         raise UsageError("metric 'mine' cannot be computed") from BROKEN[0]
     except UsageError as error:
-        failed = _describe_failure("search-0", error)
+        failed = describe_failure("search-0", error)
     assert (failed.reason, failed.breaks_worker) == ("metric 'mine' cannot be computed", True)
 
 
 @pytest.mark.parametrize("error", HARMLESS, ids=ids)
 def test_other_errors_keep_the_worker(error: Exception) -> None:
-    failed = _describe_failure("search-0", error)
+    failed = describe_failure("search-0", error)
     assert (failed.outcome, failed.breaks_worker) == ("failed", False)
 
 

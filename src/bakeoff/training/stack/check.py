@@ -42,12 +42,14 @@ def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tu
         configs: Settings with several optimizers. The first ones that a stack may have are those of
             all runs, whose seeds are other ones.
         device: Where they train.
-        width: Number of runs.
+        width: Number of runs; 0 measures nothing, and gains nothing.
 
     Raises:
         DataError: As `bakeoff.training.loop.prepare`.
         UsageError: As there.
     """
+    if not width:
+        return 0.0, ""
     config = next((one for one in configs if shared_settings(one) is not None), None)
     if config is None:
         return 0.0, "the data, some settings of [training], or every optimizer need single runs"
