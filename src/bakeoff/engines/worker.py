@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.failures import describe_failure
+from bakeoff.engines.measurements import measure_probe, measure_profile
 from bakeoff.engines.protocol import (
     Epoch,
     Event,
@@ -29,9 +30,7 @@ from bakeoff.engines.protocol import (
     Job,
     Paused,
     Probe,
-    Probed,
     Profile,
-    Profiled,
     Reply,
     Stack,
     Task,
@@ -45,7 +44,7 @@ from bakeoff.engines.rank_group import (
     together,
 )
 from bakeoff.errors import CheckpointWriteError
-from bakeoff.own_source import look_in, own_folders, users_files
+from bakeoff.own_source import look_in, own_folders
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
 
@@ -186,9 +185,9 @@ def _run(
     try:
         open_device(device, settings.device_label, settings.memory_share)
         if isinstance(job, Probe):
-            event: Event = _probe(job, device, group)
+            event: Event = measure_probe(job, device, group)
         elif isinstance(job, Profile):
-            event = _profile(job, device)
+            event = measure_profile(job, device)
         elif isinstance(job, Stack):
             event = _train_stack(sender, signals, job, device, group)
         elif job.config.training.loop is not None:
@@ -323,46 +322,6 @@ def _send_epoch(sender: Sender, job: Job, result: EpochResult) -> Reply:
             later: Reply = connection.recv()
             reply = later if reply == "continue" else reply
     return reply if result.status == "running" else "continue"
-
-
-def _probe(job: Probe, device: str, group: RankGroup) -> Event:
-    from bakeoff.training.checkpoint import NUM_KEPT
-    from bakeoff.training.own_rehearsal import rehearse
-    from bakeoff.training.precision import measure_precision
-    from bakeoff.training.stack.check import measure_stack
-    from bakeoff.training.together import of_one_rank, try_step
-    from bakeoff.training.weights_source import describe_source
-
-    is_own = job.config.training.loop is not None
-    config, *others = map(of_one_rank, (job.config, *job.others))
-    choice = (rehearse if is_own else measure_precision)(config, device, others)
-    training = replace(job.config.training, precision=choice.precision)
-    measured = replace(job, config=replace(job.config, training=training))
-    with together(group, measured, device) as ranks:
-        how = "" if ranks.is_alone else try_step(measured.config, ranks)
-    weights = describe_source(job.config.model, job.config.finetune.pretrained)
-    gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
-    return Probed(
-        run=job.run,
-        num_checkpoints=NUM_KEPT,
-        code=users_files(),
-        weights=weights,
-        ranks=how,
-        stack_gain=gain,
-        stack_reason=reason,
-        **vars(choice),
-    )
-
-
-def _profile(job: Profile, device: str) -> Event:
-    from bakeoff.training.own_rehearsal import profile_loop
-    from bakeoff.training.step_profile import profile
-
-    if job.config.training.loop is None:
-        measured = profile(job.config, device, job.seconds)
-    else:
-        measured = profile_loop(job.config, device)
-    return Profiled(run=job.run, **vars(measured))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.engines.devices import AUTO, check_devices, choose_devices
+from bakeoff.engines.devices import AUTO, DeviceChoice, check_devices, choose_devices
 from bakeoff.engines.open import EngineSettings, default_threads, default_workers
 from bakeoff.engines.processes import WorkerProcess
 from bakeoff.engines.protocol import HANG_SECONDS
@@ -73,11 +73,7 @@ class RunSettings(EngineSettings):
             MissingDependencyError: The package for that place, or for the engine, is not installed.
             StorageError: As `stored_facts`.
         """
-        check_count("--workers", workers)
-        check_count("--workers-per-device", workers_per_device)
         check_count("--threads", threads)
-        if workers and workers_per_device:
-            raise UsageError("--workers and --workers-per-device: name only one of them")
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
         begun_on = _begun_on(url, study) if device == AUTO else ""
@@ -89,18 +85,15 @@ class RunSettings(EngineSettings):
             gpus_per_trial=gpus_per_trial,
             accepts_open=insecure_cluster,
         )
-        if cluster is not None and devices_per_trial > 1:
+        if chosen is None:
+            chosen = choose_devices(device, begun_on)
+            check_devices(chosen, devices_per_trial)
+        elif devices_per_trial > 1:
             raise UsageError(
                 f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
                 " on one device; leave out --engine"
             )
-        if chosen is None:
-            chosen = choose_devices(device, begun_on)
-            check_devices(chosen, devices_per_trial)
-        num_devices = len(chosen.devices)
-        if workers is None and workers_per_device is not None:
-            workers = max(1, num_devices // devices_per_trial) * workers_per_device
-        workers = workers or default_workers(chosen.kind, num_devices, devices_per_trial)
+        workers = _choose_workers(workers, workers_per_device, chosen, devices_per_trial)
         if checkpoints is not None:
             checkpoints = check_location(checkpoints, "--checkpoints")
         return cls(
@@ -122,6 +115,24 @@ class RunSettings(EngineSettings):
             early=early,
             ray=cluster,
         )
+
+
+def _choose_workers(
+    workers: int | None, per_device: int | None, chosen: DeviceChoice, devices_per_trial: int
+) -> int:
+    """The number of workers that the user names, or the default one of the devices.
+
+    Raises:
+        UsageError: A number is not between 1 and 1024, or both are named.
+    """
+    check_count("--workers", workers)
+    check_count("--workers-per-device", per_device)
+    if workers and per_device:
+        raise UsageError("--workers and --workers-per-device: name only one of them")
+    num_devices = len(chosen.devices)
+    if per_device is not None:
+        return max(1, num_devices // devices_per_trial) * per_device
+    return workers or default_workers(chosen.kind, num_devices, devices_per_trial)
 
 
 def _begun_on(url: str, study: str) -> str:

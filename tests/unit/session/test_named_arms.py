@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bakeoff.driver import InterruptedStudyError, StopRequest
-from bakeoff.engines import worker
 from bakeoff.engines.failures import describe_failure
+from bakeoff.engines.measurements import measure_probe
 from bakeoff.engines.protocol import Event, Job, Probe
 from bakeoff.errors import UsageError
 from bakeoff.own_source import look_in
@@ -54,7 +54,7 @@ class TryingEngine(SimulatedEngine):
 
     def events(self, timeout: float) -> Sequence[Event]:
         try:
-            return [worker._probe(self.tried[-1], "cpu", None)]  # noqa: SLF001
+            return [measure_probe(self.tried[-1], "cpu", None)]
         except Exception as error:  # noqa: BLE001 - as a worker does
             return [describe_failure("probe", error)]
 

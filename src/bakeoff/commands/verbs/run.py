@@ -1,9 +1,13 @@
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json
+
+if TYPE_CHECKING:
+    from bakeoff.session.run_settings import RunSettings
+    from bakeoff.session.study import SessionResult
 
 Threads = Annotated[
     int | None,
@@ -90,7 +94,7 @@ def run(
     Example: study run studies/digits.toml
     """
     from bakeoff.commands.notify import notifying
-    from bakeoff.commands.stored_studies import load_named_study, say_wait
+    from bakeoff.commands.stored_studies import load_named_study
     from bakeoff.engines.processes import ended_on_error, start_early
     from bakeoff.studyfile.threads import choose_threads
 
@@ -98,7 +102,7 @@ def run(
     threads = choose_threads(config, threads)
     early = start_early(config.folder, device=device, threads=threads, engine=engine)
     # While it imports torch, this process imports what takes it as long.
-    from bakeoff.api import check_any_completed, drive_study
+    from bakeoff.api import drive_study
     from bakeoff.session.run_settings import RunSettings
 
     with ended_on_error(early):
@@ -125,27 +129,37 @@ def run(
         )
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
-        if result.num_trained == 0:
-            typer.echo(
-                f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
-                f" confirmation runs of {config.name!r} are done",
-                err=as_json,
-            )
-        # What writes reports takes seconds to import, and is not needed before.
-        from bakeoff.commands.reporting import (
-            print_study_report,
-            report_facts,
-            write_study_report,
-        )
-        from bakeoff.dashboard import publish
+        _conclude(config.name, result, settings, facts, storage=storage, as_json=as_json)
 
-        comparison, paths = write_study_report(
-            config.name, output=output, storage=storage, is_known=True
+
+def _conclude(
+    name: str,
+    result: "SessionResult",
+    settings: "RunSettings",
+    facts: dict[str, object],
+    *,
+    storage: str | None,
+    as_json: bool,
+) -> None:
+    """Write the report of a study that has ended, show it, and add it to the facts of the run."""
+    # All of this takes seconds to import, and is not needed before.
+    from bakeoff.api import check_any_completed
+    from bakeoff.commands.reporting import print_study_report, report_facts, write_study_report
+    from bakeoff.commands.stored_studies import say_wait
+    from bakeoff.dashboard import publish
+
+    if result.num_trained == 0:
+        typer.echo(
+            f"nothing to train: all {result.num_trials} trials and {result.num_confirmations}"
+            f" confirmation runs of {name!r} are done",
+            err=as_json,
         )
-        facts.update(report_facts(comparison, paths))
-        if as_json:
-            print_json(facts)
-        else:
-            print_study_report(comparison, paths)
-        publish(settings.storage_url, comparison, output, on_wait=say_wait)
-        check_any_completed(comparison.study)
+    output = settings.output
+    comparison, paths = write_study_report(name, output=output, storage=storage, is_known=True)
+    facts.update(report_facts(comparison, paths))
+    if as_json:
+        print_json(facts)
+    else:
+        print_study_report(comparison, paths)
+    publish(settings.storage_url, comparison, output, on_wait=say_wait)
+    check_any_completed(comparison.study)
