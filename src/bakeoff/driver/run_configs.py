@@ -48,5 +48,7 @@ class RunConfigs:
     def identity_of(self, run: str, plan: TrialPlan) -> str:
         """What the checkpoints of a run belong to: this study, this run, its settings, its data."""
         settings = as_plain(self.trial_of(plan))
+        if settings["training"]["devices_per_trial"] == 1:
+            del settings["training"]["devices_per_trial"]  # checkpoints of 0.1 belong to it too
         parts = [self._study_id, run, settings, self._facts.data_fingerprint]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

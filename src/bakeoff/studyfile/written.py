@@ -41,16 +41,19 @@ def study_document(config: StudyConfig) -> dict[str, Any]:
         "confirm": as_plain(config.confirm),
         "tracking": as_plain(config.tracking),
     }
-    if config.confirm.arithmetic == "auto":  # for the same reason as the next
+    # What is left out here has a default, so that studies stored without it keep their fingerprint.
+    if config.confirm.arithmetic == "auto":
         del document["confirm"]["arithmetic"]
-    if not config.metrics:  # so that studies stored without them keep their fingerprint
+    if config.training.devices_per_trial == 1:
+        del document["training"]["devices_per_trial"]
+    if not config.metrics:
         del document["training"]["metrics"], document["metrics"]
     for name, setting in config.space.items():
         owner, parameter = split_name(name)
         is_shared = owner in SHARED_OWNERS
         table = document[owner] if is_shared else document["space"].setdefault(owner, {})
         table[parameter] = _plain_setting(setting)
-    if not document["finetune"]:  # so that studies stored without it keep their fingerprint
+    if not document["finetune"]:
         del document["finetune"]
     found: dict[str, Any] = _without_none(document)
     return found
