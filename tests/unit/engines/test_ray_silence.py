@@ -63,9 +63,13 @@ class Actor:
         self.calls: list[tuple[object, ...]] = []
         node, name = letter * 56, f"host/{letter * 8}"
         facts = NodeFacts(node=node, name=name, versions=installed_versions())
-        answers = {"describe": facts, "read_data": ("f" * 32, ""), "poll": []}
-        for method in ("describe", "prepare", "read_data", "poll", "submit", "reply", "kill"):
-            setattr(self, method, Method(method, answers.get(method), self.calls))
+        self.describe, self.prepare = self._method("describe", facts), self._method("prepare")
+        self.read_data = self._method("read_data", ("f" * 32, ""))
+        self.poll, self.submit = self._method("poll", []), self._method("submit")
+        self.reply, self.kill = self._method("reply"), self._method("kill")
+
+    def _method(self, name: str, answer: object = None) -> Method:
+        return Method(name, answer, self.calls)
 
     def told(self):
         """What it was told about runs."""
