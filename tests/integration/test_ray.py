@@ -39,7 +39,7 @@ def cluster(folder):
 
 @pytest.fixture(scope="module")
 def study(folder):
-    return write_study(folder / "study")
+    return write_study(folder / "study", trials=3)
 
 
 @pytest.fixture(scope="module")

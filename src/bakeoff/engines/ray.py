@@ -39,6 +39,9 @@ RETRY_SECONDS = 5.0
 """Time between two attempts to connect to a cluster that was lost."""
 AWAY_SECONDS = 600.0
 """How long a cluster may be lost before the study stops."""
+GATEWAY_SECONDS = 120.0
+"""The process that speaks to Ray says every few seconds that it lives. If it is silent for so long,
+a call of Ray's does not return, and another process takes its place."""
 IDLE_NOTE_SECONDS = 20.0
 """After this long without a worker, the user is told why the study waits."""
 IDLE_SECONDS = 3600.0
@@ -89,7 +92,7 @@ class RayEngine:
         """Whether the cluster has ever answered."""
         self._is_lost = False
         """Whether the connection to the cluster is lost."""
-        self._lost_at = self._tried_at = 0.0
+        self._lost_at = self._tried_at = self._heard_at = 0.0
         self._later: list[Event] = []
         self._process, self._connection = self._connect()
 
@@ -106,7 +109,7 @@ class RayEngine:
         with without_main_module():
             process.start()
         theirs.close()
-        self._tried_at = time.monotonic()
+        self._tried_at = self._heard_at = time.monotonic()
         return process, ours
 
     @property
@@ -144,8 +147,12 @@ class RayEngine:
         try:
             while self._connection.poll():
                 events += self._take(self._connection.recv())
+                self._heard_at = time.monotonic()
         except (EOFError, OSError):
             return events + self._lose_cluster()
+        if time.monotonic() - self._heard_at > GATEWAY_SECONDS:
+            self._process.kill()
+            return events + self._lose_cluster(f"no answer for {GATEWAY_SECONDS:.0f} s")
         if not self._process.is_alive():
             return events + self._lose_cluster()
         self._look_at_idleness()
@@ -156,8 +163,9 @@ class RayEngine:
             case Note():
                 self._note(message.text)
             case Ready():
+                is_first = not self._has_begun
                 self._has_begun, self._lost_at = True, 0.0
-                if self._num_ready == 0 or message.num_workers == 0:
+                if is_first or (self._num_ready == 0) != (message.num_workers == 0):
                     self._idle_since, self._has_noted_idle = time.monotonic(), False
                 self._num_ready = message.num_workers
             case Unusable():
@@ -179,10 +187,10 @@ class RayEngine:
         self.close()
         raise WorkersLostError(f"{reason}; nothing is lost, and the same command continues")
 
-    def _lose_cluster(self) -> list[Event]:
+    def _lose_cluster(self, reason: str = "") -> list[Event]:
         """The process that speaks to Ray has ended, and with it all workers."""
         self._process.join(CLOSE_SECONDS)
-        words = self._last_words()
+        words = reason or self._last_words()
         if not self._has_begun:
             self._stop_with(f"cannot connect to the Ray cluster ({words})")
         self._connection.close()
@@ -191,9 +199,8 @@ class RayEngine:
             self._lost_at = time.monotonic()
             self._note(f"the Ray cluster was lost ({words}); waiting for it to return")
         jobs, self._jobs = self._jobs, {}
-        reason = "the cluster was lost"
         return [
-            Died(run=job.run, attempt=job.attempt, reason=reason, cause="node")
+            Died(run=job.run, attempt=job.attempt, reason="the cluster was lost", cause="node")
             for job in jobs.values()
         ]
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -41,34 +41,17 @@ from bakeoff.engines.ray_messages import (
     installed_versions,
 )
 from bakeoff.engines.ray_settings import RaySettings
+from bakeoff.engines.ray_slot import SILENT_SECONDS, Slot
 from bakeoff.engines.ray_supervisor import Supervisor
 from bakeoff.errors import one_line
 
-POLL_SECONDS = 5.0
-"""How long a call for events waits on the node."""
-SILENT_SECONDS = 60.0
-"""A worker that does not answer such a call for so much longer is lost."""
 LOOK_SECONDS = 2.0
 """How often the list of nodes is read."""
 HEAD_SECONDS = 30.0
 """How long the head may be away. Ray ends this process after 60 s."""
 NUM_BROKEN = 3
 """Workers in a row that may fail to start before the cluster counts as unusable."""
-
-
-@dataclass(eq=False)
-class Slot:
-    """One worker of the cluster."""
-
-    actor: Any
-    facts: NodeFacts | None = None
-    job: Task | None = None
-    is_ready: bool = False
-
-    @property
-    def node(self) -> str:
-        """Ray's id of its node; empty until it has started."""
-        return self.facts.node if self.facts else ""
+_SILENT = f"no answer for {SILENT_SECONDS:.0f} s"
 
 
 @dataclass
@@ -143,29 +126,34 @@ class Gateway:
         for slot in self.slots:
             if slot.job is not None and slot.job.run == message.run:
                 if isinstance(message, Kill):
-                    slot.actor.kill.remote(message.run)
+                    self._start(self._tell(slot, slot.kill(message.run)))
                 else:
-                    slot.actor.reply.remote(message.run, message.reply)
+                    self._start(self._tell(slot, slot.reply(message.run, message.reply)))
 
     def _dispatch(self) -> None:
         """Give waiting runs to workers that are free."""
         for slot in self.slots:
             usable = slot.is_ready and slot.job is None and self.nodes.is_usable(slot.node)
             if self.waiting and usable:
-                self._start(self._submit(slot, self.waiting.popleft()))
+                # At once, because another run may arrive before a task begins.
+                slot.job = job = self.waiting.popleft()
+                assert slot.facts is not None  # noqa: S101 - it was described before it was ready
+                place = slot.facts.name
+                self._send(Started(run=job.run, attempt=job.attempt, place=place))
+                self._start(self._tell(slot, slot.submit(job)))
 
-    async def _submit(self, slot: Slot, job: Task) -> None:
+    async def _tell(self, slot: Slot, call: Coroutine[Any, Any, None]) -> None:
+        """Wait until a worker has understood; one that does not is lost."""
         from ray.exceptions import RayActorError, RayTaskError
 
-        slot.job = job
-        assert slot.facts is not None  # noqa: S101 - a worker that is ready has been described
-        self._send(Started(run=job.run, attempt=job.attempt, place=slot.facts.name))
         try:
-            await slot.actor.submit.remote(job)
+            await call
+        except TimeoutError:
+            await self._lose(slot, _SILENT, "node")
         except RayTaskError as error:
             await self._lose(slot, one_line(error.cause), "node")
-        except RayActorError:
-            pass  # its task sees this, too, and says so
+        except RayActorError as error:
+            await self._end_slot(slot, error)
 
     # What workers say
 
@@ -177,12 +165,10 @@ class Gateway:
                 self._remove(slot)
                 return
             while slot in self.slots:
-                async with asyncio.timeout(POLL_SECONDS + SILENT_SECONDS):
-                    events = await slot.actor.poll.remote(POLL_SECONDS)
-                for event in events:
+                for event in await slot.poll():
                     self._pass_on(slot, event)
         except TimeoutError:
-            await self._lose(slot, f"no answer for {SILENT_SECONDS:.0f} s", "node")
+            await self._lose(slot, _SILENT, "node")
         except RayError as error:
             await self._end_slot(slot, error)
 
@@ -193,6 +179,7 @@ class Gateway:
         if isinstance(error, ActorUnavailableError):
             await self._lose(slot, "its node cannot be reached", "node")
         elif isinstance(error, ActorDiedError):
+            slot.is_ready = False  # it gets no run while the cause is found
             await self._list_nodes()
             if not slot.node:
                 self._note_broken(slot, error)
@@ -208,13 +195,13 @@ class Gateway:
 
     async def _admit(self, slot: Slot) -> bool:
         """Wait until a worker has started; False if its node cannot be used."""
-        facts: NodeFacts = await slot.actor.describe.remote()
+        facts = await slot.describe()
         slot.facts, self.num_broken = facts, 0
         if not self.nodes.is_usable(facts.node):
             return False
         if different := facts.difference(installed_versions()):
             return self._refuse(facts, different)
-        await slot.actor.prepare.remote()
+        await slot.prepare()
         if facts.node not in self.checked:
             task = asyncio.get_running_loop().create_task(self._check_data(slot))
             self.checked[facts.node] = task
@@ -229,7 +216,7 @@ class Gateway:
         data = self.settings.data
         if data is None:
             return ""
-        fingerprint, reason = await slot.actor.read_data.remote(data)
+        fingerprint, reason = await slot.read_data(data)
         if reason:
             return str(reason)
         if fingerprint != self.settings.fingerprint:
@@ -281,10 +268,7 @@ class Gateway:
     def _remove(self, slot: Slot) -> None:
         if slot in self.slots:
             self.slots.remove(slot)
-            with suppress(Exception):  # if it lives, it ends when it can be reached
-                import ray
-
-                ray.kill(slot.actor)
+            self._start(slot.end())
             self._say_ready()
 
     def _say_ready(self) -> None:
@@ -302,10 +286,11 @@ class Gateway:
         host, _, port = address.rpartition(":")
         away = 0.0
         while not self.closed.is_set():
-            if await can_reach(host.strip("[]"), int(port)):
+            if await can_reach(host.strip("[]"), int(port)) and await self._list_nodes():
                 away = 0.0
-                await self._list_nodes()
                 self._start_workers()
+                self._say_ready()  # a node may be used again, and the driver knows that this lives
+                self._dispatch()
             else:
                 away += LOOK_SECONDS
                 if away >= HEAD_SECONDS:
@@ -313,13 +298,15 @@ class Gateway:
                     self.closed.set()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _list_nodes(self) -> None:
-        """Read the list of nodes. It stays as it is where the head does not answer."""
+    async def _list_nodes(self) -> bool:
+        """Read the list of nodes. It stays as it is where the head does not answer in time."""
         import ray
 
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 self.nodes.update(await asyncio.to_thread(ray.nodes))
+                return True
+        return False
 
     def _start_workers(self) -> None:
         """Start as many workers as are missing, and end waiting ones for which no room is left."""

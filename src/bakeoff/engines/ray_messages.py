@@ -41,7 +41,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Ready:
-    """The number of workers that are ready, with those that have a run."""
+    """The number of workers that are ready, with those that have a run. Sent every few seconds."""
 
     num_workers: int
 

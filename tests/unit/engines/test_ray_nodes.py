@@ -10,7 +10,7 @@ import pytest
 from bakeoff.data.datasets import load_dataset
 from bakeoff.engines.protocol import Job, Paused, Started
 from bakeoff.engines.ray_cluster import Nodes
-from bakeoff.engines.ray_gateway import Gateway, Slot
+from bakeoff.engines.ray_gateway import Gateway
 from bakeoff.engines.ray_messages import (
     Answer,
     NodeFacts,
@@ -21,6 +21,7 @@ from bakeoff.engines.ray_messages import (
     installed_versions,
 )
 from bakeoff.engines.ray_settings import RaySettings
+from bakeoff.engines.ray_slot import Slot
 from bakeoff.engines.ray_supervisor import Supervisor
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import trial_config
