@@ -16,6 +16,7 @@ ELSEWHERE = {
     "f1": "macro_f1",
     "float16": "fp16",
     "float32": "fp32",
+    "gpu": "cuda",
     "gradclip": "clip_grad_norm",
     "half": "fp16",
     "lr": "learning_rate",

@@ -45,7 +45,9 @@ class KeptProbes:
                 return None
         except DAMAGE:
             return None
-        return replace(found, run=probe.run, reason=f"{found.reason}; measured earlier")
+        gain = f"{found.stack_reason}; measured earlier" if found.stack_gain else found.stack_reason
+        reason = f"{found.reason}; measured earlier"
+        return replace(found, run=probe.run, reason=reason, stack_reason=gain)
 
     def keep(self, probe: Probe, probed: Probed) -> None:
         """Keep a result. Nothing is kept of pretrained weights, whose files may change."""

@@ -23,7 +23,8 @@ REFRESH_PER_SECOND = 4
 @dataclass
 class _Running:
     plan: TrialPlan
-    since: float
+    seconds: float = 0.0
+    """The time of a worker that it took so far: of a stack's time, its share."""
     epoch: int = 0
     value: float = math.nan
 
@@ -51,6 +52,7 @@ class Progress:
     confirmed: Counter[str] = field(default_factory=Counter)
     best: dict[str, float] = field(default_factory=dict)
     busy_seconds: float = 0.0
+    counted_until: float = 0.0
     seen: set[str] = field(default_factory=set)
     """Runs that paused or ended in this session, each counted once however often it continues."""
 
@@ -66,7 +68,8 @@ class Progress:
         self.purpose = plan.purpose
         self.repeat = plan.repeat
         self.waiting.pop(run, None)
-        self.running[run] = _Running(plan, self.clock())
+        self._count_time()
+        self.running[run] = _Running(plan)
 
     def epoch(self, run: str, plan: TrialPlan, result: EpochResult) -> None:  # noqa: ARG002
         """See `bakeoff.driver.Observer`."""
@@ -95,17 +98,32 @@ class Progress:
 
     def _stop(self, run: str) -> None:
         """Add the run's time if it ran in this session."""
+        self._count_time()
         begun = self.running.pop(run, None)
         if begun is not None:
-            self.busy_seconds += self.clock() - begun.since
+            self.busy_seconds += begun.seconds
             self.seen.add(run)
 
+    def _count_time(self) -> None:
+        """Share the time since the last change between the runs that ran."""
+        now = self.clock()
+        share = min(1.0, self.num_workers / max(1, len(self.running)))
+        for one in self.running.values():
+            one.seconds += share * (now - self.counted_until)
+        self.counted_until = now
+
     def seconds_left(self) -> float | None:
-        """Estimated time for the remaining runs of this stage; None before a run has ended."""
+        """Estimated time for the remaining runs of this stage; None before a run has ended.
+
+        The runs of a stack end together, one line after the other: all of them count as ended.
+        """
         if not self.seen:
             return None
-        mean = self.busy_seconds / len(self.seen)
-        return mean * (self.num_left + len(self.running) / 2) / self.num_workers
+        ending = {name: one for name, one in self.running.items() if one.epoch >= self.epochs}
+        busy = self.busy_seconds + sum(one.seconds for one in ending.values())
+        mean = busy / len(self.seen | ending.keys())
+        half = (len(self.running) - len(ending)) / 2
+        return mean * (self.num_left + half) / self.num_workers
 
     def describe_left(self) -> str:
         """`9 to go, about 2 min left in this stage`, with the repeat if there are several."""

@@ -239,7 +239,7 @@ class Checkpoints:
                 f"this one reads up to {CHECKPOINT_FORMAT})"
             )
         if manifest["identity"] != self._identity:
-            logger.warning("%s: removed, it belongs to another run", place)
+            logger.warning("%s: removed, it belongs to another run or another release", place)
             try:
                 self._store.delete([file.stem + MANIFEST, file.stem + PAYLOAD])
             except OSError as error:

@@ -56,6 +56,7 @@ def test_a_device_is_a_kind_and_numbers(text: str, kind: str, indices: tuple[int
     ("text", "message"),
     [
         ("cudda", "allowed are auto, cpu, cuda, .*; did you mean cuda"),
+        ("gpu", "allowed are auto, cpu, cuda, .*; did you mean cuda"),
         ("gpu", "allowed are auto"),
         ("", "allowed are auto"),
         ("cuda:", "write cuda:0,2"),

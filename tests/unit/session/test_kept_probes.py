@@ -68,6 +68,17 @@ def test_the_same_model_data_and_machine_are_measured_once() -> None:
     assert again[1].seconds_per_step == {"fp32": 0.002, "bf16": 0.001}
 
 
+def test_the_gain_of_stacks_says_that_it_was_measured_earlier() -> None:
+    tried(config(), stack_gain=2.5, stack_reason="4 runs take 2.5 times as long")
+    again = tried(config())[1]
+    assert again.stack_reason == "4 runs take 2.5 times as long; measured earlier"
+
+
+def test_a_reason_against_stacks_is_no_measurement() -> None:
+    tried(config(), stack_reason="the runs cannot train as one")
+    assert tried(config())[1].stack_reason == "the runs cannot train as one"
+
+
 def test_what_was_measured_is_the_same_for_every_seed() -> None:
     tried(config())
     assert tried(replace(config(), seed=77))[0] == 0

@@ -77,6 +77,21 @@ def test_a_run_that_paused_counts_once_for_the_time_left_with_all_its_epochs(pla
     assert plain.seconds_left() == 10.0 * 9 / 2
 
 
+def test_runs_that_train_as_one_share_its_time_in_the_time_left(plain, clock):
+    plain.num_workers = 1
+    runs = [f"confirm-{number}" for number in range(4)]
+    for run in runs:
+        plain.began(run, PLAN, 8)
+    clock.now = 10.0
+    for run in runs:
+        plain.epoch(run, PLAN, EpochResult(epoch=8, metrics={"accuracy": 0.5}))
+    left = []
+    for run in runs:
+        plain.ended(run, PLAN, record_of(), restored=False)
+        left.append(plain.seconds_left())
+    assert left == [10.0 / 4 * 8] * 4
+
+
 def test_a_pause_is_a_line_and_one_of_an_earlier_session_is_counted(plain):
     plain.paused("search-0", PLAN, 2)
     plain.began("search-1", PLAN, 3)
