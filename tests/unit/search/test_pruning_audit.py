@@ -34,6 +34,18 @@ def test_the_rank_correlation_is_spearmans(pairs):
         assert rank_correlation(first, second) == 0.0
 
 
+@given(st.lists(st.integers(0, 5) | st.just(math.nan), min_size=3, max_size=12))
+def test_a_missing_value_counts_as_the_lowest(values):
+    """Of several, all share one rank; expected are ranks by counting."""
+    ranks = [
+        sum(other < value for other in values) + sum(other == value for other in values) / 2
+        for value in values
+    ]
+    places = [*range(len(values))]
+    expected = rank_correlation(ranks, places)
+    assert rank_correlation(values, places) == pytest.approx(expected, abs=1e-9)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     values=st.lists(st.integers(0, 20) | st.just(math.nan), min_size=24, max_size=24),
