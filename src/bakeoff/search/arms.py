@@ -151,8 +151,10 @@ class Search:
         given = self._warm_starts.get(arm, ())
         if index < len(given):
             return given[index], "user"
-        ranks = self._cohorts.ranks(arm, self._final[arm], audited=self._is_audited(index))
-        return self._samplers[arm].propose(index, ranks)
+        sampler, ranks = self._samplers[arm], dict[int, Standings]()
+        if sampler.learns_for(index):
+            ranks = self._cohorts.ranks(arm, self._final[arm], audited=self._is_audited(index))
+        return sampler.propose(index, ranks)
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
         seed = derive_seed(self._config.seed, "training", index)

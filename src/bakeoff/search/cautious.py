@@ -16,14 +16,22 @@ It differs from plain halving in four points.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bakeoff.components.pruners import PrunerSettings
 from bakeoff.records import Decision, EpochResult, Standing, Standings, TrialConfig, TrialRecord
 from bakeoff.search.cohorts import CohortKey
 from bakeoff.search.halved_cohorts import HalvedCohorts
 from bakeoff.search.halving import NUM_RUNGS, RUNG_PARTS, Halving, rung_epochs
-from bakeoff.search.trust import Evidence, believed, evidence_of, share_to_promote
+from bakeoff.search.trust import Evidence, RungEvidence, believed, share_to_promote
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.intp]
 
 FEWEST_RUNS = 64
 """Budget of an arm, in trials or whole runs, from which on there are several rungs: if a quarter
@@ -57,8 +65,8 @@ class CautiousCohorts(HalvedCohorts):
         self._cohorts: dict[CohortKey, Halving] = defaultdict(lambda: Halving(self._share))
         self._shares: dict[int, float] = {}
         """By level, the share that is promoted at present."""
-        self._evidence: dict[tuple[CohortKey, int], tuple[tuple[int, int], Evidence]] = {}
-        """The evidence of a cohort's level, behind the numbers of trials it was computed from."""
+        self._evidence: dict[tuple[CohortKey, int], RungEvidence] = defaultdict(RungEvidence)
+        """By cohort and level."""
         self._trust = 0.0
         """The rank correlation that is believed between the first rung and the end."""
         self._begun = Counter[str]()
@@ -120,13 +128,8 @@ class CautiousCohorts(HalvedCohorts):
         return shares
 
     def _evidence_at(self, key: CohortKey, level: int) -> Evidence:
-        here, later = self._cohorts[key].values_at(level), self._cohorts[key].values_after(level)
-        sizes = len(here), len(later)
-        known, evidence = self._evidence.get((key, level), (None, Evidence()))
-        if known != sizes:
-            evidence = evidence_of(here, later)
-            self._evidence[key, level] = sizes, evidence
-        return evidence
+        cohort = self._cohorts[key]
+        return self._evidence[key, level].of(cohort.values_at(level), cohort.values_after(level))
 
     def ranks(
         self, arm: str, ended: Mapping[int, Standings], *, audited: bool = False
@@ -135,16 +138,9 @@ class CautiousCohorts(HalvedCohorts):
         if len(ended) >= FEWEST_WHOLE and self._learns_from_ended(arm, audited=audited):
             return dict(ended)
         cohorts = [cohort for key, cohort in self._cohorts.items() if key[0] == arm]
-        places = _first_places(cohorts)
-        for level in range(2, NUM_RUNGS + 1):
-            for cohort in cohorts:
-                _sort_anew(places, cohort.best_at(level))
-        complete = {number: one[0] for number, one in ended.items() if one[0].tier == 0}
-        places |= {number: len(places) for number in complete if number not in places}
-        _sort_anew(places, sorted(complete, key=lambda one: (complete[one], one)))
+        complete = {number: one[0].loss for number, one in ended.items() if one[0].tier == 0}
         others = {number: one for number, one in ended.items() if number not in complete}
-        ranked = {number: (Standing(tier=1, loss=place),) for number, place in places.items()}
-        return ranked | others
+        return _places(cohorts, complete) | others
 
     def _learns_from_ended(self, arm: str, *, audited: bool) -> bool:
         """Whether the arm's next trial is proposed from ended trials alone."""
@@ -154,18 +150,53 @@ class CautiousCohorts(HalvedCohorts):
         return audited or begun * GOLDEN_RATIO % 1 < 1 - self._trust / TRUSTED
 
 
-def _first_places(cohorts: Iterable[Halving]) -> dict[int, float]:
-    """Places by trial, from the share of trials that are better at its lowest rung."""
-    shares = dict[int, float]()
-    for cohort in cohorts:
-        for level in range(NUM_RUNGS, 0, -1):
-            order = cohort.best_at(level)
-            shares |= {number: place / len(order) for place, number in enumerate(order)}
-    order = sorted(shares, key=lambda one: (shares[one], one))
-    return {number: float(place) for place, number in enumerate(order)}
+def _places(cohorts: Sequence[Halving], complete: Mapping[int, float]) -> dict[int, Standings]:
+    """The places of an arm's trials as ranks, the best first.
+
+    Args:
+        cohorts: The cohorts of the arm.
+        complete: By complete trial its loss.
+    """
+    levels = range(1, NUM_RUNGS + 1)
+    orders = [[_array(cohort.best_at(level)) for cohort in cohorts] for level in levels]
+    places = _first_places(orders, 1 + max(complete, default=-1))
+    measured = ~np.isnan(places)
+    whole = _array([*complete])
+    places[whole[~measured[whole]]] = np.count_nonzero(measured)
+    losses = np.array([*complete.values()], dtype=np.float64)
+    last = whole[np.lexsort((whole, losses))]
+    for order in (*chain.from_iterable(orders[1:]), last):
+        places[order] = np.sort(places[order])
+    placed = np.flatnonzero(~np.isnan(places))
+    placed = placed[np.argsort(places[placed], kind="stable")]
+    return dict(zip(placed.tolist(), map(_at, places[placed].tolist()), strict=True))
 
 
-def _sort_anew(places: dict[int, float], order: list[int]) -> None:
-    """Give the places that the trials in `order` hold together to them in that order."""
-    held = sorted(places[number] for number in order)
-    places |= dict(zip(order, held, strict=True))
+def _first_places(orders: Sequence[Sequence[Numbers]], fewest: int) -> Array:
+    """Places by number, from the share of trials that are better at a trial's lowest rung.
+
+    Args:
+        orders: By level and cohort, the numbers of the trials, best first.
+        fewest: The least length of the result.
+
+    Returns:
+        [largest number + 1, or `fewest`]; NaN for a number that was measured at no rung.
+    """
+    largest = max((int(order.max()) for order in chain(*orders) if len(order)), default=-1)
+    shares = np.full(max(largest + 1, fewest), np.nan)
+    for order in chain.from_iterable(reversed(orders)):
+        shares[order] = np.arange(len(order)) / len(order)
+    order = np.argsort(shares, kind="stable")[: np.count_nonzero(~np.isnan(shares))]
+    places = np.full(len(shares), np.nan)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def _array(numbers: Sequence[int]) -> Numbers:
+    return np.array(numbers, dtype=np.intp)
+
+
+@cache
+def _at(place: float) -> Standings:
+    """The rank at a place. The same places come again with every proposal."""
+    return (Standing(tier=1, loss=place),)

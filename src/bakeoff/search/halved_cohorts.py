@@ -86,7 +86,9 @@ class HalvedCohorts:
     def _exempt(self, key: CohortKey) -> set[int]:
         """Paused trials that continue without a promotion once the arm begins no more trials."""
         paused = self._cohorts[key].paused
-        return set(paused) if self._is_off(key) else self._audited[key].intersection(paused)
+        if self._is_off(key):
+            return set(paused)
+        return {number for number in self._audited[key] if number in paused}
 
     def restore_paused(self, key: CohortKey, number: int) -> None:
         """See `Cohorts`."""

@@ -17,7 +17,7 @@ our own.
 import math
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, KeysView, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,6 +63,8 @@ class Rung:
     """Latest epoch at which a trial was measured here (warm-up delays rungs); 0 before any."""
     _order: list[tuple[float, int]] = field(default_factory=list)
     """The trials as (minus value, number), sorted."""
+    _numbers: list[int] = field(default_factory=list)
+    """Their numbers in this order."""
     _paused: list[tuple[float, int]] = field(default_factory=list)
     """Those of them that are paused here, sorted in the same way."""
 
@@ -70,7 +72,9 @@ class Rung:
         """Store a trial's value, once."""
         if number not in self.values:
             self.values[number] = value
-            insort(self._order, (-value, number))
+            place = bisect_left(self._order, (-value, number))
+            self._order.insert(place, (-value, number))
+            self._numbers.insert(place, number)
 
     def pause(self, number: int) -> None:
         """A trial that was measured here pauses."""
@@ -80,9 +84,9 @@ class Rung:
         """A trial that paused here continues, or has ended."""
         del self._paused[bisect_left(self._paused, (-self.values[number], number))]
 
-    def ranked(self) -> list[int]:
+    def ranked(self) -> Sequence[int]:
         """The numbers of the trials, best first; the earlier trial wins a tie."""
-        return [number for _, number in self._order]
+        return self._numbers
 
     def best_paused(self, count: int) -> int | None:
         """The best paused trial, if it is one of the best `count` of all trials."""
@@ -116,26 +120,26 @@ class Halving:
         """Answers of `promotable` since the last change."""
 
     @property
-    def paused(self) -> tuple[int, ...]:
+    def paused(self) -> KeysView[int]:
         """Numbers of the paused trials."""
-        return tuple(self._paused)
+        return self._paused.keys()
 
     @property
     def num_promoted(self) -> int:
         """Promotions so far, at all rungs."""
         return sum(len(rung.promoted) for rung in self._rungs.values())
 
-    def values_at(self, level: int) -> Mapping[int, float]:
+    def values_at(self, level: int) -> dict[int, float]:
         """The values at a level by trial number. Higher is better."""
         return self._rungs[level].values if level in self._rungs else {}
 
-    def values_after(self, level: int) -> Mapping[int, float]:
+    def values_after(self, level: int) -> dict[int, float]:
         """The values at the next level, or at the end, by trial number."""
         return self.values_at(level + 1) if level < NUM_RUNGS else self.finals
 
-    def best_at(self, level: int) -> list[int]:
+    def best_at(self, level: int) -> Sequence[int]:
         """The trials of a level, best first; the earlier trial wins a tie."""
-        return self._rungs[level].ranked() if level in self._rungs else []
+        return self._rungs[level].ranked() if level in self._rungs else ()
 
     def reconsider(self) -> None:
         """The shares that are promoted have changed."""

@@ -8,6 +8,7 @@ study's seed, the arm, the index and this list, so it is the same again after a 
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cached_property
+from heapq import nlargest
 from statistics import NormalDist
 from typing import cast
 
@@ -41,22 +42,25 @@ class ArmSampler:
         self._search = config.search
         self._spec = SAMPLERS[config.search.sampler]
         self._parzen = ParzenSampler(arm)
-        self._orders: dict[int, dict[int, None]] = {}
-        """The trials by objective, in the order of the last proposal."""
         self._started: dict[int, KnownTrial] = {}
         """Trials by number. A trial's value is the rank at which the sampler last saw it."""
+
+    def learns_for(self, index: int) -> bool:
+        """Whether the proposal of the arm's trial `index` depends on the ranks of other trials."""
+        return index >= self._search.startup_trials and self._spec.learns
 
     def propose(self, index: int, standings: Mapping[int, Standings]) -> tuple[Params, Phase]:
         """The configuration of the arm's trial `index` (from 0), and how it was drawn.
 
         Args:
             index: The number of the proposal, which decides its random numbers.
-            standings: The ranks of the arm's trials by number, one rank per objective.
+            standings: The ranks of the arm's trials by number, one rank per objective. They are
+                read only if the sampler `learns_for` the index.
         """
         if self._spec.design is not None:
             return self._design(index), "design"
         seed = derive_seed(self._seed, "sampler", self._arm.name, index)
-        if index < self._search.startup_trials or not self._spec.learns:
+        if not self.learns_for(index):
             return propose_randomly(self._arm, seed), "random"
         propose = cast("Propose", resolve(str(self._spec.propose)))
         return propose(self._arm, seed, self._ranked(standings)), "model"
@@ -77,26 +81,13 @@ class ArmSampler:
         (2020), section 3: the Gaussian copula of the values.
         """
         num_objectives = len(next(iter(standings.values()), ()))
-        orders = [self._order(standings, objective) for objective in range(num_objectives)]
+        orders = [_order(standings, objective) for objective in range(num_objectives)]
         best = {number for order in orders for number in order[: MOST_BEST // num_objectives]}
-        chosen = best.union(sorted(standings)[-MOST_LATEST:])
+        chosen = best.union(nlargest(MOST_LATEST, standings))
         scores = [_normal_scores(order, chosen) for order in orders]
         for number in chosen:
             self._started[number].trial.values = [score[number] for score in scores]
         return [known for number, known in self._started.items() if number in chosen]
-
-    def _order(self, standings: Mapping[int, Standings], objective: int) -> list[int]:
-        """The numbers of the trials, the best first.
-
-        Few trials have changed places since the last proposal, and sorting is quick if the trials
-        are almost in order.
-        """
-        before = self._orders.get(objective, {})
-        numbers = [number for number in before if number in standings]
-        numbers += [number for number in standings if number not in before]
-        numbers.sort(key=lambda number: (standings[number][objective], number))
-        self._orders[objective] = dict.fromkeys(numbers)
-        return numbers
 
     def started(self, number: int, params: Params, phase: Phase) -> None:
         """Trial `number` trains with these parameters, whether they were proposed or not."""
@@ -109,6 +100,12 @@ class ArmSampler:
         known.number = 1 + len(self._started)
         [point] = self._parzen.encode([params])
         self._started[number] = KnownTrial(trial=known, params=params, point=point, phase=phase)
+
+
+def _order(standings: Mapping[int, Standings], objective: int) -> list[int]:
+    """The numbers of the trials, the best first; quick if `standings` is almost in this order."""
+    keys = sorted([(ranks[objective], number) for number, ranks in standings.items()])
+    return [number for _, number in keys]
 
 
 def _normal_scores(order: Sequence[int], chosen: Container[int]) -> dict[int, float]:

@@ -7,7 +7,8 @@ little, and pruning is switched off.
 
 import math
 import statistics
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from bakeoff.records import TrialRecord
@@ -46,8 +47,10 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
+    ordered = sorted(value for value in values if not math.isnan(value))
+    counts = Counter(ordered)
     return [
-        sum(other < value for other in values) + sum(other == value for other in values) / 2
+        0.0 if math.isnan(value) else bisect_left(ordered, value) + counts[value] / 2
         for value in values
     ]
 
@@ -66,8 +69,10 @@ class PruningAudit:
         if record.outcome != "complete" or record.score is None or not rungs:
             return None
         self._pairs[key].append((values[rungs[0] - 1], record.score))
+        if key in self._off or len(self._pairs[key]) < FEWEST:
+            return None
         correlation = rank_correlation(*zip(*self._pairs[key], strict=True))
-        if key in self._off or len(self._pairs[key]) < FEWEST or correlation >= POOR:
+        if correlation >= POOR:
             return None
         self._off[key] = (
             f"pruning is off for {key[0]}, {key[1]}: of {len(self._pairs[key])} audited trials the"

@@ -18,9 +18,10 @@ the precision of a correlation.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,26 +53,59 @@ class Evidence:
     weight: float = 0.0
 
 
-def evidence_of(values: Mapping[int, float], later: Mapping[int, float]) -> Evidence:
+class RungEvidence:
     """What the trials of a cohort say about the correlation of a rung with what comes next.
 
-    Args:
-        values: By trial, all values at the rung; higher is better.
-        later: By trial, the values at the next rung or at the end, as far as they are known.
+    It keeps what it has read, so that a new value costs little, however many trials there are.
     """
-    ordered = np.sort(np.fromiter(values.values(), float))
-    middle = ordered[(len(ordered) - 1) // 2] if len(ordered) else 0.0
-    both = [number for number in later if number in values and values[number] >= middle]
-    if len(both) < FEWEST_PAIRS:
-        return Evidence()
-    here = np.array([values[number] for number in both])
-    correlation = rank_correlation(here, np.array([later[number] for number in both]))
-    if correlation is None:
-        return Evidence()
-    scores = normal_scores(ordered, here)
-    stretch = max(1.0, 1 / max(float(scores.std()), SMALLEST_SPREAD))
-    restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
-    return Evidence(z=math.atanh(_held(restored)), weight=(len(both) - 2) / stretch**2)
+
+    def __init__(self) -> None:
+        self._ordered = np.empty(0)
+        """All values at the rung, sorted."""
+        self._num_later = 0
+        """Later values that were read."""
+        self._here, self._later = np.empty(0), np.empty(0)
+        """The two values of each trial that has both."""
+        self._evidence = Evidence()
+
+    def of(self, values: dict[int, float], later: dict[int, float]) -> Evidence:
+        """The evidence of the values so far, which may only be added to between two calls.
+
+        Args:
+            values: By trial, all values at the rung; higher is better. A trial has its value here
+                before it has a later one.
+            later: By trial, the values at the next rung or at the end, as far as they are known.
+        """
+        fresh = _latest(values, len(values) - len(self._ordered))
+        fresh_later = _latest(later, len(later) - self._num_later)
+        if fresh or fresh_later:
+            added = np.sort([value for _, value in fresh])
+            self._ordered = np.insert(self._ordered, self._ordered.searchsorted(added), added)
+            both = [(values[number], value) for number, value in fresh_later if number in values]
+            self._here = np.append(self._here, [one for one, _ in both])
+            self._later = np.append(self._later, [value for _, value in both])
+            self._num_later = len(later)
+            self._evidence = self._estimate()
+        return self._evidence
+
+    def _estimate(self) -> Evidence:
+        ordered = self._ordered
+        is_better = self._here >= (ordered[(len(ordered) - 1) // 2] if len(ordered) else 0.0)
+        here, later = self._here[is_better], self._later[is_better]
+        if len(here) < FEWEST_PAIRS:
+            return Evidence()
+        correlation = rank_correlation(here, later)
+        if correlation is None:
+            return Evidence()
+        scores = normal_scores(ordered, here)
+        stretch = max(1.0, 1 / max(float(scores.std()), SMALLEST_SPREAD))
+        restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
+        return Evidence(z=math.atanh(_held(restored)), weight=(len(here) - 2) / stretch**2)
+
+
+def _latest(values: dict[int, float], count: int) -> list[tuple[int, float]]:
+    """The items that were added last, in the order in which they were added."""
+    return [(number, values[number]) for number in [*islice(reversed(values), count)][::-1]]
 
 
 def rank_correlation(first: Array, second: Array) -> float | None:

@@ -1,4 +1,5 @@
 import math
+import random
 import statistics
 
 import numpy as np
@@ -25,8 +26,8 @@ from bakeoff.search.trust import (
     SAFETY,
     SMALLEST_SPREAD,
     Evidence,
+    RungEvidence,
     believed,
-    evidence_of,
     share_to_promote,
 )
 from search_simulation import EPOCHS, Simulation, search_of
@@ -63,7 +64,7 @@ def test_the_correlation_of_all_trials_is_found_from_the_promoted_third():
     rng = np.random.default_rng(5)
     values, later = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 3000).T
     promoted = np.argsort(-values)[:1000]
-    evidence = evidence_of(
+    evidence = RungEvidence().of(
         dict(enumerate(values)), {int(number): later[number] for number in promoted}
     )
     assert math.tanh(evidence.z) == pytest.approx(0.7, abs=0.06)
@@ -76,13 +77,15 @@ def test_an_order_among_the_worse_half_is_no_evidence():
     later = [*range(500), *(500 + rng.permutation(500))]
     values = dict(enumerate(map(float, range(1000))))
     assert spearmanr(range(1000), later).statistic > 0.8
-    evidence = evidence_of(values, dict(enumerate(map(float, later))))
+    evidence = RungEvidence().of(values, dict(enumerate(map(float, later))))
     assert abs(math.tanh(evidence.z)) < 3 / math.sqrt(evidence.weight)
 
 
 def test_two_trials_or_equal_values_are_no_evidence():
-    assert evidence_of({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).weight == 0
-    assert evidence_of(dict.fromkeys(range(9), 0.5), {n: float(n) for n in range(9)}).weight == 0
+    assert RungEvidence().of({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).weight == 0
+    assert (
+        RungEvidence().of(dict.fromkeys(range(9), 0.5), {n: float(n) for n in range(9)}).weight == 0
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,7 +101,7 @@ def test_evidence_is_that_of_scipys_rank_correlation(pairs, num_alone):
         len(pairs) + index: index + 0.5 for index in range(num_alone)
     }
     later = {index: float(two) for index, (_, two) in enumerate(pairs)}
-    found = evidence_of(values, dict(reversed(later.items())))
+    found = RungEvidence().of(values, dict(reversed(later.items())))
     pairs = [pair for pair in pairs if pair[0] >= statistics.median_low(values.values())]
     firsts, seconds = ([pair[side] for pair in pairs] for side in (0, 1))
     if len(pairs) < FEWEST_PAIRS or len(set(firsts)) == 1 or len(set(seconds)) == 1:
@@ -111,6 +114,25 @@ def test_evidence_is_that_of_scipys_rank_correlation(pairs, num_alone):
     restored = correlation * stretch / math.sqrt(1 + correlation**2 * (stretch**2 - 1))
     assert found.z == pytest.approx(math.atanh(np.clip(restored, -LARGEST, LARGEST)))
     assert found.weight == pytest.approx((len(pairs) - 2) / stretch**2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5) | st.none()), max_size=6),
+        max_size=6,
+    )
+)
+def test_evidence_does_not_depend_on_when_it_is_asked_for(batches):
+    """Exactly: what is promoted must be the same after a restart."""
+    growing, values, later = RungEvidence(), {}, {}
+    for batch in batches:
+        for here, there in batch:
+            number = len(values)
+            values[number] = float(here)
+            if there is not None:
+                later[number] = float(there)
+        assert growing.of(values, later) == RungEvidence().of(values, later)
 
 
 # ---------------------------------------------------------------- one search
@@ -259,6 +281,86 @@ def test_a_whole_run_is_sorted_only_among_those_that_got_as_far():
         ended[number] = (Standing(tier=0, loss=-score),)
     ranks = cohorts.ranks("sgd", ended)
     assert sorted(ranks, key=ranks.__getitem__) == [2, 1, 0, 3]
+
+
+def plainly_ranked(measured, ended):
+    """What `ranks` is defined to be, sorted from the start.
+
+    Args:
+        measured: By cohort, by level from 1, the value of each trial.
+        ended: The ranks of ended trials.
+    """
+
+    def best_first(values):
+        return sorted(values, key=lambda one: (-values[one], one))
+
+    def sort_anew(order):
+        held = sorted(places[number] for number in order)
+        places.update(zip(order, held, strict=True))
+
+    shares = {}
+    for levels in measured.values():
+        for level in sorted(levels, reverse=True):
+            order = best_first(levels[level])
+            shares |= {number: place / len(order) for place, number in enumerate(order)}
+    order = sorted(shares, key=lambda one: (shares[one], one))
+    places = {number: place for place, number in enumerate(order)}
+    for level in (2, 3):
+        for levels in measured.values():
+            sort_anew(best_first(levels.get(level, {})))
+    complete = {number: one[0] for number, one in ended.items() if one[0].tier == 0}
+    places |= {number: len(places) for number in complete if number not in places}
+    sort_anew(sorted(complete, key=lambda one: (complete[one], one)))
+    others = {number: one for number, one in ended.items() if number not in complete}
+    ranked = {number: (Standing(tier=1, loss=place),) for number, place in places.items()}
+    return ranked | others
+
+
+RUNGS = {"constant": (2, 3, 9), "cosine": (3, 4, 10), "linear": (5, 9)}
+"""By schedule; a long warm-up merges the lowest two."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ranks_are_those_of_sorting_all_trials_anew(seed):
+    """After every event of a random search, with many ties, that has not asked for trust yet."""
+    rng = random.Random(seed)
+    kinds, values = ["start", "measure", "measure", "complete", "diverge"], [*range(5), math.nan]
+    events = [
+        (rng.choices(kinds, (4, 3, 3, 3, 1))[0], rng.randrange(100), rng.choice(values))
+        for _ in range(110)
+    ]
+    cohorts, measured, ended, open_trials = cohorts_with(), {}, {}, []
+    for number, (event, which, value) in enumerate(events):
+        if event == "start" or not open_trials:
+            schedule = sorted(RUNGS)[which % 3]
+            cohorts.start(("sgd", schedule), number)
+            open_trials.append((number, schedule, [*RUNGS[schedule]]))
+            continue
+        trial = open_trials[which % len(open_trials)]
+        one, schedule, left = trial
+        levels = measured.setdefault(schedule, {})
+        level = 4 - len(left)
+        if event == "measure" and left:
+            epoch = left.pop(0)
+            report(cohorts, ("sgd", schedule), one, RUNGS[schedule], {epoch: value})
+            levels.setdefault(level, {})[one] = -math.inf if math.isnan(value) else value
+        elif event in ("complete", "diverge"):
+            open_trials.remove(trial)
+            has_diverged = event == "diverge" or math.isnan(value)
+            if has_diverged and left:
+                levels.setdefault(level, {})[one] = -math.inf
+            epochs = range(1, 1 + (left[0] if left else 18))
+            record = TrialRecord(
+                number=one,
+                arm="sgd",
+                params={},
+                outcome="diverged" if has_diverged else "complete",
+                score=0.0 if has_diverged else value,
+                history=tuple(EpochResult(epoch=epoch, metrics={}) for epoch in epochs),
+            )
+            cohorts.finish(("sgd", schedule), record, RUNGS[schedule])
+            ended[one] = (Standing(tier=2) if has_diverged else Standing(tier=0, loss=-value),)
+        assert cohorts.ranks("sgd", ended) == plainly_ranked(measured, ended)
 
 
 def test_a_trial_that_will_train_on_at_once_is_proposed_from_ended_trials():

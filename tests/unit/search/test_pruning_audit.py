@@ -2,7 +2,7 @@ import math
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 
 from bakeoff.search.pruning_audit import FEWEST, is_audited, rank_correlation
 from search_simulation import EPOCHS, Simulation, search_of
@@ -32,6 +32,13 @@ def test_the_rank_correlation_is_spearmans(pairs):
         assert rank_correlation(first, second) == pytest.approx(spearmanr(first, second).statistic)
     else:
         assert rank_correlation(first, second) == 0.0
+
+
+def test_a_missing_value_counts_as_the_lowest():
+    """Several share the rank 0; the others have 1.0, 1.0 and 2.5."""
+    ranks, places = [0, 2.5, 1, 0, 1], range(5)
+    found = rank_correlation([math.nan, 3, 1, math.nan, 1], places)
+    assert found == pytest.approx(pearsonr(ranks, places).statistic)
 
 
 @settings(max_examples=25, deadline=None)
