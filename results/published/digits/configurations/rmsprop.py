@@ -42,8 +42,9 @@ def train():
     )
 
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, total_steps=total_steps, max_lr=0.006266064579510732,
-        pct_start=0.31294240035275367, base_momentum=0.828527, max_momentum=0.928527,
+        optimizer, total_steps=total_steps + 1, max_lr=0.006266064579510732,
+        pct_start=(0.31294240035275367 * total_steps + 1) / (total_steps + 1),
+        base_momentum=0.828527, max_momentum=0.928527,
     )
 
     criterion = nn.CrossEntropyLoss().to(device)
