@@ -20,7 +20,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from bakeoff.engines import local
+from bakeoff.engines import processes
 from bakeoff.errors import BakeoffError
 from bakeoff.ranges import Params
 from bakeoff.records import EpochResult, StudyConfig
@@ -196,7 +196,7 @@ def _drive(setup: Setup, writing: int, log: Path) -> int:
     temporary = setup.output.parent / "tmp"
     temporary.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
-    vars(local)["multiprocessing"] = Forking
+    vars(processes)["multiprocessing"] = Forking
     if setup.saves_everything:
         checkpoint.MAX_SAVE_SHARE = inf
     settings = RunSettings(

@@ -154,7 +154,7 @@ def test_a_study_of_one_objective_says_nothing_of_fronts(tmp_path):
     [
         ("status toy", r"best accuracy +on its front"),
         ("status toy --json", r'"on its front": \d'),
-        ("list", r"accuracy, train_seconds"),
+        ("list --json", r"toy"),
         ("show toy", r"accuracy +train_seconds"),
         ("show toy 0", r"train_seconds +\d"),
         ("show toy --json", r'"train_seconds": \d'),

@@ -155,7 +155,7 @@ def test_a_baseline_is_read_as_it_was_written(bench) -> None:
 
 def test_only_the_validation_set_is_read_and_no_weights_are_written(bench) -> None:
     bench.store()
-    assert not any(job.reads_test or job.weights_path for job in bench.engine.submitted)
+    assert not any(job.reads_test or job.keeps_weights for job in bench.engine.submitted)
 
 
 def test_a_baseline_whose_scores_vary_gets_more_seeds(bench) -> None:

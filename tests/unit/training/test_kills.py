@@ -173,7 +173,7 @@ def test_run_saved_at_every_step_continues_from_each_with_the_same_bits(
 
 
 def newest(folder: Path) -> str:
-    return max((path.stem for path in folder.glob("*.json")), default="")
+    return max((path.stem for path in folder.rglob("*.json")), default="")
 
 
 def train_until(config: TrialConfig, folder: Path, kill_at: int) -> None:
@@ -219,7 +219,7 @@ def test_process_killed_again_and_again_ends_with_the_same_bits(
     draws = random.Random(0)
     for _ in range(NUM_REAL_KILLS):
         kill_after(tmp_path / "killed", draws.randint(37, 72))
-    assert max(path.stem for path in (tmp_path / "killed").glob("*.pt")) > "epoch-0000002"
+    assert max(path.stem for path in (tmp_path / "killed").rglob("*.pt")) > "epoch-0000002"
     torch.set_num_threads(1)
     resumed = killable_run.train_to_the_end(tmp_path / "killed")
     whole = killable_run.train_to_the_end(tmp_path / "whole")
