@@ -26,9 +26,8 @@ class IdleEngine:
         num_workers: Runs at once.
         seed: Decides how quick each run is.
         per_poll: So many events come together, such as those of runs that train as one.
-        driver_clock: With it the engine's clock also goes on by the seconds that the driver takes,
-            and everything that has ended by then comes in one poll. Without it the driver takes no
-            time.
+        driver_clock: Counts the driver's seconds. They pass for the engine, too, and everything that
+            has ended by then comes in one poll. Without it the driver takes no time.
     """
 
     def __init__(

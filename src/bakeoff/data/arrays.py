@@ -114,7 +114,7 @@ def check_arrays(
         notes += train_notes(inputs, splits_test="x_test" not in named)
     if task == "regression":
         notes += target_notes(labels)
-    if task == "segmentation":
+    elif task == "segmentation":
         notes += ignored_notes(labels, "training")
     whole, given = inputs, dict[str, Inputs]()
     if "x_val" in named:
@@ -395,7 +395,5 @@ def _check_agreement(
     if task == "segmentation":
         check_known_classes(other_labels, check_mask_classes(labels, where), f"{where}: y_{part}")
     if task == "classification" and other_labels.max() > labels.max():
-        raise DataError(
-            f"{where}: y_{part} has the label {int(other_labels.max())}, "
-            f"y_train only 0..{int(labels.max())}"
-        )
+        known, found = int(labels.max()), int(other_labels.max())
+        raise DataError(f"{where}: y_{part} has the label {found}, y_train only 0..{known}")

@@ -43,7 +43,7 @@ GATEWAY_SECONDS = 120.0
 """The process that speaks to Ray says every few seconds that it lives. If it is silent for so long,
 a call of Ray's does not return, and another process takes its place."""
 IDLE_NOTE_SECONDS = 20.0
-"""After this long without a worker, the user is told why the study waits."""
+"""A study that has had no worker for so long tells the user why it waits."""
 IDLE_SECONDS = 3600.0
 """How long a study waits for its first worker, and for one after all were lost."""
 CLOSE_SECONDS = 10.0
