@@ -105,57 +105,41 @@ def _step_rmsprop(slots: _Slots, group: Settings) -> None:
     )
 
 
-def _step_nadam(slots: _Slots, group: Settings) -> None:
-    nadam.nadam(
-        slots.values,
-        slots.gradients,
-        slots.state["exp_avg"],
-        slots.state["exp_avg_sq"],
-        slots.state["mu_product"],
-        slots.state["step"],
-        **_named(group, "lr", "weight_decay", "momentum_decay", "eps", "decoupled_weight_decay"),
-        **_betas(group),
-        foreach=True,
-    )
+def _by_function(
+    function: Callable[..., None], state: Sequence[str], names: Sequence[str]
+) -> Callable[[_Slots, Settings], None]:
+    """A step by a function of torch that takes the state in this order and settings by name."""
+
+    def step(slots: _Slots, group: Settings) -> None:
+        function(
+            slots.values,
+            slots.gradients,
+            *(slots.state[name] for name in state),
+            **_named(group, *names),
+            **(_betas(group) if "betas" in group else {}),
+            maximize=False,
+            foreach=True,
+        )
+
+    return step
 
 
-def _step_radam(slots: _Slots, group: Settings) -> None:
-    radam.radam(
-        slots.values,
-        slots.gradients,
-        slots.state["exp_avg"],
-        slots.state["exp_avg_sq"],
-        slots.state["step"],
-        **_named(group, "lr", "weight_decay", "eps", "decoupled_weight_decay"),
-        **_betas(group),
-        foreach=True,
-    )
-
-
-def _step_adamax(slots: _Slots, group: Settings) -> None:
-    adamax.adamax(
-        slots.values,
-        slots.gradients,
-        slots.state["exp_avg"],
-        slots.state["exp_inf"],
-        slots.state["step"],
-        **_named(group, "lr", "weight_decay", "eps"),
-        **_betas(group),
-        foreach=True,
-    )
-
-
-def _step_adadelta(slots: _Slots, group: Settings) -> None:
-    adadelta.adadelta(
-        slots.values,
-        slots.gradients,
-        slots.state["square_avg"],
-        slots.state["acc_delta"],
-        slots.state["step"],
-        **_named(group, "lr", "rho", "eps", "weight_decay"),
-        maximize=False,
-        foreach=True,
-    )
+_step_nadam = _by_function(
+    nadam.nadam,
+    ("exp_avg", "exp_avg_sq", "mu_product", "step"),
+    ("lr", "weight_decay", "momentum_decay", "eps", "decoupled_weight_decay"),
+)
+_step_radam = _by_function(
+    radam.radam,
+    ("exp_avg", "exp_avg_sq", "step"),
+    ("lr", "weight_decay", "eps", "decoupled_weight_decay"),
+)
+_step_adamax = _by_function(
+    adamax.adamax, ("exp_avg", "exp_inf", "step"), ("lr", "weight_decay", "eps")
+)
+_step_adadelta = _by_function(
+    adadelta.adadelta, ("square_avg", "acc_delta", "step"), ("lr", "rho", "eps", "weight_decay")
+)
 
 
 def _named(group: Settings, *names: str) -> dict[str, Any]:
