@@ -85,14 +85,7 @@ class RunSettings(EngineSettings):
             gpus_per_trial=gpus_per_trial,
             accepts_open=insecure_cluster,
         )
-        if chosen is None:
-            chosen = choose_devices(device, begun_on)
-            check_devices(chosen, devices_per_trial)
-        elif devices_per_trial > 1:
-            raise UsageError(
-                f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
-                " on one device; leave out --engine"
-            )
+        chosen = _choose_here(chosen, device, begun_on, devices_per_trial)
         workers = _choose_workers(workers, workers_per_device, chosen, devices_per_trial)
         if checkpoints is not None:
             checkpoints = check_location(checkpoints, "--checkpoints")
@@ -115,6 +108,26 @@ class RunSettings(EngineSettings):
             early=early,
             ray=cluster,
         )
+
+
+def _choose_here(
+    on_cluster: DeviceChoice | None, device: str, begun_on: str, devices_per_trial: int
+) -> DeviceChoice:
+    """The devices of this machine, unless runs train on a cluster.
+
+    Raises:
+        UsageError: They are not here, or are too few for a run.
+    """
+    if on_cluster is None:
+        chosen = choose_devices(device, begun_on)
+        check_devices(chosen, devices_per_trial)
+        return chosen
+    if devices_per_trial > 1:
+        raise UsageError(
+            f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
+            " on one device; leave out --engine"
+        )
+    return on_cluster
 
 
 def _choose_workers(

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bakeoff.data.datasets import load_dataset, redraw_test, split_indices
+from bakeoff.data.datasets import Dataset, load_dataset, redraw_test, split_indices
 from bakeoff.data.inputs import Categories, Feature, code_counts
 from bakeoff.data.sample_source import SampleInputs
 from bakeoff.data.targets import TargetScale, measure_targets, standardise
@@ -197,14 +197,7 @@ def load_splits(
         given = given_normalisation(config.normalize, scale, inputs, device)
         normalisation = given or measure_normalisation(inputs, train_rows, split_seed, device)
         normalisation = keep_codes(normalisation, code_counts(dataset.features))
-    train_labels, test_labels, target_scale = dataset.train_labels, dataset.test_labels, None
-    validation_inputs, validation_labels = dataset.validation_inputs, dataset.validation_labels
-    if dataset.task == "regression":
-        target_scale = measure_targets(np.asarray(train_labels)[train_rows])
-        train_labels = standardise(train_labels, target_scale)
-        test_labels = standardise(test_labels, target_scale)
-        if validation_labels is not None:
-            validation_labels = standardise(validation_labels, target_scale)
+    dataset, target_scale = _standardised(dataset, train_rows)
     is_image = inputs.ndim == 4  # noqa: PLR2004 - [N, C, H, W]
     memory_format = torch.channels_last if channels_last and is_image else torch.contiguous_format
 
@@ -224,11 +217,13 @@ def load_splits(
             memory_format=memory_format,
         )
 
-    train = split("train", inputs, train_labels, train_rows)
-    if validation_inputs is None or validation_labels is None:
+    train = split("train", inputs, dataset.train_labels, train_rows)
+    given_inputs, given_labels = dataset.validation_inputs, dataset.validation_labels
+    if given_inputs is None or given_labels is None:
         validation = replace(train, rows=torch.from_numpy(validation_rows).to(device))
     else:
-        validation = split("validation", validation_inputs, validation_labels, validation_rows)
+        validation = split("validation", given_inputs, given_labels, validation_rows)
+    test_labels = dataset.test_labels
     return Splits(
         train=train,
         validation=validation,
@@ -243,6 +238,23 @@ def load_splits(
         vocabulary=dataset.vocabulary,
         categories=code_counts(dataset.features) if config.categories else None,
     )
+
+
+def _standardised(
+    dataset: Dataset, train_rows: NDArray[np.int64]
+) -> tuple[Dataset, TargetScale | None]:
+    """The data with regression targets in units of their deviation, and that scale."""
+    if dataset.task != "regression":
+        return dataset, None
+    scale = measure_targets(np.asarray(dataset.train_labels)[train_rows])
+    given = dataset.validation_labels
+    scaled = replace(
+        dataset,
+        train_labels=standardise(dataset.train_labels, scale),
+        test_labels=standardise(dataset.test_labels, scale),
+        validation_labels=None if given is None else standardise(given, scale),
+    )
+    return scaled, scale
 
 
 def _place(
