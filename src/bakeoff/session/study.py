@@ -19,7 +19,7 @@ from bakeoff.own_source import code_files, own_folders
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
-from bakeoff.session.checkpoint_place import checkpoint_location
+from bakeoff.session.checkpoint_place import checkpoint_location, remove_checkpoints
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -38,7 +38,7 @@ from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.lock import study_lock
-from bakeoff.stores import clear_store, try_store
+from bakeoff.stores import try_store
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
@@ -240,7 +240,7 @@ def _drive(
     run = StudyRun(config, facts, storage, driver, observer, deadline)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
-    if left := clear_store(checkpoints):
+    for left in remove_checkpoints(checkpoints, folder.parent, config.name):
         observer.note(left)
     return SessionResult(
         num_trained=num_trained,
