@@ -71,9 +71,10 @@ class Supervisor:
     async def read_data(self, data: DataConfig) -> tuple[str, str]:
         """Read the data in a process of its own; return its fingerprint, or why it cannot be read.
 
-        Reading also fills the node's cache, once for all its workers.
+        Reading also fills the node's cache, once for all its workers. A function of the user's that
+        makes no progress is ended as a run is that hangs.
         """
-        return await asyncio.to_thread(_read_in_child, data)
+        return await asyncio.to_thread(_read_in_child, data, self._layout.hang_seconds)
 
     async def poll(self, seconds: float) -> list[Event]:
         """New events. Waits at most `seconds` for the first one."""
@@ -122,13 +123,20 @@ class Supervisor:
         return self._engine
 
 
-def _read_in_child(data: DataConfig) -> tuple[str, str]:
+def _read_in_child(data: DataConfig, hang_seconds: float) -> tuple[str, str]:
     """What `_send_fingerprint` sends, from a process that returns its memory when it ends."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
         target=_send_fingerprint,
-        args=(theirs, os.getpid(), import_path(), next(iter(own_folders()), ""), data),
+        args=(
+            theirs,
+            os.getpid(),
+            import_path(),
+            next(iter(own_folders()), ""),
+            data,
+            hang_seconds,
+        ),
         daemon=True,
     )
     with without_main_module():
@@ -144,16 +152,24 @@ def _read_in_child(data: DataConfig) -> tuple[str, str]:
 
 
 def _send_fingerprint(
-    connection: Connection, parent: int, path: list[str], study_folder: str, data: DataConfig
+    connection: Connection,
+    parent: int,
+    path: list[str],
+    study_folder: str,
+    data: DataConfig,
+    hang_seconds: float,
 ) -> None:
     ignore_interrupts(parent)
     multiprocessing.current_process().daemon = False
     look_in(study_folder)
     sys.path += [entry for entry in path if entry not in sys.path]
     from bakeoff.data.datasets import load_dataset
+    from bakeoff.data.reading_limit import limited_reading
 
     try:
-        connection.send((load_dataset(data).fingerprint, ""))
+        with limited_reading(data.dataset, hang_seconds):
+            fingerprint = load_dataset(data).fingerprint
+        connection.send((fingerprint, ""))
     except BakeoffError as error:
         connection.send(("", str(error)))
     except Exception as error:  # noqa: BLE001 - the user's function may raise anything

@@ -81,7 +81,7 @@ def run_study(
     if settings.checkpoints is not None:
         try_store(settings.checkpoints, "--checkpoints")
     check_packages(config)
-    summary = check_data(config)
+    summary = check_data(config, hang_seconds=settings.hang_seconds)
     known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
     engine_settings = _for_engine(replace(settings, threads=threads), config, summary)

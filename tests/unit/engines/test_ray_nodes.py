@@ -154,3 +154,13 @@ def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
     fingerprint, reason = asyncio.run(supervisor.read_data(DataConfig(dataset="csv:none.csv")))
     assert fingerprint == ""
     assert "none.csv" in reason
+
+
+def test_a_function_that_never_returns_its_data_ends_on_a_node(tmp_path, monkeypatch):
+    (tmp_path / "endless_data.py").write_text("import time\ndef load():\n    time.sleep(600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    supervisor = Supervisor(replace(LAYOUT, hang_seconds=0.3), b"")
+    data = DataConfig(dataset="endless_data:load")
+    fingerprint, reason = asyncio.run(supervisor.read_data(data))
+    assert fingerprint == ""
+    assert reason.startswith("endless_data:load: no progress in reading the data for 0.3 s")
