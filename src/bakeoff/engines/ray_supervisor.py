@@ -13,15 +13,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bakeoff.child_process import ignore_interrupts, without_main_module
-from bakeoff.engines.device_table import Device
+from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Event, MemberReply, Reply, Task
 from bakeoff.engines.ray_code import unpack
 from bakeoff.engines.ray_messages import NodeFacts, WorkerLayout, installed_versions
 from bakeoff.engines.worker import import_path
-from bakeoff.errors import BakeoffError, describe_error
+from bakeoff.errors import BakeoffError, StoreError, describe_error
 from bakeoff.own_source import look_in, own_folders
 from bakeoff.records import DataConfig
+from bakeoff.stores import try_store
 
 
 class Supervisor:
@@ -63,7 +64,8 @@ class Supervisor:
         self._engine = LocalEngine(
             num_workers=1,
             threads=layout.threads,
-            devices=(Device(kind=layout.device),),
+            devices=_devices_of(layout),
+            devices_per_trial=layout.devices_per_trial,
             memory_share=min(1.0, layout.gpus) or 1.0,
             hang_seconds=layout.hang_seconds,
         )
@@ -75,6 +77,10 @@ class Supervisor:
         makes no progress is ended as a run is that hangs.
         """
         return await asyncio.to_thread(_read_in_child, data, self._layout.hang_seconds)
+
+    async def reach_store(self, location: str) -> str:
+        """Store a small file and remove it; why that is impossible, or an empty text."""
+        return await asyncio.to_thread(_why_unreachable, location)
 
     async def poll(self, seconds: float) -> list[Event]:
         """New events. Waits at most `seconds` for the first one."""
@@ -121,6 +127,20 @@ class Supervisor:
     def _held(self) -> LocalEngine:
         assert self._engine is not None, "prepare comes first"  # noqa: S101
         return self._engine
+
+
+def _devices_of(layout: WorkerLayout) -> tuple[Device, ...]:
+    """The devices of one run, as the actor sees them: Ray shows it those that it got."""
+    count = 1 if layout.device == CPU.kind else layout.devices_per_trial
+    return tuple(Device(kind=layout.device, index=index) for index in range(count))
+
+
+def _why_unreachable(location: str) -> str:
+    try:
+        try_store(location, "--checkpoints")
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def _read_in_child(data: DataConfig, hang_seconds: float) -> tuple[str, str]:

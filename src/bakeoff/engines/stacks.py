@@ -93,8 +93,8 @@ class StackEngine:
             if key is None:
                 self._engine.submit(self._queued.popleft())
                 continue
-            alike = [first] if first.attempt > 1 else [
-                one for one in self._queued if one.attempt == 1 and _key(one) == key
+            alike = [first] if first.has_lost_worker else [
+                one for one in self._queued if not one.has_lost_worker and _key(one) == key
             ]  # fmt: skip
             jobs = alike[: min(self._width, -(-len(alike) // self._num_free_workers))]
             taken = {one.run for one in jobs}

@@ -84,6 +84,7 @@ class RunSettings(EngineSettings):
             limit=workers,
             gpus_per_trial=gpus_per_trial,
             accepts_open=insecure_cluster,
+            devices_per_trial=devices_per_trial,
         )
         chosen = _choose_here(chosen, device, begun_on, devices_per_trial)
         workers = _choose_workers(workers, workers_per_device, chosen, devices_per_trial)
@@ -116,27 +117,11 @@ def _choose_here(
     """The devices of this machine, unless runs train on a cluster.
 
     Raises:
-        UsageError: They are not here, or are too few for a run.
+        UsageError: They are not here, or they cannot train a run together.
     """
-    if on_cluster is None:
-        chosen = choose_devices(device, begun_on)
-        check_devices(chosen, devices_per_trial)
-        return chosen
-    check_one_device(devices_per_trial)
-    return on_cluster
-
-
-def check_one_device(devices_per_trial: int) -> None:
-    """Refuse runs on several devices, which no cluster trains.
-
-    Raises:
-        UsageError: A run needs several.
-    """
-    if devices_per_trial > 1:
-        raise UsageError(
-            f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
-            " on one device; leave out --engine"
-        )
+    chosen = on_cluster or choose_devices(device, begun_on)
+    check_devices(chosen, devices_per_trial)
+    return chosen
 
 
 def _choose_workers(

@@ -38,7 +38,7 @@ from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
 from bakeoff.storage.lock import study_lock
-from bakeoff.stores import try_store
+from bakeoff.stores import is_url, try_store
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
@@ -123,14 +123,16 @@ def run_study(
 
 
 def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
-    """Settings with what the nodes of a cluster must have: the data, and the user's code."""
+    """Settings with what the nodes of a cluster must have: data, a store, and the user's code."""
     if settings.ray is None:
         return settings
     has_code = next(own_parts(config), None) is not None
+    store = settings.checkpoints or ""
     cluster = replace(
         settings.ray,
         data=config.data if config.data.is_given else None,
         fingerprint=summary.fingerprint,
+        store=store if is_url(store) else "",
         code_folders=own_folders() if has_code else (),
         left_out=(str(settings.output),),
     )

@@ -311,7 +311,9 @@ def test_a_number_of_workers_per_device_replaces_that_of_workers_in_the_script(f
     assert "BAKEOFF_WORKERS" not in (folder / "toy.sbatch").read_text()
 
 
-def test_runs_on_several_devices_are_refused_on_several_nodes(folder):
-    devices = ["--set", "training.devices_per_trial=2"]
-    with pytest.raises(UsageError, match=r"training\.devices_per_trial = 2: on a cluster"):
-        call("slurm", "--nodes", "2", "a study.toml", *devices)
+def test_runs_on_several_devices_take_as_many_gpus_of_their_nodes(folder):
+    several = ["a study.toml", "--set", "training.devices_per_trial=2"]
+    call("slurm", "--nodes", "2", "--gpus-per-node", "4", *several)
+    assert "devices_per_trial=2 --device cuda" in (folder / "toy.sbatch").read_text()
+    with pytest.raises(UsageError, match=r"training\.devices_per_trial = 2 takes as many GPUs"):
+        call("slurm", "--nodes", "2", *several, "--device", "cuda", "--gpus-per-trial", "1")

@@ -158,7 +158,7 @@ def test_a_lost_worker_is_lost_for_every_run_which_then_train_alone():
     ]  # fmt: skip
     inner.num_free = 3
     for number in range(3):
-        engine.submit(job(number, attempt=2))
+        engine.submit(replace(job(number, attempt=2), has_lost_worker=True))
     engine.events(0)
     assert runs_of(inner)[1:] == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
 

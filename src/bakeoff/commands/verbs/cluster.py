@@ -127,7 +127,7 @@ def _check_options(run: Mapping[str, Any], study: "StudyConfig", *, is_cluster: 
     from bakeoff.commands.notify import Notifier
     from bakeoff.engines.devices import parse_device
     from bakeoff.engines.ray_settings import choose_cluster
-    from bakeoff.session.run_settings import check_counts, check_one_device
+    from bakeoff.session.run_settings import check_counts
     from bakeoff.storage.sessions import choose_user
     from bakeoff.stores import check_location
 
@@ -144,9 +144,8 @@ def _check_options(run: Mapping[str, Any], study: "StudyConfig", *, is_cluster: 
         limit=run["workers"],
         gpus_per_trial=run["gpus_per_trial"],
         accepts_open=run["insecure_cluster"],
+        devices_per_trial=study.training.devices_per_trial,
     )
-    if is_cluster:
-        check_one_device(study.training.devices_per_trial)
     if run["timeout"] is not None:
         options.parse_duration(run["timeout"])
     options.parse_hang_timeout(run["hang_timeout"])
