@@ -172,7 +172,10 @@ def _set_up(settings: WorkerSettings) -> None:
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
 
+    from bakeoff.training.uncompiled import leave_compiler_out
+
     torch.set_num_threads(settings.threads)
+    leave_compiler_out()
 
 
 def _run(

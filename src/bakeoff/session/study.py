@@ -37,6 +37,7 @@ from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
+from bakeoff.storage.database import import_ahead
 from bakeoff.storage.lock import study_lock
 from bakeoff.stores import is_url, try_store
 from bakeoff.studyfile import format_study
@@ -87,6 +88,7 @@ def run_study(
     engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
     if settings.device_note:
         observer.note(settings.device_note)
+    import_ahead()
     with (
         stop.listening(),
         open_engine(engine_settings, observer.note) as engine,
