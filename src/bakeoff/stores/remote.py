@@ -73,6 +73,10 @@ class RemoteStore:
             lambda: url_to_fs(self._location, use_listings_cache=False, **options)
         )
         self._root = str(root).rstrip("/")
+        if loop := getattr(self._files, "loop", None):
+            # A request that breaks off leaves tasks whose errors nobody asks for: asyncio would log
+            # a traceback of each. What an access fails by is raised anyway.
+            loop.set_exception_handler(lambda _loop, _context: None)
 
     @property
     def location(self) -> str:
