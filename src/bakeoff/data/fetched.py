@@ -23,6 +23,7 @@ from bakeoff.stores import RemoteStore, check_location, is_url
 
 FILES_AT_ONCE = 256
 KEY_DIGITS = 16
+SECTION = "[data]"
 CURRENT = "current.json"
 DAMAGE = (OSError, ValueError, KeyError, TypeError)
 """What reading a missing or damaged copy raises."""
@@ -72,14 +73,16 @@ def _fetch(url: str) -> Path:
         MissingDependencyError: The package for the URL is not installed.
     """
     try:
-        store = RemoteStore(check_location(url, "data.dataset"))
+        store = RemoteStore(check_location(url, SECTION))
         found = store.states()
     except MissingDependencyError:
         raise
     except FileNotFoundError:
         raise DataError(f"{url}: there is no such file or folder") from None
-    except (UsageError, StoreError) as error:
-        raise DataError(f"data.dataset: {error}") from None
+    except UsageError as error:
+        raise DataError(str(error)) from None
+    except StoreError as error:
+        raise DataError(f"{SECTION}: {error}") from None
     # What the service says nothing of is always fetched.
     told = {key: [size, version or secrets.token_hex(8)] for key, (size, version) in found.items()}
     state = hashlib.sha256(json.dumps([url, told], sort_keys=True).encode()).hexdigest()
@@ -109,7 +112,7 @@ def _write_copy(store: RemoteStore, url: str, sizes: Mapping[str, int | None], s
     folder = _folder_of(url)
     copy = f"{state[:KEY_DIGITS]}-{secrets.token_hex(4)}"
     filling = folder / f".filling-{copy}"
-    name = PurePosixPath(url).name
+    name = str(_safe(PurePosixPath(url).name, url))
     for left in folder.glob(".filling-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     targets = {key: filling / name / _safe(key, url) for key in sizes}
@@ -144,7 +147,7 @@ def _get_files(store: RemoteStore, url: str, targets: Mapping[str, Path]) -> Non
             except FileNotFoundError:
                 raise DataError(f"{url}: changed while it was fetched; try again") from None
             except StoreError as error:
-                raise DataError(f"data.dataset: {error}") from None
+                raise DataError(f"{SECTION}: {error}") from None
             advance(start + len(some), len(keys))
 
 

@@ -204,18 +204,24 @@ def test_a_name_that_leads_out_of_the_copy_is_refused(
     assert list((data_folder() / "fetched").rglob("outside.csv")) == []
 
 
+def test_a_url_that_ends_with_two_dots_is_refused(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RemoteStore, "states", lambda _: {"a.csv": FileState(3, "v1")})
+    with pytest.raises(DataError, match="is not one of a file below a folder"):
+        local_path(f"folder:{place}/..")
+
+
 def test_a_file_that_is_not_there_is_said(place: str) -> None:
     with pytest.raises(DataError, match=rf"^{place}/none.csv: there is no such file or folder$"):
         check_data(study(f"csv:{place}/none.csv"))
 
 
 def test_wrong_urls_are_refused_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        DataError, match=r"data\.dataset: a password or key does not belong"
-    ) as found:
+    with pytest.raises(DataError, match=r"^\[data\]: a password or key does not belong") as found:
         check_data(study("csv:s3://key:SECRET@bucket/table.csv"))
     assert "SECRET" not in str(found.value)
-    with pytest.raises(MissingDependencyError, match=r"data\.dataset: dropbox:// needs a package"):
+    with pytest.raises(MissingDependencyError, match=r"^\[data\]: dropbox:// needs a package"):
         check_data(study("csv:dropbox://folder/table.csv"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
