@@ -184,9 +184,11 @@ def _send_fingerprint(
     look_in(study_folder)
     sys.path += [entry for entry in path if entry not in sys.path]
     from bakeoff.data.datasets import load_dataset
+    from bakeoff.data.fetched import refresh_data
     from bakeoff.data.reading_limit import limited_reading
 
     try:
+        refresh_data(data)
         with limited_reading(data.dataset, hang_seconds):
             fingerprint = load_dataset(data).fingerprint
         connection.send((fingerprint, ""))

@@ -10,6 +10,7 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
+from bakeoff.data.fetched import refresh_data
 from bakeoff.data.hub_files import PREFIX, fetch_hub_model
 from bakeoff.data.reading_limit import limited_reading
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
@@ -89,6 +90,7 @@ def check_data(config: StudyConfig, *, hang_seconds: float | None = None) -> Dat
     """
     if not config.data.is_given:
         return NO_DATA
+    refresh_data(config.data)
     with limited_reading(config.data.dataset, hang_seconds):
         summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:

@@ -26,6 +26,7 @@ from bakeoff.engines.ray_supervisor import Supervisor
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import trial_config
 from bakeoff.records import DataConfig
+from bakeoff.stores import RemoteStore
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
 
@@ -180,3 +181,16 @@ def test_a_function_that_never_returns_its_data_ends_on_a_node(tmp_path, monkeyp
     fingerprint, reason = asyncio.run(supervisor.read_data(data))
     assert fingerprint == ""
     assert reason.startswith("endless_data:load: no progress in reading the data for 0.3 s")
+
+
+def test_a_node_fetches_data_at_a_url_by_itself(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "node"))
+    table = "a,target\n" + "".join(f"{row},{row % 2}\n" for row in range(40))
+    (tmp_path / "table.csv").write_text(table)
+    RemoteStore(bucket).put("table.csv", table.encode())
+    supervisor = Supervisor(LAYOUT, b"")
+    found = asyncio.run(supervisor.read_data(DataConfig(dataset=f"csv:{bucket}/table.csv")))
+    here = load_dataset(DataConfig(dataset=f"csv:{tmp_path}/table.csv"))
+    assert found == (here.fingerprint, "")
+    _, reason = asyncio.run(supervisor.read_data(DataConfig(dataset=f"csv:{bucket}/none.csv")))
+    assert reason == f"{bucket}/none.csv: there is no such file or folder"

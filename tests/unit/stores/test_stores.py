@@ -1,6 +1,8 @@
 """What every store does, and what only one over a network must."""
 
+import asyncio
 import errno
+import gc
 import hashlib
 import importlib
 import logging
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.asyn import get_loop
 
 from bakeoff.errors import MissingDependencyError, StoreError, UsageError
 from bakeoff.stores import (
@@ -179,6 +182,30 @@ def test_a_service_that_is_gone_for_a_while_is_waited_for(proxy: Proxy, tmp_path
     assert time.monotonic() - began >= 3.0
     assert store.get("a") == b"2"
     back.join()
+
+
+def test_a_request_that_breaks_off_prints_no_traceback(
+    proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RemoteStore(f"s3://{BUCKET}/{tmp_path.name}")
+    store.put("a", b"1")
+    seen = threading.Event()
+
+    async def break_off() -> None:
+        loop = asyncio.get_running_loop()
+        loop.create_task(_fail())  # noqa: RUF006 - nobody asks for it, as in aiohttp
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+        seen.set()
+
+    asyncio.run_coroutine_threadsafe(break_off(), get_loop())
+    assert seen.wait(10)
+    assert caplog.text == ""
+
+
+async def _fail() -> None:
+    raise ConnectionResetError("Cannot write to closing transport")
 
 
 def test_a_service_that_stays_away_is_said_after_some_seconds(proxy: Proxy, tmp_path: Path) -> None:
