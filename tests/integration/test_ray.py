@@ -93,6 +93,9 @@ def test_a_study_whose_driver_is_killed_continues_with_the_same_bits(folder, clu
     assert 1 <= len(places) <= 2
     run_here(study, output, engine, Watcher(), environment(folder))
     assert bits_of(output) == alone
+    trials = record_of(output).trials
+    assert {run.attempts for run in trials} == {1}
+    assert {run.lost_drivers for run in trials} == {0, 1}
 
 
 def test_a_study_that_loses_one_of_two_nodes_measures_the_same_bits(folder, cluster, study, alone):

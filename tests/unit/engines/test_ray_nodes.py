@@ -164,6 +164,16 @@ def test_a_run_without_a_worker_pauses_and_stops_at_once(pipe):
     assert found == [Paused(run="search-0", attempt=2)]
 
 
+@pytest.mark.parametrize(("device", "expected"), [("cpu", ["cpu"]), ("cuda", ["cuda:0", "cuda:1"])])
+def test_a_worker_has_the_devices_that_train_a_run_together(device, expected):
+    layout = replace(LAYOUT, device=device, threads=3, devices_per_trial=2, gpus=2.0)
+    supervisor = Supervisor(layout, b"")
+    asyncio.run(supervisor.prepare())
+    (slot,) = supervisor._held()._slots  # noqa: SLF001 - no process is started for this
+    assert [one.label for one in slot.devices] == expected
+    assert layout.cpus == 6
+
+
 def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
     supervisor = Supervisor(LAYOUT, b"")
     found = asyncio.run(supervisor.read_data(DATA))
