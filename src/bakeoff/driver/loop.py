@@ -207,6 +207,8 @@ class Driver:
             decision_epochs=run.plan.decision_epochs,
             reads_test=run.plan.purpose in READS_TEST,
             keeps_weights=self._weights.keeps(run.plan.purpose),
+            rivals=f"{run.plan.arm} {run.plan.configuration}",
+            score_to_reach=self._weights.best_score(run.plan),
         )
         self._later(self._engine.submit, job)
 
@@ -221,6 +223,7 @@ class Driver:
                 self._on_epoch(event, run, source)
             case Finished():
                 self._finish(run, source, event.outcome, tested=event)
+                self._later(self._note_once, event.loading)
             case Failed():
                 self._finish(run, source, event.outcome, reason=event.reason)
             case Died():
@@ -363,7 +366,7 @@ class Driver:
         self._later(self._observer.note, text)
 
     def _note_once(self, text: str) -> None:
-        if self._storage.note(self._config.name, text):
+        if text and self._storage.note(self._config.name, text):
             self._observer.note(text)
 
     def _clear_up(
