@@ -4,9 +4,9 @@ An engine trains runs. For a `Job` it returns one `Epoch` per epoch and then one
 `Failed`, `Halted`, `Paused`, or `Died` if the worker process itself is gone. Some epochs wait until
 the driver has answered them with `reply`.
 
-A run is started again when its worker is lost. Each start is an attempt with a number of its own,
-and the driver ignores the events of earlier attempts: a machine that could not be reached for a
-while may still send some.
+A run is started again when its worker or its driver is lost. Each start is an attempt with a number
+of its own, and the driver ignores the events of earlier attempts: a machine that could not be
+reached for a while may still send some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,6 +52,8 @@ class Job(_Message):
     """A run with a worse score stores no weights, because the driver has better ones."""
     saves_every_epoch: bool = False
     """Save a checkpoint after every epoch, however long that takes."""
+    has_lost_worker: bool = False
+    """Whether it has lost a worker, which it may have ended itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,21 +115,21 @@ class StackEngine:
             if key is None:
                 self._engine.submit(self._queued.popleft())
                 continue
-            alike = [first] if first.attempt > 1 else [
-                one for one in self._queued if one.attempt == 1 and _key(one) == key
+            alike = [first] if first.has_lost_worker else [
+                one for one in self._queued if not one.has_lost_worker and _key(one) == key
             ]  # fmt: skip
             jobs = alike[: min(self._width, -(-len(alike) // self._num_free_workers))]
             taken = {one.run: one for one in jobs}
             self._queued = deque(one for one in self._queued if one.run not in taken)
             name = f"stack-{next(self._numbers)}"
             # No run joins one that trains alone because it has lost a worker.
-            key = key if first.attempt == 1 else ""
+            key = "" if first.has_lost_worker else key
             self._stacks[name] = _Running(name=name, key=key, jobs=taken)
             self._engine.submit(Stack(run=name, jobs=tuple(jobs)))
 
     def _refill(self) -> None:
         """Let the first runs of the queue join stacks that have a place for them."""
-        while self._queued and self._queued[0].attempt == 1:
+        while self._queued and not self._queued[0].has_lost_worker:
             job = self._queued[0]
             key = _key(job)
             stacks = [

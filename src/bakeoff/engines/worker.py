@@ -174,8 +174,10 @@ def _set_up(settings: WorkerSettings) -> None:
     import torch
 
     from bakeoff.training.kept_splits import KEPT
+    from bakeoff.training.uncompiled import leave_compiler_out
 
     torch.set_num_threads(settings.threads)
+    leave_compiler_out()
     KEPT.is_on = True
 
 

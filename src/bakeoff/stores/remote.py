@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from bakeoff.errors import StoreError, one_line
 from bakeoff.files import write_durably
+from bakeoff.stores.services import advise, quiet
 
 RETRY_SECONDS = 15.0
 """How long an access is repeated after its first failure."""
@@ -31,7 +32,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 FINAL = (ImportError, NotImplementedError, PermissionError, TypeError, ValueError)
 """Errors that do not pass by themselves."""
-FINAL_NAMES = ("Credential", "Token", "Authentication", "ParamValidation")
+FINAL_NAMES = ("Credential", "Token", "Authentication", "Profile", "ParamValidation")
 """Parts of the names of such errors, which come from packages that may not be installed."""
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class RemoteStore:
         self._location = url.rstrip("/")
         self._protocol = url.partition(":")[0]
         self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
+        quiet(self._protocol)
         options = dict(OPTIONS.get(self._protocol, {}))
         from fsspec.core import url_to_fs  # as is torch, only where it is used
 
@@ -168,7 +170,7 @@ class RemoteStore:
 
     def _error(self, error: Exception) -> StoreError:
         reason = one_line(error)[:MAX_REASON] or type(error).__name__
-        return StoreError(f"{self._location}: {reason}")
+        return StoreError(f"{self._location}: {reason}{advise(self._protocol, error)}")
 
 
 def _is_final(error: Exception) -> bool:

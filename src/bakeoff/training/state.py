@@ -29,6 +29,7 @@ from bakeoff.training.averaging import WeightAverage
 from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
+from bakeoff.training.flat import FlatStep, find_flat_step
 from bakeoff.training.kept_splits import KEPT
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
@@ -99,6 +100,10 @@ class TrainingState(Progress):
     """Totals of the epoch in training; None between epochs."""
     lap: Callable[[str], None] = no_lap
     """Called with the name of each part of a step when it ends, so that a profile can time it."""
+    flat: FlatStep | None = None
+    """Steps all weights as one, where that gains; None before the first step, too."""
+    may_be_flat: bool = True
+    """Whether the first step still decides on that."""
     ranks: Ranks = ALONE
     """The processes that train this run together."""
     replica: nn.Module | None = None
@@ -126,6 +131,11 @@ class TrainingState(Progress):
             UsageError: Several processes train the model, which cannot be wrapped for that.
         """
         self.freezing.begin(self.epoch + 1)
+        if self.may_be_flat and not self.scaler.is_enabled():
+            self.flat = find_flat_step(self.config.optimizer, self.model, self.optimizer)
+        self.may_be_flat = False
+        if self.flat is not None:
+            self.flat.begin()
         names = () if self.ranks.is_alone else trained_names(self.model)
         if names != self.replicated:
             self.replica = None  # its hooks end with it

@@ -789,7 +789,8 @@ def test_a_search_in_epochs_that_is_stopped_several_times_gives_the_same_trials(
         with pytest.raises(StopIteration):
             session(engine=EndingEngine(count), config=config).search()
     session(config=config).search()
-    assert repr(session(config=config).trials()) == repr(calm.trials())
+    found = [replace(one, lost_drivers=0) for one in session(config=config).trials()]
+    assert repr(found) == repr([*calm.trials()])
 
 
 class EndingEngine(SimulatedEngine):

@@ -52,10 +52,10 @@ class Method:
 class Actor:
     """A supervisor on a node that says these facts and reads this data."""
 
-    def __init__(self, facts=OURS, data=("", "")):
+    def __init__(self, facts=OURS, data=("", ""), store=""):
         self.jobs: list[tuple[Job]] = []
         self.describe, self.prepare = Method(facts, []), Method(None, [])
-        self.read_data = Method(data, [])
+        self.read_data, self.reach_store = Method(data, []), Method(store, [])
         self.submit = Method(None, self.jobs)
 
 
@@ -74,15 +74,15 @@ def said(connection):
     return found
 
 
-def admit(pipe, *actors, jobs=(), replies=()):
+def admit(pipe, *actors, jobs=(), replies=(), store=""):
     """What a gateway says that has these workers, runs and replies."""
     ours, theirs = pipe
     known = {actor.describe._answer.node: actor for actor in actors}  # noqa: SLF001
 
     async def run():
-        nodes = Nodes(threads=1, gpus_per_trial=0.0)
+        nodes = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
         nodes.update({"NodeID": one, "Alive": True, "Resources": {"CPU": 1.0}} for one in known)
-        settings = RaySettings(data=DATA, fingerprint="f" * 32)
+        settings = RaySettings(data=DATA, fingerprint="f" * 32, store=store)
         gateway = Gateway(theirs, settings, LAYOUT, b"", nodes)
         gateway.slots = [Slot(actor) for actor in actors]
         for message in (*jobs, *replies):
@@ -134,7 +134,23 @@ def test_a_node_with_another_torch_is_named_and_gets_nothing(pipe):
 )
 def test_a_cluster_whose_only_node_lacks_the_data_is_unusable(pipe, data, reason):
     text = f"node host/aaaaaaaa: {reason}"
-    assert admit(pipe, Actor(data=data)) == [Note(f"{text}; it is not used"), Unusable(text)]
+    assert admit(pipe, Actor(data=data)) == [Unusable(text)]
+
+
+def test_a_node_that_cannot_reach_the_store_of_checkpoints_is_named(pipe):
+    reason = "--checkpoints s3://bucket: Unable to locate credentials"
+    found = admit(pipe, Actor(store=reason), store="s3://bucket")
+    assert found == [Unusable(f"node host/aaaaaaaa: {reason}")]
+    reaching = Actor(data=("f" * 32, ""))
+    assert admit(pipe, reaching, store="s3://bucket") == [Ready(1)]
+    assert reaching.reach_store._calls == [("s3://bucket",)]  # noqa: SLF001
+
+
+def test_a_node_says_why_it_cannot_reach_a_store(bucket, monkeypatch):
+    supervisor = Supervisor(LAYOUT, b"")
+    assert asyncio.run(supervisor.reach_store(bucket)) == ""
+    reason = asyncio.run(supervisor.reach_store("s3://no-such-bucket/study"))
+    assert reason.startswith("--checkpoints s3://no-such-bucket/study: ")
 
 
 def test_the_data_is_read_once_per_node(pipe):
@@ -154,3 +170,13 @@ def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
     fingerprint, reason = asyncio.run(supervisor.read_data(DataConfig(dataset="csv:none.csv")))
     assert fingerprint == ""
     assert "none.csv" in reason
+
+
+def test_a_function_that_never_returns_its_data_ends_on_a_node(tmp_path, monkeypatch):
+    (tmp_path / "endless_data.py").write_text("import time\ndef load():\n    time.sleep(600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    supervisor = Supervisor(replace(LAYOUT, hang_seconds=0.3), b"")
+    data = DataConfig(dataset="endless_data:load")
+    fingerprint, reason = asyncio.run(supervisor.read_data(data))
+    assert fingerprint == ""
+    assert reason.startswith("endless_data:load: no progress in reading the data for 0.3 s")

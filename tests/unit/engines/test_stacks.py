@@ -34,11 +34,19 @@ from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
 
-def job(number: int, *, attempt: int = 1, folder: Path | None = None, **changes: Any) -> Job:
+def job(
+    number: int,
+    *,
+    attempt: int = 1,
+    has_lost_worker: bool = False,
+    folder: Path | None = None,
+    **changes: Any,
+) -> Job:
     """A run of two epochs that may be stacked."""
     return Job(
         run=f"confirm-{number}",
         attempt=attempt,
+        has_lost_worker=has_lost_worker,
         config=small_run(seed=number, epochs=2, train_samples=100, **changes),
         checkpoints=str(folder / f"confirm-{number}") if folder else "",
     )
@@ -189,7 +197,7 @@ def test_a_run_that_comes_after_the_end_of_a_suspended_stack_is_paused():
     assert engine.num_free == 16
 
 
-@pytest.mark.parametrize("waits", [{"attempt": 2}, {"batch_size": 16}])
+@pytest.mark.parametrize("waits", [{"has_lost_worker": True}, {"batch_size": 16}])
 def test_runs_join_no_stack_while_one_before_them_needs_a_worker(waits):
     engine, inner = formed(1, job(0), job(1))
     inner.coming = [Members(run="stack-1", events=(finished(0),))]
@@ -207,7 +215,7 @@ def test_no_run_joins_a_stack_that_is_suspended_or_one_that_has_lost_a_worker():
     engine, inner = formed(2, job(0), job(1), width=2)
     engine.reply("confirm-0", "suspend")
     assert engine.num_free == 1
-    engine, inner = formed(1, job(0, attempt=2), width=2)
+    engine, inner = formed(1, job(0, has_lost_worker=True), width=2)
     engine.submit(job(1))
     engine.events(0)
     assert inner.replies == []
@@ -236,7 +244,7 @@ def test_a_lost_worker_is_lost_for_every_run_which_then_train_alone():
     ]  # fmt: skip
     inner.num_free = 3
     for number in range(3):
-        engine.submit(job(number, attempt=2))
+        engine.submit(replace(job(number, attempt=2), has_lost_worker=True))
     engine.events(0)
     assert runs_of(inner)[1:] == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
 

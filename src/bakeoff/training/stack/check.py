@@ -102,6 +102,7 @@ def _measure_gain(stack: Stack, members: Sequence[Member]) -> float:
     states = [one.state for one in members]
     together = next(stacked_batches(states))
     alone = (together[0][0], together[1][0])
+    states[0].begin_steps()  # a run alone may step its weights by buffers
     clock = partial(_clock, states[0].device)
     of_stack, of_one = [], []
     for _ in range(NUM_WARMUP_STEPS + NUM_STEPS):
