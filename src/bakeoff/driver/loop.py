@@ -28,7 +28,6 @@ from bakeoff.engines.protocol import (
     Failed,
     Finished,
     Halted,
-    Job,
     Paused,
     Probed,
     Profiled,
@@ -39,7 +38,6 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
-    READS_TEST,
     Decision,
     EpochResult,
     Outcome,
@@ -201,17 +199,8 @@ class Driver:
         self._running[run.name] = run
         num_left = source.num_left + len(self._waiting)
         self._later(self._observer.began, run.name, run.plan, num_left)
-        job = Job(
-            run=run.name,
-            config=self._settings.trial_of(run.plan),
-            checkpoints=self._stores.location_of(run.name),
-            identity=self._settings.identity_of(run.name, run.plan),
-            attempt=run.attempt,
-            decision_epochs=run.plan.decision_epochs,
-            reads_test=run.plan.purpose in READS_TEST,
-            keeps_weights=self._weights.keeps(run.plan.purpose),
-            has_lost_worker=run.own_attempts > 1,
-        )
+        place = self._stores.location_of(run.name)
+        job = self._settings.job_of(run, place, self._weights)
         self._later(self._engine.submit, job)
 
     def _handle(self, event: Event, source: Source) -> None:
@@ -225,6 +214,7 @@ class Driver:
                 self._on_epoch(event, run, source)
             case Finished():
                 self._finish(run, source, event.outcome, tested=event)
+                self._later(self._note_once, event.loading)
             case Failed():
                 self._finish(run, source, event.outcome, reason=event.reason)
             case Died():
@@ -372,7 +362,7 @@ class Driver:
         self._later(self._observer.note, text)
 
     def _note_once(self, text: str) -> None:
-        if self._storage.note(self._config.name, text):
+        if text and self._storage.note(self._config.name, text):
             self._observer.note(text)
 
     def _clear_up(

@@ -46,6 +46,10 @@ class Job(_Message):
     reads_test: bool = False
     keeps_weights: bool = False
     """Whether a complete run stores the scored epoch's weights next to its checkpoints."""
+    rivals: str = ""
+    """Runs of a stack that end together and name the same store the weights of the best only."""
+    score_to_reach: float | None = None
+    """A run with a worse score stores no weights, because the driver has better ones."""
     saves_every_epoch: bool = False
     """Save a checkpoint after every epoch, however long that takes."""
     has_lost_worker: bool = False
@@ -65,6 +69,16 @@ class MemberReply:
 
     run: str
     reply: Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join(MemberReply):
+    """A run that trains in the stack from its next epoch on.
+
+    The stack may end before the message arrives, and then the run never begins.
+    """
+
+    job: Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +126,8 @@ class Finished(_Message):
     test_metrics: Mapping[str, float]
     test_without: tuple[float, ...] = ()
     """The objective on the test set without each group of its samples, [G]."""
+    loading: str = ""
+    """With how many processes its worker fetches samples, as text, once this was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +230,7 @@ class Members(_Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Stacked(_Message):
-    """All runs of a stack have ended; each has reported how."""
+    """All runs of a stack have ended, and each has reported how, but for those that came late."""
 
 
 Event = Started | MemberEvent | Died | Probed | Profiled | Members | Stacked
