@@ -57,7 +57,14 @@ def num_runs(folder: Path, study: str) -> int:
     return sum(run.outcome != "running" for run in (*record.trials, *record.confirmations))
 
 
-def test_a_killed_suite_continues_and_runs_no_finished_study_again(folder):
+def call(folder, monkeypatch, *arguments):
+    """Run the verb in this process."""
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(app, ["suite", "toy.toml", *PLACE, *arguments])
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_suite_continues_and_runs_no_finished_study_again(folder, monkeypatch):
     process = subprocess.Popen(
         [sys.executable, "-m", "bakeoff", "suite", "toy.toml", *PLACE],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -71,7 +78,7 @@ def test_a_killed_suite_continues_and_runs_no_finished_study_again(folder):
     assert narrow == 96  # 2 repeats of 2 arms with 20 trials, 2 runs of a shortlist, 2 seeds
     assert 5 <= wide < 96
 
-    waiting = call_study(folder, "suite", "toy.toml", "--report", "--json")
+    waiting = call(folder, monkeypatch, "--output", "results", "--report", "--json")
     facts = json.loads(waiting.stdout)
     assert (facts["finished"], facts["left"]) == (False, ["wide"])
     assert facts["rules"][0]["verdict"] == "not_tested"
@@ -88,20 +95,14 @@ def test_a_killed_suite_continues_and_runs_no_finished_study_again(folder):
     assert (folder / "results" / "toy" / "narrow" / "report.md").exists()
 
 
-def call(folder, monkeypatch, *arguments):
-    """Run the verb in this process."""
-    monkeypatch.chdir(folder)
-    return CliRunner().invoke(app, ["suite", "toy.toml", *PLACE, "--output", "other", *arguments])
-
-
 def test_a_suite_that_must_pause_at_once_says_what_is_left(folder, monkeypatch):
-    done = call(folder, monkeypatch, "--stop-after", "0.001s")
+    done = call(folder, monkeypatch, "--output", "other", "--stop-after", "0.001s")
     assert done.exit_code == 0, done.output
     assert "2 parts to go: narrow, wide; the same command continues" in done.stdout
 
 
 def test_the_plan_sums_what_is_left(folder, monkeypatch):
-    done = call(folder, monkeypatch, "--plan", "--json", "--only", "wide")
+    done = call(folder, monkeypatch, "--output", "other", "--plan", "--json", "--only", "wide")
     assert done.exit_code == 0, done.output
     plan = json.loads(done.stdout)
     (row,) = plan["rows"]

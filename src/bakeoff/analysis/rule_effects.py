@@ -25,7 +25,7 @@ from bakeoff.records import (
     WorkloadEffect,
 )
 
-UNFINISHED = "its study is not finished"
+UNFINISHED = "not finished"
 MOST_DEVIATIONS = 10.0
 """The effect of one search on scores counts as no more standard deviations over seeds."""
 MIN_FOR_SHARE = 5
@@ -219,4 +219,8 @@ def _diverged_share(record: StudyRecord, arm: str, repeat: int) -> float:
 
 def missing_text(effects: Sequence[WorkloadEffect]) -> str:
     """Which workloads do not count, and why; empty if all do."""
-    return join([f"{one.workload} ({one.why_not})" for one in effects if one.why_not])
+    by_reason: dict[str, list[str]] = {}
+    for one in effects:
+        if one.why_not:
+            by_reason.setdefault(one.why_not, []).append(one.workload)
+    return "; ".join(f"{join(names)} ({reason})" for reason, names in by_reason.items())

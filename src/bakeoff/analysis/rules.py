@@ -212,7 +212,7 @@ def _sentence(found: RuleFinding, needed: int, num_rules: int) -> str:
     word = VERDICTS[found.verdict]
     if found.provisional and found.verdict != "not_shown":
         word = f"Provisionally {word.lower()}"
-    units = plural(found.num_units, _unit(found))
+    units = plural(found.num_units, found.unit)
     rest = []
     if found.num_units < needed:
         rest.append(
@@ -228,12 +228,6 @@ def _sentence(found: RuleFinding, needed: int, num_rules: int) -> str:
         f" {CONFIDENCE_TEXT} interval {interval(found.ci)}; {p_value(found.p_holm)} over"
         f" {plural(num_rules, 'rule')}, {units} as units){tail}."
     )
-
-
-def _unit(found: RuleFinding) -> str:
-    if found.tests_workloads:
-        return "workload"
-    return "measurement" if found.rule.measure in TIMED else "search"
 
 
 def _needs(rule: Rule) -> str:

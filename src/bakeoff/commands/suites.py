@@ -276,8 +276,12 @@ def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
     return found
 
 
-def write_report(suite: Suite, place: SuitePlace) -> tuple[SuiteFindings, Path | None]:
+def write_report(
+    suite: Suite, place: SuitePlace, image_formats: Sequence[str] = ()
+) -> tuple[SuiteFindings, Path | None]:
     """Judge every rule and write the report; without any study there is none.
+
+    `image_formats` is that of `bakeoff.report.write_suite_report`.
 
     Raises:
         BakeoffError: The storage cannot be read, or the report cannot be written.
@@ -290,7 +294,8 @@ def write_report(suite: Suite, place: SuitePlace) -> tuple[SuiteFindings, Path |
     findings = judge_suite(suite, comparisons, load_timings(place.folder), commit=commit)
     if not comparisons:
         return findings, None
-    return findings, write_suite_report(findings, comparisons, place.folder)
+    page = write_suite_report(findings, comparisons, place.folder, image_formats=image_formats)
+    return findings, page
 
 
 def unfinished(suite: Suite, place: SuitePlace) -> list[str]:

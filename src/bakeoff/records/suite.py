@@ -150,6 +150,13 @@ class RuleFinding:
     """What makes the verdict provisional, each with its workload."""
 
     @property
+    def unit(self) -> Literal["workload", "search", "measurement"]:
+        """What the test counts."""
+        if self.tests_workloads:
+            return "workload"
+        return "measurement" if self.rule.measure in TIMED else "search"
+
+    @property
     def word(self) -> str:
         """The verdict as tables show it."""
         text = self.verdict.replace("_", " ")

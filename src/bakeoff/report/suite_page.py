@@ -96,7 +96,7 @@ def rules_table(found: SuiteFindings) -> Table:
             p_value("p_holm", "p, Holm"),
             count("num_workloads", "Workloads", lambda one: len(one.effects)),
             count("num_units", "Units"),
-            text("unit", value=lambda one: "workload" if one.tests_workloads else "search"),
+            text("unit", value="unit"),
             text("provisional", value=lambda one: "; ".join(one.provisional)),
             text("sentence", value="sentence"),
         ),

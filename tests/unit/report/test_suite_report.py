@@ -11,6 +11,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.rules import judge_suite
 from bakeoff.records import Contrast, Rule, Suite, Timing, Workload
 from bakeoff.report import write_suite_report
+from bakeoff.report.markdown import render_markdown
 from bakeoff.report.suite_page import build_suite_page
 from record_examples import example_record, repeated
 
@@ -98,10 +99,17 @@ def test_figures_show_every_rule_that_has_an_effect(found, comparisons):
         assert len(drawn.data) == len(figure.rows)
 
 
+def test_with_images_the_markdown_shows_them(found, comparisons):
+    page = build_suite_page(found, comparisons, generated_at="now", image_formats=("svg",))
+    text = render_markdown(page)
+    assert "(figures/F12a-score-effects.svg)" in text
+    assert "index.html" not in text
+
+
 def test_a_report_is_written_before_every_study_has_begun(suite, comparisons, tmp_path):
     begun = {"w0": comparisons["w0"]}
     found = judge_suite(suite, begun)
     write_suite_report(found, begun, tmp_path, generated_at="now")
     text = (tmp_path / "report.md").read_text()
-    assert "w1 (its study is not finished)" in text
+    assert "w1 and w2 (not finished)" in text
     assert found.rules[0].verdict == "not_tested"

@@ -5,6 +5,7 @@ import typer
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
+from bakeoff.commands.verbs.report import Images
 
 if TYPE_CHECKING:
     from bakeoff.commands.suites import SuitePlace
@@ -40,6 +41,7 @@ def suite(
     report: Report = False,
     only: Only = None,
     stop_after: StopAfter = None,
+    image: Images = None,
     as_json: options.Json = False,
 ) -> None:
     """Test rules of thumb on several workloads: run their studies, judge every rule.
@@ -83,7 +85,7 @@ def suite(
         typer.echo(f"\nin all about {expected}, at most {most}")
         return
     problems = () if report else run_suite(found, place, only or ())
-    findings, page = write_report(found, place)
+    findings, page = write_report(found, place, image or ())
     _conclude(found, place, findings, page, problems, as_json=as_json)
 
 
