@@ -1,11 +1,12 @@
 """The model, the table and the study file of the README run as they are printed there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
 
 from study_examples import call_study
 
@@ -26,9 +27,8 @@ def block(language):
 def _folder(tmp_path):
     (tmp_path / "my_models.py").write_text(block("python"))
     (tmp_path / "flowers.toml").write_text(block("toml"))
-    flowers = load_iris(as_frame=True)
-    table = flowers.data.assign(species=[flowers.target_names[one] for one in flowers.target])
-    table.to_csv(tmp_path / "flowers.csv", index=False)
+    (command,) = re.findall(r'^python -c "(.*)"$', README, re.MULTILINE)
+    subprocess.run([sys.executable, "-c", command], cwd=tmp_path, check=True)
     return tmp_path
 
 
