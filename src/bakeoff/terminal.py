@@ -160,3 +160,10 @@ def console(*, stderr: bool = False) -> "Console":
     stream = sys.stderr if stderr else sys.stdout
     file = cast("TextIO", _ForRich(stream)) if isinstance(stream, PlainStream) else None
     return PlainConsole(file=file, stderr=stderr)
+
+
+def has_display() -> bool:
+    """Tell whether there is a display; without one, a text browser would fill the terminal."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True

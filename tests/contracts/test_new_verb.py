@@ -69,12 +69,14 @@ def test_a_misspelling_is_answered_with_it():
     assert "Did you mean 'say-hello'?" in run("say-helo").stderr
 
 
-def test_it_is_in_the_list_of_all_options_and_in_the_table_of_the_readme(regenerate):
+def test_it_is_in_the_list_of_all_options_and_in_the_reference(regenerate):
     assert "say-hello: name --loud\n" in regenerate.command_options()
-    assert (
-        "| `study say-hello` | Greet a study by its name. |"
-        in regenerate.generated_parts()["verbs"]
-    )
+    parts = regenerate.generated_parts()
+    row = "| [`study say-hello`](#study-say-hello) | Greet a study by its name. |"
+    assert row in parts["verbs"]
+    _, section = parts["commands"].split("## study say-hello\n")
+    assert "study say-hello digits\n" in section
+    assert "| `--loud` |" in section
 
 
 BROKEN = [

@@ -1,9 +1,9 @@
-"""Run this file to rewrite the golden files and the generated parts of the README.
+"""Run this file to rewrite the golden files and the generated parts of the documentation.
 
 With `--loss-curves` it also trains the runs of `loss_curves.json` again. With `--storage` it
 stores the studies of `stored_studies.py` again, which a change of the format alone calls for.
 
-The tests import `command_options` and `generated_parts` and compare; they never write.
+The tests import `command_options` and `documents` and compare; they never write.
 """
 
 import json
@@ -11,17 +11,22 @@ import re
 import sys
 from pathlib import Path
 
-from bakeoff.commands.cli import load_verb, verb_files
-from bakeoff.components.optimizers import OPTIMIZERS
-from bakeoff.components.own_calls import OWN_CALLS
-from bakeoff.components.schedulers import SCHEDULERS
-from bakeoff.ranges import describe_range
-
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from bakeoff.commands.cli import load_verb, verb_files  # noqa: E402
+from golden import reference_pages  # noqa: E402
+
 OPTIONS_FILE = ROOT / "tests" / "golden" / "cli_options.txt"
 LOSS_CURVES_FILE = ROOT / "tests" / "golden" / "loss_curves.json"
-README = ROOT / "README.md"
-GUIDE = ROOT / "src" / "bakeoff" / "docs" / "guides" / "your-own-parts.md"
+DOCS = ROOT / "src" / "bakeoff" / "docs"
+PARTS = {
+    DOCS / "reference" / "commands.md": ("verbs", "commands"),
+    DOCS / "reference" / "study-file.md": ("keys",),
+    DOCS / "reference" / "optimizers.md": ("optimizers", "schedulers"),
+    DOCS / "guides" / "your-own-parts.md": ("own calls",),
+}
+"""The documents that have generated parts, and the names of their markers."""
 
 
 def command_options() -> str:
@@ -35,43 +40,24 @@ def command_options() -> str:
 
 
 def generated_parts() -> dict[str, str]:
-    """Each generated text by the name of its marker in the README."""
-    return {"verbs": _verbs(), "optimizers": _optimizers(), "schedulers": _schedulers()}
+    """Each generated text by the name of its marker in a document."""
+    return {
+        "verbs": reference_pages.verbs_table(),
+        "commands": reference_pages.commands(),
+        "keys": reference_pages.keys(),
+        "optimizers": reference_pages.optimizers(),
+        "schedulers": reference_pages.schedulers(),
+        "own calls": reference_pages.own_calls(),
+    }
 
 
-def _verbs() -> str:
-    helps = {name: load_verb(name).help or "" for name in verb_files()}
-    rows = [f"| `study {name}` | {text.splitlines()[0]} |" for name, text in helps.items()]
-    return "\n".join(["| verb | does |", "|---|---|", *rows])
-
-
-def _optimizers() -> str:
-    rows = [
-        f"| `{spec.name}` | {spec.description} | {spec.weight_decay} | {spec.state_bytes:g} |"
-        f" {describe_range(spec.parameters['learning_rate'].range)} |"
-        f" {', '.join(name for name, one in spec.parameters.items() if one.searched)} |"
-        for spec in OPTIMIZERS
-    ]
-    head = "| name | what | weight decay | state | learning rate searched in | searched |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
-
-
-def _schedulers() -> str:
-    rows = [
-        f"| `{spec.name}` | {spec.description} |"
-        f" {', '.join(name for name, one in spec.parameters.items() if one.searched)} |"
-        for spec in SCHEDULERS
-    ]
-    return "\n".join(["| name | what | searched |", "|---|---|---|", *rows])
-
-
-def parts_of_the_guide() -> dict[str, str]:
-    """Each generated text by the name of its marker in the guide to the user's own parts."""
-    rows = [
-        f"| `{one.key}` | {one.accepts} | {one.called_with} | {one.gives} |" for one in OWN_CALLS
-    ]
-    head = "| key | may be | is called with | must give |"
-    return {"own calls": "\n".join([head, "|---|---|---|---|", *rows])}
+def documents() -> dict[Path, str]:
+    """The up-to-date text of each document that has generated parts."""
+    parts = generated_parts()
+    return {
+        file: with_parts(file.read_text(), {name: parts[name] for name in names})
+        for file, names in PARTS.items()
+    }
 
 
 def with_parts(text: str, parts: dict[str, str]) -> str:
@@ -86,7 +72,6 @@ def with_parts(text: str, parts: dict[str, str]) -> str:
 
 def write_loss_curves() -> None:
     """Train the three cells; only if their numbers are meant to change (say why in the commit)."""
-    sys.path.insert(0, str(ROOT / "tests"))
     from loss_curves import CELLS, train_cell
 
     curves = {cell: train_cell(cell) for cell in CELLS}
@@ -97,10 +82,9 @@ if __name__ == "__main__":
     if "--loss-curves" in sys.argv:
         write_loss_curves()
     if "--storage" in sys.argv:
-        sys.path.insert(0, str(ROOT / "tests"))
         from golden import stored_studies
 
         stored_studies.write()
     OPTIONS_FILE.write_text(command_options())
-    README.write_text(with_parts(README.read_text(), generated_parts()))
-    GUIDE.write_text(with_parts(GUIDE.read_text(), parts_of_the_guide()))
+    for file, text in documents().items():
+        file.write_text(text)

@@ -27,10 +27,10 @@ from bakeoff.version import __version__
 
 ORDER = (
     "run", "plan", "status", "list", "show", "report", "dashboard", "optimizers", "schedulers",
-    "models", "metrics", "datasets", "schema", "init", "validate", "delete", "doctor", "train",
-    "gate", "suite", "export", "profile", "verify-resume",
+    "models", "metrics", "datasets", "schema", "init", "validate", "delete", "doctor", "docs",
+    "train", "gate", "suite", "export", "profile", "verify-resume",
 )  # fmt: skip
-"""The order of `study --help` and of the README; any other verb follows these."""
+"""The order of `study --help` and of the reference; any other verb follows these."""
 
 SETTINGS = {
     "trials": "search.trials_per_arm=20",

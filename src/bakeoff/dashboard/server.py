@@ -1,7 +1,6 @@
 """Serves optuna-dashboard for a storage, and the reports under `/reports/`."""
 
 import os
-import sys
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from bakeoff.dashboard.study_list import with_study_list
 from bakeoff.errors import UsageError
 from bakeoff.storage import Storage
 from bakeoff.storage.database import choose_storage_url
+from bakeoff.terminal import has_display
 
 REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups; frame-ancestors 'none'"
 """A page in a study's folder gets an origin of its own. Whoever wrote it, its scripts can neither
@@ -57,7 +57,7 @@ def serve_dashboard(
     )
     if log is not None:
         typer.echo(f"access log: {log.file}")
-    if open_browser and not access.needs_token and _has_display():
+    if open_browser and not access.needs_token and has_display():
         webbrowser.open(address)  # an address with the token would be shown in `ps`
     try:
         server.serve_forever()
@@ -65,13 +65,6 @@ def serve_dashboard(
         pass
     finally:
         server.server_close()
-
-
-def _has_display() -> bool:
-    """Tell whether there is a display; without one, a text browser would fill the terminal."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
 
 
 def build_server(

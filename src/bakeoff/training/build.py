@@ -124,6 +124,9 @@ def _call_build(
             raise
         # Our own models raise errors that need no description.
         reason = describe_error(error) if spec.parameters is None else str(error)
+        if spec.parameters is None and isinstance(error, TypeError) and "argument" in str(error):
+            words = ("input_shape", "num_outputs", *spec.fixed, *given)
+            reason += f"; it is called with {', '.join(f'{word}=' for word in words)}"
         raise UsageError(f"model {spec.name!r}: {reason}") from error
     if not isinstance(model, nn.Module):
         raise UsageError(f"model {spec.name!r} is {type(model).__name__}, not a torch.nn.Module")

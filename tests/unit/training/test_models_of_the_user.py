@@ -46,7 +46,8 @@ OWN_MODELS = {
     "build = 3\n": "is not a function",
     "print('noise')\nraise SystemExit(3)\n": "SystemExit: 3 (lone_model.py:2)",
     "def build(**_):\n    raise SystemExit('bye')\n": "SystemExit: bye (lone_model.py:2)",
-    "def build():\n    pass\n": "got an unexpected keyword argument 'input_shape'",
+    "def build():\n    pass\n": "got an unexpected keyword argument 'input_shape'; it is called with"
+    " input_shape=, num_outputs=",
 }  # fmt: skip
 
 
