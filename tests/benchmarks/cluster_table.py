@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,25 @@ restarted does not see that.
 
 
 def publish(part: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Store the lines of a part, and write the table of all parts."""
+    """Store the lines of a part, and write the table of all parts.
+
+    Lines of the same setting that were measured before and not now are kept.
+    """
+    setting = _setting()
     known = json.loads(STATE.read_text()) if STATE.exists() else {}
-    known[part] = {"setting": _setting(), "lines": list(lines)}
+    before = known.get(part, {})
+    kept = before["lines"] if before.get("setting") == setting else []
+    merged = {line["what"]: line for line in (*kept, *lines)}
+    known[part] = {"setting": setting, "lines": [*merged.values()]}
     STATE.write_text(
         json.dumps({one: known[one] for one in PARTS if one in known}, indent=1) + "\n"
     )
     STATE.with_suffix(".md").write_text(table(known))
 
 
+@cache
 def _setting() -> str:
+    """When it is first asked for, because publishing changes tracked files."""
     commit = commit_of(str(Path(__file__).parent))
     return (
         f"bakeoff {__version__}, commit {commit}, Ray {version('ray')}, torch {version('torch')},"
