@@ -29,10 +29,10 @@ ABOUT = {
 HEAD = """# A study on a Ray cluster that loses its parts
 
 The digest is of all scores, metrics and losses of the study's runs, in full precision, and of the weights
-that it keeps. Attempts are the starts of all runs after a lost worker, and one for each run. Restored are
-epochs that came again as they had been recorded, so that they were read from a checkpoint and not trained
+that it keeps. Attempts are one for each run and one for each worker that it lost. Restored are epochs that
+came again as they had been recorded, so that they were read from a checkpoint and not trained
 again: of runs that were lost, and of those that paused and were promoted. A driver that is killed and
-restarted does not see that.
+restarted does not see that. The seconds of a whole study depend on what else the machine did.
 """
 
 
