@@ -191,7 +191,7 @@ def record_of(output: Path):
     return Storage(f"sqlite:///{file}").load_record("toy") if file.exists() else None
 
 
-def wait_for_trials(output: Path, count: int, seconds: float = 120) -> None:
+def wait_for_trials(output: Path, count: int, seconds: float = 300) -> None:
     """Wait until so many trials have begun."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -205,7 +205,7 @@ def wait_for_trials(output: Path, count: int, seconds: float = 120) -> None:
     raise TimeoutError(f"no {count} trials in {seconds} s")
 
 
-def wait_for_node(output: Path, epoch: int, seconds: float = 120) -> str:
+def wait_for_node(output: Path, epoch: int, seconds: float = 300) -> str:
     """Wait until a run on a node has stored so many epochs; the first digits of the node's id."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

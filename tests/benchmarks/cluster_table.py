@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,24 +29,33 @@ ABOUT = {
 HEAD = """# A study on a Ray cluster that loses its parts
 
 The digest is of all scores, metrics and losses of the study's runs, in full precision, and of the weights
-that it keeps. Attempts are the starts of all runs after a lost worker, and one for each run. Restored are
-epochs that came again as they had been recorded, so that they were read from a checkpoint and not trained
+that it keeps. Attempts are one for each run and one for each worker that it lost. Restored are epochs that
+came again as they had been recorded, so that they were read from a checkpoint and not trained
 again: of runs that were lost, and of those that paused and were promoted. A driver that is killed and
-restarted does not see that.
+restarted does not see that. The seconds of a whole study depend on what else the machine did.
 """
 
 
 def publish(part: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Store the lines of a part, and write the table of all parts."""
+    """Store the lines of a part, and write the table of all parts.
+
+    Lines of the same setting that were measured before and not now are kept.
+    """
+    setting = _setting()
     known = json.loads(STATE.read_text()) if STATE.exists() else {}
-    known[part] = {"setting": _setting(), "lines": list(lines)}
+    before = known.get(part, {})
+    kept = before["lines"] if before.get("setting") == setting else []
+    merged = {line["what"]: line for line in (*kept, *lines)}
+    known[part] = {"setting": setting, "lines": [*merged.values()]}
     STATE.write_text(
         json.dumps({one: known[one] for one in PARTS if one in known}, indent=1) + "\n"
     )
     STATE.with_suffix(".md").write_text(table(known))
 
 
+@cache
 def _setting() -> str:
+    """When it is first asked for, because publishing changes tracked files."""
     commit = commit_of(str(Path(__file__).parent))
     return (
         f"bakeoff {__version__}, commit {commit}, Ray {version('ray')}, torch {version('torch')},"
