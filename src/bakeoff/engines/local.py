@@ -21,6 +21,7 @@ from bakeoff.engines.protocol import (
     Task,
 )
 from bakeoff.engines.worker import Unusable
+from bakeoff.errors import BakeoffError
 
 EVALUATION_PATIENCE = 4
 """A batch of evaluation may take this many times as long as a step before it counts as hung."""
@@ -50,10 +51,11 @@ class _Worker:
 class LocalEngine:
     """Runs jobs in `num_workers` spawned processes of `threads` threads each.
 
-    The workers share `devices` evenly, and each of them sees only its own. A worker is started when
-    it is first needed and replaced when it dies. A device that cannot be used is left out, as long
-    as there is another one. All workers end with the driver, even if it is killed. A worker that
-    was started `early` is the first one, if it is set up as that one has to be.
+    The workers share `devices` evenly, and each of them sees only its own. The first `ahead` ones
+    are started at once, any other when it is first needed, and one that dies is replaced. A device
+    that cannot be used is left out, as long as there is another one. All workers end with the
+    driver, even if it is killed. A worker that was started `early` is the first one, if it is set
+    up as that one has to be.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class LocalEngine:
         devices_per_trial: int = 1,
         hang_seconds: float = HANG_SECONDS,
         early: WorkerProcess | None = None,
+        ahead: int = 0,
         memory_share: float = 1.0,
     ) -> None:
         self._early = early
@@ -75,6 +78,12 @@ class LocalEngine:
         self._workers: list[_Worker] = []
         self._begun: list[Event] = []
         """What `events` says of runs that were given to a device since it was last called."""
+        try:
+            for _ in range(min(ahead, len(self._slots))):
+                self._start()
+        except BakeoffError:
+            self.close()
+            raise
 
     @property
     def num_free(self) -> int:

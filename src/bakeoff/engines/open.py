@@ -20,6 +20,9 @@ class EngineSettings:
     early: WorkerProcess | None = field(default=None, compare=False, repr=False)
     """A worker that was started before; see `start_early`."""
 
+    ahead: int = 0
+    """Workers of this machine that are started when the engine is opened, because runs will follow
+    soon; the others are started when they are first needed."""
     device: str = "cpu"
     """Kind of device on which every worker trains."""
     devices: tuple[Device, ...] = ()
@@ -86,6 +89,7 @@ def open_engine(
             devices_per_trial=settings.devices_per_trial,
             hang_seconds=settings.hang_seconds,
             early=settings.early,
+            ahead=settings.ahead,
         )
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.driver import Driver, InterruptedStudyError, Observer, StopRequest
+from bakeoff.engines.device_table import CPU
 from bakeoff.engines.open import open_engine
 from bakeoff.engines.protocol import Engine, Probed
 from bakeoff.errors import StorageError, UsageError
@@ -85,7 +86,8 @@ def run_study(
     summary = check_data(config, hang_seconds=settings.hang_seconds)
     known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
-    engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
+    ahead = 0 if known else _workers_ahead(config, settings)
+    engine_settings = _for_engine(replace(settings, threads=threads, ahead=ahead), config, summary)
     if settings.device_note:
         observer.note(settings.device_note)
     import_ahead()
@@ -122,6 +124,16 @@ def run_study(
             ):
                 tracked = TrackedObserver(observer, tracking)
                 return _drive(stored, folder, checkpoints, storage, engine, tracked, stop, deadline)
+
+
+def _workers_ahead(config: StudyConfig, settings: RunSettings) -> int:
+    """The workers that a new study will need for its first runs, on this CPU.
+
+    They import torch while the first one tries the model. On an accelerator they would disturb it.
+    """
+    trials = config.search.trials_per_arm
+    most = settings.workers if trials is None else trials * len(build_arms(config))
+    return min(settings.workers, most) if settings.device == CPU.kind else 0
 
 
 def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:

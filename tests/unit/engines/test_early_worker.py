@@ -1,8 +1,12 @@
 """The worker that is started before its engine is opened."""
 
+import multiprocessing
+from contextlib import closing
+
 import pytest
 
 from bakeoff.engines.device_table import CPU
+from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.processes import (
     ended_on_error,
     start_early,
@@ -27,3 +31,15 @@ def test_a_worker_that_was_started_early_ends_where_no_engine_is_opened(
 def test_no_worker_is_started_before_the_study_is_found_or_for_another_machine() -> None:
     assert start_early(None, device="cpu", threads=1) is None
     assert start_early(".", device="cpu", threads=1, engine="ray") is None
+
+
+def test_workers_that_are_started_ahead_take_the_first_runs() -> None:
+    early = start_process(worker_settings([CPU], threads=1))
+    with closing(LocalEngine(num_workers=2, threads=1, early=early, ahead=5)) as engine:
+        assert engine.num_free == 2
+        started = {process.pid for process in multiprocessing.active_children()}
+        assert len(started) == 2
+        assert early.process.pid in started
+        assert len(engine.sources) == 4  # a pipe and the end of each
+        assert engine.events(0) == []
+    assert not multiprocessing.active_children()
