@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakeoff.data.dataset_table import DEBIAN_JARGON_FILE, find_fashion_files
+from ray_cluster import can_hide
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +37,12 @@ def need_git() -> None:
     """Skip without git."""
     if shutil.which("git") is None:
         pytest.skip("needs git (apt-get install git)")
+
+
+def need_own_mounts() -> None:
+    """Skip where a process may not mount a folder for itself alone."""
+    if not can_hide():
+        pytest.skip("needs unshare (util-linux) and the right to mount")
 
 
 def tracked_files() -> list[str]:

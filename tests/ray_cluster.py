@@ -7,6 +7,7 @@ with it. Nodes are named by the first 8 digits of their ids; health checks are q
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,11 @@ QUICK_CHECKS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
+NOTHING: Mapping[str, str] = {}
+OTHER_TORCH = "1.0.0"
+UNSHARE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "--"]
+"""Runs a command with mounts of its own."""
+MOUNT = 'mount -t tmpfs -o ro,size=4k none "$0" && exec "$@"'
 STORE_BYTES = 80_000_000
 """Of the object store of a node, which Ray keeps in shared memory."""
 
@@ -42,17 +48,32 @@ class LocalCluster:
         answer: Mapping[str, Any] = json.loads(line)
         return answer
 
-    def do(self, command: str) -> None:
-        """Obey one of the commands of `serve`."""
+    def do(self, command: str) -> Mapping[str, Any]:
+        """Obey one of the commands of `serve`, and return its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
-        self._answer()
+        return self._answer()
+
+    def add(self, *, num_cpus: int = 1, **variables: str) -> None:
+        """Start a node with so many CPUs, and with environment variables of its own."""
+        self.do(f"add {json.dumps({'num_cpus': num_cpus, 'env_vars': variables})}")
+
+    def sees(self, path: Path) -> bool:
+        """Whether the nodes see a file or folder."""
+        return bool(self.do(f"look {path}")["found"])
 
 
 @contextmanager
 def local_cluster(
-    folder: Path, *, num_nodes: int = 2, token: bool = True, port: int = 0, gpus: int = 0
+    folder: Path,
+    *,
+    num_nodes: int = 2,
+    token: bool = True,
+    port: int = 0,
+    gpus: int = 0,
+    hidden: Path | None = None,
+    variables: Mapping[str, str] = NOTHING,
 ) -> Iterator[LocalCluster]:
     """A cluster of a head without room for workers and nodes with one CPU each.
 
@@ -62,8 +83,12 @@ def local_cluster(
         token: Whether the cluster asks for a token.
         port: Of the head; 0 for any.
         gpus: Made-up GPUs of each node.
+        hidden: A folder that the nodes do not see: an empty one is mounted over it for them.
+        variables: Environment variables of all nodes.
     """
     command = [sys.executable, __file__, str(num_nodes), str(port), str(gpus)]
+    if hidden is not None:
+        command = [*UNSHARE, "sh", "-c", MOUNT, str(hidden), *command]
     with (folder / "cluster.log").open("a") as log:
         process = subprocess.Popen(
             command,
@@ -71,7 +96,7 @@ def local_cluster(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=environment(folder, token=token),
+            env={**environment(folder, token=token), **variables},
         )
     try:
         yield LocalCluster(process)
@@ -81,6 +106,27 @@ def local_cluster(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def other_torch_path(folder: Path) -> str:
+    """A PYTHONPATH on which Python finds that another version of torch is installed.
+
+    Only what packages say of themselves is replaced: it is what a node is asked for.
+    """
+    place = folder / "other" / f"torch-{OTHER_TORCH}.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {OTHER_TORCH}\n")
+    return os.pathsep.join(filter(None, (str(place.parent), os.environ.get("PYTHONPATH"))))
+
+
+def can_hide() -> bool:
+    """Whether this user may mount folders that only some processes see."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run(
+        [*UNSHARE, "sh", "-c", "mount -t tmpfs none /mnt"], capture_output=True, check=False
+    )
+    return tried.returncode == 0
 
 
 def environment(folder: Path, *, token: bool = True) -> dict[str, str]:
@@ -104,7 +150,7 @@ def descendants(pid: int) -> list[int]:
 def serve(num_nodes: int, port: int, gpus: int) -> None:
     """Start a cluster and obey commands on stdin until it is closed.
 
-    `add` starts a node, `kill NODE` kills one, and `kill-head` the head's server. `stop NODE` stops
+    `add OPTIONS` starts a node (a JSON object), `kill NODE` kills one, and `kill-head` the head's server. `stop NODE` stops
     the process with which the others speak, and `freeze NODE` all processes of a node; `continue
     NODE` ends both.
     """
@@ -121,28 +167,31 @@ def serve(num_nodes: int, port: int, gpus: int) -> None:
     )
     nodes: dict[str, Any] = {}
 
-    def add() -> None:
-        node = cluster.add_node(num_cpus=1, num_gpus=gpus, **shared)
+    def add(**options: Any) -> None:
+        node = cluster.add_node(**{"num_cpus": 1, "num_gpus": gpus, **shared, **options})
         nodes[node.node_id[:8]] = node
 
-    def obey(command: str, name: str) -> None:
+    def obey(command: str, name: str) -> dict[str, Any]:
         match command:
+            case "look":
+                return {"found": Path(name).exists()}
             case "add":
-                add()
+                add(**json.loads(name or "{}"))
             case "kill":
                 cluster.remove_node(nodes[name], allow_graceful=False)
             case "kill-head":
                 cluster.head_node.kill_gcs_server(check_alive=False)
             case _:
                 _signal(command, nodes[name].all_processes["raylet"][0].process.pid)
+        return {}
 
     for _ in range(num_nodes):
         add()
     answers.write(json.dumps({"address": cluster.address}) + "\n")
     answers.flush()
     for line in sys.stdin:
-        obey(*line.strip().partition(" ")[::2])
-        answers.write("{}\n")
+        answer = obey(*line.strip().partition(" ")[::2])
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
     for node in (*nodes.values(), cluster.head_node):  # a graceful end would take 30 s each
         node.kill_all_processes(check_alive=False, allow_graceful=False)

@@ -15,8 +15,10 @@ from bakeoff.commands.cli import load_verb, verb_files
 from bakeoff.components.models import MODELS
 from bakeoff.data.dataset_table import DATASETS
 from bakeoff.handbook.links import heading_slug
+from bakeoff.records import TIMED
 from bakeoff.studyfile import load_study_file, resolve_study
 from bakeoff.studyfile.schema import StudyFile
+from bakeoff.studyfile.suite_file import load_suite
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,7 +33,10 @@ DOCUMENTS = sorted(
 )
 DOCS = MAP.parent / "docs"
 DECISIONS = sorted(MAP.parent.glob("docs/decisions/[!R]*.md"))
-STUDIES = sorted((ROOT / "studies").glob("**/*.toml"))
+SUITES = [
+    file for file in (ROOT / "studies").glob("**/*.toml") if "\n[suite]\n" in file.read_text()
+]
+STUDIES = sorted({*(ROOT / "studies").glob("**/*.toml")} - {*SUITES})
 VERBS = sorted(verb_files())
 
 
@@ -73,6 +78,14 @@ def test_every_verb_explains_itself_with_an_example(name):
 def test_every_study_that_is_shipped_is_valid(file, monkeypatch):
     monkeypatch.chdir(file.parent)  # where a loop of its own is
     assert load_study_file(file).name == file.stem
+
+
+@pytest.mark.parametrize("file", SUITES, ids=lambda file: file.stem)
+def test_every_suite_that_is_shipped_is_valid(file):
+    suite = load_suite(file)
+    assert suite.name == file.stem
+    timed = {name for rule in suite.rules if rule.measure in TIMED for name in rule.workloads}
+    assert {one.name for one in suite.workloads} == {one.name for one in suite.studied} | timed
 
 
 SHIPPED = [one.name for one in DATASETS if not one.is_downloaded]

@@ -294,7 +294,8 @@ def drive_study(
     shown = build_progress(config, arms, metric, settings.workers) if progress else _Silent()
     with ended_on_error(settings.early), shown as observer:
         refresh = partial(_refresh, config.name, settings.storage_url)
-        return run_study(config, settings, RefreshingObserver(observer, refresh), stop)
+        refreshing = RefreshingObserver(observer, refresh, _import_reports)
+        return run_study(config, settings, refreshing, stop)
 
 
 def write_and_publish(name: str, settings: RunSettings) -> "LoadedStudy":
@@ -325,6 +326,13 @@ def check_any_completed(record: StudyRecord) -> None:
         raise NothingCompletedError(
             f"study {record.name!r} finished, but no trial completed; the report says why"
         )
+
+
+def _import_reports() -> None:
+    """Import what a report and the dashboard's figures need, which takes a second or two."""
+    import bakeoff.analysis.comparison
+    import bakeoff.dashboard.publishing
+    import bakeoff.report  # noqa: F401
 
 
 def _refresh(name: str, storage_url: str) -> None:

@@ -39,8 +39,14 @@ MLP = replace(
     CNN,
     model="mlp",
     data=DataConfig(dataset="digits"),
-    training=replace(CNN.training, batch_size=64),
+    training=replace(CNN.training, batch_size=64, clip_grad_norm=1.0),
 )
+STEPPED = {
+    "sgd": {"optimizer": "sgd", "optimizer_params": {"learning_rate": 0.1, "momentum": 0.9}},
+    **{name: {"optimizer": name} for name in ("adamw", "rmsprop", "nadam", "radam", "adagrad")},
+    "adamw, averaged": {"training": replace(MLP.training, ema_decay=0.99)},
+}
+"""Changes of `MLP`, by the name of its row."""
 MLP_EPOCHS = 10
 """Passes over the digits in one round."""
 
@@ -53,11 +59,15 @@ def with_augment(config: TrialConfig, *names: str) -> TrialConfig:
 # ---------------------------------------------------------------- the contenders
 
 
-def train_loop(config: TrialConfig, epochs: int = 1) -> Iterator[int]:
-    """Ours: samples trained in each round, by `training.loop`; evaluation is left out."""
+def train_loop(config: TrialConfig, epochs: int = 1, *, flat: bool = True) -> Iterator[int]:
+    """Ours: samples trained in each round, by `training.loop`; evaluation is left out.
+
+    Without `flat` every weight is stepped by itself.
+    """
     from bakeoff.training import loop
 
     state = loop.prepare(config, "cpu")
+    state.may_be_flat = flat
     while True:
         for _ in range(epochs):
             loop.train_epoch(state)
@@ -65,25 +75,38 @@ def train_loop(config: TrialConfig, epochs: int = 1) -> Iterator[int]:
 
 
 def bare_loop(config: TrialConfig, epochs: int = 1) -> Iterator[int]:
-    """A loop written by hand, on the same tensors, model and optimizer; nothing else."""
+    """A loop written by hand, on the same tensors, model and optimizer; nothing else.
+
+    It is as quick as torch's own functions are: the samples of an epoch are gathered at once, and
+    steps and clipping are fused or treat all weights in one call.
+    """
     import torch
     from torch.nn.functional import cross_entropy
+    from torch.nn.utils import clip_grad_norm_
 
     from bakeoff.training import loop
 
     state = loop.prepare(config, "cpu")  # also keeps freed memory, as ours does
     split, model, optimizer = state.splits.train, state.model, state.optimizer
     mean, scale = split.normalisation.mean, split.normalisation.scale
+    weights, training = [*model.parameters()], config.training
     model.train()
     while True:
         for _ in range(epochs):
             total = torch.zeros(())
-            for positions in torch.randperm(len(split)).split(config.training.batch_size):
-                rows = split.rows[positions]
-                inputs = (split.inputs[rows] - mean) * scale
-                inputs = inputs.contiguous(memory_format=split.memory_format)
-                loss = cross_entropy(model(inputs), split.labels[rows])
+            rows = split.rows[torch.randperm(len(split))]
+            images = (split.inputs[rows] - mean) * scale
+            images = images.contiguous(memory_format=split.memory_format)
+            batches = zip(
+                images.split(training.batch_size),
+                split.labels[rows].split(training.batch_size),
+                strict=True,
+            )
+            for inputs, labels in batches:
+                loss = cross_entropy(model(inputs), labels)
                 loss.backward()
+                if training.clip_grad_norm is not None:
+                    clip_grad_norm_(weights, training.clip_grad_norm, foreach=True)
                 optimizer.step()
                 optimizer.zero_grad()
                 total += loss.detach()

@@ -47,6 +47,7 @@ def differences(record: StudyRecord, calm: StudyRecord, *, same_values: bool = T
     """
     found = list(_incomplete(record, calm))
     if same_values:
+        record, calm = in_order(record), in_order(calm)
         for kind in ("trials", "confirmations"):
             ours, theirs = (comparable(getattr(one, kind)) for one in (record, calm))
             found += [
@@ -57,6 +58,28 @@ def differences(record: StudyRecord, calm: StudyRecord, *, same_values: bool = T
         if report_of(record) != report_of(calm):
             found.append("the report has other bytes")
     return found
+
+
+def in_order(record: StudyRecord) -> StudyRecord:
+    """The study with the runs of its confirmation numbered by what they are.
+
+    A worker that trains runs as stacks begins several at once, and which ones are at hand depends
+    on those that were lost. Their values do not.
+    """
+    if record.arithmetic == "plain":
+        return record
+    runs = sorted(record.confirmations, key=_what_it_is)
+    numbered = tuple(replace(run, number=number) for number, run in enumerate(runs))
+    return replace(record, confirmations=numbered)
+
+
+def _what_it_is(run: TrialRecord) -> tuple[str, str, int, int]:
+    return (
+        run.purpose,
+        run.arm,
+        -1 if run.configuration is None else run.configuration,
+        run.seed or 0,
+    )
 
 
 def _incomplete(record: StudyRecord, calm: StudyRecord) -> Iterator[str]:
@@ -87,9 +110,9 @@ def comparable(runs: Sequence[TrialRecord]) -> list[str]:
 
 
 def masked(run: TrialRecord) -> TrialRecord:
-    """A run without seconds and without the number of its attempts."""
+    """A run without seconds and without what it lost on its way."""
     history = tuple(replace(one, **SECONDS) for one in run.history)
-    return replace(run, history=history, attempts=1)
+    return replace(run, history=history, attempts=1, lost_drivers=0)
 
 
 def report_of(record: StudyRecord) -> dict[str, bytes]:
@@ -126,12 +149,10 @@ def told_twice(url: str) -> list[str]:
     return found + [f"epochs of {one}: {steps[one]}" for one in gaps]
 
 
-def weights_in(folder: Path) -> dict[str, str]:
-    """SHA-256 of the weights that a study keeps, by name."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (folder / "weights").iterdir()
-    }
+def weights_in(folder: Path) -> list[str]:
+    """SHA-256 of the weights that a study keeps; their names have the numbers of runs."""
+    paths = (folder / "weights").iterdir()
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
 
 
 def left_behind(folder: Path) -> list[str]:

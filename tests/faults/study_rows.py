@@ -28,8 +28,8 @@ STOP_SECONDS = 20.0
 HANG_SECONDS = 2.0
 
 _calm: dict[str, StudyRecord] = {}
-_calm_weights: dict[str, str] = {}
-"""SHA-256 of the weights that the undisturbed study keeps, by name."""
+_calm_weights: list[str] = []
+"""SHA-256 of the weights that the undisturbed study keeps."""
 
 
 def calm_study(folder: Path) -> StudyRecord:
@@ -41,7 +41,7 @@ def calm_study(folder: Path) -> StudyRecord:
             if driver.finish():
                 raise RuntimeError(f"the undisturbed study failed: {driver.text()}")
         _calm[NAME] = oracle.load(setup.storage_url, NAME)
-        _calm_weights.update(oracle.weights_in(setup.output / NAME))
+        _calm_weights.extend(oracle.weights_in(setup.output / NAME))
     return _calm[NAME]
 
 

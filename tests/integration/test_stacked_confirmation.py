@@ -85,7 +85,7 @@ def train_with_a_kill(jobs: dict[str, Job], losses: dict[str, dict[int, float]])
                         engine.kill(event.run)
                 elif isinstance(event, Died):
                     num_died += 1
-                    engine.submit(replace(jobs[event.run], attempt=2))
+                    engine.submit(replace(jobs[event.run], attempt=2, has_lost_worker=True))
                 elif isinstance(event, Finished):
                     left.discard(event.run)
     return num_died

@@ -6,6 +6,8 @@ import shutil
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +18,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import optuna
+import optuna_dashboard
 import pytest
 from optuna.artifacts.exceptions import ArtifactNotFound
 
@@ -628,6 +632,59 @@ def test_a_refresh_that_fails_is_reported_once_and_not_repeated():
         now[0] += 100.0
         observer.ended("search-0", None, None, restored=False)
     assert sum("no longer refreshed: gone" in note for note in recorder.notes) == 1
+
+
+def test_what_a_refresh_imports_is_imported_in_a_thread_before_it_or_when_no_run_is_left_to_begin():
+    def observed(prepare):
+        recorder = RecordingObserver()
+        recorder.began = lambda run, _plan, num_left: began.append((run, num_left))
+        return RefreshingObserver(
+            recorder, lambda: refreshed.append(1), prepare, clock=lambda: 100.0 * now[0]
+        )
+
+    now, began, refreshed, imported = [0], [], [], threading.Event()
+    observer = observed(imported.wait)
+    now[0] = 1
+    observer.ended("search-0", None, None, restored=False)
+    assert not refreshed  # the imports have begun
+    imported.set()
+    for _ in range(1000):
+        observer.ended("search-1", None, None, restored=False)
+        if refreshed:
+            break
+        time.sleep(0.01)
+    assert refreshed == [1]
+
+    prepared = threading.Event()
+    observer = observed(prepared.set)
+    observer.began("search-0", None, 1)
+    assert not prepared.wait(0.05)
+    observer.began("search-1", None, 0)
+    assert prepared.wait(10)
+    assert began == [("search-0", 1), ("search-1", 0)]
+
+
+def test_notes_and_figures_are_saved_without_the_dashboards_server(tmp_path):
+    code = (
+        "import sys, optuna\n"
+        "import plotly.graph_objects as go\n"
+        "from bakeoff.dashboard.publishing import publish\n"
+        "from bakeoff.dashboard.saving import save_figure, save_note\n"
+        "study = optuna.create_study(storage=sys.argv[1], study_name='one')\n"
+        "save_note(study, 'a note')\n"
+        "save_figure(study, go.Figure(), 'F1')\n"
+        "assert not {'sklearn', 'optuna_dashboard'} & sys.modules.keys()\n"
+    )
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    subprocess.run([sys.executable, "-c", code, url], check=True)
+    stored = optuna.load_study(study_name="one", storage=url)
+    assert optuna_dashboard.get_note(stored) == "a note"
+    key = "dashboard:plot_data:F1:"
+    with contextlib.closing(sqlite3.connect(tmp_path / "studies.db")) as database:
+        rows = database.execute("SELECT key, value_json FROM study_system_attributes").fetchall()
+    parts = {name.removeprefix(key): json.loads(text) for name, text in rows if key in name}
+    figure = json.loads("".join(parts[place] for place in sorted(parts, key=int)))
+    assert figure["data"] == []
 
 
 def test_restored_runs_cause_no_refresh():

@@ -45,7 +45,7 @@ def with_time_to_target(
     """
     if target is None or runs is None:
         return summary
-    times = [_arrival(run, record, target) for run in runs.runs]
+    times = [arrival(run, record, target) for run in runs.runs]
     epochs, seconds = np.array(times).T
     searched = searched_trials(record, summary.arm)
     return replace(
@@ -59,7 +59,7 @@ def with_time_to_target(
             epochs=tuple(epochs.tolist()),
             search_cost_epochs=expected_cost_of_success(
                 np.array([trial.epochs_run for trial in searched], dtype=float),
-                np.array([np.isfinite(_arrival(t, record, target)[0]) for t in searched]),
+                np.array([np.isfinite(arrival(t, record, target)[0]) for t in searched]),
             ),
         ),
     )
@@ -102,7 +102,7 @@ def _median_best(confirmed: ConfirmedRuns, record: StudyRecord) -> float:
     return float(np.median(bests)) if bests else float("nan")
 
 
-def _arrival(run: TrialRecord, record: StudyRecord, target: float) -> tuple[float, float]:
+def arrival(run: TrialRecord, record: StudyRecord, target: float) -> tuple[float, float]:
     """Epochs and training seconds until `target` is reached; infinite if it is not."""
     index = first_reaching(_signed_values(run, record), record.objective.sign * target)
     if run.outcome == "diverged" or index is None:

@@ -28,7 +28,7 @@ from bakeoff.version import __version__
 ORDER = (
     "run", "plan", "status", "list", "show", "report", "dashboard", "optimizers", "schedulers",
     "models", "metrics", "datasets", "schema", "init", "validate", "delete", "doctor", "docs",
-    "train", "gate", "export", "profile", "verify-resume",
+    "train", "gate", "suite", "export", "profile", "verify-resume",
 )  # fmt: skip
 """The order of `study --help` and of the reference; any other verb follows these."""
 

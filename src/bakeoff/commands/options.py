@@ -125,7 +125,8 @@ HangTimeout = Annotated[
     str | None,
     typer.Option(
         help="Time without a step or an evaluated batch after which a run counts as hung and its"
-        " worker is replaced, such as 10m; default 30m.",
+        " worker is replaced, such as 10m; default 30m. Also the longest that a function of yours"
+        " may read data without progress.",
         envvar="BAKEOFF_HANG_TIMEOUT",
         metavar="DURATION",
     ),

@@ -11,14 +11,14 @@ from bakeoff.analysis.pareto_fronts import objective_sentences
 from bakeoff.analysis.wording import interval, number
 from bakeoff.commands.output import print_table, print_text
 from bakeoff.commands.stored_studies import open_storage
-from bakeoff.errors import StoreError, one_line
+from bakeoff.errors import StoreError, UsageError, one_line
 from bakeoff.records import ArmSummary, Comparison, ConfirmedScores
 from bakeoff.records.durations import format_estimate
 from bakeoff.records.significance import CONFIDENCE_TEXT
 from bakeoff.report import ReportPaths, write_report
 from bakeoff.report.answer import DEFAULTS_SUFFIX, Answer, build_answer
 from bakeoff.report.configurations import default_params
-from bakeoff.stores import join, open_store
+from bakeoff.stores import is_url, join, open_store
 
 COPY_TO = "--copy-to"
 MOST_SHOWN = 6
@@ -45,6 +45,21 @@ def write_study_report(
     """
     comparison = compare(open_storage(storage, output, is_known=is_known).load_record(name))
     return comparison, write_report(comparison, output / name, image_formats=image_formats)
+
+
+def check_copy(folder: Path, place: str) -> None:
+    """Refuse a copy of the report in `folder` that would lie in this folder itself.
+
+    Raises:
+        UsageError: There would be nothing to copy, or the next report could remove the copy.
+    """
+    if is_url(place):
+        return
+    copy, folder = Path(place, folder.name).resolve(), folder.resolve()
+    if copy == folder:
+        raise UsageError(f"{COPY_TO} {place}: the report is written there anyway; name another")
+    if folder in copy.parents:
+        raise UsageError(f"{COPY_TO} {place}: is inside the report's own folder; name another")
 
 
 def copy_report(paths: ReportPaths, place: str) -> str:

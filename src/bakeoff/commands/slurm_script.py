@@ -20,6 +20,9 @@ SHORTEST_PAUSE = 90
 """Seconds before the limit; SLURM itself promises its signal only to the minute."""
 TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}")
 """Minutes, or [days-]hours:minutes:seconds, as SLURM reads them."""
+EARLY_SECONDS = 60
+"""SLURM may send its signal by so much earlier than it was asked to (man sbatch, --signal)."""
+UNITS = ("hours", "minutes", "seconds")
 DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*")
 OWN_DIRECTIVES = {
     "nodes": "--nodes",
@@ -114,6 +117,9 @@ class SlurmJob:
     """Of each start; None leaves it to the partition."""
     pause_seconds: int = 300
     """How long before the time limit the study pauses."""
+    chooses_workers: bool = True
+    """Whether the script gives each core of a node without GPUs a worker, as `study run` would if
+    it knew the cores of the job."""
     directives: Mapping[str, str] = field(default_factory=dict)
     """Further options of sbatch, such as `partition`."""
 
@@ -133,6 +139,29 @@ class SlurmJob:
                 f"--pause-before: {self.pause_seconds} s are too short; at least {SHORTEST_PAUSE} s"
                 " are needed to store checkpoints and return to the queue"
             )
+        limit = 0 if self.time_limit is None else limit_seconds(self.time_limit)
+        if 0 < limit <= self.pause_seconds + EARLY_SECONDS:
+            raise UsageError(
+                f"--time-limit {self.time_limit}: leaves no time to train before the pause, which"
+                f" comes up to {self.pause_seconds + EARLY_SECONDS} s before the limit"
+                f" (--pause-before {self.pause_seconds}s, and SLURM signals up to"
+                f" {EARLY_SECONDS} s early); give the job more time, or a shorter pause"
+            )
+
+
+def limit_seconds(text: str) -> int:
+    """Seconds of a time limit as SLURM reads it; 0 means that there is no limit.
+
+    Args:
+        text: Matches `TIME`. With days the parts are hours, minutes, seconds; one part alone is
+            minutes, two are minutes and seconds, three are hours, minutes, seconds.
+    """
+    days, dash, rest = text.rpartition("-")
+    parts = [int(one) for one in rest.split(":")]
+    if not dash and len(parts) < len(UNITS):
+        parts = [0, *parts]
+    hours, minutes, seconds = [*parts, 0, 0][: len(UNITS)]
+    return int(days or 0) * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
 def parse_directives(given: Sequence[str]) -> dict[str, str]:
@@ -167,13 +196,14 @@ def build_script(
     is_cluster = job.nodes > 1
     engine = '--engine "ray:$address:$port"' if is_cluster else ""
     ray = RAY.format(first_port=FIRST_PORT, num_ports=NUM_PORTS, gpus=job.gpus_per_node)
+    sets_workers = job.chooses_workers and not job.gpus_per_node
     workers = 'export BAKEOFF_WORKERS="${BAKEOFF_WORKERS:-$SLURM_CPUS_ON_NODE}"\n'
     parts = (
         "#!/bin/bash\n# Written by `study cluster slurm`. `sbatch FILE` submits it.\n"
         + "".join(f"#SBATCH --{line}\n" for line in _directives(name, job)),
         f"set -u\ncd -- {shlex.quote(str(folder))} || exit\npython={shlex.quote(python)}\n",
         PREPARE.format(patience=job.pause_seconds - LAST_SECONDS),
-        ray if is_cluster else workers if not job.gpus_per_node else "",
+        ray if is_cluster else workers if sets_workers else "",
         f'study=("$python" -m bakeoff run {shlex.join(command)}{engine and " " + engine})\n',
         DRIVE,
     )

@@ -320,6 +320,7 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
             },
             weight_decay="decoupled",
             state_bytes=4.0,
+            on_cpu="fused",
             needs_hidden_weights=True,
         ),
         OptimizerSpec(

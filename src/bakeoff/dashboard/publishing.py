@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import optuna
-import optuna_dashboard
 from sqlalchemy.exc import SQLAlchemyError
 
 from bakeoff.dashboard.artifacts import FOLDER, attach_curves
 from bakeoff.dashboard.either_scheme import for_either_scheme
+from bakeoff.dashboard.saving import save_figure, save_note
 from bakeoff.errors import StorageError
 from bakeoff.records import Comparison
 from bakeoff.report.answer import build_answer
@@ -87,8 +87,8 @@ def publish_progress(
         study.set_user_attr(VERDICT_KEY, comparison.verdict.headline)
         runs = storage.optuna_storage.get_study_id_from_name(name + CONFIRM_SUFFIX)
         note = note_text(comparison, has_report=has_report, confirmations=runs)
-        optuna_dashboard.save_note(study, note)
-        optuna_dashboard.save_note(
+        save_note(study, note)
+        save_note(
             load(study_name=name + CONFIRM_SUFFIX),
             f"Shortlist and confirmation runs of study **{escape(name)}**, which has the verdict."
             " Values are validation scores; the test scores are in the report.",
@@ -96,7 +96,7 @@ def publish_progress(
         for spec in figures_of(comparison):
             if spec.on_dashboard and (figure := _figure(spec, comparison)) is not None:
                 identity = f"{spec.id}-{spec.slug}"
-                optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=identity)
+                save_figure(study, figure, identity)
 
     with _writing(storage):
         storage.connection.call(store)

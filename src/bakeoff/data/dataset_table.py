@@ -8,6 +8,7 @@ from pathlib import Path
 from bakeoff.data.array_cache import FINGERPRINT_DIGITS, data_folder, load_cached
 from bakeoff.data.arrays import KEYS, Arrays, check_arrays
 from bakeoff.data.csv_file import load_csv
+from bakeoff.data.fetched import local_path
 from bakeoff.data.inputs import InputKind
 from bakeoff.data.readers import digits_file, read_digits, read_idx, read_npz
 from bakeoff.data.text_file import load_text
@@ -131,15 +132,21 @@ def _load_jargon(config: DataConfig) -> tuple[Arrays, str]:
 
 
 def own_path(config: DataConfig) -> Path:
-    """Return the path of `npz:PATH`."""
-    return Path(config.dataset.partition(":")[2]).expanduser()
+    """Return the path of `npz:PATH`, of a copy if it is a URL.
+
+    Raises:
+        BakeoffError: As `local_path`.
+    """
+    return local_path(config.dataset)
 
 
 def own_validation_path(config: DataConfig) -> Path | None:
-    """Return the path of `validation = "csv:PATH"`; None if the study names none."""
-    if config.validation is None:
-        return None
-    return Path(config.validation.partition(":")[2]).expanduser()
+    """Return the path of `validation = "csv:PATH"`; None if the study names none.
+
+    Raises:
+        BakeoffError: As `local_path`.
+    """
+    return None if config.validation is None else local_path(config.validation)
 
 
 def _load_table(config: DataConfig) -> tuple[Arrays, str]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bakeoff.data.array_cache import fingerprint, load_labels
 from bakeoff.data.arrays import Arrays, Inputs, check_arrays, check_classes, check_labels
-from bakeoff.data.dataset_table import YOUR_OWN, find_source, own_path
+from bakeoff.data.dataset_table import YOUR_OWN, find_source
+from bakeoff.data.fetched import given_path
 from bakeoff.data.inputs import Feature
 from bakeoff.data.masks import (
     IGNORED,
@@ -109,7 +110,7 @@ def load_dataset(config: DataConfig, *, looks_closely: bool = False) -> Dataset:
         name=config.dataset,
         task=config.task if config.task in source.tasks else source.tasks[0],
         fingerprint=digest,
-        source=str(own_path(config)) if source.source == YOUR_OWN else source.source,
+        source=given_path(config.dataset) if source.source == YOUR_OWN else source.source,
         licence=source.licence,
     )
 

@@ -14,6 +14,13 @@ DELAY_SECONDS = 2.0
 Advance = Callable[[int, int], None]
 """Called with the number of samples read so far and the total number."""
 
+_advanced_at = [0.0]
+
+
+def last_progress() -> float:
+    """When this process last read a sample, by `time.monotonic`; 0 if it never did."""
+    return _advanced_at[0]
+
 
 @contextmanager
 def showing_progress(title: str) -> Iterator[Advance]:
@@ -24,6 +31,7 @@ def showing_progress(title: str) -> Iterator[Advance]:
     began = monotonic()
 
     def advance(done: int, total: int) -> None:
+        _advanced_at[0] = monotonic()
         progress.update(bar, completed=done, total=total)
         if monotonic() - began >= DELAY_SECONDS:
             progress.start()

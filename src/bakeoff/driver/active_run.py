@@ -36,10 +36,12 @@ class ActiveRun:
     """The objective of the epochs that are already stored."""
     history: list[EpochResult] = field(default_factory=list)
     """Epochs that the current worker has sent."""
-    attempt: int = 1
+    attempts: int = 1
     """1 plus the number of workers that the run has lost in all sessions."""
     losses: Losses = NO_LOSSES
     """In all sessions."""
+    lost_drivers: int = 0
+    """Drivers that ended while the run had a worker, which may be training still."""
     note: str = ""
     is_held: bool = False
     """Whether the source decided to pause it until it is promoted."""
@@ -61,9 +63,14 @@ class ActiveRun:
         self.losses = self.losses._replace(nodes=self.losses.nodes + 1)
 
     @property
+    def attempt(self) -> int:
+        """The number of its newest start. Files and events of another one do not count."""
+        return self.attempts + self.lost_drivers
+
+    @property
     def own_attempts(self) -> int:
-        """Starts of the run but for those after the loss of a machine."""
-        return self.attempt - self.losses.nodes
+        """Starts of the run but for those after the loss of a machine or of the driver."""
+        return self.attempts - self.losses.nodes
 
     def keep_history(self, objective: str) -> None:
         """Move the history to `stored`, because the next worker sends these epochs again."""
@@ -105,7 +112,8 @@ def record_of(
         history=tuple(run.history),
         epochs_planned=config.training.epochs,
         stop_reason="; ".join(filter(None, reasons)),
-        attempts=run.attempt,
+        attempts=run.attempts,
+        lost_drivers=run.lost_drivers,
         audited=run.plan.audited,
         spared_at=run.spared_at,
         decision_epochs=run.plan.decision_epochs,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bakeoff.errors import StorageError
-from bakeoff.records import MetricInfo, Purpose, TrialRecord
+from bakeoff.records import MetricInfo, Purpose, TrialPlan, TrialRecord
 
 TakeWeights = Callable[[Path], bool]
 """Moves the weights of a run to a path; returns whether there are any. See `RunStores`."""
@@ -29,6 +29,11 @@ class KeptWeights:
     def keeps(self, purpose: Purpose) -> bool:
         """Whether runs of this purpose store their weights."""
         return self._directory is not None and purpose == "confirm"
+
+    def best_score(self, plan: TrialPlan) -> float | None:
+        """The best score so far of a run of the same configuration; None before the first."""
+        best = self._best.get((plan.arm, plan.configuration))
+        return None if best is None else best.score
 
     def ended(self, record: TrialRecord, take: TakeWeights) -> str:
         """Take the weights of this run if it is its configuration's best so far.

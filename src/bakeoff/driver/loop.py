@@ -28,7 +28,6 @@ from bakeoff.engines.protocol import (
     Failed,
     Finished,
     Halted,
-    Job,
     Paused,
     Probed,
     Profiled,
@@ -39,7 +38,6 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.engines.stopping import InterruptedStudyError, StopRequest
 from bakeoff.errors import BakeoffError, StorageError, WorkersLostError
 from bakeoff.records import (
-    READS_TEST,
     Decision,
     EpochResult,
     Outcome,
@@ -146,15 +144,18 @@ class Driver:
                 self._observer.ended(name, plan, record, restored=True)
                 continue
             run = ActiveRun(name, plan, record.number, trial_id, history=list(record.history))
-            run.spared_at, run.attempt = record.spared_at, record.attempts
-            run.losses = record.losses
+            run.spared_at, run.attempts = record.spared_at, record.attempts
+            run.losses, run.lost_drivers = record.losses, record.lost_drivers
             run.keep_history(self._config.objective)
             if record.is_paused:
                 self._paused[record.number] = run
                 self._observer.paused(name, plan, record.epochs_run)
             else:
+                run.lost_drivers += 1
                 self._waiting.append(run)
         with self._later.storing():
+            for run in self._waiting:
+                self._count_attempt(run)
             self._note(source)
         return len(self._waiting)
 
@@ -198,16 +199,8 @@ class Driver:
         self._running[run.name] = run
         num_left = source.num_left + len(self._waiting)
         self._later(self._observer.began, run.name, run.plan, num_left)
-        job = Job(
-            run=run.name,
-            config=self._settings.trial_of(run.plan),
-            checkpoints=self._stores.location_of(run.name),
-            identity=self._settings.identity_of(run.name, run.plan),
-            attempt=run.attempt,
-            decision_epochs=run.plan.decision_epochs,
-            reads_test=run.plan.purpose in READS_TEST,
-            keeps_weights=self._weights.keeps(run.plan.purpose),
-        )
+        place = self._stores.location_of(run.name)
+        job = self._settings.job_of(run, place, self._weights)
         self._later(self._engine.submit, job)
 
     def _handle(self, event: Event, source: Source) -> None:
@@ -221,6 +214,7 @@ class Driver:
                 self._on_epoch(event, run, source)
             case Finished():
                 self._finish(run, source, event.outcome, tested=event)
+                self._later(self._note_once, event.loading)
             case Failed():
                 self._finish(run, source, event.outcome, reason=event.reason)
             case Died():
@@ -302,19 +296,24 @@ class Driver:
             if event.was_training:
                 run.note_loss()
         if run.losses.workers >= MAX_ATTEMPTS or run.own_attempts >= MAX_STARTS:
-            lost = f"{run.losses.workers} workers lost without a new epoch, {run.attempt} in all"
+            lost = f"{run.losses.workers} workers lost without a new epoch, {run.attempts} in all"
             reason = f"{event.reason} ({lost})"
             self._finish(run, source, "failed", reason=reason)
             return
         self._show(f"{run.name}: {event.reason}; continuing from its checkpoint")
-        run.attempt += 1
-        self._storage.count_attempt(run.trial_id, run.attempt, run.losses)
+        run.attempts += 1
+        self._count_attempt(run)
         if run.is_held:  # its worker died while it was pausing
             self._on_pause(run)
             return
         run.keep_history(self._config.objective)
         del self._running[run.name]
         self._waiting.appendleft(run)
+
+    def _count_attempt(self, run: ActiveRun) -> None:
+        self._storage.count_attempt(
+            run.trial_id, run.attempts, run.losses, drivers=run.lost_drivers
+        )
 
     def _check_machine(self, event: Died) -> None:
         """End the study if workers die before they have prepared a run, whatever the run.
@@ -363,7 +362,7 @@ class Driver:
         self._later(self._observer.note, text)
 
     def _note_once(self, text: str) -> None:
-        if self._storage.note(self._config.name, text):
+        if text and self._storage.note(self._config.name, text):
             self._observer.note(text)
 
     def _clear_up(
@@ -373,7 +372,7 @@ class Driver:
 
         def take(target: Path) -> bool:
             identity = self._settings.identity_of(name, plan)
-            return self._stores.take_weights(name, record.attempts, identity, target)
+            return self._stores.take_weights(name, record.newest_attempt, identity, target)
 
         lost = self._weights.ended(record, take if has_files else lambda _: False)
         left = self._stores.discard(name) if has_files else ""

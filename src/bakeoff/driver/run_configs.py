@@ -5,7 +5,11 @@ import json
 from dataclasses import replace
 from typing import cast
 
+from bakeoff.driver.active_run import ActiveRun
+from bakeoff.driver.kept_weights import KeptWeights
+from bakeoff.engines.protocol import Job
 from bakeoff.records import (
+    READS_TEST,
     WEIGHTS_HASH,
     Precision,
     StudyConfig,
@@ -32,6 +36,23 @@ class RunConfigs:
         self._config = replace(config, training=training)
         self._facts = facts
         self._study_id = study_id
+
+    def job_of(self, run: ActiveRun, checkpoints: str, weights: KeptWeights) -> Job:
+        """What a worker is given to train a run, with its checkpoints at that location."""
+        plan = run.plan
+        return Job(
+            run=run.name,
+            config=self.trial_of(plan),
+            checkpoints=checkpoints,
+            identity=self.identity_of(run.name, plan),
+            attempt=run.attempt,
+            decision_epochs=plan.decision_epochs,
+            reads_test=plan.purpose in READS_TEST,
+            keeps_weights=weights.keeps(plan.purpose),
+            rivals=f"{plan.arm} {plan.configuration}",
+            score_to_reach=weights.best_score(plan),
+            has_lost_worker=run.own_attempts > 1,
+        )
 
     def trial_of(self, plan: TrialPlan) -> TrialConfig:
         """Everything that determines the run of a plan."""

@@ -43,6 +43,7 @@ class DeviceChoice:
 
     kind: str
     devices: tuple[Device, ...]
+    """Empty on a cluster, which chooses them itself."""
     note: str = ""
     """What to tell the user; empty if there is nothing to say."""
 
@@ -58,7 +59,7 @@ def check_devices(choice: DeviceChoice, devices_per_trial: int) -> None:
     key = f"training.devices_per_trial = {devices_per_trial}"
     if choice.kind != "cuda":
         raise UsageError(f"{key}: is for cpu and cuda, not for {choice.kind}")
-    if len(choice.devices) < devices_per_trial:
+    if choice.devices and len(choice.devices) < devices_per_trial:
         raise UsageError(f"{key}: here is {_listed(choice.devices)}")
 
 

@@ -51,7 +51,7 @@ def find_workers(settings: Settings) -> Settings:
         return settings
     from bakeoff.engines.ray_access import find_cluster
 
-    found = find_cluster(settings.ray, settings.threads)
+    found = find_cluster(settings.ray, settings.threads * settings.devices_per_trial)
     workers = settings.ray.limit or max(1, found.num_slots)
     return replace(settings, ray=found.settings, workers=workers)
 
@@ -72,6 +72,7 @@ def open_engine(
             RayEngine(
                 settings.ray,
                 threads=settings.threads,
+                devices_per_trial=settings.devices_per_trial,
                 device=settings.device,
                 hang_seconds=settings.hang_seconds,
                 note=note,

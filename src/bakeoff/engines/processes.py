@@ -1,7 +1,7 @@
 """Processes of workers: how they are started, and one that is started before its engine is opened.
 
 A worker imports torch, which takes seconds. A study that will train on the CPU starts its first
-worker as soon as its file is read, and imports what it needs itself meanwhile.
+worker before its file is read, and imports what it needs itself meanwhile.
 """
 
 import errno
@@ -104,12 +104,15 @@ def start_process(settings: WorkerSettings) -> WorkerProcess:
 
 
 def start_early(
-    folder: str, *, device: str, threads: int | None, engine: str = "local"
+    folder: str | None, *, device: str, threads: int | None, engine: str = "local"
 ) -> WorkerProcess | None:
     """Start the first worker of a study on this CPU; None where it will train on something else.
 
+    An engine that needs a worker of other settings ends this one and starts its own.
+
     Args:
-        folder: The folder of the study file.
+        folder: Where the study's own modules are looked for first, usually the folder of its file;
+            None if it is not known yet, and then no worker is started.
         device: The value of `--device`.
         threads: Threads of each worker; None for the CPU's default, 1.
         engine: The value of `--engine`.
@@ -119,7 +122,7 @@ def start_early(
         BakeoffError: As `start_process`.
     """
     kind = parse_device(device).kind
-    if engine != "local" or kind not in (CPU.kind, AUTO):
+    if folder is None or engine != "local" or kind not in (CPU.kind, AUTO):
         return None
     if kind == AUTO and has_accelerator_signs():
         return None

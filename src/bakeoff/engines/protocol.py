@@ -4,9 +4,9 @@ An engine trains runs. For a `Job` it returns one `Epoch` per epoch and then one
 `Failed`, `Halted`, `Paused`, or `Died` if the worker process itself is gone. Some epochs wait until
 the driver has answered them with `reply`.
 
-A run is started again when its worker is lost. Each start is an attempt with a number of its own,
-and the driver ignores the events of earlier attempts: a machine that could not be reached for a
-while may still send some.
+A run is started again when its worker or its driver is lost. Each start is an attempt with a number
+of its own, and the driver ignores the events of earlier attempts: a machine that could not be
+reached for a while may still send some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,8 +46,14 @@ class Job(_Message):
     reads_test: bool = False
     keeps_weights: bool = False
     """Whether a complete run stores the scored epoch's weights next to its checkpoints."""
+    rivals: str = ""
+    """Runs of a stack that end together and name the same store the weights of the best only."""
+    score_to_reach: float | None = None
+    """A run with a worse score stores no weights, because the driver has better ones."""
     saves_every_epoch: bool = False
     """Save a checkpoint after every epoch, however long that takes."""
+    has_lost_worker: bool = False
+    """Whether it has lost a worker, which it may have ended itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,16 @@ class MemberReply:
 
     run: str
     reply: Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join(MemberReply):
+    """A run that trains in the stack from its next epoch on.
+
+    The stack may end before the message arrives, and then the run never begins.
+    """
+
+    job: Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +126,8 @@ class Finished(_Message):
     test_metrics: Mapping[str, float]
     test_without: tuple[float, ...] = ()
     """The objective on the test set without each group of its samples, [G]."""
+    loading: str = ""
+    """With how many processes its worker fetches samples, as text, once this was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +230,7 @@ class Members(_Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Stacked(_Message):
-    """All runs of a stack have ended; each has reported how."""
+    """All runs of a stack have ended, and each has reported how, but for those that came late."""
 
 
 Event = Started | MemberEvent | Died | Probed | Profiled | Members | Stacked

@@ -54,7 +54,8 @@ class RayEngine:
 
     Args:
         settings: The cluster, which `find_cluster` has found.
-        threads: CPU threads per worker.
+        threads: CPU threads of each process.
+        devices_per_trial: Devices, or on the CPU processes, that train a run together on one node.
         device: Torch device on which workers train.
         hang_seconds: Time without a step after which a run counts as hung.
         note: Is given what the user should know about the nodes.
@@ -65,6 +66,7 @@ class RayEngine:
         settings: RaySettings,
         *,
         threads: int,
+        devices_per_trial: int = 1,
         device: str,
         hang_seconds: float,
         note: Callable[[str], None],
@@ -72,6 +74,7 @@ class RayEngine:
         self._settings = settings
         self._layout = WorkerLayout(
             threads=threads,
+            devices_per_trial=devices_per_trial,
             gpus=settings.gpus_per_trial,
             device=device,
             hang_seconds=hang_seconds,
@@ -233,7 +236,7 @@ class RayEngine:
             return
         layout = self._layout
         gpus = f" and {layout.gpus:g} GPUs" if layout.gpus else ""
-        needs = f"a worker needs {layout.threads} CPUs{gpus} on one node"
+        needs = f"a worker needs {layout.cpus} CPUs{gpus} on one node"
         if idle > IDLE_SECONDS:
             self._stop_with(f"the Ray cluster has had no worker for {idle / 60:.0f} min; {needs}")
         if not self._has_noted_idle:

@@ -37,7 +37,7 @@ class FoundCluster:
     """Workers for which its nodes have room now."""
 
 
-def find_cluster(settings: RaySettings, threads: int) -> FoundCluster:
+def find_cluster(settings: RaySettings, cpus_per_worker: int) -> FoundCluster:
     """Find the cluster, make sure that it asks for a token, and count its places for workers.
 
     Raises:
@@ -46,12 +46,12 @@ def find_cluster(settings: RaySettings, threads: int) -> FoundCluster:
     """
     if settings.address and not answers(settings.address):
         raise WorkersLostError(f"no Ray cluster answers at {settings.address}")
-    arguments = [settings.address, str(threads), str(settings.gpus_per_trial)]
+    arguments = [settings.address, str(cpus_per_worker), str(settings.gpus_per_trial)]
     asked = _look(arguments, "disabled")
     if asked["answer"] == "none":
         create_token()
         started = replace(settings, starts_cluster=True, is_loopback=True, accepts_open=False)
-        return FoundCluster(settings=started, num_slots=num_cores() // threads)
+        return FoundCluster(settings=started, num_slots=num_cores() // cpus_per_worker)
     address = asked["address"]
     if asked["answer"] == "nodes":
         if not settings.accepts_open:

@@ -19,8 +19,8 @@ BAN_SECONDS = 60.0
 class Nodes:
     """What is known of the nodes of a cluster."""
 
-    threads: int
-    gpus_per_trial: float
+    cpus_per_worker: int
+    gpus_per_worker: float
     listed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What Ray says of each node that is alive, by id."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -57,18 +57,21 @@ class Nodes:
         return sum(self._room(node) for node in self.listed if self.is_usable(node))
 
     def why_none(self) -> str:
-        """Why no node can be used, if each one with room is refused; empty otherwise."""
-        roomy = [node for node in self.listed if self._room(node)]
-        reasons = [self.refused[node] for node in roomy if node in self.refused]
-        return reasons[0] if reasons and len(reasons) == len(roomy) else ""
+        """Why no node can be used, if each one with room is refused; empty otherwise.
+
+        It is the reason that was found last, because the earlier ones have been said.
+        """
+        roomy = {node for node in self.listed if self._room(node)}
+        reasons = [reason for node, reason in self.refused.items() if node in roomy]
+        return reasons[-1] if reasons and len(reasons) == len(roomy) else ""
 
     def _room(self, node: str) -> int:
         resources = self.listed[node]["Resources"]
         return num_slots(
             resources.get("CPU", 0.0),
             resources.get("GPU", 0.0),
-            threads=self.threads,
-            gpus_per_trial=self.gpus_per_trial,
+            cpus_per_worker=self.cpus_per_worker,
+            gpus_per_worker=self.gpus_per_worker,
         )
 
     async def is_lost(self, node: str) -> bool:

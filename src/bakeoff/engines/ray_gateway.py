@@ -69,7 +69,7 @@ class Gateway:
     """Runs that wait for a worker."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checked: dict[str, asyncio.Task[str]] = field(default_factory=dict)
-    """By node: why its data cannot be used; the first worker of a node reads it."""
+    """By node: why it cannot be used; the first worker of a node finds out."""
     num_broken: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -203,7 +203,7 @@ class Gateway:
             return self._refuse(facts, different)
         await slot.prepare()
         if facts.node not in self.checked:
-            task = asyncio.get_running_loop().create_task(self._check_data(slot))
+            task = asyncio.get_running_loop().create_task(self._check_node(slot))
             self.checked[facts.node] = task
         if reason := await self.checked[facts.node]:
             return self._refuse(facts, reason)
@@ -211,6 +211,12 @@ class Gateway:
         self._say_ready()
         self._dispatch()
         return True
+
+    async def _check_node(self, slot: Slot) -> str:
+        """Why the node of a worker cannot be used, or an empty text."""
+        if self.settings.store and (reason := await slot.reach_store(self.settings.store)):
+            return reason
+        return await self._check_data(slot)
 
     async def _check_data(self, slot: Slot) -> str:
         data = self.settings.data
@@ -225,12 +231,13 @@ class Gateway:
         return ""
 
     def _refuse(self, facts: NodeFacts, reason: str) -> bool:
-        """Use this node no more, which is said once."""
+        """Use this node no more, and say so once; without another one the study ends."""
         text = f"node {facts.name}: {reason}"
-        if self.nodes.refused.setdefault(facts.node, text) is text:
-            self._send(Note(f"{text}; it is not used"))
+        is_new = self.nodes.refused.setdefault(facts.node, text) is text
         if why := self.nodes.why_none():
             self._give_up(why)
+        elif is_new:
+            self._send(Note(f"{text}; it is not used"))
         return False
 
     def _note_broken(self, slot: Slot, error: Exception) -> None:
@@ -323,7 +330,7 @@ class Gateway:
         import ray
 
         options: dict[str, Any] = {
-            "num_cpus": self.layout.threads,
+            "num_cpus": self.layout.cpus,
             "num_gpus": self.layout.gpus,
             "scheduling_strategy": "SPREAD",
             "max_restarts": 0,
@@ -370,7 +377,7 @@ def run_gateway(
         sys.stderr.write(f"{_last_line(error)}\n")
         return
     connection.send(Ready(0))
-    nodes = Nodes(threads=layout.threads, gpus_per_trial=layout.gpus)
+    nodes = Nodes(cpus_per_worker=layout.cpus, gpus_per_worker=layout.gpus)
     gateway = Gateway(connection, settings, layout, ray.put(code), nodes)
     asyncio.run(gateway.serve())
     with suppress(Exception):

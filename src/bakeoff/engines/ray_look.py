@@ -11,7 +11,7 @@ from typing import Any
 from bakeoff.engines.ray_settings import num_slots
 
 
-def main(address: str, threads: int, gpus_per_trial: float) -> dict[str, Any]:
+def main(address: str, cpus_per_worker: int, gpus_per_worker: float) -> dict[str, Any]:
     """What was found: `answer` is `none`, `refused` or `nodes`, and the number of workers."""
     from ray._private.services import get_ray_address_from_environment
     from ray._raylet import GcsClient
@@ -31,8 +31,8 @@ def main(address: str, threads: int, gpus_per_trial: float) -> dict[str, Any]:
         num_slots(
             one.get("CPU", 0.0),
             one.get("GPU", 0.0),
-            threads=threads,
-            gpus_per_trial=gpus_per_trial,
+            cpus_per_worker=cpus_per_worker,
+            gpus_per_worker=gpus_per_worker,
         )
         for one in totals
     ]

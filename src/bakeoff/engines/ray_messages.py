@@ -58,6 +58,9 @@ class WorkerLayout:
     """How every worker of a cluster is set up."""
 
     threads: int
+    """Of each process."""
+    devices_per_trial: int = 1
+    """Processes that train a run together, all on the worker's node."""
     gpus: float
     device: str
     hang_seconds: float
@@ -65,6 +68,11 @@ class WorkerLayout:
     """The driver's, in which workers run too where their node has it."""
     num_folders: int
     """Number of folders in the archive of the user's code."""
+
+    @property
+    def cpus(self) -> int:
+        """CPUs that a worker takes of its node."""
+        return self.threads * self.devices_per_trial
 
 
 @dataclass(frozen=True, kw_only=True)

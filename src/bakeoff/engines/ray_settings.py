@@ -27,6 +27,8 @@ class RaySettings:
     """What every node must be able to read; None for nothing."""
     fingerprint: str = ""
     """The fingerprint that the data must have there."""
+    store: str = ""
+    """The URL under which every node must be able to store checkpoints; empty for a folder."""
     code_folders: tuple[str, ...] = ()
     """Folders whose modules the nodes get: the study file's and the current one."""
     left_out: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ def choose_cluster(
     limit: int | None,
     gpus_per_trial: float | None,
     accepts_open: bool,
+    devices_per_trial: int = 1,
 ) -> tuple[RaySettings | None, DeviceChoice | None]:
     """The cluster that `--engine` names and the kind of device there; None for this machine.
 
@@ -75,8 +78,9 @@ def choose_cluster(
         device: What `--device` asks for. `auto` is a GPU if runs get some, else the CPU.
         begun_on: The kind of device on which a stored study was begun; empty if it is new.
         limit: Most workers at once.
-        gpus_per_trial: GPUs of each run; None for one, or none on a CPU.
+        gpus_per_trial: GPUs of each run; None for one per device, or none on a CPU.
         accepts_open: Whether the cluster may answer everyone.
+        devices_per_trial: Devices, or on the CPU processes, that train a run together.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -99,16 +103,16 @@ def choose_cluster(
         kind = begun_on or ("cuda" if gpus_per_trial else CPU.kind)
     settings = RaySettings(
         address=address,
-        gpus_per_trial=_check_gpus(gpus_per_trial, kind),
+        gpus_per_trial=_check_gpus(gpus_per_trial, kind, devices_per_trial),
         accepts_open=accepts_open,
         limit=limit,
     )
     return settings, DeviceChoice(kind=kind, devices=())
 
 
-def _check_gpus(gpus_per_trial: float | None, kind: str) -> float:
+def _check_gpus(gpus_per_trial: float | None, kind: str, devices_per_trial: int) -> float:
     if gpus_per_trial is None:
-        return 0.0 if kind == CPU.kind else 1.0
+        return 0.0 if kind == CPU.kind else float(devices_per_trial)
     if kind == CPU.kind:
         if gpus_per_trial:
             raise UsageError("--gpus-per-trial: runs train on the CPU; add --device cuda")
@@ -118,10 +122,15 @@ def _check_gpus(gpus_per_trial: float | None, kind: str) -> float:
             f"--gpus-per-trial {gpus_per_trial:g}: allowed are parts of a GPU such as 0.5, and"
             " whole numbers"
         )
+    if devices_per_trial > 1 and gpus_per_trial != devices_per_trial:
+        raise UsageError(
+            f"--gpus-per-trial {gpus_per_trial:g}: training.devices_per_trial ="
+            f" {devices_per_trial} takes as many GPUs; leave the flag out"
+        )
     return gpus_per_trial
 
 
-def num_slots(cpus: float, gpus: float, *, threads: int, gpus_per_trial: float) -> int:
+def num_slots(cpus: float, gpus: float, *, cpus_per_worker: int, gpus_per_worker: float) -> int:
     """Number of workers for which a node has room."""
-    room = int(cpus // threads)
-    return min(room, int(gpus / gpus_per_trial + 1e-6)) if gpus_per_trial else room
+    room = int(cpus // cpus_per_worker)
+    return min(room, int(gpus / gpus_per_worker + 1e-6)) if gpus_per_worker else room

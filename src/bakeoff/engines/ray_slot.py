@@ -67,6 +67,11 @@ class Slot:
             reading.cancel()
         return found
 
+    async def reach_store(self, location: str) -> str:
+        """Why files cannot be stored there from the worker's node, or an empty text."""
+        reason: str = await self._call("reach_store", location)
+        return reason
+
     async def poll(self) -> list[Event]:
         """New events; none if there are none for a while."""
         events: list[Event] = await self._call(

@@ -13,15 +13,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bakeoff.child_process import ignore_interrupts, without_main_module
-from bakeoff.engines.device_table import Device
+from bakeoff.engines.device_table import CPU, Device
 from bakeoff.engines.local import LocalEngine
 from bakeoff.engines.protocol import Event, MemberReply, Reply, Task
 from bakeoff.engines.ray_code import unpack
 from bakeoff.engines.ray_messages import NodeFacts, WorkerLayout, installed_versions
 from bakeoff.engines.worker import import_path
-from bakeoff.errors import BakeoffError, describe_error
+from bakeoff.errors import BakeoffError, StoreError, describe_error
 from bakeoff.own_source import look_in, own_folders
 from bakeoff.records import DataConfig
+from bakeoff.stores import try_store
 
 
 class Supervisor:
@@ -63,7 +64,8 @@ class Supervisor:
         self._engine = LocalEngine(
             num_workers=1,
             threads=layout.threads,
-            devices=(Device(kind=layout.device),),
+            devices=_devices_of(layout),
+            devices_per_trial=layout.devices_per_trial,
             memory_share=min(1.0, layout.gpus) or 1.0,
             hang_seconds=layout.hang_seconds,
         )
@@ -71,9 +73,14 @@ class Supervisor:
     async def read_data(self, data: DataConfig) -> tuple[str, str]:
         """Read the data in a process of its own; return its fingerprint, or why it cannot be read.
 
-        Reading also fills the node's cache, once for all its workers.
+        Reading also fills the node's cache, once for all its workers. A function of the user's that
+        makes no progress is ended as a run is that hangs.
         """
-        return await asyncio.to_thread(_read_in_child, data)
+        return await asyncio.to_thread(_read_in_child, data, self._layout.hang_seconds)
+
+    async def reach_store(self, location: str) -> str:
+        """Store a small file and remove it; why that is impossible, or an empty text."""
+        return await asyncio.to_thread(_why_unreachable, location)
 
     async def poll(self, seconds: float) -> list[Event]:
         """New events. Waits at most `seconds` for the first one."""
@@ -122,13 +129,34 @@ class Supervisor:
         return self._engine
 
 
-def _read_in_child(data: DataConfig) -> tuple[str, str]:
+def _devices_of(layout: WorkerLayout) -> tuple[Device, ...]:
+    """The devices of one run, as the actor sees them: Ray shows it those that it got."""
+    count = 1 if layout.device == CPU.kind else layout.devices_per_trial
+    return tuple(Device(kind=layout.device, index=index) for index in range(count))
+
+
+def _why_unreachable(location: str) -> str:
+    try:
+        try_store(location, "--checkpoints")
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _read_in_child(data: DataConfig, hang_seconds: float) -> tuple[str, str]:
     """What `_send_fingerprint` sends, from a process that returns its memory when it ends."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
         target=_send_fingerprint,
-        args=(theirs, os.getpid(), import_path(), next(iter(own_folders()), ""), data),
+        args=(
+            theirs,
+            os.getpid(),
+            import_path(),
+            next(iter(own_folders()), ""),
+            data,
+            hang_seconds,
+        ),
         daemon=True,
     )
     with without_main_module():
@@ -144,16 +172,26 @@ def _read_in_child(data: DataConfig) -> tuple[str, str]:
 
 
 def _send_fingerprint(
-    connection: Connection, parent: int, path: list[str], study_folder: str, data: DataConfig
+    connection: Connection,
+    parent: int,
+    path: list[str],
+    study_folder: str,
+    data: DataConfig,
+    hang_seconds: float,
 ) -> None:
     ignore_interrupts(parent)
     multiprocessing.current_process().daemon = False
     look_in(study_folder)
     sys.path += [entry for entry in path if entry not in sys.path]
     from bakeoff.data.datasets import load_dataset
+    from bakeoff.data.fetched import refresh_data
+    from bakeoff.data.reading_limit import limited_reading
 
     try:
-        connection.send((load_dataset(data).fingerprint, ""))
+        refresh_data(data)
+        with limited_reading(data.dataset, hang_seconds):
+            fingerprint = load_dataset(data).fingerprint
+        connection.send((fingerprint, ""))
     except BakeoffError as error:
         connection.send(("", str(error)))
     except Exception as error:  # noqa: BLE001 - the user's function may raise anything

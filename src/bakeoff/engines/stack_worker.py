@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+from bakeoff.engines.kept_runs import keeps_weights, signed_score
 from bakeoff.engines.protocol import (
     Epoch,
     Event,
@@ -12,6 +13,7 @@ from bakeoff.engines.protocol import (
     Finished,
     Halted,
     Job,
+    Join,
     MemberEvent,
     MemberReply,
     Members,
@@ -77,17 +79,43 @@ class StackWorker:
         """The last epoch that each run has reported."""
         self._replies: dict[str, Reply] = {}
         """Replies that have arrived, by run; those to all of them under the stack's name."""
+        self._joining: list[Job] = []
+        """Runs that have come later and have not begun to train."""
+        self._unprepared: list[Job] = []
+        """Those of them that could not be prepared beside the others, and begin after them."""
+        self._num_tested = 0
+        """Runs whose test scores were read, as a sign of life."""
 
     def run(self) -> Event:
         """Train all runs, and return the stack's last event."""
         try:
-            self._train(list(self._left.values()))
+            jobs = list(self._left.values())
+            while jobs:
+                self._train(jobs)
+                jobs = self._take_joining() or self._take_unprepared()
         except _BrokenWorkerError as error:
             return replace(error.event, run=self._name)
         return Stacked(run=self._name)
 
-    def _train(self, jobs: Sequence[Job]) -> None:
-        """Train some runs together, or as close to that as possible."""
+    def _take_joining(self) -> list[Job]:
+        """The runs that have come since the last call; none once all have to pause."""
+        self._receive(set())
+        jobs, self._joining = self._joining, []
+        return self._unless_paused(jobs)
+
+    def _take_unprepared(self) -> list[Job]:
+        """The runs that could not be prepared beside others; none once all have to pause."""
+        jobs, self._unprepared = self._unprepared, []
+        return self._unless_paused(jobs)
+
+    def _unless_paused(self, jobs: list[Job]) -> list[Job]:
+        if self._name in self._replies:
+            self._end(*(Paused(run=job.run) for job in jobs))
+            return []
+        return jobs
+
+    def _train(self, jobs: list[Job]) -> None:
+        """Train some runs together, or as nearly so as possible; `jobs` gets those that join."""
         try:
             self._train_together(jobs)
         except CheckpointWriteError as error:
@@ -110,25 +138,51 @@ class StackWorker:
     def _unfinished(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.run in self._left]
 
-    def _train_together(self, jobs: Sequence[Job]) -> None:
+    def _train_together(self, jobs: list[Job]) -> None:
         training = StackedTraining()
         members: dict[int, Job] = {}
         for job in jobs:
-            like = training.members[0].state if training.members else None
-            checkpoints = self._tools.checkpoints(job)
-            member = prepare_member(job.config, self._device, checkpoints, like)
-            members[id(member)] = job
-            training.join(member)
-        with self._tools.pulsing(lambda: (training.num_steps, training.is_evaluating), training):
+            self._join(training, members, job)
+
+        def progress() -> tuple[int, bool]:
+            return training.num_steps + self._num_tested, training.is_evaluating
+
+        with self._tools.pulsing(progress, training):
             for results in training.train():
                 self._handle(training, [(members[id(one)], one, own) for one, own in results])
+                late = self._take_joining()
+                jobs += [job for job in late if self._can_join(training, members, job)]
         left = [members[id(one)] for one in training.members]
         self._end(*(Paused(run=job.run) for job in left))  # they were suspended
+
+    def _join(self, training: StackedTraining, members: dict[int, Job], job: Job) -> None:
+        member = prepare_member(job.config, self._device, self._tools.checkpoints(job))
+        members[id(member)] = job
+        training.join(member)
+
+    def _can_join(self, training: StackedTraining, members: dict[int, Job], job: Job) -> bool:
+        """Prepare a run that has come later. If it fails, its companions are not trained anew."""
+        try:
+            self._join(training, members, job)
+        except CheckpointWriteError:
+            raise
+        except Exception as error:
+            failure = self._tools.describe_failure(self._name, error)
+            if failure.breaks_worker:
+                raise _BrokenWorkerError(failure) from error
+            self._unprepared.append(job)
+            return False
+        return True
 
     def _handle(
         self, training: StackedTraining, results: Sequence[tuple[Job, Member, EpochResult]]
     ) -> None:
-        """Report an epoch of some runs, and do what the driver replies."""
+        """Report an epoch of some runs, and do what the driver replies.
+
+        All ends are reported together, so that the driver stores them together or not at all. If it
+        has lost a run's end, it has lost those of its rivals too, of which only the best has stored
+        its weights.
+        """
         news = [
             Epoch(run=job.run, result=own, waits=_waits(job, own))
             for job, _, own in results
@@ -137,20 +191,46 @@ class StackWorker:
         self._reported |= {one.run: one.result.epoch for one in news}
         self._send(news)
         self._receive({one.run for one in news if one.waits})
+        ends: list[MemberEvent] = self._finish(training, results)
         for job, member, result in results:
-            if result.status != "running":
-                self._end(_finished(job, member, result))
-                continue
             reply = self._replies.pop(job.run, None) or self._replies.get(self._name)
-            if reply in ("stop", "pause"):
+            if result.status == "running" and reply in ("stop", "pause"):
                 if reply == "pause":
                     training.save(member)
                 training.leave(member)
-                self._end(
+                ends.append(
                     Paused(run=job.run)
                     if reply == "pause"
                     else Finished(run=job.run, outcome="pruned", test_metrics={})
                 )
+        self._end(*ends)
+
+    def _finish(
+        self, training: StackedTraining, results: Sequence[tuple[Job, Member, EpochResult]]
+    ) -> list[MemberEvent]:
+        """Read the test scores of the runs that have ended by themselves, and store weights."""
+        ended = [(job, one) for job, one, result in results if result.status != "running"]
+        complete = [(job, one) for job, one in ended if not one.has_diverged]
+        training.is_evaluating = bool(complete)
+        for member in winners(complete):
+            if member.checkpoints is not None:
+                member.checkpoints.keep_weights(weights_file(member.state))
+        found: list[MemberEvent] = [self._finished(job, member) for job, member in ended]
+        training.is_evaluating = False
+        return found
+
+    def _finished(self, job: Job, member: Member) -> Finished:
+        """The end of a run that was not stopped."""
+        self._num_tested += 1
+        if member.has_diverged:
+            return Finished(run=job.run, outcome="diverged", test_metrics={})
+        tested = read_test(member.state) if job.reads_test else Tested({})
+        return Finished(
+            run=job.run,
+            outcome="complete",
+            test_metrics=tested.metrics,
+            test_without=tested.without,
+        )
 
     def _train_alone(self, job: Job) -> None:
         """Train a run that cannot be stacked, in the same way as without stacks."""
@@ -180,7 +260,11 @@ class StackWorker:
         with self._tools.talking_to_driver():
             while self._connection.poll() or not self._has(wanted):
                 message: MemberReply | Reply = self._connection.recv()
-                if isinstance(message, MemberReply):
+                if isinstance(message, Join):
+                    self._left[message.run] = message.job
+                    self._reported[message.run] = 0
+                    self._joining.append(message.job)
+                elif isinstance(message, MemberReply):
                     self._replies.setdefault(message.run, message.reply)
                 elif message != "continue":
                     self._replies[self._name] = message
@@ -240,16 +324,16 @@ def _waits(job: Job, result: EpochResult) -> bool:
     return result.epoch in job.decision_epochs and result.status == "running"
 
 
-def _finished(job: Job, member: Member, result: EpochResult) -> Finished:
-    """The end of a run that was not stopped: its test scores are read, its weights are written."""
-    if result.status == "diverged":
-        return Finished(run=job.run, outcome="diverged", test_metrics={})
-    tested = read_test(member.state) if job.reads_test else Tested({})
-    if job.keeps_weights and member.checkpoints is not None:
-        member.checkpoints.keep_weights(weights_file(member.state))
-    return Finished(
-        run=job.run,
-        outcome="complete",
-        test_metrics=tested.metrics,
-        test_without=tested.without,
-    )
+def winners(complete: Sequence[tuple[Job, Member]]) -> list[Member]:
+    """The runs whose weights are stored, of those that are complete: the best of all rivals."""
+    best: dict[str, float] = {}
+    for job, member in complete:
+        score = signed_score(member.state)
+        if job.keeps_weights and job.rivals and score is not None:
+            best[job.rivals] = max(score, best.get(job.rivals, score))
+    return [
+        member
+        for job, member in complete
+        if keeps_weights(job, member.state)
+        and (job.rivals not in best or signed_score(member.state) == best[job.rivals])
+    ]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from bakeoff.child_process import ignore_interrupts
 from bakeoff.engines.failures import describe_failure
+from bakeoff.engines.kept_runs import keeps_weights
 from bakeoff.engines.measurements import measure_probe, measure_profile
 from bakeoff.engines.protocol import (
     Epoch,
@@ -172,7 +173,12 @@ def _set_up(settings: WorkerSettings) -> None:
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
 
+    from bakeoff.training.kept_splits import KEPT
+    from bakeoff.training.uncompiled import leave_compiler_out
+
     torch.set_num_threads(settings.threads)
+    leave_compiler_out()
+    KEPT.is_on = True
 
 
 def _run(
@@ -224,6 +230,7 @@ def _failure_of(job: Task, error: Exception) -> Failed:
 
 def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankGroup) -> Event:
     from bakeoff.training.evaluation import Tested
+    from bakeoff.training.loading import describe_loading
     from bakeoff.training.loop import prepare, read_test, train
     from bakeoff.training.weights import weights_file
 
@@ -248,10 +255,14 @@ def _train(sender: Sender, signals: Signals, job: Job, device: str, group: RankG
             if not state.is_over:
                 return Paused(run=job.run)  # it was suspended within an epoch
             tested = read_test(state) if job.reads_test and outcome == "complete" else Tested({})
-            if job.keeps_weights and outcome == "complete":
+            if outcome == "complete" and keeps_weights(job, state):
                 checkpoints.keep_weights(weights_file(state))
     return Finished(
-        run=job.run, outcome=outcome, test_metrics=tested.metrics, test_without=tested.without
+        run=job.run,
+        outcome=outcome,
+        test_metrics=tested.metrics,
+        test_without=tested.without,
+        loading=describe_loading(state.splits.train.inputs),
     )
 
 
@@ -287,7 +298,7 @@ def _train_own(sender: Sender, signals: Signals, job: Job, device: str, group: R
         return Paused(run=job.run)
     if reply == "stop":
         return Finished(run=job.run, outcome="pruned", test_metrics={})
-    if job.keeps_weights and training.outcome == "complete":
+    if training.outcome == "complete" and keeps_weights(job, training.state):
         tracked = tracked_file(training.state)
         if tracked is not None:
             checkpoints.keep_weights(tracked)

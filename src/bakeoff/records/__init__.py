@@ -8,9 +8,10 @@
     Comparison    what analysis computed: all that the report may say
 
 The smaller types are their parts, by subject in the modules of this package: `study_config`,
-`runs`, `plans`, `study`, `findings`, `search_findings`; `gate` has those of `study gate`. All are
-plain data: they pickle, and `as_plain` turns them into dictionaries for JSON and TOML.
-Scores are stored as measured; `MetricInfo.sign` turns them into "higher is better".
+`runs`, `plans`, `study`, `findings`, `search_findings`; `gate` has those of `study gate`, and
+`suite` those of `study suite`. All are plain data: they pickle, and `as_plain` turns them into
+dictionaries for JSON and TOML. Scores are stored as measured; `MetricInfo.sign` turns them into
+"higher is better".
 """
 
 from bakeoff.records.findings import (
@@ -107,4 +108,18 @@ from bakeoff.records.study_config import (
     Task as Task,
     TrackingConfig as TrackingConfig,
     TrainingConfig as TrainingConfig,
+)
+from bakeoff.records.suite import (
+    RATIOS as RATIOS,
+    TIMED as TIMED,
+    Contrast as Contrast,
+    Measure as Measure,
+    Rule as Rule,
+    RuleFinding as RuleFinding,
+    RuleVerdict as RuleVerdict,
+    Suite as Suite,
+    SuiteFindings as SuiteFindings,
+    Timing as Timing,
+    Workload as Workload,
+    WorkloadEffect as WorkloadEffect,
 )

@@ -155,6 +155,8 @@ class TrialRecord:
     """One more than the number of workers it has lost."""
     losses: Losses = NO_LOSSES
     """Only known while it runs."""
+    lost_drivers: int = 0
+    """Drivers that ended while it ran. Their workers may live on where nobody reaches them."""
     is_paused: bool = False
     """Whether it waits at a rung with its checkpoint; its outcome is then `running`."""
     place: str = ""
@@ -173,6 +175,11 @@ class TrialRecord:
     test_without: tuple[float, ...] = ()
     """The objective on the test set without each of G groups of test samples, [G]. Sample i is in
     group i % G. Empty where the test set was not read or the values were not stored."""
+
+    @property
+    def newest_attempt(self) -> int:
+        """The number of its newest start, by which its files are found."""
+        return self.attempts + self.lost_drivers
 
     @property
     def epochs_run(self) -> int:

@@ -44,7 +44,15 @@ def min_confirmation_seeds(num_arms: int, alpha: float = ALPHA) -> int:
     K = ceil(1 + log2(m / alpha)): 6, 7, 8, 9, 10 for 2 to 6 arms and alpha 0.05. With fewer than
     two arms there is no pair to decide, and the number for two is returned.
     """
-    return math.ceil(1 + math.log2(_num_pairs(num_arms) / alpha))
+    return min_units(_num_pairs(num_arms), alpha)
+
+
+def min_units(num_tests: int, alpha: float = ALPHA) -> int:
+    """The fewest units with which an exact sign-flip test can decide one of `num_tests` questions.
+
+    Its smallest two-sided p, 2 / 2**K, must stay below alpha / num_tests for Holm's first step.
+    """
+    return math.ceil(1 + math.log2(num_tests / alpha))
 
 
 def auto_seeds(num_arms: int) -> int:

@@ -13,7 +13,10 @@ RUN_COLUMNS = (
     "purpose", "number", "arm", "phase", "outcome", "score", "seed", "configuration",
     "epochs_planned", "epochs_run", "train_seconds", "evaluate_seconds", "attempts", "stop_reason",
 )  # fmt: skip
-
+ARITHMETIC = {
+    "plain": "plain: runs train one by one",
+    "stacked": "stacked: runs train many at once",
+}
 
 COSTS = frozenset({"epochs_planned", "epochs_run", "train_seconds", "evaluate_seconds"})
 
@@ -78,6 +81,9 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "confirmation seeds", f"{confirm.seeds} (a verdict needs {comparison.min_seeds})"
+    if confirm.seeds and not study.foreign:
+        named = "" if confirm.arithmetic == "auto" else ", as the study file says"
+        yield "arithmetic of the confirmation", f"{ARITHMETIC[study.arithmetic]}{named}"
     yield "delta", f"{number_text(comparison.delta)}: {comparison.delta_source}"
     yield "reference arm", study.reference or "none declared"
     for name, samples in (("validation", study.num_validation), ("test", study.num_test)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, replace_files
-from bakeoff.records import Comparison, json_text
+from bakeoff.records import Comparison, SuiteFindings, json_text
 from bakeoff.report.answer import answer_table
 from bakeoff.report.configurations import FOLDER
 from bakeoff.report.html import render_html
@@ -16,6 +16,7 @@ from bakeoff.report.images import IMAGE_FORMATS, check_image_export, write_image
 from bakeoff.report.markdown import render_markdown
 from bakeoff.report.page import Page, build_across_page, build_page
 from bakeoff.report.study_tables import trials_table
+from bakeoff.report.suite_page import build_suite_page
 from bakeoff.report.table import Table, csv_text
 
 COMPARISON_PARTS = (
@@ -137,6 +138,52 @@ def write_workloads_report(
     }
     page = build_across_page(found, generated_at=generated_at or _now())
     _write_page(page, directory, data={"summary.json": summary})
+    return directory / "index.html"
+
+
+def write_suite_report(
+    found: SuiteFindings,
+    comparisons: Mapping[str, Comparison],
+    directory: Path,
+    *,
+    generated_at: str | None = None,
+    image_formats: Sequence[str] = (),
+) -> Path:
+    """Write HTML, Markdown, CSV and JSON into `directory`; the HTML's path is returned.
+
+    Args:
+        found: What the report says.
+        comparisons: The studies of the suite by workload; at least one.
+        directory: Made if it does not exist.
+        generated_at: Shown as the report's time; None takes the present, in UTC.
+        image_formats: `png` and `svg` also write every figure as an image file.
+
+    Raises:
+        OutputError: A file cannot be written; nothing was changed.
+        MissingDependencyError: See `write_report`.
+        ImageError: See `write_report`.
+    """
+    if image_formats:
+        check_image_export()
+    page = build_suite_page(
+        found,
+        comparisons,
+        generated_at=generated_at or _now(),
+        image_formats=tuple(image_formats),
+    )
+    summary = {
+        "suite": found.suite.name,
+        "headline": found.headline,
+        "commit": found.commit,
+        "rules": found.rules,
+        "notes": found.notes,
+        "studies": {name: one.study.name for name, one in comparisons.items()},
+        "environments": {name: one.study.environment for name, one in comparisons.items()},
+    }
+    _write_page(page, directory, data={"summary.json": summary})
+    images = write_images(page, directory / "figures", image_formats) if image_formats else ()
+    for kind in IMAGE_FORMATS:
+        remove_others(directory / "figures", images, f"F*.{kind}")
     return directory / "index.html"
 
 

@@ -10,7 +10,9 @@ from bakeoff.components.optimizers import find_optimizer
 from bakeoff.components.package_models import check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.data.datasets import check_splits
+from bakeoff.data.fetched import refresh_data
 from bakeoff.data.hub_files import PREFIX, fetch_hub_model
+from bakeoff.data.reading_limit import limited_reading
 from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_dataset
 from bakeoff.engines.device_table import CPU
 from bakeoff.engines.devices import describe_models
@@ -70,12 +72,17 @@ def check_packages(config: StudyConfig) -> None:
     check_trackers(config.tracking, config.folder)
 
 
-def check_data(config: StudyConfig) -> DatasetSummary:
+def check_data(config: StudyConfig, *, hang_seconds: float | None = None) -> DatasetSummary:
     """Read the data. Make sure that it suits the objectives and fills the largest batch.
 
     A loop of the user's own may bring its data, and takes care of its batches itself.
 
     What reading left out, changed or guessed is said in one line on stderr.
+
+    Args:
+        config: The study.
+        hang_seconds: How long a function of the user's may read without progress; see
+            `limited_reading`.
 
     Raises:
         DataError: The data is missing or unusable. The message says how to get or repair it.
@@ -83,7 +90,9 @@ def check_data(config: StudyConfig) -> DatasetSummary:
     """
     if not config.data.is_given:
         return NO_DATA
-    summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
+    refresh_data(config.data)
+    with limited_reading(config.data.dataset, hang_seconds):
+        summary = describe_dataset(config.data, derive_seed(config.seed, "split"))
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
     if config.confirm.resplit:

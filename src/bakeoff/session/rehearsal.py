@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from bakeoff.driver import Driver
 from bakeoff.engines.protocol import Engine
@@ -21,7 +22,16 @@ from bakeoff.storage import Storage, StudyFacts
 
 RUNS_PER_WORKER = 4
 MOST_SECONDS = 8.0
-"""Seconds of epochs that each worker trains in a rehearsal."""
+"""Seconds of epochs that each worker trains in a rehearsal, if its runs train one by one."""
+
+
+class RunTimes(NamedTuple):
+    """Seconds of one worker for the parts of a run."""
+
+    epoch: float
+    """Training and evaluation."""
+    run: float
+    """Everything besides its epochs: set up, test, store, wait for the driver."""
 
 
 class _FewRuns:
@@ -87,29 +97,38 @@ class _Silent:
     def note(self, text: str) -> None: ...
 
 
-def seconds_around_epochs(
-    config: StudyConfig, engine: Engine, stop: StopRequest, *, workers: int, epoch_seconds: float
-) -> float | None:
-    """Seconds of one worker for a run besides its epochs: set up, test, store, wait for the driver.
+def rehearse_runs(
+    config: StudyConfig,
+    engine: Engine,
+    stop: StopRequest,
+    *,
+    workers: int,
+    epoch_seconds: float,
+    num_runs: int = RUNS_PER_WORKER,
+    arithmetic: Literal["plain", "stacked"] = "plain",
+) -> RunTimes | None:
+    """Drive a few short runs and return what a run takes of the time of one worker.
 
-    None where a few epochs take so long that these seconds do not matter.
+    None where a few epochs take so long that nothing else matters.
 
     Args:
         config: The study, with the precision that it will use.
         engine: An engine with `workers` free workers.
         stop: Checked while runs train.
         workers: Runs that train at the same time.
-        epoch_seconds: Of one worker, about.
+        epoch_seconds: Of one worker and a run that trains alone, about.
+        num_runs: Runs of each worker.
+        arithmetic: Whether they train one by one or as stacks.
     """
     epochs = min(config.training.epochs, int(MOST_SECONDS / RUNS_PER_WORKER / epoch_seconds))
     if epochs < 1:
         return None
     training = replace(config.training, epochs=epochs)
     short = replace(config, training=training, further_objectives=())
-    source = _FewRuns(short, RUNS_PER_WORKER * workers)
+    source = _FewRuns(short, num_runs * workers)
     with temporary_folder("forecast") as folder:
         storage = Storage(f"sqlite:///{folder / 'studies.db'}", create=True)
-        facts = _facts(short)
+        facts = replace(_facts(short), arithmetic=arithmetic)
         storage.create(short, facts)
         driver = Driver(
             config=short,
@@ -126,11 +145,12 @@ def seconds_around_epochs(
         records = [record for _, record in storage.load_runs(short.name, "confirm")]
         storage.optuna_storage.remove_session()
     per_run = (source.ended[-1] - began) * workers / len(records)
-    return max(0.0, per_run - _mean_epoch_seconds(records))
+    of_epochs = _mean_epoch_seconds(records)
+    return RunTimes(of_epochs / epochs, max(0.0, per_run - of_epochs))
 
 
 def _mean_epoch_seconds(records: Sequence[TrialRecord]) -> float:
-    """Seconds that the epochs of a run took, on average."""
+    """Seconds that the epochs of a run took, on average; runs of a stack share theirs."""
     return sum(one.train_seconds + one.evaluate_seconds for one in records) / len(records)
 
 

@@ -73,7 +73,7 @@ class RunSettings(EngineSettings):
             MissingDependencyError: The package for that place, or for the engine, is not installed.
             StorageError: As `stored_facts`.
         """
-        check_count("--threads", threads)
+        check_counts(threads=threads, workers=workers, workers_per_device=workers_per_device)
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
         begun_on = _begun_on(url, study) if device == AUTO else ""
@@ -84,6 +84,7 @@ class RunSettings(EngineSettings):
             limit=workers,
             gpus_per_trial=gpus_per_trial,
             accepts_open=insecure_cluster,
+            devices_per_trial=devices_per_trial,
         )
         chosen = _choose_here(chosen, device, begun_on, devices_per_trial)
         workers = _choose_workers(workers, workers_per_device, chosen, devices_per_trial)
@@ -116,32 +117,17 @@ def _choose_here(
     """The devices of this machine, unless runs train on a cluster.
 
     Raises:
-        UsageError: They are not here, or are too few for a run.
+        UsageError: They are not here, or they cannot train a run together.
     """
-    if on_cluster is None:
-        chosen = choose_devices(device, begun_on)
-        check_devices(chosen, devices_per_trial)
-        return chosen
-    if devices_per_trial > 1:
-        raise UsageError(
-            f"training.devices_per_trial = {devices_per_trial}: on a cluster every run trains"
-            " on one device; leave out --engine"
-        )
-    return on_cluster
+    chosen = on_cluster or choose_devices(device, begun_on)
+    check_devices(chosen, devices_per_trial)
+    return chosen
 
 
 def _choose_workers(
     workers: int | None, per_device: int | None, chosen: DeviceChoice, devices_per_trial: int
 ) -> int:
-    """The number of workers that the user names, or the default one of the devices.
-
-    Raises:
-        UsageError: A number is not between 1 and 1024, or both are named.
-    """
-    check_count("--workers", workers)
-    check_count("--workers-per-device", per_device)
-    if workers and per_device:
-        raise UsageError("--workers and --workers-per-device: name only one of them")
+    """The number of workers that the user names, or the default one of the devices."""
     num_devices = len(chosen.devices)
     if per_device is not None:
         return max(1, num_devices // devices_per_trial) * per_device
@@ -152,6 +138,21 @@ def _begun_on(url: str, study: str) -> str:
     """The kind of device on which a stored study was begun; empty without it."""
     facts = stored_facts(url, study) if study else None
     return "" if facts is None else facts.environment.get("device", "")
+
+
+def check_counts(
+    *, threads: int | None, workers: int | None, workers_per_device: int | None
+) -> None:
+    """Refuse numbers of workers and threads that make no sense, or contradict each other.
+
+    Raises:
+        UsageError: A number is not between 1 and 1024, or both numbers of workers are named.
+    """
+    check_count("--threads", threads)
+    check_count("--workers", workers)
+    check_count("--workers-per-device", workers_per_device)
+    if workers and workers_per_device:
+        raise UsageError("--workers and --workers-per-device: name only one of them")
 
 
 def check_count(flag: str, value: int | None) -> None:

@@ -19,7 +19,7 @@ from bakeoff.own_source import code_files, own_folders
 from bakeoff.records import StudyConfig
 from bakeoff.search.deadline import Deadline
 from bakeoff.search.warm_start import choose_warm_starts
-from bakeoff.session.checkpoint_place import checkpoint_location
+from bakeoff.session.checkpoint_place import checkpoint_location, remove_checkpoints
 from bakeoff.session.checks import (
     changed_code,
     check_data,
@@ -37,8 +37,9 @@ from bakeoff.session.run_settings import RunSettings, check_output
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
+from bakeoff.storage.database import import_ahead
 from bakeoff.storage.lock import study_lock
-from bakeoff.stores import clear_store, try_store
+from bakeoff.stores import is_url, try_store
 from bakeoff.studyfile import format_study
 from bakeoff.studyfile.own_parts import COPIES, own_parts
 from bakeoff.tracking import build_tracking
@@ -81,12 +82,13 @@ def run_study(
     if settings.checkpoints is not None:
         try_store(settings.checkpoints, "--checkpoints")
     check_packages(config)
-    summary = check_data(config)
+    summary = check_data(config, hang_seconds=settings.hang_seconds)
     known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
     engine_settings = _for_engine(replace(settings, threads=threads), config, summary)
     if settings.device_note:
         observer.note(settings.device_note)
+    import_ahead()
     with (
         stop.listening(),
         open_engine(engine_settings, observer.note) as engine,
@@ -123,14 +125,16 @@ def run_study(
 
 
 def _for_engine(settings: RunSettings, config: StudyConfig, summary: DatasetSummary) -> RunSettings:
-    """Settings with what the nodes of a cluster must have: the data, and the user's code."""
+    """Settings with what the nodes of a cluster must have: data, a store, and the user's code."""
     if settings.ray is None:
         return settings
     has_code = next(own_parts(config), None) is not None
+    store = settings.checkpoints or ""
     cluster = replace(
         settings.ray,
         data=config.data if config.data.is_given else None,
         fingerprint=summary.fingerprint,
+        store=store if is_url(store) else "",
         code_folders=own_folders() if has_code else (),
         left_out=(str(settings.output),),
     )
@@ -240,7 +244,7 @@ def _drive(
     run = StudyRun(config, facts, storage, driver, observer, deadline)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
-    if left := clear_store(checkpoints):
+    for left in remove_checkpoints(checkpoints, folder.parent, config.name):
         observer.note(left)
     return SessionResult(
         num_trained=num_trained,

@@ -8,6 +8,7 @@ a study, with a temporary SQLite file.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 from bakeoff.engines.follow import follow
@@ -16,7 +17,7 @@ from bakeoff.engines.stopping import StopRequest
 from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
-from bakeoff.session.rehearsal import seconds_around_epochs
+from bakeoff.session.rehearsal import RunTimes, rehearse_runs
 from bakeoff.space import build_arms, build_trial_config, default_params
 
 WARMUP_SECONDS = 0.05
@@ -42,8 +43,18 @@ class StudyTimes:
     """To start another worker, which idles meanwhile."""
     run: float
     """Of one worker, for a run besides its epochs; the mean over arms."""
+    stacked: RunTimes | None = None
+    """Of one worker, for a run of the confirmation's stacks; None if its runs train one by one."""
 
-    def seconds(self, *, epochs: float, runs: float, resumed: float, workers: int) -> float:
+    def seconds(
+        self,
+        *,
+        epochs: float,
+        runs: float,
+        resumed: float,
+        workers: int,
+        confirmed: tuple[float, float] = (0, 0),
+    ) -> float:
         """Seconds for a whole study.
 
         Args:
@@ -51,14 +62,25 @@ class StudyTimes:
             runs: Number of runs.
             resumed: How often a paused run is set up again.
             workers: Runs that train at the same time.
+            confirmed: Epochs and number of those runs that are trained for the confirmation.
         """
         training = epochs * self.epoch + (runs + resumed) * self.run
+        if self.stacked is not None:
+            of_epochs, of_runs = confirmed
+            training += of_epochs * (self.stacked.epoch - self.epoch)
+            training += of_runs * (self.stacked.run - self.run)
         idle = (workers - 1) * min(self.worker, training)
         return self.start * (1 + REPORT_SHARE) + (training + idle) / workers
 
 
 def measure_times(
-    config: StudyConfig, engine: Engine, stop: StopRequest, *, workers: int, started: float
+    config: StudyConfig,
+    engine: Engine,
+    stop: StopRequest,
+    *,
+    workers: int,
+    started: float,
+    stack_width: int = 0,
 ) -> StudyTimes:
     """Measure the parts of a study whose probe has just ended on `engine`.
 
@@ -68,6 +90,8 @@ def measure_times(
         stop: Checked while runs train.
         workers: Runs that train at the same time.
         started: When the program started, on the clock of `time.time`.
+        stack_width: Runs of the confirmation that each worker trains at once; 0 if the
+            confirmation trains one by one.
 
     Raises:
         UsageError: An arm cannot be trained.
@@ -87,11 +111,16 @@ def measure_times(
         busy = [*some, *(trials[:1] * workers)][:workers]  # all workers train, as in the study
         found += _profile(engine, stop, busy, MEASURED_SECONDS)
     epoch = fmean(one.epoch_seconds for one, _ in found)
-    around = seconds_around_epochs(config, engine, stop, workers=workers, epoch_seconds=epoch)
-    if around is None:
+    rehearse = partial(rehearse_runs, config, engine, stop, workers=workers, epoch_seconds=epoch)
+    alone, stacked = rehearse(), None
+    if alone is None:
         around = fmean(max(0.0, wall - _measured_seconds(one)) for one, wall in found)
+    else:
+        around = alone.run
+    if stack_width:
+        stacked = rehearse(num_runs=stack_width, arithmetic="stacked")
     worker = max(wall for _, wall in first)
-    return StudyTimes(start=start, worker=worker, epoch=epoch, run=around)
+    return StudyTimes(start=start, worker=worker, epoch=epoch, run=around, stacked=stacked)
 
 
 def _profile(

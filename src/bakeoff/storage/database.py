@@ -174,6 +174,14 @@ def filesystem_type(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> s
     return found[1]
 
 
+def import_ahead() -> None:
+    """Import what a database needs when it is opened, which takes half a second.
+
+    A study calls this while its worker imports torch, so that it need not wait for it later.
+    """
+    RDBStorage("sqlite://").engine.dispose()  # in memory
+
+
 def open_database(url: URL, *, create: bool) -> RDBStorage:
     """Open the Optuna storage at a parsed URL, for writing if `create` is true, else for reading.
 

@@ -120,11 +120,15 @@ class RunWriter:
         """Store that the run is exempt from pruning that would have ended it after `epoch`."""
         self._set(trial_id, system={EXEMPT_KEY: exemption_of(epoch)}, user={"spared_at": epoch})
 
-    def count_attempt(self, trial_id: int, attempt: int, losses: Losses) -> None:
-        """Store the number of times a run was started. It is restarted if its worker dies."""
-        self._set(
-            trial_id, system={LOSSES_KEY: losses_of(attempt, losses)}, user={"attempts": attempt}
-        )
+    def count_attempt(
+        self, trial_id: int, attempt: int, losses: Losses, *, drivers: int = 0
+    ) -> None:
+        """Store how often a run was started, and the workers and drivers that it has lost.
+
+        It is started again after each loss; those of drivers are not among the attempts.
+        """
+        lost = losses_of(attempt, losses, drivers)
+        self._set(trial_id, system={LOSSES_KEY: lost}, user={"attempts": attempt})
 
     def finish(self, trial_id: int, record: TrialRecord) -> None:
         """Store how a run ended."""

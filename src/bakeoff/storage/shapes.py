@@ -59,6 +59,7 @@ class _Result(_Content):
     further_scores: dict[str, Number] = {}
     stop_reason: str = ""
     attempts: Count = 1
+    drivers: Count = 0
     test_metrics: dict[str, Number] = {}
     history: list[_Epoch] = []
     test_without: str = ""
@@ -69,6 +70,7 @@ class _Starts(_Content):
     losses: Count
     epoch: int
     nodes: Count = 0
+    drivers: Count = 0
 
 
 class _Exemption(_Content):

@@ -94,10 +94,12 @@ def pause_of(history: Sequence[EpochResult]) -> dict[str, Any]:
     return sealed({"history": as_strict(as_plain(keep_last_confusion(history)))})
 
 
-def losses_of(attempt: int, losses: Losses) -> dict[str, Any]:
-    """The starts of a run, and the workers that it has lost."""
+def losses_of(attempt: int, losses: Losses, drivers: int) -> dict[str, Any]:
+    """The starts of a run, and the workers and drivers that it has lost."""
     lost = {"losses": losses.workers, "epoch": losses.epoch}
-    return sealed({"attempt": attempt, **lost, **({"nodes": losses.nodes} if losses.nodes else {})})
+    others = {"nodes": losses.nodes, "drivers": drivers}
+    counted = {name: count for name, count in others.items() if count}
+    return sealed({"attempt": attempt, **lost, **counted})
 
 
 def exemption_of(epoch: int) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         "further_scores": dict(record.further_scores),
         "stop_reason": record.stop_reason,
         "attempts": record.attempts,
+        **({"drivers": record.lost_drivers} if record.lost_drivers else {}),
         "test_metrics": dict(record.test_metrics),
         "history": as_plain(keep_last_confusion(record.history)),
         **({"test_without": packed(record.test_without)} if record.test_without else {}),
@@ -244,6 +247,7 @@ def to_record(trial: StoredRun, objective: str) -> TrialRecord:
         stop_reason=result.get("stop_reason", ""),
         attempts=result.get("attempts", starts.get("attempt", 1)),
         losses=Losses(starts.get("losses", 0), starts.get("epoch", -1), starts.get("nodes", 0)),
+        lost_drivers=result.get("drivers", starts.get("drivers", 0)),
         is_paused=bool(paused),
         place=trial.user_attrs.get("place", "") if is_running and not paused else "",
         audited=trial.user_attrs.get("audited", False),

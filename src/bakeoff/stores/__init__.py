@@ -3,6 +3,7 @@
 protocol   what a store can do
 local      a folder of this machine, or one that is mounted
 remote     whatever fsspec can write: S3, Google Cloud, Azure, SFTP
+services   what users set for each service
 location   the place that a user names, and the store that is there
 sealed     files with a manifest that says what they must contain
 run_weights  the weights of a run, until the driver takes them

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bakeoff.errors import StoreError, one_line
 from bakeoff.files import write_durably
+from bakeoff.stores.services import advise, quiet
 
 RETRY_SECONDS = 15.0
 """How long an access is repeated after its first failure."""
@@ -31,9 +32,22 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 FINAL = (ImportError, NotImplementedError, PermissionError, TypeError, ValueError)
 """Errors that do not pass by themselves."""
-FINAL_NAMES = ("Credential", "Token", "Authentication", "ParamValidation")
+FINAL_NAMES = ("Credential", "Token", "Authentication", "Profile", "ParamValidation")
 """Parts of the names of such errors, which come from packages that may not be installed."""
 T = TypeVar("T")
+VERSIONS = (
+    "ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified", "updated",
+    "modified", "created",
+)  # fmt: skip
+"""What services call that which changes with the content of a file, the surest first."""
+
+
+class FileState(NamedTuple):
+    """What a service says of a file without reading it."""
+
+    size: int | None
+    version: str
+    """Differs when the file was written again; empty if the service says nothing of the kind."""
 
 
 class RemoteStore:
@@ -50,6 +64,7 @@ class RemoteStore:
         self._location = url.rstrip("/")
         self._protocol = url.partition(":")[0]
         self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
+        quiet(self._protocol)
         options = dict(OPTIONS.get(self._protocol, {}))
         from fsspec.core import url_to_fs  # as is torch, only where it is used
 
@@ -58,6 +73,10 @@ class RemoteStore:
             lambda: url_to_fs(self._location, use_listings_cache=False, **options)
         )
         self._root = str(root).rstrip("/")
+        if loop := getattr(self._files, "loop", None):
+            # A request that breaks off leaves tasks whose errors nobody asks for: asyncio would log
+            # a traceback of each. What an access fails by is raised anyway.
+            loop.set_exception_handler(lambda _loop, _context: None)
 
     @property
     def location(self) -> str:
@@ -107,6 +126,40 @@ class RemoteStore:
             for one in (str(path).lstrip("/") for path in found)
             if one.startswith(start)
         ]
+
+    def states(self) -> dict[str, FileState]:
+        """What the service says of every file below the URL, by key, or of the file at the URL.
+
+        The key of the latter is empty.
+
+        Raises:
+            FileNotFoundError: There is neither.
+            StoreError: They cannot be listed, also after some seconds of trying.
+        """
+        about = self._call(lambda: self._files.info(self._root))
+        if about["type"] == "file":
+            return {"": _state_of(about)}
+        found = self._call(lambda: self._files.find(self._root, detail=True))
+        start = f"{self._root}/".lstrip("/")
+        states = {
+            str(path).lstrip("/").removeprefix(start): _state_of(one)
+            for path, one in found.items()
+            if one["type"] == "file" and not str(path).endswith("/")  # which stands for a folder
+        }
+        if not states:
+            raise FileNotFoundError(self._location)
+        return states
+
+    def fetch(self, targets: Mapping[str, Path]) -> None:
+        """Copy files by key to paths of this machine, whose folders are there, at the same time.
+
+        Raises:
+            FileNotFoundError: There is no file of one of the keys.
+            StoreError: One cannot be read, also after some seconds of trying.
+        """
+        sources = [self._path(key) if key else self._root for key in targets]
+        places = [str(path) for path in targets.values()]
+        self._call(lambda: self._files.get(sources, places))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects one after the other; one that is not there is skipped.
@@ -168,7 +221,13 @@ class RemoteStore:
 
     def _error(self, error: Exception) -> StoreError:
         reason = one_line(error)[:MAX_REASON] or type(error).__name__
-        return StoreError(f"{self._location}: {reason}")
+        return StoreError(f"{self._location}: {reason}{advise(self._protocol, error)}")
+
+
+def _state_of(about: Mapping[str, Any]) -> FileState:
+    versions = (str(about[name]) for name in VERSIONS if about.get(name))
+    size = about.get("size")
+    return FileState(size=None if size is None else int(size), version=next(versions, ""))
 
 
 def _is_final(error: Exception) -> bool:

@@ -100,7 +100,7 @@ def load_study(
         return _with_own_code(merged(source or {}, above), folder)
     path = locate(Path(source))
     try:
-        document = with_base(_read_toml(path), path.parent, _read_toml)
+        document = with_base(read_toml(path), path.parent, read_toml)
         whole = merged(document, above)
         return _with_own_code(whole, code_folder(path, whole))
     except StudyFileError as error:
@@ -131,7 +131,7 @@ def resolve_study(document: Mapping[str, Any]) -> StudyConfig:
     Raises:
         StudyFileError: The document is wrong; the message does not name a file.
     """
-    document = with_base(document, Path(), _read_toml)
+    document = with_base(document, Path(), read_toml)
     study = _resolve(document, {})
     if ARMS not in document:
         return study
@@ -173,7 +173,12 @@ def format_study(config: StudyConfig) -> str:
     return tomli_w.dumps(study_document(config) | arms)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document of a TOML file that is no larger and no deeper than a study needs.
+
+    Raises:
+        StudyFileError: There is no such file, or it cannot be parsed.
+    """
     if path.is_dir():
         raise StudyFileError("is a folder; give a TOML study file")
     try:

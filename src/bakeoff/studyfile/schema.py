@@ -126,7 +126,8 @@ class DataSection(_Section):
 
     dataset: str = ""
     """Name of a data set (`study datasets` lists them), or your own as folder:PATH, csv:PATH,
-    text:PATH, npz:PATH or package.module:function. Default: none, with a loop of your own."""
+    text:PATH, npz:PATH or package.module:function; a PATH may be a URL such as s3://bucket/file.
+    Default: none, with a loop of your own."""
     task: Task | None = None
     """What is predicted: a class, several labels of 0 and 1, the class of every pixel, a number, or
     the next token. Default: the task of the data set, or classification if it has none."""

@@ -33,16 +33,14 @@ def translate(images: torch.Tensor, draws: torch.Tensor, *, padding: int = 0) ->
 
     Sides shorter than 8 pixels are shifted by at most 1. Another value of `padding` replaces zero.
     """
-    num, channels, height, width = images.shape
+    height, width = images.shape[2:]
     reach_y, reach_x = max(1, height // 8), max(1, width // 8)
     padded = pad(images, (reach_x, reach_x, reach_y, reach_y), value=padding)
     top = (draws[:, 0] * (2 * reach_y + 1)).long()
     left = (draws[:, 1] * (2 * reach_x + 1)).long()
-    rows = (top[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
-    columns = (left[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
-    samples = torch.arange(num, device=images.device)[:, None, None, None]
-    planes = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[samples, planes, rows, columns]
+    # Every place of the image in the padded one is a view, of which whole images are copied.
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+    return windows[torch.arange(len(images), device=images.device), top, left]
 
 
 def translate_masks(masks: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:

@@ -7,12 +7,27 @@ other optimizer.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from bakeoff.training.flat import FlatStep
+
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+
+
+class _Place(NamedTuple):
+    """Where a weight or a buffer is, which the model may replace by a new tensor."""
+
+    owner: nn.Module
+    name: str
+    is_buffer: bool
+
+    def find(self) -> Tensor:
+        """The tensor that is there now."""
+        found: Tensor = getattr(self.owner, self.name)
+        return found
 
 
 class WeightAverage:
@@ -34,19 +49,50 @@ class WeightAverage:
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        self._model = model
         self._decay = decay
         self._num_updates = 0
         self._in_place = False
+        self._places = [one for one in _places(model) if _is_averaged(one.find())]
         # The average; while the model holds the average, the weights that are trained.
-        self._other = [tensor.detach().clone() for tensor in _averaged(model)]
+        self._other = [one.find().detach().clone() for one in self._places]
+        self._flat: FlatStep | None = None
+        # What each update adds, and to what: the tensors one by one, or a buffer and all others.
+        self._added: list[_Place] = self._places
+        self._averages = self._other
+
+    def begin(self, flat: FlatStep | None) -> None:
+        """Put the weights that are trained into the model, for the steps of an epoch.
+
+        Args:
+            flat: Holds weights in a buffer, so that their average may be kept in one, too.
+        """
+        self.swap_out()
+        if flat is None or flat is self._flat:
+            return
+        buffer = torch.zeros_like(flat.values)
+        moved = {
+            id(weights): place
+            for weights, place in zip(flat.weights, flat.views(buffer), strict=True)
+        }
+        others = []
+        for at, place in enumerate(self._places):
+            if id(place.find()) in moved:
+                self._other[at] = moved[id(place.find())].copy_(self._other[at])
+            else:
+                others.append(at)
+        self._flat = flat
+        self._added = [self._places[at] for at in others]
+        self._averages = [buffer, *(self._other[at] for at in others)]
 
     def update(self) -> None:
         """Add the current weights to the average; call it after each optimizer step."""
         self._num_updates += 1
         share = (1 - self._decay) / (1 - self._decay**self._num_updates)
         with torch.no_grad():
-            torch._foreach_lerp_(self._other, _averaged(self._model), share)
+            now = [one.find() for one in self._added]
+            if self._flat is not None:
+                now.insert(0, self._flat.values)
+            torch._foreach_lerp_(self._averages, now, share)
 
     def swap_in(self) -> None:
         """Put the average into the model, to be evaluated and saved, if it is not there yet."""
@@ -72,26 +118,29 @@ class WeightAverage:
 
     def _mend_buffers(self) -> None:
         """Take over a buffer's values where their average is not finite (inf - inf is NaN)."""
-        first = sum(map(_is_averaged, self._model.parameters()))
-        buffers = _averaged(self._model)[first:]
-        for average, buffer in zip(self._other[first:], buffers, strict=True):
-            if not average.isfinite().all():
-                average.copy_(torch.where(average.isfinite(), average, buffer))
+        for average, place in zip(self._other, self._places, strict=True):
+            if place.is_buffer and not average.isfinite().all():
+                average.copy_(torch.where(average.isfinite(), average, place.find()))
 
     def _exchange(self) -> None:
         with torch.no_grad():
-            for tensor, other in zip(_averaged(self._model), self._other, strict=True):
+            for place, other in zip(self._places, self._other, strict=True):
+                tensor = place.find()
                 held = tensor.clone()
                 tensor.copy_(other)
                 other.copy_(held)
         self._in_place = not self._in_place
 
 
-def _averaged(model: nn.Module) -> list[Tensor]:
-    """Floating-point and complex weights and buffers, in the model's order."""
-    # They are looked up each time, because a model may replace a buffer by a new tensor.
-    tensors = (*model.parameters(), *model.buffers())
-    return [one.detach() for one in tensors if _is_averaged(one)]
+def _places(model: nn.Module) -> list[_Place]:
+    """Every weight and then every buffer of `model` once, in its order."""
+    found: dict[int, _Place] = {}
+    for is_buffer in (False, True):
+        for owner in model.modules():
+            named = owner.named_buffers if is_buffer else owner.named_parameters
+            for name, tensor in named(recurse=False):
+                found.setdefault(id(tensor), _Place(owner, name, is_buffer))
+    return [*found.values()]
 
 
 def _is_averaged(tensor: Tensor) -> bool:

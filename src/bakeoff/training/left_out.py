@@ -5,12 +5,24 @@ samples that happen to be in the test set (a delete-a-group jackknife). They ser
 also those that are no mean over samples. Their number is bounded, however large the test set is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, auroc
+from bakeoff.training.metric_functions import (
+    ClassPredictions,
+    Predictions,
+    accuracy,
+    auroc,
+    balanced_accuracy,
+    loss,
+    macro_f1,
+    mae,
+    rmse,
+    top5_accuracy,
+)
 
 MOST_GROUPS = 200
 """Groups at most. The jackknife's error estimate has G - 1 degrees of freedom, and the time and the
@@ -45,11 +57,73 @@ def scores_without_groups(
     num_groups = int(groups.max()) + 1
     if num_groups == 1:
         return ()
-    if compute is auroc and isinstance(found, ClassPredictions) and not found.outputs.isnan().any():
-        return tuple(auroc_without_groups(found, groups, num_groups).tolist())
+    quickly = _at_once(found, groups, num_groups, compute)
+    if quickly is not None:
+        return tuple(quickly.tolist())
     kept = [(groups != number).nonzero()[:, 0] for number in range(num_groups)]
     scores = [compute(found.part(rows)).double() for rows in kept]
     return tuple(torch.stack(scores).tolist())
+
+
+def _at_once(
+    found: Predictions, groups: Tensor, num_groups: int, compute: Callable[[Predictions], Tensor]
+) -> Tensor | None:
+    """The metric without each group, [G], from sums that lack one; None where there are none."""
+    if compute in MEANS and (compute is not loss or isinstance(found, ClassPredictions)):
+        means = _means_without(MEANS[compute](found).double(), groups, num_groups)
+        return means if compute is not rmse or means is None else means.sqrt()
+    if not isinstance(found, ClassPredictions):
+        return None
+    if compute is auroc and not found.outputs.isnan().any():
+        return auroc_without_groups(found, groups, num_groups)
+    if compute in (balanced_accuracy, macro_f1):
+        return _by_classes(found, groups, num_groups, compute)
+    return None
+
+
+def _means_without(values: Tensor, groups: Tensor, num_groups: int) -> Tensor | None:
+    """The mean of values [N] or [N, T] without each group, [G]; None if one is not finite."""
+    if not values.isfinite().all():
+        return None
+    values = values if values.ndim == 1 else values.mean(1)
+    sums = torch.zeros(num_groups, dtype=torch.float64, device=groups.device)
+    sums.index_add_(0, groups, values)
+    sizes = torch.bincount(groups, minlength=num_groups)
+    return (values.sum() - sums) / (len(groups) - sizes)
+
+
+def _by_classes(
+    found: ClassPredictions, groups: Tensor, num_groups: int, compute: Callable[..., Tensor]
+) -> Tensor:
+    """`balanced_accuracy` or `macro_f1` without each group, [G]."""
+    is_right = found.predicted == found.labels
+    right = _counts_without(found, groups[is_right], found.labels[is_right], num_groups)
+    labelled = _counts_without(found, groups, found.labels, num_groups)
+    if compute is balanced_accuracy:
+        return (right / labelled).nanmean(1)
+    counted = labelled + _counts_without(found, groups, found.predicted, num_groups)
+    return (2 * right / counted.clamp(min=1)).sum(1) / (counted > 0).sum(1)
+
+
+def _counts_without(
+    found: ClassPredictions, groups: Tensor, classes: Tensor, num_groups: int
+) -> Tensor:
+    """How often each class occurs in the samples of all groups but one, [G, C]."""
+    num_classes = found.outputs.shape[1]
+    counts = torch.bincount(groups * num_classes + classes, minlength=num_groups * num_classes)
+    by_group = counts.view(num_groups, num_classes).double()
+    return by_group.sum(0) - by_group
+
+
+MEANS: Mapping[Callable[..., Tensor], Callable[[Any], Tensor]] = {
+    accuracy: lambda found: found.predicted == found.labels,
+    top5_accuracy: lambda found: found.in_top5,
+    loss: lambda found: -found.log_probabilities.gather(1, found.labels[:, None])[:, 0],
+    mae: lambda found: found.errors.abs(),
+    rmse: lambda found: found.errors.square(),
+}
+"""Metrics that are a mean over samples, or its root: what gives the value of each sample, [N] or
+[N, T], from predictions."""
 
 
 def auroc_without_groups(found: ClassPredictions, groups: Tensor, num_groups: int) -> Tensor:

@@ -279,6 +279,18 @@ class LoadedInputs:
             )
 
 
+def describe_loading(inputs: object) -> str:
+    """With how many processes the inputs of a split are fetched; empty before this is known.
+
+    It names no times, so that the runs of all workers say the same if they found the same.
+    """
+    tuning = inputs.loader.tuning if isinstance(inputs, LoadedInputs) else None
+    if tuning is None or tuning.candidate is not None:
+        return ""
+    timed = ", ".join(map(str, tuning.seconds_per_batch))
+    return f"a worker fetches samples with {tuning.best} loader processes (timed: {timed})"
+
+
 def count_repeats(chunks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     """For each row of each chunk, how many times it occurs earlier."""
     rows = np.concatenate(chunks) if chunks else np.empty(0, dtype=np.int64)

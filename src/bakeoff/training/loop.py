@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-from bakeoff.records import EpochResult
+from bakeoff.records import EpochResult, TrainingConfig
 from bakeoff.training.averaging import switch_to_training
 from bakeoff.training.batches import num_drawn
 from bakeoff.training.epoch_batches import Batch
 from bakeoff.training.evaluation import measure, prepare_to_evaluate, read_test, test
+from bakeoff.training.flat import FlatStep
 from bakeoff.training.rank_checkpoints import Saving
 from bakeoff.training.shards import accumulate_over_ranks, rank_batches
 from bakeoff.training.snapshot import restore
@@ -112,7 +113,7 @@ def epoch_steps(state: TrainingState, totals: EpochTotals) -> Iterator[None]:
     state.begin_steps()
     switch_to_training(state.optimizer)
     if state.average is not None:
-        state.average.swap_out()
+        state.average.begin(state.flat)
     skip = -(-totals.drawn // training.batch_size)
     batches = totals.timed(rank_batches(state, skip))
     left = num_drawn(len(state.splits.train), training.batch_size) - totals.drawn
@@ -182,6 +183,8 @@ def make_dense(trainable: Sequence[nn.Parameter]) -> None:
 def clip_gradients(state: TrainingState) -> Tensor:
     """Clip by norm and then by value, where configured; return the norm before clipping."""
     training = state.config.training
+    if state.flat is not None:
+        return clip_flat(state.flat, training)
     gradients = [weights.grad for weights in state.trainable if weights.grad is not None]
     norm = total_norm(gradients)
     if training.clip_grad_norm is not None and gradients:
@@ -189,6 +192,21 @@ def clip_gradients(state: TrainingState) -> Tensor:
     if training.clip_grad_value is not None:
         clip_values(state.trainable, training.clip_grad_value)
     return norm
+
+
+def clip_flat(flat: FlatStep, training: TrainingConfig) -> Tensor:
+    """As `clip_gradients`, on the buffer of all gradients."""
+    norm = flat.collect()
+    if training.clip_grad_norm is not None:
+        flat.gradients.mul_(_kept_share(training.clip_grad_norm, norm))
+    if training.clip_grad_value is not None:
+        flat.gradients.clamp_(-training.clip_grad_value, training.clip_grad_value)
+    return norm
+
+
+def _kept_share(limit: float, norm: Tensor) -> Tensor:
+    """What is left of gradients of this norm, in (0, 1]."""
+    return torch.clamp(limit / (norm + NORM_EPSILON), max=1.0)
 
 
 def clip_norm(
@@ -202,8 +220,7 @@ def clip_norm(
     if any(one.device.type != "cpu" for one in gradients):
         clip_grads_with_norm_(trainable, limit, norm)
         return
-    share = torch.clamp(limit / (norm + NORM_EPSILON), max=1.0)
-    torch._foreach_mul_(list(gradients), share)
+    torch._foreach_mul_(list(gradients), _kept_share(limit, norm))
 
 
 def clip_values(trainable: Sequence[nn.Parameter], limit: float) -> None:
@@ -241,6 +258,9 @@ def step_optimizer(state: TrainingState) -> Tensor | None:
     Returns:
         A number above 0 on the device if the step was skipped, else 0; None without a scaler.
     """
+    if state.flat is not None:
+        state.flat.step()
+        return None
     scaler, skipped = state.scaler, None
     if scaler.is_enabled():
         # Reading the scale before and after, which torch documents, would wait for the device.

@@ -120,6 +120,16 @@ class ClassPredictions(SamplePredictions):
         return self.log_probabilities.max(1).indices
 
     @cached_property
+    def order_by_label(self) -> Tensor:
+        """The samples in the order of their labels, [N]."""
+        return self.labels.argsort(stable=True)
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """The area under the ROC curve of each class against the rest, [C]; see `auroc`."""
+        return class_areas(self.log_probabilities[None], self)[0]
+
+    @cached_property
     def class_counts(self) -> Tensor:
         """Samples of each class, [C]."""
         return self.count(self.labels)
@@ -315,28 +325,43 @@ def auroc(found: ClassPredictions) -> Tensor:
 
     Source: the ranks of Mann and Whitney 1947, which take a tenth of the time of torchmetrics.
     """
-    scores, labels = found.log_probabilities, found.labels
+    mean = found.areas.nanmean()
+    return torch.where(found.log_probabilities.isnan().any(), torch.nan, mean)
+
+
+def class_areas(scores: Tensor, found: ClassPredictions) -> Tensor:
+    """The areas of `auroc` of M models that were evaluated on the same samples, [M, C].
+
+    They are NaN for a class that no sample or every sample has.
+
+    Args:
+        scores: The log probabilities of all models, [M, N, C].
+        found: The predictions of one of them, of which only the labels are used.
+    """
+    labels, num_models = found.labels, len(scores)
     counts = found.class_counts.long()
-    ordered = scores.T.contiguous().sort(1).values
-    own, padding = _by_class(scores.gather(1, labels[:, None])[:, 0], labels, counts)
+    ordered = scores.transpose(1, 2).contiguous().sort(2).values
+    right = scores.gather(2, labels.expand(num_models, -1)[:, :, None])[:, :, 0]
+    own, padding = _by_class(right, found, counts)
     places = torch.searchsorted(ordered, own) + torch.searchsorted(ordered, own, right=True)
     # Each place is counted from both sides, so that ties count one half; padding comes last.
-    twice = (places.sum(1) - 2 * len(labels) * padding).double()
+    twice = (places.sum(2) - 2 * len(labels) * padding).double()
     positives = found.class_counts
     pairs = positives * (len(labels) - positives)
-    areas = (twice - positives.square()) / (2 * pairs)
-    mean = torch.where(pairs > 0, areas, torch.nan).nanmean()
-    return torch.where(scores.isnan().any(), torch.nan, mean)
+    return torch.where(pairs > 0, (twice - positives.square()) / (2 * pairs), torch.nan)
 
 
-def _by_class(values: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Values [N] as one row per class, padded with infinity, and the padding of each row."""
-    order = labels.argsort(stable=True)
-    rows = labels[order]
-    columns = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[rows]
+def _by_class(values: Tensor, found: ClassPredictions, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Values [M, N] as a row for each class, [M, C, n], and the padding of each class, [C].
+
+    The rows are padded with infinity.
+    """
+    order = found.order_by_label
+    rows = found.labels[order]
+    columns = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
     longest = int(counts.max())
-    table = values.new_full((len(counts), longest), torch.inf)
-    table[rows, columns] = values[order]
+    table = values.new_full((len(values), len(counts), longest), torch.inf)
+    table[:, rows, columns] = values[:, order]
     return table, longest - counts
 
 

@@ -35,6 +35,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         momentum: Momentum of the hidden weights, in [0, 1).
         betas: AdamW's betas, for all other weights.
         eps: AdamW's epsilon.
+        fused: Whether AdamW is torch's fused implementation.
 
     Raises:
         ValueError: A value is out of its range.
@@ -48,6 +49,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         momentum: float,
         betas: tuple[float, float],
         eps: float,
+        fused: bool = False,
     ) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"Invalid momentum: {momentum}")
@@ -59,7 +61,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         super().__init__(complete, {"weight_decay": 0.0})
         # AdamW adds its defaults to the groups, which are the same dictionaries as ours.
         self._adamw = torch.optim.AdamW(
-            [group for group in self.param_groups if not group["hidden"]], lr=lr
+            [group for group in self.param_groups if not group["hidden"]], lr=lr, fused=fused
         )
         self._share()
 

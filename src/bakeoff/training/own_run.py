@@ -27,7 +27,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import switch_to_evaluation, switch_to_training
-from bakeoff.training.batches import Splits, epoch_order, fetch_seed, load_splits
+from bakeoff.training.batches import Splits, epoch_order, fetch_seed
 from bakeoff.training.build import (
     build_augment,
     build_model_of,
@@ -36,6 +36,7 @@ from bakeoff.training.build import (
     mask_augment_of,
 )
 from bakeoff.training.epoch_batches import own_places
+from bakeoff.training.kept_splits import KEPT
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
 from bakeoff.training.run_settings import RunSettings
@@ -153,9 +154,7 @@ class Run(RunSettings):
         config = self._config
         if not config.data.is_given:
             raise UsageError("run.data: the study names no data; add [data] dataset to its file")
-        splits = load_splits(
-            config.data, config.split_seed, self.device, test_seed=config.test_seed
-        )
+        splits = KEPT.load(config, self.device)
         dtype = getattr(splits.train.inputs, "dtype", torch.float32)
         check_augment(config.data.augment, splits.input_shape, dtype, self.device)
         return splits

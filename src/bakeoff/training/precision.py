@@ -195,6 +195,7 @@ def _try_optimizer(
         schedule=schedule,
         scaler=build_scaler("fp32", state.device),
         average=None,
+        flat=None,
     )
     state.freezing.begin(config.training.epochs)
     try:

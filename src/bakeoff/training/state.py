@@ -26,9 +26,11 @@ from bakeoff.records import (
 from bakeoff.registry import resolve
 from bakeoff.seeding import derive_seed
 from bakeoff.training.averaging import WeightAverage
-from bakeoff.training.batches import Splits, load_splits, steps_per_epoch
+from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
+from bakeoff.training.flat import FlatStep, find_flat_step
+from bakeoff.training.kept_splits import KEPT
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.memory_layout import store_channels_last
@@ -98,6 +100,10 @@ class TrainingState(Progress):
     """Totals of the epoch in training; None between epochs."""
     lap: Callable[[str], None] = no_lap
     """Called with the name of each part of a step when it ends, so that a profile can time it."""
+    flat: FlatStep | None = None
+    """Steps all weights as one, where that gains; None before the first step, too."""
+    may_be_flat: bool = True
+    """Whether the first step still decides on that."""
     ranks: Ranks = ALONE
     """The processes that train this run together."""
     replica: nn.Module | None = None
@@ -125,6 +131,11 @@ class TrainingState(Progress):
             UsageError: Several processes train the model, which cannot be wrapped for that.
         """
         self.freezing.begin(self.epoch + 1)
+        if self.may_be_flat and not self.scaler.is_enabled():
+            self.flat = find_flat_step(self.config.optimizer, self.model, self.optimizer)
+        self.may_be_flat = False
+        if self.flat is not None:
+            self.flat.begin()
         names = () if self.ranks.is_alone else trained_names(self.model)
         if names != self.replicated:
             self.replica = None  # its hooks end with it
@@ -167,7 +178,6 @@ def prepare(
     config: TrialConfig,
     device: str,
     ranks: Ranks = ALONE,
-    like: "TrainingState | None" = None,
 ) -> TrainingState:
     """Seed all random generators and build everything a run needs, before its first step.
 
@@ -178,7 +188,6 @@ def prepare(
         config: The run.
         device: Where it trains, if this is its only process.
         ranks: The processes that train it together. Each draws other random numbers in training.
-        like: Another run on this device, whose data is used again if it is the same.
 
     Raises:
         DataError: The data or the pretrained weights are missing or unusable.
@@ -193,7 +202,12 @@ def prepare(
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
-    splits = _load_splits(config, place, weights, like)
+    splits = KEPT.load(
+        config,
+        place,
+        channels_last=find_model(config.model).channels_last,
+        scale=None if weights is None else weights.scale,
+    )
     sizes = (len(splits.train), training.batch_size, training.accumulation_steps)
     check_batch_size(config.data.dataset, *sizes)
     dtype = getattr(splits.train.inputs, "dtype", torch.float32)
@@ -227,32 +241,6 @@ def prepare(
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
         ranks=ranks,
     )
-
-
-def _load_splits(
-    config: TrialConfig,
-    device: torch.device,
-    weights: WeightsSource | None,
-    like: TrainingState | None,
-) -> Splits:
-    """The data of a run, or that of another run if it is the same."""
-    if like is not None and _has_same_data(like.config, config):
-        return like.splits
-    return load_splits(
-        config.data,
-        config.split_seed,
-        device,
-        channels_last=find_model(config.model).channels_last,
-        test_seed=config.test_seed,
-        scale=None if weights is None else weights.scale,
-    )
-
-
-def _has_same_data(one: TrialConfig, other: TrialConfig) -> bool:
-    """Whether two runs have the same samples, split, normalised and stored alike."""
-    return (one.data, one.split_seed, one.test_seed, one.model, one.finetune) == (
-        other.data, other.split_seed, other.test_seed, other.model, other.finetune
-    )  # fmt: skip
 
 
 def _metric_functions(config: TrialConfig, splits: Splits) -> dict[str, MetricFunction]:
@@ -290,7 +278,11 @@ def seed_everything(*path: int | str) -> None:
     """Seed Python, NumPy and torch (all devices) from `path`, each with its own seed."""
     random.seed(derive_seed(*path, "python"))
     np.random.seed(derive_seed(*path, "numpy"))
-    torch.manual_seed(derive_seed(*path, "torch"))
+    seed = derive_seed(*path, "torch")
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # it would note the seed for devices that are not there, and where it was called from
+        torch.default_generator.manual_seed(seed)
 
 
 def _find_weights(config: TrialConfig) -> WeightsSource | None:

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from bakeoff.commands.verbs.plan import Plan, count_runs, print_plan
 from bakeoff.records import Budget
+from bakeoff.session.rehearsal import RunTimes
 from bakeoff.session.timing import StudyTimes
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
@@ -56,6 +59,7 @@ def test_a_plan_counts_the_runs_of_every_repeat() -> None:
     assert (runs.trials, runs.defaults) == (120, 2 * (1 + 16))
     assert (runs.shortlist, runs.confirmation) == (3 * 2 * 6, 2 * 16)
     assert runs.total == 120 + 34 + 36 + 32
+    assert runs.confirmed == 2 * 16 + 36 + 32
     assert count_runs(config, 2, 40, 1).total == 40 + 2 * 11 + 12 + 20
 
 
@@ -66,3 +70,13 @@ def test_the_time_of_a_study_is_shared_by_its_workers_except_for_start_and_repor
     assert times.seconds(epochs=100, runs=20, resumed=10, workers=2) == pytest.approx(
         13 + (115 + 4) / 2
     )
+
+
+def test_runs_of_a_confirmation_with_stacks_take_the_time_that_they_share() -> None:
+    times = StudyTimes(start=10.0, worker=4.0, epoch=1.0, run=0.5, stacked=RunTimes(0.25, 0.1))
+    seconds = times.seconds(epochs=100, runs=20, resumed=0, workers=1, confirmed=(60, 12))
+    assert seconds == pytest.approx(10 * 1.3 + 40 + 60 * 0.25 + 8 * 0.5 + 12 * 0.1)
+    plain = replace(times, stacked=None)
+    assert plain.seconds(
+        epochs=100, runs=20, resumed=0, workers=1, confirmed=(60, 12)
+    ) == pytest.approx(10 * 1.3 + 100 + 20 * 0.5)

@@ -106,6 +106,25 @@ def test_a_place_for_a_copy_is_checked_before_a_report_is_written(output: Path) 
     assert not (output / "toy").exists()
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (".", "the report is written there anyway"),
+        ("toy/..", "the report is written there anyway"),
+        ("link", "the report is written there anyway"),
+        ("toy", "is inside the report's own folder"),
+        ("toy/copies", "is inside the report's own folder"),
+    ],
+)
+def test_a_copy_of_a_report_into_its_own_folder_is_refused(
+    output: Path, place: str, reason: str
+) -> None:
+    (output / "link").symlink_to(output)
+    with pytest.raises(UsageError, match=f"^--copy-to {output}.*: {reason}"):
+        report(["toy"], output=output, copy_to=f"{output}/{place}")
+    assert not (output / "toy").exists()
+
+
 def test_a_confirmation_run_is_shown_by_its_name_with_its_test_score(
     output: Path, config: StudyConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:

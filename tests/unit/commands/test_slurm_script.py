@@ -13,7 +13,12 @@ import pytest
 import tomli_w
 
 from bakeoff.commands.cli import load_verb
-from bakeoff.commands.slurm_script import SlurmJob, build_script, parse_directives
+from bakeoff.commands.slurm_script import (
+    SlurmJob,
+    build_script,
+    limit_seconds,
+    parse_directives,
+)
 from bakeoff.errors import UsageError
 from study_examples import study_document
 
@@ -212,6 +217,33 @@ def test_a_pause_that_is_too_short_to_return_to_the_queue_is_refused():
         SlurmJob(pause_seconds=89)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 5400),
+        ("2:30", 150),
+        ("1:02:03", 3723),
+        ("2-3", 183_600),
+        ("2-3:04", 183_840),
+        ("2-3:04:05", 183_845),
+        ("0", 0),
+    ],
+)
+def test_a_time_limit_is_read_as_slurm_reads_it(text, seconds):
+    assert limit_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("limit", ["5", "6", "6:00", "0:00:30"])
+def test_a_time_limit_that_ends_before_the_pause_is_refused_with_both_names(limit):
+    with pytest.raises(UsageError, match=rf"^--time-limit {limit}: .*--pause-before 300s"):
+        SlurmJob(time_limit=limit)
+
+
+@pytest.mark.parametrize("limit", ["0", "6:01", "0-1", None])
+def test_a_time_limit_that_leaves_time_to_train_or_is_none_is_taken(limit):
+    assert SlurmJob(time_limit=limit).time_limit == limit
+
+
 def call(*words: str) -> None:
     load_verb("cluster").main(list(words), standalone_mode=False)
 
@@ -241,6 +273,18 @@ def test_the_verb_writes_the_options_of_study_run_in_their_order(folder, capsys)
         (["a study.toml", "--workers", "many"], "valid integer"),
         (["a study.toml", "--storage", "postgresql://me:canary@host/db"], "in `ps`"),
         (["none.toml"], "none.toml"),
+        (["a study.toml", "--workers-per-device", "0"], "--workers-per-device = 0: allowed are"),
+        (["a study.toml", "--workers", "2", "--workers-per-device", "2"], "name only one of them"),
+        (["a study.toml", "--threads", "0"], "--threads = 0: allowed are 1"),
+        (["a study.toml", "--checkpoints", "s3://"], "names no bucket or folder"),
+        (["a study.toml", "--checkpoints", "s4://bucket"], "--checkpoints: unknown protocol 's4'"),
+        (["a study.toml", "--as", " "], "--as ' ': a name has"),
+        (["a study.toml", "--device", "gpu"], "--device 'gpu': allowed are"),
+        (["a study.toml", "--timeout", "soon"], "--timeout 'soon' is not a duration"),
+        (["a study.toml", "--hang-timeout", "soon"], "--hang-timeout 'soon' is not a duration"),
+        (["a study.toml", "--notify", "no-such-command"], "--notify 'no-such-command'"),
+        (["a study.toml", "--gpus-per-trial", "0.5"], "--gpus-per-trial: only a cluster has it"),
+        (["a study.toml", "--engine", "dask"], "--engine dask: allowed are"),
         (["a study.toml", "--set", "search.trials=5"], "search.trials"),
     ],
 )
@@ -255,3 +299,21 @@ def test_a_sqlite_file_on_a_file_system_of_several_machines_is_refused(folder, m
     monkeypatch.setattr("bakeoff.storage.database.filesystem_type", lambda _: "nfs4")
     with pytest.raises(UsageError, match="is on nfs4, where SQLite loses data"):
         call("slurm", "a study.toml")
+
+
+def test_on_gpus_of_several_nodes_the_script_names_the_device_that_a_driver_cannot_find(folder):
+    call("slurm", "--nodes", "2", "--gpus-per-node", "4", "a study.toml")
+    assert "run 'a study.toml' --device cuda --engine " in (folder / "toy.sbatch").read_text()
+
+
+def test_a_number_of_workers_per_device_replaces_that_of_workers_in_the_script(folder):
+    call("slurm", "a study.toml", "--workers-per-device", "2")
+    assert "BAKEOFF_WORKERS" not in (folder / "toy.sbatch").read_text()
+
+
+def test_runs_on_several_devices_take_as_many_gpus_of_their_nodes(folder):
+    several = ["a study.toml", "--set", "training.devices_per_trial=2"]
+    call("slurm", "--nodes", "2", "--gpus-per-node", "4", *several)
+    assert "devices_per_trial=2 --device cuda" in (folder / "toy.sbatch").read_text()
+    with pytest.raises(UsageError, match=r"training\.devices_per_trial = 2 takes as many GPUs"):
+        call("slurm", "--nodes", "2", *several, "--device", "cuda", "--gpus-per-trial", "1")

@@ -3,7 +3,12 @@
 import pytest
 
 from bakeoff.engines.device_table import CPU
-from bakeoff.engines.processes import ended_on_error, start_process, worker_settings
+from bakeoff.engines.processes import (
+    ended_on_error,
+    start_early,
+    start_process,
+    worker_settings,
+)
 from bakeoff.errors import UsageError
 
 
@@ -17,3 +22,8 @@ def test_a_worker_that_was_started_early_ends_where_no_engine_is_opened(
     assert capfd.readouterr().err == ""
     with ended_on_error(None):
         pass
+
+
+def test_no_worker_is_started_before_the_study_is_found_or_for_another_machine() -> None:
+    assert start_early(None, device="cpu", threads=1) is None
+    assert start_early(".", device="cpu", threads=1, engine="ray") is None

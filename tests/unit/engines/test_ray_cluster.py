@@ -17,7 +17,7 @@ def listed(node, *, cpus=2.0, alive=True, port=9):
 
 @pytest.fixture
 def nodes():
-    found = Nodes(threads=1, gpus_per_trial=0.0)
+    found = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
     found.update([listed("a"), listed("b", cpus=4.0), listed("gone", alive=False)])
     return found
 
@@ -55,7 +55,7 @@ def test_a_cluster_is_unusable_when_every_node_with_room_is_refused(nodes):
 def test_a_node_is_lost_when_it_left_the_list_or_accepts_no_connection():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        nodes = Nodes(threads=1, gpus_per_trial=0.0)
+        nodes = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
         nodes.update([listed("here", port=port)])
         assert not asyncio.run(nodes.is_lost("here"))
         assert asyncio.run(nodes.is_lost("elsewhere"))

@@ -26,6 +26,7 @@ from bakeoff.engines.ray_supervisor import Supervisor
 from bakeoff.production.one_configuration import Chosen, fix_settings
 from bakeoff.production.run import trial_config
 from bakeoff.records import DataConfig
+from bakeoff.stores import RemoteStore
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
 
@@ -52,10 +53,10 @@ class Method:
 class Actor:
     """A supervisor on a node that says these facts and reads this data."""
 
-    def __init__(self, facts=OURS, data=("", "")):
+    def __init__(self, facts=OURS, data=("", ""), store=""):
         self.jobs: list[tuple[Job]] = []
         self.describe, self.prepare = Method(facts, []), Method(None, [])
-        self.read_data = Method(data, [])
+        self.read_data, self.reach_store = Method(data, []), Method(store, [])
         self.submit = Method(None, self.jobs)
 
 
@@ -74,15 +75,15 @@ def said(connection):
     return found
 
 
-def admit(pipe, *actors, jobs=(), replies=()):
+def admit(pipe, *actors, jobs=(), replies=(), store=""):
     """What a gateway says that has these workers, runs and replies."""
     ours, theirs = pipe
     known = {actor.describe._answer.node: actor for actor in actors}  # noqa: SLF001
 
     async def run():
-        nodes = Nodes(threads=1, gpus_per_trial=0.0)
+        nodes = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
         nodes.update({"NodeID": one, "Alive": True, "Resources": {"CPU": 1.0}} for one in known)
-        settings = RaySettings(data=DATA, fingerprint="f" * 32)
+        settings = RaySettings(data=DATA, fingerprint="f" * 32, store=store)
         gateway = Gateway(theirs, settings, LAYOUT, b"", nodes)
         gateway.slots = [Slot(actor) for actor in actors]
         for message in (*jobs, *replies):
@@ -134,7 +135,23 @@ def test_a_node_with_another_torch_is_named_and_gets_nothing(pipe):
 )
 def test_a_cluster_whose_only_node_lacks_the_data_is_unusable(pipe, data, reason):
     text = f"node host/aaaaaaaa: {reason}"
-    assert admit(pipe, Actor(data=data)) == [Note(f"{text}; it is not used"), Unusable(text)]
+    assert admit(pipe, Actor(data=data)) == [Unusable(text)]
+
+
+def test_a_node_that_cannot_reach_the_store_of_checkpoints_is_named(pipe):
+    reason = "--checkpoints s3://bucket: Unable to locate credentials"
+    found = admit(pipe, Actor(store=reason), store="s3://bucket")
+    assert found == [Unusable(f"node host/aaaaaaaa: {reason}")]
+    reaching = Actor(data=("f" * 32, ""))
+    assert admit(pipe, reaching, store="s3://bucket") == [Ready(1)]
+    assert reaching.reach_store._calls == [("s3://bucket",)]  # noqa: SLF001
+
+
+def test_a_node_says_why_it_cannot_reach_a_store(bucket, monkeypatch):
+    supervisor = Supervisor(LAYOUT, b"")
+    assert asyncio.run(supervisor.reach_store(bucket)) == ""
+    reason = asyncio.run(supervisor.reach_store("s3://no-such-bucket/study"))
+    assert reason.startswith("--checkpoints s3://no-such-bucket/study: ")
 
 
 def test_the_data_is_read_once_per_node(pipe):
@@ -147,6 +164,16 @@ def test_a_run_without_a_worker_pauses_and_stops_at_once(pipe):
     assert found == [Paused(run="search-0", attempt=2)]
 
 
+@pytest.mark.parametrize(("device", "expected"), [("cpu", ["cpu"]), ("cuda", ["cuda:0", "cuda:1"])])
+def test_a_worker_has_the_devices_that_train_a_run_together(device, expected):
+    layout = replace(LAYOUT, device=device, threads=3, devices_per_trial=2, gpus=2.0)
+    supervisor = Supervisor(layout, b"")
+    asyncio.run(supervisor.prepare())
+    (slot,) = supervisor._held()._slots  # noqa: SLF001 - no process is started for this
+    assert [one.label for one in slot.devices] == expected
+    assert layout.cpus == 6
+
+
 def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
     supervisor = Supervisor(LAYOUT, b"")
     found = asyncio.run(supervisor.read_data(DATA))
@@ -154,3 +181,26 @@ def test_a_node_says_the_fingerprint_of_its_data_or_why_it_has_none():
     fingerprint, reason = asyncio.run(supervisor.read_data(DataConfig(dataset="csv:none.csv")))
     assert fingerprint == ""
     assert "none.csv" in reason
+
+
+def test_a_function_that_never_returns_its_data_ends_on_a_node(tmp_path, monkeypatch):
+    (tmp_path / "endless_data.py").write_text("import time\ndef load():\n    time.sleep(600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    supervisor = Supervisor(replace(LAYOUT, hang_seconds=0.3), b"")
+    data = DataConfig(dataset="endless_data:load")
+    fingerprint, reason = asyncio.run(supervisor.read_data(data))
+    assert fingerprint == ""
+    assert reason.startswith("endless_data:load: no progress in reading the data for 0.3 s")
+
+
+def test_a_node_fetches_data_at_a_url_by_itself(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("BAKEOFF_DATA", str(tmp_path / "node"))
+    table = "a,target\n" + "".join(f"{row},{row % 2}\n" for row in range(40))
+    (tmp_path / "table.csv").write_text(table)
+    RemoteStore(bucket).put("table.csv", table.encode())
+    supervisor = Supervisor(LAYOUT, b"")
+    found = asyncio.run(supervisor.read_data(DataConfig(dataset=f"csv:{bucket}/table.csv")))
+    here = load_dataset(DataConfig(dataset=f"csv:{tmp_path}/table.csv"))
+    assert found == (here.fingerprint, "")
+    _, reason = asyncio.run(supervisor.read_data(DataConfig(dataset=f"csv:{bucket}/none.csv")))
+    assert reason == f"{bucket}/none.csv: there is no such file or folder"

@@ -10,10 +10,13 @@ def installed(monkeypatch):
     monkeypatch.setattr(ray_settings, "find_spec", lambda _: object())
 
 
-def choose(engine="ray:head:6379", device="auto", begun_on="", gpus=None, insecure=False):
+def choose(
+    engine="ray:head:6379", device="auto", begun_on="", gpus=None, insecure=False, devices=1
+):
     return choose_cluster(
-        engine, device, begun_on, limit=None, gpus_per_trial=gpus, accepts_open=insecure
-    )
+        engine, device, begun_on, limit=None, gpus_per_trial=gpus, accepts_open=insecure,
+        devices_per_trial=devices,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -69,12 +72,22 @@ def test_runs_get_gpus_where_they_are_asked_for(installed, device, begun_on, gpu
     assert (chosen.kind, settings.gpus_per_trial) == (kind, taken)
 
 
+def test_a_run_of_several_devices_gets_as_many_gpus(installed):
+    assert choose(device="cuda", devices=2)[0].gpus_per_trial == 2.0
+    assert choose(device="cuda", devices=2, gpus=2)[0].gpus_per_trial == 2.0
+    assert choose(device="cpu", devices=2)[0].gpus_per_trial == 0.0
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"device": "cpu", "gpus": 0.5}, "--gpus-per-trial: runs train on the CPU"),
         ({"device": "cuda", "gpus": 1.5}, "--gpus-per-trial 1.5: allowed are parts"),
         ({"device": "cuda", "gpus": 0.0}, "--gpus-per-trial 0: allowed are parts"),
+        (
+            {"device": "cuda", "gpus": 1, "devices": 2},
+            "--gpus-per-trial 1: training.devices_per_trial = 2 takes as many GPUs; leave",
+        ),
         ({"device": "cuda:1"}, "--device cuda:1: a cluster numbers its GPUs itself"),
         ({"engine": "local", "gpus": 0.5}, "--gpus-per-trial: only a cluster has it"),
         ({"engine": "local", "insecure": True}, "--insecure-cluster: only a cluster has it"),
@@ -98,4 +111,4 @@ def test_flags_that_contradict_each_other_are_refused(installed, options, reason
     ],
 )
 def test_a_node_has_room_for_what_its_cpus_and_gpus_allow(cpus, gpus, threads, per_trial, expected):
-    assert num_slots(cpus, gpus, threads=threads, gpus_per_trial=per_trial) == expected
+    assert num_slots(cpus, gpus, cpus_per_worker=threads, gpus_per_worker=per_trial) == expected

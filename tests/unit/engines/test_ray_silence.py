@@ -104,7 +104,7 @@ def driver():
 
 async def serve(connection, actors, act):
     """Admit these workers, do something, and wait until nothing is left to be found out."""
-    nodes = Nodes(threads=1, gpus_per_trial=0.0)
+    nodes = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
     known = [letter * 56 for letter in "ab"[: len(actors)]]
     nodes.update({"NodeID": one, "Alive": True, "Resources": {"CPU": 1.0}} for one in known)
     gateway = Gateway(connection, SETTINGS, LAYOUT, b"", nodes)
@@ -241,7 +241,7 @@ def test_a_head_that_accepts_connections_but_does_not_answer_counts_as_away(driv
     monkeypatch.setattr(ray, "nodes", lambda: time.sleep(0.5))
     context = type("Context", (), {"gcs_address": "127.0.0.1:1"})()
     monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
-    gateway = Gateway(theirs, SETTINGS, LAYOUT, b"", Nodes(threads=1, gpus_per_trial=0.0))
+    gateway = Gateway(theirs, SETTINGS, LAYOUT, b"", Nodes(cpus_per_worker=1, gpus_per_worker=0.0))
 
     async def keep():
         async with asyncio.timeout(5):

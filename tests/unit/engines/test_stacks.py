@@ -17,6 +17,7 @@ from bakeoff.engines.protocol import (
     Finished,
     Halted,
     Job,
+    Join,
     MemberReply,
     Members,
     Paused,
@@ -33,11 +34,19 @@ from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
 
-def job(number: int, *, attempt: int = 1, folder: Path | None = None, **changes: Any) -> Job:
+def job(
+    number: int,
+    *,
+    attempt: int = 1,
+    has_lost_worker: bool = False,
+    folder: Path | None = None,
+    **changes: Any,
+) -> Job:
     """A run of two epochs that may be stacked."""
     return Job(
         run=f"confirm-{number}",
         attempt=attempt,
+        has_lost_worker=has_lost_worker,
         config=small_run(seed=number, epochs=2, train_samples=100, **changes),
         checkpoints=str(folder / f"confirm-{number}") if folder else "",
     )
@@ -93,6 +102,10 @@ def epoch(number: int) -> Epoch:
     return Epoch(run=f"confirm-{number}", result=EpochResult(epoch=1, metrics={}), waits=False)
 
 
+def finished(number: int) -> Finished:
+    return Finished(run=f"confirm-{number}", outcome="complete", test_metrics={})
+
+
 def test_every_free_worker_gets_an_equal_share_of_the_runs():
     _, inner = formed(2, *(job(number) for number in range(5)))
     assert runs_of(inner) == [["confirm-0", "confirm-1", "confirm-2"], ["confirm-3", "confirm-4"]]
@@ -110,7 +123,7 @@ def test_places_are_counted():
 
 def test_runs_that_are_stacked_apart_wait_for_a_worker():
     engine, inner = formed(1, job(0), job(1, batch_size=16))
-    inner.coming = [Stacked(run="stack-1")]
+    inner.coming = [Members(run="stack-1", events=(finished(0),)), Stacked(run="stack-1")]
     engine.events(0)
     engine.events(0)
     assert runs_of(inner) == [["confirm-0"], ["confirm-1"]]
@@ -118,8 +131,7 @@ def test_runs_that_are_stacked_apart_wait_for_a_worker():
 
 def test_a_worker_whose_last_run_has_ended_counts_as_free():
     engine, inner = formed(1, job(0), job(1))
-    ends = [Finished(run=f"confirm-{one}", outcome="complete", test_metrics={}) for one in (0, 1)]
-    inner.coming = [Members(run="stack-1", events=tuple(ends))]
+    inner.coming = [Members(run="stack-1", events=(finished(0), finished(1)))]
     assert [one.run for one in engine.events(0)] == ["confirm-0", "confirm-1"]
     assert engine.num_free == 16
 
@@ -133,6 +145,80 @@ def test_runs_with_other_settings_are_stacked_apart_and_those_that_cannot_be_sta
         4, job(0), job(1, batch_size=16), job(3, optimizer="muon", optimizer_params={})
     )
     assert [type(one) for one in inner.submitted] == [Stack, Stack, Job]
+
+
+def test_runs_take_the_places_of_those_that_have_ended():
+    engine, inner = formed(2, job(0), job(1), job(2), job(3), width=2)
+    assert engine.num_free == 0
+    inner.coming = [
+        Started(run="stack-2", place="cuda:1"),
+        Members(run="stack-2", events=(finished(2),)),
+    ]
+    engine.events(0)
+    assert engine.num_free == 1
+    engine.submit(job(4))
+    assert engine.events(0) == [Started(run="confirm-4", place="cuda:1")]
+    assert inner.replies == [("stack-2", Join(run="confirm-4", reply="continue", job=job(4)))]
+    assert engine.num_free == 0
+    inner.coming = [Members(run="stack-2", events=(epoch(4),))]
+    assert [one.run for one in engine.events(0)] == ["confirm-4"]
+
+
+def test_the_stack_with_the_most_places_is_filled_first():
+    engine, inner = formed(2, job(0), job(1), job(2), width=4)
+    for number in (3, 4):
+        engine.submit(job(number))
+    engine.events(0)
+    assert [name for name, _ in inner.replies] == ["stack-2", "stack-1"]
+
+
+def test_a_run_that_comes_after_the_end_of_a_stack_gets_the_next_one():
+    engine, inner = formed(1, job(0), job(1))
+    inner.coming = [Members(run="stack-1", events=(finished(0),))]
+    engine.events(0)
+    engine.submit(job(2))
+    inner.coming = [Members(run="stack-1", events=(finished(1),)), Stacked(run="stack-1")]
+    assert [one.run for one in engine.events(0)] == ["confirm-1"]
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-2"]]
+
+
+def test_a_run_that_comes_after_the_end_of_a_suspended_stack_is_paused():
+    engine, inner = formed(1, job(0), job(1))
+    inner.coming = [Members(run="stack-1", events=(finished(0),))]
+    engine.events(0)
+    engine.submit(job(2))
+    engine.events(0)
+    engine.reply("confirm-2", "suspend")
+    inner.coming = [
+        Members(run="stack-1", events=(Paused(run="confirm-1"),)), Stacked(run="stack-1"),
+    ]  # fmt: skip
+    assert engine.events(0) == [Paused(run="confirm-1"), Paused(run="confirm-2")]
+    assert engine.num_free == 16
+
+
+@pytest.mark.parametrize("waits", [{"has_lost_worker": True}, {"batch_size": 16}])
+def test_runs_join_no_stack_while_one_before_them_needs_a_worker(waits):
+    engine, inner = formed(1, job(0), job(1))
+    inner.coming = [Members(run="stack-1", events=(finished(0),))]
+    engine.events(0)
+    engine.submit(job(2, **waits))
+    engine.submit(job(3))
+    inner.coming = [Members(run="stack-1", events=(finished(1),)), Stacked(run="stack-1")]
+    engine.events(0)
+    assert inner.replies == []
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-2"]]
+
+
+def test_no_run_joins_a_stack_that_is_suspended_or_one_that_has_lost_a_worker():
+    engine, inner = formed(2, job(0), job(1), width=2)
+    engine.reply("confirm-0", "suspend")
+    assert engine.num_free == 1
+    engine, inner = formed(1, job(0, has_lost_worker=True), width=2)
+    engine.submit(job(1))
+    engine.events(0)
+    assert inner.replies == []
 
 
 def test_events_name_the_run_and_its_attempt():
@@ -158,7 +244,7 @@ def test_a_lost_worker_is_lost_for_every_run_which_then_train_alone():
     ]  # fmt: skip
     inner.num_free = 3
     for number in range(3):
-        engine.submit(job(number, attempt=2))
+        engine.submit(replace(job(number, attempt=2), has_lost_worker=True))
     engine.events(0)
     assert runs_of(inner)[1:] == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
 
@@ -233,6 +319,69 @@ def test_every_run_reports_its_epochs_and_its_test_scores(tmp_path):
         assert len(own[-1].test_without) == 200
 
 
+def test_a_run_joins_at_the_end_of_an_epoch_and_computes_what_it_would_from_the_start(tmp_path):
+    jobs = [job(number, folder=tmp_path) for number in range(3)]
+    worker = Worker(*jobs[:2])
+    worker.ours.send(Join(run="confirm-2", reply="continue", job=jobs[2]))
+    events, last = worker.run()
+    assert last == Stacked(run="stack-1")
+    together, _ = Worker(*jobs).run()
+
+    def learned(found, run):
+        return [
+            (one.result.epoch, one.result.train_loss, one.result.metrics)
+            for one in found
+            if one.run == run and isinstance(one, Epoch)
+        ]
+
+    assert len(learned(events, "confirm-2")) == 2
+    for one in jobs:
+        assert learned(events, one.run) == learned(together, one.run)
+    runs = [one.run[-1] for one in events if isinstance(one, Epoch)]
+    assert runs == ["0", "1", "0", "1", "2", "2"]
+
+
+def test_a_run_that_joins_while_the_study_is_stopped_is_paused_before_it_begins(tmp_path):
+    jobs = [job(number, folder=tmp_path) for number in range(2)]
+    worker = Worker(jobs[0])
+    worker.ours.send(Join(run="confirm-1", reply="continue", job=jobs[1]))
+    worker.ours.send("pause")
+    events, _ = worker.run()
+    assert [one for one in events if one.run == "confirm-1"] == [Paused(run="confirm-1")]
+
+
+@pytest.mark.parametrize("to_reach", [None, 0.0, 1.1])
+def test_only_the_best_of_the_rivals_that_end_together_stores_its_weights(tmp_path, to_reach):
+    jobs = [
+        replace(
+            job(number, folder=tmp_path),
+            keeps_weights=True,
+            rivals="sgd 3" if number else "",
+            score_to_reach=to_reach if number else None,
+        )
+        for number in range(4)
+    ]
+    events, _ = Worker(*jobs).run()
+    scores = {
+        number: max(
+            one.result.metrics["accuracy"]
+            for one in events
+            if one.run == f"confirm-{number}" and isinstance(one, Epoch)
+        )
+        for number in range(1, 4)
+    }
+    best = [] if to_reach == 1.1 else [one for one in scores if scores[one] == max(scores.values())]
+    stored = [
+        number
+        for number in range(4)
+        if (tmp_path / f"confirm-{number}" / "attempt-1" / "weights.safetensors").exists()
+    ]
+    assert stored == [0, *best]
+    assert len(best) < 3
+    ended = [[one.run for one in events if isinstance(one, Finished)]]
+    assert ended == [[one.run for one in jobs]]
+
+
 def test_runs_stop_and_pause_where_they_are_told_to_and_others_continue(tmp_path):
     jobs = [replace(job(number, folder=tmp_path), decision_epochs=(1,)) for number in range(3)]
     worker = Worker(*jobs)
@@ -289,6 +438,28 @@ def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
     assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason="bad seed")
     assert [ends[f"confirm-{one}"].outcome for one in (0, 1)] == ["complete", "complete"]
     assert last == Stacked(run="stack-1")
+
+
+def test_a_run_that_fails_as_it_joins_fails_alone_and_its_companions_do_not_begin_again(
+    tmp_path, monkeypatch
+):
+    prepared = []
+
+    def refuse_one(config, *arguments):
+        prepared.append(config.seed)
+        if config.seed == 2:
+            raise ValueError("bad seed")
+        return prepare_member(config, *arguments)
+
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse_one)
+    worker = Worker(*(job(number, folder=tmp_path) for number in range(2)))
+    for number in (2, 3):
+        one = job(number, folder=tmp_path)
+        worker.ours.send(Join(run=one.run, reply="continue", job=one))
+    events, _ = worker.run()
+    ends = {one.run[-1]: one.outcome for one in events if not isinstance(one, Epoch)}
+    assert ends == {"0": "complete", "1": "complete", "2": "failed", "3": "complete"}
+    assert prepared == [0, 1, 2, 3, 2]
 
 
 def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):

@@ -7,13 +7,16 @@ import tomli_w
 from bakeoff.commands.cli import main
 from bakeoff.engines.device_table import Device
 from bakeoff.engines.protocol import Profiled
+from bakeoff.errors import UsageError
 from bakeoff.production.machine_profile import (
     Layout,
     MachineProfile,
     is_worth_trying,
     layouts_of,
+    profile_study,
     recommend,
 )
+from bakeoff.studyfile import resolve_study
 from study_examples import study_document
 
 STEP = Profiled(
@@ -53,6 +56,12 @@ def test_shares_add_up_to_the_step_and_the_epoch() -> None:
     assert sum(HEALTHY.shares.values()) == pytest.approx(1)
     assert HEALTHY.shares["data"] == 0.1
     assert HEALTHY.evaluate_share == 0.1
+
+
+def test_a_run_on_several_devices_is_refused_with_what_to_measure_instead() -> None:
+    document = study_document(training={"devices_per_trial": 2})
+    with pytest.raises(UsageError, match=r"training\.devices_per_trial = 2: .* set it to 1, and"):
+        profile_study(resolve_study(document), "cpu", 0.1)
 
 
 def test_without_a_finding_nothing_is_recommended() -> None:

@@ -178,6 +178,36 @@ def test_protocol_prints_every_space_with_its_bounds(comparison: Comparison) -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("arithmetic", "named", "expected"),
+    [
+        ("plain", "auto", ["plain: runs train one by one"]),
+        ("plain", "plain", ["plain: runs train one by one, as the study file says"]),
+        ("stacked", "auto", ["stacked: runs train many at once"]),
+        ("stacked", "stacked", ["stacked: runs train many at once, as the study file says"]),
+    ],
+)
+def test_protocol_says_how_the_runs_of_the_confirmation_train(
+    comparison: Comparison, arithmetic: str, named: str, expected: list[str]
+) -> None:
+    confirm = replace(comparison.study.confirm, arithmetic=named)
+    study = replace(comparison.study, arithmetic=arithmetic, confirm=confirm)
+    assert arithmetic_rows(replace(comparison, study=study)) == expected
+
+
+def test_protocol_says_nothing_of_a_confirmation_that_there_is_not(comparison: Comparison) -> None:
+    study = comparison.study
+    without = replace(study, confirm=replace(study.confirm, seeds=0))
+    assert arithmetic_rows(replace(comparison, study=without)) == []
+    foreign = replace(comparison, study=replace(study, foreign=True))
+    assert arithmetic_rows(foreign) == []
+
+
+def arithmetic_rows(comparison: Comparison) -> list[str]:
+    rows = table(comparison, "T7").rows
+    return [row[3].text for row in rows if row[2].text == "arithmetic of the confirmation"]
+
+
 def test_trials_table_has_one_row_per_run(comparison: Comparison) -> None:
     study = comparison.study
     rows = list(csv.DictReader(io.StringIO(trials_table(study).csv())))

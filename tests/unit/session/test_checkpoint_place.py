@@ -8,7 +8,7 @@ from bakeoff.commands.verbs.delete import delete
 from bakeoff.driver import Driver, StopRequest
 from bakeoff.errors import MissingDependencyError, UsageError
 from bakeoff.search.arms import Search
-from bakeoff.session.checkpoint_place import checkpoint_location
+from bakeoff.session.checkpoint_place import checkpoint_location, remove_checkpoints
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.space import build_arms
 from bakeoff.storage import Storage
@@ -91,6 +91,54 @@ def test_another_place_is_said_where_runs_may_have_to_begin_again(
     )
     assert (observer.notes, list(storage.notes("toy"))) == ([text], [text])
     assert stored_checkpoints(storage, "toy") == f"{tmp_path}/b"
+
+
+def moved(storage: Storage, output: Path, *places: str | None) -> str:
+    """What is said when an unfinished study stores its checkpoints in the last of these places."""
+    observer = SilentObserver()
+    begin_a_trial(storage, output)
+    for place in places:
+        checkpoint_location(storage, "toy", settings(output, place), observer)
+    return observer.notes[-1]
+
+
+def test_files_that_stay_in_a_folder_are_counted_and_the_way_to_remove_them_is_said(
+    storage: Storage, tmp_path: Path
+) -> None:
+    old = f"{tmp_path}/an old one"
+    left = checkpoint_location(storage, "toy", settings(tmp_path, old), SilentObserver())
+    open_store(left).put("search-0/attempt-1/epoch-0000001.pt", bytes(1_500_000))
+    open_store(left).put("search-0/attempt-1/epoch-0000001.json", b"{}")
+    text = moved(storage, tmp_path, f"{tmp_path}/new")
+    assert text.endswith(
+        f" begin again; they leave 2 files, 1.5 MB, which `rm -r '{left}'` removes"
+    )
+    assert len(open_store(left).keys()) == 2
+
+
+def test_a_place_that_is_known_from_the_storage_alone_is_not_asked_what_it_holds(
+    storage: Storage, tmp_path: Path
+) -> None:
+    store_checkpoints(storage, "toy", "s3://no-such-bucket/theirs")  # would wait, and fail
+    text = moved(storage, tmp_path, f"{tmp_path}/new")
+    assert "; what they stored stays in s3://no-such-bucket/theirs/toy-" in text
+    assert text.endswith(" until you delete that folder")
+
+
+def test_what_the_default_place_holds_needs_no_advice(storage: Storage, tmp_path: Path) -> None:
+    default = tmp_path / "toy" / "checkpoints"
+    open_store(str(default)).put("search-0/attempt-1/epoch-0000001.pt", b"payload")
+    text = moved(storage, tmp_path, f"{tmp_path}/new")
+    assert text.endswith(f" that were saved in {default} begin again")
+
+
+def test_the_end_of_a_study_that_was_moved_empties_the_default_place_too(tmp_path: Path) -> None:
+    new, default = str(tmp_path / "new"), str(tmp_path / "results" / "toy" / "checkpoints")
+    for place in (new, default, str(tmp_path / "results" / "other" / "checkpoints")):
+        open_store(place).put("search-0/attempt-1/epoch-0000001.pt", b"payload")
+    assert list(remove_checkpoints(new, tmp_path / "results", "toy")) == []
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.pt")]
+    assert [str(path.parents[2]) for path in left] == ["results/other/checkpoints"]
 
 
 def test_a_damaged_place_is_found(storage: Storage) -> None:

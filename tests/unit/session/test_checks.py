@@ -7,7 +7,7 @@ import pytest
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.device_table import CPU, Device
-from bakeoff.errors import UsageError
+from bakeoff.errors import DataError, UsageError
 from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 from bakeoff.session.checks import (
     changed_code,
@@ -135,6 +135,16 @@ def test_an_objective_that_needs_more_classes_is_refused(
         UsageError, match="'top5_accuracy' is the same for every model of 5 classes"
     ):
         check(few)
+
+
+def test_a_function_that_never_returns_its_data_ends_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waiting_data.py").write_text("import time\ndef load():\n    time.sleep(600)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    document = study_document(data={"dataset": "waiting_data:load"})
+    with pytest.raises(DataError, match=r"^waiting_data:load: no progress .* for 0\.3 s"):
+        check_data(resolve_study(document), hang_seconds=0.3)
 
 
 def test_code_that_changed_since_a_study_began_is_refused_by_its_file() -> None:

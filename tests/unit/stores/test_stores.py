@@ -1,14 +1,19 @@
 """What every store does, and what only one over a network must."""
 
+import asyncio
 import errno
+import gc
 import hashlib
 import importlib
+import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.asyn import get_loop
 
 from bakeoff.errors import MissingDependencyError, StoreError, UsageError
 from bakeoff.stores import (
@@ -23,6 +28,7 @@ from bakeoff.stores import (
 )
 from bakeoff.stores.run_weights import WEIGHTS, take_weights, weights_stem
 from bakeoff.stores.sealed import get_manifest, get_payload, put_sealed
+from bakeoff.stores.services import advise, quiet
 from faults.server import Proxy, free_port
 from object_server import BUCKET, credentials
 
@@ -178,6 +184,30 @@ def test_a_service_that_is_gone_for_a_while_is_waited_for(proxy: Proxy, tmp_path
     back.join()
 
 
+def test_a_request_that_breaks_off_prints_no_traceback(
+    proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RemoteStore(f"s3://{BUCKET}/{tmp_path.name}")
+    store.put("a", b"1")
+    seen = threading.Event()
+
+    async def break_off() -> None:
+        loop = asyncio.get_running_loop()
+        loop.create_task(_fail())  # noqa: RUF006 - nobody asks for it, as in aiohttp
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+        seen.set()
+
+    asyncio.run_coroutine_threadsafe(break_off(), get_loop())
+    assert seen.wait(10)
+    assert caplog.text == ""
+
+
+async def _fail() -> None:
+    raise ConnectionResetError("Cannot write to closing transport")
+
+
 def test_a_service_that_stays_away_is_said_after_some_seconds(proxy: Proxy, tmp_path: Path) -> None:
     location = f"s3://{BUCKET}/{tmp_path.name}"
     store = RemoteStore(location, retry_seconds=0.5)
@@ -208,6 +238,85 @@ def test_refused_credentials_are_not_tried_again(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StoreError, match="memory://refused: Access Denied"):
         store.put("a", b"")
     assert calls == [1]
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """An environment in which nothing about S3 is set."""
+    from s3fs import S3FileSystem
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr("bakeoff.stores.remote.RETRY_SECONDS", 0.2)
+    S3FileSystem.clear_instance_cache()
+    yield monkeypatch
+    S3FileSystem.clear_instance_cache()
+
+
+KEYS_OF_S3 = "; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$"
+SERVER_OF_S3 = "; set AWS_ENDPOINT_URL_S3 for a server that is not Amazon's, or AWS_DEFAULT_REGION$"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, f"Unable to locate credentials{KEYS_OF_S3}"),
+        ({"AWS_PROFILE": "none"}, rf"The config profile \(none\) could not be found{KEYS_OF_S3}"),
+        ({"AWS_ACCESS_KEY_ID": "me"}, f"Partial credentials .*: AWS_SECRET_ACCESS_KEY{KEYS_OF_S3}"),
+        (credentials(1), f"Could not connect to the endpoint .*{SERVER_OF_S3}"),
+        (
+            {**credentials(1), "AWS_ENDPOINT_URL_S3": "nonsense"},
+            f"Invalid endpoint.*{SERVER_OF_S3}",
+        ),
+    ],
+)
+def test_what_to_set_for_s3_is_said_in_the_same_line(
+    bare: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    for name, value in variables.items():
+        bare.setenv(name, value)
+    with pytest.raises(StoreError, match=f"^--checkpoints s3://bucket/a: {message}") as caught:
+        try_store("s3://bucket/a", "--checkpoints")
+    assert "\n" not in str(caught.value)
+
+
+class ClientAuthenticationError(Exception):
+    """As Azure's client names it."""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "error", "advice"),
+    [
+        ("gs", PermissionError("Forbidden"), "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("gs", ConnectionRefusedError(111, "Connection refused"), "STORAGE_EMULATOR_HOST"),
+        ("az", ClientAuthenticationError("no"), "AZURE_STORAGE_CONNECTION_STRING, or"),
+        ("az", ValueError("Connection string is malformed."), "AZURE_STORAGE_CONNECTION_STRING"),
+        ("az", TimeoutError("timed out"), "AZURE_STORAGE_ACCOUNT_NAME, or BlobEndpoint"),
+    ],
+)
+def test_what_to_set_for_another_service_is_known(
+    protocol: str, error: Exception, advice: str
+) -> None:
+    assert advise(protocol, error).startswith(f"; set {advice}")
+
+
+def test_an_error_that_no_setting_mends_gets_no_advice() -> None:
+    assert advise("s3", OSError(28, "No space left")) == ""
+    assert advise("memory", PermissionError("Forbidden")) == ""
+
+
+def test_a_client_does_not_log_what_it_raises(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("gcsfs")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", False)  # pytest has a handler of its own
+    quiet("gs")
+    logger.warning("could not determine the bucket's type")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_place_that_works_is_left_as_it_was(tmp_path: Path) -> None:

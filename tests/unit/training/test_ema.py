@@ -113,10 +113,11 @@ def test_average_is_evaluated_kept_as_best_and_exported(make_config: MakeConfig)
     config = make_config(ema_decay=0.9, model="cnn", model_params={"width": 8}, epochs=2)
     state = loop.prepare(config, "cpu")
     path = []
-    step = state.optimizer.step
-    state.optimizer.step = lambda *args, **kwargs: (  # type: ignore[method-assign]
-        step(*args, **kwargs), path.append(flat(state.model).clone())
-    )[0]  # fmt: skip
+    assert state.average is not None
+    update = state.average.update
+    state.average.update = lambda: (  # type: ignore[method-assign]
+        path.append(flat(state.model).clone()), update()
+    )[1]  # fmt: skip
     for result in loop.train(state):
         assert torch.allclose(flat(state.model).double(), reference_average(path, 0.9), atol=1e-6)
         given = state.evaluated_weights()

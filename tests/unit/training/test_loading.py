@@ -20,9 +20,11 @@ from bakeoff.training.batches import load_splits
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.loading import (
     BatchLoader,
+    LoadedInputs,
     Request,
     WorkerTuning,
     count_repeats,
+    describe_loading,
     open_loader,
 )
 
@@ -164,6 +166,21 @@ def test_resumed_with_other_processes_a_run_ends_with_the_same_bits(
     run(config, 0, Checkpoints(tmp_path / "run", "run"), until=1)
     assert run(config, 2, Checkpoints(tmp_path / "run", "run")) == expected
     assert expected[1][-1][0] < expected[1][0][0]  # it learns something
+
+
+def test_the_number_of_processes_is_told_once_it_has_been_measured() -> None:
+    inputs = load_splits(
+        DataConfig(dataset="own_samples:build"), 0, torch.device("cpu")
+    ).train.inputs
+    assert isinstance(inputs, LoadedInputs)
+    tuning = inputs.loader.tuning = WorkerTuning(limit=8)
+    tuning.record(1.0, 0.9, 100)
+    assert describe_loading(inputs) == ""
+    tuning.record(0.5, 0.9, 100)
+    tuning.record(0.49, 0.9, 100)
+    expected = "a worker fetches samples with 2 loader processes (timed: 0, 2, 4)"
+    assert describe_loading(inputs) == expected
+    assert describe_loading(torch.zeros(3)) == ""
 
 
 def test_samples_of_each_epoch_have_new_random_numbers_and_those_of_validation_never() -> None:

@@ -231,18 +231,26 @@ def test_all_optimizers_start_from_the_same_weights(
 # ---------------------------------------------------------------- inside a step
 
 
-def test_gradient_is_clipped_to_the_norm_and_reported_as_it_was(make_config: MakeConfig) -> None:
-    _, [free_result] = run(make_config(epochs=1, train_samples=32))
-    state = loop.prepare(make_config(epochs=1, train_samples=32, clip_grad_norm=1e-3), "cpu")
+@pytest.mark.parametrize(("optimizer", "is_flat"), [("adamw", True), ("adafactor", False)])
+def test_gradient_is_clipped_to_the_norm_and_reported_as_it_was(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, optimizer: str, is_flat: bool
+) -> None:
+    config = make_config(optimizer=optimizer, epochs=1, train_samples=32)
+    _, [free_result] = run(config)
+    state = loop.prepare(
+        replace(config, training=replace(config.training, clip_grad_norm=1e-3)), "cpu"
+    )
     seen = []
-    step = state.optimizer.step
+    step = loop.step_optimizer
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
+    def watched(state: TrainingState) -> Any:
+        assert (state.flat is not None) == is_flat
         gradients = [weights.grad for weights in state.trainable if weights.grad is not None]
+        gradients = gradients if state.flat is None else [state.flat.gradients]
         seen.append(math.sqrt(sum(float(one.square().sum()) for one in gradients)))
-        return step(*args, **kwargs)
+        return step(state)
 
-    state.optimizer.step = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(loop, "step_optimizer", watched)
     [result] = loop.train(state)
     assert seen == pytest.approx([1e-3], rel=1e-3)
     assert result.grad_norm == free_result.grad_norm

@@ -12,12 +12,13 @@ RATE = 0.01
 DECAY = 0.1
 
 
-def muon(hidden: list[Tensor], others: list[Tensor]) -> MuonWithAdamW:
+def muon(hidden: list[Tensor], others: list[Tensor], *, fused: bool = False) -> MuonWithAdamW:
     groups = [
         {"params": hidden, "weight_decay": DECAY, "hidden": True},
         {"params": others, "weight_decay": 0.0, "hidden": False},
     ]
-    return MuonWithAdamW(groups, lr=RATE, momentum=0.95, betas=(0.9, 0.999), eps=1e-8)
+    settings: dict[str, Any] = {"lr": RATE, "momentum": 0.95, "betas": (0.9, 0.999), "eps": 1e-8}
+    return MuonWithAdamW(groups, **settings, fused=fused)
 
 
 def weights(*shape: int) -> nn.Parameter:
@@ -67,10 +68,11 @@ def test_hidden_weights_move_as_under_torchs_muon(shape: tuple[int, int]) -> Non
     assert (moved - expected).norm() < 0.03 * expected.norm()
 
 
-def test_other_weights_move_as_under_torchs_adamw() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_other_weights_move_as_under_torchs_adamw(fused: bool) -> None:
     ours, theirs = weights(7), weights(7)
-    moved = drive(muon([weights(3, 3)], [ours]), ours, gradients((7,)))
-    reference = torch.optim.AdamW([theirs], lr=RATE, weight_decay=0.0)
+    moved = drive(muon([weights(3, 3)], [ours], fused=fused), ours, gradients((7,)))
+    reference = torch.optim.AdamW([theirs], lr=RATE, weight_decay=0.0, fused=fused)
     assert torch.equal(moved, drive(reference, theirs, gradients((7,))))
 
 

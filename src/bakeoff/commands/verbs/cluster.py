@@ -1,11 +1,15 @@
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bakeoff.commands import options
 from bakeoff.errors import UsageError
+
+if TYPE_CHECKING:
+    from bakeoff.records import StudyConfig
 
 CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 """The options of `study run` are checked by that verb."""
@@ -79,21 +83,27 @@ def cluster(
     from bakeoff.commands.stored_studies import load_named_study
     from bakeoff.files import write_atomically
 
+    run = _options_of_run(arguments)
     job = SlurmJob(
         nodes=nodes,
         gpus_per_node=gpus_per_node,
         cpus_per_node=cpus_per_node,
         time_limit=time_limit,
         pause_seconds=int(options.parse_duration(pause_before, "--pause-before")),
+        chooses_workers=run["workers_per_device"] is None,
         directives=parse_directives(directives or ()),
     )
-    run = _options_of_run(arguments)
     if nodes > 1 and run.get("engine", "local") != "local":
         raise UsageError("--engine: the script starts Ray on its nodes and names it itself")
     _check_storage(run["storage"], run["output"])
     study = load_named_study(run["file"], run["changes"] or (), run["storage"], run["output"])
-    file = script or Path(f"{study.name}.sbatch")
     command = list(arguments)
+    if nodes > 1 and gpus_per_node and run["device"] == "auto" and run["gpus_per_trial"] is None:
+        # The driver sees a cluster before it sees its GPUs, and would take the CPU.
+        command += ["--device", "cuda"]
+        run["device"] = "cuda"
+    _check_options(run, study, is_cluster=nodes > 1)
+    file = script or Path(f"{study.name}.sbatch")
     text = build_script(study.name, command, job, folder=Path.cwd(), python=sys.executable)
     write_atomically(file, text)
     typer.echo(f"wrote {file}; `sbatch {file}` submits it, and `study list` shows its progress")
@@ -106,6 +116,45 @@ def _options_of_run(arguments: list[str]) -> dict[str, Any]:
 
     context = load_verb("run").make_context("study run", list(arguments))
     return dict(context.params)
+
+
+def _check_options(run: Mapping[str, Any], study: "StudyConfig", *, is_cluster: bool) -> None:
+    """Refuse what `study run` would refuse, but for what only the nodes of the job can tell.
+
+    Raises:
+        BakeoffError: A value makes no sense, or a package is missing.
+    """
+    from bakeoff.commands.notify import Notifier
+    from bakeoff.engines.devices import parse_device
+    from bakeoff.engines.ray_settings import choose_cluster
+    from bakeoff.session.run_settings import check_counts
+    from bakeoff.storage.sessions import choose_user
+    from bakeoff.stores import check_location
+
+    check_counts(
+        threads=run["threads"],
+        workers=run["workers"],
+        workers_per_device=run["workers_per_device"],
+    )
+    parse_device(run["device"])
+    choose_cluster(
+        "ray" if is_cluster else run["engine"],
+        run["device"],
+        "",
+        limit=run["workers"],
+        gpus_per_trial=run["gpus_per_trial"],
+        accepts_open=run["insecure_cluster"],
+        devices_per_trial=study.training.devices_per_trial,
+    )
+    if run["timeout"] is not None:
+        options.parse_duration(run["timeout"])
+    options.parse_hang_timeout(run["hang_timeout"])
+    if run["checkpoints"] is not None:
+        check_location(run["checkpoints"], "--checkpoints")
+    if run["user"] is not None:
+        choose_user(run["user"])
+    if run["notify"] is not None:
+        Notifier(run["notify"], study.name)
 
 
 def _check_storage(url: str | None, output: Path) -> None:

@@ -87,6 +87,9 @@ class Plan:
     """Of one worker, with evaluation; the mean over arms."""
     seconds_per_run: float
     """Of one worker, besides the epochs of a run."""
+    stacked_seconds_per_run: float | None = None
+    """Of one worker, for a whole run of the confirmation, whose runs train as stacks; None if they
+    train one by one."""
     max_hours: float
     """Hours from start to report on this machine with these workers if nothing is pruned."""
     expected_hours: float
@@ -157,12 +160,18 @@ def make_plan(
         seconds_per_step=probed.seconds_per_step[probed.precision],
         seconds_per_epoch=times.epoch,
         seconds_per_run=times.run,
+        stacked_seconds_per_run=_stacked_seconds(config, times),
         max_hours=max(highest.hours, likely.hours),
         expected_hours=likely.hours,
         hours_for_optimizers=cost(needed, expected.epochs, expected.resumed).hours,
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
+
+
+def _stacked_seconds(config: StudyConfig, times: "StudyTimes") -> float | None:
+    stacked = times.stacked
+    return None if stacked is None else config.training.epochs * stacked.epoch + stacked.run
 
 
 def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
@@ -180,6 +189,13 @@ class Runs:
     defaults: int
     shortlist: int
     confirmation: int
+    confirmed_defaults: int
+    """Those of the `defaults` that belong to the confirmation, and not to the search."""
+
+    @property
+    def confirmed(self) -> int:
+        """Runs that are trained for the confirmation."""
+        return self.confirmed_defaults + self.shortlist + self.confirmation
 
     @property
     def others(self) -> int:
@@ -225,7 +241,11 @@ def _cost_of(
     runs = count_runs(config, num_arms, trials, repeats)
     epochs = repeats * search_epochs + runs.others * config.training.epochs
     seconds = times.seconds(
-        epochs=epochs, runs=runs.total, resumed=repeats * resumed, workers=workers
+        epochs=epochs,
+        runs=runs.total,
+        resumed=repeats * resumed,
+        workers=workers,
+        confirmed=(runs.confirmed * config.training.epochs, runs.confirmed),
     )
     return Cost(runs, epochs, seconds / HOUR)
 
@@ -243,6 +263,7 @@ def count_runs(config: StudyConfig, num_arms: int, trials: int, repeats: int) ->
         defaults=num_arms * (1 + seeds) if config.search.defaults else 0,
         shortlist=repeats * num_arms * shortlist,
         confirmation=num_arms * seeds,
+        confirmed_defaults=num_arms * seeds if config.search.defaults else 0,
     )
 
 
@@ -253,18 +274,35 @@ def _measure(
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
     from bakeoff.session.checks import check_data, check_packages
-    from bakeoff.session.measuring import probe
+    from bakeoff.session.measuring import choose_arithmetic, probe
     from bakeoff.session.timing import measure_times
 
     check_packages(config)
     summary = check_data(config)
     workers = settings.workers
     with StopRequest().listening() as stop, open_engine(settings) as engine:
-        probed = probe(config, engine, stop)
+        probed = probe(config, engine, stop, tries_stacks=True)
+        is_stacked = choose_arithmetic(config, probed) == "stacked"
         precision = cast("Precision", probed.precision)
         trained = replace(config, training=replace(config.training, precision=precision))
-        times = measure_times(trained, engine, stop, workers=workers, started=started)
+        times = measure_times(
+            trained,
+            engine,
+            stop,
+            workers=workers,
+            started=started,
+            stack_width=_stack_width(config, workers) if is_stacked else 0,
+        )
         return summary, probed, times
+
+
+def _stack_width(config: StudyConfig, workers: int) -> int:
+    """Runs of the confirmation that each worker trains at once."""
+    from bakeoff.engines.stacks import MAX_WIDTH
+    from bakeoff.space import build_arms
+
+    runs = count_runs(config, len(build_arms(config)), 0, 1).confirmed
+    return min(MAX_WIDTH, -(-runs // workers))
 
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:
@@ -319,10 +357,14 @@ def _one_epoch(plan: Plan) -> list[list[str]]:
 
 
 def _one_run(plan: Plan) -> str:
-    return (
+    alone = (
         f"{1000 * plan.seconds_per_epoch:.0f} ms an epoch, and {1000 * plan.seconds_per_run:.0f} ms"
         " around them, measured here"
     )
+    if plan.stacked_seconds_per_run is None:
+        return alone
+    together = 1000 * plan.stacked_seconds_per_run
+    return f"{alone}; in all {together:.0f} ms in the confirmation, which trains many at once"
 
 
 def _runs(plan: Plan) -> str:

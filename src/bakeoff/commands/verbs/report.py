@@ -148,7 +148,12 @@ def _report_own(
     *,
     as_json: bool,
 ) -> None:
-    from bakeoff.commands.reporting import print_study_report, report_facts, write_study_report
+    from bakeoff.commands.reporting import (
+        check_copy,
+        print_study_report,
+        report_facts,
+        write_study_report,
+    )
     from bakeoff.commands.stored_studies import open_storage
 
     if not names:
@@ -156,6 +161,8 @@ def _report_own(
     stored = open_storage(storage, output)
     for name in names:
         stored.load_config(name)  # refuses a wrong name before anything is written
+        if copy_to is not None:
+            check_copy(output / name, copy_to)
     found = []
     for name in dict.fromkeys(names):
         written = write_study_report(
@@ -230,6 +237,7 @@ def _report_foreign(
     from bakeoff.analysis.comparison import compare
     from bakeoff.analysis.draws import describe_best_pruned
     from bakeoff.commands.reporting import (
+        check_copy,
         print_comparison,
         print_diagnoses,
         print_report,
@@ -239,8 +247,11 @@ def _report_foreign(
     from bakeoff.report import write_report
 
     record = load_foreign_study(study)
+    folder = output / folder_name(record.name)
+    if copy_to is not None:
+        check_copy(folder, copy_to)
     comparison = compare(record)
-    paths = write_report(comparison, output / folder_name(record.name), image_formats=image_formats)
+    paths = write_report(comparison, folder, image_formats=image_formats)
     _copy(paths, copy_to, as_json=as_json)
     if as_json:
         print_json(report_facts(comparison, paths))

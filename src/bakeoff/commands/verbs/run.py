@@ -93,18 +93,21 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.commands.notify import notifying
-    from bakeoff.commands.stored_studies import load_named_study
     from bakeoff.engines.processes import ended_on_error, start_early
-    from bakeoff.studyfile.threads import choose_threads
 
-    config = load_named_study(file, changes or (), storage, output)
-    threads = choose_threads(config, threads)
-    early = start_early(config.folder, device=device, threads=threads, engine=engine)
-    # While it imports torch, this process imports what takes it as long.
-    from bakeoff.api import drive_study
-    from bakeoff.session.run_settings import RunSettings
+    # While the first worker imports torch, this process imports what takes it nearly as long.
+    folder = str(file.parent) if file.is_file() else None
+    early = start_early(folder, device=device, threads=threads, engine=engine)
+    with ended_on_error(early):
+        from bakeoff.api import drive_study
+        from bakeoff.commands.notify import notifying
+        from bakeoff.commands.stored_studies import load_named_study
+        from bakeoff.session.run_settings import RunSettings
+        from bakeoff.studyfile.threads import choose_threads
 
+        config = load_named_study(file, changes or (), storage, output)
+        threads = choose_threads(config, threads)
+    early = early or start_early(config.folder, device=device, threads=threads, engine=engine)
     with ended_on_error(early):
         settings = RunSettings.choose(
             output=output,
@@ -146,7 +149,7 @@ def _conclude(
     from bakeoff.api import check_any_completed
     from bakeoff.commands.reporting import print_study_report, report_facts, write_study_report
     from bakeoff.commands.stored_studies import say_wait
-    from bakeoff.dashboard import publish
+    from bakeoff.dashboard.publishing import publish
 
     if result.num_trained == 0:
         typer.echo(

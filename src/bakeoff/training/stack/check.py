@@ -59,7 +59,7 @@ def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tu
         stack = Stack(members)
         weights, losses = _train_a_little(stack)
         for few in (one for one in WIDTHS if one < width):
-            smaller = Stack(_members(single, device, few, members[0]))
+            smaller = Stack(_members(single, device, few))
             if not torch.equal(_train_a_little(smaller)[0], weights[:few]):
                 return 0.0, "a run would compute other bits with other companions"
         if not torch.allclose(losses[:, 0], _losses_alone(members[0]), rtol=TOLERANCE):
@@ -70,17 +70,10 @@ def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tu
     return gain, f"{width} runs take {gain:.1f} times as long one by one as together"
 
 
-def _members(
-    config: TrialConfig, device: str, width: int, like: Member | None = None
-) -> list[Member]:
-    """New runs with seeds of their own, which read the data once."""
-    members: list[Member] = []
-    for number in range(width):
-        first = like or next(iter(members), None)
-        state = None if first is None else first.state
-        run = replace(config, seed=config.seed + number)
-        members.append(prepare_member(run, device, like=state))
-    return members
+def _members(config: TrialConfig, device: str, width: int) -> list[Member]:
+    """New runs with seeds of their own."""
+    runs = [replace(config, seed=config.seed + number) for number in range(width)]
+    return [prepare_member(one, device) for one in runs]
 
 
 def _train_a_little(stack: Stack) -> tuple[Tensor, Tensor]:
@@ -96,7 +89,7 @@ def _train_a_little(stack: Stack) -> tuple[Tensor, Tensor]:
 
 def _losses_alone(member: Member) -> Tensor:
     """The losses [S] of the same steps of a run alone."""
-    alone = prepare_member(member.state.config, str(member.state.device), like=member.state).state
+    alone = prepare_member(member.state.config, str(member.state.device)).state
     batches = list(islice(training_batches(alone), NUM_COMPARED))
     cut = max(2, len(batches[0][1]) * 2 // 3 - 1)
     last = (batches[0][0][:cut], batches[0][1][:cut])
@@ -109,6 +102,7 @@ def _measure_gain(stack: Stack, members: Sequence[Member]) -> float:
     states = [one.state for one in members]
     together = next(stacked_batches(states))
     alone = (together[0][0], together[1][0])
+    states[0].begin_steps()  # a run alone may step its weights by buffers
     clock = partial(_clock, states[0].device)
     of_stack, of_one = [], []
     for _ in range(NUM_WARMUP_STEPS + NUM_STEPS):

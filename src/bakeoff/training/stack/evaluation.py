@@ -11,7 +11,14 @@ from torch import Tensor
 
 from bakeoff.training.batches import Split
 from bakeoff.training.evaluation import Measured, evaluation_batch, measured_of
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
+from bakeoff.training.metric_functions import (
+    MAX_RANK,
+    ClassPredictions,
+    Predictions,
+    auroc,
+    class_areas,
+    no_predictions,
+)
 from bakeoff.training.stack.network import StackedNetwork
 from bakeoff.training.state import TrainingState
 
@@ -57,11 +64,14 @@ def predictions_of(
         one.add(own, labels)
     classes = [one for one in found if isinstance(one, ClassPredictions)]
     if classes:
-        _share(classes, outputs.float(), labels)
+        measured = states[0].metric_functions.values()
+        _share(classes, outputs.float(), labels, wants_areas=auroc in measured)
     return found
 
 
-def _share(found: Sequence[ClassPredictions], outputs: Tensor, labels: Tensor) -> None:
+def _share(
+    found: Sequence[ClassPredictions], outputs: Tensor, labels: Tensor, *, wants_areas: bool
+) -> None:
     """Compute for all members at once what most metrics need, [N, S, ...]."""
     num_classes = outputs.shape[2]
     log_probabilities, predicted = outputs.log_softmax(2), outputs.argmax(2)
@@ -71,15 +81,24 @@ def _share(found: Sequence[ClassPredictions], outputs: Tensor, labels: Tensor) -
     right = torch.bincount(
         (labels + offsets)[is_right], minlength=len(found) * num_classes
     ).double()
+    in_top5 = outputs.topk(min(MAX_RANK, num_classes), dim=2, sorted=False).indices
     shared = {
+        "in_top5": (in_top5 == labels[:, None]).any(2),
         "log_probabilities": log_probabilities,
         "predicted": predicted,
         "confidence": best.values.exp().double(),
         "most_probable": best.indices,
         "right_counts": right.view(len(found), num_classes),
     }
-    class_counts = torch.bincount(labels, minlength=num_classes).double()
+    of_labels = {
+        "labels": labels,
+        "class_counts": torch.bincount(labels, minlength=num_classes).double(),
+        "order_by_label": labels.argsort(stable=True),
+    }
+    vars(found[0]).update(of_labels)
+    if wants_areas:
+        shared["areas"] = class_areas(log_probabilities, found[0])
     for place, one in enumerate(found):
         # These are what the properties of the same names would compute, and keep like this.
         vars(one).update({name: values[place] for name, values in shared.items()})
-        vars(one).update(outputs=outputs[place], labels=labels, class_counts=class_counts)
+        vars(one).update(of_labels, outputs=outputs[place])

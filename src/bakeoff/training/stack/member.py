@@ -45,6 +45,11 @@ class Member:
         self.checkpoints.save(self.state)
 
     @property
+    def has_diverged(self) -> bool:
+        """Whether its last epoch ended it because something was not finite."""
+        return bool(self.state.history) and self.state.history[-1].status == "diverged"
+
+    @property
     def is_save_due(self) -> bool:
         """Whether an epoch that has just ended should be saved now."""
         seconds = self.state.seconds_since_save
@@ -55,7 +60,6 @@ def prepare_member(
     config: TrialConfig,
     device: str,
     checkpoints: Checkpoints | None = None,
-    like: TrainingState | None = None,
 ) -> Member:
     """Prepare a run, and resume it if there is a checkpoint.
 
@@ -63,14 +67,13 @@ def prepare_member(
         config: The run.
         device: Where it trains.
         checkpoints: Its own; None saves nothing.
-        like: Another run of the stack, whose data is used again if it is the same.
 
     Raises:
         DataError: As `prepare`.
         UsageError: As there.
         CheckpointError: The checkpoint belongs to another run, other data or another model.
     """
-    state = prepare(config, device, like=like)
+    state = prepare(config, device)
     payload = None if checkpoints is None else checkpoints.load()
     if payload is not None:
         restore(state, payload)

@@ -10,11 +10,12 @@ from torch.nn import functional
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.networks.plain import build_cnn, build_mlp, build_resnet8
 from bakeoff.training.build import build_optimizer
+from bakeoff.training.optimizer_rules import RULES
 from bakeoff.training.stack.flat_weights import FlatWeights
 from bakeoff.training.stack.key import OPTIMIZERS as STACKED
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.network import StackedNetwork
-from bakeoff.training.stack.optimizers import RULES, Lane, OptimizerRow, find_rule
+from bakeoff.training.stack.optimizers import Lane, OptimizerRow, find_rule
 
 CPU = torch.device("cpu")
 NAMES = [spec.name for spec in OPTIMIZERS if spec.build in STACKED]

@@ -52,8 +52,7 @@ def runs(num: int, **changes: object) -> list[TrialConfig]:
 
 def join(training: StackedTraining, config: TrialConfig, folder: Path | None = None) -> Member:
     checkpoints = None if folder is None else Checkpoints(str(folder), "run")
-    like = training.members[0].state if training.members else None
-    member = prepare_member(config, "cpu", checkpoints, like)
+    member = prepare_member(config, "cpu", checkpoints)
     training.join(member)
     return member
 

@@ -1,0 +1,374 @@
+"""Runs the studies of a suite one after another, times what its rules time, and reports."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.rules import judge_suite
+from bakeoff.errors import BakeoffError, DataError, MissingDependencyError, NothingCompletedError
+from bakeoff.files import write_atomically
+from bakeoff.records import (
+    TIMED,
+    Comparison,
+    Rule,
+    StudyConfig,
+    Suite,
+    SuiteFindings,
+    Timing,
+    Workload,
+    as_plain,
+    json_text,
+)
+from bakeoff.records.durations import format_estimate, plural
+from bakeoff.storage import Storage
+from bakeoff.storage.database import choose_storage_url
+from bakeoff.studyfile.suite_file import load_workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakeoff.driver import StopRequest
+
+TIMINGS = "timings.json"
+
+
+@dataclass(kw_only=True)
+class SuitePlace:
+    """Where a suite runs, and for how long."""
+
+    folder: Path
+    """Of its results: the report, one folder for each study, and the default storage."""
+    device: str
+    workers: int | None
+    threads: int | None
+    say: Callable[[str], None]
+    storage: str | None = None
+    """URL of the storage of all its studies; None means SQLite in the folder."""
+    stop_after: float | None = None
+    """Seconds after which it pauses; None means never."""
+    started: float = field(default_factory=time.monotonic)
+    compared: dict[str, Comparison] = field(default_factory=dict)
+    """Of the studies that are finished, by name; comparing takes seconds."""
+
+    @property
+    def storage_url(self) -> str:
+        """The storage of all its studies."""
+        return choose_storage_url(self.storage, self.folder)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there may be studies; a missing SQLite file is not created to look for them."""
+        return self.storage is not None or self.folder.exists()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until it pauses."""
+        if self.stop_after is None:
+            return None
+        return max(0.0, self.stop_after - (time.monotonic() - self.started))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is up."""
+        return self.seconds_left == 0
+
+
+def run_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> tuple[str, ...]:
+    """Run every study that is not finished, and measure what was not measured.
+
+    A workload whose data or package is missing, or no trial of which completes, is left out and
+    named; the others run. After every study the report is written.
+
+    Args:
+        suite: The suite.
+        place: Where.
+        only: Names of the workloads to run; empty means all.
+
+    Returns:
+        Why workloads are left out.
+
+    Raises:
+        InterruptedStudyError: Ctrl-C was pressed, or a time limit of the system ended it. Calling
+            again continues.
+        BakeoffError: A study cannot run.
+    """
+    problems = []
+    for number, workload in enumerate(suite.studied, 1):
+        if place.is_over:
+            break
+        if only and workload.name not in only:
+            continue
+        place.say(f"workload {number} of {len(suite.studied)}: {workload.name}")
+        try:
+            if _run_workload(suite, workload, place):
+                write_report(suite, place)
+        except (DataError, MissingDependencyError, NothingCompletedError) as error:
+            problems.append(f"{workload.name}: {error}")
+            place.say(f"left out: {problems[-1]}")
+    for workload, rule in _untimed(suite, place, only):
+        if place.is_over:
+            break
+        place.say(f"timing {workload.name}: {rule.measure}")
+        _store(place, _time(suite, workload, rule, place))
+    return tuple(problems)
+
+
+def _run_workload(suite: Suite, workload: Workload, place: SuitePlace) -> bool:
+    """Run or continue one study; whether there was anything to do."""
+    from bakeoff.engines.stopping import InterruptedStudyError
+    from bakeoff.space import check_unchanged
+
+    config = load_workload(workload, suite.repeats, _weights(workload, place))
+    if place.has_begun:
+        storage = Storage(place.storage_url, create=True)
+        if storage.has(config.name) and storage.is_finished(config.name):
+            check_unchanged(storage.load_config(config.name), config)
+            place.say(f"{config.name} is finished")
+            return False
+    try:
+        with _pausing(place) as stop:
+            _run_study(config, place, stop)
+    except InterruptedStudyError:
+        if not place.is_over:
+            raise
+        place.say(f"{config.name} is paused, because the time is up")
+        return True
+    return True
+
+
+@contextmanager
+def _pausing(place: SuitePlace) -> "Iterator[StopRequest]":
+    """A request to stop, which comes by Ctrl-C or when the time is up."""
+    from bakeoff.driver import StopRequest
+
+    stop = StopRequest()
+    left = place.seconds_left
+    timer = None if left is None else Timer(left, stop.ask, (signal.SIGINT, None))
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield stop
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _run_study(config: StudyConfig, place: SuitePlace, stop: "StopRequest") -> None:
+    """As `study run` does, and write the report of the study."""
+    from bakeoff.api import drive_study, write_and_publish
+    from bakeoff.engines.processes import ended_on_error, start_early
+    from bakeoff.session.run_settings import RunSettings
+    from bakeoff.studyfile.threads import choose_threads
+
+    threads = choose_threads(config, place.threads)
+    early = start_early(config.folder, device=place.device, threads=threads, engine="local")
+    with ended_on_error(early):
+        settings = RunSettings.choose(
+            output=place.folder,
+            storage_url=place.storage,
+            workers=place.workers,
+            threads=threads,
+            early=early,
+            device=place.device,
+            devices_per_trial=config.training.devices_per_trial,
+            study=config.name,
+        )
+    drive_study(config, settings, stop=stop)
+    write_and_publish(config.name, settings)
+
+
+def _weights(workload: Workload, place: SuitePlace) -> Path | None:
+    """The weights that a workload fine-tunes, trained if they are not there yet."""
+    if workload.pretrain is None:
+        return None
+    from bakeoff.api import train
+    from bakeoff.production.run import default_seed, run_folder
+    from bakeoff.studyfile import load_study_file
+
+    config = load_study_file(workload.pretrain)
+    run = run_folder(place.folder, config, default_seed(config), workload.name)
+    if not run.has_begun or run.load_result() is None:
+        place.say(f"training the weights of {workload.name}")
+        train(workload.pretrain, name=workload.name, output=place.folder, device=place.device)
+    return run.weights
+
+
+def _untimed(
+    suite: Suite, place: SuitePlace, only: Sequence[str]
+) -> "Iterator[tuple[Workload, Rule]]":
+    """What is to be timed and has not been."""
+    known = {_key(one) for one in load_timings(place.folder)}
+    workloads = {one.name: one for one in suite.workloads}
+    for rule in suite.tested:
+        for name in rule.workloads if rule.measure in TIMED else ():
+            contrast = rule.contrast
+            if contrast is None or (only and name not in only):
+                continue
+            if (name, rule.measure, contrast.a[0], contrast.b[0]) not in known:
+                yield workloads[name], rule
+
+
+def _time(suite: Suite, workload: Workload, rule: Rule, place: SuitePlace) -> Timing:
+    from bakeoff.engines.devices import choose_devices
+    from bakeoff.engines.open import EngineSettings
+    from bakeoff.production.timings import time_workload
+
+    if rule.contrast is None:
+        raise ValueError(f"rule {rule.name!r} has no contrast")
+    config = load_workload(workload, suite.repeats, _weights(workload, place))
+    chosen = choose_devices(place.device)
+    settings = EngineSettings(device=chosen.kind, devices=chosen.devices[:1], workers=1, threads=1)
+    a, b = rule.contrast.a[0], rule.contrast.b[0]
+    return time_workload(config, workload.name, rule.measure, a, b, settings)
+
+
+def _key(one: Timing) -> tuple[str, str, str, str]:
+    return one.workload, one.measure, one.a, one.b
+
+
+def load_timings(folder: Path) -> tuple[Timing, ...]:
+    """What has been timed.
+
+    Raises:
+        BakeoffError: The file is damaged.
+    """
+    path = folder / TIMINGS
+    if not path.exists():
+        return ()
+    try:
+        return tuple(_timing(one) for one in json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError, KeyError) as error:
+        raise BakeoffError(f"{path} is damaged ({error}); remove it to time again") from None
+
+
+def _timing(stored: Mapping[str, Any]) -> Timing:
+    seconds = {key: tuple(stored[key]) for key in ("a_seconds", "b_seconds")}
+    return Timing(**{**stored, **seconds})
+
+
+def _store(place: SuitePlace, timing: Timing) -> None:
+    kept = [as_plain(one) for one in (*load_timings(place.folder), timing)]
+    write_atomically(place.folder / TIMINGS, json_text(kept))
+
+
+def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
+    """The comparisons of the studies that have begun, by workload."""
+    if not place.has_begun:
+        return {}
+    storage = Storage(place.storage_url, create=True)
+    found = {}
+    for workload in suite.studied:
+        name = load_workload(workload, suite.repeats).name
+        if name in place.compared:
+            found[workload.name] = place.compared[name]
+        elif storage.has(name):
+            found[workload.name] = compare(storage.load_record(name))
+            if found[workload.name].study.finished:
+                place.compared[name] = found[workload.name]
+    return found
+
+
+def write_report(
+    suite: Suite, place: SuitePlace, image_formats: Sequence[str] = ()
+) -> tuple[SuiteFindings, Path | None]:
+    """Judge every rule and write the report; without any study there is none.
+
+    `image_formats` is that of `bakeoff.report.write_suite_report`.
+
+    Raises:
+        BakeoffError: The storage cannot be read, or the report cannot be written.
+    """
+    from bakeoff.production.gate_file import commit_of
+    from bakeoff.report import write_suite_report
+
+    comparisons = suite_comparisons(suite, place)
+    commit = commit_of(str(suite.workloads[0].file.parent))
+    findings = judge_suite(suite, comparisons, load_timings(place.folder), commit=commit)
+    if not comparisons:
+        return findings, None
+    page = write_suite_report(findings, comparisons, place.folder, image_formats=image_formats)
+    return findings, page
+
+
+def unfinished(suite: Suite, place: SuitePlace) -> list[str]:
+    """The workloads whose studies are not finished, and what is not timed."""
+    finished = {name for name, one in suite_comparisons(suite, place).items() if one.study.finished}
+    studies = [one.name for one in suite.studied if one.name not in finished]
+    return studies + [f"{rule.measure} of {one.name}" for one, rule in _untimed(suite, place, ())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteCost:
+    """What a suite will cost."""
+
+    rows: tuple[Mapping[str, object], ...]
+    expected_hours: float
+    max_hours: float
+
+
+def plan_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> SuiteCost:
+    """Plan every study that is not finished, each from a probe of a few seconds.
+
+    Raises:
+        BakeoffError: Data or model of a study are unusable.
+    """
+    from bakeoff.commands.verbs.plan import make_plan
+
+    comparisons = suite_comparisons(suite, place)
+    rows: list[Mapping[str, object]] = []
+    expected = most = 0.0
+    for workload in suite.studied:
+        if only and workload.name not in only:
+            continue
+        begun = comparisons.get(workload.name)
+        if begun is not None and begun.study.finished:
+            rows.append(_row(workload.name, begun.study.name, arms=len(begun.arms), about="done"))
+            continue
+        place.say(f"probing {workload.name}")
+        config = load_workload(workload, suite.repeats, _weights(workload, place))
+        plan = make_plan(config, workers=place.workers, device=place.device)
+        expected += plan.expected_hours
+        most += plan.max_hours
+        rows.append(
+            _row(
+                workload.name,
+                plan.study,
+                arms=len(plan.arms),
+                runs=plan.num_runs,
+                epochs=plan.expected_epochs,
+                about=format_estimate(3600 * plan.expected_hours),
+                at_most=format_estimate(3600 * plan.max_hours),
+            )
+        )
+    return SuiteCost(rows=tuple(rows), expected_hours=expected, max_hours=most)
+
+
+def _row(
+    workload: str,
+    study: str,
+    *,
+    arms: int,
+    runs: int | None = None,
+    epochs: int | None = None,
+    about: str = "",
+    at_most: str = "",
+) -> Mapping[str, object]:
+    return {
+        "workload": workload, "study": study, "arms": arms, "runs": runs, "epochs": epochs,
+        "about": about, "at most": at_most,
+    }  # fmt: skip
+
+
+def describe_left(left: Sequence[str]) -> str:
+    """What a suite has still to do, in a sentence."""
+    if not left:
+        return "every study of the suite is finished"
+    return f"{plural(len(left), 'part')} to go: {', '.join(left)}; the same command continues"
