@@ -59,6 +59,15 @@ def test_a_search_without_a_result_says_so(browser, site):
     page.close()
 
 
+def test_what_a_search_finds_fits_a_narrow_screen(browser, site):
+    page, _ = opened(browser, site, "index.html", width=390)
+    page.fill("#search", "learning rate")
+    place = page.locator("#found").bounding_box()
+    assert place["x"] >= 0
+    assert place["x"] + place["width"] <= 390
+    page.close()
+
+
 def test_the_list_of_pages_opens_on_a_narrow_screen(browser, site):
     page, _ = opened(browser, site, "index.html", width=390)
     link = page.locator("#pages a", has_text="Fine-tuning")
