@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bakeoff.analysis.confirmation import ConfirmedRuns
+from bakeoff.analysis.confirmation import ConfirmedRuns, finite_values
 from bakeoff.analysis.findings import find_blocker
 from bakeoff.analysis.flags import flags_on
 from bakeoff.analysis.searches import Searches, search_units, searches_of
@@ -28,6 +28,9 @@ from bakeoff.records import (
 UNFINISHED = "not finished"
 MOST_DEVIATIONS = 10.0
 """The effect of one search on scores counts as no more standard deviations over seeds."""
+UNTRAINED_SHARE = 0.05
+"""A run that ends no farther than this on the way from an untrained model to the study's best score
+has not learned."""
 MIN_FOR_SHARE = 5
 """Random trials of an arm from which the share of a search that diverged is computed."""
 
@@ -197,24 +200,45 @@ def _median_epochs(runs: Sequence[TrialRecord], record: StudyRecord, target: flo
 def _diverged_shares(
     record: StudyRecord, a: Sequence[str], b: Sequence[str]
 ) -> tuple[Scores, Scores]:
-    """Share of the random trials of each search that diverged [R], on both sides."""
+    """Share of the random trials of each search that diverged [R], on both sides.
+
+    A trial that ends where an untrained model is counts as well: with a rectifier whose inputs are
+    all negative, or after a normalisation, a loss stays finite however large the steps are.
+    """
+    least = _learned_score(record)
     rows = []
     for repeat in range(record.repeats):
-        shares = [[_diverged_share(record, arm, repeat) for arm in side] for side in (a, b)]
+        shares = [[_diverged_share(record, arm, repeat, least) for arm in side] for side in (a, b)]
         if not any(math.isnan(one) for side in shares for one in side):
             rows.append([np.mean(side) for side in shares])
     found = np.array(rows, dtype=np.float64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
 
 
-def _diverged_share(record: StudyRecord, arm: str, repeat: int) -> float:
+def _learned_score(record: StudyRecord) -> float:
+    """The score, signed so that higher is better, above which a trial has learned something."""
+    sign, untrained = record.objective.sign, record.chance_score
+    best = max((sign * one for one in finite_values(t.score for t in record.trials)), default=0.0)
+    if not math.isfinite(untrained):
+        return -math.inf
+    return sign * untrained + UNTRAINED_SHARE * max(0.0, best - sign * untrained)
+
+
+def _diverged_share(record: StudyRecord, arm: str, repeat: int, least: float) -> float:
+    """Share of the random trials that diverged, or ended with a signed score up to `least`."""
     drawn = [
-        trial.outcome == "diverged"
+        trial.outcome == "diverged" or _last_score(record, trial) <= least
         for trial in record.trials
         if (trial.arm, trial.repeat, trial.phase) == (arm, repeat, "random")
         and trial.outcome in CHARGED_OUTCOMES
     ]
     return float(np.mean(drawn)) if len(drawn) >= MIN_FOR_SHARE else math.nan
+
+
+def _last_score(record: StudyRecord, trial: TrialRecord) -> float:
+    """The signed validation score of a trial's last epoch."""
+    known = finite_values(trial.values(record.objective.name)[-1:])
+    return record.objective.sign * known[0] if known else math.inf
 
 
 def missing_text(effects: Sequence[WorkloadEffect]) -> str:

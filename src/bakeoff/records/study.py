@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import isfinite, nan
 
 from bakeoff.ranges import Range
 from bakeoff.records.runs import TrialRecord
@@ -97,6 +97,8 @@ class StudyRecord:
     arithmetic: str = "plain"
     """`stacked` if the confirmation trained many runs at once, so that their seconds are shares of
     common ones; otherwise `plain`."""
+    chance_score: float = nan
+    """The objective of an untrained model, which diverged runs get; NaN if it is not known."""
     finished: bool = False
     notes: tuple[str, ...] = ()
     """Events that a reader should know: pruning was switched off, or the search was extended or

@@ -7,8 +7,8 @@ from typing import Literal
 
 Measure = Literal["score", "epochs", "diverged", "precision", "loading"]
 """What a rule is about: confirmed test scores; epochs until a target is reached; the share of
-random trials that diverge; or seconds of a training step by precision, or of a batch by the number
-of loader processes."""
+random trials that diverge or learn nothing; or seconds of a training step by precision, or of a
+batch by the number of loader processes."""
 TIMED: tuple[Measure, ...] = ("precision", "loading")
 """Measures that are timed on a workload, without its study."""
 RATIOS: tuple[Measure, ...] = ("epochs", *TIMED)

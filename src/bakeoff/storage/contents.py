@@ -225,6 +225,7 @@ def build_record(
         delta=config.delta,
         reference=config.reference,
         arithmetic=facts.arithmetic,
+        chance_score=facts.chance_score,
         num_train=facts.num_train,
         num_validation=facts.num_validation,
         num_test=facts.num_test,

@@ -275,7 +275,26 @@ def test_shares_of_diverged_random_trials_are_compared(better):
     (found,) = judge(records, rule_of(better, measure="diverged"))
     assert found.effect == pytest.approx(0.5, abs=0.05)
     assert found.verdict == "confirmed"
-    assert "percentage points fewer random trials of adam diverged than of sgd" in found.sentence
+    assert "percentage points fewer random trials of adam failed than of sgd" in found.sentence
+
+
+def test_a_trial_that_ends_where_an_untrained_model_is_counts_as_diverged(better):
+    def stuck(record):
+        def at_chance(one):
+            score = 0.12 if one.arm == "sgd" else 0.9  # the best is above 0.9, chance is 0.1
+            last = replace(one.history[-1], metrics={"accuracy": score})
+            history = (*one.history[:-1], last)
+            return replace(one, phase="random", outcome="complete", history=history)
+
+        trials = tuple(map(at_chance, record.trials))
+        return replace(record, trials=trials, chance_score=0.1)
+
+    records = {name: stuck(record) for name, record in better.items()}
+    (found,) = judge(records, rule_of(better, measure="diverged"))
+    assert (found.verdict, found.effect) == ("confirmed", pytest.approx(1.0))
+    records = {name: replace(record, chance_score=math.nan) for name, record in records.items()}
+    (found,) = judge(records, rule_of(better, measure="diverged"))
+    assert (found.verdict, found.effect) == ("not_shown", 0.0)
 
 
 def timing(workload, ratio, rng, why_not=""):

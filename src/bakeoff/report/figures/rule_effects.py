@@ -129,8 +129,8 @@ SUITE_FIGURES = (
         "How many times as fast the rule is: epochs to a target, or seconds.",
     ),
     _figure(
-        "c", ("diverged",), "What prevents divergence?", "Fewer diverged trials, as a share", 0.0,
-        "Share of the random trials that diverged without what the rule recommends, minus the share"
-        " with it.",
+        "c", ("diverged",), "What prevents divergence?", "Fewer failed trials, as a share", 0.0,
+        "Share of the random trials that diverged or learned nothing without what the rule"
+        " recommends, minus the share with it.",
     ),
 )  # fmt: skip
