@@ -118,7 +118,8 @@ class Gateway:
 
     def _pass_to_run(self, message: Answer | Kill) -> None:
         for job in [one for one in self.waiting if one.run == message.run]:
-            if isinstance(message, Answer) and message.reply != "continue":
+            # A run that would join a stack which waits is not in it, and is submitted again later.
+            if isinstance(message, Answer) and message.reply in ("stop", "pause", "suspend"):
                 self.waiting.remove(job)
                 stopped = Finished(run=job.run, outcome="pruned", test_metrics={})
                 ended: Event = stopped if message.reply == "stop" else Paused(run=job.run)

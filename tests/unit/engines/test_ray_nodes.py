@@ -8,7 +8,7 @@ from multiprocessing import Pipe
 import pytest
 
 from bakeoff.data.datasets import load_dataset
-from bakeoff.engines.protocol import Job, Paused, Started
+from bakeoff.engines.protocol import Job, Join, Paused, Stack, Started
 from bakeoff.engines.ray_cluster import Nodes
 from bakeoff.engines.ray_gateway import Gateway
 from bakeoff.engines.ray_messages import (
@@ -147,7 +147,7 @@ def test_a_node_that_cannot_reach_the_store_of_checkpoints_is_named(pipe):
     assert reaching.reach_store._calls == [("s3://bucket",)]  # noqa: SLF001
 
 
-def test_a_node_says_why_it_cannot_reach_a_store(bucket, monkeypatch):
+def test_a_node_says_why_it_cannot_reach_a_store(bucket):
     supervisor = Supervisor(LAYOUT, b"")
     assert asyncio.run(supervisor.reach_store(bucket)) == ""
     reason = asyncio.run(supervisor.reach_store("s3://no-such-bucket/study"))
@@ -162,6 +162,15 @@ def test_the_data_is_read_once_per_node(pipe):
 def test_a_run_without_a_worker_pauses_and_stops_at_once(pipe):
     found = admit(pipe, jobs=[job()], replies=[Answer("search-0", "suspend")])
     assert found == [Paused(run="search-0", attempt=2)]
+
+
+@needs_ray
+def test_a_stack_without_a_worker_still_waits_when_another_run_would_join_it(pipe):
+    actor, stack = Actor(data=("f" * 32, "")), Stack(run="stack-1", jobs=(job("confirm-0"),))
+    join = Join(run="confirm-1", reply="continue", job=job("confirm-1"))
+    found = admit(pipe, actor, jobs=[stack], replies=[Answer("stack-1", join)])
+    assert found == [Ready(1), Started(run="stack-1", place="host/aaaaaaaa")]
+    assert actor.jobs == [(stack,)]
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", ["cpu"]), ("cuda", ["cuda:0", "cuda:1"])])
