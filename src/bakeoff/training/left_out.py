@@ -88,8 +88,10 @@ def _means_without(values: Tensor, groups: Tensor, num_groups: int) -> Tensor | 
     values = values if values.ndim == 1 else values.mean(1)
     sums = torch.zeros(num_groups, dtype=torch.float64, device=groups.device)
     sums.index_add_(0, groups, values)
-    sizes = torch.bincount(groups, minlength=num_groups)
-    return (values.sum() - sums) / (len(groups) - sizes)
+    # The other groups are added up, because a large group that is taken off again leaves rounding.
+    is_own = torch.eye(num_groups, dtype=torch.bool, device=groups.device)
+    others = sums.expand(num_groups, -1).masked_fill(is_own, 0.0).sum(1)
+    return others / (len(groups) - torch.bincount(groups, minlength=num_groups))
 
 
 def _by_classes(

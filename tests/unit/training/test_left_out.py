@@ -8,7 +8,7 @@ import torch
 from bakeoff.components.metrics import METRICS
 from bakeoff.registry import resolve
 from bakeoff.training.left_out import group_numbers, scores_without_groups
-from bakeoff.training.metric_functions import accuracy, no_predictions
+from bakeoff.training.metric_functions import accuracy, no_predictions, rmse
 
 
 def filled(task, outputs, labels):
@@ -64,6 +64,13 @@ def test_accuracy_without_each_of_four_samples_is_counted_by_hand():
     found = filled("classification", outputs, torch.tensor([0, 1, 0, 0]))
     scores = scores_without_groups(found, group_numbers(4, contiguous=False), accuracy)
     assert scores == pytest.approx((2 / 3, 2 / 3, 2 / 3, 1.0))
+
+
+def test_an_error_that_dwarfs_all_others_does_not_round_them_away():
+    found = filled("regression", torch.tensor([[1e9], [1.0], [1.0], [1.0]]), torch.zeros(4))
+    scores = scores_without_groups(found, group_numbers(4, contiguous=False), rmse)
+    assert scores[0] == pytest.approx(3.0)
+    assert scores[1:] == pytest.approx([3e9 / 3**0.5] * 3)
 
 
 def test_auroc_without_a_group_is_undefined_where_the_other_samples_are_of_one_class():
