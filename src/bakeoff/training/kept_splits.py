@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bakeoff.records import TrialConfig
 from bakeoff.training.batches import Splits, load_splits
+from bakeoff.training.placement import num_changes
 from bakeoff.training.weights_source import InputScale
 
 
@@ -70,7 +71,7 @@ def _versions(splits: Splits) -> tuple[int, ...]:
     """How often each tensor of the data was changed in place."""
     parts = (splits.train, splits.validation, splits.test)
     tensors = [one for part in parts for one in (part.inputs, part.labels, part.rows)]
-    return tuple(one._version for one in tensors if isinstance(one, Tensor))  # noqa: SLF001
+    return tuple(num_changes(one) for one in tensors if isinstance(one, Tensor))
 
 
 KEPT = KeptSplits()

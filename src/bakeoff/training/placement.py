@@ -75,6 +75,8 @@ class KeptOnDevice:
     def __init__(self) -> None:
         self._key: DataKey | None = None
         self._parts: dict[tuple[str, str], Tensor] = {}
+        self._versions: dict[tuple[str, str], int] = {}
+        """Rise when a loop of the user's own changes a part in place, which is copied anew then."""
 
     def place(
         self, samples: NDArray[Any], key: DataKey, part: str, device: torch.device
@@ -95,12 +97,20 @@ class KeptOnDevice:
             self._parts.clear()
             self._key = key
         place = (part, str(device))
+        if place in self._parts and num_changes(self._parts[place]) != self._versions[place]:
+            del self._parts[place]
         if place not in self._parts:
             free = free_bytes(device)
             if free is not None and samples.nbytes > DATA_SHARE * free:
                 return HostInputs(torch.from_numpy(samples), device)
-            self._parts[place] = torch.from_numpy(samples).to(device)
+            placed = torch.from_numpy(samples).to(device)
+            self._parts[place], self._versions[place] = placed, num_changes(placed)
         return self._parts[place]
+
+
+def num_changes(tensor: Tensor) -> int:
+    """How often a tensor was changed in place."""
+    return tensor._version  # noqa: SLF001 - there is no other count
 
 
 KEPT = KeptOnDevice()

@@ -27,6 +27,16 @@ def test_samples_go_to_the_device_once_for_all_runs() -> None:
     assert kept.place(SAMPLES, KEY, "train", META) is first
 
 
+def test_samples_that_a_loop_of_the_users_own_has_changed_are_copied_anew() -> None:
+    kept = KeptOnDevice()
+    first = kept.place(SAMPLES, KEY, "train", META)
+    assert isinstance(first, Tensor)
+    first.mul_(2)
+    second = kept.place(SAMPLES, KEY, "train", META)
+    assert second is not first
+    assert kept.place(SAMPLES, KEY, "train", META) is second
+
+
 @pytest.mark.parametrize(
     "other",
     [KEY._replace(config="other"), KEY._replace(fingerprint="x"), KEY._replace(test_seed=1)],
