@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from bakeoff.components.optimizers import find_optimizer
-from bakeoff.training.optimizer_rules import NoRuleError, Rule, Slots, find_rule
+from bakeoff.training.optimizer_rules import NoRuleError, Rule, Slots, find_rule, first_count
 from bakeoff.training.stack.flat_weights import ALIGNED_BYTES
 
 MAX_MEAN_SIZE = 65536
@@ -201,7 +201,7 @@ class FlatStep:
         state = self._state_of(at)
         for name in self._rule.counts:
             if name not in state:
-                state[name] = torch.tensor(1.0 if name == "mu_product" else 0.0)
+                state[name] = first_count(name)
         for name, places in self._kept_places.items():
             if name not in state:
                 state[name] = places[at].zero_()

@@ -182,6 +182,11 @@ RULES: Mapping[type[torch.optim.Optimizer], Rule] = {
 """torch's optimizers that treat every weight by itself."""
 
 
+def first_count(name: str) -> Tensor:
+    """A count of an optimizer that has made no step, a scalar."""
+    return torch.tensor(1.0 if name == "mu_product" else 0.0)
+
+
 class NoRuleError(Exception):
     """An optimizer that none of the rules describes; the text says why."""
 

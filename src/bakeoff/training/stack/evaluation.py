@@ -15,7 +15,6 @@ from bakeoff.training.metric_functions import (
     MAX_RANK,
     ClassPredictions,
     Predictions,
-    auroc,
     class_areas,
     no_predictions,
 )
@@ -64,14 +63,11 @@ def predictions_of(
         one.add(own, labels)
     classes = [one for one in found if isinstance(one, ClassPredictions)]
     if classes:
-        measured = states[0].metric_functions.values()
-        _share(classes, outputs.float(), labels, wants_areas=auroc in measured)
+        _share(classes, outputs.float(), labels)
     return found
 
 
-def _share(
-    found: Sequence[ClassPredictions], outputs: Tensor, labels: Tensor, *, wants_areas: bool
-) -> None:
+def _share(found: Sequence[ClassPredictions], outputs: Tensor, labels: Tensor) -> None:
     """Compute for all members at once what most metrics need, [N, S, ...]."""
     num_classes = outputs.shape[2]
     log_probabilities, predicted = outputs.log_softmax(2), outputs.argmax(2)
@@ -93,11 +89,9 @@ def _share(
     of_labels = {
         "labels": labels,
         "class_counts": torch.bincount(labels, minlength=num_classes).double(),
-        "order_by_label": labels.argsort(stable=True),
     }
     vars(found[0]).update(of_labels)
-    if wants_areas:
-        shared["areas"] = class_areas(log_probabilities, found[0])
+    shared["areas"] = class_areas(log_probabilities, found[0])
     for place, one in enumerate(found):
         # These are what the properties of the same names would compute, and keep like this.
         vars(one).update({name: values[place] for name, values in shared.items()})

@@ -17,6 +17,7 @@ from bakeoff.training.optimizer_rules import (
     Settings,
     Slots,
     find_rule as find_any_rule,
+    first_count,
 )
 from bakeoff.training.stack.flat_weights import FlatWeights, Place
 from bakeoff.training.stack.layers import NotStackableError
@@ -60,7 +61,7 @@ class OptimizerRow:
         values, gradients = weights.values[row], weights.gradients[row]
         self._kept = {name: torch.zeros_like(values) for name in self.rule.kept}
         self._counts = [
-            {name: self._first_count(name) for name in self.rule.counts} for _ in weights.blocks
+            {name: first_count(name) for name in self.rule.counts} for _ in weights.blocks
         ]
         self._load(weights)
         self.slots = [
@@ -74,9 +75,6 @@ class OptimizerRow:
             )
             for block, counts in zip(weights.blocks, self._counts, strict=True)
         ]
-
-    def _first_count(self, name: str) -> Tensor:
-        return torch.tensor(1.0 if name == "mu_product" else 0.0)
 
     def _load(self, weights: FlatWeights) -> None:
         """Take over the state of the optimizer, or begin with a new one's."""
