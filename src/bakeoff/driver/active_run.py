@@ -41,7 +41,7 @@ class ActiveRun:
     losses: Losses = NO_LOSSES
     """In all sessions."""
     lost_drivers: int = 0
-    """Drivers that ended while the run had a worker, which may be training still."""
+    """Drivers that ended before the run did. Workers of theirs may be training still."""
     note: str = ""
     is_held: bool = False
     """Whether the source decided to pause it until it is promoted."""
