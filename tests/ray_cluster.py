@@ -150,9 +150,10 @@ def descendants(pid: int) -> list[int]:
 def serve(num_nodes: int, port: int, gpus: int) -> None:
     """Start a cluster and obey commands on stdin until it is closed.
 
-    `add OPTIONS` starts a node (a JSON object), `kill NODE` kills one, and `kill-head` the head's server. `stop NODE` stops
-    the process with which the others speak, and `freeze NODE` all processes of a node; `continue
-    NODE` ends both.
+    `add OPTIONS` starts a node (a JSON object), `kill NODE` kills one, and `kill-head` the head's
+    server. `stop NODE` stops the process with which the others speak, and `freeze NODE` all
+    processes of a node; `continue NODE` ends both. `look PATH` says whether the nodes see a file or
+    folder.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints, too

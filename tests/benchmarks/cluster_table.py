@@ -1,12 +1,13 @@
 """What `cluster.py` found as a published table: every part is kept in a JSON file, with its setting."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from orchestration_table import cpu_name
 
 from bakeoff.child_process import num_cores
 from bakeoff.production.gate_file import commit_of
@@ -59,17 +60,10 @@ def _setting() -> str:
     commit = commit_of(str(Path(__file__).parent))
     return (
         f"bakeoff {__version__}, commit {commit}, Ray {version('ray')}, torch {version('torch')},"
-        f" {_processor()}, which other programs used, too. Two nodes of one CPU each on this"
+        f" {cpu_name()}, {num_cores()} cores, which other programs used, too. Two nodes of one CPU each on this"
         " machine. Ray looks after a node every 0.5 s and gives it up after 4 failures; by default"
         " this takes longer. Each line was measured once."
     )
-
-
-def _processor() -> str:
-    """The name of the CPU and the number of cores that this process may use."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {num_cores()} cores"
 
 
 def table(known: Mapping[str, Any]) -> str:

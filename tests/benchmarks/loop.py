@@ -2,7 +2,8 @@
 
     python tests/benchmarks/loop.py [ROW ...] [--rounds 21] [--publish]
 
-Prints one JSON line per row; with `--publish` the rows replace those of `results/published/loop.md`. The contenders of a row have a process of one thread each and take
+Prints one JSON line per row; with `--publish` the rows replace those of
+`results/published/loop.md`. The contenders of a row have a process of one thread each and take
 turns; a figure is the median over rounds. `ratio` is in CPU seconds of all processes of a
 contender per picture, because these do not depend on what else the machine is doing;
 `wall_ratio` is in seconds by the clock, and means something on an idle machine only.

@@ -29,6 +29,7 @@ from bakeoff.dashboard import (
     connections,
     publish,
     publish_progress,
+    saving,
     server as dashboard_server,
 )
 from bakeoff.dashboard.access import Access, read_token
@@ -685,6 +686,24 @@ def test_notes_and_figures_are_saved_without_the_dashboards_server(tmp_path):
     parts = {name.removeprefix(key): json.loads(text) for name, text in rows if key in name}
     figure = json.loads("".join(parts[place] for place in sorted(parts, key=int)))
     assert figure["data"] == []
+
+
+def test_a_release_whose_notes_need_its_other_modules_is_imported_whole(tmp_path, monkeypatch):
+    package = tmp_path / "later_dashboard"
+    package.mkdir()
+    (package / "__init__.py").write_text("from later_dashboard._note import save_note\n")
+    (package / "_sizes.py").write_text("LONGEST = 3\n")
+    (package / "_note.py").write_text(
+        "from ._sizes import LONGEST\n"
+        "def save_note(study, text):\n"
+        "    study.append(text[:LONGEST])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(saving, "PACKAGE", "later_dashboard")
+    monkeypatch.delitem(sys.modules, f"{saving.__name__}.{saving.NOTES}", raising=False)
+    notes = []
+    saving.save_note(notes, "a note")
+    assert notes == ["a n"]
 
 
 def test_restored_runs_cause_no_refresh():

@@ -5,6 +5,7 @@ study. The two modules that save import Optuna alone, so they are loaded from th
 """
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -31,7 +32,7 @@ def save_figure(study: optuna.Study, figure: Figure, identity: str) -> None:
 
 
 def _home_of(module: str) -> ModuleType:
-    """A module of optuna-dashboard; the package itself if it has no file of that name."""
+    """A module of optuna-dashboard; the whole package if the module cannot be loaded alone."""
     name = f"{__name__}.{module}"
     if PACKAGE not in sys.modules and name not in sys.modules:
         found = find_spec(PACKAGE)
@@ -39,6 +40,7 @@ def _home_of(module: str) -> ModuleType:
         for file in (Path(folder) / f"{module}.py" for folder in folders):
             if file.is_file() and (spec := spec_from_file_location(name, file)) and spec.loader:
                 loaded = module_from_spec(spec)
-                spec.loader.exec_module(loaded)
-                sys.modules[name] = loaded
+                with suppress(ImportError):  # in a release where it needs other modules
+                    spec.loader.exec_module(loaded)
+                    sys.modules[name] = loaded
     return sys.modules.get(name) or import_module(PACKAGE)

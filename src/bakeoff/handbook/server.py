@@ -1,8 +1,10 @@
 """Serves the pages on this machine, for browsers that may not read the files of a package."""
 
 import posixpath
+import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bakeoff.errors import UsageError
@@ -10,6 +12,14 @@ from bakeoff.errors import UsageError
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """A page loads its own style and scripts, and nothing else."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Prints nothing where a browser leaves before it has its answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def build_server(site: Mapping[str, str], port: int) -> ThreadingHTTPServer:
@@ -42,6 +52,6 @@ def build_server(site: Mapping[str, str], port: int) -> ThreadingHTTPServer:
             """Requests are not logged."""
 
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        return _Server(("127.0.0.1", port), Handler)
     except OSError as error:
         raise UsageError(f"--port {port}: {error.strerror}; choose another one") from None

@@ -31,10 +31,10 @@ INDEX = "search-index.js"
 def build_site() -> dict[str, str]:
     """Every file of the site by its path: the pages, their style, the script and its index."""
     chapters = read_contents()
-    pages = [page for chapter in chapters for page in chapter.pages]
-    site = {page.html: _render_page(page, chapters) for page in pages}
+    parsed = [(page, _parse(page)) for chapter in chapters for page in chapter.pages]
+    site = {page.html: _render_page(page, tokens, chapters) for page, tokens in parsed}
     site |= {name: _asset(name) for name in sorted(ASSETS)}
-    entries = [entry for page in pages for entry in _search_entries(page)]
+    entries = [entry for page, tokens in parsed for entry in _search_entries(page, tokens)]
     site[INDEX] = f"const SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     return site
 
@@ -48,8 +48,7 @@ def write_site(folder: Path) -> None:
     replace_files({folder / path: text for path, text in build_site().items()})
 
 
-def _render_page(page: PageSource, chapters: Sequence[Chapter]) -> str:
-    tokens = _parse(page)
+def _render_page(page: PageSource, tokens: Sequence[Token], chapters: Sequence[Chapter]) -> str:
     return (
         _environment()
         .get_template("handbook.html.j2")
@@ -110,10 +109,9 @@ def _sections(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
             yield str(heading.attrGet("id")), _plain(text)
 
 
-def _search_entries(page: PageSource) -> Iterator[dict[str, str]]:
+def _search_entries(page: PageSource, tokens: Sequence[Token]) -> Iterator[dict[str, str]]:
     """What the search finds of a page: each part below a heading, with its words."""
     title, place, words = page.title, page.html, list[str]()
-    tokens = _parse(page)
     for before, token in zip([None, *tokens], tokens, strict=False):
         if before is not None and before.type == "heading_open" and before.tag != "h1":
             yield {"title": title, "url": place, "text": " ".join(words)}

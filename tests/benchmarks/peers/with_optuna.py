@@ -7,7 +7,6 @@ with one thread each; by default one process trains with torch's own number of t
 import argparse
 import json
 import multiprocessing
-import time
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def search(path: Path, url: str, num_trials: int, seed: int, threads: int | None
 
 
 def main() -> None:
-    """Run the study and print what it found."""
+    """Run the study and write down what it found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("task", type=Path)
     parser.add_argument("output", type=Path)
@@ -91,7 +90,6 @@ def main() -> None:
         "score": study.best_value,
         "trials": len(study.trials),
         "epochs": sum(len(one.intermediate_values) for one in study.trials),
-        "ended": time.time(),
     }
     (arguments.output / "found.json").write_text(json.dumps(found))
 

@@ -42,7 +42,7 @@ def run_trial(config: dict[str, Any], path: Path, epochs: Path, seed: int) -> No
 
 
 def main() -> None:
-    """Run the study and print what it found."""
+    """Run the study and write down what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", type=Path)
     parser.add_argument("output", type=Path)
@@ -79,7 +79,6 @@ def main() -> None:
         "score": best["score"],
         "trials": len(results),
         "epochs": len(rows),
-        "ended": time.time(),
     }
     (arguments.output / "found.json").write_text(json.dumps(found))
     ray.shutdown()

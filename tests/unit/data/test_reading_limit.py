@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bakeoff.data import reading_limit, reading_progress
 from bakeoff.data.reading_limit import limited_reading
 from bakeoff.data.reading_progress import showing_progress
 from bakeoff.errors import DataError
@@ -39,10 +40,14 @@ def test_a_lock_that_nobody_releases_is_interrupted() -> None:
         lock.acquire()
 
 
-def test_progress_puts_the_limit_off() -> None:
+def test_progress_puts_the_limit_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [time.monotonic()]  # a clock of its own, which a busy machine cannot make late
+    for module in (reading_limit, reading_progress):
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
     with limited_reading(FUNCTION, 0.3), showing_progress("reading labels") as advance:
         for done in range(20):
-            time.sleep(0.05)  # a second together
+            time.sleep(0.05)  # in which the limit is looked at
+            now[0] += 0.05  # a second together
             advance(done, 20)
     time.sleep(0.4)  # and no signal comes later
 

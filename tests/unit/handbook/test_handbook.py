@@ -162,6 +162,16 @@ def test_the_server_gives_nothing_else(port, path):
     assert (answer.status, body) == (404, "there is no such page\n")
 
 
+def test_a_browser_that_leaves_early_prints_no_traceback(capfd):
+    with build_server(SITE, 0) as server:
+        for error in (BrokenPipeError(), ConnectionResetError()):
+            try:
+                raise error
+            except OSError:
+                server.handle_error(None, ("127.0.0.1", 1))
+    assert capfd.readouterr().err == ""
+
+
 def test_a_port_that_is_taken_is_refused_in_one_line(port):
     with pytest.raises(UsageError, match=f"--port {port}: "):
         build_server(SITE, port)
