@@ -96,8 +96,10 @@ def test_a_killed_suite_continues_and_runs_no_finished_study_again(folder, monke
 
 
 def test_a_suite_that_must_pause_at_once_says_what_is_left(folder, monkeypatch):
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     done = call(folder, monkeypatch, "--output", "other", "--stop-after", "0.001s")
     assert done.exit_code == 0, done.output
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
     assert "2 parts to go: narrow, wide; the same command continues" in done.stdout
 
 

@@ -184,6 +184,14 @@ def test_a_stop_in_a_function_gives_signals_back_to_the_program():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_pause_after_which_the_program_continues_gives_signals_back():
+    before = signal.getsignal(signal.SIGINT)
+    with StopRequest().listening() as stop:
+        stop.ends_process = False
+        stop.ask(signal.SIGINT, None)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_function_in_a_thread_listens_to_no_signal():
     found = []
 

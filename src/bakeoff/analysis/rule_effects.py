@@ -67,7 +67,7 @@ def study_effect(rule: Rule, workload: str, comparison: Comparison | None) -> Wo
 
 
 def timed_effect(rule: Rule, workload: str, timing: Timing | None) -> WorkloadEffect:
-    """The effect on a workload of which steps or batches were timed."""
+    """The effect on a workload of which steps or loading were timed."""
     found = WorkloadEffect(rule=rule.name, workload=workload, unit="s")
     if timing is None or timing.why_not:
         return replace(found, why_not=timing.why_not if timing else "it is not measured yet")

@@ -18,7 +18,14 @@ from bakeoff.analysis.rule_effects import (
     study_effect,
     timed_effect,
 )
-from bakeoff.analysis.statistics import UNKNOWN, Interval, Scores, holm, sign_flip_p
+from bakeoff.analysis.statistics import (
+    EXACT_SEEDS,
+    UNKNOWN,
+    Interval,
+    Scores,
+    holm,
+    sign_flip_p,
+)
 from bakeoff.analysis.wording import interval, join, number, p_value, plural
 from bakeoff.records import (
     TIMED,
@@ -57,10 +64,10 @@ NOTES = (
         " workloads."
     ),
     (
-        "The p values are exact (signs flipped) and corrected by Holm for all rules that the suite"
-        " tests. A rule is decided if p and its own interval both say so. Epochs to a target are"
-        " those of runs that were planned for the same number of epochs. Times are those of one"
-        " machine."
+        f"The p values (signs flipped) are exact up to {EXACT_SEEDS} units, and corrected by Holm"
+        " for all rules that the suite tests. A rule is decided if p and its own interval both say"
+        " so. Epochs to a target are those of runs that were planned for the same number of epochs."
+        " Times are those of one machine."
     ),
 )
 
@@ -141,10 +148,10 @@ class Pooled:
         return float(self.values @ self.weights)
 
     def p(self, above: float, below: float) -> float:
-        """Two-sided exact p of the mean being above `above`, or below `below`, which is not higher.
+        """Two-sided p of the mean being above `above`, or below `below`, which is not higher.
 
-        It is 1 between the two. The differences to a bound are taken to lie symmetrically around
-        their mean.
+        It is 1 between the two, and as exact as `sign_flip_p`. The differences to a bound are taken
+        to lie symmetrically around their mean.
 
         Source: Fisher 1935 (signs flipped).
         """

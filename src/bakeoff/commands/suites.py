@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.rules import judge_suite
+from bakeoff.commands.stored_studies import open_storage
 from bakeoff.errors import BakeoffError, DataError, MissingDependencyError, NothingCompletedError
 from bakeoff.files import write_atomically
 from bakeoff.records import (
@@ -27,16 +28,18 @@ from bakeoff.records import (
     json_text,
 )
 from bakeoff.records.durations import format_estimate, plural
-from bakeoff.storage import Storage
-from bakeoff.storage.database import choose_storage_url
+from bakeoff.studyfile import study_arms
 from bakeoff.studyfile.suite_file import load_workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bakeoff.driver import StopRequest
+    from bakeoff.storage import Storage
 
 TIMINGS = "timings.json"
+LEFT_OUT = (DataError, MissingDependencyError, NothingCompletedError)
+"""Errors of one workload that do not end the suite."""
 
 
 @dataclass(kw_only=True)
@@ -57,15 +60,11 @@ class SuitePlace:
     compared: dict[str, Comparison] = field(default_factory=dict)
     """Of the studies that are finished, by name; comparing takes seconds."""
 
-    @property
-    def storage_url(self) -> str:
-        """The storage of all its studies."""
-        return choose_storage_url(self.storage, self.folder)
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there may be studies; a missing SQLite file is not created to look for them."""
-        return self.storage is not None or self.folder.exists()
+    def open_begun(self) -> "Storage | None":
+        """The storage of all its studies; None before the first, and then no file is created."""
+        if self.storage is None and not self.folder.exists():
+            return None
+        return open_storage(self.storage, self.folder, create=True)
 
     @property
     def seconds_left(self) -> float | None:
@@ -84,7 +83,7 @@ def run_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> tupl
     """Run every study that is not finished, and measure what was not measured.
 
     A workload whose data or package is missing, or no trial of which completes, is left out and
-    named; the others run. After every study the report is written.
+    named; the others run, and are timed. After every study the report is written.
 
     Args:
         suite: The suite.
@@ -109,14 +108,18 @@ def run_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> tupl
         try:
             if _run_workload(suite, workload, place):
                 write_report(suite, place)
-        except (DataError, MissingDependencyError, NothingCompletedError) as error:
+        except LEFT_OUT as error:
             problems.append(f"{workload.name}: {error}")
             place.say(f"left out: {problems[-1]}")
     for workload, rule in _untimed(suite, place, only):
         if place.is_over:
             break
         place.say(f"timing {workload.name}: {rule.measure}")
-        _store(place, _time(suite, workload, rule, place))
+        try:
+            _store(place, _time(suite, workload, rule, place))
+        except LEFT_OUT as error:
+            problems.append(f"{workload.name}, {rule.measure}: {error}")
+            place.say(f"left out: {problems[-1]}")
     return tuple(problems)
 
 
@@ -126,12 +129,11 @@ def _run_workload(suite: Suite, workload: Workload, place: SuitePlace) -> bool:
     from bakeoff.space import check_unchanged
 
     config = load_workload(workload, suite.repeats, _weights(workload, place))
-    if place.has_begun:
-        storage = Storage(place.storage_url, create=True)
-        if storage.has(config.name) and storage.is_finished(config.name):
-            check_unchanged(storage.load_config(config.name), config)
-            place.say(f"{config.name} is finished")
-            return False
+    storage = place.open_begun()
+    if storage is not None and _is_finished(storage, config.name):
+        check_unchanged(storage.load_config(config.name), config)
+        place.say(f"{config.name} is finished")
+        return False
     try:
         with _pausing(place) as stop:
             _run_study(config, place, stop)
@@ -143,6 +145,10 @@ def _run_workload(suite: Suite, workload: Workload, place: SuitePlace) -> bool:
     return True
 
 
+def _is_finished(storage: "Storage | None", study: str) -> bool:
+    return storage is not None and storage.has(study) and storage.is_finished(study)
+
+
 @contextmanager
 def _pausing(place: SuitePlace) -> "Iterator[StopRequest]":
     """A request to stop, which comes by Ctrl-C or when the time is up."""
@@ -150,7 +156,7 @@ def _pausing(place: SuitePlace) -> "Iterator[StopRequest]":
 
     stop = StopRequest()
     left = place.seconds_left
-    timer = None if left is None else Timer(left, stop.ask, (signal.SIGINT, None))
+    timer = None if left is None else Timer(left, _pause, (stop,))
     if timer is not None:
         timer.daemon = True
         timer.start()
@@ -159,6 +165,12 @@ def _pausing(place: SuitePlace) -> "Iterator[StopRequest]":
     finally:
         if timer is not None:
             timer.cancel()
+
+
+def _pause(stop: "StopRequest") -> None:
+    """Ask for a stop as Ctrl-C does; the program continues, so Ctrl-C must still end it."""
+    stop.ends_process = False
+    stop.ask(signal.SIGINT, None)
 
 
 def _run_study(config: StudyConfig, place: SuitePlace, stop: "StopRequest") -> None:
@@ -197,7 +209,13 @@ def _weights(workload: Workload, place: SuitePlace) -> Path | None:
     run = run_folder(place.folder, config, default_seed(config), workload.name)
     if not run.has_begun or run.load_result() is None:
         place.say(f"training the weights of {workload.name}")
-        train(workload.pretrain, name=workload.name, output=place.folder, device=place.device)
+        train(
+            workload.pretrain,
+            name=workload.name,
+            output=place.folder,
+            device=place.device,
+            threads=place.threads,
+        )
     return run.weights
 
 
@@ -212,7 +230,9 @@ def _untimed(
             contrast = rule.contrast
             if contrast is None or (only and name not in only):
                 continue
-            if (name, rule.measure, contrast.a[0], contrast.b[0]) not in known:
+            key = (name, rule.measure, contrast.a[0], contrast.b[0])
+            if key not in known:
+                known.add(key)
                 yield workloads[name], rule
 
 
@@ -261,9 +281,9 @@ def _store(place: SuitePlace, timing: Timing) -> None:
 
 def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
     """The comparisons of the studies that have begun, by workload."""
-    if not place.has_begun:
+    storage = place.open_begun()
+    if storage is None:
         return {}
-    storage = Storage(place.storage_url, create=True)
     found = {}
     for workload in suite.studied:
         name = load_workload(workload, suite.repeats).name
@@ -300,8 +320,12 @@ def write_report(
 
 def unfinished(suite: Suite, place: SuitePlace) -> list[str]:
     """The workloads whose studies are not finished, and what is not timed."""
-    finished = {name for name, one in suite_comparisons(suite, place).items() if one.study.finished}
-    studies = [one.name for one in suite.studied if one.name not in finished]
+    storage = place.open_begun()
+    studies = [
+        one.name
+        for one in suite.studied
+        if not _is_finished(storage, load_workload(one, suite.repeats).name)
+    ]
     return studies + [f"{rule.measure} of {one.name}" for one, rule in _untimed(suite, place, ())]
 
 
@@ -317,54 +341,41 @@ class SuiteCost:
 def plan_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> SuiteCost:
     """Plan every study that is not finished, each from a probe of a few seconds.
 
+    Weights that a study fine-tunes are trained before it is probed. What the suite times is not
+    part of the plan.
+
     Raises:
         BakeoffError: Data or model of a study are unusable.
     """
     from bakeoff.commands.verbs.plan import make_plan
 
-    comparisons = suite_comparisons(suite, place)
+    storage = place.open_begun()
     rows: list[Mapping[str, object]] = []
     expected = most = 0.0
     for workload in suite.studied:
         if only and workload.name not in only:
             continue
-        begun = comparisons.get(workload.name)
-        if begun is not None and begun.study.finished:
-            rows.append(_row(workload.name, begun.study.name, arms=len(begun.arms), about="done"))
-            continue
-        place.say(f"probing {workload.name}")
-        config = load_workload(workload, suite.repeats, _weights(workload, place))
-        plan = make_plan(config, workers=place.workers, device=place.device)
-        expected += plan.expected_hours
-        most += plan.max_hours
-        rows.append(
-            _row(
-                workload.name,
-                plan.study,
-                arms=len(plan.arms),
-                runs=plan.num_runs,
-                epochs=plan.expected_epochs,
-                about=format_estimate(3600 * plan.expected_hours),
-                at_most=format_estimate(3600 * plan.max_hours),
+        config = load_workload(workload, suite.repeats)
+        row: dict[str, object] = {
+            "workload": workload.name, "study": config.name, "arms": len(study_arms(config)),
+            "runs": None, "epochs": None, "about": "done", "at most": "",
+        }  # fmt: skip
+        if not _is_finished(storage, config.name):
+            place.say(f"probing {workload.name}")
+            config = load_workload(workload, suite.repeats, _weights(workload, place))
+            plan = make_plan(
+                config, workers=place.workers, threads=place.threads, device=place.device
             )
-        )
+            expected += plan.expected_hours
+            most += plan.max_hours
+            row |= {
+                "runs": plan.num_runs,
+                "epochs": plan.expected_epochs,
+                "about": format_estimate(3600 * plan.expected_hours),
+                "at most": format_estimate(3600 * plan.max_hours),
+            }
+        rows.append(row)
     return SuiteCost(rows=tuple(rows), expected_hours=expected, max_hours=most)
-
-
-def _row(
-    workload: str,
-    study: str,
-    *,
-    arms: int,
-    runs: int | None = None,
-    epochs: int | None = None,
-    about: str = "",
-    at_most: str = "",
-) -> Mapping[str, object]:
-    return {
-        "workload": workload, "study": study, "arms": arms, "runs": runs, "epochs": epochs,
-        "about": about, "at most": at_most,
-    }  # fmt: skip
 
 
 def describe_left(left: Sequence[str]) -> str:

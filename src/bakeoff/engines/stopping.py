@@ -74,8 +74,9 @@ class StopRequest:
             os.close(writing)  # ends the thread
             watch.join()
             os.close(reading)
+            is_ending = self.count > 0 and self.ends_process
             for signum, handler in before.items():
-                signal.signal(signum, signal.SIG_IGN if self.count else handler)
+                signal.signal(signum, signal.SIG_IGN if is_ending else handler)
 
     def _handle(self) -> dict[int, Any]:
         """Let `ask` handle the signals; return their handlers so far."""

@@ -32,7 +32,7 @@ def time_workload(
 ) -> Timing:
     """Measure both sides `REPEATS` times in turns.
 
-    A side that this machine cannot run gives a timing that says why.
+    A side that this machine cannot run, or not in time, gives a timing that says why.
 
     Args:
         config: The study of the workload; its first optimizer is trained.
@@ -96,9 +96,12 @@ def _time_loading(config: StudyConfig, processes: tuple[str, str]) -> Mapping[st
         sys.executable, "-m", "bakeoff.training.loading_times", config.data.dataset, config.folder,
         str(config.training.batch_size), str(REPEATS), *processes,
     ]  # fmt: skip
-    done = subprocess.run(  # noqa: S603 - our own module; the reference was checked
-        order, capture_output=True, text=True, check=False, timeout=LOADING_SECONDS
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module; the reference was checked
+            order, capture_output=True, text=True, check=False, timeout=LOADING_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"loading took longer than {LOADING_SECONDS:g} s") from None
     if done.returncode:
         raise BakeoffError(f"loading cannot be timed: {one_line(done.stderr[-500:])}")
     times: Mapping[str, list[float]] = json.loads(done.stdout)

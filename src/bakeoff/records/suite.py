@@ -7,8 +7,8 @@ from typing import Literal
 
 Measure = Literal["score", "epochs", "diverged", "precision", "loading"]
 """What a rule is about: confirmed test scores; epochs until a target is reached; the share of
-random trials that diverge or learn nothing; or seconds of a training step by precision, or of a
-batch by the number of loader processes."""
+random trials that diverge or learn nothing; or seconds of a training step by precision, or of
+loading an epoch by the number of loader processes."""
 TIMED: tuple[Measure, ...] = ("precision", "loading")
 """Measures that are timed on a workload, without its study."""
 RATIOS: tuple[Measure, ...] = ("epochs", *TIMED)
@@ -76,9 +76,9 @@ class Suite:
 
     @property
     def studied(self) -> tuple[Workload, ...]:
-        """The workloads whose studies some rule needs; the others are only timed."""
+        """The workloads whose studies some tested rule needs; the others are at most timed."""
         needed = {
-            name for rule in self.rules if rule.measure not in TIMED for name in rule.workloads
+            name for rule in self.tested if rule.measure not in TIMED for name in rule.workloads
         }
         return tuple(one for one in self.workloads if one.name in needed)
 

@@ -12,6 +12,7 @@ from bakeoff.records import (
     Measure,
     RuleFinding,
     SuiteFindings,
+    TrialRecord,
     WorkloadEffect,
 )
 from bakeoff.records.durations import plural
@@ -25,7 +26,7 @@ EFFECT_UNITS: Mapping[Measure, str] = {
     "epochs": "times as fast (epochs)",
     "diverged": "share of trials",
     "precision": "times as fast (step)",
-    "loading": "times as fast (batch)",
+    "loading": "times as fast (loading)",
 }
 MADE_OF = ("torch", "processor", "device", "workers", "threads")
 """What the report says of the machine."""
@@ -202,15 +203,10 @@ def studies_table(found: SuiteFindings, comparisons: Mapping[str, Comparison]) -
     )
 
 
-def _runs(comparison: Comparison) -> list[object]:
+def _runs(comparison: Comparison) -> list[TrialRecord]:
     return [*comparison.study.trials, *comparison.study.confirmations]
 
 
 def _seconds(comparison: Comparison) -> float:
     """Seconds of training and evaluation of all runs, of one worker."""
-    study = comparison.study
-    return sum(
-        epoch.train_seconds + epoch.evaluate_seconds
-        for run in (*study.trials, *study.confirmations)
-        for epoch in run.history
-    )
+    return sum(run.train_seconds + run.evaluate_seconds for run in _runs(comparison))

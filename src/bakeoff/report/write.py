@@ -101,10 +101,7 @@ def write_report(
     )
     for kind in ("py", "toml"):
         remove_others(directory / FOLDER, pasted, f"*.{kind}")
-    folder = directory / "figures"
-    images = write_images(page, folder, image_formats) if image_formats else ()
-    for kind in IMAGE_FORMATS:
-        remove_others(folder, images, f"F*.{kind}")
+    images = _write_images(page, directory, image_formats)
     return ReportPaths(
         html=directory / "index.html",
         markdown=directory / "report.md",
@@ -181,10 +178,17 @@ def write_suite_report(
         "environments": {name: one.study.environment for name, one in comparisons.items()},
     }
     _write_page(page, directory, data={"summary.json": summary})
-    images = write_images(page, directory / "figures", image_formats) if image_formats else ()
-    for kind in IMAGE_FORMATS:
-        remove_others(directory / "figures", images, f"F*.{kind}")
+    _write_images(page, directory, image_formats)
     return directory / "index.html"
+
+
+def _write_images(page: Page[Any], directory: Path, formats: Sequence[str]) -> tuple[Path, ...]:
+    """Write the figures in these formats, and remove images of an earlier report."""
+    folder = directory / "figures"
+    images = write_images(page, folder, formats) if formats else ()
+    for kind in IMAGE_FORMATS:
+        remove_others(folder, images, f"F*.{kind}")
+    return images
 
 
 def _now() -> str:

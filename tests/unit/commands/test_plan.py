@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from bakeoff.commands.verbs.plan import Plan, count_runs, print_plan
-from bakeoff.records import Budget
+from bakeoff.commands.study_cost import count_runs
+from bakeoff.commands.verbs.plan import Plan, make_plan, print_plan
+from bakeoff.errors import BakeoffError
+from bakeoff.records import Budget, StudyConfig
 from bakeoff.session.rehearsal import RunTimes
+from bakeoff.session.run_settings import RunSettings
 from bakeoff.session.timing import StudyTimes
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
@@ -61,6 +64,21 @@ def test_a_plan_counts_the_runs_of_every_repeat() -> None:
     assert runs.total == 120 + 34 + 36 + 32
     assert runs.confirmed == 2 * 16 + 36 + 32
     assert count_runs(config, 2, 40, 1).total == 40 + 2 * 11 + 12 + 20
+
+
+def test_a_plan_is_measured_with_the_threads_that_workers_will_have(
+    config: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def measure(_: object, settings: RunSettings, __: float) -> None:
+        seen.append(settings.threads)
+        raise BakeoffError("measured")
+
+    monkeypatch.setattr("bakeoff.commands.verbs.plan._measure", measure)
+    with pytest.raises(BakeoffError, match="measured"):
+        make_plan(config, workers=1, threads=2, device="cpu")
+    assert seen == [2]
 
 
 def test_the_time_of_a_study_is_shared_by_its_workers_except_for_start_and_report() -> None:

@@ -42,13 +42,24 @@ def test_steps_in_two_precisions_are_timed_in_turns():
     assert found.environment["device"] == "cpu"
 
 
-def test_loading_is_timed_with_and_without_processes(tmp_path):
+@pytest.fixture(name="numbers")
+def _numbers(tmp_path):
+    """A study of a torch data set."""
     (tmp_path / "own_numbers.py").write_text(CODE)
     document = study_document(data={"dataset": "own_numbers:build"}, training={"batch_size": 8})
-    config = load_study(document, settings={}, folder=str(tmp_path))
-    found = timings.time_workload(config, "numbers", "loading", "1", "0", SETTINGS)
+    return load_study(document, settings={}, folder=str(tmp_path))
+
+
+def test_loading_is_timed_with_and_without_processes(numbers):
+    found = timings.time_workload(numbers, "numbers", "loading", "1", "0", SETTINGS)
     assert len(found.a_seconds) == len(found.b_seconds) == 2
     assert min(found.a_seconds) > 0
+
+
+def test_loading_that_takes_too_long_is_not_timed(numbers, monkeypatch):
+    monkeypatch.setattr(timings, "LOADING_SECONDS", 0.01)
+    found = timings.time_workload(numbers, "numbers", "loading", "1", "0", SETTINGS)
+    assert (found.a_seconds, found.why_not) == ((), "loading took longer than 0.01 s")
 
 
 def test_data_in_memory_has_no_loader_processes():

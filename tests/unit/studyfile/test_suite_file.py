@@ -60,6 +60,14 @@ def test_workloads_that_are_only_timed_need_no_study(write):
     assert [one.name for one in load_suite(write(rules=rules)).studied] == ["one"]
 
 
+def test_workloads_of_a_rule_that_is_not_tested_need_no_study(write):
+    rules = {
+        "adam": SUITE["rules"]["adam"] | {"workloads": ["one"]},
+        "gpu": SUITE["rules"]["gpu"] | {"workloads": ["two"]},
+    }
+    assert [one.name for one in load_suite(write(rules=rules)).studied] == ["one"]
+
+
 def test_the_suite_decides_about_repeats_and_weights(write):
     (one, _) = load_suite(write()).workloads
     config = load_workload(one, 4, Path("results/weights.safetensors"))

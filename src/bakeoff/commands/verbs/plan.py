@@ -3,14 +3,15 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from rich.filesize import decimal
 
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_table
+from bakeoff.commands.study_cost import cost_of, count_runs
 from bakeoff.records import Budget, Precision, StudyConfig
-from bakeoff.records.durations import HOUR, format_estimate
+from bakeoff.records.durations import format_estimate
 from bakeoff.records.significance import min_confirmation_seeds, repeats_needed
 
 if TYPE_CHECKING:
@@ -103,7 +104,12 @@ class Plan:
 
 
 def make_plan(
-    config: StudyConfig, *, workers: int | None, device: str, workers_per_device: int | None = None
+    config: StudyConfig,
+    *,
+    workers: int | None,
+    device: str,
+    workers_per_device: int | None = None,
+    threads: int | None = None,
 ) -> Plan:
     """Count the runs, and measure the time of a training step in a worker.
 
@@ -114,6 +120,7 @@ def make_plan(
     from bakeoff.session.measuring import largest_checkpoint
     from bakeoff.session.run_settings import RunSettings
     from bakeoff.space import build_arms
+    from bakeoff.studyfile.threads import choose_threads
 
     started = time.time()
     settings = RunSettings.choose(
@@ -123,7 +130,7 @@ def make_plan(
         workers_per_device=workers_per_device,
         device=device,
         devices_per_trial=config.training.devices_per_trial,
-        threads=config.training.threads,
+        threads=choose_threads(config, threads),
     )
     summary, probed, times = _measure(config, settings, started)
     arms = tuple(arm.name for arm in build_arms(config))
@@ -132,7 +139,7 @@ def make_plan(
     most = most_epochs_of(budget, times.epoch)
     most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
     most_epochs = len(arms) * min(one for one in most_per_arm if one is not None)
-    cost = partial(_cost_of, config, times, settings.workers, len(arms), expected.trials)
+    cost = partial(cost_of, config, times, settings.workers, len(arms), expected.trials)
     needed = repeats_needed(len(arms))
     likely = cost(config.search.repeats, expected.epochs, expected.resumed)
     highest = cost(config.search.repeats, most_epochs, 0)
@@ -179,92 +186,6 @@ def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
     from bakeoff.session.checks import smallest_batch
 
     return 0 if config.training.loop else math.ceil(num_train / smallest_batch(config))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Runs:
-    """The runs of a study."""
-
-    trials: int
-    defaults: int
-    shortlist: int
-    confirmation: int
-    confirmed_defaults: int
-    """Those of the `defaults` that belong to the confirmation, and not to the search."""
-
-    @property
-    def confirmed(self) -> int:
-        """Runs that are trained for the confirmation."""
-        return self.confirmed_defaults + self.shortlist + self.confirmation
-
-    @property
-    def others(self) -> int:
-        """Runs besides the trials of the search; all of them train to their end."""
-        return self.defaults + self.shortlist + self.confirmation
-
-    @property
-    def total(self) -> int:
-        """All runs."""
-        return self.trials + self.others
-
-
-class Cost(NamedTuple):
-    """What a study of some number of repeats costs."""
-
-    runs: Runs
-    epochs: int
-    hours: float
-
-
-def _cost_of(
-    config: StudyConfig,
-    times: "StudyTimes",
-    workers: int,
-    num_arms: int,
-    trials: int,
-    repeats: int,
-    search_epochs: int,
-    resumed: int,
-) -> Cost:
-    """The cost of `repeats` searches of all arms with their confirmations.
-
-    Args:
-        config: The study.
-        times: Seconds of its parts.
-        workers: Runs that train at the same time.
-        num_arms: Arms of the study.
-        trials: Trials of all arms in one search.
-        repeats: Searches of every arm.
-        search_epochs: Epochs of all trials in one search.
-        resumed: How often a paused trial of one search is set up again.
-    """
-    runs = count_runs(config, num_arms, trials, repeats)
-    epochs = repeats * search_epochs + runs.others * config.training.epochs
-    seconds = times.seconds(
-        epochs=epochs,
-        runs=runs.total,
-        resumed=repeats * resumed,
-        workers=workers,
-        confirmed=(runs.confirmed * config.training.epochs, runs.confirmed),
-    )
-    return Cost(runs, epochs, seconds / HOUR)
-
-
-def count_runs(config: StudyConfig, num_arms: int, trials: int, repeats: int) -> Runs:
-    """The runs of a study with so many repeats, each with so many trials of all arms.
-
-    Every look that the study declared is taken.
-    """
-    confirm = config.confirm
-    seeds = sum(map(confirm.seeds_of, range(repeats)))
-    shortlist = confirm.shortlist * confirm.shortlist_seeds if confirm.seeds else 0
-    return Runs(
-        trials=repeats * trials,
-        defaults=num_arms * (1 + seeds) if config.search.defaults else 0,
-        shortlist=repeats * num_arms * shortlist,
-        confirmation=num_arms * seeds,
-        confirmed_defaults=num_arms * seeds if config.search.defaults else 0,
-    )
 
 
 def _measure(

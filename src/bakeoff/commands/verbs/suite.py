@@ -6,6 +6,7 @@ import typer
 from bakeoff.commands import options
 from bakeoff.commands.output import print_json, print_rows, print_text
 from bakeoff.commands.verbs.report import Images
+from bakeoff.commands.verbs.run import Threads
 
 if TYPE_CHECKING:
     from bakeoff.commands.suites import SuitePlace
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 SuiteFile = Annotated[Path, typer.Argument(help="Suite file (TOML).", metavar="FILE")]
 Plan = Annotated[
-    bool, typer.Option("--plan", help="Say what is left to run would cost, and run nothing.")
+    bool, typer.Option("--plan", help="Say what is left to run would cost, and run no study.")
 ]
 Report = Annotated[
     bool, typer.Option("--report", help="Write the report on what there is, and run nothing.")
@@ -35,7 +36,7 @@ def suite(
     output: options.Output = options.RESULTS,
     storage: options.StorageUrl = None,
     workers: options.Workers = None,
-    threads: options.Threads = None,
+    threads: Threads = None,
     device: options.DeviceOption = "auto",
     plan: Plan = False,
     report: Report = False,
