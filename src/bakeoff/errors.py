@@ -60,6 +60,10 @@ class DataError(BakeoffError):
     exit_code = 4
 
 
+class DataChangedError(DataError):
+    """The data is not that with which the study began."""
+
+
 class MissingDependencyError(BakeoffError):
     """An optional package is missing; the message names the extra that brings it."""
 
@@ -96,6 +100,10 @@ class CheckpointError(BakeoffError):
 
 class CheckpointWriteError(CheckpointError, OSError):
     """A checkpoint cannot be written: a full disk, a lost folder or network."""
+
+
+HALTING = (CheckpointWriteError, DataChangedError)
+"""Errors for which no run is to blame: a study stops, and continues when they are mended."""
 
 
 def one_line(text: object) -> str:

@@ -64,11 +64,17 @@ class RunConfigs:
             repeat=plan.repeat,
             purpose=plan.purpose,
         )
-        return replace(trial, weights_sha256=self._facts.environment.get(heading, ""))
+        has_same_data = trial.data == self._config.data  # unlike that of an arm with a tokenizer
+        return replace(
+            trial,
+            weights_sha256=self._facts.environment.get(heading, ""),
+            data_fingerprint=self._facts.data_fingerprint if has_same_data else "",
+        )
 
     def identity_of(self, run: str, plan: TrialPlan) -> str:
         """What the checkpoints of a run belong to: this study, this run, its settings, its data."""
         settings = as_plain(self.trial_of(plan))
+        del settings["data_fingerprint"]  # it is named below, as it is for checkpoints of 0.1
         if settings["training"]["devices_per_trial"] == 1:
             del settings["training"]["devices_per_trial"]  # checkpoints of 0.1 belong to it too
         parts = [self._study_id, run, settings, self._facts.data_fingerprint]

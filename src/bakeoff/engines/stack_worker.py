@@ -22,7 +22,7 @@ from bakeoff.engines.protocol import (
     Stack,
     Stacked,
 )
-from bakeoff.errors import CheckpointWriteError
+from bakeoff.errors import HALTING
 from bakeoff.records import EpochResult
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.evaluation import Tested, read_test
@@ -118,7 +118,7 @@ class StackWorker:
         """Train some runs together, or as nearly so as possible; `jobs` gets those that join."""
         try:
             self._train_together(jobs)
-        except CheckpointWriteError as error:
+        except HALTING as error:
             self._end(*(Halted(run=job.run, reason=str(error)) for job in self._unfinished(jobs)))
         except NotStackableError:
             for job in self._unfinished(jobs):
@@ -164,7 +164,7 @@ class StackWorker:
         """Prepare a run that has come later. If it fails, its companions are not trained anew."""
         try:
             self._join(training, members, job)
-        except CheckpointWriteError:
+        except HALTING:
             raise
         except Exception as error:
             failure = self._tools.describe_failure(self._name, error)
@@ -236,7 +236,7 @@ class StackWorker:
         """Train a run that cannot be stacked, in the same way as without stacks."""
         try:
             event = self._tools.train_alone(Link(self, job), job)
-        except CheckpointWriteError as error:
+        except HALTING as error:
             event = Halted(run=job.run, reason=str(error))
         except Exception as error:  # noqa: BLE001 - as above
             event = self._tools.describe_failure(job.run, error)

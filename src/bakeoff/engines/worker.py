@@ -44,7 +44,7 @@ from bakeoff.engines.rank_group import (
     take_part,
     together,
 )
-from bakeoff.errors import CheckpointWriteError
+from bakeoff.errors import HALTING
 from bakeoff.own_source import look_in, own_folders
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
@@ -206,7 +206,7 @@ def _run(
                 sender.send(Unusable(reason=str(error)))
             return
         event = Failed(run=job.run, outcome="failed", reason=str(error), breaks_worker=True)
-    except CheckpointWriteError as error:
+    except HALTING as error:
         event = Halted(run=job.run, reason=str(error))
     except Exception as error:  # noqa: BLE001 - the user's model may raise anything
         event = _failure_of(job, error)

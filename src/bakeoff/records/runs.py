@@ -77,6 +77,8 @@ class TrialConfig:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     weights_sha256: str = ""
     """Of the pretrained weights, where a study has stored it; a worker refuses other weights."""
+    data_fingerprint: str = ""
+    """Of the data, where a study has stored it; a worker trains on no other data."""
 
 
 @dataclass(frozen=True, kw_only=True)

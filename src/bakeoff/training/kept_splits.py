@@ -7,6 +7,7 @@ deviation.
 import torch
 from torch import Tensor
 
+from bakeoff.errors import DataChangedError
 from bakeoff.records import TrialConfig
 from bakeoff.training.batches import Splits, load_splits
 from bakeoff.training.placement import num_changes
@@ -44,8 +45,26 @@ class KeptSplits:
 
         Raises:
             DataError: As `load_splits`.
+            DataChangedError: The data is not that of `config.data_fingerprint`.
             UsageError: As there.
         """
+        splits = self._load(config, device, channels_last=channels_last, scale=scale)
+        expected, found = config.data_fingerprint, splits.fingerprint
+        if expected not in ("", found):
+            raise DataChangedError(
+                f"{config.data.dataset}: the data changed since the study began (fingerprint"
+                f" {expected[:12]}, now {found[:12]}); restore it, or give the study a new name"
+            )
+        return splits
+
+    def _load(
+        self,
+        config: TrialConfig,
+        device: torch.device,
+        *,
+        channels_last: bool,
+        scale: InputScale | None,
+    ) -> Splits:
         key = (
             config.data, config.split_seed, config.test_seed, str(device), channels_last, scale
         )  # fmt: skip

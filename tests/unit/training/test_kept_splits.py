@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from bakeoff.engines.local import LocalEngine
-from bakeoff.engines.protocol import Finished, Job
+from bakeoff.engines.protocol import Finished, Halted, Job, Started
+from bakeoff.engines.stacks import StackEngine
+from bakeoff.errors import DataChangedError
 from bakeoff.training.kept_splits import KeptSplits
 from run_examples import small_run
 
@@ -56,6 +58,33 @@ def test_data_that_a_loop_of_the_users_own_has_changed_is_read_again(kept):
     again = kept.load(RUN, CPU).train.inputs
     assert torch.equal(again, expected)
     assert len(CALLS) == 2
+
+
+def test_data_that_is_not_the_studys_is_refused_also_when_it_is_kept(kept):
+    found = kept.load(RUN, CPU).fingerprint
+    assert kept.load(replace(RUN, data_fingerprint=found), CPU).fingerprint == found
+    with pytest.raises(DataChangedError, match=rf"fingerprint 0+, now {found[:12]}\); restore it"):
+        kept.load(replace(RUN, data_fingerprint="0" * 32), CPU)
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_a_worker_that_finds_other_data_charges_no_run(tmp_path: Path, is_stacked):
+    config = small_run(epochs=1, data_fingerprint="0" * 32)
+    jobs = [
+        Job(run=f"confirm-{seed}", config=config, checkpoints=str(tmp_path / str(seed)))
+        for seed in range(2)
+    ]
+    local = LocalEngine(num_workers=1, threads=1)
+    engine = StackEngine(local) if is_stacked else local
+    ends = []
+    try:
+        for job in jobs if is_stacked else jobs[:1]:
+            engine.submit(job)
+        while len(ends) < (2 if is_stacked else 1):
+            ends += [one for one in engine.events(1.0) if not isinstance(one, Started)]
+    finally:
+        engine.close()
+    assert all(isinstance(one, Halted) and "the data changed" in one.reason for one in ends)
 
 
 def test_nothing_is_kept_where_it_was_not_asked_for():
