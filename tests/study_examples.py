@@ -53,7 +53,7 @@ def study_facts(**changes: Any) -> StudyFacts:
         "chance_score": 0.1,
         "num_validation": 100,
         "num_test": 100,
-        "data_fingerprint": "",
+        "data_fingerprint": "none",
         "precision": "fp32",
         "threads": 1,
     }

@@ -15,8 +15,9 @@ from bakeoff.engines.protocol import Probed
 from bakeoff.own_source import CODE
 from bakeoff.ranges import Choice, FloatRange, IntRange, describe_range
 from bakeoff.records import StudyConfig, Task
+from bakeoff.version import __version__
 
-PACKAGES = ("bakeoff", "torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
+PACKAGES = ("torch", "torchvision", "optuna", "numpy", "scipy", "torchmetrics")
 
 OUTPUTS: Mapping[Task, str] = {
     "classification": "{} classes",
@@ -151,6 +152,7 @@ def describe_machine(device: str) -> dict[str, str]:
     """Versions and machine, as text by heading."""
     return {
         "python": platform.python_version(),
+        "bakeoff": __version__,
         **{name: _installed(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
@@ -200,14 +202,14 @@ def _installed(package: str) -> str:
 
 
 def component_packages(config: StudyConfig) -> dict[str, str]:
-    """Versions of the packages, other than `PACKAGES`, that optimizers and model come from."""
+    """Versions of further packages that optimizers and model come from."""
     packages = set[str]()
     for one in config.variants.values():
         optimizers = map(find_optimizer, one.search.optimizers)
         packages |= {spec.package for spec in optimizers if spec.own is None}
         model_package = find_package(one.model)
         packages |= {MODULES.get(model_package, model_package)} if model_package else set()
-    return {name: _installed(name) for name in sorted(packages - set(PACKAGES))}
+    return {name: _installed(name) for name in sorted(packages - {"bakeoff", *PACKAGES})}
 
 
 def _processor() -> str:

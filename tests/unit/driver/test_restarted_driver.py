@@ -32,6 +32,7 @@ DOCUMENT = study_document(
 )  # fmt: skip
 del DOCUMENT["confirm"]["shortlist_seeds"], DOCUMENT["search"]["pruner_startup_trials"]
 CONFIG = resolve_study(DOCUMENT)
+FACTS = study_facts(data_fingerprint="")
 
 
 class DriverKilledError(BaseException):
@@ -97,9 +98,9 @@ def drive(folder: Path, group: str, engine: HereEngine) -> TrialRecord:
     """Run or continue the search or the confirmation; its last run."""
     storage = Storage(f"sqlite:///{folder / 'studies.db'}", create=True)
     if not storage.has("toy"):
-        storage.create(CONFIG, study_facts())
+        storage.create(CONFIG, FACTS)
     driver = Driver(
-        config=CONFIG, facts=study_facts(), storage=storage, engine=engine,
+        config=CONFIG, facts=FACTS, storage=storage, engine=engine,
         observer=SilentObserver(), stop=StopRequest(), checkpoints=folder / "checkpoints",
         weights=folder / "weights",
     )  # fmt: skip
