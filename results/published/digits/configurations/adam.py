@@ -1,6 +1,7 @@
 """Trains a configuration of study digits, adam."""
 
 from copy import deepcopy
+import math
 
 import torch
 from torch import nn
@@ -9,7 +10,6 @@ from bakeoff.networks.plain import build_mlp
 from bakeoff.records import DataConfig
 from bakeoff.training.batches import load_splits, num_drawn, steps_per_epoch
 from bakeoff.training.metric_functions import accuracy, no_predictions
-from bakeoff.training.schedule import Schedule
 
 
 def train():
@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.05145441738867651,
+        dropout=0.0734606863338998,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,19 +37,19 @@ def train():
     ]
     optimizer = torch.optim.Adam(
         groups,
-        lr=0.007274477887321031,
-        weight_decay=2.2053196263302617e-05,
-        betas=(0.8291779590137959, 0.999),
+        lr=0.01539597475525565,
+        weight_decay=0.00012245309962794927,
+        betas=(0.9535264909969214, 0.999),
     )
 
-    scheduler = Schedule(
-        optimizer,
-        'plateau',
-        {'warmup_fraction': 0.09600109891740882, 'gamma': 0.4945400135235569, 'patience_fraction': 0.05421685506126381},
-        total_steps=total_steps,
-        epochs=12,
-        direction='maximize',
-    )
+    def factor(step: int) -> float:
+        progress = step / total_steps
+        if progress < 0.07393661291634916:
+            return 0.01 + 0.99 * progress / 0.07393661291634916
+        progress = (progress - 0.07393661291634916) / (1 - 0.07393661291634916)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     criterion = nn.CrossEntropyLoss().to(device)
     best_score, best_epoch = float("-inf"), 0
@@ -75,9 +75,8 @@ def train():
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            scheduler.advance()
+            scheduler.step()
         score = evaluate(data.validation)
-        scheduler.end_epoch(score)
         print(f"epoch {epoch} of {epochs}: validation accuracy {score:.4g}")
         if score > best_score:
             best_score, best_epoch = score, epoch

@@ -1,7 +1,6 @@
 """Trains a configuration of study digits, adamw."""
 
 from copy import deepcopy
-import math
 
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from bakeoff.networks.plain import build_mlp
 from bakeoff.records import DataConfig
 from bakeoff.training.batches import load_splits, num_drawn, steps_per_epoch
 from bakeoff.training.metric_functions import accuracy, no_predictions
+from bakeoff.training.schedule import Schedule
 
 
 def train():
@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.1464378063787165,
+        dropout=0.051438272847696045,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,19 +37,19 @@ def train():
     ]
     optimizer = torch.optim.AdamW(
         groups,
-        lr=0.027491180458763458,
-        weight_decay=0.4919370587916972,
-        betas=(0.9720577880610223, 0.999),
+        lr=0.011069189383440215,
+        weight_decay=0.07189950478671772,
+        betas=(0.9277911476099505, 0.999),
     )
 
-    def factor(step: int) -> float:
-        progress = step / total_steps
-        if progress < 0.08202377926141606:
-            return 0.01 + 0.99 * progress / 0.08202377926141606
-        progress = (progress - 0.08202377926141606) / (1 - 0.08202377926141606)
-        return 0.5 * (1 + math.cos(math.pi * progress))
-
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    scheduler = Schedule(
+        optimizer,
+        'plateau',
+        {'warmup_fraction': 0.14009110211696715, 'gamma': 0.16319030275247995, 'patience_fraction': 0.2970144006497012},
+        total_steps=total_steps,
+        epochs=12,
+        direction='maximize',
+    )
 
     criterion = nn.CrossEntropyLoss().to(device)
     best_score, best_epoch = float("-inf"), 0
@@ -75,8 +75,9 @@ def train():
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            scheduler.step()
+            scheduler.advance()
         score = evaluate(data.validation)
+        scheduler.end_epoch(score)
         print(f"epoch {epoch} of {epochs}: validation accuracy {score:.4g}")
         if score > best_score:
             best_score, best_epoch = score, epoch

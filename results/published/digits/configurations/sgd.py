@@ -1,6 +1,7 @@
 """Trains a configuration of study digits, sgd."""
 
 from copy import deepcopy
+import math
 
 import torch
 from torch import nn
@@ -9,7 +10,6 @@ from bakeoff.networks.plain import build_mlp
 from bakeoff.records import DataConfig
 from bakeoff.training.batches import load_splits, num_drawn, steps_per_epoch
 from bakeoff.training.metric_functions import accuracy, no_predictions
-from bakeoff.training.schedule import Schedule
 
 
 def train():
@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.0032471694671184744,
+        dropout=0.0716685994015758,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,19 +37,19 @@ def train():
     ]
     optimizer = torch.optim.SGD(
         groups,
-        lr=0.357705473922073,
-        momentum=0.6319074076354932,
-        weight_decay=3.313621930994336e-05,
+        lr=0.6271352758960944,
+        momentum=0.23835886146980412,
+        weight_decay=2.0945578683335277e-05,
     )
 
-    scheduler = Schedule(
-        optimizer,
-        'plateau',
-        {'warmup_fraction': 0.06643966862935485, 'gamma': 0.1813407345945159, 'patience_fraction': 0.08236434507138857},
-        total_steps=total_steps,
-        epochs=12,
-        direction='maximize',
-    )
+    def factor(step: int) -> float:
+        progress = step / total_steps
+        if progress < 0.29546162530282416:
+            return 0.01 + 0.99 * progress / 0.29546162530282416
+        progress = (progress - 0.29546162530282416) / (1 - 0.29546162530282416)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     criterion = nn.CrossEntropyLoss().to(device)
     best_score, best_epoch = float("-inf"), 0
@@ -75,9 +75,8 @@ def train():
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            scheduler.advance()
+            scheduler.step()
         score = evaluate(data.validation)
-        scheduler.end_epoch(score)
         print(f"epoch {epoch} of {epochs}: validation accuracy {score:.4g}")
         if score > best_score:
             best_score, best_epoch = score, epoch
