@@ -26,6 +26,7 @@ def _said(
     except subprocess.TimeoutExpired:
         driver.kill()
         raise
+    printed = printed.replace(str(file.parents[1]), "FOLDER")
     return {
         "refusal": refusal.__name__,
         "what": (refusal.__doc__ or "").splitlines()[0],
