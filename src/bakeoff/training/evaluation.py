@@ -17,14 +17,14 @@ from bakeoff.training.averaging import (
 from bakeoff.training.batches import Split
 from bakeoff.training.epoch_batches import Batch, plain_batches
 from bakeoff.training.left_out import group_numbers, scores_without_groups
-from bakeoff.training.metric_functions import (
+from bakeoff.training.own_metric import OwnMetric
+from bakeoff.training.pixel_predictions import PixelPredictions
+from bakeoff.training.predictions import (
     ClassPredictions,
     Predictions,
     SamplePredictions,
     no_predictions,
 )
-from bakeoff.training.own_metric import OwnMetric
-from bakeoff.training.pixel_predictions import PixelPredictions
 from bakeoff.training.ranks import ALONE, Ranks
 from bakeoff.training.state import TrainingState
 

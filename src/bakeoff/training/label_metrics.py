@@ -9,7 +9,7 @@ Shapes: N samples, K labels.
 import torch
 from torch import Tensor
 
-from bakeoff.training.metric_functions import LabelPredictions
+from bakeoff.training.predictions import LabelPredictions
 
 
 def _is_right(found: LabelPredictions) -> Tensor:

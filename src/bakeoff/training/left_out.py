@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from bakeoff.training.metric_functions import (
-    ClassPredictions,
-    Predictions,
     accuracy,
     auroc,
     balanced_accuracy,
@@ -23,6 +21,7 @@ from bakeoff.training.metric_functions import (
     rmse,
     top5_accuracy,
 )
+from bakeoff.training.predictions import ClassPredictions, Predictions
 
 MOST_GROUPS = 200
 """Groups at most. The jackknife's error estimate has G - 1 degrees of freedom, and the time and the

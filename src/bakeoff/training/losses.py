@@ -20,8 +20,8 @@ from bakeoff.errors import UsageError
 from bakeoff.records import Loss, TrainingConfig, TrialConfig
 from bakeoff.registry import is_reference
 from bakeoff.training.batches import Split, Splits
-from bakeoff.training.metric_functions import of_targets
 from bakeoff.training.own_loss import build_own_loss
+from bakeoff.training.predictions import of_targets
 
 MIN_UNCERTAINTY = 1e-6
 """Lower bound of `1 - p` in the focal loss: float32 cannot resolve less near 1, and a power below 1

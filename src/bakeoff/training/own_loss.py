@@ -16,7 +16,7 @@ from bakeoff.components.own_calls import LOSS, LOSS_CALLS
 from bakeoff.errors import UsageError
 from bakeoff.records import Task
 from bakeoff.registry import expecting, resolve, users_code
-from bakeoff.training.metric_functions import of_targets
+from bakeoff.training.predictions import of_targets
 
 WEIGHT = "weight"
 """The argument by which torch's losses take class weights [C]."""

@@ -20,14 +20,14 @@ from bakeoff.data.targets import TargetScale
 from bakeoff.errors import UsageError
 from bakeoff.records import MetricInfo, Task
 from bakeoff.registry import expecting, resolve, users_code
-from bakeoff.training.metric_functions import (
+from bakeoff.training.pixel_predictions import PixelPredictions
+from bakeoff.training.predictions import (
     Predictions,
     SamplePredictions,
     TokenPredictions,
     no_predictions,
     of_targets,
 )
-from bakeoff.training.pixel_predictions import PixelPredictions
 
 NUM_TRIED, MOST_TRIED = 8, 256
 """Samples with which a metric is tried: one of each class, within these bounds."""

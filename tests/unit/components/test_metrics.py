@@ -39,7 +39,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import EpochResult, OwnMetric, StudyConfig, Task
 from bakeoff.registry import resolve
 from bakeoff.studyfile import resolve_study
-from bakeoff.training.metric_functions import ClassPredictions, Predictions, no_predictions
+from bakeoff.training.predictions import ClassPredictions, Predictions, no_predictions
 
 EVERY = pytest.mark.parametrize(
     ("task", "metric"),

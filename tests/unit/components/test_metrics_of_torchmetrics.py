@@ -12,7 +12,7 @@ from torchmetrics.functional.text import perplexity
 from bakeoff.components.metrics import METRICS
 from bakeoff.records import Task
 from bakeoff.registry import resolve
-from bakeoff.training.metric_functions import ClassPredictions, no_predictions
+from bakeoff.training.predictions import ClassPredictions, no_predictions
 
 NUM_CLASSES = 12
 Compute = Callable[[Tensor, Tensor], Tensor]

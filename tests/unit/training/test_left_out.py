@@ -8,7 +8,8 @@ import torch
 from bakeoff.components.metrics import METRICS
 from bakeoff.registry import resolve
 from bakeoff.training.left_out import group_numbers, scores_without_groups
-from bakeoff.training.metric_functions import accuracy, no_predictions, rmse
+from bakeoff.training.metric_functions import accuracy, rmse
+from bakeoff.training.predictions import no_predictions
 
 
 def filled(task, outputs, labels):

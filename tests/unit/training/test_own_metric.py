@@ -12,8 +12,9 @@ from bakeoff.errors import UsageError
 from bakeoff.records import MetricInfo, OwnMetric, TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.left_out import scores_without_groups
-from bakeoff.training.metric_functions import accuracy, no_predictions, rmse
+from bakeoff.training.metric_functions import accuracy, rmse
 from bakeoff.training.own_metric import OwnMetric as Metric, build_own_metric
+from bakeoff.training.predictions import no_predictions
 
 MakeConfig = Callable[..., TrialConfig]
 SHARE = MetricInfo(name="share", direction="maximize", low=0.0, high=1.0)

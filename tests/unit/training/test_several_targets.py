@@ -19,7 +19,8 @@ from bakeoff.errors import DataError
 from bakeoff.records import DataConfig, Loss, OwnMetric, TrialConfig
 from bakeoff.training import loop
 from bakeoff.training.batches import load_splits
-from bakeoff.training.metric_functions import mae, no_predictions, r2, rmse
+from bakeoff.training.metric_functions import mae, r2, rmse
+from bakeoff.training.predictions import no_predictions
 from toy_tasks import targets
 
 MakeConfig = Callable[..., TrialConfig]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bakeoff.training.batches import Split
 from bakeoff.training.evaluation import Measured, evaluation_batch, measured_of
-from bakeoff.training.metric_functions import (
+from bakeoff.training.predictions import (
     MAX_RANK,
     ClassPredictions,
     Predictions,
