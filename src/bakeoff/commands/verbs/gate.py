@@ -40,6 +40,10 @@ Seeds = Annotated[
         help="Seeds to train; default: all of the baseline, which has 12 to 40 by its spread."
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Threads of each worker; default: those of the baseline, or 1 on a CPU."),
+]
 UNDECIDED = 3
 
 
@@ -65,7 +69,7 @@ def gate(
     settings: options.OtherSettings = None,
     output: options.Output = options.RESULTS,
     workers: options.Workers = None,
-    threads: options.Threads = None,
+    threads: Threads = None,
     device: options.DeviceOption = "cpu",
     as_json: options.Json = False,
 ) -> None:
