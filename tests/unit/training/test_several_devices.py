@@ -95,9 +95,13 @@ def events_of(
     folder: Path,
     *,
     replies: dict[int, Reply] | None = None,
+    delay: float = 0.0,
     **given: Any,
 ) -> list[Event]:
-    """The events of one attempt; `replies` answer epochs, whether the worker waits or not."""
+    """The events of one attempt; `replies` answer epochs, whether the worker waits or not.
+
+    They are sent `delay` seconds after the epoch.
+    """
     job = Job(run="run", config=config, checkpoints=str(folder),
               saves_every_epoch=True, **given)  # fmt: skip
     engine.submit(job)
@@ -108,6 +112,7 @@ def events_of(
         for event in engine.events(1.0):
             found.append(event)
             if isinstance(event, Epoch) and (reply := (replies or {}).get(event.result.epoch)):
+                time.sleep(delay)
                 engine.reply("run", reply)
     return found
 
@@ -259,12 +264,16 @@ def test_a_run_suspended_within_an_epoch_continues_with_the_same_bits(
     make_config: MakeConfig, engine: LocalEngine, tmp_path: Path, calm: Path
 ) -> None:
     slow = troubled(make_config, trouble="none", seconds=0.15)
-    paused = events_of(engine, slow, tmp_path, replies={1: "suspend"})
+    for attempt in range(5):  # where other programs take the cores, it may be between two epochs
+        folder = tmp_path / str(attempt)
+        paused = events_of(engine, slow, folder, replies={1: "suspend"}, delay=0.3)
+        if "sample" in max(path.stem for path in folder.rglob("*.json")):
+            break
+    else:
+        pytest.fail("the run was never suspended within an epoch")
     assert isinstance(paused[-1], Paused)
-    assert [one.epoch for one in epochs_of(paused)] == [1]
-    assert "sample" in max(path.stem for path in tmp_path.rglob("*.json"))
-    events_of(engine, troubled(make_config, trouble="none"), tmp_path)
-    assert_same_bits(calm, tmp_path)
+    events_of(engine, troubled(make_config, trouble="none"), folder)
+    assert_same_bits(calm, folder)
 
 
 @pytest.mark.parametrize("decision_epochs", [(1,), ()])
