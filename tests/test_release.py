@@ -1,4 +1,4 @@
-"""What is told to those who install a release: version, addresses, examples."""
+"""What a release says of itself: version, addresses, examples."""
 
 import importlib.util
 import os

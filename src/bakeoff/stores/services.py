@@ -45,8 +45,8 @@ OF_ADDRESS = re.compile(r"endpoint|connect|timeout|timed out|name or service", r
 def advise(protocol: str, error: Exception) -> str:
     """What to set after an error of a service's client; empty if that is not known.
 
-    Every client has errors of its own, from packages that may not be installed, so they are told
-    apart by their words.
+    The package of a service may not be installed, so its errors are recognised by their names and
+    words, and not by their classes.
     """
     service = SERVICES.get(protocol)
     words = f"{type(error).__name__} {error}"

@@ -118,20 +118,10 @@ def make_plan(
     """
     from bakeoff.search.forecast import forecast, most_epochs_of
     from bakeoff.session.measuring import largest_checkpoint
-    from bakeoff.session.run_settings import RunSettings
     from bakeoff.space import build_arms
-    from bakeoff.studyfile.threads import choose_threads
 
     started = time.time()
-    settings = RunSettings.choose(
-        output=Path(),
-        storage_url=None,
-        workers=workers,
-        workers_per_device=workers_per_device,
-        device=device,
-        devices_per_trial=config.training.devices_per_trial,
-        threads=choose_threads(config, threads),
-    )
+    settings = _choose_settings(config, workers, workers_per_device, device, threads)
     summary, probed, times = _measure(config, settings, started)
     arms = tuple(arm.name for arm in build_arms(config))
     epochs, budget = config.training.epochs, config.search.budget
@@ -173,6 +163,27 @@ def make_plan(
         hours_for_optimizers=cost(needed, expected.epochs, expected.resumed).hours,
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
+    )
+
+
+def _choose_settings(
+    config: StudyConfig,
+    workers: int | None,
+    workers_per_device: int | None,
+    device: str,
+    threads: int | None,
+) -> "RunSettings":
+    from bakeoff.session.run_settings import RunSettings
+    from bakeoff.studyfile.threads import choose_threads
+
+    return RunSettings.choose(
+        output=Path(),
+        storage_url=None,
+        workers=workers,
+        workers_per_device=workers_per_device,
+        device=device,
+        devices_per_trial=config.training.devices_per_trial,
+        threads=choose_threads(config, threads),
     )
 
 

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -6,6 +7,7 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 
 if TYPE_CHECKING:
+    from bakeoff.records import StudyConfig
     from bakeoff.session.run_settings import RunSettings
     from bakeoff.session.study import SessionResult
 
@@ -99,14 +101,10 @@ def run(
     folder = str(file.parent) if file.is_file() else None
     early = start_early(folder, device=device, threads=threads, engine=engine)
     with ended_on_error(early):
+        config, threads = _load(file, changes, storage, output, threads)
         from bakeoff.api import drive_study
         from bakeoff.commands.notify import notifying
-        from bakeoff.commands.stored_studies import load_named_study
         from bakeoff.session.run_settings import RunSettings
-        from bakeoff.studyfile.threads import choose_threads
-
-        config = load_named_study(file, changes or (), storage, output)
-        threads = choose_threads(config, threads)
     early = early or start_early(config.folder, device=device, threads=threads, engine=engine)
     with ended_on_error(early):
         settings = RunSettings.choose(
@@ -133,6 +131,17 @@ def run(
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
         _conclude(config.name, result, settings, facts, storage=storage, as_json=as_json)
+
+
+def _load(
+    file: Path, changes: list[str] | None, storage: str | None, output: Path, threads: int | None
+) -> "tuple[StudyConfig, int | None]":
+    """The study, and the threads of a worker where the option or the file names them."""
+    from bakeoff.commands.stored_studies import load_named_study
+    from bakeoff.studyfile.threads import choose_threads
+
+    config = load_named_study(file, changes or (), storage, output)
+    return config, choose_threads(config, threads)
 
 
 def _conclude(
