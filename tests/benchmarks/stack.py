@@ -32,10 +32,10 @@ import optuna
 import torch
 
 from bakeoff.records import DataConfig, TrainingConfig, TrialConfig
-from bakeoff.session.measuring import MIN_STACK_GAIN
+from bakeoff.session.stacking import MIN_STACK_GAIN
 from bakeoff.training.loop import train_epoch
 from bakeoff.training.stack.batches import stacked_batches
-from bakeoff.training.stack.check import measure_stack
+from bakeoff.training.stack.check import measure_stacks
 from bakeoff.training.stack.member import prepare_member
 from bakeoff.training.stack.stack import Stack
 
@@ -153,7 +153,9 @@ def kernel(
 
 def not_chosen(config: TrialConfig, rounds: int, num_runs: int) -> dict[str, Any]:
     """Where stacks gain too little, a study does not choose them."""
-    gains = [measure_stack([config], "cpu", min(8, num_runs))[0] for _ in range(min(3, rounds))]
+    gains = [
+        measure_stacks([config], "cpu", [min(8, num_runs)])[0][0] for _ in range(min(3, rounds))
+    ]
     gain = median(gains)
     return {"gain": round(gain, 2), "chosen": gain >= MIN_STACK_GAIN}
 

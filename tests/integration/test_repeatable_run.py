@@ -21,6 +21,12 @@ DOCUMENT = study_document(
     search={"pruner": "cautious", "trials_per_arm": 6, "repeatable": True, "lag": 4},
     confirm={"seeds": 2, "shortlist": 2, "shortlist_seeds": 1},
 )
+STACKED = {
+    **DOCUMENT,
+    "search": {**DOCUMENT["search"], "arithmetic": "stacked"},
+    "confirm": {**DOCUMENT["confirm"], "arithmetic": "stacked"},
+}
+"""The same study, whose search pauses, promotes and prunes runs within stacks."""
 PATIENCE_SECONDS = 150
 
 
@@ -82,6 +88,18 @@ def test_one_and_two_workers_with_kills_measure_the_same_bits(tmp_path):
     alone = run_with_kills(tmp_path / "one", 1, seed=0, num_kills=0)
     assert {row[4] for row in alone} == {"complete", "pruned"}
     assert run_with_kills(tmp_path / "two", 2, seed=1, num_kills=2) == alone
+
+
+def test_stacks_measure_the_same_bits_with_one_and_two_workers_and_kills(tmp_path):
+    alone = run_with_kills(tmp_path / "one", 1, seed=0, num_kills=0, document=STACKED)
+    assert {row[4] for row in alone} == {"complete", "pruned"}
+    record = load(tmp_path / "one")
+    assert (record.search_arithmetic, record.arithmetic) == ("stacked", "stacked")
+    killed = run_with_kills(tmp_path / "two", 2, seed=1, num_kills=2, document=STACKED)
+    assert killed[: len(record.trials)] == alone[: len(record.trials)]
+    measured = [row[:1] + row[2:] for row in killed]  # a kill changes the order of confirmations
+    assert all(row[:1] + row[2:] in measured for row in alone)
+    assert len(killed) == len(alone)
 
 
 @pytest.mark.slow

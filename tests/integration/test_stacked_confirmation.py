@@ -41,6 +41,7 @@ schedulers = ["constant"]
 trials_per_arm = 2
 pruner = "none"
 startup_trials = 2
+arithmetic = "plain"
 
 [confirm]
 seeds = 4
@@ -57,7 +58,7 @@ def test_a_study_confirms_with_stacks_and_withholds_the_seconds_of_a_run(tmp_pat
     storage = Storage(f"sqlite:///{tmp_path / 'results' / 'studies.db'}")
     facts, record = storage.load_facts("stacked"), storage.load_record("stacked")
     assert facts.arithmetic == record.arithmetic == "stacked"
-    assert "one by one as together" in facts.environment["arithmetic"]
+    assert "one by one as together" in facts.environment["stacks"]
     assert len(record.confirmations) == 8 + 8 + 8  # shortlists, confirmations and defaults
     assert {one.outcome for one in record.confirmations} == {"complete"}
     tested = [one for one in record.confirmations if one.purpose in ("confirm", "default")]
@@ -68,6 +69,10 @@ def test_a_study_confirms_with_stacks_and_withholds_the_seconds_of_a_run(tmp_pat
     chosen = next(one.chosen_trial for one in comparison.arms if one.arm == best.arm)
     alone = record.trials[chosen]
     assert best.run_seconds == alone.train_seconds + alone.evaluate_seconds > 0
+    shared = compare(replace(record, search_arithmetic="stacked"))
+    best = build_answer(shared).leading[0]
+    assert best.run_seconds is None
+    assert "trained with others at once" in best.cost
 
 
 def train_with_a_kill(jobs: dict[str, Job], losses: dict[str, dict[int, float]]) -> int:

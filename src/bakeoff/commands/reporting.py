@@ -170,16 +170,16 @@ def _print_arms(comparison: Comparison, answer: Answer) -> None:
         print_table(["arm", "trials", f"best {metric} in search"], rows)
         return
     seconds = _run_seconds(answer)
-    print_table(
-        ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"],
+    heads = ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"]
+    rows = [
         [
-            [
-                one_line(arm.arm) + (DEFAULTS_SUFFIX if is_default else ""),
-                *_confirmed_cells(scores, seconds.get((arm.arm, is_default))),
-            ]
-            for arm, scores, is_default in _rows(comparison)
-        ],
-    )
+            one_line(arm.arm) + (DEFAULTS_SUFFIX if is_default else ""),
+            *_confirmed_cells(scores, seconds.get((arm.arm, is_default))),
+        ]
+        for arm, scores, is_default in _rows(comparison)
+    ]
+    num_columns = len(heads) - all(one is None for one in seconds.values())
+    print_table(heads[:num_columns], [row[:num_columns] for row in rows])
     _print_searches(comparison)
 
 

@@ -12,7 +12,7 @@ def measure_probe(job: Probe, device: str, group: RankGroup) -> Probed:
     from bakeoff.training.checkpoint import NUM_KEPT
     from bakeoff.training.own_rehearsal import rehearse
     from bakeoff.training.precision import measure_precision
-    from bakeoff.training.stack.check import measure_stack
+    from bakeoff.training.stack.check import measure_stacks
     from bakeoff.training.together import of_one_rank, try_step
     from bakeoff.training.weights_source import describe_source
 
@@ -24,7 +24,8 @@ def measure_probe(job: Probe, device: str, group: RankGroup) -> Probed:
     with together(group, measured, device) as ranks:
         how = "" if ranks.is_alone else try_step(measured.config, ranks)
     weights = describe_source(job.config.model, job.config.finetune.pretrained)
-    gain, reason = measure_stack((job.config, *job.others), device, job.stack_width)
+    widths = (job.stack_width, job.search_width)
+    (gain, search_gain), reason = measure_stacks((job.config, *job.others), device, widths)
     return Probed(
         run=job.run,
         num_checkpoints=NUM_KEPT,
@@ -32,6 +33,7 @@ def measure_probe(job: Probe, device: str, group: RankGroup) -> Probed:
         weights=weights,
         ranks=how,
         stack_gain=gain,
+        search_gain=search_gain,
         stack_reason=reason,
         **vars(choice),
     )

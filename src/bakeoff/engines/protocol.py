@@ -90,6 +90,8 @@ class Probe(_Message):
     """Configurations with other optimizers, each of which is tried for one step."""
     stack_width: int = 0
     """Number of runs for which training as a stack is tried; 0 does not try it."""
+    search_width: int = 0
+    """The same for trials of the search, of which fewer train at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +190,8 @@ class Probed(_Message):
     """The pretrained weights, as text by heading; empty without any."""
     stack_gain: float = 0.0
     """Time of runs one by one over their time as a stack; 0 if they cannot train as one."""
+    search_gain: float = 0.0
+    """The same for a stack of `search_width` trials."""
     stack_reason: str = ""
     """What was measured of stacks, or why runs cannot train as one."""
 

@@ -97,6 +97,8 @@ class StudyRecord:
     arithmetic: str = "plain"
     """`stacked` if the confirmation trained many runs at once, so that their seconds are shares of
     common ones; otherwise `plain`."""
+    search_arithmetic: str = "plain"
+    """The same for the trials of the search."""
     chance_score: float = nan
     """The objective of an untrained model, which diverged runs get; NaN if it is not known."""
     finished: bool = False

@@ -185,6 +185,9 @@ class SearchConfig:
     seconds_per_arm: float | None = None
     repeats: int = 1
     """Independent searches of every arm, each with its own seeds and the whole budget."""
+    arithmetic: Arithmetic = "auto"
+    """Whether trials train one by one (`plain`) or some at once (`stacked`), which rounds
+    differently. `auto` takes what is faster on this machine, and `plain` in a repeatable study."""
 
     @property
     def budget(self) -> Budget:

@@ -207,7 +207,7 @@ def _recommend(
         for run in study.confirmations
         if (run.arm, run.purpose) == (arm.arm, "confirm") and run.configuration == arm.chosen_trial
     ]
-    timed = _trained_alone(confirmed, study, arm.chosen_trial)
+    cost, run_seconds = _run_cost(confirmed, study, arm.chosen_trial)
     seconds = arm.train_seconds + arm.evaluate_seconds
     searched = [
         plural(arm.num_trials, "trial"),
@@ -221,8 +221,8 @@ def _recommend(
         is_default=False,
         settings=arm_line(arm.arm, arm.chosen_params, study),
         score=_score(arm.confirmed, arm.search_best, study.objective),
-        cost="; ".join(filter(None, [_run_cost(timed), search_cost])),
-        run_seconds=_run_seconds(timed),
+        cost="; ".join(filter(None, [cost, search_cost])),
+        run_seconds=run_seconds,
         search_seconds=seconds if math.isfinite(seconds) else None,
         remark=_over_searches(arm, study.objective),
         configuration=configuration,
@@ -238,7 +238,7 @@ def _recommend_defaults(
     study = comparison.study
     runs = [r for r in study.confirmations if (r.arm, r.purpose) == (arm.arm, "default")]
     searched = (one for one in study.trials if (one.arm, one.phase) == (arm.arm, "default"))
-    timed = _trained_alone(runs, study, next((one.number for one in searched), None))
+    cost, run_seconds = _run_cost(runs, study, next((one.number for one in searched), None))
     results = [one for one in comparison.defaults if one.defaults_of == arm.arm]
     leading = comparison.verdict.leading
     good = next((one for one in results if one.hold_their_own(leading)), None)
@@ -249,8 +249,8 @@ def _recommend_defaults(
         is_default=True,
         settings=arm_line(arm.arm, default_params(arm, study), study),
         score=_score(scores, None, study.objective),
-        cost="; ".join(filter(None, [_run_cost(timed), "no search"])),
-        run_seconds=_run_seconds(timed),
+        cost="; ".join(filter(None, [cost, "no search"])),
+        run_seconds=run_seconds,
         search_seconds=None,
         remark=without_scope(remark.sentence) if remark else "",
         is_good=good is not None,
@@ -291,19 +291,6 @@ def _whole_runs(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [run for run in runs if run.outcome == "complete" and run.history]
 
 
-def _trained_alone(
-    runs: Sequence[TrialRecord], study: StudyRecord, number: int | None
-) -> Sequence[TrialRecord]:
-    """The runs whose seconds are what one run takes.
-
-    Runs of a confirmation that trained many at once share their time. The search trial `number`,
-    which has their configuration, trained alone.
-    """
-    if study.arithmetic == "plain":
-        return runs
-    return [trial for trial in study.trials if trial.number == number]
-
-
 def _run_seconds(runs: Sequence[TrialRecord]) -> float | None:
     """The median time of whole runs; None where none is known."""
     seconds = [run.train_seconds + run.evaluate_seconds for run in _whole_runs(runs)]
@@ -311,13 +298,24 @@ def _run_seconds(runs: Sequence[TrialRecord]) -> float | None:
     return found if found > 0 and math.isfinite(found) else None
 
 
-def _run_cost(runs: Sequence[TrialRecord]) -> str:
-    """`one run: 12 epochs, 0.49 s`; empty where no time is known."""
+def _run_cost(
+    runs: Sequence[TrialRecord], study: StudyRecord, number: int | None
+) -> tuple[str, float | None]:
+    """`one run: 12 epochs, 0.49 s`, and the seconds of a run that has its worker to itself.
+
+    Runs of a confirmation that trained many at once share their time. The search trial `number`,
+    which has their configuration, may have trained alone; if not, the share is given, and said to
+    be one. Empty and None where no time is known.
+    """
+    is_shared = study.arithmetic == study.search_arithmetic == "stacked"
+    if study.arithmetic == "stacked" and not is_shared:
+        runs = [trial for trial in study.trials if trial.number == number]
     seconds = _run_seconds(runs)
     if seconds is None:
-        return ""
+        return "", None
     epochs = plural(round(median(run.epochs_run for run in _whole_runs(runs))), "epoch")
-    return f"one run: {epochs}, {format_duration(seconds)}"
+    how = ", trained with others at once" if is_shared else ""
+    return f"one run: {epochs}, {format_duration(seconds)}{how}", None if is_shared else seconds
 
 
 def arm_line(arm: str, params: Params, study: StudyRecord) -> str:

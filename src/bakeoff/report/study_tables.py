@@ -84,6 +84,8 @@ def _protocol_items(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if confirm.seeds and not study.foreign:
         named = "" if confirm.arithmetic == "auto" else ", as the study file says"
         yield "arithmetic of the confirmation", f"{ARITHMETIC[study.arithmetic]}{named}"
+    if not study.foreign:
+        yield "arithmetic of the search", ARITHMETIC[study.search_arithmetic]
     yield "delta", f"{number_text(comparison.delta)}: {comparison.delta_source}"
     yield "reference arm", study.reference or "none declared"
     for name, samples in (("validation", study.num_validation), ("test", study.num_test)):

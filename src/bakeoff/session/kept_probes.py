@@ -45,9 +45,10 @@ class KeptProbes:
                 return None
         except DAMAGE:
             return None
-        gain = f"{found.stack_reason}; measured earlier" if found.stack_gain else found.stack_reason
-        reason = f"{found.reason}; measured earlier"
-        return replace(found, run=probe.run, reason=reason, stack_reason=gain)
+        stacks, reason = found.stack_reason, f"{found.reason}; measured earlier"
+        if found.stack_gain or found.search_gain:
+            stacks = f"{stacks}; measured earlier"
+        return replace(found, run=probe.run, reason=reason, stack_reason=stacks)
 
     def keep(self, probe: Probe, probed: Probed) -> None:
         """Keep a result. Nothing is kept of pretrained weights, whose files may change."""
@@ -68,7 +69,8 @@ class KeptProbes:
             for one in (probe.config, *probe.others)
         ]
         places = [str(Path.cwd()), *own_folders()]
-        parts = [configs, probe.stack_width, self.data, dict(self.machine), places]
+        widths = [probe.stack_width, probe.search_width]
+        parts = [configs, widths, self.data, dict(self.machine), places]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
         return data_folder() / "probes" / f"{key}.json"
 

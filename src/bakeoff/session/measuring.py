@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast
 
 from bakeoff.components.metric_specs import Untrained
 from bakeoff.components.metrics import chance_score, metric_info, worst_score
@@ -19,6 +19,7 @@ from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
 from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.run_settings import RunSettings
+from bakeoff.session.stacking import NO_STACKS, Widths, choose_arithmetic, widths_to_try
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
@@ -35,11 +36,6 @@ KINDS = {
 BYTES_PER_WEIGHT = 4
 NAMED = ("training.", "finetune.", "model.parameter_groups", "data.normalize")
 """Keys of the study file with which a worker begins a message about them."""
-MIN_STACK_GAIN = 1.3
-"""Stacks are chosen where single runs take this many times as long."""
-MIN_STACKED = 2
-MOST_TRIED = 8
-"""Runs in the stack that is tried. Wider ones gain little more."""
 UNKNOWN_STATE_BYTES = 8.0
 """Bytes of state per weight of an optimizer that does not say: as many as Adam's."""
 
@@ -60,8 +56,8 @@ def measure(
         mean_losses=summary.mean_losses,
         label_shares=summary.label_shares,
     )
-    probed = probe(config, engine, stop, kept, tries_stacks=True)
-    arithmetic = choose_arithmetic(config, probed)
+    probed = probe(config, engine, stop, kept, widths_to_try(config, settings.workers))
+    stacking = choose_arithmetic(config, probed)
     return StudyFacts(
         metric=metric_info(config.objective, config, summary.num_targets),
         chance_score=(
@@ -76,40 +72,15 @@ def measure(
         data_fingerprint=summary.fingerprint,
         precision=probed.precision,
         threads=settings.threads,
-        arithmetic=arithmetic,
+        arithmetic=stacking.confirm,
+        search_arithmetic=stacking.search,
         protocol=describe_protocol(config, summary),
         environment={
             **describe_environment(settings, probed),
-            **({"arithmetic": f"{arithmetic}: {why}"} if (why := probed.stack_reason) else {}),
+            **({"stacks": why} if (why := probed.stack_reason) else {}),
             **component_packages(config),
         },
     )
-
-
-def choose_arithmetic(config: StudyConfig, probed: Probed) -> Literal["plain", "stacked"]:
-    """How the runs of the confirmation train: as stacks if the study file says so, or it pays.
-
-    Raises:
-        UsageError: The study file names stacks, and the runs cannot train so.
-    """
-    named = config.confirm.arithmetic
-    can_stack = probed.precision == "fp32" and probed.stack_gain > 0
-    if named == "stacked" and config.confirm.seeds and not can_stack:
-        reason = probed.stack_reason or f"needs a confirmation of {MIN_STACKED} seeds or more"
-        if probed.stack_gain > 0:
-            reason = f"precision {probed.precision} is for single runs"
-        raise UsageError(f'confirm.arithmetic = "stacked": {reason}; remove the key')
-    pays = named == "stacked" or probed.stack_gain >= MIN_STACK_GAIN
-    return "stacked" if named != "plain" and can_stack and pays else "plain"
-
-
-def stack_width(config: StudyConfig) -> int:
-    """The number of runs of the confirmation that are tried as a stack; 0 for none."""
-    confirm = config.confirm
-    is_chosen = confirm.arithmetic == "auto" and config.search.lag is None
-    if not (is_chosen or confirm.arithmetic == "stacked") or confirm.seeds < MIN_STACKED:
-        return 0
-    return 0 if config.training.loop is not None else min(confirm.seeds, MOST_TRIED)
 
 
 def probe(
@@ -117,8 +88,7 @@ def probe(
     engine: Engine,
     stop: StopRequest,
     kept: KeptProbes | None = None,
-    *,
-    tries_stacks: bool = False,
+    widths: Widths = NO_STACKS,
 ) -> Probed:
     """Train default configurations for a few steps in a worker: that of every named arm.
 
@@ -130,7 +100,7 @@ def probe(
         engine: An engine with a free worker.
         stop: Checked meanwhile.
         kept: Results of earlier probes, one of which may take the place of a new one.
-        tries_stacks: Whether to measure what training runs as a stack gains.
+        widths: Runs of the stacks whose gain is measured.
 
     Raises:
         UsageError: An arm cannot be trained; the message names it.
@@ -141,8 +111,7 @@ def probe(
         precision = next((cast("Precision", known.precision) for known in found.values()), None)
         training = replace(one.training, precision=precision or one.training.precision)
         try:
-            width = stack_width(config) if tries_stacks else 0
-            found[name] = _probe_one(replace(one, training=training), engine, stop, kept, width)
+            found[name] = _probe_one(replace(one, training=training), engine, stop, kept, widths)
         except UsageError as error:
             raise type(error)(f"arms.{name}: {error}" if name else str(error)) from None
     return _together(found, config) if config.arms else found[""]
@@ -150,7 +119,7 @@ def probe(
 
 def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
     """What was found of every named arm: the precision of the first one, the largest checkpoint."""
-    worst = min(found.values(), key=lambda one: one.stack_gain)
+    worst = min(found.values(), key=lambda one: (one.stack_gain, one.search_gain))
     return replace(
         next(iter(found.values())),
         checkpoint_bytes=max(
@@ -158,6 +127,7 @@ def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
         ),
         weight_bytes=max(one.weight_bytes for one in found.values()),
         stack_gain=worst.stack_gain,
+        search_gain=min(one.search_gain for one in found.values()),
         stack_reason=worst.stack_reason,
         code={file: digest for one in found.values() for file, digest in one.code.items()},
         weights={
@@ -169,7 +139,7 @@ def _together(found: Mapping[str, Probed], config: StudyConfig) -> Probed:
 
 
 def _probe_one(
-    config: StudyConfig, engine: Engine, stop: StopRequest, kept: KeptProbes | None, width: int = 0
+    config: StudyConfig, engine: Engine, stop: StopRequest, kept: KeptProbes | None, widths: Widths
 ) -> Probed:
     """Train the first arm's default configuration for a few steps in a worker.
 
@@ -191,7 +161,13 @@ def _probe_one(
     )
     if config.finetune.pretrained:
         fetch_weights(config.model, config.finetune.pretrained)  # once, before a worker needs them
-    job = Probe(run="probe", config=first, others=tuple(others), stack_width=width)
+    job = Probe(
+        run="probe",
+        config=first,
+        others=tuple(others),
+        stack_width=widths.confirm,
+        search_width=widths.search,
+    )
     known = kept.find(job) if kept is not None else None
     if known is not None:
         return _with_named_precision(known, config)

@@ -35,6 +35,7 @@ from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
+from bakeoff.session.stacking import open_trials
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
@@ -252,6 +253,7 @@ def _drive(
         stop=stop,
         checkpoints=checkpoints,
         weights=folder / "weights",
+        open_trials=open_trials(config),
     )
     run = StudyRun(config, facts, storage, driver, observer, deadline)
     num_trained = run.run_repeats()

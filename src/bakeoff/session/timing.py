@@ -18,6 +18,7 @@ from bakeoff.errors import BakeoffError, UsageError
 from bakeoff.records import StudyConfig, TrialConfig
 from bakeoff.seeding import derive_seed
 from bakeoff.session.rehearsal import RunTimes, rehearse_runs
+from bakeoff.session.stacking import NO_STACKS, Widths
 from bakeoff.space import build_arms, build_trial_config, default_params
 
 WARMUP_SECONDS = 0.05
@@ -45,6 +46,8 @@ class StudyTimes:
     """Of one worker, for a run besides its epochs; the mean over arms."""
     stacked: RunTimes | None = None
     """Of one worker, for a run of the confirmation's stacks; None if its runs train one by one."""
+    searched: RunTimes | None = None
+    """The same for a trial of the search."""
 
     def seconds(
         self,
@@ -65,10 +68,14 @@ class StudyTimes:
             confirmed: Epochs and number of those runs that are trained for the confirmation.
         """
         training = epochs * self.epoch + (runs + resumed) * self.run
-        if self.stacked is not None:
-            of_epochs, of_runs = confirmed
-            training += of_epochs * (self.stacked.epoch - self.epoch)
-            training += of_runs * (self.stacked.run - self.run)
+        of_epochs, of_runs = confirmed
+        for times, num_epochs, num_runs in (
+            (self.stacked, of_epochs, of_runs),
+            (self.searched, epochs - of_epochs, runs - of_runs + resumed),
+        ):
+            if times is not None:
+                training += num_epochs * (times.epoch - self.epoch)
+                training += num_runs * (times.run - self.run)
         idle = (workers - 1) * min(self.worker, training)
         return self.start * (1 + REPORT_SHARE) + (training + idle) / workers
 
@@ -80,7 +87,7 @@ def measure_times(
     *,
     workers: int,
     started: float,
-    stack_width: int = 0,
+    widths: Widths = NO_STACKS,
 ) -> StudyTimes:
     """Measure the parts of a study whose probe has just ended on `engine`.
 
@@ -90,8 +97,8 @@ def measure_times(
         stop: Checked while runs train.
         workers: Runs that train at the same time.
         started: When the program started, on the clock of `time.time`.
-        stack_width: Runs of the confirmation that each worker trains at once; 0 if the
-            confirmation trains one by one.
+        widths: Runs that each worker trains at once in search and confirmation; 0 where they train
+            one by one.
 
     Raises:
         UsageError: An arm cannot be trained.
@@ -112,15 +119,22 @@ def measure_times(
         found += _profile(engine, stop, busy, MEASURED_SECONDS)
     epoch = fmean(one.epoch_seconds for one, _ in found)
     rehearse = partial(rehearse_runs, config, engine, stop, workers=workers, epoch_seconds=epoch)
-    alone, stacked = rehearse(), None
+    alone = rehearse()
     if alone is None:
         around = fmean(max(0.0, wall - _measured_seconds(one)) for one, wall in found)
     else:
         around = alone.run
-    if stack_width:
-        stacked = rehearse(num_runs=stack_width, arithmetic="stacked")
-    worker = max(wall for _, wall in first)
-    return StudyTimes(start=start, worker=worker, epoch=epoch, run=around, stacked=stacked)
+    searched, stacked = (
+        rehearse(num_runs=width, arithmetic="stacked") if width else None for width in widths
+    )
+    return StudyTimes(
+        start=start,
+        worker=max(wall for _, wall in first),
+        epoch=epoch,
+        run=around,
+        stacked=stacked,
+        searched=searched,
+    )
 
 
 def _profile(

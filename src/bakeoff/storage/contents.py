@@ -68,6 +68,8 @@ class StudyFacts:
     """Whether the test set was drawn from samples that came without one."""
     arithmetic: Literal["plain", "stacked"] = "plain"
     """How the runs of the confirmation train, which changes the bits of a result."""
+    search_arithmetic: Literal["plain", "stacked"] = "plain"
+    """How the trials of the search train."""
     protocol: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -225,6 +227,7 @@ def build_record(
         delta=config.delta,
         reference=config.reference,
         arithmetic=facts.arithmetic,
+        search_arithmetic=facts.search_arithmetic,
         chance_score=facts.chance_score,
         num_train=facts.num_train,
         num_validation=facts.num_validation,

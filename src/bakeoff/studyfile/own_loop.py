@@ -55,10 +55,12 @@ def check_loop(file: StudyFile) -> None:
 
 
 def _check_confirm(file: StudyFile, where: str) -> None:
-    if file.confirm.arithmetic == "stacked":
-        raise StudyFileError(
-            f'confirm.arithmetic = "stacked": goes only with the built-in loop, not with {where}'
-        )
+    for section in ("search", "confirm"):
+        if getattr(file, section).arithmetic == "stacked":
+            raise StudyFileError(
+                f'{section}.arithmetic = "stacked": goes only with the built-in loop, not with'
+                f" {where}"
+            )
     if file.confirm.resplit and not file.data.dataset:
         raise StudyFileError("confirm.resplit = true: there is no [data] to split anew")
 

@@ -323,6 +323,9 @@ class SearchSection(_Section):
     """Independent searches of every arm, each with its own seeds and the whole budget: 20 or more
     trials per arm. A study with enough of them can say which optimizer is better, not only which
     configuration; `study plan` says how many that takes."""
+    arithmetic: Arithmetic = "auto"
+    """How trials train: plain, one by one; stacked, some small trials at once, which is faster and
+    rounds differently; auto: what is faster on this machine, but plain in a repeatable study."""
 
 
 class ConfirmSection(_Section):

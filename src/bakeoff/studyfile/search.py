@@ -48,6 +48,7 @@ def resolve_search(section: SearchSection, run_epochs: int, *, prunes: bool = Tr
         lag=lag_of(section),
         defaults=section.defaults,
         repeats=section.repeats,
+        arithmetic=section.arithmetic,
     )
 
 

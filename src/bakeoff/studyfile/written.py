@@ -42,8 +42,9 @@ def study_document(config: StudyConfig) -> dict[str, Any]:
         "tracking": as_plain(config.tracking),
     }
     # What is left out here has a default, so that studies stored without it keep their fingerprint.
-    if config.confirm.arithmetic == "auto":
-        del document["confirm"]["arithmetic"]
+    for section in ("search", "confirm"):
+        if document[section]["arithmetic"] == "auto":
+            del document[section]["arithmetic"]
     if config.training.devices_per_trial == 1:
         del document["training"]["devices_per_trial"]
     if not config.metrics:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bakeoff.data.summary import DatasetSummary
     from bakeoff.engines.protocol import Probed
     from bakeoff.session.run_settings import RunSettings
+    from bakeoff.session.stacking import Stacking, Widths
     from bakeoff.session.timing import StudyTimes
 
 
@@ -206,15 +207,16 @@ def _measure(
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
     from bakeoff.session.checks import check_data, check_packages
-    from bakeoff.session.measuring import choose_arithmetic, probe
+    from bakeoff.session.measuring import probe
+    from bakeoff.session.stacking import choose_arithmetic, widths_to_try
     from bakeoff.session.timing import measure_times
 
     check_packages(config)
     summary = check_data(config)
     workers = settings.workers
     with StopRequest().listening() as stop, open_engine(settings) as engine:
-        probed = probe(config, engine, stop, tries_stacks=True)
-        is_stacked = choose_arithmetic(config, probed) == "stacked"
+        probed = probe(config, engine, stop, widths=widths_to_try(config, workers))
+        stacking = choose_arithmetic(config, probed)
         precision = cast("Precision", probed.precision)
         trained = replace(config, training=replace(config.training, precision=precision))
         times = measure_times(
@@ -223,18 +225,25 @@ def _measure(
             stop,
             workers=workers,
             started=started,
-            stack_width=_stack_width(config, workers) if is_stacked else 0,
+            widths=_stack_widths(config, workers, stacking),
         )
         return summary, probed, times
 
 
-def _stack_width(config: StudyConfig, workers: int) -> int:
-    """Runs of the confirmation that each worker trains at once."""
+def _stack_widths(config: StudyConfig, workers: int, stacking: "Stacking") -> "Widths":
+    """Runs that each worker trains at once in search and confirmation; 0 for one by one."""
     from bakeoff.engines.stacks import MAX_WIDTH
+    from bakeoff.session.stacking import Widths, open_trials
     from bakeoff.space import build_arms
 
     runs = count_runs(config, len(build_arms(config)), 0, 1).confirmed
-    return min(MAX_WIDTH, -(-runs // workers))
+    most = Widths(search=open_trials(config), confirm=runs)
+    return Widths(
+        *(
+            min(MAX_WIDTH, -(-num // workers)) if how == "stacked" else 0
+            for num, how in zip(most, stacking, strict=True)
+        )
+    )
 
 
 def _detectable_seed_sds(num_arms: int, num_seeds: int) -> float | None:

@@ -23,6 +23,8 @@ NUM_STEPS = 12
 """Steps that are timed; stack and single runs take turns, so that other load slows both."""
 WIDTHS = (2, 3, 5)
 """Widths of the stacks in which the first members must compute the same bits as in the widest."""
+LEAST_WIDTH = WIDTHS[-1] + 1
+"""Width of the widest stack, at least, whatever width is asked for: runs join and leave."""
 NUM_COMPARED = 3
 """Steps after which the weights are compared."""
 TOLERANCE = 1e-3
@@ -31,28 +33,32 @@ first steps; a network that is stacked wrongly differs by about 1. Weights would
 where gradients are almost 0, Adam steps by the sign of what rounding left."""
 
 
-def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tuple[float, str]:
-    """The time of runs one by one over their time as a stack, and a text that says it.
+def measure_stacks(
+    configs: Sequence[TrialConfig], device: str, widths: Sequence[int]
+) -> tuple[list[float], str]:
+    """The time of runs one by one over their time as a stack of each width, and a text about them.
 
-    The gain is 0, and the text the reason, if runs with these settings cannot train as a stack, or
-    if what a run computes would depend on its companions. The global random generators are
-    reseeded.
+    The gains are 0, and the text is the reason, if runs with these settings cannot train as a
+    stack, or if what a run computes would depend on its companions. The global random generators
+    are reseeded.
 
     Args:
         configs: Settings with several optimizers. The first ones that a stack may have are those of
             all runs, whose seeds are other ones.
         device: Where they train.
-        width: Number of runs; 0 measures nothing, and gains nothing.
+        widths: Numbers of runs; 0 measures nothing, and gains nothing.
 
     Raises:
         DataError: As `bakeoff.training.loop.prepare`.
         UsageError: As there.
     """
-    if not width:
-        return 0.0, ""
+    none = [0.0 for _ in widths]
+    if not any(widths):
+        return none, ""
+    width = max(*widths, LEAST_WIDTH)
     config = next((one for one in configs if shared_settings(one) is not None), None)
     if config is None:
-        return 0.0, "the data, some settings of [training], or every optimizer need single runs"
+        return none, "the data, some settings of [training], or every optimizer need single runs"
     single = replace(config, training=replace(config.training, precision="fp32"))
     members = _members(single, device, width)
     try:
@@ -61,13 +67,17 @@ def measure_stack(configs: Sequence[TrialConfig], device: str, width: int) -> tu
         for few in (one for one in WIDTHS if one < width):
             smaller = Stack(_members(single, device, few))
             if not torch.equal(_train_a_little(smaller)[0], weights[:few]):
-                return 0.0, "a run would compute other bits with other companions"
+                return none, "a run would compute other bits with other companions"
         if not torch.allclose(losses[:, 0], _losses_alone(members[0]), rtol=TOLERANCE):
-            return 0.0, "a run in a stack would not compute the same as alone"
+            return none, "a run in a stack would not compute the same as alone"
     except NotStackableError as error:
-        return 0.0, f"the runs cannot train as one: {error}"
-    gain = _measure_gain(stack, members)
-    return gain, f"{width} runs take {gain:.1f} times as long one by one as together"
+        return none, f"the runs cannot train as one: {error}"
+    gains = {one: _measure_gain(stack, members, one) for one in sorted({*widths} - {0})}
+    texts = [
+        f"{num} runs take {gain:.1f} times as long one by one as together"
+        for num, gain in gains.items()
+    ]
+    return [gains.get(one, 0.0) for one in widths], ", ".join(texts)
 
 
 def _members(config: TrialConfig, device: str, width: int) -> list[Member]:
@@ -97,8 +107,12 @@ def _losses_alone(member: Member) -> Tensor:
     return torch.stack([one.loss for one in steps])
 
 
-def _measure_gain(stack: Stack, members: Sequence[Member]) -> float:
-    """The time of a step of all runs one by one over that of a step of the stack."""
+def _measure_gain(stack: Stack, members: Sequence[Member], width: int) -> float:
+    """The time of a step of some runs one by one over that of a step of them as a stack."""
+    if width < len(members):
+        members = members[:width]
+        stack = Stack(members)
+        stack.begin_epoch()
     states = [one.state for one in members]
     together = next(stacked_batches(states))
     alone = (together[0][0], together[1][0])

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from bakeoff.components.models import MODELS
 from bakeoff.components.optimizers import find_optimizer
 from bakeoff.records import FinetuneConfig, Task, TrialConfig
 from bakeoff.registry import is_reference
@@ -26,8 +25,9 @@ def shared_settings(config: TrialConfig) -> TrialConfig | None:
     if not _may_stack(config):
         return None
     params = dict(config.model_params)
-    if config.model in MODELS and "dropout" in params:
-        params["dropout"] = float(float(params["dropout"]) > 0)  # without dropout there is no layer
+    rate = params.get("dropout")
+    if isinstance(rate, (int, float)):  # a model of the user's is compared when it is built
+        params["dropout"] = float(rate > 0)  # without dropout there is no layer
     return replace(
         config, optimizer="", optimizer_params={}, scheduler="", scheduler_params={},
         model_params=params, seed=0,

@@ -8,6 +8,7 @@ channels are grouped by member, and vectors [N, B, F].
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
@@ -26,6 +27,7 @@ from bakeoff.training.stack.layers import (
 )
 
 Calculation = Callable[..., Tensor]
+LIBRARY = "bakeoff."
 ALIGNED_SAMPLES = 16
 """Batches of vectors are filled up to a multiple of this, so that every member's values begin at a
 multiple of 64 bytes. Otherwise rounding would depend on the member's row."""
@@ -61,7 +63,8 @@ class StackedNetwork:
         self.weights = FlatWeights(models)
         self.rows = Rows(models=models, generators=generators, weights=self.weights)
         self._layers: list[Layer] = []
-        self._steps, self._output = self._compile(models[0])
+        graph = _common_graph(models)
+        self._steps, self._output = self._compile(graph, models[0])
         used = {one.name_of(name) for one in self._layers for name in one.own_weights}
         if used != self.weights.leaves.keys():
             raise NotStackableError("has weights that are no layer's, or that no layer uses")
@@ -97,12 +100,10 @@ class StackedNetwork:
         for name, tensor in self.buffers.items():
             given[name].copy_(tensor[row])
 
-    def _compile(self, model: nn.Module) -> tuple[list[tuple[str, Calculation, list[str]]], str]:
+    def _compile(
+        self, graph: fx.Graph, model: nn.Module
+    ) -> tuple[list[tuple[str, Calculation, list[str]]], str]:
         """The calculations in order, each with its name and those of its inputs."""
-        try:
-            graph = _Tracer().trace(model)
-        except Exception as error:  # the forward pass of a user's model may raise anything
-            raise NotStackableError(f"cannot be traced ({error})") from error
         steps: list[tuple[str, Calculation, list[str]]] = []
         names: dict[fx.Node, str] = {}
         for node in graph.nodes:
@@ -142,6 +143,29 @@ class StackedNetwork:
         layer = kind(name, module, self.rows)
         self._layers.append(layer)
         return layer
+
+
+def _common_graph(models: Sequence[nn.Module]) -> fx.Graph:
+    """What all models calculate. Those of the library do not depend on their dropout rates."""
+    graph = _trace(models[0])
+    for model in models[1:]:
+        is_ours = type(model).__module__.startswith(LIBRARY)
+        if not is_ours and str(_trace(model)) != str(graph):
+            raise NotStackableError("calculates something else at other dropout rates")
+    return graph
+
+
+def _trace(model: nn.Module) -> fx.Graph:
+    """The calculations of a model, which is traced once although its companions may change."""
+    if model not in _graphs:
+        try:
+            _graphs[model] = _Tracer().trace(model)
+        except Exception as error:  # the forward pass of a user's model may raise anything
+            raise NotStackableError(f"cannot be traced ({error})") from error
+    return _graphs[model]
+
+
+_graphs: WeakKeyDictionary[nn.Module, fx.Graph] = WeakKeyDictionary()
 
 
 def _only_node(arguments: Sequence[Any]) -> fx.Node:

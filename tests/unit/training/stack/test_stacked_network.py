@@ -235,3 +235,31 @@ def test_weights_that_decay_come_first_and_every_weight_begins_at_64_bytes():
     shapes = [tuple(one.shape) for one in weights.places]
     assert shapes == [(7, 5), (3, 7), (7,), (3,)]
     assert all(leaf.data_ptr() % 64 == 0 for leaf in weights.leaves.values())
+
+
+class Dropping(nn.Module):
+    """A model of a user's, whose forward pass may depend on its dropout rate."""
+
+    def __init__(self, rate: float, *, limit: float) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, NUM_CLASSES)
+        self.drop = nn.Dropout(rate)
+        self.is_clipped = rate > limit
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.layer(self.drop(inputs.flatten(1)))
+        return torch.tanh(outputs) if self.is_clipped else outputs
+
+
+def test_models_of_a_users_may_have_other_dropout_rates():
+    made = [Dropping(rate, limit=1.0).double() for rate in (0.1, 0.4)]
+    inputs = batches(2, 1)[0][0]
+    outputs = stacked(made)(inputs, training=False)
+    for row, model in enumerate(made):
+        assert torch.allclose(outputs[row], model.eval()(inputs[row]))
+
+
+def test_models_of_a_users_that_calculate_otherwise_at_other_rates_are_not_stacked():
+    made = [Dropping(rate, limit=0.2) for rate in (0.1, 0.4)]
+    with pytest.raises(NotStackableError, match="something else at other dropout rates"):
+        stacked(made)

@@ -1,5 +1,6 @@
 """Runs that train as a stack: each as if it were alone, whoever its companions are."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
@@ -13,7 +14,7 @@ from bakeoff.records import EpochResult, TrialConfig
 from bakeoff.training.checkpoint import Checkpoints
 from bakeoff.training.loop import prepare, read_test, train
 from bakeoff.training.stack.batches import stacked_batches
-from bakeoff.training.stack.check import measure_stack
+from bakeoff.training.stack.check import measure_stacks
 from bakeoff.training.stack.key import shared_settings
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.loop import StackedTraining
@@ -235,10 +236,13 @@ def test_a_finished_run_reads_the_test_set_as_alone():
     assert read_test(member.state).metrics == pytest.approx(read_test(state).metrics, abs=1e-5)
 
 
-def test_a_stack_is_measured_and_gains():
-    gain, reason = measure_stack([runs(1, model_params={"width": 32, "depth": 2})[0]], "cpu", 8)
-    assert gain > 1.3
-    assert reason.startswith("8 runs take")
+def test_stacks_are_measured_and_gain():
+    config = runs(1, model_params={"width": 32, "depth": 2})[0]
+    gains, text = measure_stacks([config], "cpu", [8, 0, 4])
+    assert gains[0] > 1.3
+    assert gains[1] == 0
+    assert gains[2] > 1
+    assert re.fullmatch(r"4 runs take .* as together, 8 runs take .* as together", text)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +254,7 @@ def test_a_stack_is_measured_and_gains():
     ],
 )
 def test_what_cannot_be_stacked_has_no_gain_and_a_reason(changes, reason):
-    gain, found = measure_stack([runs(1, **changes)[0]], "cpu", 2)
+    (gain,), found = measure_stacks([runs(1, **changes)[0]], "cpu", [2])
     assert gain == 0
     assert reason in found
 
