@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -171,7 +172,7 @@ def _print_arms(comparison: Comparison, answer: Answer) -> None:
         return
     seconds = _run_seconds(answer)
     heads = ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"]
-    rows = [
+    rows: list[list[Any]] = [
         [
             one_line(arm.arm) + (DEFAULTS_SUFFIX if is_default else ""),
             *_confirmed_cells(scores, seconds.get((arm.arm, is_default))),
