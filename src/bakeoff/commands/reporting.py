@@ -172,7 +172,7 @@ def _print_arms(comparison: Comparison, answer: Answer) -> None:
         return
     seconds = _run_seconds(answer)
     heads = ["arm", f"test {metric}", f"{CONFIDENCE_TEXT} interval", "seeds", "one run"]
-    rows: list[list[Any]] = [
+    lines: list[list[Any]] = [
         [
             one_line(arm.arm) + (DEFAULTS_SUFFIX if is_default else ""),
             *_confirmed_cells(scores, seconds.get((arm.arm, is_default))),
@@ -180,7 +180,7 @@ def _print_arms(comparison: Comparison, answer: Answer) -> None:
         for arm, scores, is_default in _rows(comparison)
     ]
     num_columns = len(heads) - all(one is None for one in seconds.values())
-    print_table(heads[:num_columns], [row[:num_columns] for row in rows])
+    print_table(heads[:num_columns], [line[:num_columns] for line in lines])
     _print_searches(comparison)
 
 
