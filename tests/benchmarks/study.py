@@ -21,8 +21,10 @@ import threading
 import time
 import venv
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ PEERS = Path(__file__).parent / "peers"
 CONTENDERS = (OURS, "optuna", "optuna, two processes", "ray tune, asha")
 TRAINED_AGAIN = 5
 """Seeds on which the chosen configurations are trained anew."""
+AT_ONCE = 2
+"""Configurations that are trained anew at one time, on one thread each; nothing is timed then."""
 POLL_SECONDS = 0.2
 LOOK_SECONDS = 2.0
 """For so long the cores that other programs use are counted before a contender starts."""
@@ -132,9 +136,12 @@ def run_round(workload: Workload, seed: int, python: str, work: Path) -> list[di
         row |= {"cores_elsewhere": cores_elsewhere(), **measure(workload, name, seed, place)}
         rows.append(row)
         print(json.dumps({key: row[key] for key in row if key != "trace"}), flush=True)
-    for row in rows:
-        row["test_scores"] = train_again(task, row["params"], python)
-        print(json.dumps({"again": row["contender"], "scores": row["test_scores"]}), flush=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        chosen = [row["params"] for row in rows]
+        found = pool.map(partial(train_again, task, python=python), chosen)
+        for row, scores in zip(rows, found, strict=True):
+            row["test_scores"] = scores
+            print(json.dumps({"again": row["contender"], "scores": scores}), flush=True)
     return rows
 
 
@@ -274,7 +281,7 @@ def our_choice(place: Place) -> dict[str, Any]:
     }
 
 
-def train_again(task: Path, params: Mapping[str, Any], python: str) -> list[float]:
+def train_again(task: Path, params: Mapping[str, Any], *, python: str) -> list[float]:
     """Test accuracies of a configuration on seeds that no search has used."""
     seeds = [str(seed) for seed in range(10_000, 10_000 + TRAINED_AGAIN)]
     command = [python, str(PEERS / "plain_training.py"), str(task), json.dumps(params)]

@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("params", help="the configuration, as JSON")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     task, params = read_task(arguments.task), json.loads(arguments.params)
     data = load(task)
     for seed in arguments.seeds:
