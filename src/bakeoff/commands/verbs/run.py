@@ -1,3 +1,5 @@
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from bakeoff.session.run_settings import RunSettings
     from bakeoff.session.study import SessionResult
 
+NAMED_THREADS = re.compile(r"^[^#\n]*?\bthreads\s*=\s*([1-9]\d{0,2})\b", re.MULTILINE)
+FIRST_CHARACTERS = 100_000
+"""Part of a study file in which a number of threads is looked for before it is parsed."""
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -99,7 +104,8 @@ def run(
 
     # While the first worker imports torch, this process imports what takes it nearly as long.
     folder = str(file.parent) if file.is_file() else None
-    early = start_early(folder, device=device, threads=threads, engine=engine)
+    likely = threads or _likely_threads(file, changes)
+    early = start_early(folder, device=device, threads=likely, engine=engine)
     with ended_on_error(early):
         config, threads = _load(file, changes, storage, output, threads)
         from bakeoff.api import drive_study
@@ -131,6 +137,18 @@ def run(
     with notifying(notify, config.name) as facts:
         result = drive_study(config, settings)
         _conclude(config.name, result, settings, facts, storage=storage, as_json=as_json)
+
+
+def _likely_threads(file: Path, changes: list[str] | None) -> int | None:
+    """The `training.threads` of a setting or of the file, without what takes long to import.
+
+    It may miss it, as in a base of the file; then another worker takes the place of the early one.
+    """
+    texts = [*(changes or ())]
+    with suppress(OSError, ValueError), file.open(encoding="utf-8") as opened:
+        texts.append(opened.read(FIRST_CHARACTERS))
+    found = filter(None, map(NAMED_THREADS.search, texts))
+    return next((int(one[1]) for one in found), None)
 
 
 def _load(
