@@ -25,7 +25,7 @@ from bakeoff.errors import UsageError
 from bakeoff.records import DataConfig, Normalize, Task
 from bakeoff.seeding import derive_seed
 from bakeoff.training.loading import LoadedInputs, open_loader
-from bakeoff.training.placement import KEPT, DataKey, HostInputs
+from bakeoff.training.placement import KEPT_SAMPLES, DataKey, HostInputs
 from bakeoff.training.weights_source import BYTE, IMAGENET, InputScale
 
 CHUNK_BYTES = 1 << 20
@@ -263,7 +263,7 @@ def _place(
     """All samples, where there is room for them, or a loader that fetches them one by one."""
     if isinstance(samples, SampleInputs):
         return LoadedInputs(samples, open_loader(samples.source, key.fingerprint), device)
-    return KEPT.place(samples, key, part, device)
+    return KEPT_SAMPLES.place(samples, key, part, device)
 
 
 def given_normalisation(

@@ -93,5 +93,5 @@ def _versions(splits: Splits) -> tuple[int, ...]:
     return tuple(num_changes(one) for one in tensors if isinstance(one, Tensor))
 
 
-KEPT = KeptSplits()
+KEPT_SPLITS = KeptSplits()
 """The data that this process keeps."""

@@ -113,5 +113,5 @@ def num_changes(tensor: Tensor) -> int:
     return tensor._version  # noqa: SLF001 - there is no other count
 
 
-KEPT = KeptOnDevice()
+KEPT_SAMPLES = KeptOnDevice()
 """Successive runs of a worker train on the same data."""

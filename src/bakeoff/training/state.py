@@ -30,7 +30,7 @@ from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.flat import FlatStep, find_flat_step
-from bakeoff.training.kept_splits import KEPT
+from bakeoff.training.kept_splits import KEPT_SPLITS
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.memory_layout import store_channels_last
@@ -202,7 +202,7 @@ def prepare(
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
-    splits = KEPT.load(
+    splits = KEPT_SPLITS.load(
         config,
         place,
         channels_last=find_model(config.model).channels_last,
