@@ -107,6 +107,11 @@ class KeptOnDevice:
             self._parts[place], self._versions[place] = placed, num_changes(placed)
         return self._parts[place]
 
+    def clear(self) -> None:
+        """Keep nothing: every part is copied anew."""
+        self._parts.clear()
+        self._key = None
+
 
 def num_changes(tensor: Tensor) -> int:
     """How often a tensor was changed in place."""
