@@ -224,14 +224,7 @@ def prepare(
         splits=splits,
         model=model,
         optimizer=optimizer,
-        schedule=Schedule(
-            optimizer,
-            config.scheduler,
-            config.scheduler_params,
-            total_steps=steps_per_epoch(*sizes) * training.epochs,
-            epochs=training.epochs,
-            direction=find_metric(config.objective, splits.task, config.metrics).info.direction,
-        ),
+        schedule=_build_schedule(config, optimizer, splits),
         scaler=build_scaler(training.precision, place),
         criterion=build_loss(config, splits, place),
         metric_functions=_metric_functions(config, splits),
@@ -240,6 +233,22 @@ def prepare(
         fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
         ranks=ranks,
+    )
+
+
+def _build_schedule(
+    config: TrialConfig, optimizer: torch.optim.Optimizer, splits: Splits
+) -> Schedule:
+    """The schedule over all steps of the run."""
+    training = config.training
+    steps = steps_per_epoch(len(splits.train), training.batch_size, training.accumulation_steps)
+    return Schedule(
+        optimizer,
+        config.scheduler,
+        config.scheduler_params,
+        total_steps=steps * training.epochs,
+        epochs=training.epochs,
+        direction=find_metric(config.objective, splits.task, config.metrics).info.direction,
     )
 
 
