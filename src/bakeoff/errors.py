@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bakeoff.nearest import find_nearest
 
+PACKAGE = str(Path(__file__).parent)
+"""The folder of bakeoff's own code."""
 MAX_MESSAGE = 500
 """Characters that are kept of a message that the user's code raised."""
 
@@ -145,14 +147,27 @@ def describe_error(error: BaseException, *, names_own: bool = False) -> str:
     line of bakeoff.
     """
     text = f"{type(error).__name__}: {one_line(error)[:MAX_MESSAGE]}"
-    folders = sysconfig.get_paths()
-    installed = (*(folders[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
-    package = str(Path(__file__).parent)
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(package)]
-    users = [frame for frame in frames if not frame.filename.startswith((package, *installed))]
+    users, ours = _lines_of(error)
     named = users or (ours if names_own else [])
     return f"{text} ({Path(named[-1].filename).name}:{named[-1].lineno})" if named else text
+
+
+def passes_own_code(error: BaseException) -> bool:
+    """Whether a line of the user's code was running: then the call of it was not refused."""
+    users, _ = _lines_of(error)
+    return bool(users)
+
+
+def _lines_of(
+    error: BaseException,
+) -> tuple[list[traceback.FrameSummary], list[traceback.FrameSummary]]:
+    """The lines of the traceback that are the user's, and those of bakeoff, outermost first."""
+    folders = sysconfig.get_paths()
+    installed = (*(folders[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(PACKAGE)]
+    users = [frame for frame in frames if not frame.filename.startswith((PACKAGE, *installed))]
+    return users, ours
 
 
 def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -28,18 +28,35 @@ OWN_PACKAGES = frozenset(
 )  # fmt: skip
 """Packages whose code this program runs itself."""
 _study_folders: list[str] = []
+_earlier_folders: set[str] = set()
+"""Those of the studies that this process worked on before."""
+_on_path: set[str] = set()
+"""Folders of studies that `extend_path` added."""
 
 
 def look_in(folder: str) -> None:
     """Look for the user's modules in a study file's folder from now on, then in the current one.
 
-    A process works on one study at a time, so each study replaces the folder of the one before.
+    A process works on one study at a time, so each study replaces the folder of the one before, on
+    Python's path too.
 
     Args:
         folder: Empty for a study without a file.
     """
     invalidate_caches()
-    _study_folders[:] = [str(Path(folder).absolute())] if folder else []
+    found = [str(Path(folder).absolute())] if folder else []
+    left = _on_path.difference(found)
+    sys.path[:] = [entry for entry in sys.path if entry not in left]
+    _on_path.difference_update(left)
+    _earlier_folders.update(_study_folders)
+    _study_folders[:] = found
+
+
+def extend_path() -> None:
+    """Let the user's modules import others of theirs: their folders come last on Python's path."""
+    added = [folder for folder in own_folders() if folder not in sys.path]
+    sys.path += added
+    _on_path.update(folder for folder in added if folder in _study_folders)
 
 
 def own_folders() -> tuple[str, ...]:
@@ -74,6 +91,29 @@ def find_own(module: str) -> Path | None:
                 " one of them"
             )
     return found[0] if found else None
+
+
+def find_other(module: str) -> tuple[str, Path, Path] | None:
+    """A module that was imported from another file than this study's own, with both files.
+
+    It is `module`, or one that an earlier study imported from its folder: a module of this study
+    would get that one where its own folder has another file of the name.
+
+    Raises:
+        UsageError: As `find_own`.
+    """
+    taken = getattr(sys.modules.get(module), "__file__", None)
+    found = [(module, Path(taken), find_own(module))] if taken else []
+    if _earlier_folders:
+        found += [
+            (name, path, find_source(name, _study_folders))
+            for name, path in _users_modules()
+            if not _earlier_folders.isdisjoint(map(str, path.parents))
+        ]
+    for name, path, own in found:
+        if own is not None and path.is_file() and own.read_bytes() != path.read_bytes():
+            return name, path, own
+    return None
 
 
 def find_source(module: str, folders: Sequence[str]) -> Path | None:
@@ -172,20 +212,26 @@ def users_files() -> dict[str, str]:
     Files in the current folder are named by their path in it. Python itself, installed packages,
     bakeoff and the program that was started are left out.
     """
+    found: dict[str, str] = {}
+    for _, path in _users_modules():
+        here = Path.cwd()
+        shown = path.relative_to(here) if here in path.parents else path
+        found[str(shown)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _users_modules() -> Iterator[tuple[str, Path]]:
+    """Name and file of every module of the user's that this process has imported."""
     paths = sysconfig.get_paths()
     folders = {Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {Path(__file__).parent}
-    found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or name in ("__main__", "__mp_main__") or not str(file).endswith(".py"):
             continue
         path = Path(file).absolute()
         if folders.isdisjoint(path.parents) and path.is_file():
-            here = Path.cwd()
-            shown = path.relative_to(here) if here in path.parents else path
-            found[str(shown)] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+            yield name, path
 
 
 def _is_known(module: str) -> bool:

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from bakeoff.errors import UsageError, describe_error, describe_unknown
-from bakeoff.own_source import find_own, own_folders
+from bakeoff.own_source import extend_path, find_other, find_own, own_folders
 
 REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -156,12 +156,10 @@ def _check_imported(module: str) -> None:
     Raises:
         UsageError: This process cannot import another module of the same name.
     """
-    own, taken = find_own(module), getattr(sys.modules.get(module), "__file__", None)
-    if own is None or taken is None or not Path(taken).is_file() or own.samefile(taken):
-        return
-    if own.read_bytes() != Path(taken).read_bytes():
+    if (found := find_other(module)) is not None:
+        name, taken, own = found
         raise UsageError(
-            f"module {module!r} was imported from {taken}, and the study has {own}: use a new"
+            f"module {name!r} was imported from {taken}, and the study has {own}: use a new"
             " Python process, or rename one of them"
         )
 
@@ -169,7 +167,7 @@ def _check_imported(module: str) -> None:
 def _import(module: str) -> ModuleType:
     """Import the module, from a folder of the user's if one has it."""
     own = find_own(module)
-    sys.path += [folder for folder in own_folders() if folder not in sys.path]
+    extend_path()
     with users_code(), generators_kept():
         first = module.partition(".")[0]
         if own is not None and first not in sys.modules:

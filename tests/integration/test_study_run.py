@@ -219,7 +219,7 @@ def test_a_killed_driver_is_continued_to_the_same_results_and_leaves_no_worker(
         process.kill()
         process.wait()
         process.communicate()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_alive, workers))
@@ -378,7 +378,7 @@ def test_a_stop_is_obeyed_while_the_model_is_first_tried(tmp_path):
     while not children_of(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=100)
     assert process.returncode == 143, err
     assert not (tmp_path / "results").exists()
 

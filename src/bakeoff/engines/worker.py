@@ -173,12 +173,12 @@ def _set_up(settings: WorkerSettings) -> None:
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
     import torch
 
-    from bakeoff.training.kept_splits import KEPT
+    from bakeoff.training.kept_splits import KEPT_SPLITS
     from bakeoff.training.uncompiled import leave_compiler_out
 
     torch.set_num_threads(settings.threads)
     leave_compiler_out()
-    KEPT.is_on = True
+    KEPT_SPLITS.is_on = True
 
 
 def _run(

@@ -240,13 +240,7 @@ def _train(
     """Train to the end. Store every epoch and the result in the folder."""
     name, tracked_name = folder.path.name, f"train-{folder.path.name}"
     values = {**params_of(config), "seed": facts.seed}
-    job = Job(
-        run=name,
-        config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
-        checkpoints=str(folder.checkpoints),
-        reads_test=True,
-        keeps_weights=True,
-    )
+    job = _job_of(config, facts, folder)
     log = EpochLog(folder.log)
     history: list[EpochResult] = []
     attempt = 1
@@ -283,6 +277,16 @@ def _train(
                 tracking.end(tracked_name, event.outcome, scores_of(score, event.test_metrics))
     folder.finish(result)
     return result
+
+
+def _job_of(config: StudyConfig, facts: RunFacts, folder: RunFolder) -> Job:
+    return Job(
+        run=folder.path.name,
+        config=trial_config(config, facts.precision, facts.seed, facts.weights_sha256),
+        checkpoints=str(folder.checkpoints),
+        reads_test=True,
+        keeps_weights=True,
+    )
 
 
 def _take_weights(job: Job, folder: RunFolder) -> None:

@@ -47,8 +47,10 @@ def render_html(page: Page[Any]) -> str:
     )
 
 
-def _arm_class(study: StudyRecord, arm: str) -> str:
+def _arm_class(study: StudyRecord | None, arm: str) -> str:
     """The style of an arm's name, which its library defaults share; others have no colour."""
+    if study is None:
+        return "no-arm"
     known = {one.name for one in study.arms}
     name = arm if arm in known else arm.removesuffix(DEFAULTS_SUFFIX)
     return f"arm-{color_number(study, name)}" if name in known else "no-arm"

@@ -111,8 +111,8 @@ class Page(Generic[Subject]):
     """Name of the HTML and Markdown templates, without the suffix."""
     subject: Subject
     """What the report is about."""
-    study: StudyRecord
-    """The study whose order of arms decides their colours."""
+    study: StudyRecord | None
+    """The study whose order of arms decides their colours; None without any arm."""
     title: str
     level_text: str
     """What the level of evidence means."""

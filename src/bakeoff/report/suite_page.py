@@ -1,7 +1,7 @@
 """The report of a suite: S1 the rules, S2 their effects by workload, S3 arms, S4 the studies."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bakeoff.analysis.rules import effects_of
 from bakeoff.analysis.wording import interval, join, number
@@ -12,6 +12,7 @@ from bakeoff.records import (
     Measure,
     RuleFinding,
     SuiteFindings,
+    Timing,
     TrialRecord,
     WorkloadEffect,
 )
@@ -37,22 +38,24 @@ def build_suite_page(
     comparisons: Mapping[str, Comparison],
     *,
     generated_at: str,
+    timings: Sequence[Timing] = (),
     image_formats: tuple[str, ...] = (),
 ) -> Page[SuiteFindings]:
     """Compute everything that the report of a suite shows.
 
     Args:
         found: Its verdicts.
-        comparisons: Those of its studies by workload; at least one.
+        comparisons: Those of its studies by workload.
         generated_at: Shown as the report's time.
+        timings: What was timed.
         image_formats: Formats in which figures are also written as image files.
     """
     return Page(
         template="suite",
         subject=found,
-        study=next(iter(comparisons.values())).study,
+        study=next((one.study for one in comparisons.values()), None),
         title=found.suite.question,
-        level_text=_made_by(found, comparisons),
+        level_text=_made_by(found, comparisons, timings),
         generated_at=generated_at,
         tables=(
             rules_table(found),
@@ -65,16 +68,21 @@ def build_suite_page(
     )
 
 
-def _made_by(found: SuiteFindings, comparisons: Mapping[str, Comparison]) -> str:
+def _made_by(
+    found: SuiteFindings, comparisons: Mapping[str, Comparison], timings: Sequence[Timing]
+) -> str:
     """What made the numbers: repeats, versions, machine and commit."""
+    searches = f"{plural(found.suite.repeats, 'search')} of every arm"
+    made, environments = searches, [one.study.environment for one in comparisons.values()]
+    if not environments:
+        made, environments = "repeated measurements", [one.environment for one in timings]
     known = {
-        name: sorted({one.study.environment.get(name, "") for one in comparisons.values()} - {""})
+        name: sorted({one.get(name, "") for one in environments} - {""})
         for name in ("bakeoff", *MADE_OF)
     }
     parts = [f"{name} {' or '.join(values)}" for name, values in known.items() if values]
-    commit = f", commit {found.commit}" if found.commit else ""
-    searches = plural(found.suite.repeats, "search")
-    return f"Made of {searches} of every arm; {', '.join(parts)}{commit}."
+    commit = [f"commit {found.commit}"] if found.commit else []
+    return f"Made of {'; '.join(filter(None, (made, ', '.join([*parts, *commit]))))}."
 
 
 def rules_table(found: SuiteFindings) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.analysis.workloads import AcrossWorkloads
 from bakeoff.files import remove_others, replace_files
-from bakeoff.records import Comparison, SuiteFindings, json_text
+from bakeoff.records import Comparison, SuiteFindings, Timing, json_text
 from bakeoff.report.answer import answer_table
 from bakeoff.report.configurations import FOLDER
 from bakeoff.report.html import render_html
@@ -144,15 +144,17 @@ def write_suite_report(
     directory: Path,
     *,
     generated_at: str | None = None,
+    timings: Sequence[Timing] = (),
     image_formats: Sequence[str] = (),
 ) -> Path:
     """Write HTML, Markdown, CSV and JSON into `directory`; the HTML's path is returned.
 
     Args:
         found: What the report says.
-        comparisons: The studies of the suite by workload; at least one.
+        comparisons: The studies of the suite by workload.
         directory: Made if it does not exist.
         generated_at: Shown as the report's time; None takes the present, in UTC.
+        timings: What was timed.
         image_formats: `png` and `svg` also write every figure as an image file.
 
     Raises:
@@ -166,6 +168,7 @@ def write_suite_report(
         found,
         comparisons,
         generated_at=generated_at or _now(),
+        timings=timings,
         image_formats=tuple(image_formats),
     )
     summary = {

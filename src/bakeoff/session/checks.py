@@ -96,7 +96,8 @@ def check_data(config: StudyConfig, *, hang_seconds: float | None = None) -> Dat
     if summary.notes:
         print(f"data: {visible('; '.join(summary.notes))}", file=sys.stderr)
     if config.confirm.resplit:
-        check_splits(config.data, _all_split_seeds(config))
+        with limited_reading(config.data.dataset, hang_seconds):  # it is read again
+            check_splits(config.data, _all_split_seeds(config))
     if config.training.loop is None:
         check_batch_size(
             config.data.dataset,

@@ -77,19 +77,14 @@ class RunSettings(EngineSettings):
         url = choose_storage_url(storage_url, output)
         parse_storage_url(url)
         begun_on = _begun_on(url, study) if device == AUTO else ""
-        cluster, chosen = choose_cluster(
-            engine,
-            device,
-            begun_on,
-            limit=workers,
-            gpus_per_trial=gpus_per_trial,
-            accepts_open=insecure_cluster,
+        cluster, on_cluster = choose_cluster(
+            engine, device, begun_on,
+            limit=workers, gpus_per_trial=gpus_per_trial, accepts_open=insecure_cluster,
             devices_per_trial=devices_per_trial,
-        )
-        chosen = _choose_here(chosen, device, begun_on, devices_per_trial)
+        )  # fmt: skip
+        chosen = _choose_here(on_cluster, device, begun_on, devices_per_trial)
         workers = _choose_workers(workers, workers_per_device, chosen, devices_per_trial)
-        if checkpoints is not None:
-            checkpoints = check_location(checkpoints, "--checkpoints")
+        place = None if checkpoints is None else check_location(checkpoints, "--checkpoints")
         return cls(
             output=output,
             storage_url=url,
@@ -105,7 +100,7 @@ class RunSettings(EngineSettings):
             accepts_code=accepts_code,
             source=source,
             user=choose_user(user),
-            checkpoints=checkpoints,
+            checkpoints=place,
             early=early,
             ray=cluster,
         )

@@ -98,10 +98,8 @@ def run_study(
     ):
         kept = _kept_probes(config, summary, replace(settings, threads=threads))
         facts = known or measure(config, settings, summary, engine, stop, kept)
-        if config.training.precision == "auto" and not known:
-            observer.note(f"precision {facts.environment['precision']}")
-        if DEVICES in facts.environment and not known:
-            observer.note(f"{DEVICES}: {facts.environment[DEVICES]}")
+        if not known:
+            _note_measured(config, facts, observer)
         storage = Storage(settings.storage_url, create=True)
         storage.connection.on_wait = partial(_on_wait, observer, stop)
         with study_lock(storage, config.name):
@@ -265,6 +263,14 @@ def _drive(
         num_trials=len(storage.load_runs(config.name, "search")),
         num_confirmations=len(storage.load_runs(config.name, "confirm")),
     )
+
+
+def _note_measured(config: StudyConfig, facts: StudyFacts, observer: Observer) -> None:
+    """Say what was chosen for a new study."""
+    if config.training.precision == "auto":
+        observer.note(f"precision {facts.environment['precision']}")
+    if DEVICES in facts.environment:
+        observer.note(f"{DEVICES}: {facts.environment[DEVICES]}")
 
 
 def _check_same_files(

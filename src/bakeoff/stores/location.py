@@ -14,6 +14,8 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "ab
 """The extra of this package that brings the package for a protocol."""
 COMMON = ("abfs", "az", "file", "gcs", "gs", "hdfs", "s3", "sftp", "smb", "webdav")
 """Protocols that a message names; fsspec knows others."""
+DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
+"""Protocols of `--storage`, which a user may confuse with a place of files."""
 OF_ONE_PROCESS = frozenset({"memory"})
 """What other processes cannot see."""
 
@@ -37,6 +39,11 @@ def check_location(text: str, flag: str) -> str:
     if parts is None:
         return str(Path(text.removeprefix("file:")).absolute())
     protocol, rest = parts["protocol"].lower(), parts["rest"]
+    if protocol.partition("+")[0] in DATABASES:
+        raise UsageError(
+            f"{flag}: {protocol}:// is a database, which holds studies (--storage) and no files;"
+            " give a folder, or a URL such as s3://bucket/folder"
+        )
     user, at, _ = rest.partition("/")[0].rpartition("@")
     if at and ":" in user:
         raise UsageError(

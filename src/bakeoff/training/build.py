@@ -15,7 +15,7 @@ from bakeoff.components.package_models import check_fresh, check_model_installed
 from bakeoff.components.package_optimizers import check_installed
 from bakeoff.components.parameters import complete_params
 from bakeoff.data.inputs import Categories, input_kind
-from bakeoff.errors import BakeoffError, UsageError, describe_error
+from bakeoff.errors import BakeoffError, UsageError, describe_error, passes_own_code
 from bakeoff.ranges import Params
 from bakeoff.records import DataConfig, Task, TrialConfig
 from bakeoff.registry import is_reference, resolve, users_code
@@ -124,7 +124,8 @@ def _call_build(
             raise
         # Our own models raise errors that need no description.
         reason = describe_error(error) if spec.parameters is None else str(error)
-        if spec.parameters is None and isinstance(error, TypeError) and "argument" in str(error):
+        is_our_call = isinstance(error, TypeError) and not passes_own_code(error)
+        if spec.parameters is None and is_our_call and "argument" in str(error):
             words = ("input_shape", "num_outputs", *spec.fixed, *given)
             reason += f"; it is called with {', '.join(f'{word}=' for word in words)}"
         raise UsageError(f"model {spec.name!r}: {reason}") from error

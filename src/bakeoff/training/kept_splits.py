@@ -4,14 +4,21 @@ A function of the user's may take long to make its arrays, and so does measuring
 deviation.
 """
 
+from collections.abc import Iterator
+from zlib import crc32
+
 import torch
 from torch import Tensor
 
 from bakeoff.errors import DataChangedError
 from bakeoff.records import TrialConfig
 from bakeoff.training.batches import Splits, load_splits
-from bakeoff.training.placement import num_changes
+from bakeoff.training.placement import KEPT_SAMPLES, num_changes
 from bakeoff.training.weights_source import InputScale
+
+SAMPLE_ROWS = 1024
+SAMPLE_BYTES = 16 << 20
+"""At most so much of each tensor is compared before a loop of the user's own gets it again."""
 
 
 class KeptSplits:
@@ -24,6 +31,7 @@ class KeptSplits:
         self._key: tuple[object, ...] = ()
         self._splits: Splits | None = None
         self._versions: tuple[int, ...] = ()
+        self._sample = 0
 
     def load(
         self,
@@ -35,7 +43,9 @@ class KeptSplits:
     ) -> Splits:
         """Samples, split and normalisation of a run: those of the run before if they are the same.
 
-        They are read again if a loop of the user's own has changed a tensor of them.
+        They are read again if a loop of the user's own has changed a tensor of them. torch does not
+        count changes through `.data` or `.numpy()`, so a sample of rows is compared too. A change
+        of a few single rows by such means may be missed.
 
         Args:
             config: The run.
@@ -68,10 +78,11 @@ class KeptSplits:
         key = (
             config.data, config.split_seed, config.test_seed, str(device), channels_last, scale
         )  # fmt: skip
-        if self._splits is not None and (key, _versions(self._splits)) == (
-            self._key, self._versions
-        ):  # fmt: skip
-            return self._splits
+        found = self._splits
+        if found is not None and (key, _versions(found)) == (self._key, self._versions):
+            if config.training.loop is None or _sample_of(found) == self._sample:
+                return found
+            KEPT_SAMPLES.clear()
         self._splits = None  # before the next one needs memory
         splits = load_splits(
             config.data,
@@ -83,15 +94,34 @@ class KeptSplits:
         )
         if self.is_on:
             self._splits, self._key, self._versions = splits, key, _versions(splits)
+            self._sample = 0 if config.training.loop is None else _sample_of(splits)
         return splits
+
+
+def _tensors_of(splits: Splits) -> Iterator[Tensor]:
+    """The tensors of the data that are in memory as a whole."""
+    for part in (splits.train, splits.validation, splits.test):
+        for one in (part.inputs, part.labels, part.rows):
+            if isinstance(one, Tensor):
+                yield one
 
 
 def _versions(splits: Splits) -> tuple[int, ...]:
     """How often each tensor of the data was changed in place."""
-    parts = (splits.train, splits.validation, splits.test)
-    tensors = [one for part in parts for one in (part.inputs, part.labels, part.rows)]
-    return tuple(num_changes(one) for one in tensors if isinstance(one, Tensor))
+    return tuple(num_changes(one) for one in _tensors_of(splits))
 
 
-KEPT = KeptSplits()
+def _sample_of(splits: Splits) -> int:
+    """A checksum of rows that are spread evenly over each tensor of the data."""
+    found = 0
+    for tensor in {id(one): one for one in _tensors_of(splits) if len(one)}.values():
+        size = len(tensor)
+        count = max(1, min(size, SAMPLE_ROWS, SAMPLE_BYTES * size // max(1, tensor.nbytes)))
+        rows = torch.arange(count, device=tensor.device) * size // count
+        chosen = tensor.index_select(0, rows).cpu().contiguous()
+        found = crc32(chosen.view(torch.uint8).numpy().tobytes(), found)
+    return found
+
+
+KEPT_SPLITS = KeptSplits()
 """The data that this process keeps."""

@@ -36,7 +36,7 @@ from bakeoff.training.build import (
     mask_augment_of,
 )
 from bakeoff.training.epoch_batches import own_places
-from bakeoff.training.kept_splits import KEPT
+from bakeoff.training.kept_splits import KEPT_SPLITS
 from bakeoff.training.loop_state import LoopState
 from bakeoff.training.run_parts import RunData, RunEnded, RunScheduler, TestScores, as_numbers
 from bakeoff.training.run_settings import RunSettings
@@ -154,7 +154,7 @@ class Run(RunSettings):
         config = self._config
         if not config.data.is_given:
             raise UsageError("run.data: the study names no data; add [data] dataset to its file")
-        splits = KEPT.load(config, self.device)
+        splits = KEPT_SPLITS.load(config, self.device)
         dtype = getattr(splits.train.inputs, "dtype", torch.float32)
         check_augment(config.data.augment, splits.input_shape, dtype, self.device)
         return splits

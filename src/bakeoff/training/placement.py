@@ -107,11 +107,16 @@ class KeptOnDevice:
             self._parts[place], self._versions[place] = placed, num_changes(placed)
         return self._parts[place]
 
+    def clear(self) -> None:
+        """Keep nothing: every part is copied anew."""
+        self._parts.clear()
+        self._key = None
+
 
 def num_changes(tensor: Tensor) -> int:
     """How often a tensor was changed in place."""
     return tensor._version  # noqa: SLF001 - there is no other count
 
 
-KEPT = KeptOnDevice()
+KEPT_SAMPLES = KeptOnDevice()
 """Successive runs of a worker train on the same data."""

@@ -16,6 +16,7 @@ from bakeoff.training.batches import epoch_order
 from bakeoff.training.build import build_optimizer
 from bakeoff.training.checkpoint import checkpoint_bytes
 from bakeoff.training.device import set_matrix_precision
+from bakeoff.training.flat import find_flat_step
 from bakeoff.training.loop import train_step
 from bakeoff.training.memory import breaks_process, is_out_of_memory
 from bakeoff.training.memory_layout import is_channels_last
@@ -77,10 +78,7 @@ def measure_precision(
         for precision in candidates_on(torch.device(device).type)
     }
     state = prepare(configs["fp32"], device)
-    candidates = {
-        precision: replace(state, config=one, scaler=build_scaler(precision, state.device))
-        for precision, one in configs.items()
-    }
+    candidates = _candidates(state, configs)
     batch_size, train = config.training.batch_size, state.splits.train
     order = epoch_order(len(train), batch_size, config.seed, epoch=1)[: 4 * batch_size]
     batches = train.batches(batch_size, order.to(state.device))
@@ -100,6 +98,20 @@ def measure_precision(
         weight_bytes=sum(weight.nbytes for weight in state.model.parameters()),
         channels_last=is_channels_last(state.model),
     )
+
+
+def _candidates(
+    state: TrainingState, configs: Mapping[Precision, TrialConfig]
+) -> dict[Precision, TrainingState]:
+    """The run in each precision, on the same weights, with the steps that training makes."""
+    flat = find_flat_step(state.config.optimizer, state.model, state.optimizer)
+    scalers = {precision: build_scaler(precision, state.device) for precision in configs}
+    return {
+        precision: replace(
+            state, config=one, scaler=scaler, flat=None if scaler.is_enabled() else flat
+        )
+        for (precision, one), scaler in zip(configs.items(), scalers.values(), strict=True)
+    }
 
 
 def candidates_on(kind: str) -> tuple[Precision, ...]:
@@ -165,6 +177,10 @@ def _time_step(state: TrainingState, inputs: Tensor, labels: Tensor) -> float | 
     """Seconds of one step; None if the model does not work in this precision."""
     state.freezing.begin(state.config.training.epochs)  # the epoch that trains the most weights
     set_matrix_precision(state.config.training.precision)
+    if state.flat is not None:
+        state.flat.begin()
+    if state.average is not None:
+        state.average.begin(state.flat)
     started = time.perf_counter()
     try:
         train_step(state, [(inputs, labels)], len(labels))

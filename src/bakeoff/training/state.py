@@ -30,7 +30,7 @@ from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.flat import FlatStep, find_flat_step
-from bakeoff.training.kept_splits import KEPT
+from bakeoff.training.kept_splits import KEPT_SPLITS
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
 from bakeoff.training.memory_layout import store_channels_last
@@ -202,7 +202,7 @@ def prepare(
     if place.type == "cuda":
         set_matrix_precision(training.precision)
     weights = _find_weights(config)
-    splits = KEPT.load(
+    splits = KEPT_SPLITS.load(
         config,
         place,
         channels_last=find_model(config.model).channels_last,
@@ -224,14 +224,7 @@ def prepare(
         splits=splits,
         model=model,
         optimizer=optimizer,
-        schedule=Schedule(
-            optimizer,
-            config.scheduler,
-            config.scheduler_params,
-            total_steps=steps_per_epoch(*sizes) * training.epochs,
-            epochs=training.epochs,
-            direction=find_metric(config.objective, splits.task, config.metrics).info.direction,
-        ),
+        schedule=_build_schedule(config, optimizer, splits),
         scaler=build_scaler(training.precision, place),
         criterion=build_loss(config, splits, place),
         metric_functions=_metric_functions(config, splits),
@@ -240,6 +233,22 @@ def prepare(
         fresh=fresh,
         average=WeightAverage(model, training.ema_decay) if training.ema_decay else None,
         ranks=ranks,
+    )
+
+
+def _build_schedule(
+    config: TrialConfig, optimizer: torch.optim.Optimizer, splits: Splits
+) -> Schedule:
+    """The schedule over all steps of the run."""
+    training = config.training
+    steps = steps_per_epoch(len(splits.train), training.batch_size, training.accumulation_steps)
+    return Schedule(
+        optimizer,
+        config.scheduler,
+        config.scheduler_params,
+        total_steps=steps * training.epochs,
+        epochs=training.epochs,
+        direction=find_metric(config.objective, splits.task, config.metrics).info.direction,
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch.optim import Optimizer
 
 COMPILER = "torch._dynamo"
-KEPT = "__dynamo_disable"
+MARKED_FORM = "__dynamo_disable"
 """Where torch keeps the marked form of a function, so that it makes it only once."""
 
 
@@ -26,8 +26,8 @@ def leave_compiler_out() -> None:
     for name in vars(Optimizer):
         outer = getattr(Optimizer, name)
         inner = getattr(outer, "__wrapped__", None)
-        if _imports_compiler(outer, "_disable_dynamo") and not hasattr(inner, KEPT):
-            setattr(inner, KEPT, _unmarked(inner, outer))
+        if _imports_compiler(outer, "_disable_dynamo") and not hasattr(inner, MARKED_FORM):
+            setattr(inner, MARKED_FORM, _unmarked(inner, outer))
     for kind in _optimizers():
         step = vars(kind).get("step")
         if _imports_compiler(step, "_use_grad_for_differentiable"):
@@ -53,7 +53,7 @@ def _unmarked(inner: Any, outer: Callable[..., Any]) -> Callable[..., Any]:
     def method(*args: Any, **kwargs: Any) -> Any:
         if COMPILER not in sys.modules:
             return inner(*args, **kwargs)
-        delattr(inner, KEPT)
+        delattr(inner, MARKED_FORM)
         return outer(*args, **kwargs)
 
     return method

@@ -15,7 +15,7 @@ from bakeoff.data.hub_files import TOKENIZER, need_hub_file, pad_token
 from bakeoff.data.inputs import Feature
 from bakeoff.data.own_tokens import PATTERNS
 from bakeoff.records import DataConfig, as_plain
-from bakeoff.training.batches import Normalisation
+from bakeoff.training.normalisation import Normalisation
 from bakeoff.training.own_state import encode
 from bakeoff.training.state import TrainingState, Weights
 from bakeoff.training.weights_source import DESCRIPTION_KEY

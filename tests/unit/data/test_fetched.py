@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bakeoff.data import fetched
 from bakeoff.data.array_cache import data_folder
 from bakeoff.data.datasets import load_dataset
 from bakeoff.data.fetched import local_path, refresh_data
@@ -155,6 +156,45 @@ def test_a_damaged_copy_is_fetched_again(place: str, fetches: list[str]) -> None
     again = local_path(f"csv:{place}/table.csv")
     assert again.read_text() == TABLE
     assert fetches == ["", ""]
+
+
+def test_a_process_reads_a_copy_once_to_verify_it(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = fetched._digest  # noqa: SLF001
+
+    def digest(path: Path) -> str:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(fetched, "_digest", digest)
+    put(f"{place}/table.csv", TABLE)
+    for _ in range(2):
+        local_path(f"csv:{place}/table.csv")
+    assert read == ["table.csv"]
+    fetched._verified.clear()  # noqa: SLF001 - as in another process
+    for _ in range(2):
+        local_path(f"csv:{place}/table.csv")
+    assert read == ["table.csv"] * 2
+
+
+@pytest.mark.parametrize("keys", [("a", "a/b"), ("a/b", "a//b")])
+def test_files_that_no_folder_can_hold_are_named(
+    place: str, monkeypatch: pytest.MonkeyPatch, fetches: list[str], keys: tuple[str, str]
+) -> None:
+    states = {key: FileState(3, "v1") for key in keys}
+    monkeypatch.setattr(RemoteStore, "states", lambda _: states)
+    with pytest.raises(DataError, match=r"images: holds both 'a.*' and 'a/.*b', which no folder"):
+        local_path(f"folder:{place}/images")
+    assert fetches == []
+
+
+def test_a_bucket_may_hold_a_file_and_others_below_its_name(bucket: str) -> None:
+    for key in ("a", "a/b"):
+        put(f"{bucket}/images/{key}", b"abc")
+    with pytest.raises(DataError, match=r"images: holds both 'a' and 'a/b'"):
+        local_path(f"folder:{bucket}/images")
 
 
 def test_a_fetch_that_breaks_off_leaves_nothing(

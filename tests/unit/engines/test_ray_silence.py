@@ -51,8 +51,10 @@ class Method:
     def remote(self, *arguments):
         self._calls.append((self._name, *arguments))
         future = asyncio.get_running_loop().create_future()
-        if not self.is_silent:
+        if self._name == "poll" and not self.is_silent:  # waits for events on the node
             asyncio.get_running_loop().call_later(0.005, future.set_result, self._answer)
+        elif not self.is_silent:
+            future.set_result(self._answer)
         return future
 
 
@@ -88,9 +90,9 @@ def ended(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(ray_slot, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(ray_slot, "SILENT_SECONDS", 0.5)  # longer than a busy machine pauses
     monkeypatch.setattr(ray_slot, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(ray_slot, "PLACE_SECONDS", 0.2)
+    monkeypatch.setattr(ray_slot, "PLACE_SECONDS", 0.6)
 
 
 @pytest.fixture
@@ -102,22 +104,33 @@ def driver():
     theirs.close()
 
 
-async def serve(connection, actors, act):
-    """Admit these workers, do something, and wait until nothing is left to be found out."""
+async def serve(driver, actors, act, until):
+    """Admit these workers, do something, and wait until it had its effect; what the driver got."""
+    ours, theirs = driver
     nodes = Nodes(cpus_per_worker=1, gpus_per_worker=0.0)
     known = [letter * 56 for letter in "ab"[: len(actors)]]
     nodes.update({"NodeID": one, "Alive": True, "Resources": {"CPU": 1.0}} for one in known)
-    gateway = Gateway(connection, SETTINGS, LAYOUT, b"", nodes)
+    gateway = Gateway(theirs, SETTINGS, LAYOUT, b"", nodes)
     gateway.slots = [Slot(actor) for actor in actors]
     serving = [asyncio.create_task(gateway._serve_slot(one)) for one in gateway.slots]  # noqa: SLF001
     await asyncio.sleep(0.05)
     act(gateway)
-    await asyncio.sleep(0.4)
+    found = []
+    async with asyncio.timeout(60):
+        while not until(found):
+            await asyncio.sleep(0.01)
+            found += said(ours)
     for one in serving:
         one.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await one
-    return gateway
+    return gateway, found
+
+
+def after(seconds):
+    """Tell when so much time has passed."""
+    began = time.monotonic()
+    return lambda _: time.monotonic() - began > seconds
 
 
 def said(connection):
@@ -139,7 +152,7 @@ def lost(run: str) -> Died:
 
 @needs_ray
 def test_two_runs_that_arrive_together_go_to_two_workers(driver):
-    ours, theirs = driver
+    ours, _ = driver
     first, second = Actor("a"), Actor("b")
 
     def send(gateway):
@@ -147,16 +160,21 @@ def test_two_runs_that_arrive_together_go_to_two_workers(driver):
         ours.send(probe("two"))
         gateway._receive()  # noqa: SLF001
 
-    asyncio.run(serve(theirs, [first, second], send))
+    def started(found):
+        return [one.run for one in found if isinstance(one, Started)]
+
+    _, found = asyncio.run(
+        serve(driver, [first, second], send, lambda found: len(started(found)) == 2)
+    )
     assert first.told() == [("submit", probe("one"))]
     assert second.told() == [("submit", probe("two"))]
-    assert [one.run for one in said(ours) if isinstance(one, Started)] == ["one", "two"]
+    assert started(found) == ["one", "two"]
 
 
 @needs_ray
 @pytest.mark.parametrize("method", ["poll", "submit", "reply", "kill"])
 def test_a_worker_that_does_not_answer_loses_its_run_and_its_node_is_banned(driver, ended, method):
-    ours, theirs = driver
+    ours, _ = driver
     actor = Actor("a")
 
     def send(gateway):
@@ -165,9 +183,10 @@ def test_a_worker_that_does_not_answer_loses_its_run_and_its_node_is_banned(driv
             ours.send(message)
         gateway._receive()  # noqa: SLF001
 
-    gateway = asyncio.run(serve(theirs, [actor], send))
+    gateway, found = asyncio.run(
+        serve(driver, [actor], send, lambda found: ended and lost("one") in found)
+    )
     assert ended == [actor]
-    found = said(ours)
     assert found[:2] == [Ready(1), Started(run="one", place="host/aaaaaaaa")]
     assert found[2:] == [Ready(0), lost("one")]
     assert gateway.slots == []
@@ -177,15 +196,14 @@ def test_a_worker_that_does_not_answer_loses_its_run_and_its_node_is_banned(driv
 @needs_ray
 @pytest.mark.parametrize("method", ["prepare", "read_data"])
 def test_a_node_that_freezes_while_its_worker_starts_is_banned(driver, ended, method):
-    ours, theirs = driver
     actor = Actor("a")
     getattr(actor, method).is_silent = True
 
     def freeze(_):
         actor.describe.is_silent = True
 
-    gateway = asyncio.run(serve(theirs, [actor], freeze))
-    assert said(ours) == [Ready(0)]
+    gateway, found = asyncio.run(serve(driver, [actor], freeze, lambda found: ended and found))
+    assert found == [Ready(0)]
     assert ended == [actor]
     assert gateway.slots == []
     assert not gateway.nodes.is_usable("a" * 56)
@@ -193,29 +211,29 @@ def test_a_node_that_freezes_while_its_worker_starts_is_banned(driver, ended, me
 
 @needs_ray
 def test_a_worker_whose_data_takes_long_is_kept_while_it_answers(driver):
-    ours, theirs = driver
     actor = Actor("a")
     actor.read_data.is_silent = True
-    gateway = asyncio.run(serve(theirs, [actor], lambda _: None))
+    gateway, found = asyncio.run(serve(driver, [actor], lambda _: None, after(0.9)))
     assert [one.actor for one in gateway.slots] == [actor]
-    assert said(ours) == []
+    assert found == []
 
 
 @needs_ray
 def test_a_worker_that_gets_no_place_is_given_up_and_no_node_is_blamed(driver, ended):
-    ours, theirs = driver
     actor = Actor("a")
     actor.describe.is_silent = True
-    gateway = asyncio.run(serve(theirs, [actor], lambda _: None))
+    gateway, found = asyncio.run(
+        serve(driver, [actor], lambda _: None, lambda found: ended and found)
+    )
     assert gateway.slots == []
     assert ended == [actor]
     assert gateway.nodes.is_usable("a" * 56)
-    assert said(ours) == [Ready(0)]
+    assert found == [Ready(0)]
 
 
 @needs_ray
 def test_a_reply_reaches_a_worker_after_its_run(driver):
-    ours, theirs = driver
+    ours, _ = driver
     actor = Actor("a")
 
     def send(gateway):
@@ -223,7 +241,7 @@ def test_a_reply_reaches_a_worker_after_its_run(driver):
             ours.send(message)
         gateway._receive()  # noqa: SLF001
 
-    asyncio.run(serve(theirs, [actor], send))
+    asyncio.run(serve(driver, [actor], send, lambda _: len(actor.told()) == 2))
     assert actor.told() == [("submit", probe("one")), ("reply", "one", "suspend")]
 
 
@@ -244,7 +262,7 @@ def test_a_head_that_accepts_connections_but_does_not_answer_counts_as_away(driv
     gateway = Gateway(theirs, SETTINGS, LAYOUT, b"", Nodes(cpus_per_worker=1, gpus_per_worker=0.0))
 
     async def keep():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await gateway._keep_workers()  # noqa: SLF001
 
     asyncio.run(keep())

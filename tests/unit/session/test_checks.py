@@ -147,6 +147,25 @@ def test_a_function_that_never_returns_its_data_ends_the_check(
         check_data(resolve_study(document), hang_seconds=0.3)
 
 
+def test_the_limit_holds_also_where_the_data_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twice_read_data.py").write_text(
+        "import time\n"
+        "import numpy as np\n"
+        "calls = []\n"
+        "def load():\n"
+        "    calls.append(1)\n"
+        "    time.sleep(20 if len(calls) > 1 else 0)\n"
+        "    labels = np.arange(60) % 3\n"
+        "    return {'x': np.eye(4, dtype=np.float32)[labels], 'y': labels}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    document = study_document(data={"dataset": "twice_read_data:load"}, confirm={"resplit": True})
+    with pytest.raises(DataError, match=r"^twice_read_data:load: no progress .* for 1 s"):
+        check_data(resolve_study(document), hang_seconds=1.0)
+
+
 def test_code_that_changed_since_a_study_began_is_refused_by_its_file() -> None:
     before = describe_code({"a.py": "0" * 64, "b.py": "1" * 64})
     check_same_code("study", before, {"b.py": "1" * 64, "a.py": "0" * 64})

@@ -200,7 +200,7 @@ def test_a_request_that_breaks_off_prints_no_traceback(
         seen.set()
 
     asyncio.run_coroutine_threadsafe(break_off(), get_loop())
-    assert seen.wait(10)
+    assert seen.wait(60)
     assert caplog.text == ""
 
 
@@ -363,6 +363,9 @@ def test_a_relative_folder_is_stored_as_an_absolute_one(
         ("simplecache::s3://bucket", "cannot go through another"),
         ("memory://a", "ends with its process"),
         ("s3://", "names no bucket"),
+        ("sqlite:///results/studies.db", "sqlite:// is a database, which holds studies"),
+        ("postgresql://me:SECRET@host/studies", "postgresql:// is a database.*give a folder"),
+        ("postgresql+psycopg://me@host/studies?a=b", "is a database"),
         ("s4://bucket", "unknown protocol 's4'; allowed: abfs, az, file, gcs, gs, hdfs, s3"),
     ],
 )

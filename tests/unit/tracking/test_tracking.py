@@ -39,7 +39,7 @@ class Recorder:
 
     def _note(self, *call: object) -> None:
         if self._hangs is not None:
-            self._hangs.wait(20)
+            self._hangs.wait(PATIENCE_SECONDS)
         if call[0] == self._fails_at:
             raise ConnectionError("no route to host\x1b[2J")
         self.calls.append(call)
@@ -61,6 +61,14 @@ class Recorder:
 
     def close(self):
         self._note("close")
+
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakeoff.tracking.CLOSE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("fails_at", ["begin", "epoch", "pause", "end", "close"])
@@ -101,10 +109,12 @@ def test_a_run_that_ended_earlier_is_logged_by_trackers_that_do_not_have_it() ->
 
 def test_without_tracking_no_folder_and_no_thread_is_made(tmp_path: Path) -> None:
     config = resolve_study(study_document())
+    before = set(threading.enumerate())  # with those of other tests that are ending
     with closing(build_tracking(config, tmp_path / "toy", print)) as tracking:
         tracking.begin("search-0", {})
+        started = set(threading.enumerate()) - before
     assert not (tmp_path / "toy").exists()
-    assert "tracking" not in {thread.name for thread in threading.enumerate()}
+    assert "tracking" not in {thread.name for thread in started}
 
 
 @pytest.mark.parametrize(

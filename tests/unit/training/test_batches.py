@@ -10,9 +10,9 @@ from bakeoff.training.batches import (
     Splits,
     epoch_order,
     load_splits,
-    measure_normalisation,
     steps_per_epoch,
 )
+from bakeoff.training.normalisation import measure_normalisation
 
 CPU = torch.device("cpu")
 
@@ -114,7 +114,7 @@ def test_normalisation_of_sequences_goes_by_feature_except_for_pixels() -> None:
 
 
 def test_normalisation_of_large_data_is_sampled_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bakeoff.training.batches.STATISTICS_BYTES", 1)
+    monkeypatch.setattr("bakeoff.training.normalisation.STATISTICS_BYTES", 1)
     inputs = np.random.default_rng(0).normal(5, 2, (5000, 3)).astype(np.float32)
     first, again, other = (
         measure_normalisation(inputs, np.arange(5000), seed, CPU).mean for seed in (0, 0, 1)

@@ -60,6 +60,25 @@ def test_data_that_a_loop_of_the_users_own_has_changed_is_read_again(kept):
     assert len(CALLS) == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda inputs: inputs.data.mul_(2),
+        lambda inputs: inputs.numpy().__imul__(2),
+        lambda inputs: np.random.default_rng(1).shuffle(inputs.numpy()),
+    ],
+    ids=["data", "numpy", "shuffled"],
+)
+def test_changes_that_torch_does_not_count_are_found_as_well(kept, change):
+    run = replace(RUN, training=replace(RUN.training, loop="my_loops:train"))
+    inputs = kept.load(run, CPU).train.inputs
+    expected = inputs.clone()
+    assert kept.load(run, CPU).train.inputs is inputs
+    change(inputs)
+    assert torch.equal(kept.load(run, CPU).train.inputs, expected)
+    assert len(CALLS) == 2
+
+
 def test_data_that_is_not_the_studys_is_refused_also_when_it_is_kept(kept):
     found = kept.load(RUN, CPU).fingerprint
     assert kept.load(replace(RUN, data_fingerprint=found), CPU).fingerprint == found

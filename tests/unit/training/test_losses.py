@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from bakeoff.records import TrainingConfig
-from bakeoff.training.batches import Normalisation, Split
+from bakeoff.training.batches import Split
 from bakeoff.training.losses import balanced_weights, build_class_loss
+from bakeoff.training.normalisation import Normalisation
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(60, 4, generator=GENERATOR) * 3

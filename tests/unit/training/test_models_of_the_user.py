@@ -62,3 +62,24 @@ def test_model_that_cannot_be_built_is_refused_in_one_line(
         build_model("lone_model:build", {}, input_shape=(4,), num_outputs=2)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+WRONG_INSIDE = (
+    "import torch\n"
+    "def build(input_shape, num_outputs):\n"
+    "    return torch.nn.Linear(4, num_outputs, biass=False)\n"
+)
+NO_ARGUMENTS = "import torch\nclass build(torch.nn.Module):\n    pass\n"
+
+
+@pytest.mark.parametrize(("code", "hints"), [(WRONG_INSIDE, False), (NO_ARGUMENTS, True)])
+def test_how_a_model_is_called_is_said_only_where_that_call_was_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, hints: bool
+) -> None:
+    (tmp_path / "lone_model.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lone_model", raising=False)
+    with pytest.raises(UsageError, match="unexpected keyword argument") as caught:
+        build_model("lone_model:build", {}, input_shape=(4,), num_outputs=2)
+    assert ("it is called with" in str(caught.value)) == hints
+    assert ("(lone_model.py:3)" in str(caught.value)) == (not hints)

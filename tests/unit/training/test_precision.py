@@ -62,6 +62,23 @@ def test_named_precision_that_does_not_work_is_told_from_those_that_do(
     assert set(choice.seconds_per_step) == {"fp32", "fp16"}
 
 
+def test_the_steps_that_are_timed_are_those_of_training(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With buffers, which fp16 has none of, and with the average of the weights in one."""
+    made: dict[Precision, set[bool]] = {}
+
+    def step(state, *arguments):  # type: ignore[no-untyped-def]
+        made.setdefault(state.config.training.precision, set()).add(state.flat is not None)
+        return train_step(state, *arguments)
+
+    monkeypatch.setattr(precision, "train_step", step)
+    config = make_config(precision="auto", ema_decay=0.9, optimizer="adamw")
+    choice = measure_precision(config, "cpu")
+    assert set(choice.seconds_per_step) == {"fp32", "bf16", "fp16"}
+    assert made == {"fp32": {True}, "bf16": {True}, "fp16": {False}}
+
+
 @given(
     fp32=st.floats(1e-6, 1e3),
     bf16=st.none() | st.floats(1e-6, 1e3),

@@ -14,7 +14,7 @@ from torch import nn
 from bakeoff.errors import DataError, UsageError
 from bakeoff.networks.packages import build_timm, build_torchvision
 from bakeoff.training import weights_source
-from bakeoff.training.batches import given_normalisation
+from bakeoff.training.normalisation import given_normalisation
 from bakeoff.training.pretrained import load_pretrained
 from bakeoff.training.weights_source import (
     InputScale,

@@ -75,11 +75,7 @@ def dashboard(
     from bakeoff.dashboard.access_log import AccessLog
     from bakeoff.dashboard.tokens import TokenFile
 
-    if token is not None:
-        raise UsageError(
-            "--token: every user of this machine sees it in `ps`; write it into a file of mode 600"
-            " and give --token-file, or set BAKEOFF_TOKEN"
-        )
+    _refuse_on_command_line(token)
     if add is not None or revoke is not None:
         _change_tokens(tokens, add, revoke)
         return
@@ -99,6 +95,14 @@ def dashboard(
         log=None if access_log is None else AccessLog(access_log),
         open_browser=not no_browser,
     )
+
+
+def _refuse_on_command_line(token: str | None) -> None:
+    if token is not None:
+        raise UsageError(
+            "--token: every user of this machine sees it in `ps`; write it into a file of mode 600"
+            " and give --token-file, or set BAKEOFF_TOKEN"
+        )
 
 
 def _change_tokens(file: Path | None, added: str | None, revoked: str | None) -> None:

@@ -117,7 +117,7 @@ def make_plan(
     Raises:
         BakeoffError: The data or the model is unusable.
     """
-    from bakeoff.search.forecast import forecast, most_epochs_of
+    from bakeoff.search.forecast import forecast
     from bakeoff.session.measuring import largest_checkpoint
     from bakeoff.space import build_arms
 
@@ -125,29 +125,24 @@ def make_plan(
     settings = _choose_settings(config, workers, workers_per_device, device, threads)
     summary, probed, times = _measure(config, settings, started)
     arms = tuple(arm.name for arm in build_arms(config))
-    epochs, budget = config.training.epochs, config.search.budget
     expected = forecast(config, times.epoch)
-    most = most_epochs_of(budget, times.epoch)
-    most_per_arm = [most, None if budget.trials is None else budget.trials * epochs]
-    most_epochs = len(arms) * min(one for one in most_per_arm if one is not None)
     cost = partial(cost_of, config, times, settings.workers, len(arms), expected.trials)
     needed = repeats_needed(len(arms))
     likely = cost(config.search.repeats, expected.epochs, expected.resumed)
-    highest = cost(config.search.repeats, most_epochs, 0)
-    runs = likely.runs
+    highest = cost(config.search.repeats, len(arms) * _most_epochs(config, times), 0)
     return Plan(
         study=config.name,
         arms=arms,
         objectives=(config.objective, *config.further_objectives),
-        budget=budget,
+        budget=config.search.budget,
         repeats=config.search.repeats,
         repeats_needed=needed,
-        search_trials=runs.trials,
-        default_trials=runs.defaults,
-        shortlist_runs=runs.shortlist,
-        confirmation_runs=runs.confirmation,
+        search_trials=likely.runs.trials,
+        default_trials=likely.runs.defaults,
+        shortlist_runs=likely.runs.shortlist,
+        confirmation_runs=likely.runs.confirmation,
         seeds=config.confirm.seeds,
-        num_runs=runs.total,
+        num_runs=likely.runs.total,
         max_epochs=highest.epochs,
         expected_epochs=likely.epochs,
         most_paused=expected.most_paused,
@@ -165,6 +160,16 @@ def make_plan(
         workers=settings.workers,
         detectable_seed_sds=_detectable_seed_sds(len(arms), config.confirm.seeds),
     )
+
+
+def _most_epochs(config: StudyConfig, times: "StudyTimes") -> int:
+    """The epochs that an arm may train in one search."""
+    from bakeoff.search.forecast import most_epochs_of
+
+    budget = config.search.budget
+    of_trials = None if budget.trials is None else budget.trials * config.training.epochs
+    limits = (most_epochs_of(budget, times.epoch), of_trials)
+    return min(one for one in limits if one is not None)
 
 
 def _choose_settings(

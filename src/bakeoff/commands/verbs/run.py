@@ -1,3 +1,5 @@
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,10 +9,14 @@ from bakeoff.commands import options
 from bakeoff.commands.output import print_json
 
 if TYPE_CHECKING:
+    from bakeoff.engines.processes import WorkerProcess
     from bakeoff.records import StudyConfig
     from bakeoff.session.run_settings import RunSettings
     from bakeoff.session.study import SessionResult
 
+NAMED_THREADS = re.compile(r"^[^#\n]*?\bthreads\s*=\s*([1-9]\d{0,2})\b", re.MULTILINE)
+FIRST_CHARACTERS = 100_000
+"""Part of a study file in which a number of threads is looked for before it is parsed."""
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -95,18 +101,12 @@ def run(
 
     Example: study run studies/digits.toml
     """
-    from bakeoff.engines.processes import ended_on_error, start_early
+    from bakeoff.engines.processes import ended_on_error
 
-    # While the first worker imports torch, this process imports what takes it nearly as long.
-    folder = str(file.parent) if file.is_file() else None
-    early = start_early(folder, device=device, threads=threads, engine=engine)
+    early, config, threads = _begin(file, changes, storage, output, threads, device, engine)
     with ended_on_error(early):
-        config, threads = _load(file, changes, storage, output, threads)
-        from bakeoff.api import drive_study
-        from bakeoff.commands.notify import notifying
         from bakeoff.session.run_settings import RunSettings
-    early = early or start_early(config.folder, device=device, threads=threads, engine=engine)
-    with ended_on_error(early):
+
         settings = RunSettings.choose(
             output=output,
             storage_url=storage,
@@ -128,9 +128,43 @@ def run(
             gpus_per_trial=gpus_per_trial,
             insecure_cluster=insecure_cluster,
         )
-    with notifying(notify, config.name) as facts:
-        result = drive_study(config, settings)
-        _conclude(config.name, result, settings, facts, storage=storage, as_json=as_json)
+    _drive(config, settings, notify, storage=storage, as_json=as_json)
+
+
+def _begin(
+    file: Path,
+    changes: list[str] | None,
+    storage: str | None,
+    output: Path,
+    threads: int | None,
+    device: str,
+    engine: str,
+) -> "tuple[WorkerProcess | None, StudyConfig, int | None]":
+    """The first worker, if it trains on this CPU; the study; and the threads that are named.
+
+    While the worker imports torch, this process imports what takes it nearly as long.
+    """
+    from bakeoff.engines.processes import ended_on_error, start_early
+
+    folder = str(file.parent) if file.is_file() else None
+    likely = threads or _likely_threads(file, changes)
+    early = start_early(folder, device=device, threads=likely, engine=engine)
+    with ended_on_error(early):
+        config, threads = _load(file, changes, storage, output, threads)
+    early = early or start_early(config.folder, device=device, threads=threads, engine=engine)
+    return early, config, threads
+
+
+def _likely_threads(file: Path, changes: list[str] | None) -> int | None:
+    """The `training.threads` of a setting or of the file, without what takes long to import.
+
+    It may miss it, as in a base of the file; then another worker takes the place of the early one.
+    """
+    texts = [*(changes or ())]
+    with suppress(OSError, ValueError), file.open(encoding="utf-8") as opened:
+        texts.append(opened.read(FIRST_CHARACTERS))
+    found = filter(None, map(NAMED_THREADS.search, texts))
+    return next((int(one[1]) for one in found), None)
 
 
 def _load(
@@ -142,6 +176,23 @@ def _load(
 
     config = load_named_study(file, changes or (), storage, output)
     return config, choose_threads(config, threads)
+
+
+def _drive(
+    config: "StudyConfig",
+    settings: "RunSettings",
+    notify: str | None,
+    *,
+    storage: str | None,
+    as_json: bool,
+) -> None:
+    """Run the study to its end, and say so to those who asked for it."""
+    from bakeoff.api import drive_study
+    from bakeoff.commands.notify import notifying
+
+    with notifying(notify, config.name) as facts:
+        result = drive_study(config, settings)
+        _conclude(config.name, result, settings, facts, storage=storage, as_json=as_json)
 
 
 def _conclude(
