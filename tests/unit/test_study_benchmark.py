@@ -40,7 +40,7 @@ def test_the_page_says_where_we_win_and_where_we_lose(benchmark, tmp_path):
     table.write_rows(tmp_path / "peers.json", rows)
     assert table.read_rows(tmp_path / "peers.json") == rows
     text = (tmp_path / "peers.md").read_text()
-    assert "| optuna | 25.0 | 40 | 0.9000 | 0.9200 | 0.30 |" in text  # 6 of 20 seconds
+    assert "| optuna | 1 | 25.0 | 40 | 0.9000 | 0.9200 | 0.30 |" in text  # 6 of 20 seconds
     assert "| ray tune, asha | 40.0 | 40 | 0.9500 | 0.8000 | never |" in text
     assert (
         "Wall time: 0.40 of the quicker peer's (optuna): we are quicker; the goal of 0.6 is met"
@@ -76,3 +76,12 @@ def test_every_contender_searches_the_same(benchmark, name, tmp_path):
             found = config.space[f"{optimizer}.{key}"]
             assert isinstance(found, FloatRange)
             assert (found.low, found.high, found.log) == (low, high, True)
+
+
+def test_a_peer_with_fewer_study_seeds_is_compared_on_these(benchmark):
+    table, _ = benchmark
+    ours = [
+        row("bakeoff", seed, 10.0, [[2.0, 0.9]], [score]) for seed, score in enumerate((0.8, 0.9))
+    ]
+    theirs = [row("ray tune, asha", 1, 40.0, [[10.0, 0.95]], [0.91])]
+    assert table.loss_against(theirs, ours) == pytest.approx(0.01)
