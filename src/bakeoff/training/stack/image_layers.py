@@ -29,6 +29,38 @@ class Pool(Layer):
         return output
 
 
+class MaxPool(Layer):
+    """The greatest number of each window."""
+
+    def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
+        super().__init__(name, module, rows)
+        one = self.module
+        if one.return_indices:
+            raise NotStackableError("has pooling that returns places")
+        sides = (one.kernel_size, one.stride, one.padding, one.dilation)
+        self._windows = (*map(_pair, sides), one.ceil_mode)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Images with fewer places."""
+        return torch.max_pool2d(as_images(values), *self._windows)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Images with fewer places."""
+        images = as_images(values)
+        output, places = torch.ops.aten.max_pool2d_with_indices(images, *self._windows)
+        self._kept = (images, places)
+        found: Tensor = output
+        return found
+
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """The gradient of each window, at the place of its greatest number."""
+        if not needed:
+            return (None,)
+        images, places = self._take_kept()
+        find = torch.ops.aten.max_pool2d_with_indices_backward
+        return (find(gradient, images, *self._windows, places),)
+
+
 class GlobalMean(Layer):
     """The mean of every channel, as `bakeoff.networks.plain.GlobalAverage`."""
 
@@ -201,3 +233,7 @@ class BatchNorm(Layer):
         if weights is None or bias is None:
             return None, None
         return weights.flatten(), bias.flatten()
+
+
+def _pair(setting: int | tuple[int, ...]) -> list[int]:
+    return [setting, setting] if isinstance(setting, int) else [*setting]

@@ -7,18 +7,19 @@ from torch import nn
 from torch.nn import functional
 
 from bakeoff.networks.plain import GlobalAverage
-from bakeoff.training.stack.image_layers import BatchNorm, Convolution, GlobalMean, Pool
+from bakeoff.training.stack.image_layers import BatchNorm, Convolution, GlobalMean, MaxPool, Pool
 from bakeoff.training.stack.layers import Dropout, Layer, LayerNorm, Linear, Pointwise
 
 POINTWISE = (
     nn.Identity, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid,
     nn.Hardswish, nn.Hardtanh, nn.Softplus,
 )  # fmt: skip
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 LAYERS: Mapping[type[nn.Module], type[Layer]] = {
     **dict.fromkeys(POINTWISE, Pointwise),
     **dict.fromkeys(POOLS, Pool),
+    nn.MaxPool2d: MaxPool,
     GlobalAverage: GlobalMean,
     nn.Linear: Linear,
     nn.Conv2d: Convolution,
