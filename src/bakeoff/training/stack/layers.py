@@ -228,14 +228,18 @@ class Linear(Layer):
     results lie side by side. But every member's part has to begin at a multiple of 64 bytes, or
     rounding would depend on the member's row. So they are computed in a tensor of their own if
     their size is such a multiple, and else in their places, member by member.
+
+    Several threads may share one member's product, if there are fewer members than threads. Where
+    a share is not a whole number of vectors, rounding would depend on the number of members. So
+    with several threads gradients are computed member by member, and no product has few rows.
     """
 
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
         super().__init__(name, module, rows)
         weights, bias = self.weight("weight"), self.weight("bias")
         assert weights is not None  # noqa: S101 - every linear layer has one
-        outputs = weights.shape[1]
-        self._is_narrow = outputs < MAX_NARROW and outputs % VECTOR > 0
+        outputs, has_one_thread = weights.shape[1], torch.get_num_threads() == 1
+        self._is_narrow = has_one_thread and outputs < MAX_NARROW and outputs % VECTOR > 0
         self._weights = weights.detach()
         self._factor = self._weights if self._is_narrow else self._weights.transpose(1, 2)
         self._bias: Tensor | None = None
@@ -244,7 +248,8 @@ class Linear(Layer):
             self._bias_place = self.gradient("bias")
         self._place = self.gradient("weight")
         size = weights[0].numel() * weights.element_size()
-        self._products = None if size % ALIGNED_BYTES else torch.empty_like(self._weights)
+        is_whole = has_one_thread and size % ALIGNED_BYTES == 0
+        self._products = torch.empty_like(self._weights) if is_whole else None
 
     def __call__(self, values: Tensor) -> Tensor:
         """[N, B, I] -> [N, B, O]."""

@@ -129,8 +129,9 @@ class StackedNetwork:
 
     def store_buffers(self, row: int, model: nn.Module) -> None:
         """Copy a row's buffers into a model."""
-        given = dict(model.named_buffers())
-        for name, tensor in self.buffers.items():
+        buffers = self.buffers
+        given = dict(model.named_buffers()) if buffers else {}
+        for name, tensor in buffers.items():
             given[name].copy_(tensor[row])
 
     def _compile(self, model: nn.Module) -> tuple[list[_Step], str]:

@@ -60,12 +60,14 @@ class Stack:
         spare = [torch.Generator(device) for _ in self.rows[len(members) :]]
         generators = [one.generator for one in self.members]
         self.network = StackedNetwork([one.model for one in states], [*generators, *spare])
-        names = [
-            {id(one): name for name, one in state.model.named_parameters()} for state in states
-        ]
-        weights = self.network.weights
+        self._own_weights = [dict(one.state.model.named_parameters()) for one in self.members]
         self._optimizers = [
-            OptimizerRow(one.state.optimizer, weights, names[row], row)
+            OptimizerRow(
+                one.state.optimizer,
+                self.network.weights,
+                {id(weights): name for name, weights in self._own_weights[row].items()},
+                row,
+            )
             for row, one in enumerate(self.members)
         ]
         self._lanes: list[tuple[Lane, list[Member]]] = []
@@ -150,7 +152,7 @@ class Stack:
         """
         row, state, weights = self.members.index(member), member.state, self.network.weights
         with torch.no_grad():
-            weights.store(weights.values[row], dict(state.model.named_parameters()))
+            weights.store(weights.values[row], self._own_weights[row])
             self.network.store_buffers(row, state.model)
             if everything:
                 self._optimizers[row].store()
