@@ -94,7 +94,7 @@ def main() -> None:
         "mlp, batches of 32": partial(kernel, MLP, ("adamw",), 6.0),
         "mlp, batches of 32, four optimizers": partial(kernel, MLP, OPTIMIZERS, 5.0),
         "mlp, batches of 128": partial(kernel, MLP_128, ("adamw",), 3.5),
-        "cnn, batches of 32": partial(kernel, CNN, ("adamw",), 4.0),
+        "cnn, batches of 32": partial(kernel, CNN, ("adamw",), 4.5),
         "wide mlp, batches of 512": partial(not_chosen, WIDE),
         "confirmation": partial(confirmation, None),
     }

@@ -164,6 +164,16 @@ def test_the_bits_of_a_run_do_not_depend_on_those_that_share_its_optimizer():
             assert_same_bits(few[seed], whole[seed])
 
 
+def test_a_lone_run_has_the_same_bits_when_several_threads_share_its_products():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        configs = runs(4, epochs=1, model_params={"width": 64, "depth": 2})
+        assert_same_bits(together(configs[:1])[0], together(configs)[0])
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_rows_that_make_the_same_step_may_be_apart():
     weights = []
     for arrange in (list[Member], by_steps):
