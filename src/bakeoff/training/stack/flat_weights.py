@@ -17,6 +17,10 @@ ALIGNED_BYTES = 64
 product may round differently where its operands begin elsewhere."""
 
 
+MAX_KEPT = 2
+"""The most numbers that an optimizer keeps for each weight."""
+
+
 class Place(NamedTuple):
     """The columns of one of the model's weights."""
 
@@ -46,6 +50,8 @@ class FlatWeights:
         size = self.blocks[-1].stop
         self.values = torch.zeros(len(models), size, dtype=first.dtype, device=first.device)
         self.gradients = torch.zeros_like(self.values)
+        self.kept = self.values.new_zeros(MAX_KEPT, *self.values.shape)
+        """What optimizers keep for each weight, [K, N, P]."""
         self.leaves = {
             one.name: self.part(self.values, one).requires_grad_() for one in self.places
         }
@@ -72,14 +78,6 @@ class FlatWeights:
         with torch.no_grad():
             for place in self.places:
                 weights[place.name].copy_(row[place.columns].view(place.shape))
-
-    def backward(self, losses: Tensor) -> None:
-        """Write the gradients of every member's own loss [N] into `gradients`."""
-        found = torch.autograd.grad(losses.sum(), [*self.leaves.values()], allow_unused=True)
-        parts = self._gradient_parts.values()
-        for part, gradient in zip(parts, found, strict=True):
-            if gradient is not None:  # the others were written by their layers
-                part.copy_(gradient)
 
 
 def _lay_out(model: nn.Module) -> tuple[list[Place], list[slice]]:

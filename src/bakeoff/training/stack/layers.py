@@ -1,9 +1,14 @@
-"""Layers that compute all members of a stack in one call.
+"""Layers that compute all members of a stack in one call: what they share, and those of vectors.
+
+While a stack trains, a layer keeps what its gradient needs and computes that itself, by the
+functions that autograd would call. In a small network autograd takes longer to record what was
+calculated, and to find it again, than the calculations take. Layers without a gradient of their own
+use autograd, each by itself.
 
 Shapes: samples as they come [N, B, C, H, W], images [B, N * C, H, W] and vectors [N, B, F].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bakeoff.networks.plain import GlobalAverage
-from bakeoff.training.stack.flat_weights import FlatWeights
+from bakeoff.training.stack.flat_weights import ALIGNED_BYTES, FlatWeights
 
 SAMPLES, IMAGES, VECTORS = 5, 4, 3
 """Numbers of dimensions of the forms of values."""
+MAX_NARROW = 32
+"""Outputs of a linear layer up to which a number of them that does not fill vectors of 16 makes a
+product slow: 10 outputs take 2.3 times as long as the columns of a product than as its rows."""
+VECTOR = 16
+
+Gradients = Sequence[Tensor | None]
+"""The gradient of each input of a layer; None stands for all if nothing before it has weights."""
 
 
 class NotStackableError(Exception):
@@ -64,18 +75,66 @@ def as_vectors(values: Tensor) -> Tensor:
     return values
 
 
-def add(one: Tensor, other: Tensor) -> Tensor:
-    """The sum of two values of the same form.
+class Calculation:
+    """Something that is computed of one value, for all members.
 
-    Raises:
-        NotStackableError: Their shapes differ.
+    `forward` computes what a call computes and keeps what `backward` needs, once.
+
+    Args:
+        rows: What the layers share.
+        call: What computes it; None in a class that defines how it is called.
     """
-    if one.shape != other.shape:
-        raise NotStackableError("adds values of different shapes")
-    return one + other
+
+    mixes_samples = False
+    """Whether what it computes of a sample depends on the other samples of the batch."""
+
+    def __init__(self, rows: Rows, call: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.rows = rows
+        self._call = call
+        self._kept: tuple[Tensor, ...] = ()
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The output."""
+        assert self._call is not None  # noqa: S101 - see above
+        return self._call(values)
+
+    @property
+    def own_weights(self) -> Sequence[str]:
+        """The names in the model of its weights."""
+        return ()
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The output in training."""
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            given = values.clone().requires_grad_()  # it takes no tensors of inference mode
+            output = self(given)
+        self._kept = (given, output)
+        return output.detach()
+
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """Write the gradients of its weights into their places; return those of its inputs.
+
+        Args:
+            gradient: Of the output of the last `forward`.
+            needed: Whether something before it has weights.
+        """
+        given, output = self._take_kept()
+        weights, names = self.rows.weights, self.own_weights
+        inputs = [*([given] if needed else []), *(weights.leaves[one] for one in names)]
+        if not inputs:
+            return (None,)
+        found = torch.autograd.grad(output, inputs, gradient, allow_unused=True)
+        for name, one in zip(names, found[needed:], strict=True):
+            if one is not None:
+                weights.gradient(name).copy_(one)
+        return found[:1] if needed else (None,)
+
+    def _take_kept(self) -> tuple[Tensor, ...]:
+        kept, self._kept = self._kept, ()
+        return kept
 
 
-class Layer:
+class Layer(Calculation):
     """A layer of all members.
 
     Args:
@@ -84,32 +143,71 @@ class Layer:
         rows: What the layers share.
     """
 
-    mixes_samples = False
-    """Whether what it computes of a sample depends on the other samples of the batch."""
-
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
+        super().__init__(rows)
         self.name = name
         self.module: Any = module
-        self.rows = rows
         self.buffers: dict[str, Tensor] = {}
         """The buffers of all members by their names in the model, each [N, *shape]."""
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """The layer's output."""
-        raise NotImplementedError
+        self.own_names = [self.name_of(one) for one, _ in module.named_parameters(recurse=False)]
 
     @property
-    def own_weights(self) -> list[str]:
-        """The names of its weights in the module."""
-        return [name for name, _ in self.module.named_parameters(recurse=False)]
+    def own_weights(self) -> Sequence[str]:
+        """The names in the model of its weights."""
+        return self.own_names
 
     def weight(self, name: str) -> Tensor | None:
         """A weight of all members, [N, *shape]; None if the layer has none of this name."""
         return self.rows.weights.leaves.get(self.name_of(name))
 
+    def gradient(self, name: str) -> Tensor:
+        """The place of a weight's gradients, [N, *shape]."""
+        return self.rows.weights.gradient(self.name_of(name))
+
     def name_of(self, name: str) -> str:
         """The name in the model of a weight of this layer."""
         return f"{self.name}.{name}" if self.name else name
+
+
+class Sum(Calculation):
+    """Adds two values of the same form."""
+
+    def __call__(self, one: Tensor, other: Tensor) -> Tensor:  # type: ignore[override]
+        """Their sum.
+
+        Raises:
+            NotStackableError: Their shapes differ.
+        """
+        if one.shape != other.shape:
+            raise NotStackableError("adds values of different shapes")
+        return one + other
+
+    forward = __call__  # type: ignore[assignment]
+
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """The same gradient for both."""
+        return (gradient, gradient) if needed else (None, None)
+
+
+class Relu(Calculation):
+    """Replaces negative numbers by 0, in place after a calculation whose output only this reads."""
+
+    overwrites = False
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Values of the same form."""
+        return torch.relu_(values) if self.overwrites else torch.relu(values)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of the same form."""
+        output = self(values)
+        self._kept = (output,)
+        return output
+
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """0 where the output is 0."""
+        (output,) = self._take_kept()
+        return (torch.ops.aten.threshold_backward(gradient, output, 0) if needed else None,)
 
 
 class Pointwise(Layer):
@@ -117,116 +215,69 @@ class Pointwise(Layer):
 
     def __call__(self, values: Tensor) -> Tensor:
         """Values of the same form."""
-        output: Tensor = self.module(values)
+        # What comes before it may need its output, and autograd leaves such inputs as they are.
+        is_in_place = getattr(self.module, "inplace", False)
+        output: Tensor = self.module(values.clone() if is_in_place else values)
         return output
-
-
-class Pool(Layer):
-    """Summarises places of images."""
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Images with fewer places."""
-        output: Tensor = self.module(as_images(values))
-        return output
-
-
-class _Product(torch.autograd.Function):
-    """A matrix product for each member that writes its weights' gradients where they are kept.
-
-    There every member's part begins at a multiple of 64 bytes. In a tensor of their own, the
-    rounding of some products would depend on the member's row.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, weights: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(values, weights)
-        ctx.gradient = gradient
-        return torch.bmm(values, weights.transpose(1, 2))
-
-    @staticmethod
-    def backward(ctx: Any, outputs: Tensor) -> tuple[Tensor | None, None, None]:
-        values, weights = ctx.saved_tensors
-        torch.bmm(outputs.transpose(1, 2), values, out=ctx.gradient)
-        needed = torch.bmm(outputs, weights) if ctx.needs_input_grad[0] else None
-        return needed, None, None
 
 
 class Linear(Layer):
-    """A product with each member's own matrix."""
+    """A product with each member's own matrix.
+
+    Gradients of the matrices are products too, and a product is much quicker where all members'
+    results lie side by side. But every member's part has to begin at a multiple of 64 bytes, or
+    rounding would depend on the member's row. So they are computed in a tensor of their own if
+    their size is such a multiple, and else in their places, member by member.
+
+    Several threads may share one member's product, if there are fewer members than threads. Where
+    a share is not a whole number of vectors, rounding would depend on the number of members. So
+    with several threads gradients are computed member by member, and no product has few rows.
+    """
+
+    def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
+        super().__init__(name, module, rows)
+        weights, bias = self.weight("weight"), self.weight("bias")
+        assert weights is not None  # noqa: S101 - every linear layer has one
+        outputs, has_one_thread = weights.shape[1], torch.get_num_threads() == 1
+        self._is_narrow = has_one_thread and outputs < MAX_NARROW and outputs % VECTOR > 0
+        self._weights = weights.detach()
+        self._factor = self._weights if self._is_narrow else self._weights.transpose(1, 2)
+        self._bias: Tensor | None = None
+        if bias is not None:
+            self._bias = bias.detach()[:, :, None] if self._is_narrow else bias.detach()[:, None]
+            self._bias_place = self.gradient("bias")
+        self._place = self.gradient("weight")
+        size = weights[0].numel() * weights.element_size()
+        is_whole = has_one_thread and size % ALIGNED_BYTES == 0
+        self._products = torch.empty_like(self._weights) if is_whole else None
 
     def __call__(self, values: Tensor) -> Tensor:
         """[N, B, I] -> [N, B, O]."""
-        weights, bias = self.weight("weight"), self.weight("bias")
-        assert weights is not None  # noqa: S101 - every linear layer has one
-        gradient = self.rows.weights.gradient(self.name_of("weight"))
-        products: Tensor = _Product.apply(as_vectors(values), weights, gradient)
-        return products if bias is None else products + bias[:, None]
+        one, other = as_vectors(values), self._factor
+        if self._is_narrow:
+            one, other = other, one.transpose(1, 2)
+        if self._bias is None:
+            products = torch.bmm(one, other)
+        else:
+            products = torch.baddbmm(self._bias, one, other)
+        return products.transpose(1, 2) if self._is_narrow else products
 
+    def forward(self, values: Tensor) -> Tensor:
+        """[N, B, I] -> [N, B, O]."""
+        self._kept = (values,)
+        return self(values)
 
-class Convolution(Layer):
-    """A convolution whose channels are grouped by member."""
-
-    def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
-        super().__init__(name, module, rows)
-        if self.module.padding_mode != "zeros":
-            raise NotStackableError(f"pads with {self.module.padding_mode}")
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """[B, N * C, H, W] -> [B, N * D, ...]."""
-        weights, bias = self.weight("weight"), self.weight("bias")
-        assert weights is not None  # noqa: S101 - every convolution has one
-        one = self.module
-        return functional.conv2d(
-            as_images(values),
-            weights.flatten(0, 1),
-            None if bias is None else bias.flatten(),
-            one.stride,
-            one.padding,
-            one.dilation,
-            one.groups * len(self.rows),
-        )
-
-
-class BatchNorm(Layer):
-    """Batch normalisation with each member's own statistics."""
-
-    mixes_samples = True
-
-    def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
-        super().__init__(name, module, rows)
-        if not self.module.track_running_stats or self.module.momentum is None:
-            raise NotStackableError("has batch normalisation without decaying statistics")
-        prefix = f"{name}." if name else ""
-        for buffer, _ in self.module.named_buffers():
-            held = [model.get_buffer(prefix + buffer) for model in rows.models]
-            self.buffers[prefix + buffer] = torch.stack(held)
-        self._mean, self._variance = (
-            self.buffers[prefix + one].view(-1) for one in ("running_mean", "running_var")
-        )
-        self._num_batches = self.buffers[f"{prefix}num_batches_tracked"]
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Values of the same form."""
-        if isinstance(self.module, nn.BatchNorm2d):
-            return self._normalise(as_images(values))
-        num, batch, size = as_vectors(values).shape
-        grouped = self._normalise(values.transpose(0, 1).reshape(batch, num * size))
-        return grouped.view(batch, num, size).transpose(0, 1)
-
-    def _normalise(self, values: Tensor) -> Tensor:
-        weights, bias = self.weight("weight"), self.weight("bias")
-        if self.rows.training:
-            self._num_batches += 1
-        return functional.batch_norm(
-            values,
-            self._mean,
-            self._variance,
-            None if weights is None else weights.flatten(),
-            None if bias is None else bias.flatten(),
-            self.rows.training,
-            self.module.momentum,
-            self.module.eps,
-        )
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """[N, B, O] -> [N, B, I]."""
+        (values,) = self._take_kept()
+        if self._products is None:
+            torch.bmm(gradient.transpose(1, 2), values, out=self._place)
+        else:
+            torch.bmm(gradient.transpose(1, 2), values, out=self._products)
+            self._place.copy_(self._products)
+        if self._bias is not None:
+            torch.sum(gradient, 1, out=self._bias_place)
+        return (torch.bmm(gradient, self._weights) if needed else None,)
 
 
 class LayerNorm(Layer):
@@ -249,58 +300,49 @@ class Dropout(Layer):
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
         super().__init__(name, module, rows)
         rates = [float(model.get_submodule(name).p) for model in rows.models]  # type: ignore[arg-type]
-        self._kept = [1 - rate for rate in rates]
+        self._shares = [1 - rate for rate in rates]
         weights = rows.weights.values
-        self._scale = weights.new_tensor([one or 1.0 for one in self._kept])[:, None, None]
+        self._scale = weights.new_tensor([one or 1.0 for one in self._shares])[:, None, None]
 
     def __call__(self, values: Tensor) -> Tensor:
         """[N, B, F] -> [N, B, F]."""
-        if not self.rows.training:
-            return values
+        return values
+
+    def forward(self, values: Tensor) -> Tensor:
+        """[N, B, F] -> [N, B, F]."""
         mask = torch.ones_like(as_vectors(values), memory_format=torch.contiguous_format)
         drawn = mask[:, : self.rows.num_samples]
-        for row, kept, generator in zip(drawn, self._kept, self.rows.generators, strict=True):
+        for row, kept, generator in zip(drawn, self._shares, self.rows.generators, strict=True):
             row.bernoulli_(kept, generator=generator)
-        return values * mask.div_(self._scale)
+        self._kept = (mask.div_(self._scale),)
+        return values * mask
+
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """[N, B, F] -> [N, B, F]."""
+        (mask,) = self._take_kept()
+        return (gradient * mask if needed else None,)
 
 
-def flatten(values: Tensor, num_rows: int) -> Tensor:
-    """Values of any form as vectors [N, B, F], in the order in which torch flattens a sample."""
-    if values.ndim == SAMPLES:
-        return values.flatten(2)
-    if values.ndim == IMAGES:
-        return values.reshape(len(values), num_rows, -1).transpose(0, 1)
-    return values
-
-
-class Flatten(Layer):
-    """Makes vectors of samples and images."""
-
-    def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
-        super().__init__(name, module, rows)
-        if (self.module.start_dim, self.module.end_dim) != (1, -1):
-            raise NotStackableError("flattens some dimensions only")
+class Flatten(Calculation):
+    """Makes vectors of samples and images, in the order in which torch flattens a sample."""
 
     def __call__(self, values: Tensor) -> Tensor:
         """[B, N * C, H, W] or [N, B, C, H, W] -> [N, B, C * H * W]."""
-        return flatten(values, len(self.rows))
+        if values.ndim == SAMPLES:
+            return values.flatten(2)
+        if values.ndim == IMAGES:
+            return values.reshape(len(values), len(self.rows), -1).transpose(0, 1)
+        return values
 
+    def forward(self, values: Tensor) -> Tensor:
+        """[B, N * C, H, W] or [N, B, C, H, W] -> [N, B, C * H * W]."""
+        self._shape = values.shape
+        return self(values)
 
-POINTWISE = (
-    nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh,
-    nn.Sigmoid, nn.Hardswish, nn.Hardtanh, nn.Softplus,
-)  # fmt: skip
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, GlobalAverage)
-
-LAYERS: Mapping[type[nn.Module], type[Layer]] = {
-    **dict.fromkeys(POINTWISE, Pointwise),
-    **dict.fromkeys(POOLS, Pool),
-    nn.Linear: Linear,
-    nn.Conv2d: Convolution,
-    nn.BatchNorm1d: BatchNorm,
-    nn.BatchNorm2d: BatchNorm,
-    nn.LayerNorm: LayerNorm,
-    nn.Dropout: Dropout,
-    nn.Flatten: Flatten,
-}
-"""The stacked layer of every kind of module that can be stacked."""
+    def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
+        """The gradient in the form of the input."""
+        if not needed:
+            return (None,)
+        if len(self._shape) == IMAGES:
+            gradient = gradient.transpose(0, 1)
+        return (gradient.reshape(self._shape),)

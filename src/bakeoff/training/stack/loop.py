@@ -24,7 +24,7 @@ from bakeoff.training.evaluation import Measured
 from bakeoff.training.stack.batches import stacked_batches
 from bakeoff.training.stack.evaluation import measure_all, nothing_measured
 from bakeoff.training.stack.member import Member
-from bakeoff.training.stack.stack import Stack
+from bakeoff.training.stack.stack import Stack, by_steps
 from bakeoff.training.totals import EpochTotals, Step
 
 Results = list[tuple[Member, EpochResult]]
@@ -100,7 +100,8 @@ class StackedTraining:
         """The members that make the next steps: all, unless some were resumed within an epoch."""
         places = [0 if one.state.totals is None else one.state.totals.drawn for one in self.members]
         furthest = max(places, default=0)
-        return [one for one, place in zip(self.members, places, strict=True) if place == furthest]
+        pairs = zip(self.members, places, strict=True)
+        return by_steps([one for one, place in pairs if place == furthest])
 
     def _run_epoch(self, group: Sequence[Member]) -> Results | None:
         """Train the rest of an epoch and evaluate it; None if it was suspended within."""
@@ -112,11 +113,13 @@ class StackedTraining:
             if self._is_suspended or perf_counter() - saved > SECONDS_WITHIN_EPOCH:
                 saved = perf_counter()
                 stack.end_steps()
+                epoch.learning_rates = stack.learning_rates()
                 epoch.note()
                 self._save(group)
                 if self._is_suspended:
                     return None
         stack.end_steps()
+        epoch.learning_rates = stack.learning_rates()
         means, trained = epoch.means(), perf_counter()
         measured = self._evaluate(stack, means)
         for member in group:
@@ -168,7 +171,6 @@ def _steps(stack: Stack, epoch: "_Epoch") -> Iterator[None]:
         epoch.data_seconds += perf_counter() - started
         num_samples = min(left, batch_size)
         left -= num_samples
-        epoch.learning_rates = stack.learning_rates()
         losses, norms = stack.step(batch)
         epoch.add(losses, norms, num_samples)
         yield

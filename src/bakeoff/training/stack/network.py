@@ -6,38 +6,53 @@ channels are grouped by member, and vectors [N, B, F].
 """
 
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from bakeoff.networks.plain import GlobalAverage
 from bakeoff.training.stack.flat_weights import FlatWeights
-from bakeoff.training.stack.layers import (
+from bakeoff.training.stack.image_layers import BatchNorm, Convolution
+from bakeoff.training.stack.kinds import (
     LAYERS,
+    POINTWISE_FUNCTIONS,
+    POINTWISE_METHODS,
+    POOL_FUNCTIONS,
+    RELU_FUNCTIONS,
+)
+from bakeoff.training.stack.layers import (
+    Calculation,
+    Flatten,
     Layer,
+    Linear,
     NotStackableError,
+    Relu,
     Rows,
-    add,
+    Sum,
     as_images,
-    flatten,
 )
 
-Calculation = Callable[..., Tensor]
 LIBRARY = "bakeoff."
 ALIGNED_SAMPLES = 16
 """Batches of vectors are filled up to a multiple of this, so that every member's values begin at a
 multiple of 64 bytes. Otherwise rounding would depend on the member's row."""
+INPUT = ""
+"""The name of the network's input."""
+FRESH = (Linear, Convolution, BatchNorm, Sum)
+"""Calculations that never read their output again."""
 
-POINTWISE_FUNCTIONS = (
-    functional.relu, functional.gelu, functional.silu, functional.leaky_relu, functional.elu,
-    functional.hardswish, functional.mish, torch.relu, torch.tanh, torch.sigmoid,
-)  # fmt: skip
-POOL_FUNCTIONS = (functional.max_pool2d, functional.avg_pool2d, functional.adaptive_avg_pool2d)
-POINTWISE_METHODS = ("relu", "tanh", "sigmoid")
+
+class _Step(NamedTuple):
+    """A calculation of the network, with the names of its output and of its inputs."""
+
+    name: str
+    calculate: Any
+    inputs: Sequence[str]
+    needed: bool
+    """Whether a gradient of its inputs is needed, because something before it has weights."""
 
 
 class _Tracer(fx.Tracer):
@@ -49,6 +64,8 @@ class _Tracer(fx.Tracer):
 
 class StackedNetwork:
     """The networks of N models as one, with their weights in one matrix.
+
+    Call it without autograd, under `torch.no_grad` or `torch.inference_mode`.
 
     Args:
         models: Of one structure; their dropout rates may differ. Weights and buffers are copied.
@@ -65,23 +82,42 @@ class StackedNetwork:
         self._layers: list[Layer] = []
         graph = _common_graph(models)
         self._steps, self._output = self._compile(graph, models[0])
-        used = {one.name_of(name) for one in self._layers for name in one.own_weights}
+        used = {name for one in self._layers for name in one.own_weights}
         if used != self.weights.leaves.keys():
             raise NotStackableError("has weights that are no layer's, or that no layer uses")
+        self._mixes_samples = any(one.mixes_samples for one in self._layers)
 
     def __call__(self, samples: Tensor, *, training: bool) -> Tensor:
         """Outputs [N, B, K] of every member for its own samples [N, B, ...]."""
         self.rows.training = training
         num_samples = self.rows.num_samples = samples.shape[1]
         missing = -num_samples % ALIGNED_SAMPLES
-        if missing and not any(layer.mixes_samples for layer in self._layers):
+        if missing and not self._mixes_samples:
             samples = torch.cat(
                 [samples, samples[:, :1].expand(-1, missing, *samples.shape[2:])], 1
             )
-        values: dict[str, Tensor] = {"": samples}
-        for name, calculate, inputs in self._steps:
-            values[name] = calculate(*(values[one] for one in inputs))
-        return values[self._output][:, :num_samples]
+        values = {INPUT: samples}
+        for name, calculate, inputs, _ in self._steps:
+            compute = calculate.forward if training else calculate
+            values[name] = compute(*[values[one] for one in inputs])
+        outputs = values[self._output]
+        self._num_filled = outputs.shape[1]
+        return outputs[:, :num_samples]
+
+    def backward(self, gradient: Tensor) -> None:
+        """Write the gradients of all weights into their places.
+
+        Args:
+            gradient: That of the outputs [N, B, K] of the last call in training, of each member's
+                own loss.
+        """
+        held = {self._output: _fill_up(gradient, self._num_filled)}
+        for name, calculate, inputs, needed in reversed(self._steps):
+            if name not in held:
+                continue  # nothing reads its output
+            found = calculate.backward(held.pop(name), needed=needed)
+            for one, own in zip(inputs, found, strict=True) if needed else ():
+                held[one] = held[one] + own if one in held else own
 
     @property
     def buffers(self) -> dict[str, Tensor]:
@@ -96,45 +132,59 @@ class StackedNetwork:
 
     def store_buffers(self, row: int, model: nn.Module) -> None:
         """Copy a row's buffers into a model."""
-        given = dict(model.named_buffers())
-        for name, tensor in self.buffers.items():
+        buffers = self.buffers
+        given = dict(model.named_buffers()) if buffers else {}
+        for name, tensor in buffers.items():
             given[name].copy_(tensor[row])
 
-    def _compile(
-        self, graph: fx.Graph, model: nn.Module
-    ) -> tuple[list[tuple[str, Calculation, list[str]]], str]:
-        """The calculations in order, each with its name and those of its inputs."""
-        steps: list[tuple[str, Calculation, list[str]]] = []
+    def _compile(self, graph: fx.Graph, model: nn.Module) -> tuple[list[_Step], str]:
+        """The calculations in order, and the name of the output."""
+        steps: list[_Step] = []
         names: dict[fx.Node, str] = {}
+        weighted: set[str] = set()
         for node in graph.nodes:
             if node.op == "placeholder":
-                names[node] = ""
+                names[node] = INPUT
                 if len(names) > 1:
                     raise NotStackableError("takes more than one input")
             elif node.op == "output":
-                return steps, names[_only_node(node.args)]
+                output = names[_only_node(node.args)]
+                _overwrite(steps, output)
+                return steps, output
             else:
-                calculate, inputs = self._calculation(node, model)
-                steps.append((node.name, calculate, [names[one] for one in inputs]))
+                calculate, nodes = self._calculation(node, model)
+                inputs = [names[one] for one in nodes]
+                needed = not weighted.isdisjoint(inputs)
+                steps.append(_Step(node.name, calculate, inputs, needed))
+                if needed or calculate.own_weights:
+                    weighted.add(node.name)
                 names[node] = node.name
+                if _changes_its_input(node, model):
+                    names[nodes[0]] = node.name
         raise NotStackableError("returns nothing")
 
-    def _calculation(self, node: fx.Node, model: nn.Module) -> tuple[Calculation, list[fx.Node]]:
+    def _calculation(self, node: fx.Node, model: nn.Module) -> tuple[Any, list[fx.Node]]:
         if node.op == "call_module":
             layer = self._layer(str(node.target), model.get_submodule(str(node.target)))
             return layer, [_only_node(node.args)]
         if node.op == "call_function" and node.target in (operator.add, torch.add):
             if node.kwargs or not all(isinstance(one, fx.Node) for one in node.args):
                 raise NotStackableError("adds something that is no layer's output")
-            return add, list(node.args)  # type: ignore[arg-type]
+            return Sum(self.rows), list(node.args)  # type: ignore[arg-type]
         if node.op not in ("call_function", "call_method"):
             raise NotStackableError(f"reads {node.target} by itself")
         first, *settings = node.args
         if not isinstance(first, fx.Node) or node.all_input_nodes != [first]:
             raise NotStackableError(f"calls {node.name} with something else than a layer's output")
-        return _function(node, settings, dict(node.kwargs), len(self.rows)), [first]
+        return _function(node, settings, dict(node.kwargs), self.rows), [first]
 
-    def _layer(self, name: str, module: nn.Module) -> Layer:
+    def _layer(self, name: str, module: nn.Module) -> Calculation:
+        if type(module) is nn.ReLU:
+            return Relu(self.rows)
+        if type(module) is nn.Flatten:
+            if (module.start_dim, module.end_dim) != (1, -1):
+                raise NotStackableError("flattens some dimensions only")
+            return Flatten(self.rows)
         kind = LAYERS.get(type(module))
         if kind is None:
             raise NotStackableError(f"has a layer {type(module).__name__}")
@@ -174,23 +224,52 @@ def _only_node(arguments: Sequence[Any]) -> fx.Node:
     return arguments[0]
 
 
-def _function(
-    node: fx.Node, settings: list[Any], named: dict[str, Any], num_rows: int
-) -> Calculation:
+def _fill_up(gradient: Tensor, num_samples: int) -> Tensor:
+    """A gradient [N, B, K] with zeros for samples that only fill the batch up."""
+    if gradient.shape[1] == num_samples:
+        return gradient
+    num, batch, size = gradient.shape
+    filled = gradient.new_zeros(num, size, num_samples).transpose(1, 2)
+    filled[:, :batch] = gradient
+    return filled
+
+
+def _overwrite(steps: Sequence[_Step], output: str) -> None:
+    """Let activations work in place where nothing else reads what they read."""
+    readers = [*(one for step in steps for one in step.inputs), output]
+    fresh = {one.name for one in steps if isinstance(one.calculate, FRESH)}
+    for step in steps:
+        if isinstance(step.calculate, Relu):
+            (given,) = step.inputs
+            step.calculate.overwrites = given in fresh and readers.count(given) == 1
+
+
+def _changes_its_input(node: fx.Node, model: nn.Module) -> bool:
+    """Whether whatever reads the node's input later finds the node's output there."""
+    if node.op == "call_module":
+        return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
+    settings = (*node.args[1:], *node.kwargs.values())
+    is_pointwise = node.target in (*RELU_FUNCTIONS, *POINTWISE_FUNCTIONS)
+    return is_pointwise and any(one is True for one in settings)  # they have no other such setting
+
+
+def _function(node: fx.Node, settings: list[Any], named: dict[str, Any], rows: Rows) -> Calculation:
     """A function that the forward pass calls on one value."""
     call: Any = node.target
-    if node.op == "call_method" and node.target in POINTWISE_METHODS and not settings:
-        call = getattr(torch, str(node.target))
-        return call  # type: ignore[no-any-return]
-    if node.target in POINTWISE_FUNCTIONS:
-        return lambda values: call(values, *settings, **named)
-    if node.target in POOL_FUNCTIONS:
-        return lambda values: call(as_images(values), *settings, **named)
-    if node.target in (torch.flatten, "flatten") and (settings, named) in (
+    if call in RELU_FUNCTIONS or (node.op, call) == ("call_method", "relu"):
+        return Relu(rows)
+    if node.op == "call_method" and call in POINTWISE_METHODS and not settings:
+        return Calculation(rows, getattr(torch, str(call)))
+    if call in POINTWISE_FUNCTIONS:
+        # What comes before it may need its output, and autograd leaves such inputs as they are.
+        return Calculation(rows, lambda values: call(values.clone(), *settings, **named))
+    if call in POOL_FUNCTIONS:
+        return Calculation(rows, lambda values: call(as_images(values), *settings, **named))
+    if call in (torch.flatten, "flatten") and (settings, named) in (
         ([1], {}), ([], {"start_dim": 1}),
     ):  # fmt: skip
-        return lambda values: flatten(values, num_rows)
-    raise NotStackableError(f"calls {getattr(node.target, '__name__', node.target)}")
+        return Flatten(rows)
+    raise NotStackableError(f"calls {getattr(call, '__name__', call)}")
 
 
 def check_structure(models: Sequence[nn.Module]) -> None:

@@ -60,15 +60,19 @@ class Stack:
         spare = [torch.Generator(device) for _ in self.rows[len(members) :]]
         generators = [one.generator for one in self.members]
         self.network = StackedNetwork([one.model for one in states], [*generators, *spare])
-        names = [
-            {id(one): name for name, one in state.model.named_parameters()} for state in states
-        ]
-        weights = self.network.weights
+        self._own_weights = [dict(one.state.model.named_parameters()) for one in self.members]
         self._optimizers = [
-            OptimizerRow(one.state.optimizer, weights, names[row], row)
+            OptimizerRow(
+                one.state.optimizer,
+                self.network.weights,
+                {id(weights): name for name, weights in self._own_weights[row].items()},
+                row,
+            )
             for row, one in enumerate(self.members)
         ]
         self._lanes: list[tuple[Lane, list[Member]]] = []
+        self._rates: list[float] = []
+        """The learning rate of each lane's last step."""
         self._criterion = states[0].criterion
         self._clip_norm, self._clip_value = config.clip_grad_norm, config.clip_grad_value
         self._decay = config.ema_decay
@@ -80,7 +84,8 @@ class Stack:
         """Prepare the steps of an epoch: members with equal steps share a lane."""
         lanes: dict[tuple[Any, ...], list[int]] = {}
         for row, member in enumerate(self.members):
-            lanes.setdefault(_step_of(member), []).append(row)
+            counts = [float(one) for one in self._optimizers[row].counts.values()]
+            lanes.setdefault((*_step_of(member), *counts), []).append(row)
         self._lanes = [
             (Lane([self._optimizers[row] for row in rows]), [self.members[row] for row in rows])
             for rows in lanes.values()
@@ -88,6 +93,7 @@ class Stack:
         if self._is_swapped:
             self._swap()
 
+    @torch.inference_mode()
     def step(self, batch: StackedBatch) -> tuple[Tensor, Tensor]:
         """Make one step of every member: losses [N] and gradient norms before clipping [N]."""
         inputs, labels = batch
@@ -96,27 +102,30 @@ class Stack:
             inputs, labels = (
                 torch.cat([one, one[:1].expand(missing, *one.shape[1:])]) for one in batch
             )
-        weights = self.network.weights
-        losses = losses_of(self._criterion, self.network(inputs, training=True), labels)
-        weights.backward(losses)
-        norms = torch.linalg.vector_norm(weights.gradients, dim=1)
+        gradients = self.network.weights.gradients
+        outputs = self.network(inputs, training=True)
+        losses, gradient = losses_of(self._criterion, outputs, labels)
+        self.network.backward(gradient)
+        norms = torch.linalg.vector_norm(gradients, dim=1)
         if self._clip_norm is not None:
-            share = torch.clamp(self._clip_norm / (norms + NORM_EPSILON), max=1.0)
-            weights.gradients.mul_(share[:, None])
+            share = (norms + NORM_EPSILON).reciprocal_().mul_(self._clip_norm).clamp_(max=1.0)
+            gradients.mul_(share[:, None])
         if self._clip_value is not None:
-            weights.gradients.clamp_(-self._clip_value, self._clip_value)
-        for lane, members in self._lanes:
+            gradients.clamp_(-self._clip_value, self._clip_value)
+        schedules = [leader.state.schedule for _, (leader, *_) in self._lanes]
+        self._rates = [one.learning_rate for one in schedules]
+        for (lane, _), schedule in zip(self._lanes, schedules, strict=True):
             lane.step()
-            members[0].state.schedule.advance()
+            schedule.advance()
         if self._decay:
             self._update_average()
-        return losses.detach()[:num], norms[:num]
+        return losses[:num], norms[:num]
 
     def learning_rates(self) -> list[float]:
-        """The learning rate of each member's next step."""
+        """The learning rate of each member's last step."""
         rates = {
-            id(one): members[0].state.schedule.learning_rate
-            for _, members in self._lanes
+            id(one): rate
+            for (_, members), rate in zip(self._lanes, self._rates, strict=True)
             for one in members
         }
         return [rates[id(one)] for one in self.members]
@@ -143,7 +152,7 @@ class Stack:
         """
         row, state, weights = self.members.index(member), member.state, self.network.weights
         with torch.no_grad():
-            weights.store(weights.values[row], dict(state.model.named_parameters()))
+            weights.store(weights.values[row], self._own_weights[row])
             self.network.store_buffers(row, state.model)
             if everything:
                 self._optimizers[row].store()
@@ -233,6 +242,23 @@ class Stack:
                 now.copy_(average)
                 average.copy_(held)
         self._is_swapped = not self._is_swapped
+
+
+def by_steps(members: Sequence[Member]) -> list[Member]:
+    """Members in an order in which those that may share a lane are side by side.
+
+    Their optimizers then take less time for a step, and compute the same.
+    """
+    settings = {
+        id(one): (
+            one.state.config.optimizer,
+            repr(one.state.config.optimizer_params),
+            one.state.config.scheduler,
+            repr(one.state.config.scheduler_params),
+        )
+        for one in members
+    }
+    return sorted(members, key=lambda one: settings[id(one)])
 
 
 def _step_of(member: Member) -> tuple[Any, ...]:

@@ -10,10 +10,12 @@ from torch.nn import functional
 from bakeoff.components.optimizers import OPTIMIZERS
 from bakeoff.networks.plain import build_cnn, build_mlp, build_resnet8
 from bakeoff.training.build import build_optimizer
+from bakeoff.training.losses import LabelLoss, TargetLoss, WeightedCrossEntropy
 from bakeoff.training.optimizer_rules import RULES
 from bakeoff.training.stack.flat_weights import FlatWeights
 from bakeoff.training.stack.key import OPTIMIZERS as STACKED
 from bakeoff.training.stack.layers import NotStackableError
+from bakeoff.training.stack.losses import losses_of
 from bakeoff.training.stack.network import StackedNetwork
 from bakeoff.training.stack.optimizers import Lane, OptimizerRow, find_rule
 
@@ -72,11 +74,11 @@ def train_together(
         names = {id(one): name for name, one in model.named_parameters()}
         rows.append(OptimizerRow(optimizer, network.weights, names, row))
     for inputs, labels in data:
-        outputs = network(inputs, training=True).flatten(0, 1)
-        losses = functional.cross_entropy(outputs, labels.flatten(), reduction="none")
-        network.weights.backward(losses.view(len(made), -1).mean(1))
-        for one in rows:
-            Lane([one]).step()
+        with torch.inference_mode():
+            outputs = network(inputs, training=True)
+            network.backward(losses_of(nn.CrossEntropyLoss(), outputs, labels)[1])
+            for one in rows:
+                Lane([one]).step()
     for one in rows:
         one.store()
     return network
@@ -160,6 +162,90 @@ def test_dropout_drops_what_it_drops_alone():
     for row, seed in enumerate((7, 8)):
         torch.manual_seed(seed)
         torch.testing.assert_close(found[row], made[row](inputs[row]))
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        nn.CrossEntropyLoss(),
+        nn.CrossEntropyLoss(label_smoothing=0.2),
+        WeightedCrossEntropy(torch.tensor([0.5, 1.0, 2.0, 3.0]).double(), 0.1),
+        TargetLoss(nn.MSELoss()),
+        TargetLoss(nn.HuberLoss(delta=0.5)),
+        LabelLoss(torch.tensor([1.0, 2.0, 3.0, 4.0]).double()),
+    ],
+    ids=["plain", "smoothed", "weighted", "mse", "huber", "labels"],
+)
+def test_losses_and_their_gradients_are_those_of_each_member_alone(criterion):
+    drawn = torch.Generator().manual_seed(6)
+    with torch.inference_mode():  # as in the steps of a stack
+        outputs = torch.randn(3, 10, NUM_CLASSES, generator=drawn, dtype=torch.float64)
+        if isinstance(criterion, TargetLoss):
+            labels = torch.randn(3, 10, NUM_CLASSES, generator=drawn, dtype=torch.float64)
+        elif isinstance(criterion, LabelLoss):
+            labels = torch.randint(2, (3, 10, NUM_CLASSES), generator=drawn).double()
+        else:
+            labels = torch.randint(NUM_CLASSES, (3, 10), generator=drawn)
+        losses, gradients = losses_of(criterion, outputs, labels)
+    for row in range(3):
+        alone = outputs[row].clone().requires_grad_()
+        loss = criterion(alone, labels[row].clone())
+        loss.backward()
+        torch.testing.assert_close(losses[row], loss.detach(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(gradients[row], alone.grad, rtol=0, atol=1e-8)
+
+
+class _InPlace(nn.Module):
+    """Its activations change values that are read again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.end = nn.Linear(64, 16), nn.Linear(16, NUM_CLASSES)
+        self.activation = nn.ReLU(inplace=True)
+        self.other = nn.SiLU(inplace=True)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found = self.first(inputs.flatten(1))
+        changed = self.activation(found)
+        changed = self.other(found + changed) + found
+        return self.end(self.activation(changed) + changed)
+
+
+class _Everything(nn.Module):
+    """A layer of every kind with a gradient by hand or by autograd, in images and vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.GELU(), nn.MaxPool2d(2),
+            nn.Conv2d(4, 8, 3, padding="same"), nn.LeakyReLU(), nn.AvgPool2d(2),
+            nn.Conv2d(8, 4, 1, bias=False, groups=2), nn.Flatten(),
+        )  # fmt: skip
+        self.vectors = nn.Sequential(
+            nn.Linear(16, 40), nn.LayerNorm(40), nn.Tanh(), nn.Linear(40, 18, bias=False),
+            nn.BatchNorm1d(18), nn.ReLU(), nn.Linear(18, NUM_CLASSES),
+        )  # fmt: skip
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.vectors(self.images(inputs))
+
+
+@pytest.mark.parametrize("build", [_InPlace, _Everything])
+def test_gradients_of_all_layers_are_those_of_autograd(build):
+    torch.manual_seed(8)
+    made = [build().double() for _ in range(2)]
+    ((inputs, labels),) = batches(2, 1)
+    network = stacked(made)
+    with torch.inference_mode():
+        outputs = network(inputs, training=True)
+        network.backward(losses_of(nn.CrossEntropyLoss(), outputs, labels)[1])
+    for row, model in enumerate(made):
+        functional.cross_entropy(model(inputs[row]), labels[row]).backward()
+        for name, weights in model.named_parameters():
+            found = network.weights.gradient(name)[row]
+            torch.testing.assert_close(found, weights.grad, rtol=0, atol=1e-12)
+        for name, buffer in model.named_buffers():
+            torch.testing.assert_close(network.buffers[name][row], buffer)
 
 
 class _Reshaping(nn.Module):

@@ -19,6 +19,7 @@ from bakeoff.training.stack.key import shared_settings
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.loop import StackedTraining
 from bakeoff.training.stack.member import Member, prepare_member
+from bakeoff.training.stack.stack import Stack, by_steps
 from run_examples import small_run
 
 SETTINGS: Sequence[tuple[str, dict[str, Any]]] = (
@@ -140,6 +141,52 @@ def test_the_bits_of_a_run_do_not_depend_on_its_companions(model, width):
         few = together([configs[seed] for seed in part])
         for seed in part:
             assert_same_bits(few[seed], whole[seed])
+
+
+def decaying_runs(num: int) -> list[TrialConfig]:
+    """Runs of which every third has the same settings but the seed; some of their weights decay."""
+    settings: Sequence[tuple[str, dict[str, Any]]] = (
+        ("adamw", {"weight_decay": 0.1}),
+        ("sgd", {"weight_decay": 0.01, "momentum": 0.9}),
+        ("rmsprop", {"weight_decay": 0.01, "learning_rate": 1e-3}),
+    )
+    return [
+        small_run(optimizer=name, optimizer_params=params, seed=seed, epochs=1)
+        for seed, (name, params) in zip(range(num), settings * num, strict=False)
+    ]
+
+
+def test_the_bits_of_a_run_do_not_depend_on_those_that_share_its_optimizer():
+    configs = decaying_runs(9)
+    whole = together(configs)
+    for part in ((0,), (4, 1), (8, 2, 5, 3)):
+        few = together([configs[seed] for seed in part])
+        for seed in part:
+            assert_same_bits(few[seed], whole[seed])
+
+
+def test_a_lone_run_has_the_same_bits_when_several_threads_share_its_products():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        configs = runs(4, epochs=1, model_params={"width": 64, "depth": 2})
+        assert_same_bits(together(configs[:1])[0], together(configs)[0])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_rows_that_make_the_same_step_may_be_apart():
+    weights = []
+    for arrange in (list[Member], by_steps):
+        members = arrange([prepare_member(config, "cpu") for config in decaying_runs(6)])
+        stack = Stack(members)
+        stack.begin_epoch()
+        for batch in stacked_batches([one.state for one in members]):
+            stack.step(batch)
+        seeds = [one.state.config.seed for one in members]
+        rows = zip(seeds, stack.network.weights.values, strict=True)
+        weights.append([row for _, row in sorted(rows, key=lambda one: one[0])])
+    assert all(map(torch.equal, *weights))
 
 
 def test_a_run_joins_and_leaves_a_stack_and_keeps_its_bits(tmp_path):
