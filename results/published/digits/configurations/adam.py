@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.0734606863338998,
+        dropout=0.12077483691552948,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,16 +37,16 @@ def train():
     ]
     optimizer = torch.optim.Adam(
         groups,
-        lr=0.01539597475525565,
-        weight_decay=0.00012245309962794927,
-        betas=(0.9535264909969214, 0.999),
+        lr=0.016220863298947005,
+        weight_decay=0.00022322980119154459,
+        betas=(0.9360390470595078, 0.999),
     )
 
     def factor(step: int) -> float:
         progress = step / total_steps
-        if progress < 0.07393661291634916:
-            return 0.01 + 0.99 * progress / 0.07393661291634916
-        progress = (progress - 0.07393661291634916) / (1 - 0.07393661291634916)
+        if progress < 0.04107155895755863:
+            return 0.01 + 0.99 * progress / 0.04107155895755863
+        progress = (progress - 0.04107155895755863) / (1 - 0.04107155895755863)
         return 0.5 * (1 + math.cos(math.pi * progress))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

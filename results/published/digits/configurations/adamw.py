@@ -1,6 +1,7 @@
 """Trains a configuration of study digits, adamw."""
 
 from copy import deepcopy
+import math
 
 import torch
 from torch import nn
@@ -9,7 +10,6 @@ from bakeoff.networks.plain import build_mlp
 from bakeoff.records import DataConfig
 from bakeoff.training.batches import load_splits, num_drawn, steps_per_epoch
 from bakeoff.training.metric_functions import accuracy, no_predictions
-from bakeoff.training.schedule import Schedule
 
 
 def train():
@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.051438272847696045,
+        dropout=0.2687283012993967,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,19 +37,19 @@ def train():
     ]
     optimizer = torch.optim.AdamW(
         groups,
-        lr=0.011069189383440215,
-        weight_decay=0.07189950478671772,
-        betas=(0.9277911476099505, 0.999),
+        lr=0.005501656970981125,
+        weight_decay=0.021759032204705712,
+        betas=(0.901487567201256, 0.999),
     )
 
-    scheduler = Schedule(
-        optimizer,
-        'plateau',
-        {'warmup_fraction': 0.14009110211696715, 'gamma': 0.16319030275247995, 'patience_fraction': 0.2970144006497012},
-        total_steps=total_steps,
-        epochs=12,
-        direction='maximize',
-    )
+    def factor(step: int) -> float:
+        progress = step / total_steps
+        if progress < 0.16002498255263428:
+            return 0.01 + 0.99 * progress / 0.16002498255263428
+        progress = (progress - 0.16002498255263428) / (1 - 0.16002498255263428)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     criterion = nn.CrossEntropyLoss().to(device)
     best_score, best_epoch = float("-inf"), 0
@@ -75,9 +75,8 @@ def train():
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            scheduler.advance()
+            scheduler.step()
         score = evaluate(data.validation)
-        scheduler.end_epoch(score)
         print(f"epoch {epoch} of {epochs}: validation accuracy {score:.4g}")
         if score > best_score:
             best_score, best_epoch = score, epoch

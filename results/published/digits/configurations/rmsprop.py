@@ -24,7 +24,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.022229756780517584,
+        dropout=0.33598183741470855,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -36,15 +36,15 @@ def train():
     ]
     optimizer = torch.optim.RMSprop(
         groups,
-        lr=0.006266064579510732,
-        momentum=0.9285266851795847,
-        weight_decay=0.0038903894765451694,
+        lr=0.008369168353713565,
+        momentum=0.3544132177572581,
+        weight_decay=8.2652880204193e-06,
     )
 
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, total_steps=total_steps + 1, max_lr=0.006266064579510732,
-        pct_start=(0.31294240035275367 * total_steps + 1) / (total_steps + 1),
-        base_momentum=0.828527, max_momentum=0.928527,
+        optimizer, total_steps=total_steps + 1, max_lr=0.008369168353713565,
+        pct_start=(0.18773139189395616 * total_steps + 1) / (total_steps + 1),
+        base_momentum=0.254413, max_momentum=0.354413,
     )
 
     criterion = nn.CrossEntropyLoss().to(device)

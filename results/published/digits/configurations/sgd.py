@@ -25,7 +25,7 @@ def train():
         num_outputs=data.num_outputs,
         width=64,
         depth=2,
-        dropout=0.0716685994015758,
+        dropout=0.031922176990093976,
     )
     model = model.to(device)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -37,16 +37,16 @@ def train():
     ]
     optimizer = torch.optim.SGD(
         groups,
-        lr=0.6271352758960944,
-        momentum=0.23835886146980412,
-        weight_decay=2.0945578683335277e-05,
+        lr=0.17798748500566466,
+        momentum=0.8152306969776363,
+        weight_decay=6.112939966990445e-06,
     )
 
     def factor(step: int) -> float:
         progress = step / total_steps
-        if progress < 0.29546162530282416:
-            return 0.01 + 0.99 * progress / 0.29546162530282416
-        progress = (progress - 0.29546162530282416) / (1 - 0.29546162530282416)
+        if progress < 0.07317273301734448:
+            return 0.01 + 0.99 * progress / 0.07317273301734448
+        progress = (progress - 0.07317273301734448) / (1 - 0.07317273301734448)
         return 0.5 * (1 + math.cos(math.pi * progress))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
