@@ -142,6 +142,28 @@ def test_every_worker_has_a_run_although_fewer_would_be_open():
     assert runs_of(inner) == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
 
 
+def test_no_more_runs_are_open_than_was_said_where_a_worker_has_become_free():
+    engine, inner = formed(2, *(job(number) for number in range(4)), most=4)
+    inner.coming = [Members(run="stack-1", events=(finished(0), finished(1)))]
+    engine.events(0)
+    assert engine.num_free == 2
+    for number in (4, 5):
+        engine.submit(job(number))
+    inner.coming = [Stacked(run="stack-1")]
+    engine.events(0)
+    assert engine.num_free == 0
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-2", "confirm-3"], ["confirm-4", "confirm-5"]]
+    assert inner.replies == []
+    assert engine.num_free == 0
+
+
+def test_a_free_worker_has_no_run_where_the_others_train_as_many_as_was_said():
+    engine, inner = formed(1, *(job(number) for number in range(3)), most=3)
+    inner.num_free = 1
+    assert engine.num_free == 0
+
+
 def test_a_run_with_a_worker_of_its_own_is_open_until_it_has_ended():
     engine, inner = formed(2, job(0, optimizer="muon"), most=3)
     assert engine.num_free == 2
