@@ -513,7 +513,7 @@ def test_a_run_that_fails_as_it_joins_fails_alone_and_its_companions_do_not_begi
     events, _ = worker.run()
     ends = {one.run[-1]: one.outcome for one in events if not isinstance(one, Epoch)}
     assert ends == {"0": "complete", "1": "complete", "2": "failed", "3": "complete"}
-    assert prepared == [0, 1, 2, 3, 2]
+    assert prepared == [0, 1, 2, 2, 2, 3]
 
 
 def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):
@@ -544,6 +544,62 @@ def test_runs_that_cannot_be_stacked_train_alone_in_the_same_worker(tmp_path):
     events, _ = worker.run()
     assert trained == ["confirm-0", "confirm-1"]
     assert [type(one) for one in events] == [Epoch, Finished, Epoch, Finished]
+
+
+def branching(number: int, folder: Path) -> Job:
+    """A run whose model has one layer more if its number is odd."""
+    own = {"model": "branching_models:Deeper", "model_params": {"dropout": (0.1, 0.4)[number % 2]}}
+    return job(number, folder=folder, **own)
+
+
+def learned(events: list[Any], number: int) -> list[tuple[float, Any]]:
+    return [
+        (one.result.train_loss, one.result.metrics)
+        for one in events
+        if isinstance(one, Epoch) and one.run == f"confirm-{number}"
+    ]
+
+
+def test_own_models_that_differ_are_stacked_apart_and_compute_the_same_with_any_companions(
+    tmp_path,
+):
+    events, _ = Worker(*(branching(number, tmp_path / "all") for number in range(4))).run()
+    runs = [one.run[-1] for one in events if isinstance(one, Epoch)]
+    assert runs == ["0", "2", "0", "2", "1", "3", "1", "3"]
+    for number in range(4):
+        alone, _ = Worker(branching(number, tmp_path / "alone")).run()
+        assert learned(alone, number) == learned(events, number)
+
+
+def test_an_own_model_that_differs_joins_after_the_end_of_a_stack_and_those_behind_it_too(tmp_path):
+    worker = Worker(*(branching(number, tmp_path) for number in (0, 2)))
+    for number in (3, 4):
+        one = branching(number, tmp_path)
+        worker.ours.send(Join(run=one.run, reply="continue", job=one))
+    events, _ = worker.run()
+    runs = [one.run[-1] for one in events if isinstance(one, Epoch)]
+    assert runs == ["0", "2", "0", "2", "3", "3", "4", "4"]
+
+
+def test_an_own_model_that_no_stack_can_train_trains_alone_beside_others(tmp_path):
+    trained = []
+
+    def alone(_: Link, one: Job) -> Event:
+        trained.append(one.run)
+        return Finished(run=one.run, outcome="complete", test_metrics={})
+
+    frozen = [
+        job(
+            number,
+            folder=tmp_path,
+            model="branching_models:Frozen",
+            model_params={"dropout": rate},
+        )
+        for number, rate in enumerate((0.4, 0.1, 0.4, 0.1))
+    ]
+    events, _ = Worker(*frozen, alone=alone).run()
+    assert trained == ["confirm-0", "confirm-2"]
+    assert [one.run[-1] for one in events if isinstance(one, Epoch)] == ["1", "3", "1", "3"]
 
 
 def test_a_full_disk_halts_every_run(tmp_path, monkeypatch):
