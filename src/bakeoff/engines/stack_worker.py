@@ -300,11 +300,16 @@ class StackWorker:
     def _has(self, runs: set[str]) -> bool:
         return self._name in self._replies or runs <= self._replies.keys()
 
-    def report_alone(self, event: Epoch) -> None:
-        """Report an epoch of a run that trains alone, unless it has reported it before."""
-        if event.result.epoch > self._reported[event.run]:
-            self._reported[event.run] = event.result.epoch
-            self._send([event])
+    def report_alone(self, event: Epoch) -> bool:
+        """Report an epoch of a run that trains alone; False if it was reported and answered before.
+
+        The run has trained in a stack then, and has begun again.
+        """
+        if event.result.epoch <= self._reported[event.run]:
+            return False
+        self._reported[event.run] = event.result.epoch
+        self._send([event])
+        return True
 
     def take_replies(self, run: str, *, waits: bool) -> tuple[Reply | None, Reply | None]:
         """The replies to a run that trains alone and to all runs; None where there is none."""
@@ -321,12 +326,14 @@ class Link:
         self._next: Reply | None = None
         self._is_told = False
         """Whether the run has received a reply to the whole stack, which it is given once."""
+        self._is_new = True
+        """Whether the last epoch was reported for the first time, so that a reply to it comes."""
         self.connection = self
         """Where replies are read."""
 
     def send(self, event: Epoch) -> None:
         """Report an epoch."""
-        self._worker.report_alone(event)
+        self._is_new = self._worker.report_alone(event)
 
     def poll(self) -> bool:
         """Whether a reply has arrived."""
@@ -334,8 +341,8 @@ class Link:
         return self._next is not None
 
     def recv(self) -> Reply:
-        """Wait for the next reply."""
-        self._take(waits=True)
+        """Wait for the next reply; an epoch that was answered before lets the run continue."""
+        self._take(waits=self._is_new)
         found, self._next = self._next, None
         return found or "continue"
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.records import EpochResult
 from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
@@ -355,10 +357,13 @@ class Worker:
 
     def run(self) -> tuple[list[Any], Event]:
         last = self.worker.run()
+        return self.sent(), last
+
+    def sent(self) -> list[Any]:
         events = []
         while self.ours.poll():
             events += self.ours.recv().events
-        return events, last
+        return events
 
 
 def test_every_run_reports_its_epochs_and_its_test_scores(tmp_path):
@@ -544,6 +549,36 @@ def test_runs_that_cannot_be_stacked_train_alone_in_the_same_worker(tmp_path):
     events, _ = worker.run()
     assert trained == ["confirm-0", "confirm-1"]
     assert [type(one) for one in events] == [Epoch, Finished, Epoch, Finished]
+
+
+def test_a_run_that_begins_again_alone_waits_for_no_reply_that_it_has_had(tmp_path, monkeypatch):
+    from bakeoff.training.stack import stack
+
+    prepare, replies = stack.Stack.prepare_to_evaluate, []
+
+    def fail_later(self):
+        if self.members[0].state.epoch:
+            raise NotStackableError("in its second epoch")
+        prepare(self)
+
+    def alone(link: Link, one: Job) -> Event:
+        for number in (1, 2):
+            result = EpochResult(epoch=number, metrics={})
+            link.send(Epoch(run=one.run, result=result, waits=True))
+            if number == 2:
+                worker.ours.send(MemberReply(run=one.run, reply="stop"))
+            replies.append(link.recv())
+        return Finished(run=one.run, outcome="pruned", test_metrics={})
+
+    monkeypatch.setattr(stack.Stack, "prepare_to_evaluate", fail_later)
+    worker = Worker(replace(job(0, folder=tmp_path), decision_epochs=(1,)), alone=alone)
+    worker.ours.send(MemberReply(run="confirm-0", reply="continue"))
+    thread = Thread(target=worker.worker.run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert replies == ["continue", "stop"]
+    epochs = [one.result.epoch for one in worker.sent() if isinstance(one, Epoch)]
+    assert epochs == [1, 2]
 
 
 def branching(number: int, folder: Path) -> Job:
