@@ -213,10 +213,11 @@ def _measure(
     from bakeoff.engines.open import open_engine
     from bakeoff.session.checks import check_data, check_packages
     from bakeoff.session.measuring import probe
-    from bakeoff.session.stacking import choose_arithmetic, widths_to_try
+    from bakeoff.session.stacking import check_arithmetic, choose_arithmetic, widths_to_try
     from bakeoff.session.timing import measure_times
 
     check_packages(config)
+    check_arithmetic(config)
     summary = check_data(config)
     workers = settings.workers
     with StopRequest().listening() as stop, open_engine(settings) as engine:
