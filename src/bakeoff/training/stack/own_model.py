@@ -49,6 +49,8 @@ def check_own_model(config: TrialConfig, device: str, beside: nn.Module | None =
     if not is_reference(config.model):
         return
     member = prepare_member(config, device)
+    if not isinstance(member.state.splits.train.inputs, Tensor):
+        raise NotStackableError("the samples are not in the device's memory")
     model, before = member.state.model, _own_values(member.state.model)
     generator = torch.Generator(member.state.device)
     generator.set_state(member.generator.get_state())

@@ -1,9 +1,12 @@
 """Models of the user's that compute in a stack what they compute alone, and those that do not."""
 
+from dataclasses import replace
+
 import pytest
 
 from bakeoff.training.stack.check import measure_stacks
 from bakeoff.training.stack.layers import NotStackableError
+from bakeoff.training.stack.member import prepare_member
 from bakeoff.training.stack.own_model import check_own_model
 from bakeoff.training.state import prepare
 from run_examples import small_run
@@ -50,6 +53,18 @@ def test_models_that_differ_at_other_rates_are_stacked_apart(kind):
 def test_models_that_compute_something_else_in_a_stack_are_found(kind, rate, reason):
     with pytest.raises(NotStackableError, match=reason):
         check_own_model(run(kind, rate), "cpu")
+
+
+def test_samples_that_are_fetched_one_by_one_are_not_fetched_for_a_trial_step(monkeypatch):
+    def fetched(*arguments):
+        member = prepare_member(*arguments)
+        splits = member.state.splits
+        member.state.splits = replace(splits, train=replace(splits.train, inputs=object()))
+        return member
+
+    monkeypatch.setattr("bakeoff.training.stack.own_model.prepare_member", fetched)
+    with pytest.raises(NotStackableError, match="not in the device's memory"):
+        check_own_model(run("Plain", LOW), "cpu")
 
 
 def test_a_probe_says_why_an_own_model_cannot_be_stacked():
