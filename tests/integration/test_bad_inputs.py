@@ -69,6 +69,17 @@ def test_an_optimizer_that_its_package_does_not_have_is_exit_2(tmp_path, folder,
 
 
 @pytest.mark.parametrize("verb", ["run", "validate", "plan"])
+def test_stacks_that_are_impossible_are_refused_before_anything_runs(
+    tmp_path, folder, capsys, verb
+):
+    document = study_document(search={"arithmetic": "stacked", "optimizers": ["adam", "muon"]})
+    code, lines = study([verb, write(tmp_path / "study.toml", document)], capsys)
+    assert (code, len(lines)) == (2, 1)
+    assert 'search.arithmetic = "stacked": needs optimizers' in lines[0]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["run", "validate", "plan"])
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [

@@ -29,6 +29,7 @@ from bakeoff.training.evaluation import Tested, read_test
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.loop import StackedTraining
 from bakeoff.training.stack.member import Member, prepare_member
+from bakeoff.training.stack.own_model import check_own_model
 from bakeoff.training.weights import weights_file
 
 
@@ -58,8 +59,10 @@ class _BrokenWorkerError(Exception):
 class StackWorker:
     """Trains the runs of a stack.
 
-    If they cannot train together, they train in two smaller stacks, and in the end alone. A run
-    that is begun again so does not report its epochs again.
+    Those that cannot train with the first one, such as own models that calculate something else at
+    another dropout rate, are a stack of their own after it. So what a run computes does not depend
+    on its companions. If a stack fails, its runs train in two smaller ones, and in the end alone. A
+    run that is begun again so does not report its epochs again.
 
     Args:
         connection: To the driver.
@@ -81,8 +84,9 @@ class StackWorker:
         """Replies that have arrived, by run; those to all of them under the stack's name."""
         self._joining: list[Job] = []
         """Runs that have come later and have not begun to train."""
-        self._unprepared: list[Job] = []
-        """Those of them that could not be prepared beside the others, and begin after them."""
+        self._apart: list[Job] = []
+        """Runs that could not be prepared beside the others, and those that came after them. They
+        begin when the stack in training has ended."""
         self._num_tested = 0
         """Runs whose test scores were read, as a sign of life."""
 
@@ -92,7 +96,7 @@ class StackWorker:
             jobs = list(self._left.values())
             while jobs:
                 self._train(jobs)
-                jobs = self._take_joining() or self._take_unprepared()
+                jobs = self._take_apart() or self._take_joining()
         except _BrokenWorkerError as error:
             return replace(error.event, run=self._name)
         return Stacked(run=self._name)
@@ -103,9 +107,10 @@ class StackWorker:
         jobs, self._joining = self._joining, []
         return self._unless_paused(jobs)
 
-    def _take_unprepared(self) -> list[Job]:
-        """The runs that could not be prepared beside others; none once all have to pause."""
-        jobs, self._unprepared = self._unprepared, []
+    def _take_apart(self) -> list[Job]:
+        """The runs that were not prepared beside others; none once all have to pause."""
+        self._receive(set())
+        jobs, self._apart = self._apart, []
         return self._unless_paused(jobs)
 
     def _unless_paused(self, jobs: list[Job]) -> list[Job]:
@@ -121,19 +126,22 @@ class StackWorker:
         except HALTING as error:
             self._end(*(Halted(run=job.run, reason=str(error)) for job in self._unfinished(jobs)))
         except NotStackableError:
-            for job in self._unfinished(jobs):
-                self._train_alone(job)
+            self._train_parts(self._unfinished(jobs), self._train_alone)
         except Exception as error:
             left = self._unfinished(jobs)
             failure = self._tools.describe_failure(self._name, error)
             if failure.breaks_worker:
                 raise _BrokenWorkerError(failure) from error
-            if len(left) == 1:
-                self._end(replace(failure, run=left[0].run))
-                return
-            half = len(left) // 2
-            for part in (left[:half], left[half:]):
-                self._train(part)
+            self._train_parts(left, lambda job: self._end(replace(failure, run=job.run)))
+
+    def _train_parts(self, jobs: list[Job], end_one: Callable[[Job], None]) -> None:
+        """Train each half of some runs that failed together; a single one ends as is said."""
+        if len(jobs) == 1:
+            end_one(jobs[0])
+            return
+        half = len(jobs) // 2
+        for part in (jobs[:half], jobs[half:]):
+            self._train(part)
 
     def _unfinished(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if job.run in self._left]
@@ -141,8 +149,15 @@ class StackWorker:
     def _train_together(self, jobs: list[Job]) -> None:
         training = StackedTraining()
         members: dict[int, Job] = {}
-        for job in jobs:
-            self._join(training, members, job)
+        for job in [*jobs]:
+            try:
+                self._join(training, members, job)
+            except NotStackableError:
+                if not members:
+                    self._train_alone(job)
+                else:
+                    jobs.remove(job)
+                    self._apart.append(job)
 
         def progress() -> tuple[int, bool]:
             return training.num_steps + self._num_tested, training.is_evaluating
@@ -156,12 +171,25 @@ class StackWorker:
         self._end(*(Paused(run=job.run) for job in left))  # they were suspended
 
     def _join(self, training: StackedTraining, members: dict[int, Job], job: Job) -> None:
+        """Prepare a run and let it train with the others.
+
+        Raises:
+            NotStackableError: It cannot train with them.
+        """
+        first = training.members[0].state.model if training.members else None
+        check_own_model(job.config, self._device, first)
         member = prepare_member(job.config, self._device, self._tools.checkpoints(job))
         members[id(member)] = job
         training.join(member)
 
     def _can_join(self, training: StackedTraining, members: dict[int, Job], job: Job) -> bool:
-        """Prepare a run that has come later. If it fails, its companions are not trained anew."""
+        """Prepare a run that has come later. If it fails, its companions are not trained anew.
+
+        Where a run waits for the end of the stack, those that come after it wait, too.
+        """
+        if self._apart:
+            self._apart.append(job)
+            return False
         try:
             self._join(training, members, job)
         except HALTING:
@@ -170,7 +198,7 @@ class StackWorker:
             failure = self._tools.describe_failure(self._name, error)
             if failure.breaks_worker:
                 raise _BrokenWorkerError(failure) from error
-            self._unprepared.append(job)
+            self._apart.append(job)
             return False
         return True
 
@@ -272,11 +300,16 @@ class StackWorker:
     def _has(self, runs: set[str]) -> bool:
         return self._name in self._replies or runs <= self._replies.keys()
 
-    def report_alone(self, event: Epoch) -> None:
-        """Report an epoch of a run that trains alone, unless it has reported it before."""
-        if event.result.epoch > self._reported[event.run]:
-            self._reported[event.run] = event.result.epoch
-            self._send([event])
+    def report_alone(self, event: Epoch) -> bool:
+        """Report an epoch of a run that trains alone; False if it was reported and answered before.
+
+        The run has trained in a stack then, and has begun again.
+        """
+        if event.result.epoch <= self._reported[event.run]:
+            return False
+        self._reported[event.run] = event.result.epoch
+        self._send([event])
+        return True
 
     def take_replies(self, run: str, *, waits: bool) -> tuple[Reply | None, Reply | None]:
         """The replies to a run that trains alone and to all runs; None where there is none."""
@@ -293,12 +326,14 @@ class Link:
         self._next: Reply | None = None
         self._is_told = False
         """Whether the run has received a reply to the whole stack, which it is given once."""
+        self._is_new = True
+        """Whether the last epoch was reported for the first time, so that a reply to it comes."""
         self.connection = self
         """Where replies are read."""
 
     def send(self, event: Epoch) -> None:
         """Report an epoch."""
-        self._worker.report_alone(event)
+        self._is_new = self._worker.report_alone(event)
 
     def poll(self) -> bool:
         """Whether a reply has arrived."""
@@ -306,8 +341,8 @@ class Link:
         return self._next is not None
 
     def recv(self) -> Reply:
-        """Wait for the next reply."""
-        self._take(waits=True)
+        """Wait for the next reply; an epoch that was answered before lets the run continue."""
+        self._take(waits=self._is_new)
         found, self._next = self._next, None
         return found or "continue"
 

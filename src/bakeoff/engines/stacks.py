@@ -62,8 +62,8 @@ class StackEngine:
     Args:
         engine: Trains the stacks.
         width: Runs in a stack, at most.
-        most: Runs that are trained at one time, at most; but never fewer than there are workers.
-            None if only the width limits them.
+        most: Runs that are trained at one time, at most, or as many as there are workers if these
+            are more. None if only the width limits them.
     """
 
     def __init__(self, engine: Engine, width: int = MAX_WIDTH, most: int | None = None) -> None:
@@ -84,11 +84,11 @@ class StackEngine:
         """Number of jobs that can be submitted now."""
         stacks = [one for one in self._stacks.values() if one.has_place(self._width)]
         places = sum(self._width - len(one.jobs) for one in stacks)
-        free = self._num_free_workers
-        possible = self._width * free + places
+        possible = self._width * self._num_free_workers + places
         if self._most is not None:
             training = len(self._alone) + sum(len(one.jobs) for one in self._stacks.values())
-            possible = min(possible, max(free, self._most - training))
+            workers = self._engine.num_free + len(self._alone) + len(self._stacks)
+            possible = min(possible, max(workers, self._most) - training)
         return max(0, possible - len(self._queued))
 
     @property
@@ -139,7 +139,12 @@ class StackEngine:
             self._engine.submit(Stack(run=name, jobs=tuple(jobs)))
 
     def _refill(self) -> None:
-        """Let the first runs of the queue join stacks that have a place for them."""
+        """Let the first runs of the queue join stacks that have a place for them.
+
+        They wait for a worker whose last run has just ended, because it has nothing else to do.
+        """
+        if not all(one.jobs for one in self._stacks.values()):
+            return
         while self._queued and not self._queued[0].has_lost_worker:
             job = self._queued[0]
             key = _key(job)

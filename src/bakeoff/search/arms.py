@@ -30,7 +30,7 @@ from bakeoff.records import (
 from bakeoff.registry import resolve
 from bakeoff.search.cohorts import Cohorts, cohort_key
 from bakeoff.search.deadline import Deadline
-from bakeoff.search.ledger import Ledger
+from bakeoff.search.ledger import Ledger, OpenLimit
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.pruners import PrunedCohorts
 from bakeoff.search.pruning_audit import PruningAudit, is_audited
@@ -49,6 +49,7 @@ class Search:
         deadline: When the search must end; None if only its budget ends it.
         warm_starts: Configurations that an arm tries first.
         repeat: Which of the study's independent searches it is, from 0.
+        limit: Of the trials that train at one time; None if only the workers limit them.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Search:
         deadline: Deadline | None = None,
         warm_starts: WarmStarts | None = None,
         repeat: int = 0,
+        limit: OpenLimit | None = None,
     ) -> None:
         self._config = config = config_of_repeat(config, repeat)
         self._repeat = repeat
@@ -70,7 +72,7 @@ class Search:
         """Ranks of the trials that have ended, by arm and number."""
         has_defaults = config.search.defaults and repeat == 0
         self._defaults_left = [arm.name for arm in arms] if has_defaults else []
-        self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs)
+        self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs, limit)
         self._plans: dict[int, TrialPlan] = {}
         """Plans of the charged trials that have not ended, by number."""
         self._audit = PruningAudit(config.objective)
@@ -128,7 +130,10 @@ class Search:
         return promotion
 
     def next(self) -> TrialPlan | None:
-        """The next trial to run, or None when every budget is used up or the time is up."""
+        """The next trial to run, or None when every budget is used up or the time is up.
+
+        None, too, as long as the arms with budget left train as many trials as they may.
+        """
         if self._defaults_left and not self.is_closed:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
@@ -138,7 +143,8 @@ class Search:
                 phase="default",
                 repeat=self._repeat,
             )
-        name = next(filter(self._draws, self.ledger.neediest_first()), None)
+        names = filter(self._draws, self.ledger.neediest_first())
+        name = next((one for one in names if not self.ledger.is_crowded(one)), None)
         if name is None:
             return None
         index = self.ledger.assigned(name)

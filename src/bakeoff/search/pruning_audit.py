@@ -64,9 +64,14 @@ class PruningAudit:
         self._off: dict[CohortKey, str] = {}
 
     def finish(self, key: CohortKey, record: TrialRecord, rungs: Sequence[int]) -> str | None:
-        """Note an audited trial that has ended. If it switches pruning off, return the reason."""
+        """Note an audited trial that has ended. If it switches pruning off, return the reason.
+
+        One that early stopping ended before the first rung says nothing about that.
+        """
         values = record.values(self._objective)
         if record.outcome != "complete" or record.score is None or not rungs:
+            return None
+        if len(values) < rungs[0]:
             return None
         self._pairs[key].append((values[rungs[0] - 1], record.score))
         if key in self._off or len(self._pairs[key]) < FEWEST:

@@ -12,6 +12,7 @@ from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
 from bakeoff.search.deadline import SAFETY, Deadline
+from bakeoff.search.ledger import OpenLimit
 from bakeoff.session.looks import is_decided
 from bakeoff.space import build_arms
 from bakeoff.storage import Storage, StudyFacts
@@ -37,6 +38,8 @@ class StudyRun:
         driver: Trains its runs.
         observer: Is shown which repeat begins.
         deadline: When it must end; None if it has no time limit.
+        limit: Of the trials of the search that train at one time; None if only the workers limit
+            them.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class StudyRun:
         driver: Driver,
         observer: Observer,
         deadline: Deadline | None = None,
+        limit: OpenLimit | None = None,
     ) -> None:
         self._config = config
         self._facts = facts
@@ -54,6 +58,7 @@ class StudyRun:
         self._driver = driver
         self._observer = observer
         self._deadline = deadline
+        self._limit = limit
         self._arms = build_arms(config)
         self._longest = 0.0
         """Seconds of the longest repeat that this session ran from its beginning to its end."""
@@ -98,6 +103,7 @@ class StudyRun:
             # Warm starts are chosen by earlier results, so later repeats would share their luck.
             self._storage.warm_starts(name) if repeat == 0 else None,
             repeat,
+            self._limit,
         )
         if self._storage.has_search_ended(name):
             search.close()

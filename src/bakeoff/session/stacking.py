@@ -9,6 +9,7 @@ from bakeoff.engines.protocol import Probed
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, Params, ParamValue, Range
 from bakeoff.records import Arithmetic, ArmRecord, StudyConfig, TrialConfig
+from bakeoff.search.ledger import OpenLimit
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.training.stack.key import shared_settings
 
@@ -44,6 +45,16 @@ NO_STACKS = Widths(search=0, confirm=0)
 def open_trials(config: StudyConfig) -> int:
     """The number of trials that are open at once, at most, where the search trains stacks."""
     return config.search.lag or OPEN_PER_ARM * len(build_arms(config))
+
+
+def open_limit(config: StudyConfig, search: How, workers: int) -> OpenLimit | None:
+    """The trials of an arm that train at once; None where the search trains no stacks.
+
+    A repeatable search has its lag instead, and decides nothing by the number of workers.
+    """
+    if search == "plain" or config.search.lag is not None:
+        return None
+    return OpenLimit(OPEN_PER_ARM, workers)
 
 
 def widths_to_try(config: StudyConfig, workers: int) -> Widths:
@@ -110,39 +121,50 @@ def _value(setting: Range | ParamValue, *, first: bool) -> ParamValue:
     return setting.high if first else type(setting.high)(middle)
 
 
+def check_arithmetic(config: StudyConfig) -> None:
+    """Make sure that stacks which a study file names are possible as far as its settings tell.
+
+    Raises:
+        UsageError: They are not, whatever a probe would measure.
+    """
+    for section, width in widths_to_try(config, 1)._asdict().items():
+        if not width and getattr(config, section).arithmetic == "stacked":
+            raise _refused(section, _not_tried(section, config))
+
+
 def choose_arithmetic(config: StudyConfig, probed: Probed) -> Stacking:
     """How the runs of search and confirmation train: as stacks if it is named, or if it pays.
 
     Raises:
         UsageError: The study file names stacks, and the runs cannot train so.
     """
-    search = _choose("search", config.search.arithmetic, probed.search_gain, config, probed)
+    check_arithmetic(config)
+    search = _choose("search", config.search.arithmetic, probed.search_gain, probed)
     confirm: How = "plain"
     if config.confirm.seeds:
-        confirm = _choose("confirm", config.confirm.arithmetic, probed.stack_gain, config, probed)
+        confirm = _choose("confirm", config.confirm.arithmetic, probed.stack_gain, probed)
     return Stacking(search=search, confirm=confirm)
 
 
-def _choose(
-    section: str, named: Arithmetic, gain: float, config: StudyConfig, probed: Probed
-) -> How:
+def _choose(section: str, named: Arithmetic, gain: float, probed: Probed) -> How:
     can_stack = probed.precision == "fp32" and gain > 0
     if named == "stacked" and not can_stack:
-        reason = probed.stack_reason or _not_tried(section, config)
-        if gain > 0:
-            reason = f"precision {probed.precision} is for single runs"
-        raise UsageError(f'{section}.arithmetic = "stacked": {reason}; remove the key')
+        is_single = f"precision {probed.precision} is for single runs"
+        raise _refused(section, is_single if gain > 0 else probed.stack_reason)
     pays = named == "stacked" or gain >= MIN_STACK_GAIN
     return "stacked" if named != "plain" and can_stack and pays else "plain"
 
 
+def _refused(section: str, reason: str) -> UsageError:
+    return UsageError(f'{section}.arithmetic = "stacked": {reason}; remove the key')
+
+
 def _not_tried(section: str, config: StudyConfig) -> str:
-    """Why no stack was tried although the study file names stacks."""
+    """Why no stack is tried although the study file names stacks."""
     if section == "confirm":
         return f"needs a confirmation of {MIN_STACKED} seeds or more"
+    if any(shared_settings(one) is None for one in _examples(config)):
+        return "needs optimizers, and settings of [data] and [training], that stacks can have"
     if not are_alike(config):
-        return (
-            "needs trials that differ in optimizer, schedule and dropout only, with optimizers that"
-            " stacks can have"
-        )
+        return "needs trials that differ in optimizer, schedule and dropout only"
     return "needs a search that measures no seconds"

@@ -35,7 +35,7 @@ from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
-from bakeoff.session.stacking import open_trials
+from bakeoff.session.stacking import check_arithmetic, open_limit, open_trials
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
@@ -84,6 +84,7 @@ def run_study(
     if settings.checkpoints is not None:
         try_store(settings.checkpoints, "--checkpoints")
     check_packages(config)
+    check_arithmetic(config)
     summary = check_data(config, hang_seconds=settings.hang_seconds)
     known = stored_facts(settings.storage_url, config.name)
     threads = known.threads if known else settings.threads
@@ -122,7 +123,8 @@ def run_study(
                 closing(build_tracking(config, folder, observer.note)) as tracking,
             ):
                 tracked = TrackedObserver(observer, tracking)
-                return _drive(stored, folder, checkpoints, storage, engine, tracked, stop, deadline)
+                begin = partial(_drive, stored, folder, checkpoints, storage, engine, tracked, stop)
+                return begin(deadline, settings.workers)
 
 
 def _workers_ahead(config: StudyConfig, settings: RunSettings) -> int:
@@ -235,6 +237,7 @@ def _drive(
     observer: Observer,
     stop: StopRequest,
     deadline: Deadline | None,
+    workers: int,
 ) -> SessionResult:
     facts = storage.load_facts(config.name)
     try:
@@ -253,7 +256,8 @@ def _drive(
         weights=folder / "weights",
         open_trials=open_trials(config),
     )
-    run = StudyRun(config, facts, storage, driver, observer, deadline)
+    limit = open_limit(config, facts.search_arithmetic, workers)
+    run = StudyRun(config, facts, storage, driver, observer, deadline, limit)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
     for left in remove_checkpoints(checkpoints, folder.parent, config.name):

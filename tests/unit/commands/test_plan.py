@@ -28,7 +28,7 @@ def test_a_plan_says_when_its_seeds_cannot_support_a_verdict(
         repeats=1, repeats_needed=7, hours_for_optimizers=2.0, seeds=seeds, seconds_per_epoch=0.5, seconds_per_run=0.2,
         confirmation_runs=2 * seeds, num_runs=10, max_epochs=30, expected_epochs=30,
         most_paused=0, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=100, steps_per_epoch=4, seconds_per_step=1e-3,
-        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
+        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43, most_training={"search": 1, "confirm": 1},
     )  # fmt: skip
     print_plan(plan)
     printed = capsys.readouterr().out
@@ -42,13 +42,30 @@ def test_a_plan_of_a_loop_of_ones_own_knows_no_steps(capsys: pytest.CaptureFixtu
         repeats=1, repeats_needed=7, hours_for_optimizers=2.0, seeds=3, seconds_per_epoch=0.5, seconds_per_run=0.2,
         confirmation_runs=3, num_runs=10, max_epochs=30, expected_epochs=30,
         most_paused=0, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=0, steps_per_epoch=0, seconds_per_step=0.5,
-        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43,
+        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43, most_training={"search": 1, "confirm": 1},
     )  # fmt: skip
     print_plan(plan)
     printed = capsys.readouterr().out
     assert "500 ms an epoch" in printed
     assert "samples in" not in printed
     assert "one step" not in printed
+
+
+@pytest.mark.parametrize(
+    ("paused", "search", "confirm", "num"), [(3, 8, 2, 11), (3, 2, 32, 32), (0, 1, 1, 1)]
+)
+def test_the_disk_holds_the_checkpoints_of_all_runs_of_a_stack(
+    capsys: pytest.CaptureFixture[str], paused: int, search: int, confirm: int, num: int
+) -> None:
+    plan = Plan(
+        study="toy", arms=("sgd",), objectives=("accuracy",), budget=Budget(trials=4), search_trials=4, default_trials=1, shortlist_runs=0,
+        repeats=1, repeats_needed=7, hours_for_optimizers=2.0, seeds=3, seconds_per_epoch=0.5, seconds_per_run=0.2,
+        confirmation_runs=3, num_runs=10, max_epochs=30, expected_epochs=30,
+        most_paused=paused, checkpoint_bytes=1000, checkpoints_per_run=2, train_samples=0, steps_per_epoch=0, seconds_per_step=0.5,
+        max_hours=1e-3, expected_hours=1e-3, workers=1, detectable_seed_sds=1.43, most_training={"search": search, "confirm": confirm},
+    )  # fmt: skip
+    print_plan(plan)
+    assert f"of checkpoints: {num} runs wait or train at" in capsys.readouterr().out
 
 
 def test_a_plan_counts_the_runs_of_every_repeat() -> None:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from bakeoff.engines.stacks import StackEngine
 from bakeoff.errors import CheckpointWriteError
 from bakeoff.records import EpochResult
 from bakeoff.training.checkpoint import Checkpoints
+from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.member import prepare_member
 from run_examples import small_run
 
@@ -140,6 +142,28 @@ def test_every_worker_has_a_run_although_fewer_would_be_open():
     assert engine.num_free == 0
     engine.events(0)
     assert runs_of(inner) == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
+
+
+def test_no_more_runs_are_open_than_was_said_where_a_worker_has_become_free():
+    engine, inner = formed(2, *(job(number) for number in range(4)), most=4)
+    inner.coming = [Members(run="stack-1", events=(finished(0), finished(1)))]
+    engine.events(0)
+    assert engine.num_free == 2
+    for number in (4, 5):
+        engine.submit(job(number))
+    inner.coming = [Stacked(run="stack-1")]
+    engine.events(0)
+    assert engine.num_free == 0
+    engine.events(0)
+    assert runs_of(inner)[1:] == [["confirm-2", "confirm-3"], ["confirm-4", "confirm-5"]]
+    assert inner.replies == []
+    assert engine.num_free == 0
+
+
+def test_a_free_worker_has_no_run_where_the_others_train_as_many_as_was_said():
+    engine, inner = formed(1, *(job(number) for number in range(3)), most=3)
+    inner.num_free = 1
+    assert engine.num_free == 0
 
 
 def test_a_run_with_a_worker_of_its_own_is_open_until_it_has_ended():
@@ -333,10 +357,13 @@ class Worker:
 
     def run(self) -> tuple[list[Any], Event]:
         last = self.worker.run()
+        return self.sent(), last
+
+    def sent(self) -> list[Any]:
         events = []
         while self.ours.poll():
             events += self.ours.recv().events
-        return events, last
+        return events
 
 
 def test_every_run_reports_its_epochs_and_its_test_scores(tmp_path):
@@ -491,7 +518,7 @@ def test_a_run_that_fails_as_it_joins_fails_alone_and_its_companions_do_not_begi
     events, _ = worker.run()
     ends = {one.run[-1]: one.outcome for one in events if not isinstance(one, Epoch)}
     assert ends == {"0": "complete", "1": "complete", "2": "failed", "3": "complete"}
-    assert prepared == [0, 1, 2, 3, 2]
+    assert prepared == [0, 1, 2, 2, 2, 3]
 
 
 def test_an_error_that_breaks_the_process_ends_the_stack(tmp_path, monkeypatch):
@@ -522,6 +549,92 @@ def test_runs_that_cannot_be_stacked_train_alone_in_the_same_worker(tmp_path):
     events, _ = worker.run()
     assert trained == ["confirm-0", "confirm-1"]
     assert [type(one) for one in events] == [Epoch, Finished, Epoch, Finished]
+
+
+def test_a_run_that_begins_again_alone_waits_for_no_reply_that_it_has_had(tmp_path, monkeypatch):
+    from bakeoff.training.stack import stack
+
+    prepare, replies = stack.Stack.prepare_to_evaluate, []
+
+    def fail_later(self):
+        if self.members[0].state.epoch:
+            raise NotStackableError("in its second epoch")
+        prepare(self)
+
+    def alone(link: Link, one: Job) -> Event:
+        for number in (1, 2):
+            result = EpochResult(epoch=number, metrics={})
+            link.send(Epoch(run=one.run, result=result, waits=True))
+            if number == 2:
+                worker.ours.send(MemberReply(run=one.run, reply="stop"))
+            replies.append(link.recv())
+        return Finished(run=one.run, outcome="pruned", test_metrics={})
+
+    monkeypatch.setattr(stack.Stack, "prepare_to_evaluate", fail_later)
+    worker = Worker(replace(job(0, folder=tmp_path), decision_epochs=(1,)), alone=alone)
+    worker.ours.send(MemberReply(run="confirm-0", reply="continue"))
+    thread = Thread(target=worker.worker.run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert replies == ["continue", "stop"]
+    epochs = [one.result.epoch for one in worker.sent() if isinstance(one, Epoch)]
+    assert epochs == [1, 2]
+
+
+def branching(number: int, folder: Path) -> Job:
+    """A run whose model has one layer more if its number is odd."""
+    own = {"model": "branching_models:Deeper", "model_params": {"dropout": (0.1, 0.4)[number % 2]}}
+    return job(number, folder=folder, **own)
+
+
+def learned(events: list[Any], number: int) -> list[tuple[float, Any]]:
+    return [
+        (one.result.train_loss, one.result.metrics)
+        for one in events
+        if isinstance(one, Epoch) and one.run == f"confirm-{number}"
+    ]
+
+
+def test_own_models_that_differ_are_stacked_apart_and_compute_the_same_with_any_companions(
+    tmp_path,
+):
+    events, _ = Worker(*(branching(number, tmp_path / "all") for number in range(4))).run()
+    runs = [one.run[-1] for one in events if isinstance(one, Epoch)]
+    assert runs == ["0", "2", "0", "2", "1", "3", "1", "3"]
+    for number in range(4):
+        alone, _ = Worker(branching(number, tmp_path / "alone")).run()
+        assert learned(alone, number) == learned(events, number)
+
+
+def test_an_own_model_that_differs_joins_after_the_end_of_a_stack_and_those_behind_it_too(tmp_path):
+    worker = Worker(*(branching(number, tmp_path) for number in (0, 2)))
+    for number in (3, 4):
+        one = branching(number, tmp_path)
+        worker.ours.send(Join(run=one.run, reply="continue", job=one))
+    events, _ = worker.run()
+    runs = [one.run[-1] for one in events if isinstance(one, Epoch)]
+    assert runs == ["0", "2", "0", "2", "3", "3", "4", "4"]
+
+
+def test_an_own_model_that_no_stack_can_train_trains_alone_beside_others(tmp_path):
+    trained = []
+
+    def alone(_: Link, one: Job) -> Event:
+        trained.append(one.run)
+        return Finished(run=one.run, outcome="complete", test_metrics={})
+
+    frozen = [
+        job(
+            number,
+            folder=tmp_path,
+            model="branching_models:Frozen",
+            model_params={"dropout": rate},
+        )
+        for number, rate in enumerate((0.4, 0.1, 0.4, 0.1))
+    ]
+    events, _ = Worker(*frozen, alone=alone).run()
+    assert trained == ["confirm-0", "confirm-2"]
+    assert [one.run[-1] for one in events if isinstance(one, Epoch)] == ["1", "3", "1", "3"]
 
 
 def test_a_full_disk_halts_every_run(tmp_path, monkeypatch):

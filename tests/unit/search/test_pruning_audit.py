@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from bakeoff.search.pruning_audit import FEWEST, is_audited, rank_correlation
+from bakeoff.search.cohorts import cohort_key
+from bakeoff.search.pruning_audit import FEWEST, PruningAudit, is_audited, rank_correlation
 from search_simulation import EPOCHS, Simulation, search_of
 
 
@@ -119,6 +121,18 @@ def test_pruning_stays_on_if_early_values_are_informative(pruner):
 def test_too_few_audited_trials_decide_nothing():
     simulation = run("median", misleading, share=(FEWEST - 1) / 40)
     assert simulation.search.take_notes() == ()
+
+
+def test_trials_that_early_stopping_ended_before_the_first_rung_say_nothing():
+    simulation, audit = run("halving", misleading), PruningAudit("accuracy")
+    plans, rung, notes = simulation.plans, 3, []
+    for number in [number for number, plan in plans.items() if plan.audited][:FEWEST]:
+        record = simulation.records[number]
+        key = cohort_key(record.arm, record.params)
+        ended = replace(record, history=record.history[: rung - 1])
+        assert audit.finish(key, ended, (rung, 9)) is None
+        notes.append(audit.finish(key, record, (rung, 9)))
+    assert [note is None for note in notes] == [True] * (FEWEST - 1) + [False]
 
 
 @pytest.mark.parametrize("pruner", ["halving", "median"])

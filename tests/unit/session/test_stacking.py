@@ -9,10 +9,13 @@ from bakeoff.errors import UsageError
 from bakeoff.records import StudyConfig
 from bakeoff.session.stacking import (
     MOST_TRIED,
+    OPEN_PER_ARM,
     Stacking,
     Widths,
     are_alike,
+    check_arithmetic,
     choose_arithmetic,
+    open_limit,
     open_trials,
     widths_to_try,
 )
@@ -109,6 +112,12 @@ def test_stacks_are_chosen_where_they_pay(found, expected):
     assert choose_arithmetic(study(confirm={"seeds": 4}), found) == expected
 
 
+def test_a_search_of_stacks_limits_the_open_trials_of_an_arm_unless_its_lag_does():
+    assert open_limit(study(), "stacked", 3) == (OPEN_PER_ARM, 3)
+    assert open_limit(study(), "plain", 3) is None
+    assert open_limit(study(search={"repeatable": True}), "stacked", 3) is None
+
+
 def test_named_stacks_need_not_pay():
     config = study(search={"arithmetic": "stacked"})
     assert choose_arithmetic(config, probed(search=0.9)) == Stacking("stacked", "plain")
@@ -120,18 +129,31 @@ def test_named_stacks_need_not_pay():
         ({}, probed(), "search.*: measured; remove the key"),
         ({}, probed(search=2.0, precision="bf16"), "search.*: precision bf16 is for single runs"),
         (
-            {"model": {"width": {"low": 8, "high": 16}}},
-            Probed(**{**vars(probed()), "stack_reason": ""}),
+            {"model": {"width": {"low": 8, "high": 16}}, "confirm": {"seeds": 4}},
+            probed(confirm=3.0),
             "search.*: needs trials that differ in optimizer, schedule and dropout only",
         ),
         (
+            {"training": {"focal_gamma": 2.0}},
+            probed(),
+            r"search.*: needs optimizers, and settings of \[data\] and \[training\], that stacks",
+        ),
+        (
             {"search": {"arithmetic": "stacked", "seconds_per_arm": 60.0}},
-            Probed(**{**vars(probed()), "stack_reason": ""}),
+            probed(confirm=3.0),
             "search.*: needs a search that measures no seconds",
+        ),
+        (
+            {"confirm": {"seeds": 1, "arithmetic": "stacked"}, "search": {"arithmetic": "auto"}},
+            probed(search=3.0),
+            "confirm.*: needs a confirmation of 2 seeds or more",
         ),
     ],
 )
 def test_named_stacks_that_are_impossible_are_refused(changes, found, reason):
     config = study(**{"search": {"arithmetic": "stacked"}, **changes})
+    if "needs" in reason:  # no probe is necessary to know that
+        with pytest.raises(UsageError, match=reason):
+            check_arithmetic(config)
     with pytest.raises(UsageError, match=reason):
         choose_arithmetic(config, found)

@@ -1,5 +1,6 @@
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -76,6 +77,8 @@ class Plan:
     """Epochs of all runs with the study's pruner, from a simulation with invented scores."""
     most_paused: int
     """Largest number of trials that wait at the same time, each with its checkpoints on disk."""
+    most_training: Mapping[str, int]
+    """Largest number of runs that train at the same time in the search, and in the confirmation."""
     checkpoint_bytes: int
     """Size of one checkpoint with the optimizer that stores most, from a measurement here."""
     checkpoints_per_run: int
@@ -123,7 +126,7 @@ def make_plan(
 
     started = time.time()
     settings = _choose_settings(config, workers, workers_per_device, device, threads)
-    summary, probed, times = _measure(config, settings, started)
+    summary, probed, times, widths = _measure(config, settings, started)
     arms = tuple(arm.name for arm in build_arms(config))
     expected = forecast(config, times.epoch)
     cost = partial(cost_of, config, times, settings.workers, len(arms), expected.trials)
@@ -146,6 +149,9 @@ def make_plan(
         max_epochs=highest.epochs,
         expected_epochs=likely.epochs,
         most_paused=expected.most_paused,
+        most_training={
+            part: settings.workers * max(1, width) for part, width in widths._asdict().items()
+        },
         checkpoint_bytes=largest_checkpoint(config, probed),
         checkpoints_per_run=probed.num_checkpoints,
         train_samples=summary.num_train,
@@ -207,16 +213,17 @@ def _steps_per_epoch(config: StudyConfig, num_train: int) -> int:
 
 def _measure(
     config: StudyConfig, settings: "RunSettings", started: float
-) -> "tuple[DatasetSummary, Probed, StudyTimes]":
+) -> "tuple[DatasetSummary, Probed, StudyTimes, Widths]":
     """Check the data, and let workers measure training steps and epochs on it."""
     from bakeoff.driver import StopRequest
     from bakeoff.engines.open import open_engine
     from bakeoff.session.checks import check_data, check_packages
     from bakeoff.session.measuring import probe
-    from bakeoff.session.stacking import choose_arithmetic, widths_to_try
+    from bakeoff.session.stacking import check_arithmetic, choose_arithmetic, widths_to_try
     from bakeoff.session.timing import measure_times
 
     check_packages(config)
+    check_arithmetic(config)
     summary = check_data(config)
     workers = settings.workers
     with StopRequest().listening() as stop, open_engine(settings) as engine:
@@ -224,15 +231,16 @@ def _measure(
         stacking = choose_arithmetic(config, probed)
         precision = cast("Precision", probed.precision)
         trained = replace(config, training=replace(config.training, precision=precision))
+        widths = _stack_widths(config, workers, stacking)
         times = measure_times(
             trained,
             engine,
             stop,
             workers=workers,
             started=started,
-            widths=_stack_widths(config, workers, stacking),
+            widths=widths,
         )
-        return summary, probed, times
+        return summary, probed, times, widths
 
 
 def _stack_widths(config: StudyConfig, workers: int, stacking: "Stacking") -> "Widths":
@@ -324,7 +332,7 @@ def _runs(plan: Plan) -> str:
 
 
 def _disk(plan: Plan) -> str:
-    num_kept = plan.most_paused + plan.workers
+    num_kept = max(plan.most_paused + plan.most_training["search"], plan.most_training["confirm"])
     size = plan.checkpoints_per_run * plan.checkpoint_bytes
     return (
         f"up to {decimal(num_kept * size)} of checkpoints: {num_kept} runs wait or train at"

@@ -16,6 +16,10 @@ def validate(
     from bakeoff.studyfile import describe_settings, load_study_file
 
     config = load_study_file(file, changes or ())
+    if "stacked" in (config.search.arithmetic, config.confirm.arithmetic):
+        from bakeoff.session.stacking import check_arithmetic  # it imports optuna
+
+        check_arithmetic(config)
     if as_json:
         settings = {key: json.loads(value) for key, value in describe_settings(config)}
         print_json({"study": config.name, "settings": settings})

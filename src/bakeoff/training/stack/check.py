@@ -16,6 +16,7 @@ from bakeoff.training.stack.batches import stacked_batches
 from bakeoff.training.stack.key import shared_settings
 from bakeoff.training.stack.layers import NotStackableError
 from bakeoff.training.stack.member import Member, prepare_member
+from bakeoff.training.stack.own_model import check_own_model
 from bakeoff.training.stack.stack import Stack
 
 NUM_WARMUP_STEPS = 3
@@ -60,8 +61,9 @@ def measure_stacks(
     if config is None:
         return none, "the data, some settings of [training], or every optimizer need single runs"
     single = replace(config, training=replace(config.training, precision="fp32"))
-    members = _members(single, device, width)
     try:
+        check_own_model(single, device)
+        members = _members(single, device, width)
         stack = Stack(members)
         weights, losses = _train_a_little(stack)
         for few in (one for one in WIDTHS if one < width):
