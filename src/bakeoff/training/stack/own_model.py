@@ -71,8 +71,9 @@ def _compare_a_step(member: Member, network: StackedNetwork, generator: torch.Ge
     state.criterion(alone, labels).backward()
     drawn = capture_generators(state.device)
     try:
-        together = network(_twice(inputs), training=True)
-        network.weights.backward(losses_of(state.criterion, together, _twice(labels)))
+        with torch.no_grad():
+            together = network(_twice(inputs), training=True)
+            network.backward(losses_of(state.criterion, together, _twice(labels))[1])
     except OUTSIDE_STACK as error:
         raise NotStackableError(f"cannot be computed in a stack ({error})") from error
     _compare(together[1], alone, "in training")
