@@ -126,13 +126,14 @@ class OrderedSimulation:
             self.running.remove(number)
         self.source.finish(self.plans[number], self.stored[number])
 
-    def run(self, num_workers, turns=(), kills=()):
+    def run(self, num_workers, turns=(), kills=(), *, extensions=None):
         """Run to the end.
 
         Args:
             num_workers: At once.
             turns: Which of the running ones advances next, over and over; the first without any.
             kills: Steps at which the driver is killed.
+            extensions: By step, the settings with which the study continues after a kill there.
         """
         step = 0
         while True:
@@ -144,7 +145,8 @@ class OrderedSimulation:
             turn = turns[step % len(turns)] if turns else 0
             self.advance(self.running[turn % len(self.running)])
             step += 1
-            if step in kills:
+            self.config = (extensions or {}).get(step, self.config)
+            if step in kills or step in (extensions or {}):
                 self.restart()
         for number in [one for one, record in sorted(self.stored.items()) if record.is_paused]:
             self.end(number, "pruned")

@@ -2,17 +2,20 @@
 
 import math
 import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import ordered_simulation
-from bakeoff.driver import Ordered
+from bakeoff.driver import Driver, Ordered, StopRequest
 from bakeoff.errors import StudyFileError, UsageError
+from bakeoff.search.arms import Search
+from bakeoff.search.deadline import Deadline
 from bakeoff.session.run_settings import RunSettings
 from bakeoff.session.study import _load_or_extend, run_study
-from bakeoff.space import check_extension
+from bakeoff.space import build_arms, check_extension
 from bakeoff.storage import Storage
 from bakeoff.studyfile import format_study, load_study_file, resolve_study
 from bakeoff.studyfile.threads import choose_threads
@@ -162,6 +165,54 @@ def test_an_extension_of_a_repeatable_study_is_repeatable():
     assert len(alone) == 2 + 2 * 9
     assert extended(3, [2, 0, 1], {40, 55}) == alone
     assert extended(6, [5, 1], {70}) == alone
+
+
+@pytest.mark.parametrize("pruner", ["cautious", "halving", "median"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    num_workers=st.integers(1, 6),
+    turns=st.lists(st.integers(0, 9), max_size=40),
+    step=st.integers(1, 150),
+    kills=st.sets(st.integers(1, 250), max_size=2),
+)
+def test_a_search_that_is_extended_before_its_end_trains_every_trial(
+    pruner, num_workers, turns, step, kills
+):
+    """Only a search that is not repeatable may be; one that trains stacks decides in order too."""
+    short, long = (study(pruner, trials_per_arm=number) for number in (5, 9))
+    simulation = OrderedSimulation(short, curve)
+    table = simulation.run(num_workers, turns, kills, extensions={step: long})
+    trials = [row for row in table if row[3] != "default"]
+    was_extended = simulation.config is long
+    assert Counter(row[1] for row in trials) == dict.fromkeys(
+        ("sgd", "adam"), 9 if was_extended else 5
+    )
+    assert {row[4] for row in table} <= {"complete", "pruned", "diverged"}
+
+
+@pytest.mark.parametrize("pruner", ["cautious", "median"])
+def test_a_search_in_order_ends_when_its_time_is_up(pruner, tmp_path):
+    """A timeout is refused for a repeatable search, and not for one that trains stacks."""
+    config = study(pruner, trials_per_arm=8, epochs=9, schedulers=["constant"], lag=4)
+    storage = Storage(f"sqlite:///{tmp_path / 'studies.db'}", create=True)
+    storage.create(config, study_facts())
+    engine = SimulatedEngine(2)
+    deadline = Deadline(
+        seconds=40, num_workers=1, confirmation_epochs=0, run_epochs=9,
+        clock=lambda: float(sum(engine._epochs.values())),  # noqa: SLF001
+    )  # fmt: skip
+    deadline.is_near = lambda owed: False
+    search = Search(config, build_arms(config), "maximize", deadline)
+    source = Ordered(search, lag=4, pauses=pruner == "cautious")
+    driver = Driver(
+        config=config, facts=study_facts(), storage=storage, engine=engine,
+        observer=SilentObserver(), stop=StopRequest(), checkpoints=tmp_path / "checkpoints",
+    )  # fmt: skip
+    driver.drive(source, "search")
+    trials = [one for _, one in storage.load_runs(config.name, "search")]
+    assert all(one.outcome != "running" for one in trials)
+    assert any("the time for the search was up" in (one.stop_reason or "") for one in trials)
+    assert 40 <= sum(one.epochs_run for one in trials) <= 40 + len(trials)  # one epoch each
 
 
 # ---------------------------------------------------------------- the driver itself

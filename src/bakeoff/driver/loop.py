@@ -61,7 +61,6 @@ class Driver:
 
     The files of its runs are in the store at `checkpoints` (see `bakeoff.stores`), and the weights
     of the best confirmation runs come into the folder `weights` of this machine, if it is given.
-    Where the search trains stacks, at most `open_trials` trials are open at one time.
     """
 
     def __init__(
@@ -75,18 +74,13 @@ class Driver:
         stop: StopRequest,
         checkpoints: Path | str,
         weights: Path | None = None,
-        open_trials: int | None = None,
     ) -> None:
         self._config = config
         self._facts = facts
         self._storage = storage
         self._engine = engine
         self._engines = {
-            "search": (
-                StackEngine(engine, most=open_trials)
-                if facts.search_arithmetic == "stacked"
-                else engine
-            ),
+            "search": StackEngine(engine) if facts.search_arithmetic == "stacked" else engine,
             "confirm": StackEngine(engine) if facts.arithmetic == "stacked" else engine,
         }
         self._observer = observer

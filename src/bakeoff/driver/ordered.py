@@ -1,4 +1,4 @@
-"""Repeatable mode: the search decides the same with any number of workers of any speed.
+"""A search that decides the same with any number of workers of any speed.
 
 Runs are reported to the search in the order in which they were scheduled, not in the order in
 which their events arrive. There is a fixed number of slots. A new run takes a slot, and so does a
@@ -67,7 +67,7 @@ class _Scheduled:
 
 
 class Ordered:
-    """The source of runs in repeatable mode, around the search; see `bakeoff.driver.Source`."""
+    """The source of runs around a search that decides in order; see `bakeoff.driver.Source`."""
 
     def __init__(self, search: Search, *, lag: int, pauses: bool, num_settled: int = 0) -> None:
         """Begin without runs.
@@ -142,6 +142,8 @@ class Ordered:
             return self._search.decide(number, plan, result)
         run = self._runs[number]
         run.receive(result)
+        if self._search.is_time_up and result.status == "running":
+            return "time_up"
         if run.must_pause(result):
             run.paused_at = result.epoch
             return "pause"
@@ -206,7 +208,7 @@ class Ordered:
         decisions = [self._search.decide(number, run.plan, one) for one in run.take_received()]
         if not is_at_goal:
             self._report_end(number)
-        elif decisions[-1] != "pause":
+        elif decisions[-1] in ("continue", "exempt"):
             self._continue(Promotion(number, is_exempt=decisions[-1] == "exempt"))
         return True
 

@@ -62,18 +62,13 @@ class StackEngine:
     Args:
         engine: Trains the stacks.
         width: Runs in a stack, at most.
-        most: Runs that are trained at one time, at most, or as many as there are workers if these
-            are more. None if only the width limits them.
     """
 
-    def __init__(self, engine: Engine, width: int = MAX_WIDTH, most: int | None = None) -> None:
+    def __init__(self, engine: Engine, width: int = MAX_WIDTH) -> None:
         self._engine = engine
         self._width = width
-        self._most = most
         self._queued: deque[Job] = deque()
         """Runs that were submitted and have no worker yet, because stacks are formed of many."""
-        self._alone: set[str] = set()
-        """Runs that have a worker to themselves."""
         self._stacks: dict[str, _Running] = {}
         self._own_events: list[Event] = []
         """Events of runs in the queue or on their way to a stack, of which no worker knows."""
@@ -84,12 +79,7 @@ class StackEngine:
         """Number of jobs that can be submitted now."""
         stacks = [one for one in self._stacks.values() if one.has_place(self._width)]
         places = sum(self._width - len(one.jobs) for one in stacks)
-        possible = self._width * self._num_free_workers + places
-        if self._most is not None:
-            training = len(self._alone) + sum(len(one.jobs) for one in self._stacks.values())
-            workers = self._engine.num_free + len(self._alone) + len(self._stacks)
-            possible = min(possible, max(workers, self._most) - training)
-        return max(0, possible - len(self._queued))
+        return max(0, self._width * self._num_free_workers + places - len(self._queued))
 
     @property
     def _num_free_workers(self) -> int:
@@ -123,7 +113,6 @@ class StackEngine:
             first = self._queued[0]
             key = _key(first)
             if key is None:
-                self._alone.add(first.run)
                 self._engine.submit(self._queued.popleft())
                 continue
             alike = [first] if first.has_lost_worker else [
@@ -165,7 +154,6 @@ class StackEngine:
         """The events of runs that an event of the workers stands for."""
         stack = self._stacks.get(event.run)
         if stack is None:
-            self._note_alone(event)
             yield event
             return
         jobs = stack.jobs
@@ -197,11 +185,6 @@ class StackEngine:
                 pass
         del self._stacks[event.run]
 
-    def _note_alone(self, event: Event) -> None:
-        """A run that has a worker to itself keeps it until it has ended."""
-        if not isinstance(event, Started | Epoch):
-            self._alone.discard(event.run)
-
     def reply(self, run: str, reply: Reply | MemberReply) -> None:
         """Answer an epoch that waits, or ask a run to stop, to pause, or to be suspended."""
         queued = next((one for one in self._queued if one.run == run), None)
@@ -227,7 +210,6 @@ class StackEngine:
     def close(self) -> None:
         """Kill all workers. Their runs can be submitted again and resume from their checkpoints."""
         self._queued.clear()
-        self._alone.clear()
         self._stacks.clear()
         self._engine.close()
 

@@ -30,7 +30,7 @@ from bakeoff.records import (
 from bakeoff.registry import resolve
 from bakeoff.search.cohorts import Cohorts, cohort_key
 from bakeoff.search.deadline import Deadline
-from bakeoff.search.ledger import Ledger, OpenLimit
+from bakeoff.search.ledger import Ledger
 from bakeoff.search.proposals import ArmSampler
 from bakeoff.search.pruners import PrunedCohorts
 from bakeoff.search.pruning_audit import PruningAudit, is_audited
@@ -49,7 +49,8 @@ class Search:
         deadline: When the search must end; None if only its budget ends it.
         warm_starts: Configurations that an arm tries first.
         repeat: Which of the study's independent searches it is, from 0.
-        limit: Of the trials that train at one time; None if only the workers limit them.
+        looks_back: Whether Optuna's pruners compare a trial only with those reported before it
+            began, as they always do in a repeatable search.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Search:
         deadline: Deadline | None = None,
         warm_starts: WarmStarts | None = None,
         repeat: int = 0,
-        limit: OpenLimit | None = None,
+        *,
+        looks_back: bool = False,
     ) -> None:
         self._config = config = config_of_repeat(config, repeat)
         self._repeat = repeat
@@ -72,23 +74,23 @@ class Search:
         """Ranks of the trials that have ended, by arm and number."""
         has_defaults = config.search.defaults and repeat == 0
         self._defaults_left = [arm.name for arm in arms] if has_defaults else []
-        self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs, limit)
+        self.ledger = Ledger(list(self._arms), config.search.budget, config.training.epochs)
         self._plans: dict[int, TrialPlan] = {}
         """Plans of the charged trials that have not ended, by number."""
         self._audit = PruningAudit(config.objective)
         self._pruner = PRUNERS[config.search.pruner]
-        self._cohorts = self._build_cohorts(direction)
+        self._cohorts = self._build_cohorts(direction, looks_back=looks_back)
         self._notes: list[str] = []
         self._deadline = deadline
         self._warm_starts = warm_starts or {}
 
-    def _build_cohorts(self, direction: Direction) -> Cohorts:
+    def _build_cohorts(self, direction: Direction, *, looks_back: bool) -> Cohorts:
         search, objective = self._config.search, self._config.objective
         settings = PrunerSettings(
             startup_trials=search.pruner_startup_trials,
             epochs=self._config.training.epochs,
             params=search.pruner_params,
-            looks_back=search.lag is not None,
+            looks_back=looks_back or search.lag is not None,
             num_runs=search.budget.num_whole_runs(self._config.training.epochs),
         )
         if self._pruner.pauses:
@@ -124,16 +126,13 @@ class Search:
     def promote(self) -> Promotion | None:
         """The paused trial that continues now, or None. Call it before `next`."""
         self._close_near_deadline()
-        promotion = None if self._is_time_up() else self._cohorts.promote()
+        promotion = None if self.is_time_up else self._cohorts.promote()
         if promotion is not None:
             self._reserve_to_next_stop(promotion.number)
         return promotion
 
     def next(self) -> TrialPlan | None:
-        """The next trial to run, or None when every budget is used up or the time is up.
-
-        None, too, as long as the arms with budget left train as many trials as they may.
-        """
+        """The next trial to run, or None when every budget is used up or the time is up."""
         if self._defaults_left and not self.is_closed:
             arm = self._arms[self._defaults_left.pop(0)]
             return TrialPlan(
@@ -143,8 +142,7 @@ class Search:
                 phase="default",
                 repeat=self._repeat,
             )
-        names = filter(self._draws, self.ledger.neediest_first())
-        name = next((one for one in names if not self.ledger.is_crowded(one)), None)
+        name = next(filter(self._draws, self.ledger.neediest_first()), None)
         if name is None:
             return None
         index = self.ledger.assigned(name)
@@ -203,7 +201,9 @@ class Search:
         """Whether the arm can pay for a trial until the trial's next decision."""
         return self.ledger.affords(number, self._next_stop(number))
 
-    def _is_time_up(self) -> bool:
+    @property
+    def is_time_up(self) -> bool:
+        """Whether its trials must end now, so that the confirmation has its time."""
         return self._deadline is not None and self._deadline.is_over()
 
     def _close_near_deadline(self) -> None:
@@ -259,7 +259,7 @@ class Search:
             self._deadline.note(result)
         if result.status != "running":
             return "continue"
-        if self._is_time_up():
+        if self.is_time_up:
             return "time_up"
         if plan.phase != "default" and self.ledger.is_used_up(plan.arm):
             return "budget_used"

@@ -10,19 +10,10 @@ of an arm that has used up its seconds stops after the current epoch.
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from bakeoff.records import Budget, EpochResult, TrialRecord
-
-
-class OpenLimit(NamedTuple):
-    """How many trials of an arm train at one time. More of them begin only for an idle worker."""
-
-    per_arm: int
-    workers: int
 
 
 @dataclass
@@ -70,18 +61,10 @@ class Ledger:
         arms: Names of the arms; the first one wins a tie.
         budget: The budget of every arm.
         run_epochs: Planned epochs of a run.
-        limit: Of the trials that train at one time; None if only the workers limit them.
     """
 
-    def __init__(
-        self,
-        arms: Sequence[str],
-        budget: Budget,
-        run_epochs: int,
-        limit: OpenLimit | None = None,
-    ) -> None:
+    def __init__(self, arms: Sequence[str], budget: Budget, run_epochs: int) -> None:
         self.budget = budget
-        self._limit = limit
         self._run_epochs = run_epochs
         self.charges = {arm: Charges() for arm in arms}
         """What each arm has been charged."""
@@ -121,13 +104,6 @@ class Ledger:
         if self.budget.trials is not None and charges.assigned >= self.budget.trials:
             return False
         return self._fits(charges, max(pending_epochs, charges.reserved) + self._run_epochs)
-
-    def is_crowded(self, arm: str) -> bool:
-        """Whether another trial of the arm has to wait until one of its trials pauses or ends."""
-        if self._limit is None:
-            return False
-        training = Counter(one.arm for one in self._accounts.values() if one.reserved)
-        return training[arm] >= self._limit.per_arm and training.total() >= self._limit.workers
 
     def affords(self, number: int, until: int) -> bool:
         """Whether the arm can pay for trial `number` up to epoch `until`."""

@@ -12,8 +12,8 @@ from bakeoff.records import StudyConfig
 from bakeoff.search.arms import Search
 from bakeoff.search.confirm import Confirmation
 from bakeoff.search.deadline import SAFETY, Deadline
-from bakeoff.search.ledger import OpenLimit
 from bakeoff.session.looks import is_decided
+from bakeoff.session.stacking import choose_lag
 from bakeoff.space import build_arms
 from bakeoff.storage import Storage, StudyFacts
 
@@ -38,8 +38,7 @@ class StudyRun:
         driver: Trains its runs.
         observer: Is shown which repeat begins.
         deadline: When it must end; None if it has no time limit.
-        limit: Of the trials of the search that train at one time; None if only the workers limit
-            them.
+        workers: Number of runs that the engine trains at once, or of its stacks.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class StudyRun:
         driver: Driver,
         observer: Observer,
         deadline: Deadline | None = None,
-        limit: OpenLimit | None = None,
+        workers: int = 1,
     ) -> None:
         self._config = config
         self._facts = facts
@@ -58,7 +57,7 @@ class StudyRun:
         self._driver = driver
         self._observer = observer
         self._deadline = deadline
-        self._limit = limit
+        self._lag = choose_lag(config, facts.search_arithmetic, workers)
         self._arms = build_arms(config)
         self._longest = 0.0
         """Seconds of the longest repeat that this session ran from its beginning to its end."""
@@ -103,7 +102,7 @@ class StudyRun:
             # Warm starts are chosen by earlier results, so later repeats would share their luck.
             self._storage.warm_starts(name) if repeat == 0 else None,
             repeat,
-            self._limit,
+            looks_back=self._lag is not None,
         )
         if self._storage.has_search_ended(name):
             search.close()
@@ -113,12 +112,12 @@ class StudyRun:
         return num_trained
 
     def _in_order(self, search: Search, repeat: int) -> Source:
-        """The search. In repeatable mode, one that receives results in the order of scheduling."""
-        if self._config.search.lag is None:
+        """The search, or one that receives results in the order of scheduling."""
+        if self._lag is None:
             return search
         return Ordered(
             search,
-            lag=self._config.search.lag,
+            lag=self._lag,
             pauses=PRUNERS[self._config.search.pruner].pauses,
             num_settled=self._storage.num_settled(self._config.name, repeat),
         )

@@ -9,7 +9,6 @@ from bakeoff.engines.protocol import Probed
 from bakeoff.errors import UsageError
 from bakeoff.ranges import Choice, Params, ParamValue, Range
 from bakeoff.records import Arithmetic, ArmRecord, StudyConfig, TrialConfig
-from bakeoff.search.ledger import OpenLimit
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.training.stack.key import shared_settings
 
@@ -47,14 +46,16 @@ def open_trials(config: StudyConfig) -> int:
     return config.search.lag or OPEN_PER_ARM * len(build_arms(config))
 
 
-def open_limit(config: StudyConfig, search: How, workers: int) -> OpenLimit | None:
-    """The trials of an arm that train at once; None where the search trains no stacks.
+def choose_lag(config: StudyConfig, search: How, workers: int) -> int | None:
+    """The open trials of a search that decides in the order of scheduling; None if it does not.
 
-    A repeatable search has its lag instead, and decides nothing by the number of workers.
+    A search that trains stacks decides in this order even if it is not repeatable: the trials of a
+    stack end together, and after a kill each continues from a checkpoint of its own, so that the
+    order in which they end would change what is proposed next.
     """
     if search == "plain" or config.search.lag is not None:
-        return None
-    return OpenLimit(OPEN_PER_ARM, workers)
+        return config.search.lag
+    return max(open_trials(config), workers)
 
 
 def widths_to_try(config: StudyConfig, workers: int) -> Widths:

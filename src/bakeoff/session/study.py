@@ -35,7 +35,7 @@ from bakeoff.session.measuring import measure, probe
 from bakeoff.session.recording import recorded_session
 from bakeoff.session.repeats import StudyRun, confirmation_epochs
 from bakeoff.session.run_settings import RunSettings, check_output
-from bakeoff.session.stacking import check_arithmetic, open_limit, open_trials
+from bakeoff.session.stacking import check_arithmetic
 from bakeoff.session.stored_facts import stored_facts
 from bakeoff.space import build_arms, check_extension, check_unchanged
 from bakeoff.storage import Storage, StudyFacts
@@ -254,10 +254,8 @@ def _drive(
         stop=stop,
         checkpoints=checkpoints,
         weights=folder / "weights",
-        open_trials=open_trials(config),
     )
-    limit = open_limit(config, facts.search_arithmetic, workers)
-    run = StudyRun(config, facts, storage, driver, observer, deadline, limit)
+    run = StudyRun(config, facts, storage, driver, observer, deadline, workers)
     num_trained = run.run_repeats()
     storage.mark_finished(config.name)
     for left in remove_checkpoints(checkpoints, folder.parent, config.name):

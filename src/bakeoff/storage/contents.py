@@ -135,7 +135,7 @@ def study_facts_of(content: Content) -> StudyFacts:
 def extended_content(
     content: Content,
     config: StudyConfig,
-    num_trials: int,
+    num_settled: int,
     changes_after_results: Sequence[str],
     num_read: int = 0,
     num_read_repeats: int = 0,
@@ -145,7 +145,7 @@ def extended_content(
     Args:
         content: The content so far. The arms, optimizers and schedules of the first one are kept.
         config: The new settings.
-        num_trials: Number of search trials that are stored.
+        num_settled: Number of stored search trials that had all been reported to the search.
         changes_after_results: The changed settings, if test metrics were already known.
         num_read: Confirmation seeds of the first repeat whose test metrics were already known.
         num_read_repeats: Repeats of which test metrics were already known.
@@ -160,7 +160,7 @@ def extended_content(
         },
         **content,
         "config": format_study(config),
-        "settled": num_trials,
+        "settled": num_settled,
     }
     if changes_after_results:
         extended[CHANGED_KEY] = [*content.get(CHANGED_KEY, ()), *changes_after_results]

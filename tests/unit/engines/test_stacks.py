@@ -84,11 +84,9 @@ class ScriptedEngine:
         self.submitted.clear()
 
 
-def formed(
-    num_workers: int, *jobs: Job, width: int = 16, most: int | None = None
-) -> tuple[StackEngine, ScriptedEngine]:
+def formed(num_workers: int, *jobs: Job, width: int = 16) -> tuple[StackEngine, ScriptedEngine]:
     inner = ScriptedEngine(num_workers)
-    engine = StackEngine(inner, width, most)
+    engine = StackEngine(inner, width)
     for one in jobs:
         engine.submit(one)
     assert engine.events(0) == []
@@ -123,58 +121,6 @@ def test_places_are_counted():
     assert engine.num_free == 0
     with pytest.raises(ValueError, match="no worker is free for confirm-3"):
         engine.submit(job(3))
-
-
-def test_no_more_runs_are_open_than_was_said():
-    engine, inner = formed(2, *(job(number) for number in range(3)), most=4)
-    assert runs_of(inner) == [["confirm-0", "confirm-1"], ["confirm-2"]]
-    assert engine.num_free == 1
-    inner.coming = [Members(run="stack-1", events=(finished(0),))]
-    engine.events(0)
-    assert engine.num_free == 2
-
-
-def test_every_worker_has_a_run_although_fewer_would_be_open():
-    engine, inner = formed(3, job(0), most=2)
-    assert engine.num_free == 2
-    for number in (1, 2):
-        engine.submit(job(number))
-    assert engine.num_free == 0
-    engine.events(0)
-    assert runs_of(inner) == [["confirm-0"], ["confirm-1"], ["confirm-2"]]
-
-
-def test_no_more_runs_are_open_than_was_said_where_a_worker_has_become_free():
-    engine, inner = formed(2, *(job(number) for number in range(4)), most=4)
-    inner.coming = [Members(run="stack-1", events=(finished(0), finished(1)))]
-    engine.events(0)
-    assert engine.num_free == 2
-    for number in (4, 5):
-        engine.submit(job(number))
-    inner.coming = [Stacked(run="stack-1")]
-    engine.events(0)
-    assert engine.num_free == 0
-    engine.events(0)
-    assert runs_of(inner)[1:] == [["confirm-2", "confirm-3"], ["confirm-4", "confirm-5"]]
-    assert inner.replies == []
-    assert engine.num_free == 0
-
-
-def test_a_free_worker_has_no_run_where_the_others_train_as_many_as_was_said():
-    engine, inner = formed(1, *(job(number) for number in range(3)), most=3)
-    inner.num_free = 1
-    assert engine.num_free == 0
-
-
-def test_a_run_with_a_worker_of_its_own_is_open_until_it_has_ended():
-    engine, inner = formed(2, job(0, optimizer="muon"), most=3)
-    assert engine.num_free == 2
-    inner.coming = [epoch(0)]
-    engine.events(0)
-    assert engine.num_free == 2
-    inner.coming = [finished(0)]
-    engine.events(0)
-    assert engine.num_free == 3
 
 
 def test_runs_that_are_stacked_apart_wait_for_a_worker():

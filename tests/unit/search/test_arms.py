@@ -2,7 +2,7 @@ import pytest
 
 from bakeoff.records import Budget, EpochResult, TrialRecord
 from bakeoff.search.arms import Search
-from bakeoff.search.ledger import Charges, Ledger, OpenLimit
+from bakeoff.search.ledger import Charges, Ledger
 from bakeoff.space import build_arms
 from bakeoff.studyfile import resolve_study
 from study_examples import study_document
@@ -52,34 +52,6 @@ def test_every_arm_gets_the_same_number_of_trials_and_its_defaults_once():
     assert [plan.arm for plan in plans if plan.phase == "default"] == ["sgd", "adam"]
     searched = [plan.arm for plan in plans if plan.phase != "default"]
     assert (searched.count("sgd"), searched.count("adam")) == (6, 6)
-
-
-def begun(search, first):
-    """The plans of all trials that may begin now, by number."""
-    plans = {}
-    while (plan := search.next()) is not None:
-        search.started(first + len(plans), plan)
-        plans[first + len(plans)] = plan
-    return plans
-
-
-@pytest.mark.parametrize(("workers", "most"), [(1, 2), (2, 2), (3, 3)])
-def test_an_arm_trains_two_trials_at_a_time_unless_a_worker_would_be_idle(workers, most):
-    config = resolve_study(study_document(search={"trials_per_arm": 6, "defaults": False}))
-    arms = build_arms(config)
-    search = Search(config, arms, "maximize", limit=OpenLimit(2, workers))
-    plans, num_begun, first = begun(search, 0), 4, arms[0].name
-    assert [plan.arm for plan in plans.values()] == [arm.name for arm in arms] * 2
-    while mine := [number for number, plan in plans.items() if plan.arm == first]:
-        search.finish(plans[mine[0]], record_of(mine[0], plans.pop(mine[0]), 0.5))
-        plans |= begun(search, num_begun)
-        num_begun = 1 + max(plans)
-    assert search.has_next
-    for number in sorted(plans)[: len(plans)]:
-        search.finish(plans[number], record_of(number, plans.pop(number), 0.5))
-        plans |= begun(search, num_begun)
-        num_begun = 1 + max(plans, default=num_begun)
-        assert len(plans) == most
 
 
 def test_the_next_trial_goes_to_the_arm_with_most_budget_left():

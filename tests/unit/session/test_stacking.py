@@ -15,7 +15,7 @@ from bakeoff.session.stacking import (
     are_alike,
     check_arithmetic,
     choose_arithmetic,
-    open_limit,
+    choose_lag,
     open_trials,
     widths_to_try,
 )
@@ -112,10 +112,15 @@ def test_stacks_are_chosen_where_they_pay(found, expected):
     assert choose_arithmetic(study(confirm={"seeds": 4}), found) == expected
 
 
-def test_a_search_of_stacks_limits_the_open_trials_of_an_arm_unless_its_lag_does():
-    assert open_limit(study(), "stacked", 3) == (OPEN_PER_ARM, 3)
-    assert open_limit(study(), "plain", 3) is None
-    assert open_limit(study(search={"repeatable": True}), "stacked", 3) is None
+def test_a_search_of_stacks_decides_in_order_with_two_open_trials_per_arm():
+    assert choose_lag(study(), "stacked", 1) == OPEN_PER_ARM * len(FOUR)
+    assert choose_lag(study(), "stacked", 10) == 10
+    assert choose_lag(study(), "plain", 1) is None
+
+
+def test_the_lag_of_a_repeatable_search_depends_on_nothing_else():
+    repeatable = study(search={"repeatable": True, "lag": 5})
+    assert choose_lag(repeatable, "stacked", 10) == choose_lag(repeatable, "plain", 1) == 5
 
 
 def test_named_stacks_need_not_pay():

@@ -240,7 +240,7 @@ def test_a_study_is_extended_by_arms_whose_others_stay_as_they_are() -> None:
 def test_the_first_arms_decide_the_distributions_that_optuna_keeps() -> None:
     before = study({name: ARMS[name] for name in ("focal", "cross_entropy")})
     content = new_content(before, study_facts(), None)
-    extended = extended_content(content, study(), num_trials=3, changes_after_results=())
+    extended = extended_content(content, study(), num_settled=3, changes_after_results=())
     rms = build_arms(study())[-1]
     params = default_params(rms, "mlp")
     assert distributions(study(), params).keys() >= {"optimizer", "rmsprop.learning_rate"}
