@@ -1,8 +1,9 @@
 """What the rules of a suite time: which is missing, measuring it, and the file that keeps it."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from bakeoff.records import (
     as_plain,
     json_text,
 )
+from bakeoff.studyfile import format_study
+from bakeoff.studyfile.suite_file import load_workload
 
 TIMINGS = "timings.json"
 
@@ -54,7 +57,7 @@ def timed_parts(suite: Suite) -> tuple[Timed, ...]:
 
 def unmeasured(suite: Suite, folder: Path, only: Sequence[str] = ()) -> list[Timed]:
     """What no call has measured; what failed is in it, because the reason may have passed."""
-    known = {_key(one) for one in load_timings(folder) if not one.why_not}
+    known = {_key(one) for one in load_timings(suite, folder) if not one.why_not}
     return [
         one
         for one in timed_parts(suite)
@@ -64,7 +67,7 @@ def unmeasured(suite: Suite, folder: Path, only: Sequence[str] = ()) -> list[Tim
 
 def untried(suite: Suite, folder: Path) -> list[Timed]:
     """What no call has tried to measure."""
-    known = {_key(one) for one in load_timings(folder)}
+    known = {_key(one) for one in load_timings(suite, folder)}
     return [one for one in timed_parts(suite) if one.key not in known]
 
 
@@ -83,8 +86,27 @@ def measure(part: Timed, config: StudyConfig, device: str) -> Timing:
     return time_workload(config, part.workload.name, part.measure, part.a, part.b, settings)
 
 
-def load_timings(folder: Path) -> tuple[Timing, ...]:
-    """What has been timed.
+def load_timings(suite: Suite, folder: Path) -> tuple[Timing, ...]:
+    """What has been timed with the settings that the study files have now.
+
+    Raises:
+        BakeoffError: The file is damaged.
+    """
+    current = _current_settings(suite)
+    return tuple(one for one in _stored(folder) if one.settings == current.get(one.workload))
+
+
+def _current_settings(suite: Suite) -> dict[str, str]:
+    """SHA-256 of the settings in the study file of every workload that is timed."""
+    texts = {
+        one.workload.name: format_study(load_workload(one.workload, suite.repeats))
+        for one in timed_parts(suite)
+    }
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def _stored(folder: Path) -> tuple[Timing, ...]:
+    """All that has been timed.
 
     Raises:
         BakeoffError: The file is damaged.
@@ -98,9 +120,10 @@ def load_timings(folder: Path) -> tuple[Timing, ...]:
         raise BakeoffError(f"{path} is damaged ({error}); remove it to time again") from None
 
 
-def store_timing(folder: Path, timing: Timing) -> None:
-    """Keep a timing in place of an earlier one of the same."""
-    others = [one for one in load_timings(folder) if _key(one) != _key(timing)]
+def store_timing(suite: Suite, folder: Path, timing: Timing) -> None:
+    """Keep a timing in place of an earlier one of the same, with the present settings."""
+    timing = replace(timing, settings=_current_settings(suite)[timing.workload])
+    others = [one for one in _stored(folder) if _key(one) != _key(timing)]
     kept = [as_plain(one) for one in (*others, timing)]
     write_atomically(folder / TIMINGS, json_text(kept))
 

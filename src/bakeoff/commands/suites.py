@@ -130,7 +130,7 @@ def _run_timings(suite: Suite, place: SuitePlace, only: Sequence[str]) -> list[s
             problems.append(f"{part.workload.name}, {part.measure}: {error}")
             place.say(f"left out: {problems[-1]}")
             continue
-        store_timing(place.folder, timing)
+        store_timing(suite, place.folder, timing)
         if timing.why_not:
             place.say(f"not measured: {timing.why_not}")
     return problems
@@ -301,7 +301,7 @@ def write_report(
 
     comparisons = suite_comparisons(suite, place)
     commit = commit_of(str(suite.workloads[0].file.parent))
-    timings = load_timings(place.folder)
+    timings = load_timings(suite, place.folder)
     findings = judge_suite(suite, comparisons, timings, commit=commit)
     if not comparisons and not timings:
         return findings, None

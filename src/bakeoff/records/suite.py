@@ -103,6 +103,8 @@ class Timing:
     environment: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
     """Why it could not be measured on this machine; then there are no seconds."""
+    settings: str = ""
+    """SHA-256 of the settings of the workload's study."""
 
 
 @dataclass(frozen=True, kw_only=True)

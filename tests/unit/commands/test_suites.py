@@ -109,7 +109,7 @@ def test_a_workload_without_data_does_not_keep_others_from_being_timed(
     assert "lost.npz" in problem
     assert said[-2] == "timing digits: loading"
     assert said[-1].startswith("not measured: its data is in memory")
-    (timing,) = load_timings(place.folder)  # once for both rules
+    (timing,) = load_timings(suite, place.folder)  # once for both rules
     assert (timing.workload, timing.measure) == ("digits", "loading")
     assert unfinished(suite, place) == ["precision of lost"]
 
@@ -124,17 +124,27 @@ def test_what_failed_to_be_timed_is_timed_again(
         return TIMING
 
     monkeypatch.setattr("bakeoff.commands.suites.measure", measure)
-    store_timing(place.folder, FAILED)
+    store_timing(suite, place.folder, FAILED)
     assert unfinished(suite, place) == ["precision of lost"]
     for _ in range(2):
         run_suite(suite, place, ["digits"])
     assert calls == ["loading of digits"]
-    assert load_timings(place.folder) == (TIMING,)
+    assert load_timings(suite, place.folder)[0].a_seconds == TIMING.a_seconds
+
+
+def test_what_was_timed_with_other_settings_is_timed_again(
+    suite: Suite, place: SuitePlace, tmp_path: Path
+) -> None:
+    store_timing(suite, place.folder, TIMING)
+    assert unfinished(suite, place) == ["precision of lost"]
+    change(tmp_path, training={"batch_size": 16})
+    assert load_timings(suite, place.folder) == ()
+    assert unfinished(suite, place) == ["precision of lost", "loading of digits"]
 
 
 def test_a_suite_that_only_times_has_a_report(suite: Suite, place: SuitePlace) -> None:
     assert write_report(suite, place)[1] is None
-    store_timing(place.folder, TIMING)
+    store_timing(suite, place.folder, TIMING)
     _, page = write_report(suite, place)
     assert page == place.folder / "index.html"
     assert "Made of repeated measurements; processor a processor" in page.read_text()
