@@ -61,8 +61,8 @@ class StackWorker:
 
     Those that cannot train with the first one, such as own models that calculate something else at
     another dropout rate, are a stack of their own after it. So what a run computes does not depend
-    on its companions. If a stack fails, its runs train in two smaller ones, and in the end alone. A
-    run that is begun again so does not report its epochs again.
+    on its companions. If a stack fails, its runs train in two smaller ones, and in the end alone
+    and without one. A run that is begun again so does not report its epochs again.
 
     Args:
         connection: To the driver.
@@ -126,18 +126,20 @@ class StackWorker:
         except HALTING as error:
             self._end(*(Halted(run=job.run, reason=str(error)) for job in self._unfinished(jobs)))
         except NotStackableError:
-            self._train_parts(self._unfinished(jobs), self._train_alone)
+            self._train_parts(self._unfinished(jobs))
         except Exception as error:
-            left = self._unfinished(jobs)
             failure = self._tools.describe_failure(self._name, error)
             if failure.breaks_worker:
                 raise _BrokenWorkerError(failure) from error
-            self._train_parts(left, lambda job: self._end(replace(failure, run=job.run)))
+            self._train_parts(self._unfinished(jobs))
 
-    def _train_parts(self, jobs: list[Job], end_one: Callable[[Job], None]) -> None:
-        """Train each half of some runs that failed together; a single one ends as is said."""
+    def _train_parts(self, jobs: list[Job]) -> None:
+        """Train each half of some runs that failed together; a single one trains without a stack.
+
+        If that fails too, the run has failed. An error that only a stack raises costs no run.
+        """
         if len(jobs) == 1:
-            end_one(jobs[0])
+            self._train_alone(jobs[0])
             return
         half = len(jobs) // 2
         for part in (jobs[:half], jobs[half:]):

@@ -437,11 +437,27 @@ def test_only_the_run_that_fails_alone_too_has_failed(tmp_path, monkeypatch):
             raise ValueError("bad seed")
         return prepare_member(config, *arguments)
 
+    def fail(_: Any, one: Job) -> Event:
+        raise ValueError(f"{one.run} is bad alone, too")
+
     monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse_one)
-    events, last = Worker(*(job(number, folder=tmp_path) for number in range(3))).run()
+    jobs = (job(number, folder=tmp_path) for number in range(3))
+    events, last = Worker(*jobs, alone=fail).run()
     ends = {one.run: one for one in events if not isinstance(one, Epoch)}
-    assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason="bad seed")
+    reason = "confirm-2 is bad alone, too"
+    assert ends["confirm-2"] == Failed(run="confirm-2", outcome="failed", reason=reason)
     assert [ends[f"confirm-{one}"].outcome for one in (0, 1)] == ["complete", "complete"]
+    assert last == Stacked(run="stack-1")
+
+
+def test_an_error_that_only_a_stack_raises_costs_no_run(tmp_path, monkeypatch):
+    def refuse(*_: object):
+        raise ValueError("not in a stack")
+
+    monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse)
+    jobs = [job(number, folder=tmp_path) for number in range(3)]
+    events, last = Worker(*jobs, alone=lambda _, one: finished(int(one.run[-1]))).run()
+    assert events == [finished(number) for number in range(3)]
     assert last == Stacked(run="stack-1")
 
 
@@ -457,7 +473,8 @@ def test_a_run_that_fails_as_it_joins_fails_alone_and_its_companions_do_not_begi
         return prepare_member(config, *arguments)
 
     monkeypatch.setattr("bakeoff.engines.stack_worker.prepare_member", refuse_one)
-    worker = Worker(*(job(number, folder=tmp_path) for number in range(2)))
+    alone = lambda _, one: Failed(run=one.run, outcome="failed", reason="bad seed")  # noqa: E731
+    worker = Worker(*(job(number, folder=tmp_path) for number in range(2)), alone=alone)
     for number in (2, 3):
         one = job(number, folder=tmp_path)
         worker.ours.send(Join(run=one.run, reply="continue", job=one))
