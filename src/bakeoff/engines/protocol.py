@@ -92,6 +92,8 @@ class Probe(_Message):
     """Number of runs for which training as a stack is tried; 0 does not try it."""
     search_width: int = 0
     """The same for trials of the search, of which fewer train at once."""
+    least_gain: float = 0.0
+    """The gain for which stacks are worth it; 0 where they are wanted whatever they gain."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ class KeptProbes:
             for one in (probe.config, *probe.others)
         ]
         places = [str(Path.cwd()), *own_folders()]
-        widths = [probe.stack_width, probe.search_width]
+        widths = [probe.stack_width, probe.search_width, probe.least_gain]
         parts = [configs, widths, self.data, dict(self.machine), places]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
         return data_folder() / "probes" / f"{key}.json"

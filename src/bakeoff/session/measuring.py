@@ -19,7 +19,13 @@ from bakeoff.seeding import derive_seed
 from bakeoff.session.descriptions import component_packages, describe_environment, describe_protocol
 from bakeoff.session.kept_probes import KeptProbes
 from bakeoff.session.run_settings import RunSettings
-from bakeoff.session.stacking import NO_STACKS, Widths, choose_arithmetic, widths_to_try
+from bakeoff.session.stacking import (
+    NO_STACKS,
+    Widths,
+    choose_arithmetic,
+    least_gain,
+    widths_to_try,
+)
 from bakeoff.space import build_arms, build_trial_config, default_params
 from bakeoff.storage import StudyFacts
 from bakeoff.studyfile.arm_parameters import names_of
@@ -167,6 +173,7 @@ def _probe_one(
         others=tuple(others),
         stack_width=widths.confirm,
         search_width=widths.search,
+        least_gain=least_gain(config),
     )
     known = kept.find(job) if kept is not None else None
     if known is not None:

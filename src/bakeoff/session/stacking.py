@@ -46,6 +46,12 @@ def open_trials(config: StudyConfig) -> int:
     return config.search.lag or OPEN_PER_ARM * len(build_arms(config))
 
 
+def least_gain(config: StudyConfig) -> float:
+    """The gain of stacks that is worth it; 0 where the study file names them."""
+    named = "stacked" in (config.search.arithmetic, config.confirm.arithmetic)
+    return 0.0 if named else MIN_STACK_GAIN
+
+
 def choose_lag(config: StudyConfig, search: How, workers: int) -> int | None:
     """The open trials of a search that decides in the order of scheduling; None if it does not.
 

@@ -22,6 +22,8 @@ from bakeoff.training.stack.stack import Stack
 NUM_WARMUP_STEPS = 3
 NUM_STEPS = 12
 """Steps that are timed; stack and single runs take turns, so that other load slows both."""
+FAR = 1.5
+"""A stack whose gain is so many times too small is not timed again."""
 WIDTHS = (2, 3, 5)
 """Widths of the stacks in which the first members must compute the same bits as in the widest."""
 LEAST_WIDTH = WIDTHS[-1] + 1
@@ -35,7 +37,7 @@ where gradients are almost 0, Adam steps by the sign of what rounding left."""
 
 
 def measure_stacks(
-    configs: Sequence[TrialConfig], device: str, widths: Sequence[int]
+    configs: Sequence[TrialConfig], device: str, widths: Sequence[int], least: float = 0.0
 ) -> tuple[list[float], str]:
     """The time of runs one by one over their time as a stack of each width, and a text about them.
 
@@ -48,6 +50,8 @@ def measure_stacks(
             all runs, whose seeds are other ones.
         device: Where they train.
         widths: Numbers of runs; 0 measures nothing, and gains nothing.
+        least: The gain that is worth it. If no width gains so much, a stack that pays too little
+            is not compared with single runs.
 
     Raises:
         DataError: As `bakeoff.training.loop.prepare`.
@@ -64,22 +68,33 @@ def measure_stacks(
     try:
         check_own_model(single, device)
         members = _members(single, device, width)
-        stack = Stack(members)
-        weights, losses = _train_a_little(stack)
-        for few in (one for one in WIDTHS if one < width):
-            smaller = Stack(_members(single, device, few))
-            if not torch.equal(_train_a_little(smaller)[0], weights[:few]):
-                return none, "a run would compute other bits with other companions"
-        if not torch.allclose(losses[:, 0], _losses_alone(members[0]), rtol=TOLERANCE):
-            return none, "a run in a stack would not compute the same as alone"
+        gains = {one: _measure_gain(members[:one], least) for one in sorted({*widths} - {0})}
+        if max(gains.values()) >= least and (why_not := _why_not(single, device, width)):
+            return none, why_not
     except NotStackableError as error:
         return none, f"the runs cannot train as one: {error}"
-    gains = {one: _measure_gain(stack, members, one) for one in sorted({*widths} - {0})}
     texts = [
         f"{num} runs take {gain:.1f} times as long one by one as together"
         for num, gain in gains.items()
     ]
     return [gains.get(one, 0.0) for one in widths], ", ".join(texts)
+
+
+def _why_not(config: TrialConfig, device: str, width: int) -> str:
+    """Why a stack of runs does not compute what they would alone; empty if it does.
+
+    Raises:
+        NotStackableError: They cannot train as one.
+    """
+    members = _members(config, device, width)
+    weights, losses = _train_a_little(Stack(members))
+    for few in (one for one in WIDTHS if one < width):
+        smaller = Stack(_members(config, device, few))
+        if not torch.equal(_train_a_little(smaller)[0], weights[:few]):
+            return "a run would compute other bits with other companions"
+    if not torch.allclose(losses[:, 0], _losses_alone(members[0]), rtol=TOLERANCE):
+        return "a run in a stack would not compute the same as alone"
+    return ""
 
 
 def _members(config: TrialConfig, device: str, width: int) -> list[Member]:
@@ -109,12 +124,13 @@ def _losses_alone(member: Member) -> Tensor:
     return torch.stack([one.loss for one in steps])
 
 
-def _measure_gain(stack: Stack, members: Sequence[Member], width: int) -> float:
-    """The time of a step of some runs one by one over that of a step of them as a stack."""
-    if width < len(members):
-        members = members[:width]
-        stack = Stack(members)
-        stack.begin_epoch()
+def _measure_gain(members: Sequence[Member], least: float) -> float:
+    """The time of a step of some runs one by one over that of a step of them as a stack.
+
+    It is measured less often where the first steps gain far less than `least`.
+    """
+    stack = Stack(members)
+    stack.begin_epoch()
     states = [one.state for one in members]
     together = next(stacked_batches(states))
     alone = (together[0][0], together[1][0])
@@ -128,6 +144,9 @@ def _measure_gain(stack: Stack, members: Sequence[Member], width: int) -> float:
         train_step(states[0], [alone], len(alone[1]))
         of_stack.append(between - started)
         of_one.append(clock() - between)
+        gain = len(members) * of_one[-1] / of_stack[-1]
+        if len(of_one) == NUM_WARMUP_STEPS and FAR * gain < least:
+            return gain
     # The shortest ones, because other load on the machine only makes a step longer.
     return len(members) * min(of_one[NUM_WARMUP_STEPS:]) / min(of_stack[NUM_WARMUP_STEPS:])
 

@@ -292,6 +292,15 @@ def test_stacks_are_measured_and_gain():
     assert re.fullmatch(r"4 runs take .* as together, 8 runs take .* as together", text)
 
 
+def test_a_stack_that_gains_too_little_is_timed_no_further(monkeypatch):
+    monkeypatch.setattr("bakeoff.training.stack.check._why_not", lambda *_: "never tried")
+    config = runs(1, model_params={"width": 32, "depth": 2})[0]
+    (gain,), text = measure_stacks([config], "cpu", [4], 1000.0)
+    assert 1 < gain < 1000
+    assert text.startswith("4 runs take ")
+    assert measure_stacks([config], "cpu", [4], 1.3) == ([0.0], "never tried")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
