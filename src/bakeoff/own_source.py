@@ -48,7 +48,7 @@ def look_in(folder: str) -> None:
     left = _on_path.difference(found)
     sys.path[:] = [entry for entry in sys.path if entry not in left]
     _on_path.difference_update(left)
-    _earlier_folders.update(_study_folders)
+    _earlier_folders.update(one for one in _study_folders if one not in found)
     _study_folders[:] = found
 
 
@@ -81,7 +81,7 @@ def find_own(module: str) -> Path | None:
     Raises:
         UsageError: Two folders have different files of this name.
     """
-    if _is_known(module) or module.partition(".")[0] in OWN_PACKAGES:
+    if _is_known(module) or _is_ours(module):
         return None
     found = [file for one in own_folders() if (file := find_source(module, [one])) is not None]
     for other in found[1:]:
@@ -102,6 +102,8 @@ def find_other(module: str) -> tuple[str, Path, Path] | None:
     Raises:
         UsageError: As `find_own`.
     """
+    if _is_ours(module):
+        return None  # it imports nothing of the user's
     taken = getattr(sys.modules.get(module), "__file__", None)
     found = [(module, Path(taken), find_own(module))] if taken else []
     if _earlier_folders:
@@ -232,6 +234,11 @@ def _users_modules() -> Iterator[tuple[str, Path]]:
         path = Path(file).absolute()
         if folders.isdisjoint(path.parents) and path.is_file():
             yield name, path
+
+
+def _is_ours(module: str) -> bool:
+    """Whether it belongs to this program or to a package that it uses itself."""
+    return module.partition(".")[0] in OWN_PACKAGES
 
 
 def _is_known(module: str) -> bool:
