@@ -29,7 +29,7 @@ def train():
         input_shape=data.input_shape,
         num_outputs=data.num_outputs,
         width=16,
-        dropout=0.028219584660053407,
+        dropout=0.004943719363957877,
     )
     model = model.to(device, memory_format=torch.channels_last)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -41,15 +41,15 @@ def train():
     ]
     optimizer = torch.optim.Adam(
         groups,
-        lr=0.15359841391736512,
-        weight_decay=3.087611042993276e-05,
-        betas=(0.8225736952540016, 0.999),
+        lr=0.02503257967512822,
+        weight_decay=5.174392134190962e-06,
+        betas=(0.7559883189078144, 0.999),
     )
 
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, total_steps=total_steps + 1, max_lr=0.15359841391736512,
-        pct_start=(0.3902313198150684 * total_steps + 1) / (total_steps + 1),
-        base_momentum=0.722574, max_momentum=0.822574,
+        optimizer, total_steps=total_steps + 1, max_lr=0.02503257967512822,
+        pct_start=(0.25 * total_steps + 1) / (total_steps + 1),
+        base_momentum=0.655988, max_momentum=0.755988,
     )
 
     criterion = nn.CrossEntropyLoss().to(device)

@@ -1,7 +1,6 @@
 """Trains a configuration of study fashion-cnn, adamw."""
 
 from copy import deepcopy
-import math
 
 import torch
 from torch import nn
@@ -30,7 +29,7 @@ def train():
         input_shape=data.input_shape,
         num_outputs=data.num_outputs,
         width=16,
-        dropout=0.14627221704629292,
+        dropout=0.422727559174735,
     )
     model = model.to(device, memory_format=torch.channels_last)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -42,19 +41,16 @@ def train():
     ]
     optimizer = torch.optim.AdamW(
         groups,
-        lr=0.29054281243393953,
-        weight_decay=0.001592048310737005,
-        betas=(0.677280320971712, 0.999),
+        lr=0.1464684820343037,
+        weight_decay=0.033610759531565275,
+        betas=(0.9962150023135702, 0.999),
     )
 
-    def factor(step: int) -> float:
-        progress = step / total_steps
-        if progress < 0.18483221523461338:
-            return 0.01 + 0.99 * progress / 0.18483221523461338
-        progress = (progress - 0.18483221523461338) / (1 - 0.18483221523461338)
-        return 0.5 * (1 + math.cos(math.pi * progress))
-
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, total_steps=total_steps + 1, max_lr=0.1464684820343037,
+        pct_start=(0.25 * total_steps + 1) / (total_steps + 1),
+        base_momentum=0.896215, max_momentum=0.996215,
+    )
 
     criterion = nn.CrossEntropyLoss().to(device)
     best_score, best_epoch = float("-inf"), 0

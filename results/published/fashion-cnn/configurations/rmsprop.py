@@ -30,7 +30,7 @@ def train():
         input_shape=data.input_shape,
         num_outputs=data.num_outputs,
         width=16,
-        dropout=0.06226228908317321,
+        dropout=0.20756356186111316,
     )
     model = model.to(device, memory_format=torch.channels_last)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -42,16 +42,16 @@ def train():
     ]
     optimizer = torch.optim.RMSprop(
         groups,
-        lr=0.009845995606452869,
-        momentum=0.4858627818089483,
-        weight_decay=9.055327926106874e-05,
+        lr=0.0007186840443632708,
+        momentum=0.9615199686620091,
+        weight_decay=0.006479183817383563,
     )
 
     def factor(step: int) -> float:
         progress = step / total_steps
-        if progress < 0.03242361574339606:
-            return 0.01 + 0.99 * progress / 0.03242361574339606
-        progress = (progress - 0.03242361574339606) / (1 - 0.03242361574339606)
+        if progress < 0.05:
+            return 0.01 + 0.99 * progress / 0.05
+        progress = (progress - 0.05) / (1 - 0.05)
         return 0.5 * (1 + math.cos(math.pi * progress))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

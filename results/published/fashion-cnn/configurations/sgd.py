@@ -29,7 +29,7 @@ def train():
         input_shape=data.input_shape,
         num_outputs=data.num_outputs,
         width=16,
-        dropout=0.00019965995734250175,
+        dropout=0.1976186924812108,
     )
     model = model.to(device, memory_format=torch.channels_last)
     total_steps = epochs * steps_per_epoch(len(data.train), batch_size, accumulation_steps)
@@ -41,15 +41,15 @@ def train():
     ]
     optimizer = torch.optim.SGD(
         groups,
-        lr=0.7088962548382619,
-        momentum=0.8972248549673332,
-        weight_decay=2.5284538949869317e-06,
+        lr=0.4270921210444705,
+        momentum=0.936245900558767,
+        weight_decay=4.657352750617644e-06,
     )
 
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, total_steps=total_steps + 1, max_lr=0.7088962548382619,
-        pct_start=(0.10103276759944971 * total_steps + 1) / (total_steps + 1),
-        base_momentum=0.797225, max_momentum=0.897225,
+        optimizer, total_steps=total_steps + 1, max_lr=0.4270921210444705,
+        pct_start=(0.25 * total_steps + 1) / (total_steps + 1),
+        base_momentum=0.836246, max_momentum=0.936246,
     )
 
     criterion = nn.CrossEntropyLoss().to(device)
