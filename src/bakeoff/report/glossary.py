@@ -56,15 +56,23 @@ _WORDS = re.compile(
 )
 
 
+COMMAND = re.compile(r"`(study [^`|\n]+)`")
+"""A command in a sentence."""
+_WORDS_AND_COMMANDS = re.compile(f"`study [^`|\\n]+`|{_WORDS.pattern}")
+
+
 def explained(text: object) -> Markup:
     """Text in which each known word carries its explanation, at its first place.
 
     The explanation is shown on hovering, and on a tap or with the keyboard when it has the focus.
+    Commands are set as code.
     """
     seen: set[str] = set()
 
     def mark(found: re.Match[str]) -> Markup:
         word = found[0]
+        if command := COMMAND.fullmatch(word):
+            return Markup("<code>{}</code>").format(command[1])
         if word in seen:
             return Markup("{}").format(word)
         seen.add(word)
@@ -73,7 +81,7 @@ def explained(text: object) -> Markup:
     if isinstance(text, Markup):
         return text
     shown, parts, end = printable(str(text)), [], 0
-    for found in _WORDS.finditer(shown):
+    for found in _WORDS_AND_COMMANDS.finditer(shown):
         parts += [Markup("{}").format(shown[end : found.start()]), mark(found)]
         end = found.end()
     return Markup("").join([*parts, Markup("{}").format(shown[end:])])

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bakeoff.report.figures.style import printable
+from bakeoff.report.glossary import COMMAND
 from bakeoff.report.numbers import MISSING
 from bakeoff.report.page import Page
 from bakeoff.report.table import Table
@@ -38,8 +39,16 @@ def render_markdown(page: Page[Any]) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` on one line, escaped so that Markdown shows it literally."""
-    return SPECIAL.sub(r"\\\g<0>", printable(text))
+    """`text` on one line, escaped so that Markdown shows it literally, and commands as code."""
+    shown, parts, end = printable(text), [], 0
+    for found in COMMAND.finditer(shown):
+        parts += [_literal(shown[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*parts, _literal(shown[end:])])
+
+
+def _literal(text: str) -> str:
+    return SPECIAL.sub(r"\\\g<0>", text)
 
 
 def markdown_table(table: Table) -> Verbatim:
