@@ -277,10 +277,14 @@ def test_an_interrupted_study_says_how_to_continue_and_does(study_file, calm, tm
     assert results_of(tmp_path) == results_of(calm[0])
 
 
-def test_a_second_driver_is_refused_with_the_name_of_the_first(study_file, tmp_path):
-    first = start(study_file, tmp_path)
+def test_a_second_driver_is_refused_with_the_name_of_the_first(tmp_path):
+    file = tmp_path / "toy.toml"  # it must not end before the second driver looks
+    file.write_text(
+        tomli_w.dumps({**DOCUMENT, "search": {**DOCUMENT["search"], "trials_per_arm": 500}})
+    )
+    first = start(file, tmp_path)
     wait_for_trials(tmp_path, 1)
-    code, _, err = run(study_file, tmp_path)
+    code, _, err = run(file, tmp_path)
     first.kill()
     first.communicate()
     assert code == 2
