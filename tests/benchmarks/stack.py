@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {'; '.join(rows)}")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--runs", type=int, default=16)
-    parser.add_argument("--before", type=Path, help="folder of an earlier package's src")
+    parser.add_argument("--before", type=Path, help="an earlier copy of this repository")
     arguments = parser.parse_args()
     rows["confirmation"] = partial(confirmation, arguments.before)
     torch.set_num_threads(1)
@@ -168,6 +168,8 @@ def confirmation(before: Path | None, rounds: int, num_runs: int) -> dict[str, A
         "plain": ('arithmetic = "plain"', source),
     }
     if before is not None:
+        if not (before / "src" / "bakeoff").is_dir():
+            raise SystemExit(f"--before: {before} has no src/bakeoff")
         ways["before"] = ("", before / "src")
     found: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(min(3, rounds)):
