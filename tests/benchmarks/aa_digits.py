@@ -128,13 +128,16 @@ def write_results(rows: list[Row], folder: Path) -> None:
         " configuration of one arm better than that of the other. Read as a statement about"
         " optimizers, as reports did before levels were kept apart, each of these would be wrong."
     )
+    repeated = (
+        f"* Over repeated searches (level L2), **{winners} of {len(rows)}** named a winner; an error"
+        f" rate of 5 % allows {len(rows) / 20:g} on average."
+    )
     lines = [
         "# One algorithm under two names",
         "",
         what,
         "",
-        f"* Over repeated searches (level L2), **{winners} of {len(rows)}** named a winner; an error"
-        f" rate of 5 % allows {len(rows) / 20:g} on average.",
+        repeated,
         once,
         "",
         "| seed | level | result | repeats | mean difference | interval | Holm p | first search |",
