@@ -58,7 +58,7 @@ _WORDS = re.compile(
 
 COMMAND = re.compile(r"`(study [^`|\n]+)`")
 """A command in a sentence."""
-_WORDS_AND_COMMANDS = re.compile(f"`study [^`|\\n]+`|{_WORDS.pattern}")
+_WORDS_AND_COMMANDS = re.compile(f"{COMMAND.pattern}|{_WORDS.pattern}")
 
 
 def explained(text: object) -> Markup:
@@ -70,9 +70,9 @@ def explained(text: object) -> Markup:
     seen: set[str] = set()
 
     def mark(found: re.Match[str]) -> Markup:
-        word = found[0]
-        if command := COMMAND.fullmatch(word):
-            return Markup("<code>{}</code>").format(command[1])
+        word, command = found[0], found[1]
+        if command:
+            return Markup("<code>{}</code>").format(command)
         if word in seen:
             return Markup("{}").format(word)
         seen.add(word)

@@ -145,7 +145,8 @@ def extended_content(
     Args:
         content: The content so far. The arms, optimizers and schedules of the first one are kept.
         config: The new settings.
-        num_settled: Number of stored search trials that had all been reported to the search.
+        num_settled: Number of stored search trials that had all been reported to the search; those
+            of a search that is extended before its end have not.
         changes_after_results: The changed settings, if test metrics were already known.
         num_read: Confirmation seeds of the first repeat whose test metrics were already known.
         num_read_repeats: Repeats of which test metrics were already known.

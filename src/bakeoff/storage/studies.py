@@ -292,12 +292,10 @@ class Storage(RunWriter):
         name, content = config.name, self._content(config.name)
         num_trials = self.connection.call(self._rdb.get_n_trials, self.connection.study_id(name))
         read = [run for _, run in self.load_runs(name, "confirm") if run.test_metrics]
-        # Trials of a search that is extended before its end have not all been reported to it.
-        settled = num_trials if self.is_finished(name) else int(content.get("settled", 0))
         extended = extended_content(
             content,
             config,
-            settled,
+            num_trials if self.is_finished(name) else int(content.get("settled", 0)),
             changes if read else (),
             num_read=len({r.seed for r in read if r.purpose == "confirm" and r.repeat == 0}),
             num_read_repeats=len({r.repeat for r in read if r.purpose == "confirm"}),
