@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from orchestration_table import cpu_name
-from study import PEERS, cores_elsewhere
+from study import PEERS, compile_sources, cores_elsewhere
 from study_table import QUIET_CORES
 from study_workloads import WORKLOADS, write_arrays
 
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("results/published"))
     arguments = parser.parse_args()
+    compile_sources()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.rounds + 1):  # the first round warms the page cache
@@ -174,7 +175,7 @@ def page(facts: Mapping[str, Any]) -> str:
     about = (
         f"Commit {facts['commit']}, {facts['versions']}, {facts['cpu']}, {os.cpu_count()} cores, load"
         f" at most {max(loads)} cores elsewhere before a run{quiet}. Seconds from the command; medians,"
-        " smallest and largest. The libraries are in the page cache. The studies are those of"
+        " smallest and largest. The libraries are in the page cache, and all source files are compiled. The studies are those of"
         " [peers.md](peers.md), with the precision chosen by measuring.\n"
     )
     lines = [

@@ -22,6 +22,7 @@ from bakeoff.child_process import EndedBySignal, ending_on_signals
 from bakeoff.commands import verbs
 from bakeoff.errors import BakeoffError, UsageError, describe_error, one_line, visible
 from bakeoff.failure_log import keep_traceback, redacted
+from bakeoff.garbage import keep_until_exit
 from bakeoff.terminal import plain_streams
 from bakeoff.version import __version__
 
@@ -181,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reason = failure.strerror or failure
             typer.echo(f"study: stdout cannot be written ({reason}); the output is lost", err=True)
             code = code or 1
+    keep_until_exit()
     sys.exit(code)
 
 

@@ -45,6 +45,7 @@ from bakeoff.engines.rank_group import (
     together,
 )
 from bakeoff.errors import HALTING
+from bakeoff.garbage import keep_until_exit, without_collection
 from bakeoff.own_source import look_in, own_folders
 from bakeoff.records import EpochResult, Outcome
 from bakeoff.terminal import plain_streams
@@ -171,11 +172,12 @@ def _set_up(settings: WorkerSettings) -> None:
     os.environ.update(settings.environment)
     look_in(settings.study_folder)
     sys.path += [entry for entry in settings.import_path if entry not in sys.path]
-    import torch
+    with without_collection():
+        import torch
 
-    from bakeoff.training.kept_splits import KEPT_SPLITS
-    from bakeoff.training.uncompiled import leave_compiler_out
-
+        from bakeoff.training.kept_splits import KEPT_SPLITS
+        from bakeoff.training.uncompiled import leave_compiler_out
+    keep_until_exit()
     torch.set_num_threads(settings.threads)
     leave_compiler_out()
     KEPT_SPLITS.is_on = True

@@ -5,10 +5,8 @@ reading ten thousand trials. Only this module and the lock read Optuna's tables 
 checks the version of the tables when it opens the storage.
 """
 
-import gc
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal
@@ -46,18 +44,6 @@ SELECT v.trial_id, v.objective, v.value_type, v.value
 FROM trial_values v JOIN trials t ON t.trial_id = v.trial_id WHERE {which}
 """
 """Parameters and final values are read for their checksums. bakeoff reads them in attributes."""
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Disable Python's garbage collection, which would take half of the time of a large read."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @dataclass(frozen=True, kw_only=True)

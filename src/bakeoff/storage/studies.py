@@ -16,6 +16,7 @@ from optuna.study import StudyDirection
 
 from bakeoff.components.objectives import further_objectives
 from bakeoff.errors import StorageError, UsageError, describe_unknown
+from bakeoff.garbage import without_collection
 from bakeoff.ranges import Params
 from bakeoff.records import (
     Direction,
@@ -57,7 +58,6 @@ from bakeoff.storage.reading import (
     read_runs,
     read_studies,
     read_study_attributes,
-    without_collection,
 )
 from bakeoff.storage.run_writer import RunWriter
 from bakeoff.storage.trials import (
