@@ -48,7 +48,8 @@ AT_ONCE = 2
 POLL_SECONDS = 0.2
 LOOK_SECONDS = 2.0
 """For so long the cores that other programs use are counted before a contender starts."""
-PACKAGES = ("ray[tune]", "optuna", "torch", "numpy")
+SAME_VERSION = ("torch", "optuna", "numpy")
+"""Packages that the peers get in the versions that bakeoff has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,8 @@ def make_environment(work: Path) -> str:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", *PACKAGES], check=True)
+        packages = [f"{name}=={version(name).partition('+')[0]}" for name in SAME_VERSION]
+        subprocess.run([python, "-m", "pip", "install", "ray[tune]", *packages], check=True)
     return str(python)
 
 
@@ -217,6 +219,7 @@ def measure(workload: Workload, name: str, seed: int, place: Place) -> dict[str,
         "trials": found["trials"],
         "epochs": found["epochs"],
         "params": found["params"],
+        "precision": found.get("precision", "fp32"),  # the peers' scripts have no other
         "trace": watch.trace,
     }
 
@@ -296,6 +299,7 @@ def our_choice(place: Place) -> dict[str, Any]:
             "dropout": params["model.dropout"],
         },
         "score": best.score,
+        "precision": stored.load_facts("ours").precision,
         "trials": len(trials),
         "epochs": sum(one.epochs_run for one in trials),
     }

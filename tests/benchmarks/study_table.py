@@ -1,6 +1,7 @@
 """The kept rounds of `study.py`, and the page that is made of them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
@@ -97,7 +98,16 @@ def section(workload: Workload, rows: Sequence[Row]) -> str:
             f" | {median(row['score'] for row in own):.4f}"
             f" | {quality(own):.4f} | {ratio} |"
         )
-    return "\n".join([*lines, "", *verdict(rows, names), ""])
+    return "\n".join([*lines, "", *verdict(rows, names), precisions(rows), ""])
+
+
+def precisions(rows: Sequence[Row]) -> str:
+    """A line on the precisions that we chose by measuring."""
+    chosen = Counter(row["precision"] for row in rows if row["contender"] == OURS)
+    counted = ", ".join(
+        f"{name} in {count} stud{'y' if count == 1 else 'ies'}" for name, count in chosen.items()
+    )
+    return f"* Precision, which we measure before a study: {counted}. The peers train in fp32."
 
 
 def load(rows: Sequence[Row]) -> str:

@@ -27,6 +27,7 @@ def row(contender, seed, seconds, trace, test_scores, cores_elsewhere=0.0):
         "workload": "digits", "contender": contender, "seed": seed, "commit": "abc",
         "versions": "torch 2", "cores_elsewhere": cores_elsewhere, "seconds": seconds,
         "epochs": 40, "score": trace[-1][1], "trace": trace, "test_scores": test_scores,
+        "precision": "fp32",
     }  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def test_the_page_says_where_we_win_and_where_we_lose(benchmark, tmp_path):
     assert "Quality: 0.0100 worse than the best peer's choice (optuna)" in text
     assert "no worse by 0.005, is **not met**" in text
     assert "not quiet" not in text
+    assert "measure before a study: fp32 in 1 study. The peers train in fp32." in text
 
     slower = [row("bakeoff", 0, 30.0, [[6.0, 0.9]], [0.92], cores_elsewhere=1.5), *rows[1:]]
     text = table.page(slower)

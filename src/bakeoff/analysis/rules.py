@@ -260,7 +260,10 @@ def _effect_text(found: RuleFinding) -> str:
         case "diverged":
             points = number(100 * abs(effect), 100 * half)
             side = "fewer" if effect > 0 else "more"
-            return f"{points} percentage points {side} random trials of {a} failed than of {b}"
+            return (
+                f"of the random trials {points} percentage points {side} failed in the arm {a}"
+                f" than in the arm {b}"
+            )
         case "precision":
             return f"a training step in {a} was {size} times as fast as in {b}"
         case "loading":

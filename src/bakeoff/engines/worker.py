@@ -176,10 +176,12 @@ def _set_up(settings: WorkerSettings) -> None:
         import torch
 
         from bakeoff.training.kept_splits import KEPT_SPLITS
+        from bakeoff.training.quick_dropout import draw_quickly
         from bakeoff.training.uncompiled import leave_compiler_out
     keep_until_exit()
     torch.set_num_threads(settings.threads)
     leave_compiler_out()
+    draw_quickly()
     KEPT_SPLITS.is_on = True
 
 

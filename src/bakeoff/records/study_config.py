@@ -172,7 +172,7 @@ class SearchConfig:
     pruner_params: Params = field(default_factory=dict)
     """The pruner's own settings."""
     audit: float = 0.1
-    """Share of an arm's trials (at least one trial) that is exempt from pruning; 0 exempts none."""
+    """Share of an arm's trials that is exempt from pruning; 0 exempts none."""
     grid_points: int = 3
     """Values per range of the grid sampler."""
     lag: int | None = None

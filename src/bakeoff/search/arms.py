@@ -157,7 +157,9 @@ class Search:
             return given[index], "user"
         sampler, ranks = self._samplers[arm], dict[int, Standings]()
         if sampler.learns_for(index):
-            ranks = self._cohorts.ranks(arm, self._final[arm], audited=self._is_audited(index))
+            ranks = self._cohorts.ranks(
+                arm, self._final[arm], audited=is_audited(index, self._config.search.audit)
+            )
         return sampler.propose(index, ranks)
 
     def _plan(self, arm: str, index: int, params: Params, phase: Phase) -> TrialPlan:
@@ -170,13 +172,9 @@ class Search:
             decision_epochs=self._cohorts.decision_epochs(
                 build_trial_config(self._config.of_arm(arm), params, seed)
             ),
-            audited=self._is_audited(index),
+            audited=is_audited(index, self._config.search.audit),
             repeat=self._repeat,
         )
-
-    def _is_audited(self, index: int) -> bool:
-        search = self._config.search
-        return is_audited(index, search.budget.trials, search.audit)
 
     def _reserve_to_next_stop(self, number: int) -> None:
         self.ledger.reserve(number, self._next_stop(number))

@@ -22,19 +22,16 @@ with a true correlation of 0.9, 0.8 and 0.7 fall below it by chance, and two thi
 without any correlation do."""
 
 
-def is_audited(index: int, num_trials: int | None, share: float) -> bool:
+def is_audited(index: int, share: float) -> bool:
     """Whether trial `index` of an arm is audited. Audited trials are evenly spread.
+
+    An arm of fewer than half a share has none, which are four trials with the default: a whole run
+    would take an eighth of their epochs, and so few of them show nothing.
 
     Args:
         index: Counts from 0.
-        num_trials: Trials of the arm, at least one of which is audited; None if the budget is in
-            another unit.
         share: Share of the trials that are audited, from 0 to 1.
     """
-    if share <= 0:
-        return False
-    if num_trials is not None and math.floor(num_trials * share + 0.5) == 0:
-        return index == num_trials - 1
     return math.floor((index + 1) * share + 0.5) > math.floor(index * share + 0.5)
 
 

@@ -302,8 +302,8 @@ class SearchSection(_Section):
     pruner: PrunerName | PrunerTable = "cautious"
     """What stops bad trials early: a name, or a table with its settings."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of an arm's trials that is never pruned, so that the effect of pruning can be measured;
-    0 audits none."""
+    """Share of an arm's trials that is never pruned, so that the effect of pruning can be measured.
+    0 audits none, and 0.1 none of an arm of up to 4 trials."""
     grid_points: Annotated[int, Field(ge=1, le=1000)] = 3
     """Values per range of the grid sampler."""
     startup_trials: PositiveInt | None = None

@@ -30,10 +30,11 @@ from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.flat import FlatStep, find_flat_step
+from bakeoff.training.gradient_layout import GradientLayout
 from bakeoff.training.kept_splits import KEPT_SPLITS
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
-from bakeoff.training.memory_layout import store_channels_last
+from bakeoff.training.memory_layout import is_channels_last, store_channels_last
 from bakeoff.training.own_metric import build_own_metric
 from bakeoff.training.own_state import copy_state
 from bakeoff.training.pretrained import load_pretrained
@@ -104,6 +105,8 @@ class TrainingState(Progress):
     """Steps all weights as one, where that gains; None before the first step, too."""
     may_be_flat: bool = True
     """Whether the first step still decides on that."""
+    gradient_layout: GradientLayout | None = None
+    """Keeps gradients channels last where the weights are; None before the first step, too."""
     ranks: Ranks = ALONE
     """The processes that train this run together."""
     replica: nn.Module | None = None
@@ -131,6 +134,8 @@ class TrainingState(Progress):
             UsageError: Several processes train the model, which cannot be wrapped for that.
         """
         self.freezing.begin(self.epoch + 1)
+        if self.gradient_layout is None and is_channels_last(self.model):
+            self.gradient_layout = GradientLayout(self.model)
         if self.may_be_flat and not self.scaler.is_enabled():
             self.flat = find_flat_step(self.config.optimizer, self.model, self.optimizer)
         self.may_be_flat = False

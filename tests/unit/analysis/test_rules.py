@@ -275,7 +275,7 @@ def test_shares_of_diverged_random_trials_are_compared(better):
     (found,) = judge(records, rule_of(better, measure="diverged"))
     assert found.effect == pytest.approx(0.5, abs=0.05)
     assert found.verdict == "confirmed"
-    assert "percentage points fewer random trials of adam failed than of sgd" in found.sentence
+    assert "percentage points fewer failed in the arm adam than in the arm sgd" in found.sentence
 
 
 def test_a_trial_that_ends_where_an_untrained_model_is_counts_as_diverged(better):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bakeoff.training.quick_dropout import draws_alike
 from bakeoff.training.stack.flat_weights import ALIGNED_BYTES, FlatWeights
 
 SAMPLES, IMAGES, VECTORS = 5, 4, 3
@@ -302,6 +303,7 @@ class Dropout(Layer):
         rates = [float(model.get_submodule(name).p) for model in rows.models]  # type: ignore[arg-type]
         self._shares = [1 - rate for rate in rates]
         weights = rows.weights.values
+        self._thresholds = weights.new_tensor(self._shares, dtype=torch.float64)[:, None, None]
         self._scale = weights.new_tensor([one or 1.0 for one in self._shares])[:, None, None]
 
     def __call__(self, values: Tensor) -> Tensor:
@@ -311,11 +313,25 @@ class Dropout(Layer):
     def forward(self, values: Tensor) -> Tensor:
         """[N, B, F] -> [N, B, F]."""
         mask = torch.ones_like(as_vectors(values), memory_format=torch.contiguous_format)
-        drawn = mask[:, : self.rows.num_samples]
-        for row, kept, generator in zip(drawn, self._shares, self.rows.generators, strict=True):
-            row.bernoulli_(kept, generator=generator)
+        self._draw(mask[:, : self.rows.num_samples])
         self._kept = (mask.div_(self._scale),)
         return values * mask
+
+    def _draw(self, mask: Tensor) -> None:
+        """Fill [N, B, F] with 0 and 1; like torch it draws nothing at rates of 0 and 1."""
+        is_quick = mask.device.type == "cpu" and draws_alike()
+        drawn = torch.zeros_like(mask, dtype=torch.float64) if is_quick else mask
+        for row, kept, generator in zip(drawn, self._shares, self.rows.generators, strict=True):
+            if kept in (0, 1):
+                continue
+            if is_quick:
+                row.uniform_(generator=generator)
+            else:
+                row.bernoulli_(kept, generator=generator)
+        if is_quick:
+            torch.lt(drawn, self._thresholds, out=mask)
+        else:
+            mask.masked_fill_(self._thresholds == 0, 0.0)
 
     def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
         """[N, B, F] -> [N, B, F]."""
