@@ -35,6 +35,8 @@ class GradientLayout:
                 self._hooks[layer] = layer.register_forward_hook(self._watch)
 
     def _watch(self, layer: nn.Module, _inputs: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return  # a compiler chooses layouts of its own
         if layer in self._seen and layer not in self._lost:
             self._hooks.pop(layer).remove()
         elif _is_image_batch(output) and output.requires_grad:

@@ -120,3 +120,13 @@ def test_an_evaluation_changes_nothing():
     with torch.no_grad():
         model.eval()(IMAGES)
     assert len(watched_layers(model)) == len([*model])
+
+
+def test_a_compiled_model_is_left_to_its_compiler():
+    plain = ENDS["flat"]()
+    compiled = deepcopy(plain)
+    compiled.compile(backend="aot_eager")
+    GradientLayout(compiled)
+    for _ in range(2):
+        for found, expected in zip(step(compiled), step(plain), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
