@@ -45,7 +45,7 @@ def limited_reading(dataset: str, seconds: float | None) -> Iterator[None]:
 
     message = (
         f"{dataset}: no progress in reading the data for {seconds:g} s; does it wait for a network,"
-        " a lock or an answer? --hang-timeout (BAKEOFF_HANG_TIMEOUT) sets the limit"
+        " a lock or an answer? `study run` takes another limit as --hang-timeout"
     )
     before = signal.signal(signal.SIGALRM, interrupt)
     watch = threading.Thread(target=_watch, args=(seconds, ended, message), daemon=True)

@@ -17,6 +17,7 @@ from bakeoff.data.summary import DatasetSummary, check_batch_size, describe_data
 from bakeoff.engines.device_table import CPU
 from bakeoff.engines.devices import describe_models
 from bakeoff.engines.open import EngineSettings
+from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import UsageError, visible
 from bakeoff.own_source import CODE, check_reference, code_files, look_in, search_path
 from bakeoff.ranges import Choice, IntRange
@@ -72,7 +73,7 @@ def check_packages(config: StudyConfig) -> None:
     check_trackers(config.tracking, config.folder)
 
 
-def check_data(config: StudyConfig, *, hang_seconds: float | None = None) -> DatasetSummary:
+def check_data(config: StudyConfig, *, hang_seconds: float = HANG_SECONDS) -> DatasetSummary:
     """Read the data. Make sure that it suits the objectives and fills the largest batch.
 
     A loop of the user's own may bring its data, and takes care of its batches itself.

@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from bakeoff.data.summary import DatasetSummary
 from bakeoff.engines.device_table import CPU, Device
+from bakeoff.engines.protocol import HANG_SECONDS
 from bakeoff.errors import DataError, UsageError
 from bakeoff.records import CONFIG_HASH, WEIGHTS_HASH
 from bakeoff.session.checks import (
@@ -145,6 +147,25 @@ def test_a_function_that_never_returns_its_data_ends_the_check(
     document = study_document(data={"dataset": "waiting_data:load"})
     with pytest.raises(DataError, match=r"^waiting_data:load: no progress .* for 0\.3 s"):
         check_data(resolve_study(document), hang_seconds=0.3)
+
+
+def test_a_command_without_a_limit_of_its_own_waits_as_long_as_for_a_hung_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "data.npz", x=np.ones((20, 3), np.float32), y=np.arange(20) % 2)
+    limits = []
+
+    @contextmanager
+    def noted(_dataset: str, seconds: float) -> Iterator[None]:
+        limits.append(seconds)
+        yield
+
+    monkeypatch.setattr("bakeoff.session.checks.limited_reading", noted)
+    document = study_document(
+        data={"dataset": f"npz:{tmp_path / 'data.npz'}"}, training={"batch_size": 4}
+    )
+    check_data(resolve_study(document))
+    assert limits == [HANG_SECONDS]
 
 
 def test_the_limit_holds_also_where_the_data_is_read_again(
