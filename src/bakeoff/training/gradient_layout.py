@@ -1,8 +1,8 @@
 """Keeps the gradients of images channels last where the weights are.
 
 A layer that flattens or averages the places of an image hands back a gradient whose channels come
-first, and the layers below it compute on it, or copy it at every step: the small network of three
-layers that ends in `nn.AdaptiveAvgPool2d` takes a fifth more time so. Which layers get such a
+first, and the layers below it compute on it, or copy it at every step. A network of two
+convolutions that ends in `nn.AdaptiveAvgPool2d` takes a fifth more time so. Which layers get such a
 gradient shows in the first backward pass. From then on only their outputs are watched.
 """
 

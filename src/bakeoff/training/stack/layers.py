@@ -302,9 +302,9 @@ class Dropout(Layer):
         super().__init__(name, module, rows)
         rates = [float(model.get_submodule(name).p) for model in rows.models]  # type: ignore[arg-type]
         self._shares = [1 - rate for rate in rates]
-        weights = rows.weights.values
-        self._thresholds = weights.new_tensor(self._shares, dtype=torch.float64)[:, None, None]
-        self._scale = weights.new_tensor([one or 1.0 for one in self._shares])[:, None, None]
+        self._thresholds = torch.tensor(self._shares, dtype=torch.float64)[:, None, None]
+        shares = [one or 1.0 for one in self._shares]
+        self._scale = rows.weights.values.new_tensor(shares)[:, None, None]
 
     def __call__(self, values: Tensor) -> Tensor:
         """[N, B, F] -> [N, B, F]."""
@@ -320,18 +320,18 @@ class Dropout(Layer):
     def _draw(self, mask: Tensor) -> None:
         """Fill [N, B, F] with 0 and 1; like torch it draws nothing at rates of 0 and 1."""
         is_quick = mask.device.type == "cpu" and draws_alike()
-        drawn = torch.zeros_like(mask, dtype=torch.float64) if is_quick else mask
+        drawn = torch.empty_like(mask, dtype=torch.float64) if is_quick else mask
         for row, kept, generator in zip(drawn, self._shares, self.rows.generators, strict=True):
             if kept in (0, 1):
-                continue
-            if is_quick:
+                row.fill_(1 - kept if is_quick else kept)
+            elif is_quick:
                 row.uniform_(generator=generator)
             else:
                 row.bernoulli_(kept, generator=generator)
         if is_quick:
-            torch.lt(drawn, self._thresholds, out=mask)
-        else:
-            mask.masked_fill_(self._thresholds == 0, 0.0)
+            torch.lt(
+                drawn, torch.tensor(self._shares, dtype=torch.float64)[:, None, None], out=mask
+            )
 
     def backward(self, gradient: Tensor, *, needed: bool) -> Gradients:
         """[N, B, F] -> [N, B, F]."""

@@ -164,6 +164,21 @@ def test_dropout_drops_what_it_drops_alone():
         torch.testing.assert_close(found[row], made[row](inputs[row]))
 
 
+def test_dropout_draws_nothing_at_rates_of_0_and_1_as_it_does_alone():
+    rates = ((0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0))
+    made = [
+        nn.Sequential(nn.Flatten(), nn.Dropout(first), nn.Linear(64, 4), nn.Dropout(second))
+        for first, second in rates
+    ]
+    inputs = torch.randn(4, 10, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    generators = [torch.Generator().manual_seed(seed) for seed in range(4)]
+    found = StackedNetwork(made, generators)(inputs, training=True)
+    for row, (model, generator) in enumerate(zip(made, generators, strict=True)):
+        torch.manual_seed(row)
+        torch.testing.assert_close(found[row], model(inputs[row]))
+        assert torch.equal(generator.get_state(), torch.get_rng_state())
+
+
 @pytest.mark.parametrize(
     "criterion",
     [
