@@ -69,10 +69,8 @@ def run_with_kills(folder: Path, workers: int, seed: int, *, num_kills: int, doc
     rng = random.Random(seed)
     for _ in range(num_kills):
         process = start(folder, workers, document)
-        time.sleep(2.5 + 4 * rng.random())
-        if process.poll() is not None:
-            break
-        if rng.random() < 0.4:
+        time.sleep(1.5 + 2.5 * rng.random())
+        if process.poll() is None and rng.random() < 0.4:
             for worker in workers_of(process.pid):
                 os.kill(worker, signal.SIGKILL)
             time.sleep(rng.random())

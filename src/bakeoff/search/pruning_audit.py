@@ -25,8 +25,8 @@ without any correlation do."""
 def is_audited(index: int, share: float) -> bool:
     """Whether trial `index` of an arm is audited. Audited trials are evenly spread.
 
-    An arm of fewer than half a share has none, which are four trials with the default: a whole run
-    would take an eighth of their epochs, and so few of them show nothing.
+    An arm has none if its trials times the share are below one half, with a tenth up to four
+    trials: a whole run would take an eighth of their epochs, and so few of them show nothing.
 
     Args:
         index: Counts from 0.

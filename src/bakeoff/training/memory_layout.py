@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 IMAGE_NDIM = 3
 """(C, H, W)"""
+WEIGHTS_NDIM = 4
+"""Of a two-dimensional convolution: outputs, inputs, height, width."""
 NUM_TRIED = 2
 """Samples on which both layouts are compared."""
 TOLERANCE = 1e-3
@@ -74,9 +76,11 @@ def _is_close(expected: Tensor, found: Tensor) -> bool:
 
 
 def is_channels_last(model: nn.Module) -> bool:
-    """Whether the model has convolutions whose weights are stored channels last."""
-    weights = (one.weight for one in model.modules() if isinstance(one, nn.Conv2d))
+    """Whether weights of the model's convolutions are stored channels last."""
+    # Not `layer.weight`: a spectral norm takes a step of its own whenever that is read.
     return any(
-        one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
-        for one in weights
+        one.ndim == WEIGHTS_NDIM
+        and one.is_contiguous(memory_format=torch.channels_last)
+        and not one.is_contiguous()
+        for one in model.parameters()
     )

@@ -42,7 +42,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """See `torch.nn.functional.dropout`."""
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
         return torch_dropout(input, p, training, inplace)
-    if not training or inplace or not 0 < p < 1 or not _is_plain(input):
+    if not training or inplace or not isinstance(p, float) or not _is_plain(input) or not 0 < p < 1:
         return torch_dropout(input, p, training, inplace)
     kept = 1 - p
     drawn = torch.empty_like(input, dtype=torch.float64, requires_grad=False).uniform_()
@@ -53,11 +53,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def _is_plain(values: Tensor) -> bool:
     """Whether this is a tensor in the memory of the CPU that nothing traces or transforms."""
     return (
-        type(values) is Tensor
+        not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and torch._C._functorch.peek_interpreter_stack() is None  # noqa: SLF001 - has no other name
+        and type(values) is Tensor
         and values.device.type == "cpu"
         and values.layout is torch.strided
+        and not values.is_nested
         and values.is_floating_point()
         and FEWEST <= values.numel() <= MOST
-        and not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None  # noqa: SLF001 - has no other name
     )

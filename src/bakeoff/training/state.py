@@ -30,7 +30,7 @@ from bakeoff.training.batches import Splits, steps_per_epoch
 from bakeoff.training.build import IMAGE_NDIM, build_model_of, build_optimizer, check_augment
 from bakeoff.training.device import set_matrix_precision
 from bakeoff.training.flat import FlatStep, find_flat_step
-from bakeoff.training.gradient_layout import GradientLayout
+from bakeoff.training.gradient_layout import keep_gradients_channels_last
 from bakeoff.training.kept_splits import KEPT_SPLITS
 from bakeoff.training.losses import build_loss
 from bakeoff.training.memory import keep_freed_memory
@@ -105,8 +105,8 @@ class TrainingState(Progress):
     """Steps all weights as one, where that gains; None before the first step, too."""
     may_be_flat: bool = True
     """Whether the first step still decides on that."""
-    gradient_layout: GradientLayout | None = None
-    """Keeps gradients channels last where the weights are; None before the first step, too."""
+    is_begun: bool = False
+    """Whether a step was made here."""
     ranks: Ranks = ALONE
     """The processes that train this run together."""
     replica: nn.Module | None = None
@@ -134,8 +134,9 @@ class TrainingState(Progress):
             UsageError: Several processes train the model, which cannot be wrapped for that.
         """
         self.freezing.begin(self.epoch + 1)
-        if self.gradient_layout is None and is_channels_last(self.model):
-            self.gradient_layout = GradientLayout(self.model)
+        if not self.is_begun and self.device.type == "cpu" and is_channels_last(self.model):
+            keep_gradients_channels_last(self.model)
+        self.is_begun = True
         if self.may_be_flat and not self.scaler.is_enabled():
             self.flat = find_flat_step(self.config.optimizer, self.model, self.optimizer)
         self.may_be_flat = False

@@ -1,13 +1,16 @@
 """Gradients of images stay channels last from the layer on that would lose it."""
 
-from copy import deepcopy
+import gc
+import weakref
+from copy import copy, deepcopy
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bakeoff.training.gradient_layout import GradientLayout
+from bakeoff.training.gradient_layout import keep_gradients_channels_last
 from bakeoff.training.loop import train_epoch
+from bakeoff.training.memory_layout import is_channels_last
 from bakeoff.training.state import prepare
 from run_examples import small_run
 
@@ -61,21 +64,10 @@ def watched_layers(model: nn.Module) -> list[str]:
 def test_gradients_have_the_same_values(end):
     plain = ENDS[end]()
     watched = deepcopy(plain)
-    GradientLayout(watched)
+    keep_gradients_channels_last(watched)
     for _ in range(3):
         for found, expected in zip(step(watched), step(plain), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_only_layers_that_get_another_layout_keep_their_hook(end):
-    model = ENDS[end]()
-    GradientLayout(model)
-    for _ in range(3):
-        step(model)
-    hooked = watched_layers(model)
-    images = [one for one in hooked if one not in ("Linear", "Flatten", "AdaptiveAvgPool2d")]
-    assert images == {"average": ["ReLU"], "flat": ["MaxPool2d"], "dropped": ["Dropout2d"]}[end]
 
 
 def test_what_is_flattened_hands_back_a_gradient_channels_last():
@@ -88,45 +80,74 @@ def test_what_is_flattened_hands_back_a_gradient_channels_last():
             )
             return images * 1
 
-    model = network(Noting(), nn.Flatten(), nn.Linear(256, 5))
-    step(model)
-    GradientLayout(model)
-    step(model)
-    step(model)
-    assert layouts == [False, True, True]
+    for last in (nn.Sigmoid(), nn.ReLU()):
+        model = network(Noting(), last, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+        step(model)
+        keep_gradients_channels_last(model)
+        step(model)
+    assert layouts == [False, True, True, True]
 
 
 def test_a_layer_that_is_called_twice_is_watched_at_both_calls():
     torch.manual_seed(0)
     plain = Twice().to(memory_format=torch.channels_last)
     watched = deepcopy(plain)
-    GradientLayout(watched)
+    keep_gradients_channels_last(watched)
     for _ in range(3):
         for found, expected in zip(step(watched), step(plain), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert "ReLU" in watched_layers(watched)
 
 
 def test_models_that_are_stored_in_the_usual_way_get_no_hooks():
     state = prepare(small_run(model="mlp"), "cpu")
     train_epoch(state)
-    assert state.gradient_layout is None
     assert not watched_layers(state.model)
 
 
-def test_an_evaluation_changes_nothing():
+def test_hooks_hold_no_layer_and_no_gradient():
     model = ENDS["flat"]()
-    GradientLayout(model)
-    with torch.no_grad():
-        model.eval()(IMAGES)
-    assert len(watched_layers(model)) == len([*model])
+    keep_gradients_channels_last(model)
+    step(model)
+    freed = weakref.ref(model)
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        assert freed() is None
+    finally:
+        gc.enable()
+
+
+def test_copies_of_a_layer_train():
+    model = ENDS["flat"]()
+    keep_gradients_channels_last(model)
+    model[0] = copy(model[0])
+    step(deepcopy(model))
+    step(model)
+
+
+def test_a_run_gets_its_hooks_once():
+    state = prepare(small_run(model="cnn", model_params={"width": 4, "dropout": 0.0}), "cpu")
+    for _ in range(2):
+        train_epoch(state)
+    hooks = [vars(one)["_forward_hooks"] for one in state.model.modules()]
+    assert {len(one) for one in hooks} == {0, 1}
+
+
+def test_asking_for_the_layout_reads_no_weight_that_is_computed():
+    layer = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))
+    model = nn.Sequential(layer).to(memory_format=torch.channels_last)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert is_channels_last(model)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_a_compiled_model_is_left_to_its_compiler():
     plain = ENDS["flat"]()
     compiled = deepcopy(plain)
     compiled.compile(backend="aot_eager")
-    GradientLayout(compiled)
+    keep_gradients_channels_last(compiled)
     for _ in range(2):
         for found, expected in zip(step(compiled), step(plain), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -59,6 +60,23 @@ def test_a_scripted_layer_and_a_mapped_one_work(monkeypatch):
     assert torch.equal(found, expected)
     mapped = torch.vmap(nn.Dropout(0.5), randomness="different")(torch.ones(2, 2 * FEWEST))
     assert not torch.equal(*mapped)
+
+
+def test_nested_tensors_and_rates_that_are_no_numbers_are_torchs():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch may change them
+        nested = torch.nested.nested_tensor([torch.ones(FEWEST), torch.ones(2 * FEWEST)])
+    assert dropout(nested, 0.5).is_nested
+    with pytest.raises(TypeError):
+        dropout(torch.ones(FEWEST), nn.Parameter(torch.tensor(0.5)))
+
+
+def test_a_traced_call_records_torchs_function(monkeypatch):
+    monkeypatch.setattr(nn.functional, "dropout", dropout)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(nn.Dropout(0.5), torch.ones(2 * FEWEST), check_trace=False)
+    assert "aten::dropout" in str(traced.graph)
 
 
 def test_torchs_function_stays_where_it_draws_other_masks(monkeypatch):

@@ -300,8 +300,8 @@ class Dropout(Layer):
 
     def __init__(self, name: str, module: nn.Module, rows: Rows) -> None:
         super().__init__(name, module, rows)
-        rates = [float(model.get_submodule(name).p) for model in rows.models]  # type: ignore[arg-type]
-        self._shares = [1 - rate for rate in rates]
+        self._rates = [float(one.get_submodule(name).p) for one in rows.models]  # type: ignore[arg-type]
+        self._shares = [1 - rate for rate in self._rates]
         self._thresholds = torch.tensor(self._shares, dtype=torch.float64)[:, None, None]
         shares = [one or 1.0 for one in self._shares]
         self._scale = rows.weights.values.new_tensor(shares)[:, None, None]
@@ -321,13 +321,13 @@ class Dropout(Layer):
         """Fill [N, B, F] with 0 and 1; like torch it draws nothing at rates of 0 and 1."""
         is_quick = mask.device.type == "cpu" and draws_alike()
         drawn = torch.empty_like(mask, dtype=torch.float64) if is_quick else mask
-        for row, kept, generator in zip(drawn, self._shares, self.rows.generators, strict=True):
-            if kept in (0, 1):
-                row.fill_(1 - kept if is_quick else kept)
+        for row, rate, generator in zip(drawn, self._rates, self.rows.generators, strict=True):
+            if rate in (0, 1):
+                row.fill_(rate if is_quick else 1 - rate)
             elif is_quick:
                 row.uniform_(generator=generator)
             else:
-                row.bernoulli_(kept, generator=generator)
+                row.bernoulli_(1 - rate, generator=generator)
         if is_quick:
             torch.lt(
                 drawn, torch.tensor(self._shares, dtype=torch.float64)[:, None, None], out=mask
