@@ -34,8 +34,8 @@ pruner, SQLite; in one process with torch's own number of threads, and in two pr
 thread each, as Optuna's documentation advises), and Ray Tune with ASHA (one core per trial). All get
 the same arrays, network, ranges and number of trials; the scripts are in `tests/benchmarks/peers/`.
 They run in turns, and the order turns with the study seed. bakeoff's source files are compiled
-before, as pip does when it installs a package; the peers' packages were installed by pip. Every number is a median over study
-seeds; [peers.json](peers.json) has each run.
+before, as pip does when it installs a package; the peers' packages were installed by pip. Every
+number is a median over study seeds; [peers.json](peers.json) has each run.
 
 * **Quality**: the best configuration of each is trained anew on 5 other seeds by one common trainer,
   a plain PyTorch loop, and scored on test data. The table has the mean accuracy over these runs.

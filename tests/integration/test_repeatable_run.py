@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,9 @@ def run_with_kills(folder: Path, workers: int, seed: int, *, num_kills: int, doc
         process = start(folder, workers, document)
         time.sleep(1.5 + 2.5 * rng.random())
         if process.poll() is None and rng.random() < 0.4:
-            for worker in workers_of(process.pid):
-                os.kill(worker, signal.SIGKILL)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it may end at this moment
+                for worker in workers_of(process.pid):
+                    os.kill(worker, signal.SIGKILL)
             time.sleep(rng.random())
         process.kill()
         process.communicate()

@@ -134,7 +134,7 @@ class TrainingState(Progress):
             UsageError: Several processes train the model, which cannot be wrapped for that.
         """
         self.freezing.begin(self.epoch + 1)
-        if not self.is_begun and self.device.type == "cpu" and is_channels_last(self.model):
+        if not self.is_begun and self.device.type == "cpu" and self._was_made_channels_last():
             keep_gradients_channels_last(self.model)
         self.is_begun = True
         if self.may_be_flat and not self.scaler.is_enabled():
@@ -146,6 +146,10 @@ class TrainingState(Progress):
         if names != self.replicated:
             self.replica = None  # its hooks end with it
             self.replica, self.replicated = wrap_model(self.model, self.ranks), names
+
+    def _was_made_channels_last(self) -> bool:
+        """Whether this is a model of the user's whose weights were found to allow that layout."""
+        return not find_model(self.config.model).channels_last and is_channels_last(self.model)
 
     def evaluated_weights(self) -> Weights:
         """A copy of the weights that are evaluated, kept as best and exported, between epochs.

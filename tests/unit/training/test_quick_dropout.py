@@ -86,15 +86,23 @@ def test_torchs_function_stays_where_it_draws_other_masks(monkeypatch):
     assert nn.functional.dropout is torch_dropout
 
 
-def test_a_process_that_trains_draws_quickly():
+def test_a_worker_draws_quickly_in_attention_too():
     script = (
-        "from bakeoff.training.quick_dropout import draw_quickly, dropout\n"
-        "import torch; draw_quickly(); assert torch.nn.functional.dropout is dropout\n"
+        "import gc\n"
+        "from bakeoff.engines.device_table import CPU\n"
+        "from bakeoff.engines.processes import worker_settings\n"
+        "from bakeoff.engines.worker import _set_up\n"
+        "_set_up(worker_settings([CPU], threads=1))\n"
+        "import torch\n"
+        "from bakeoff.training.quick_dropout import dropout, torch_dropout\n"
+        "assert torch.nn.functional.dropout is dropout\n"
+        "assert gc.get_freeze_count() and gc.isenabled()\n"
         "attention = torch.nn.MultiheadAttention(16, 4, dropout=0.5)\n"
-        "values = torch.randn(9, 30, 16); torch.manual_seed(1)\n"
+        "values = torch.randn(9, 30, 16)\n"
+        "torch.manual_seed(1)\n"
         "found = attention(values, values, values)[0]\n"
-        "from bakeoff.training.quick_dropout import torch_dropout\n"
-        "torch.nn.functional.dropout = torch_dropout; torch.manual_seed(1)\n"
+        "torch.nn.functional.dropout = torch_dropout\n"
+        "torch.manual_seed(1)\n"
         "assert torch.equal(found, attention(values, values, values)[0])\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
