@@ -102,6 +102,7 @@ def hit_workers(
                         tally.injected += 1
                         count -= 1
                     driver.drain()
+                    driver.wait_for(2)  # an epoch that was on its way, and the loss
             if not ends_well(driver, tally, place):
                 continue
         check_end(setup, [driver], tally, place, folder)
